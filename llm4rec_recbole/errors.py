@@ -1,0 +1,24 @@
+"""The one error a person should read: what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class InputError(ValueError):
+    """Bad input, told in one line: `file:line: message (hint)`.
+
+    The command line prints it and exits with status 2; nothing shows a traceback.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | Path | None = None,
+        line: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.message, self.file, self.line, self.hint = message, file, line, hint
+        place = "" if file is None else f"{file}: " if line is None else f"{file}:{line}: "
+        super().__init__(place + message + (f" ({hint})" if hint else ""))

@@ -1,0 +1,1 @@
+"""Per-user ranking metrics, one a file."""

@@ -1,0 +1,1 @@
+"""Models that RecBole lacks; found by RecBole through recbole_plugin/registry.py."""
