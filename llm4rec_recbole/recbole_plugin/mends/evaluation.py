@@ -1,0 +1,1 @@
+"""Mends of RecBole's evaluation."""

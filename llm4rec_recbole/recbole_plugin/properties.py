@@ -1,0 +1,35 @@
+"""Where the property files are, and what they say about a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def folder() -> Path:
+    """The `properties/` folder: inside the installed package, or at the top of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "properties"
+    return inside if inside.is_dir() else package.parent / "properties"
+
+
+def defaults_for(model: str, dataset: str, protocol: str | None, loader: Any) -> dict[str, Any]:
+    """The property files' values for one run: overall, then model, data set and protocol.
+
+    `protocol` is what the user asked for, or None for the one that overall.yaml names. A file that
+    does not exist adds nothing: any RecBole model and data set can run.
+    """
+    values = _read(folder() / "overall.yaml", loader)
+    protocol = protocol or values.get("protocol", "recbole")
+    for kind, name in (("model", model), ("dataset", dataset), ("protocol", protocol)):
+        values |= _read(folder() / kind / f"{name}.yaml", loader)
+    return values | {"protocol": protocol}
+
+
+def _read(path: Path, loader: Any) -> dict[str, Any]:
+    import yaml
+
+    if not path.is_file():
+        return {}
+    with open(path, encoding="utf-8") as file:
+        return yaml.load(file, Loader=loader) or {}
