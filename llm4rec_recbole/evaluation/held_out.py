@@ -1,0 +1,64 @@
+"""The held-out items and what each user did before them: all that ranking needs to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """One held-out item for each user, with all the user did before it, oldest first.
+
+    Ids are RecBole's internal ones: 0 is the pad, items run from 1 to n_items - 1. A user may
+    stand on several rows. Raises ValueError when the arrays do not fit together.
+    """
+
+    users: np.ndarray  # (U,) int64
+    targets: np.ndarray  # (U,) int64
+    indptr: np.ndarray  # (U + 1,) int64; the history of row u is items[indptr[u]:indptr[u + 1]]
+    items: np.ndarray  # (H,) int64, seen items in exact order, oldest first
+    times: np.ndarray  # (H,) int64 or float64, when they were seen, in seconds
+    n_items: int  # catalogue size, pad included
+
+    def __post_init__(self) -> None:
+        n_rows, n_seen = len(self.users), len(self.items)
+        if len(self.targets) != n_rows or len(self.indptr) != n_rows + 1:
+            raise ValueError("users, targets and indptr must have U, U and U + 1 entries")
+        if len(self.times) != n_seen or self.indptr[0] != 0 or self.indptr[-1] != n_seen:
+            raise ValueError(
+                "items and times must have the indptr[-1] entries that indptr tells of"
+            )
+        if (np.diff(self.indptr) < 0).any():
+            raise ValueError("indptr must not decrease")
+        for name, ids in (("targets", self.targets), ("items", self.items)):
+            if len(ids) and not (ids.min() >= 1 and ids.max() < self.n_items):
+                raise ValueError(f"{name} must lie between 1 and n_items - 1 = {self.n_items - 1}")
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def seen_mask(self, rows: np.ndarray) -> np.ndarray:
+        """True for the items in each row's history and for the pad, (B, n_items) bool."""
+        starts, stops = self.indptr[rows], self.indptr[rows + 1]  # (B,)
+        lengths = stops - starts
+        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        mask = np.zeros((len(rows), self.n_items), dtype=bool)
+        mask[:, 0] = True
+        row_of = np.repeat(np.arange(len(rows)), lengths)
+        mask[row_of, self.items[np.repeat(starts, lengths) + within]] = True
+        return mask
+
+    def last(self, rows: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """The last `length` items of each row's history, oldest first, and how many there are.
+
+        Returns ids (B, length) int64, filled with the pad on the right, and lengths (B,) int64.
+        """
+        stops = self.indptr[rows + 1]
+        lengths = np.minimum(stops - self.indptr[rows], length)  # (B,)
+        column = np.arange(length)
+        filled = column < lengths[:, None]  # (B, length)
+        ids = np.zeros((len(rows), length), dtype=np.int64)
+        ids[filled] = self.items[((stops - lengths)[:, None] + column)[filled]]
+        return ids, lengths

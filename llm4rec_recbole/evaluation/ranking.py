@@ -1,0 +1,153 @@
+"""One scoring pass, three rankings: where each held-out item stands among its candidates.
+
+    score(rows) ──▶ (B, n_items) ─┬─▶ among all items not seen       rank_full, top_100
+                                  ├─▶ among 100 uniform negatives    rank_uni100
+                                  └─▶ among 100 popular negatives    rank_pop100
+
+    rank = candidates that score higher + (other candidates that score the same) / 2
+
+So 0 is best, and a model that scores all items alike ranks as well as chance, no better and no
+worse, whatever the order of the item ids. Seen items and the pad are never candidates; the
+held-out item always is, also where the user had seen it before.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.held_out import HeldOut
+
+_TOP = 100
+_TIE_SEED = 20240  # of the permutation that orders tied items in top_100
+
+
+@dataclass(frozen=True, eq=False)
+class Rankings:
+    """Where each held-out item stands, and the best items for each user."""
+
+    users: np.ndarray  # (U,) int64
+    targets: np.ndarray  # (U,) int64
+    rank_full: np.ndarray  # (U,) float64, 0 = best, ties count half
+    rank_uni100: np.ndarray  # (U,) float64
+    rank_pop100: np.ndarray  # (U,) float64
+    top_100: np.ndarray  # (U, K <= 100) int64 item ids, best first, 0 on the right
+    seconds: np.ndarray  # (n_batches,) float64, wall-clock seconds of each call of `score`
+    batch_sizes: np.ndarray  # (n_batches,) int64, rows in each call
+
+
+def rank_held_out(
+    score: Callable[[np.ndarray], np.ndarray],
+    held_out: HeldOut,
+    uni100: np.ndarray,
+    pop100: np.ndarray,
+    batch_size: int = 256,
+    progress: bool = False,
+) -> Rankings:
+    """Rank every held-out item, fully and among both sets of negatives, from one pass of `score`.
+
+    score: takes rows (B,) of `held_out`, returns float scores (B, n_items), higher is better.
+    uni100, pop100: (U, n) negatives from `draw_negatives`, 0 where there is none.
+    Raises InputError that names the user when scores are NaN or have another shape.
+    """
+    n_rows, n_items = len(held_out), held_out.n_items
+    full, uni, pop = (np.empty(n_rows) for _ in range(3))
+    top = np.zeros((n_rows, min(_TOP, n_items - 1)), dtype=np.int64)
+    order = np.random.default_rng(_TIE_SEED).permutation(n_items)
+    starts = range(0, n_rows, batch_size)
+    if progress:
+        from tqdm import tqdm
+
+        starts = tqdm(starts, desc="evaluate", unit="batch", leave=False)
+    seconds, sizes = [], []
+    for start in starts:
+        rows = np.arange(start, min(start + batch_size, n_rows))
+        began = time.perf_counter()
+        scores = _as_floats(score(rows))  # (B, n_items)
+        seconds.append(time.perf_counter() - began)
+        sizes.append(len(rows))
+        users, targets = held_out.users[rows], held_out.targets[rows]
+        _check(scores, (len(rows), n_items), [f"user {u} (row {r})" for u, r in zip(users, rows)])
+        candidate = _candidates(held_out.seen_mask(rows), targets)
+        full[rows] = _ranks(scores, targets, candidate)
+        uni[rows] = _sampled_ranks(scores, targets, uni100[rows])
+        pop[rows] = _sampled_ranks(scores, targets, pop100[rows])
+        top[rows] = _top(scores, candidate, top.shape[1], order)
+    return Rankings(
+        held_out.users, held_out.targets, full, uni, pop, top, np.array(seconds), np.array(sizes)
+    )
+
+
+def full_ranks(scores: np.ndarray, targets: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Rank each target among all items that its user has not seen, (B,) float64.
+
+    scores: (B, n_items) float; targets: (B,) int64; seen: (B, n_items) bool, pad column True.
+    Raises InputError that names the row when scores are NaN or have another shape.
+    """
+    scores = _as_floats(scores)
+    _check(scores, seen.shape, [f"row {row}" for row in range(len(targets))])
+    return _ranks(scores, targets, _candidates(seen, targets))
+
+
+def _as_floats(scores: np.ndarray) -> np.ndarray:
+    scores = np.asarray(scores)
+    return scores if scores.dtype.kind == "f" else scores.astype(np.float64)
+
+
+def _check(scores: np.ndarray, shape: tuple[int, ...], names: list[str]) -> None:
+    """NaN compares false with everything: unchecked, a NaN target would rank best of all."""
+    if scores.shape != shape:
+        span = f"{names[0]} to {names[-1]}" if names else "no rows"
+        raise InputError(f"scores of {span} have shape {scores.shape}, expected {shape}")
+    bad = np.isnan(scores[:, 1:]).any(axis=1)  # the pad's score is never looked at
+    if bad.any():
+        raise InputError(
+            f"the score of an item is NaN for {names[int(bad.argmax())]}",
+            hint=f"{int(bad.sum())} of {len(bad)} rows in this batch; training may have diverged",
+        )
+
+
+def _candidates(seen: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    candidate = ~seen
+    candidate[:, 0] = False
+    candidate[np.arange(len(targets)), targets] = True
+    return candidate  # (B, n_items)
+
+
+def _ranks(scores: np.ndarray, targets: np.ndarray, candidate: np.ndarray) -> np.ndarray:
+    own = scores[np.arange(len(targets)), targets][:, None]  # (B, 1)
+    higher = np.count_nonzero((scores > own) & candidate, axis=1)
+    equal = np.count_nonzero((scores == own) & candidate, axis=1) - 1  # less the target itself
+    return higher + equal / 2
+
+
+def _sampled_ranks(scores: np.ndarray, targets: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+    own = scores[np.arange(len(targets)), targets][:, None]  # (B, 1)
+    others = np.take_along_axis(scores, negatives, axis=1)  # (B, n)
+    drawn = negatives > 0
+    higher = np.count_nonzero((others > own) & drawn, axis=1)
+    equal = np.count_nonzero((others == own) & drawn, axis=1)
+    return higher + equal / 2
+
+
+def _top(scores: np.ndarray, candidate: np.ndarray, k: int, order: np.ndarray) -> np.ndarray:
+    """The k best candidates, best first, (B, k); tied items in the order of `order`, (n_items,).
+
+    Takes all items above the k-th best score and, of those that equal it, the first in `order`.
+    """
+    finite = np.maximum(scores, np.finfo(scores.dtype).min)  # -inf is left to the others
+    values = np.where(candidate, finite, -np.inf)[:, order]  # (B, n_items)
+    n_items = values.shape[1]
+    kth = np.partition(values, n_items - k, axis=1)[:, n_items - k, None]  # (B, 1)
+    above, equal = values > kth, values == kth
+    room = k - np.count_nonzero(above, axis=1)[:, None]
+    chosen = above | (equal & (np.cumsum(equal, axis=1) <= room))
+    columns = np.nonzero(chosen)[1].reshape(-1, k)  # exactly k in each row
+    best = np.take_along_axis(values, columns, axis=1)
+    columns = np.take_along_axis(columns, np.argsort(-best, axis=1, kind="stable"), axis=1)
+    items = order[columns]
+    return np.where(np.take_along_axis(candidate, items, axis=1), items, 0)

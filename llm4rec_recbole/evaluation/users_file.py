@@ -1,0 +1,75 @@
+"""Users files: one row for each test user, from which every accuracy figure can be recomputed.
+
+| column | type | meaning |
+|---|---|---|
+| user, target | string | raw tokens of the user and of the held-out item |
+| rank_full, rank_uni100, rank_pop100 | float64 | 0 = best, ties count half |
+| top_100 | list of string | raw item tokens, best first |
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.ranking import Rankings
+from llm4rec_recbole.files import write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RANKS = ("rank_full", "rank_uni100", "rank_pop100")
+COLUMNS = ("user", "target", *RANKS, "top_100")
+
+
+def write_users(
+    path: str | Path,
+    rankings: Rankings,
+    user_tokens: Sequence[str] | np.ndarray,
+    item_tokens: Sequence[str] | np.ndarray,
+) -> None:
+    """Write `rankings` as Parquet, atomically; tokens are indexed by internal id, 0 the pad."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    users, items = np.asarray(user_tokens, dtype=str), np.asarray(item_tokens, dtype=str)
+    listed = rankings.top_100 > 0  # (U, K)
+    offsets = np.concatenate([[0], np.cumsum(listed.sum(axis=1))]).astype(np.int32)
+    table = pa.table(
+        {
+            "user": pa.array(users[rankings.users]),
+            "target": pa.array(items[rankings.targets]),
+            **{name: pa.array(getattr(rankings, name), pa.float64()) for name in RANKS},
+            "top_100": pa.ListArray.from_arrays(
+                pa.array(offsets), pa.array(items[rankings.top_100[listed]])
+            ),
+        }
+    )
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    write_atomically(path, buffer.getvalue())
+
+
+def read_users(path: str | Path, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
+    """Read `columns` of a users file, one row for each test user.
+
+    Raises InputError when the file is absent, is not Parquet, or lacks one of the columns.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            missing = [name for name in columns if name not in file.schema_arrow.names]
+            if missing:
+                raise InputError(f"the users file has no column {', '.join(missing)}", file=path)
+            return file.read(list(columns)).to_pandas()
+    except FileNotFoundError as error:
+        raise InputError("there is no such users file", file=path) from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError("not a whole Parquet file", file=path, hint="run it again") from error
