@@ -85,7 +85,7 @@ def rank_held_out(
 def full_ranks(scores: np.ndarray, targets: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """Rank each target among all items that its user has not seen, (B,) float64.
 
-    scores: (B, n_items) float; targets: (B,) int64; seen: (B, n_items) bool, pad column True.
+    scores: (B, n_items) float; targets: (B,) int64; seen: (B, n_items) bool.
     Raises InputError that names the row when scores are NaN or have another shape.
     """
     scores = _as_floats(scores)
@@ -135,19 +135,17 @@ def _sampled_ranks(scores: np.ndarray, targets: np.ndarray, negatives: np.ndarra
 
 
 def _top(scores: np.ndarray, candidate: np.ndarray, k: int, order: np.ndarray) -> np.ndarray:
-    """The k best candidates, best first, (B, k); tied items in the order of `order`, (n_items,).
+    """The k best candidates, best first, (B, k), 0 on the right; tied items by `order`, (n_items,).
 
-    Takes all items above the k-th best score and, of those that equal it, the first in `order`.
+    Only items that reach the k-th best score are sorted: few, however large the catalogue.
     """
     finite = np.maximum(scores, np.finfo(scores.dtype).min)  # -inf is left to the others
-    values = np.where(candidate, finite, -np.inf)[:, order]  # (B, n_items)
+    values = np.where(candidate, finite, -np.inf)  # (B, n_items)
     n_items = values.shape[1]
     kth = np.partition(values, n_items - k, axis=1)[:, n_items - k, None]  # (B, 1)
-    above, equal = values > kth, values == kth
-    room = k - np.count_nonzero(above, axis=1)[:, None]
-    chosen = above | (equal & (np.cumsum(equal, axis=1) <= room))
-    columns = np.nonzero(chosen)[1].reshape(-1, k)  # exactly k in each row
-    best = np.take_along_axis(values, columns, axis=1)
-    columns = np.take_along_axis(columns, np.argsort(-best, axis=1, kind="stable"), axis=1)
-    items = order[columns]
-    return np.where(np.take_along_axis(candidate, items, axis=1), items, 0)
+    cells = np.flatnonzero(values >= kth)  # at least k of each row, row by row
+    rows, items = cells // n_items, cells % n_items
+    items = items[np.lexsort((order[items], -values[rows, items], rows))]
+    starts = np.searchsorted(rows, np.arange(len(values)))
+    best = items[starts[:, None] + np.arange(k)]  # (B, k)
+    return np.where(np.take_along_axis(candidate, best, axis=1), best, 0)

@@ -70,6 +70,13 @@ def test_a_target_seen_before_is_still_a_candidate():
     assert got.top_100.tolist() == [[2, 4, 1, 0]]
 
 
+def test_a_user_with_too_few_negatives_is_ranked_among_those_there_are():
+    scores = np.tile([99.0, 1, 2, 3, 4], (1, 1))
+    one = HeldOut(*map(np.array, ([1], [2], [0, 1], [4], [0])), n_items=5)
+    got = rank_held_out(lambda rows: scores, one, np.array([[3, 0, 0]]), np.array([[1, 0, 0]]))
+    assert (got.rank_uni100.tolist(), got.rank_pop100.tolist()) == ([1], [0])
+
+
 def test_top_100_lists_the_best_first_and_pads_on_the_right():
     one = HeldOut(*map(np.array, ([1], [2], [0, 1], [4], [0])), n_items=6)
     got = rank(one, np.array([[9, 0.5, 0.1, -np.inf, 7, 0.9]]), n=2)
