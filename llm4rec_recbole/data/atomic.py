@@ -1,0 +1,99 @@
+"""Check RecBole's atomic files before RecBole reads them.
+
+An atomic file is UTF-8 text: a header of `name:type` fields, then one row a line, fields apart by
+tabs. RecBole reads it with pandas, which mends, merges or drops broken rows silently, or fails far
+from the cause. Here the first broken line is named.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from llm4rec_recbole.data.atomic_rows import Column, RowChecker, check_text
+from llm4rec_recbole.errors import InputError
+
+SUFFIXES = ("inter", "item", "user", "kg", "link", "net")
+REQUIRED_TYPE = {"timestamp": "float"}  # all other required columns are tokens
+TYPES = ("token", "token_seq", "float", "float_seq")
+_BLOCK_BYTES = 1 << 24
+
+
+def check_atomic_files(
+    folder: str | Path,
+    name: str,
+    required: Sequence[str] = ("user_id", "item_id", "timestamp"),
+) -> None:
+    """Check `<folder>/<name>.inter`, and each other atomic file of that name that is there.
+
+    `required` are the columns that the interactions must have. Ids (those, and tokens named `…_id`)
+    must not be empty, nor anything pandas takes for a missing value ("NA", "null", …); floats must
+    be finite numbers, though in files other than `.inter` they may be empty (RecBole fills in the
+    mean).
+    The last line must end with a newline: without it, nobody can tell whether it was cut short.
+
+    Raises InputError with the file, and the line where there is one.
+    """
+    folder = Path(folder)
+    for suffix in SUFFIXES:
+        path = folder / f"{name}.{suffix}"
+        if suffix == "inter":
+            _check_file(path, required, empty_floats=False)
+        elif path.exists():
+            _check_file(path, (), empty_floats=True)
+
+
+def _check_file(path: Path, required: Sequence[str], *, empty_floats: bool) -> None:
+    try:
+        blocks = _blocks(path)
+        first = next(blocks, b"")
+        if not first:
+            raise InputError("the file is empty", file=path)
+        header, _, rows = first.partition(b"\n")
+        check_text(path, 1, header + b"\n" if len(header) < len(first) else header)
+        rows_of = RowChecker(path, header, _columns(path, header.decode(), required, empty_floats))
+        rows_of.check(rows)
+        for block in blocks:
+            rows_of.check(block)
+    except OSError as error:
+        message = "no such file" if isinstance(error, FileNotFoundError) else f"{error.strerror}"
+        raise InputError(message, file=path) from None
+    if rows_of.next_line == 2:
+        raise InputError("no rows below the header", file=path)
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """The file in blocks of whole lines; Windows line ends become newlines."""
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            block += file.readline()
+            yield block.replace(b"\r\n", b"\n") if b"\r" in block else block
+
+
+def _columns(path: Path, header: str, required: Sequence[str], empty_floats: bool) -> list[Column]:
+    """The columns that the first line names. Raises InputError for a bad or a missing one."""
+    columns: list[Column] = []
+    for text in header.split("\t"):
+        name, colon, kind = text.partition(":")
+        if not colon or not name:
+            hint = "the first line must name the columns, such as user_id:token"
+            raise InputError(f"{text!r} is not name:type", file=path, line=1, hint=hint)
+        if kind not in TYPES:
+            message = f"column {name!r} has unknown type {kind!r}"
+            raise InputError(message, file=path, line=1, hint=f"types are {', '.join(TYPES)}")
+        if name in [column.name for column in columns]:
+            raise InputError(f"column {name!r} is named twice", file=path, line=1)
+        is_id = kind == "token" and (name in required or name.endswith("_id"))
+        columns.append(Column(name, kind, is_id, may_be_empty=empty_floats))
+    kinds = {column.name: column.kind for column in columns}
+    for name in required:
+        if name not in kinds:
+            nearest = difflib.get_close_matches(name, kinds, n=1, cutoff=0.4)
+            hint = f"there are {', '.join(kinds)}" + "".join(f"; nearest is {n}" for n in nearest)
+            raise InputError(f"column {name!r} is missing", file=path, line=1, hint=hint)
+        kind = REQUIRED_TYPE.get(name, "token")
+        if kinds[name] != kind:
+            message = f"column {name!r} must be of type {kind}, not {kinds[name]}"
+            raise InputError(message, file=path, line=1)
+    return columns

@@ -1,0 +1,38 @@
+"""Where a data set's atomic files are."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+from pathlib import Path
+
+from llm4rec_recbole.errors import InputError
+
+EMBEDDED = "ml-100k"  # the data set that the recbole wheel carries
+
+
+def atomic_folder(dataset: str, data_path: str | Path = "dataset") -> Path:
+    """The folder of `<dataset>.inter`: the recbole wheel's for ml-100k, else one in `data_path`.
+
+    Raises InputError, naming the data sets that are there, when this one is not.
+    """
+    if dataset == EMBEDDED:
+        return _wheel() / EMBEDDED
+    folder = Path(data_path) / dataset
+    if (folder / f"{dataset}.inter").is_file():
+        return folder
+    known = [EMBEDDED, *sorted(path.parent.name for path in Path(data_path).glob("*/*.inter"))]
+    nearest = difflib.get_close_matches(dataset, known, n=1)
+    hint = f"known: {', '.join(known)}; others go to {folder / dataset}.inter"
+    raise InputError(
+        f"no data set {dataset!r}" + "".join(f", nearest is {name!r}" for name in nearest),
+        hint=hint,
+    )
+
+
+def _wheel() -> Path:
+    """The wheel's data sets, found without importing recbole."""
+    spec = importlib.util.find_spec("recbole")
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError("recbole is not installed, so its ml-100k is not there")
+    return Path(spec.submodule_search_locations[0]) / "dataset_example"

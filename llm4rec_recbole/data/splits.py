@@ -1,0 +1,178 @@
+"""Which interactions train, validate and test: `loo` and `timeline`, in exact order.
+
+Exact order is (time, file order): times keep the precision they were read with, and interactions
+at the same time stay in the order of the file. float32, RecBole's own type for times, is refused:
+at Unix time it cannot tell interactions apart that lie up to 128 s from each other.
+
+A user's repeated interaction with an item is dropped before splitting, the first one is kept:
+items already seen are never candidates, so a repeat could only be a target that no method is
+allowed to rank. ml-100k holds no repeats.
+
+Arrays are parallel, one entry per interaction, in file order. Ids are internal: 0 is the padding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.held_out import HeldOut
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers that train, and the held-out items of validation and test.
+
+    `counts` says how many interactions or users each rule left out; the cuts are set by
+    `timeline` only, in the unit and type of the times given.
+    """
+
+    train: np.ndarray  # (N,) int64, row numbers in exact order
+    valid: HeldOut
+    test: HeldOut
+    counts: dict[str, int] = field(default_factory=dict)
+    valid_cut: int | float | None = None
+    test_cut: int | float | None = None
+
+
+def exact_order(times: np.ndarray) -> np.ndarray:
+    """Row numbers (N,) by time, then file order. `times` is (N,) integer or float64.
+
+    Raises TypeError for a narrower float, InputError for a NaN.
+    """
+    if times.dtype.kind not in "iu" and times.dtype != np.float64:
+        raise TypeError(f"times must be integers or float64 to be exact, not {times.dtype}")
+    if times.dtype.kind == "f" and np.isnan(times).any():
+        raise InputError(f"interaction {int(np.isnan(times).argmax()) + 1} has no time (NaN)")
+    return np.argsort(times, kind="stable")
+
+
+def leave_one_out(
+    users: np.ndarray, items: np.ndarray, times: np.ndarray, n_items: int | None = None
+) -> Split:
+    """`loo`: a user's last interaction tests, the one before it validates, the others train.
+
+    The history in validation is what trains; in test it is that and the validation item. A user
+    with fewer than three interactions trains only (`counts["users_train_only"]`): two would leave
+    the user no history. `n_items` is the catalogue's size, pad included (default: largest id + 1).
+    """
+    log = _Log(users, items, times, n_items)
+    held = np.flatnonzero(log.lengths >= 3)
+    last = log.ends[held] - 1
+    trains = np.ones(len(log.rows), dtype=bool)
+    trains[last] = trains[last - 1] = False
+    return Split(
+        train=log.in_exact_order(trains),
+        valid=log.held_out(held, last - 1),
+        test=log.held_out(held, last),
+        counts=log.counts | {"users_train_only": len(log.users) - len(held)},
+    )
+
+
+def timeline(
+    users: np.ndarray,
+    items: np.ndarray,
+    times: np.ndarray,
+    n_items: int | None = None,
+    valid_share: float = 0.1,
+    test_share: float = 0.1,
+) -> Split:
+    """`timeline`: one cut in time for all users; nothing at or after the validation cut trains.
+
+    The cuts are the times of the first interactions of the last `test_share` of the log and of
+    the `valid_share` before it. Held out is a user's first interaction at or after the cut (for
+    validation: and before the test cut), the history is everything strictly before that cut, so
+    in test it includes the validation period. Only users with a training interaction are held
+    out; the counts say how many others the cuts would have tested, and how many interactions after
+    the validation cut are nobody's target (they may still be seen in a test history).
+
+    Raises InputError when nothing is left to train on or no user can be tested.
+    """
+    log = _Log(users, items, times, n_items)
+    test_cut = _cut(log.sorted_times, 1 - test_share)
+    valid_cut = _cut(log.sorted_times, 1 - test_share - valid_share)
+    trains = log.times < valid_cut
+    before_valid = log.count(trains)  # (users,)
+    before_test = log.count(log.times < test_cut)  # (users,)
+    known = before_valid > 0
+    in_valid = before_test > before_valid
+    in_test = log.lengths > before_test
+    valid, test = np.flatnonzero(known & in_valid), np.flatnonzero(known & in_test)
+    if not trains.any() or not len(valid) or not len(test):
+        raise InputError(
+            f"the cuts {valid_cut} and {test_cut} leave {int(trains.sum())} interactions to train "
+            f"on, {len(valid)} users to validate on and {len(test)} to test on",
+            hint="the data set is too small or its times too alike for the timeline protocol",
+        )
+    return Split(
+        train=log.in_exact_order(trains),
+        valid=log.held_out(valid, log.starts[valid] + before_valid[valid]),
+        test=log.held_out(test, log.starts[test] + before_test[test]),
+        counts=log.counts
+        | {
+            "valid_users_without_training": int((in_valid & ~known).sum()),
+            "test_users_without_training": int((in_test & ~known).sum()),
+            "later_interactions_not_held_out": int((~trains).sum()) - len(valid) - len(test),
+        },
+        valid_cut=valid_cut.item(),
+        test_cut=test_cut.item(),
+    )
+
+
+def _cut(sorted_times: np.ndarray, share: float) -> np.generic:
+    """The time of the first interaction after the earliest `share` of the log."""
+    return sorted_times[min(int(len(sorted_times) * share + 1e-6), len(sorted_times) - 1)]
+
+
+class _Log:
+    """The interactions without repeats, user by user, each user's in exact order."""
+
+    def __init__(
+        self, users: np.ndarray, items: np.ndarray, times: np.ndarray, n_items: int | None
+    ) -> None:
+        if not len(users):
+            raise InputError("the data set has no interactions")
+        self.n_items = int(items.max()) + 1 if n_items is None else n_items
+        order = exact_order(times)
+        pairs = users[order].astype(np.int64) * self.n_items + items[order]
+        first = np.zeros(len(order), dtype=bool)
+        first[np.unique(pairs, return_index=True)[1]] = True
+        order = order[first]
+        self.sorted_times = times[order]
+        self._order = order
+        self._by_user = np.argsort(users[order], kind="stable")
+        self.rows = order[self._by_user]  # (N,) row numbers: user by user, oldest first
+        self.times, self._items = times[self.rows], items[self.rows]
+        self.users, self.starts, self.lengths = np.unique(
+            users[self.rows], return_index=True, return_counts=True
+        )  # (users,) each
+        self.ends = self.starts + self.lengths
+        self.counts = {"repeats_dropped": len(users) - len(order)}
+
+    def count(self, mask: np.ndarray) -> np.ndarray:
+        """How many of each user's interactions are in the mask (N,): (users,)."""
+        return np.add.reduceat(mask, self.starts, dtype=np.int64)
+
+    def in_exact_order(self, mask: np.ndarray) -> np.ndarray:
+        """The row numbers in the mask (N,), no longer user by user but in exact order."""
+        kept = np.zeros(len(mask), dtype=bool)
+        kept[self._by_user] = mask
+        return self._order[kept]
+
+    def held_out(self, who: np.ndarray, targets: np.ndarray) -> HeldOut:
+        """Hold out `targets` (U,), positions in the log, of users `who` (U,): what precedes it
+        is the history."""
+        starts, lengths = self.starts[who], targets - self.starts[who]
+        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        seen = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], lengths)  # (H,)
+        times = self.times[seen]
+        return HeldOut(
+            users=self.users[who].astype(np.int64),
+            targets=self._items[targets].astype(np.int64),
+            indptr=indptr,
+            items=self._items[seen].astype(np.int64),
+            times=times if times.dtype.kind == "f" else times.astype(np.int64),
+            n_items=self.n_items,
+        )

@@ -1,0 +1,174 @@
+"""Known bad files, each refused with its line."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from llm4rec_recbole.data.atomic import check_atomic_files
+from llm4rec_recbole.data.locate import atomic_folder
+from llm4rec_recbole.errors import InputError
+
+HEADER = b"user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+ROWS = [b"u1\ti1\t4\t881250949\n", b"u1\ti2\t3.5\t881250950\n", b"u2\ti1\t-1e0\t0\n"]
+VALID = HEADER + b"".join(ROWS)
+
+
+def check(folder: Path, inter: bytes, **other: bytes) -> None:
+    for suffix, content in {"inter": inter, **other}.items():
+        (folder / f"tiny.{suffix}").write_bytes(content)
+    check_atomic_files(folder, "tiny")
+
+
+def refused(folder: Path, inter: bytes, message: str, line: int | None, **other: bytes) -> None:
+    with pytest.raises(InputError, match=re.escape(message)) as caught:
+        check(folder, inter, **other)
+    assert caught.value.line == line
+    assert Path(caught.value.file).name == f"tiny.{next(iter(other), 'inter')}"
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "valid",
+    [
+        VALID,
+        VALID.replace(b"\n", b"\r\n"),
+        HEADER + ROWS[0],
+        VALID.replace(b"u2", "ü\u2028".encode()),
+        HEADER + b"u\ti\t.5\t" + b"8" * 120 + b"\n",
+        HEADER + b"NAN\tNone1\t+5.\t1E9\n",
+        HEADER + b'u"x"\ti\t0\t0\n',
+    ],
+)
+def test_a_valid_file_passes(tmp_path, valid):
+    check(tmp_path, valid)
+
+
+@pytest.mark.parametrize("row", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (b"u\ti\t1\n", "3 columns where the header has 4"),
+        (b"u\n", "1 column where the header has 4"),
+        (b"\n", "1 column where the header has 4"),
+        (b"u\ti\tj\t1\t5\n", "5 columns where the header has 4 (a value may not hold a tab)"),
+        (b"u\t\t1\t5\n", "empty item_id"),
+        (b"\ti\t1\t5\n", "empty user_id"),
+        (b"u\tNA\t1\t5\n", "item_id is 'NA'"),
+        (b"-1.#IND\ti\t1\t5\n", "user_id is '-1.#IND'"),
+        (b"u\ti\t1\tNaN\n", "column 'timestamp': 'NaN' is not a finite number"),
+        (b"u\ti\t1\tinf\n", "'inf' is not a finite number"),
+        (b"u\ti\t1\t1e999\n", "'1e999' is not a finite number"),
+        (b"u\ti\t1\t" + b"9" * 400 + b"\n", "is not a finite number"),
+        (b"u\ti\t1\t1998-04-22\n", "'1998-04-22' is not a finite number"),
+        (b"u\ti\t1\t8.8.1\n", "'8.8.1' is not a finite number"),
+        (b"u\ti\t1\t-\n", "'-' is not a finite number"),
+        (b"u\ti\t1\t.\n", "'.' is not a finite number"),
+        (b"u\ti\t1\t1_000\n", "'1_000' is not a finite number"),
+        ("u\ti\t1\t１２\n".encode(), "'１２' is not a finite number"),
+        (b"u\ti\t1\t\n", "column 'timestamp': empty"),
+        (b"u\ti\t\t5\n", "column 'rating': empty"),
+        (b"u\ti\tgood\t5\n", "column 'rating': 'good' is not a finite number"),
+        (b"u\0\ti\t1\t5\n", "a NUL byte"),
+        (b"u\xff\ti\t1\t5\n", "not valid UTF-8"),
+        (b"u\r1\ti\t1\t5\n", "a carriage return inside a line"),
+        (b'"u\ti\t1\t5\n', "column 'user_id' starts with a double quote"),
+        (b'""\ti\t1\t5\n', "column 'user_id' starts with a double quote"),
+        (HEADER, "the header line again"),
+    ],
+)
+def test_a_bad_row_is_refused_with_its_line(tmp_path, row, bad, message):
+    refused(tmp_path, HEADER + b"".join([*ROWS[:row], bad, *ROWS[row:]]), message, row + 2)
+
+
+@pytest.mark.parametrize("length", range(len(HEADER) + 1, len(VALID)))
+def test_a_truncated_file_is_refused_unless_cut_between_lines(tmp_path, length):
+    cut = VALID[:length]
+    if cut.endswith(b"\n"):
+        check(tmp_path, cut)
+    else:
+        refused(tmp_path, cut, "the last line has no end", cut.count(b"\n") + 1)
+
+
+def test_a_bad_line_far_into_a_large_file_has_its_number(tmp_path, monkeypatch):
+    monkeypatch.setattr("llm4rec_recbole.data.atomic._BLOCK_BYTES", 1000)
+    rows = [b"user%d\ti\t1\t%d\n" % (n, n) for n in range(1000)]
+    check(tmp_path, HEADER + b"".join(rows))
+    for row in (0, 57, 500, 999):
+        bad = [*rows[:row], b"u\ti\t1\tx\n", *rows[row + 1 :]]
+        refused(tmp_path, HEADER + b"".join(bad), "'x' is not a finite number", row + 2)
+
+
+@pytest.mark.parametrize(
+    ("content", "message", "line"),
+    [
+        (b"", "the file is empty", None),
+        (HEADER, "no rows below the header", None),
+        (HEADER[:-1], "the last line has no end", 1),
+        (b"\n", "'' is not name:type", 1),
+        (b"".join(ROWS), "'u1' is not name:type (the first line must name the columns", 1),
+        (VALID.replace(b"rating:float", b"rating:double"), "unknown type 'double'", 1),
+        (VALID.replace(b"rating:", b"timestamp:"), "column 'timestamp' is named twice", 1),
+        (VALID.replace(b"timestamp:float", b"timestamp:token"), "must be of type float", 1),
+        (VALID.replace(b"user_id:token", b"user_id:float"), "must be of type token", 1),
+        (b"\xef\xbb\xbf" + VALID, "column 'user_id' is missing", 1),
+    ],
+)
+def test_a_bad_header_or_an_empty_data_set_is_refused(tmp_path, content, message, line):
+    refused(tmp_path, content, message, line)
+
+
+def test_a_missing_column_is_named_with_those_present_and_the_nearest(tmp_path):
+    message = (
+        "column 'timestamp' is missing (there are user_id, item_id, rating, time_stamp; "
+        "nearest is time_stamp)"
+    )
+    refused(tmp_path, VALID.replace(b"timestamp", b"time_stamp"), message, 1)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"tiny\.inter: no such file"):
+        check_atomic_files(tmp_path / "nowhere", "tiny")
+
+
+def test_columns_asked_for_by_other_names_are_ids_too(tmp_path):
+    (tmp_path / "tiny.inter").write_bytes(b"who:token\twhat:token\na\t\n")
+    with pytest.raises(InputError, match="empty what"):
+        check_atomic_files(tmp_path, "tiny", required=("who", "what"))
+
+
+ITEM_HEADER = b"item_id:token\ttitle:token_seq\tprice:float\tvector:float_seq\n"
+
+
+@pytest.mark.parametrize(
+    "row", [b"i\t\t\t\n", b"i\tM\t2.5\t1 -2.5 3e4\n", b'i\t"Quoted" title\t1\t\n']
+)
+def test_a_side_file_may_have_gaps(tmp_path, row):
+    check(tmp_path, VALID, item=ITEM_HEADER + row)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (b"\tM\t1\t1\n", "empty item_id"),
+        (b"i\tM\tnan\t1\n", "column 'price': 'nan' is not a finite number"),
+        (b"i\tM\t1\t1 x\n", "column 'vector': '1 x' is not a finite number"),
+        (b'i\t"M\t1\t1\n', "column 'title' starts with a double quote"),
+        (b"i\tM\t1\n", "3 columns where the header has 4"),
+    ],
+)
+def test_a_bad_side_file_is_refused(tmp_path, bad, message):
+    good = b"i\tM\t2.5\t1\n"
+    refused(tmp_path, VALID, message, 3, item=ITEM_HEADER + good + bad + good)
+
+
+def test_ml_100k_is_valid_and_checked_in_an_instant():
+    seconds = []
+    for _ in range(5):
+        start = time.process_time()
+        check_atomic_files(atomic_folder("ml-100k"), "ml-100k")
+        seconds.append(time.process_time() - start)
+    assert min(seconds) < 0.15

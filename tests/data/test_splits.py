@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm4rec_recbole.data.splits import Split, exact_order, leave_one_out, timeline
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.held_out import HeldOut
+
+Row = tuple[int, int, int]  # user, item, time
+
+
+def arrays(rows: list[Row]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return tuple(np.array(column, dtype=np.int64) for column in zip(*rows))
+
+
+def as_dict(held_out: HeldOut) -> dict[int, tuple[int, list[tuple[int, int]]]]:
+    """user -> (target, [(item, time), …])"""
+    return {
+        int(user): (
+            int(held_out.targets[row]),
+            [
+                (int(held_out.items[i]), int(held_out.times[i]))
+                for i in range(held_out.indptr[row], held_out.indptr[row + 1])
+            ],
+        )
+        for row, user in enumerate(held_out.users)
+    }
+
+
+def naive_log(rows: list[Row]) -> list[tuple[int, int, int, int]]:
+    """(time, row number, user, item) in exact order, the first of each pair only."""
+    log, pairs = [], set()
+    for time, row, user, item in sorted((t, n, u, i) for n, (u, i, t) in enumerate(rows)):
+        if (user, item) not in pairs:
+            pairs.add((user, item))
+            log.append((time, row, user, item))
+    return log
+
+
+rows_of_a_log = st.lists(
+    st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(-3, 8)), min_size=1, max_size=40
+)
+
+
+def test_order_is_time_then_file_order():
+    assert exact_order(np.array([5, 3, 5, 3, 4])).tolist() == [1, 3, 4, 0, 2]
+
+
+def test_order_tells_apart_times_that_float32_cannot():
+    times = np.array([893286638, 893286637])
+    assert np.float32(times[0]) == np.float32(times[1])
+    assert exact_order(times).tolist() == [1, 0]
+    assert exact_order(times.astype(np.float64)).tolist() == [1, 0]
+
+
+def test_float32_times_are_refused():
+    with pytest.raises(TypeError, match="float32"):
+        exact_order(np.array([1.0, 2.0], dtype=np.float32))
+
+
+def test_a_time_that_is_nan_is_refused_by_number():
+    with pytest.raises(InputError, match="interaction 2 has no time"):
+        exact_order(np.array([1.0, np.nan]))
+
+
+def test_an_empty_log_is_refused():
+    empty = np.array([], dtype=np.int64)
+    for split in (leave_one_out, timeline):
+        with pytest.raises(InputError, match="no interactions"):
+            split(empty, empty, empty)
+
+
+def test_loo_tests_the_last_and_validates_the_one_before():
+    users, items, times = arrays([(1, 7, 30), (1, 8, 10), (2, 9, 5), (1, 6, 20), (1, 5, 40)])
+    split = leave_one_out(users, items, times, n_items=20)
+    assert as_dict(split.test) == {1: (5, [(8, 10), (6, 20), (7, 30)])}
+    assert as_dict(split.valid) == {1: (7, [(8, 10), (6, 20)])}
+    assert split.train.tolist() == [2, 1, 3]  # exact order over all users: times 5, 10, 20
+    assert split.test.n_items == split.valid.n_items == 20
+    assert split.counts == {"repeats_dropped": 0, "users_train_only": 1}
+
+
+def test_loo_breaks_ties_by_file_order():
+    split = leave_one_out(*arrays([(1, 4, 9), (1, 2, 9), (1, 3, 9)]))
+    assert as_dict(split.test) == {1: (3, [(4, 9), (2, 9)])}
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_loo_only_trains_on_a_user_with_fewer_than_three(length):
+    rows = [(1, item, item) for item in range(1, length + 1)]
+    split = leave_one_out(*arrays(rows))
+    assert split.train.tolist() == list(range(length))
+    assert len(split.valid) == len(split.test) == 0
+    assert split.test.indptr.tolist() == [0]
+    assert split.counts["users_train_only"] == 1
+
+
+def test_a_repeat_is_dropped_before_splitting_and_counted():
+    rows = [(1, 2, 1), (1, 3, 2), (1, 4, 3), (1, 2, 4), (2, 2, 0)]
+    split = leave_one_out(*arrays(rows))
+    assert as_dict(split.test) == {1: (4, [(2, 1), (3, 2)])}  # not item 2, which was seen
+    assert split.counts["repeats_dropped"] == 1
+    assert 3 not in split.train
+
+
+def test_of_a_repeat_the_earliest_is_kept_even_if_later_in_the_file():
+    split = leave_one_out(*arrays([(1, 2, 9), (1, 2, 1), (1, 3, 5), (1, 4, 6)]))
+    assert as_dict(split.test) == {1: (4, [(2, 1), (3, 5)])}
+
+
+def test_timeline_cuts_all_users_at_one_time():
+    rows = [(1, item, item) for item in range(1, 9)] + [(1, 9, 9), (1, 10, 10)]
+    rows += [(2, 1, 4), (2, 2, 8), (2, 3, 9), (2, 4, 10), (3, 1, 10), (2, 5, 11)]
+    split = timeline(*arrays(rows), valid_share=0.2, test_share=0.3)
+    # 16 rows; times in order 1 2 3 4 4 5 6 7 | 8 8 9 | 9 10 10 10 11: the cuts are times 8 and 9.
+    assert (split.valid_cut, split.test_cut) == (8, 9)
+    assert isinstance(split.valid_cut, int)
+    assert split.train.tolist() == [0, 1, 2, 3, 10, 4, 5, 6]
+    assert as_dict(split.valid) == {1: (8, [(i, i) for i in range(1, 8)]), 2: (2, [(1, 4)])}
+    assert as_dict(split.test) == {
+        1: (9, [(i, i) for i in range(1, 9)]),
+        2: (3, [(1, 4), (2, 8)]),
+    }
+    assert split.counts == {
+        "repeats_dropped": 0,
+        "valid_users_without_training": 0,
+        "test_users_without_training": 1,  # user 3
+        "later_interactions_not_held_out": 4,
+    }
+
+
+def test_timeline_that_leaves_nobody_to_test_is_refused():
+    with pytest.raises(InputError, match="leave 0 interactions to train on"):
+        timeline(*arrays([(1, item, 7) for item in range(1, 9)]))
+
+
+def test_timeline_history_stops_strictly_before_the_cut():
+    rows = [(1, item, item) for item in range(1, 9)] + [(1, 9, 9), (1, 10, 10), (1, 11, 10)]
+    split = timeline(*arrays(rows), valid_share=0.1, test_share=0.1)
+    assert split.test_cut == 10
+    assert as_dict(split.test)[1] == (10, [(i, i) for i in range(1, 10)])
+
+
+@given(rows_of_a_log)
+def test_loo_agrees_with_a_naive_loop(rows):
+    log = naive_log(rows)
+    train, valid, test = set(), {}, {}
+    for user in {u for *_, u, _ in log}:
+        own = [(time, row, item) for time, row, u, item in log if u == user]
+        train |= {row for _, row, _ in (own if len(own) < 3 else own[:-2])}
+        if len(own) >= 3:
+            test[user] = (own[-1][2], [(item, time) for time, _, item in own[:-1]])
+            valid[user] = (own[-2][2], [(item, time) for time, _, item in own[:-2]])
+    split = leave_one_out(*arrays(rows))
+    assert as_dict(split.test) == test
+    assert as_dict(split.valid) == valid
+    assert split.train.tolist() == [row for _, row, _, _ in log if row in train]
+
+
+@given(rows_of_a_log)
+def test_timeline_agrees_with_a_naive_loop_and_never_sees_the_future(rows):
+    try:
+        split: Split = timeline(*arrays(rows), valid_share=0.25, test_share=0.25)
+    except InputError:
+        return
+    log = naive_log(rows)
+    assert split.train.tolist() == [row for time, row, _, _ in log if time < split.valid_cut]
+    for held_out, start, end in (
+        (split.valid, split.valid_cut, split.test_cut),
+        (split.test, split.test_cut, float("inf")),
+    ):
+        expected = {}
+        for user in {u for time, _, u, _ in log if time < split.valid_cut}:
+            own = [(item, time) for time, _, u, item in log if u == user]
+            later = [item for item, time in own if start <= time < end]
+            if later:
+                expected[user] = (later[0], [(item, time) for item, time in own if time < start])
+        assert as_dict(held_out) == expected
+
+
+@given(rows_of_a_log)
+def test_a_target_is_never_among_the_seen_items(rows):
+    split = leave_one_out(*arrays(rows))
+    for target, history in [*as_dict(split.valid).values(), *as_dict(split.test).values()]:
+        assert target not in [item for item, _ in history]
+        assert len(history) == len({item for item, _ in history})
