@@ -23,7 +23,14 @@ from typing import Any
 
 Mend = Callable[[ModuleType], None]
 _MENDS: dict[str, list[Mend]] = {}
-_MEND_MODULES = ("config", "data", "model", "training", "evaluation")
+_MEND_MODULES = (
+    "mends.config",
+    "mends.data",
+    "mends.model",
+    "mends.training",
+    "mends.evaluation",
+    "registry",
+)
 
 
 def mends(module: str, *, upstream: str) -> Callable[[Mend], Mend]:
@@ -79,7 +86,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         spec = importlib.machinery.PathFinder.find_spec(name, path)
         if spec is not None and spec.loader is not None:
             _register_mends()
-            spec.loader = _MendingLoader(spec.loader)  # type: ignore[arg-type]
+            spec.loader = _MendingLoader(spec.loader)
         return spec
 
 
@@ -111,9 +118,9 @@ def _ray_stand_in(name: str) -> importlib.machinery.ModuleSpec | None:
 
 
 def _register_mends() -> None:
-    """Import the modules of mends/, which fill the table; they import nothing heavy themselves."""
+    """Import the modules that fill the table; they import nothing heavy themselves."""
     for name in _MEND_MODULES:
-        importlib.import_module(f"llm4rec_recbole.recbole_plugin.mends.{name}")
+        importlib.import_module(f"llm4rec_recbole.recbole_plugin.{name}")
 
 
 def _mend(module: ModuleType) -> None:
