@@ -26,9 +26,11 @@ _MENDS: dict[str, list[Mend]] = {}
 _MEND_MODULES = (
     "mends.config",
     "mends.data",
+    "mends.layers",
     "mends.model",
     "mends.training",
     "mends.evaluation",
+    "mends.protocol",
     "registry",
 )
 

@@ -19,10 +19,15 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.recbole_plugin.hook import mends, replace
 
 MODELS: dict[str, str] = {
-    "RecencyEASE": "llm4rec_recbole.models.recency_ease",
+    "EASE": "llm4rec_recbole.models.linear",
+    "ItemKNN": "llm4rec_recbole.models.linear",
+    "RecencyEASE": "llm4rec_recbole.models.linear",
     "SASRec": "llm4rec_recbole.models.sasrec",
 }
-DATASETS: dict[str, str] = {}
+DATASETS: dict[str, str] = {
+    "BERT4RecDataset": "llm4rec_recbole.training.datasets",
+    "SASRecDataset": "llm4rec_recbole.training.datasets",
+}
 TRAINERS: dict[str, str] = {}
 METRICS: dict[str, str] = {}
 

@@ -1,0 +1,62 @@
+"""Item–item models that score a user from all the interactions known at the time of the test.
+
+RecBole's ItemKNN and EASE score from the interactions they were trained on. Under `loo` the
+sequence models also see the validation item when they are tested; so do these.
+
+    ItemKNN      x W          W = cosine similarities, k nearest       (Sarwar et al. 2001)
+    EASE         x B          B = closed-form ridge, zero diagonal     (Steck 2019)
+    RecencyEASE  (x · γ^age) B    the last item has age 0, the one before age 1, …
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from recbole.model.general_recommender.ease import EASE as RecBoleEASE
+from recbole.model.general_recommender.itemknn import ItemKNN as RecBoleItemKNN
+
+from llm4rec_recbole.evaluation.held_out import HeldOut
+
+
+def history_matrix(held_out: HeldOut, rows: np.ndarray, decay: float = 1.0) -> sp.csr_matrix:
+    """The histories of `rows`, (B, n_items), an item of age a (0 = the latest) weighing decay^a."""
+    starts, stops = held_out.indptr[rows], held_out.indptr[rows + 1]
+    lengths = stops - starts  # (B,)
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    within = np.arange(indptr[-1]) - np.repeat(indptr[:-1], lengths)
+    age = np.repeat(lengths, lengths) - 1 - within
+    items = held_out.items[np.repeat(starts, lengths) + within]
+    weights = np.float32(decay) ** age.astype(np.float32)
+    return sp.csr_matrix((weights, items, indptr), shape=(len(rows), held_out.n_items))
+
+
+class ItemKNN(RecBoleItemKNN):
+    """RecBole's ItemKNN; `w` are its similarities, (n_items, n_items) sparse."""
+
+    def score_histories(self, held_out: HeldOut, rows: np.ndarray) -> np.ndarray:
+        """Scores (B, n_items) float32."""
+        return (history_matrix(held_out, rows) @ self.w).toarray()
+
+
+class EASE(RecBoleEASE):
+    """RecBole's EASE; `item_similarity` is B, (n_items, n_items) dense."""
+
+    decay = 1.0
+
+    def score_histories(self, held_out: HeldOut, rows: np.ndarray) -> np.ndarray:
+        """Scores (B, n_items) float32."""
+        return np.asarray(history_matrix(held_out, rows, self.decay) @ self.item_similarity)
+
+
+class RecencyEASE(EASE):
+    """EASE scored on a history whose weight decays with age; B is that of EASE.
+
+    Its published relatives are SLIST (Choi et al., WWW 2021) and TALE (Park et al., WSDM 2025).
+    Option `decay` in (0, 1] is γ.
+    """
+
+    def __init__(self, config: Any, dataset: Any) -> None:
+        super().__init__(config, dataset)
+        self.decay = float(config["decay"])

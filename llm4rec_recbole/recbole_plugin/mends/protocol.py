@@ -1,0 +1,77 @@
+"""Exact-order protocols, window training and one-pass ranking, where RecBole looks for them.
+
+Only runs whose option `protocol` is `loo` or `timeline` are touched; with `protocol: recbole`
+RecBole splits, loads and evaluates as it always does.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from llm4rec_recbole.recbole_plugin.hook import mends, replace
+
+PROTOCOLS = ("loo", "timeline")
+
+
+@mends("recbole.data.dataset.dataset", upstream="RecBole #2204: times are cast to float32")
+def split_in_exact_order(module: ModuleType) -> None:
+    """Split by data/splits.py, on times as they were read."""
+    build_as_recbole = module.Dataset.build
+
+    def build(self: Any) -> list[Any]:
+        if self.config["protocol"] not in PROTOCOLS:
+            return build_as_recbole(self)
+        from llm4rec_recbole.training.datasets import split_dataset
+
+        return split_dataset(self)
+
+    module.Dataset.build = build
+
+
+@mends("recbole.data.utils", upstream="none: the table of loaders is local to a function")
+def own_loaders(module: ModuleType) -> None:
+    """Train sequence models on windows, and evaluate held-out items in one pass."""
+    of_recbole = module.get_dataloader
+
+    def get_dataloader(config: Any, phase: str) -> Any:
+        if config["protocol"] not in PROTOCOLS:
+            return of_recbole(config, phase)
+        from llm4rec_recbole.training import loaders
+        from llm4rec_recbole.training.datasets import WindowDataset
+
+        def loader(config: Any, dataset: Any, sampler: Any, shuffle: bool = False) -> Any:
+            if phase != "train":
+                return loaders.HeldOutLoader(config, dataset)
+            if isinstance(dataset, WindowDataset):
+                return loaders.OF_MODEL[config["model"]](config, dataset)
+            return of_recbole(config, phase)(config, dataset, sampler, shuffle=shuffle)
+
+        return loader
+
+    replace(module, "get_dataloader", get_dataloader)
+
+
+@mends("recbole.trainer.trainer", upstream="RecBole #835, #840, #1576: no per-user results")
+def rank_held_out_items(module: ModuleType) -> None:
+    """Let every trainer validate on our held-out items, whichever model it trains."""
+    evaluate_as_recbole = module.Trainer.evaluate
+
+    def evaluate(
+        self: Any,
+        eval_data: Any,
+        load_best_model: bool = True,
+        model_file: str | None = None,
+        show_progress: bool = False,
+    ) -> Any:
+        from llm4rec_recbole.training.loaders import HeldOutLoader
+
+        if not isinstance(eval_data, HeldOutLoader):
+            return evaluate_as_recbole(self, eval_data, load_best_model, model_file, show_progress)
+        from llm4rec_recbole.training.scoring import validate
+
+        if load_best_model:
+            self.load_best(model_file)
+        return validate(self.model, eval_data)
+
+    module.Trainer.evaluate = evaluate

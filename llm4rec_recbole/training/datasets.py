@@ -1,0 +1,71 @@
+"""RecBole data sets split in exact order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from recbole.data.dataset import SequentialDataset
+from recbole.data.interaction import Interaction
+
+from llm4rec_recbole.data.splits import leave_one_out, timeline
+from llm4rec_recbole.evaluation.held_out import HeldOut
+
+
+class WindowDataset(SequentialDataset):
+    """Whole histories, not one row per prefix: for the models that train on windows."""
+
+    def data_augmentation(self) -> None:
+        """Keep the interactions as they are, unless RecBole's own loaders will want its rows."""
+        if self.config["protocol"] == "recbole":
+            super().data_augmentation()
+
+
+BERT4RecDataset = SASRecDataset = WindowDataset
+
+
+def split_dataset(dataset: Any) -> list[Any]:
+    """Split into training, validation and test as `config["protocol"]` says.
+
+    The training data set holds its interactions in exact order (time, then file order), or, for
+    RecBole's other sequential models, RecBole's rows made of them. The other two carry `held_out`
+    (what is to be ranked) and `train_counts` (n_items,), how often each item is trained on.
+    """
+    _to_tensors(dataset)
+    dataset._drop_unused_col()
+    inter = dataset.inter_feat
+    users, items = inter[dataset.uid_field].numpy(), inter[dataset.iid_field].numpy()
+    times = inter[dataset.time_field].numpy()
+    split = {"loo": leave_one_out, "timeline": timeline}[dataset.config["protocol"]](
+        users, items, times, dataset.item_num
+    )
+    rows = torch.from_numpy(split.train)
+    train = dataset.copy(Interaction({name: inter[name][rows] for name in inter}))
+    train.split_counts = split.counts
+    if isinstance(train, SequentialDataset):
+        train.data_augmentation()
+    counts = np.bincount(items[split.train], minlength=dataset.item_num)
+    return [train, *(_phase(dataset, held_out, counts) for held_out in (split.valid, split.test))]
+
+
+def _to_tensors(dataset: Any) -> None:
+    """Turn RecBole's tables into tensors without its rows of prefixes, which come after splitting."""
+    if isinstance(dataset, SequentialDataset):
+        dataset.data_augmentation = lambda: None
+        dataset._change_feat_format()
+        del dataset.data_augmentation
+    else:
+        dataset._change_feat_format()
+
+
+def _phase(dataset: Any, held_out: HeldOut, train_counts: np.ndarray) -> Any:
+    targets = Interaction(
+        {
+            dataset.uid_field: torch.from_numpy(held_out.users),
+            dataset.iid_field: torch.from_numpy(held_out.targets),
+        }
+    )
+    phase = dataset.copy(targets)
+    phase.held_out, phase.train_counts = held_out, train_counts
+    return phase

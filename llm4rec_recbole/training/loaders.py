@@ -1,0 +1,129 @@
+"""What RecBole's trainers iterate over here: windows to train on, held-out items to rank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from recbole.data.interaction import Interaction
+
+from llm4rec_recbole.evaluation.candidates import draw_negatives
+from llm4rec_recbole.evaluation.held_out import HeldOut
+from llm4rec_recbole.training.windows import (
+    Histories,
+    causal_targets,
+    draw_windows,
+    mask_windows,
+)
+
+#: Negatives are drawn once, with this seed, and shared by all methods and all training seeds.
+NEGATIVES_SEED = 20250101
+
+
+class WindowLoader:
+    """Batches of windows over the users' training histories, drawn anew in each epoch.
+
+    Randomness comes from torch's global generator, whose state is part of every checkpoint.
+    """
+
+    shuffle = True
+
+    def __init__(self, config: Any, dataset: Any) -> None:
+        self.dataset = self._dataset = dataset
+        self.config = config
+        self.length: int = config["MAX_ITEM_LIST_LENGTH"]
+        self.batch_size: int = config["train_batch_size"]
+        inter = dataset.inter_feat  # in exact order
+        self.histories = Histories.of(
+            inter[dataset.uid_field].numpy(), inter[dataset.iid_field].numpy()
+        )
+        lengths = np.diff(self.histories.indptr)
+        self._windows = int(np.ceil(lengths / self.length).sum())
+
+    def __len__(self) -> int:
+        """Batches in an epoch, about: the windows' number varies a little with their offsets."""
+        return -(-self._windows // self.batch_size)
+
+    def __iter__(self) -> Iterator[Interaction]:
+        random = np.random.default_rng(int(torch.randint(2**62, ()).item()))
+        for batch in self.epoch(random):
+            yield Interaction({name: torch.from_numpy(array) for name, array in batch.items()})
+
+    def epoch(self, random: np.random.Generator) -> Iterator[dict[str, np.ndarray]]:
+        raise NotImplementedError
+
+
+class CausalLoader(WindowLoader):
+    """Inputs (B, L) and next items (B, L): every position is a target."""
+
+    def epoch(self, random: np.random.Generator) -> Iterator[dict[str, np.ndarray]]:
+        windows = draw_windows(self.histories, self.length + 1, random)
+        windows = windows[windows[:, 1] > 0]  # one item alone has no next one
+        item = self.config["ITEM_ID_FIELD"]
+        for start in range(0, len(windows), self.batch_size):
+            inputs, targets = causal_targets(windows[start : start + self.batch_size])
+            yield {
+                item + self.config["LIST_SUFFIX"]: inputs,
+                item: targets,
+                self.config["ITEM_LIST_LENGTH_FIELD"]: (inputs > 0).sum(1),
+            }
+
+
+class ClozeLoader(WindowLoader):
+    """Masked windows (B, L), and what stood at the masked positions (B, M)."""
+
+    def __init__(self, config: Any, dataset: Any) -> None:
+        super().__init__(config, dataset)
+        item = config["ITEM_ID_FIELD"]
+        # The names under which RecBole's BERT4Rec looks for its input; RecBole sets them as a
+        # side effect of its own transform.
+        config["MASK_ITEM_SEQ"] = f"Mask_{item}{config['LIST_SUFFIX']}"
+        config["POS_ITEMS"], config["NEG_ITEMS"] = f"Pos_{item}", f"Neg_{item}"
+        config["MASK_INDEX"] = "MASK_INDEX"
+
+    def epoch(self, random: np.random.Generator) -> Iterator[dict[str, np.ndarray]]:
+        config = self.config
+        windows = draw_windows(self.histories, self.length, random)
+        windows = windows[windows[:, 1] > 0]  # one item alone leaves nothing to predict it from
+        mask_token = self.dataset.num(config["ITEM_ID_FIELD"])
+        for start in range(0, len(windows), self.batch_size):
+            batch = windows[start : start + self.batch_size]
+            cloze = mask_windows(
+                batch, config["mask_ratio"], config["ft_ratio"], mask_token, random
+            )
+            yield {
+                config["MASK_ITEM_SEQ"]: cloze.masked,
+                config["POS_ITEMS"]: cloze.items,
+                config["NEG_ITEMS"]: cloze.items,  # read by the loss, used only by its BPR form
+                config["MASK_INDEX"]: cloze.positions,
+            }
+
+
+OF_MODEL: dict[str, type[WindowLoader]] = {"BERT4Rec": ClozeLoader, "SASRec": CausalLoader}
+
+
+class HeldOutLoader:
+    """The held-out items of one phase, with the negatives that all methods share."""
+
+    def __init__(self, config: Any, dataset: Any) -> None:
+        self.dataset = self._dataset = dataset
+        self.config = config
+        self.held_out: HeldOut = dataset.held_out
+        self.batch_size: int = config["eval_users_per_batch"]
+        self._negatives: tuple[np.ndarray, np.ndarray] | None = None
+
+    def __len__(self) -> int:
+        return -(-len(self.held_out) // self.batch_size)
+
+    def negatives(self) -> tuple[np.ndarray, np.ndarray]:
+        """100 uniform and 100 popular negatives, (U, 100) each; popularity is that in training."""
+        if self._negatives is None:
+            uniform = np.ones(self.held_out.n_items)
+            popular = self.dataset.train_counts  # (n_items,)
+            self._negatives = (
+                draw_negatives(self.held_out, uniform, 100, NEGATIVES_SEED),
+                draw_negatives(self.held_out, popular, 100, NEGATIVES_SEED + 1),
+            )
+        return self._negatives

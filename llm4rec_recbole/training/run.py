@@ -1,0 +1,92 @@
+"""One run: options in; a trained model, a run record and a users file out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from llm4rec_recbole.recbole_plugin.mends.protocol import PROTOCOLS
+
+
+def run(
+    model: str,
+    dataset: str,
+    config_files: Sequence[str] = (),
+    options: dict[str, Any] | None = None,
+) -> Path:
+    """Train `model` on `dataset`, evaluate it once on the test items, and write the run record.
+
+    Options are RecBole's and this project's (properties/overall.yaml); they win over
+    `config_files`, which win over the property files. Returns the record's path,
+    <results_dir>/runs/<dataset>/<protocol>/<method>/seed_<k>.json. Raises InputError for bad
+    input; an earlier record stays until the new one is whole.
+    """
+    started = time.time()
+    from llm4rec_recbole.training import record
+
+    trained = train(model, dataset, config_files, options)
+    return record.write(trained, started)
+
+
+class Trained:
+    """What a run has once it is trained: everything that evaluating and recording it needs."""
+
+    def __init__(self, config: Any, data: tuple[Any, Any, Any], trainer: Any) -> None:
+        self.config, self.trainer = config, trainer
+        self.train_data, self.valid_data, self.test_data = data
+        self.model = trainer.model
+        self.train_seconds = 0.0
+        self.valid_metrics: dict[str, float] = {}
+
+
+def train(
+    model: str,
+    dataset: str,
+    config_files: Sequence[str] = (),
+    options: dict[str, Any] | None = None,
+) -> Trained:
+    """Train `model` on `dataset` to early stopping and load its best checkpoint."""
+    import logging
+
+    from recbole.config import Config
+    from recbole.data import create_dataset, data_preparation
+    from recbole.utils import get_model, get_trainer, init_logger, init_seed
+
+    config = Config(model, dataset, list(config_files) or None, dict(options or {}))
+    _check_data(config)
+    init_seed(config["seed"], config["reproducibility"])
+    init_logger(config)
+    if config["quiet"]:
+        logging.getLogger().setLevel(logging.WARNING)
+    _set_threads(config)
+    data = data_preparation(config, create_dataset(config))
+    init_seed(config["seed"], config["reproducibility"])  # so that loading draws nothing from it
+    network = get_model(model)(config, data[0]._dataset).to(config["device"])
+    trainer = get_trainer(config["MODEL_TYPE"], model)(config, network)
+    trained = Trained(config, data, trainer)
+    began = time.perf_counter()
+    _, trained.valid_metrics = trainer.fit(
+        data[0], data[1], verbose=not config["quiet"], show_progress=config["show_progress"]
+    )
+    trained.train_seconds = time.perf_counter() - began
+    trainer.load_best()
+    return trained
+
+
+def _check_data(config: Any) -> None:
+    """Refuse a broken file by its line, before RecBole's pandas reads it as something else."""
+    from llm4rec_recbole.data.atomic import check_atomic_files
+
+    required = [config["USER_ID_FIELD"], config["ITEM_ID_FIELD"]]
+    if config["protocol"] in PROTOCOLS:
+        required.append(config["TIME_FIELD"])
+    check_atomic_files(Path(config["data_path"]), config["dataset"], tuple(required))
+
+
+def _set_threads(config: Any) -> None:
+    import torch
+
+    if config["threads"]:
+        torch.set_num_threads(config["threads"])

@@ -1,0 +1,105 @@
+"""Training examples for sequence models: windows over whole histories.
+
+RecBole makes one row of every prefix of a history, and each row costs a forward pass for a single
+target. A window costs the same pass and trains all its positions:
+
+    history   a b c d e f g h          (one user's training items, oldest first)
+    windows   [b c d e] [f g h .]      length 4, at an offset drawn anew in each epoch
+    causal    b→c c→d d→e              every position predicts the next item  (SASRec)
+    cloze     b ? d ?                  masked positions predict themselves    (BERT4Rec)
+
+Nothing here knows RecBole or torch: arrays in, arrays out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Histories:
+    """The training items of all users, user by user, each user's oldest first."""
+
+    items: np.ndarray  # (N,) int64, item ids from 1
+    indptr: np.ndarray  # (U + 1,) int64; user row u has items[indptr[u]:indptr[u + 1]]
+
+    @classmethod
+    def of(cls, users: np.ndarray, items: np.ndarray) -> Histories:
+        """Group interactions (N,), given in exact order, by user."""
+        order = np.argsort(users, kind="stable")
+        starts = np.flatnonzero(np.diff(users[order], prepend=-1))
+        return cls(items[order], np.append(starts, len(items)))
+
+
+def draw_windows(histories: Histories, length: int, random: np.random.Generator) -> np.ndarray:
+    """Cut every history into windows of `length` items, (W, length) int64, 0 on the right.
+
+    A history longer than `length` is cut at a random offset; its first and last windows are moved
+    inside, so that all are full (they overlap the next ones). A shorter one is one window, padded.
+    Windows come in random order.
+    """
+    lengths = np.diff(histories.indptr)  # (U,)
+    offsets = random.integers(0, length, len(lengths)) - length  # the first window may start early
+    counts = np.where(lengths > length, -((offsets - lengths) // length), 1)  # (U,) windows each
+    user = np.repeat(np.arange(len(lengths)), counts)  # (W,)
+    nth = np.arange(len(user)) - np.repeat(np.cumsum(counts) - counts, counts)
+    last_start = np.maximum(lengths - length, 0)[user]
+    starts = np.clip(offsets[user] + nth * length, 0, last_start)
+    again = (np.diff(user, prepend=-1) == 0) & (np.diff(starts, prepend=-1) == 0)
+    user, starts = user[~again], starts[~again]
+    order = random.permutation(len(user))
+    user, starts = user[order], starts[order]
+    column = np.arange(length)
+    filled = column < np.minimum(lengths[user], length)[:, None]  # (W, length)
+    positions = (histories.indptr[user] + starts)[:, None] + column
+    return np.where(filled, histories.items[np.where(filled, positions, 0)], 0)
+
+
+def causal_targets(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and next items, (W, L) each, from windows (W, L + 1); 0 where there is no target."""
+    inputs, targets = windows[:, :-1], windows[:, 1:]
+    return np.where(targets > 0, inputs, 0), targets
+
+
+@dataclass(frozen=True)
+class Cloze:
+    """Windows with masked positions; M positions a window, unused ones have position and item 0."""
+
+    masked: np.ndarray  # (W, L) int64, the mask token where an item was masked
+    items: np.ndarray  # (W, M) int64, what stood there
+    positions: np.ndarray  # (W, M) int64, where
+
+
+def mask_windows(
+    windows: np.ndarray,
+    ratio: float,
+    last_only: float,
+    mask_token: int,
+    random: np.random.Generator,
+) -> Cloze:
+    """Mask a share `ratio` of each window's items, at least one.
+
+    In a share `last_only` of the windows only the last item is masked, which is what the model
+    meets at test time (Sun et al. 2019, section 3.6). Position 0 is never masked: RecBole's loss
+    takes it for "no target".
+    """
+    n_windows, length = windows.shape
+    lengths = (windows > 0).sum(1)  # (W,)
+    most = max(1, round(ratio * length))
+    counts = np.clip(np.round(ratio * lengths).astype(np.int64), 1, most)
+    priority = random.random(windows.shape)
+    priority[:, 0] = 2
+    priority[windows == 0] = 3
+    positions = np.argsort(priority, axis=1)[:, :most]  # (W, M)
+    used = np.arange(most) < counts[:, None]
+    last = random.random(n_windows) < last_only
+    positions[last, 0], used[last, 1:] = lengths[last] - 1, False
+    used &= (positions > 0) & np.take_along_axis(windows > 0, positions, axis=1)
+    positions = np.where(used, positions, 0)
+    items = np.where(used, np.take_along_axis(windows, positions, axis=1), 0)
+    masked = windows.copy()
+    rows = np.broadcast_to(np.arange(n_windows)[:, None], positions.shape)
+    masked[rows[used], positions[used]] = mask_token
+    return Cloze(masked, items, positions)
