@@ -1,0 +1,200 @@
+"""Each mend of mends/data.py, shown by what RecBole does wrong without it."""
+
+from __future__ import annotations
+
+import pickle
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from llm4rec_recbole.errors import InputError
+
+HEADER = "user_id:token | item_id:token | timestamp:float"
+UNIX = 881_250_949  # in float32 the next number is 64 s later
+
+
+def tokens(data: Any, field: str, ids: Any) -> list[str]:
+    return [str(token) for token in data.id2token(field, np.asarray(ids))]
+
+
+def test_times_one_second_apart_keep_their_order(write: Callable, dataset: Callable) -> None:
+    write(inter=[HEADER, *(f"u | {name} | {UNIX + t}" for name, t in zip("abcd", (3, 1, 2, 0)))])
+    data = dataset()
+    data._change_feat_format()
+    data.sort(by="timestamp")
+    assert tokens(data, "item_id", data.inter_feat["item_id"]) == ["d", "b", "c", "a"]
+    assert data.inter_feat["timestamp"].tolist() == [UNIX, UNIX + 1, UNIX + 2, UNIX + 3]
+
+
+def test_leave_one_out_tests_the_last_item_to_the_second(
+    write: Callable, dataset: Callable
+) -> None:
+    rows = [f"u | {name} | {UNIX + t}" for name, t in zip("abcde", (0, 9, 2, 3, 4))]
+    write(inter=[HEADER, *rows])
+    split = {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user", "mode": "full"}
+    data = dataset(eval_args=split)
+    _, valid, test = data.build()
+    assert tokens(data, "item_id", test.inter_feat["item_id"]) == ["b"]
+    assert tokens(data, "item_id", valid.inter_feat["item_id"]) == ["e"]
+
+
+def test_a_repeat_keeps_its_first_row_among_equal_times(write: Callable, dataset: Callable) -> None:
+    rows = [(f"u{n % 40}", n // 200) for n in range(400)]  # enough for an unstable sort to show
+    text = [f"{user} | i | {1 - late} | {n}" for n, (user, late) in enumerate(rows)]
+    write(inter=[f"{HEADER} | row:float", *text])
+    data = dataset(rm_dup_inter="first")
+    assert sorted(data.inter_feat["row"]) == list(range(200, 240))
+
+
+def test_missing_values_are_filled(write: Callable, dataset: Callable) -> None:
+    write(
+        inter=[HEADER, "u | a | 1", "u | b | 2"],
+        item=[
+            "item_id:token | year:token | price:float | tags:token_seq",
+            "a | 1999 | 3 | x y",
+            "b |  |  | ",
+        ],
+    )
+    data = dataset()
+    data._change_feat_format()
+    a, b = data.token2id("item_id", ["a", "b"])
+    assert data.item_feat["year"][[0, b]].tolist() == [0, 0]
+    assert data.item_feat["price"][[0, a, b]].tolist() == [3, 3, 3]
+    assert data.item_feat["tags"][b].tolist() == [0, 0]
+
+
+def test_an_empty_sequence_is_read(write: Callable, dataset: Callable) -> None:
+    write(
+        inter=[HEADER, "u | a | 1", "u | b | 2"],
+        item=["item_id:token | tags:token_seq | vector:float_seq", "a |  | 0.5 1", "b | x y | "],
+    )
+    data = dataset()
+    a, b = data.token2id("item_id", ["a", "b"])
+    assert [len(data.item_feat["tags"][item]) for item in (a, b)] == [0, 2]
+    data._change_feat_format()
+    assert data.item_feat["vector"][a].tolist() == [0.5, 1.0]
+
+
+def test_sequences_of_different_lengths_are_told_apart(write: Callable, dataset: Callable) -> None:
+    write(
+        inter=[HEADER, "u | a | 1", "u | b | 2", "u | c | 3"],
+        item=["item_id:token | tags:token_seq", "a | x", "b | y x z", "c | z"],
+    )
+    data = dataset()
+    tags = {
+        item: tokens(data, "tags", data.item_feat["tags"][data.token2id("item_id", item)])
+        for item in "abc"
+    }
+    assert tags == {"a": ["x"], "b": ["y", "x", "z"], "c": ["z"]}
+
+
+def test_no_warning_and_no_shared_memory(write: Callable, dataset: Callable) -> None:
+    write(inter=[HEADER, "u | a | 1", "u | b | 2"])
+    data = dataset()
+    frame = data.inter_feat
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data._change_feat_format()
+    data.inter_feat["item_id"][:] = 0
+    assert frame["item_id"].tolist() == [1, 2]
+
+
+def stock_augmentation(users: list[int], items: list[int], longest: int) -> list[tuple]:
+    """RecBole's loop, rewritten plainly: (user, item, items before it) for all but the first."""
+    rows = []
+    for i, (user, item) in enumerate(zip(users, items)):
+        before = [items[j] for j in range(i) if users[j] == user][-longest:]
+        if before:
+            rows.append((user, item, before + [0] * (longest - len(before)), len(before)))
+    return rows
+
+
+@pytest.mark.parametrize("longest", [1, 3, 50])
+def test_augmentation_gives_every_prefix(write: Callable, dataset: Callable, longest: int) -> None:
+    lengths = {"a": 5, "b": 1, "c": 2, "d": 3}
+    rows = [f"{u} | i{(n * 7) % 5} | {n}" for u, most in lengths.items() for n in range(most)]
+    write(inter=[HEADER, *rows])
+    data = dataset("GRU4Rec", MAX_ITEM_LIST_LENGTH=longest, loss_type="CE")
+    data_before = data.inter_feat
+    data._change_feat_format()
+    after = data.inter_feat
+    found = zip(
+        after["user_id"].tolist(),
+        after["item_id"].tolist(),
+        after["item_id_list"].tolist(),
+        after["item_length"].tolist(),
+    )
+    expected = stock_augmentation(
+        data_before["user_id"].tolist(), data_before["item_id"].tolist(), longest
+    )
+    assert list(found) == expected
+    assert after["timestamp_list"].shape == (len(expected), longest)
+
+
+def test_augmentation_of_ml_100k_is_vectorised() -> None:
+    from recbole.config import Config
+    from recbole.data import create_dataset
+
+    options = {"loss_type": "CE", "train_neg_sample_args": None}
+    data = create_dataset(Config("GRU4Rec", "ml-100k", config_dict=options))
+    started = time.process_time()
+    data._change_feat_format()
+    assert time.process_time() - started < 2
+    assert len(data.inter_feat) == 100_000 - 943
+
+
+def test_rows_are_picked_as_torch_picks_them() -> None:
+    import torch
+    from recbole.data.interaction import Interaction
+
+    values = torch.arange(12).reshape(6, 2)
+    rows = Interaction({"x": values})
+    for index in (np.array([4, 0, 4]), torch.tensor([1, 5]), np.arange(6) % 2 == 0, [2, 3]):
+        assert torch.equal(rows[index]["x"], values[torch.as_tensor(index)])
+    assert rows[np.array([])]["x"].shape == (0, 2)
+    many = Interaction({"x": torch.zeros(100_000, 50)})
+    index = np.random.default_rng(0).permutation(100_000)[:2000]
+    started = time.process_time()
+    many[index]
+    fast = time.process_time() - started
+    started = time.process_time()
+    many[index.tolist()]
+    assert fast < time.process_time() - started
+
+
+class Bomb:
+    """A pickle that leaves a trace where it is loaded."""
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (Path("exploded"),)
+
+
+def test_a_pickled_data_set_is_refused_unread(write: Callable, dataset: Callable) -> None:
+    write(inter=[HEADER, "u | a | 1"])
+    Path("saved.pth").write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(InputError, match=r"saved\.pth.*pickle"):
+        dataset(dataset_save_path="saved.pth")
+    assert not Path("exploded").exists()
+
+
+def test_pickled_data_loaders_are_refused_unread(write: Callable, dataset: Callable) -> None:
+    from recbole.data import data_preparation
+
+    write(inter=[HEADER, "u | a | 1"])
+    Path("saved.pth").write_bytes(pickle.dumps(Bomb()))
+    data = dataset(dataloaders_save_path="saved.pth")
+    with pytest.raises(InputError, match=r"saved\.pth.*pickle"):
+        data_preparation(data.config, data)
+    assert not Path("exploded").exists()
+
+
+@pytest.mark.parametrize("option", ["save_dataset", "save_dataloaders"])
+def test_no_pickle_is_written(write: Callable, dataset: Callable, option: str) -> None:
+    write(inter=[HEADER, "u | a | 1"])
+    with pytest.raises(InputError, match=option):
+        dataset(**{option: True})
