@@ -46,13 +46,19 @@ def train(
     dataset: str,
     config_files: Sequence[str] = (),
     options: dict[str, Any] | None = None,
+    checkpoints: bool = True,
 ) -> Trained:
-    """Train `model` on `dataset` to early stopping and load its best checkpoint."""
+    """Train `model` on `dataset` to early stopping and load its best checkpoint.
+
+    Without `checkpoints` nothing is written, and the model is left as the last epoch left it.
+    """
     import logging
 
     from recbole.config import Config
     from recbole.data import create_dataset, data_preparation
     from recbole.utils import get_model, get_trainer, init_logger, init_seed
+
+    from llm4rec_recbole.training.dropout import use_byte_dropout
 
     config = Config(model, dataset, list(config_files) or None, dict(options or {}))
     _check_data(config)
@@ -64,14 +70,20 @@ def train(
     data = data_preparation(config, create_dataset(config))
     init_seed(config["seed"], config["reproducibility"])  # so that loading draws nothing from it
     network = get_model(model)(config, data[0]._dataset).to(config["device"])
+    use_byte_dropout(network)
     trainer = get_trainer(config["MODEL_TYPE"], model)(config, network)
     trained = Trained(config, data, trainer)
     began = time.perf_counter()
     _, trained.valid_metrics = trainer.fit(
-        data[0], data[1], verbose=not config["quiet"], show_progress=config["show_progress"]
+        data[0],
+        data[1],
+        verbose=not config["quiet"],
+        saved=checkpoints,
+        show_progress=config["show_progress"],
     )
     trained.train_seconds = time.perf_counter() - began
-    trainer.load_best()
+    if checkpoints:
+        trainer.load_best()
     return trained
 
 
