@@ -34,6 +34,18 @@ def fast_propagation(module: ModuleType) -> None:
     """
     import torch
 
+    class Adjacency:
+        """A symmetric sparse matrix (n, n) that is never changed; torch cannot copy one in CSR."""
+
+        def __init__(self, matrix: torch.Tensor) -> None:
+            self.matrix = matrix
+
+        def to(self, device: Any) -> Adjacency:
+            return Adjacency(self.matrix.to(device))
+
+        def __deepcopy__(self, memo: dict) -> Adjacency:
+            return self
+
     class Propagate(torch.autograd.Function):
         """A @ x for a symmetric sparse A (n, n) and dense x (n, d)."""
 
@@ -48,15 +60,15 @@ def fast_propagation(module: ModuleType) -> None:
 
     adjacency = module.LightGCN.get_norm_adj_mat
 
-    def get_norm_adj_mat(self: Any) -> torch.Tensor:
+    def get_norm_adj_mat(self: Any) -> Adjacency:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-            return adjacency(self).coalesce().to_sparse_csr()
+            return Adjacency(adjacency(self).coalesce().to_sparse_csr())
 
     def forward(self: Any) -> tuple[torch.Tensor, ...]:
         layers = [self.get_ego_embeddings()]  # each (n_users + n_items, d)
         for _ in range(self.n_layers):
-            layers.append(Propagate.apply(self.norm_adj_matrix, layers[-1]))
+            layers.append(Propagate.apply(self.norm_adj_matrix.matrix, layers[-1]))
         mean = torch.stack(layers, dim=1).mean(dim=1)
         return torch.split(mean, [self.n_users, self.n_items])
 
