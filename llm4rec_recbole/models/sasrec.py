@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 from recbole.model.sequential_recommender.sasrec import SASRec as RecBoleSASRec
-from torch.nn import functional
+
+from llm4rec_recbole.training.cross_entropy import full_cross_entropy
 
 
 class SASRec(RecBoleSASRec):
@@ -29,5 +30,4 @@ class SASRec(RecBoleSASRec):
             return super().calculate_loss(interaction)
         has_target = targets > 0
         states = self.states(interaction[self.ITEM_SEQ])[has_target]  # (targets, d)
-        logits = states @ self.item_embedding.weight.T  # (targets, n_items)
-        return functional.cross_entropy(logits, targets[has_target])
+        return full_cross_entropy(states, self.item_embedding.weight, targets[has_target])

@@ -53,3 +53,29 @@ def fused_gelu(module: ModuleType) -> None:
     from torch.nn import functional
 
     module.FeedForward.gelu = lambda self, x: functional.gelu(x)
+
+
+@mends("recbole.model.sequential_recommender.bert4rec", upstream="none")
+def fused_cloze_loss(module: ModuleType) -> None:
+    """BERT4Rec's full cross-entropy without logits for positions that are no targets.
+
+    RecBole computes the logits of every slot of every row, used or not, and keeps them all.
+    """
+    loss_as_recbole = module.BERT4Rec.calculate_loss
+
+    def calculate_loss(self: Any, interaction: Any) -> Any:
+        if self.loss_type != "CE":
+            return loss_as_recbole(self, interaction)
+        from llm4rec_recbole.training.cross_entropy import full_cross_entropy
+
+        positions = interaction[self.MASK_INDEX]  # (B, M), 0 where unused
+        rows, slots = (positions > 0).nonzero(as_tuple=True)  # (targets,) each
+        states = self.forward(interaction[self.MASK_ITEM_SEQ])  # (B, L, d)
+        return full_cross_entropy(
+            states[rows, positions[rows, slots]],
+            self.item_embedding.weight[: self.n_items],
+            interaction[self.POS_ITEMS][rows, slots],
+            self.output_bias,
+        )
+
+    module.BERT4Rec.calculate_loss = calculate_loss

@@ -1,0 +1,94 @@
+"""Windows: every interaction is trained on, no window mixes users, masks hide what they should."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm4rec_recbole.training.windows import (
+    Histories,
+    causal_targets,
+    draw_windows,
+    mask_windows,
+)
+
+
+def histories_of(lengths: list[int]) -> Histories:
+    """User u's items are 1000 u + 1, 1000 u + 2, …: an item tells its user and its place."""
+    users = np.concatenate([np.full(n, u) for u, n in enumerate(lengths)])
+    items = np.concatenate([1000 * u + 1 + np.arange(n) for u, n in enumerate(lengths)])
+    return Histories.of(users, items)
+
+
+lengths = st.lists(st.integers(1, 40), min_size=1, max_size=6)
+
+
+def test_histories_keep_each_users_order_when_users_interleave():
+    histories = Histories.of(np.array([2, 1, 2, 1, 2]), np.array([5, 6, 7, 8, 9]))
+    assert histories.items.tolist() == [6, 8, 5, 7, 9]
+    assert histories.indptr.tolist() == [0, 2, 5]
+
+
+@given(lengths, st.integers(2, 12), st.integers(0, 99))
+def test_windows_cover_every_interaction_and_stay_within_one_user_in_order(lengths, length, seed):
+    histories = histories_of(lengths)
+    windows = draw_windows(histories, length, np.random.default_rng(seed))
+    assert set(windows[windows > 0]) == set(histories.items)
+    for window in windows:
+        items = window[window > 0]
+        assert (np.diff(items) == 1).all()  # consecutive, oldest first, of one user
+        assert (window[len(items) :] == 0).all()  # the pad is on the right
+
+
+@given(lengths, st.integers(2, 12), st.integers(0, 99))
+def test_only_histories_shorter_than_the_window_are_padded(lengths, length, seed):
+    windows = draw_windows(histories_of(lengths), length, np.random.default_rng(seed))
+    padded = windows[(windows == 0).any(1)]
+    short = [n for n in lengths if n < length]
+    assert sorted((padded > 0).sum(1)) == sorted(short)
+
+
+def test_no_window_is_drawn_twice_in_an_epoch():
+    windows = draw_windows(histories_of([120, 7, 50, 51]), 50, np.random.default_rng(0))
+    assert len({tuple(w) for w in windows}) == len(windows)
+
+
+def test_offsets_differ_between_epochs():
+    random = np.random.default_rng(0)
+    histories = histories_of([200])
+    first, second = (draw_windows(histories, 50, random) for _ in range(2))
+    assert {tuple(w) for w in first} != {tuple(w) for w in second}
+
+
+def test_causal_targets_are_the_next_items():
+    inputs, targets = causal_targets(np.array([[1, 2, 3, 4], [5, 6, 0, 0]]))
+    assert inputs.tolist() == [[1, 2, 3], [5, 0, 0]]
+    assert targets.tolist() == [[2, 3, 4], [6, 0, 0]]
+
+
+@given(lengths, st.floats(0.05, 0.9), st.floats(0, 1), st.integers(0, 99))
+def test_masks_hide_exactly_the_items_they_name(lengths, ratio, last_only, seed):
+    random = np.random.default_rng(seed)
+    windows = draw_windows(histories_of(lengths), 10, random)
+    cloze = mask_windows(windows, ratio, last_only, 99_999, random)
+    restored = cloze.masked.copy()
+    rows, columns = np.nonzero(cloze.items)
+    restored[rows, cloze.positions[rows, columns]] = cloze.items[rows, columns]
+    assert (restored == windows).all()
+    assert ((cloze.masked == 99_999).sum(1) == (cloze.items > 0).sum(1)).all()
+    assert (cloze.positions[cloze.items == 0] == 0).all()
+    assert (cloze.positions[cloze.items > 0] > 0).all()  # RecBole reads position 0 as "none"
+
+
+def test_share_of_masked_items_is_the_ratio():
+    random = np.random.default_rng(0)
+    windows = draw_windows(histories_of([500] * 20), 50, random)
+    cloze = mask_windows(windows, 0.3, 0.0, 99_999, random)
+    assert (cloze.items > 0).mean(1) == pytest.approx(np.ones(len(windows)))
+    assert cloze.items.shape[1] == 15
+
+
+def test_last_only_masks_the_last_item_and_no_other():
+    windows = np.array([[1, 2, 3, 4], [5, 6, 0, 0]])
+    cloze = mask_windows(windows, 0.5, 1.0, 9, np.random.default_rng(0))
+    assert cloze.masked.tolist() == [[1, 2, 3, 9], [5, 9, 0, 0]]
