@@ -1,0 +1,55 @@
+"""Times training by its optimizer steps, the same way for every library that trains with torch."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+
+class Enough(Exception):
+    """Raised out of the training loop when it has been timed for long enough."""
+
+
+class StepClock:
+    """Counts what is trained on from the end of the first optimizer step, which warms up.
+
+    `seconds` of timing end the training by raising Enough; None lets it run to its own end. The
+    time between steps counts too: that is where batches are put together.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self.limit = seconds
+        self.steps = self.rows = self.targets = 0
+        self.started = self.last = 0.0
+        register_optimizer_step_post_hook(self._after_step)
+
+    def count(self, rows: int, targets: int) -> None:
+        """Add one batch: `rows` sequences fed, `targets` positions whose item the loss asks for."""
+        self.rows += int(rows)
+        self.targets += int(targets)
+
+    def _after_step(self, *unused: Any) -> None:
+        self.last = time.perf_counter()
+        if not self.started:
+            self.started, self.rows, self.targets = self.last, 0, 0
+            return
+        self.steps += 1
+        if self.limit is not None and self.last - self.started >= self.limit:
+            raise Enough
+
+    def result(self, rows_per_epoch: int) -> dict[str, Any]:
+        """Throughput, and what it makes of an epoch of `rows_per_epoch` rows."""
+        seconds = self.last - self.started
+        return {
+            "steps": self.steps,
+            "seconds": seconds,
+            "rows": self.rows,
+            "targets": self.targets,
+            "rows_per_second": self.rows / seconds,
+            "targets_per_second": self.targets / seconds,
+            "rows_per_epoch": rows_per_epoch,
+            "targets_per_epoch": self.targets / self.rows * rows_per_epoch,
+            "seconds_per_epoch": rows_per_epoch / self.rows * seconds,
+        }
