@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
+
 from llm4rec_recbole.data.splits import Split, leave_one_out
 
 NAMES = ("user_id:token", "item_id:token", "timestamp:float")

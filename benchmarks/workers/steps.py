@@ -23,7 +23,7 @@ class StepClock:
         self.limit = seconds
         self.steps = self.rows = self.targets = 0
         self.started = self.last = 0.0
-        register_optimizer_step_post_hook(self._after_step)
+        self.hook = register_optimizer_step_post_hook(self._after_step)
 
     def count(self, rows: int, targets: int) -> None:
         """Add one batch: `rows` sequences fed, `targets` positions whose item the loss asks for."""
@@ -40,7 +40,8 @@ class StepClock:
             raise Enough
 
     def result(self, rows_per_epoch: int) -> dict[str, Any]:
-        """Throughput, and what it makes of an epoch of `rows_per_epoch` rows."""
+        """End the timing: throughput, and what it makes of an epoch of `rows_per_epoch` rows."""
+        self.hook.remove()
         seconds = self.last - self.started
         return {
             "steps": self.steps,

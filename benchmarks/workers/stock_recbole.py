@@ -12,14 +12,8 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parent / "stand_ins"))
 
-import contextlib
-
-import torch
 from answer import serve
-from recbole.config import Config
-from recbole.data import create_dataset, data_preparation
-from recbole.utils import get_model, get_trainer, init_seed
-from steps import Enough, StepClock
+from recbole_runs import masked_targets, prepare, timed_training
 
 COMMON = {
     "train_neg_sample_args": None,  # cross-entropy over all items needs no negatives
@@ -35,7 +29,6 @@ COMMON = {
     "use_gpu": False,
     "show_progress": False,
     "state": "ERROR",
-    "eval_step": 0,
     "epochs": 1,
 }
 
@@ -44,39 +37,18 @@ def train(
     model: str, options: dict[str, Any], threads: int, seconds: float | None
 ) -> dict[str, Any]:
     """Train for `seconds` (None: one whole epoch)."""
-    trainer, train_data, _ = _prepare(model, options, threads)
-    clock = StepClock(seconds)
-    calculate_loss = trainer.model.calculate_loss
-
-    def counted_loss(interaction: Any) -> torch.Tensor:
-        # RecBole's BERT4Rec masks its loss with `masked_index > 0`; SASRec has one target a row.
-        masked = interaction["MASK_INDEX"] > 0 if model == "BERT4Rec" else None
-        clock.count(len(interaction), len(interaction) if masked is None else masked.sum())
-        return calculate_loss(interaction)
-
-    trainer.model.calculate_loss = counted_loss
-    with contextlib.suppress(Enough):
-        trainer.fit(train_data, saved=False)
-    return clock.result(rows_per_epoch=len(train_data.dataset))
+    trainer, train_data, _, _ = prepare(model, COMMON | options, threads)
+    targets_of = {"BERT4Rec": masked_targets, "SASRec": len}[model]  # SASRec: one target a row
+    return timed_training(trainer, train_data, len(train_data.dataset), targets_of, seconds)
 
 
 def evaluate(model: str, options: dict[str, Any], threads: int) -> dict[str, Any]:
     """One `uni100` pass over all test users; how good the scores are does not change its time."""
-    trainer, _, test_data = _prepare(model, options, threads)
+    trainer, _, _, test_data = prepare(model, COMMON | options, threads)
     started = time.perf_counter()
     trainer.evaluate(test_data, load_best_model=False)
     seconds = time.perf_counter() - started
     return {"seconds": seconds, "users": len(test_data.dataset), "rankings": ["uni100"]}
-
-
-def _prepare(model: str, options: dict[str, Any], threads: int) -> tuple[Any, Any, Any]:
-    torch.set_num_threads(threads)
-    config = Config(model=model, dataset="ml-100k", config_dict=COMMON | options)
-    init_seed(config["seed"], config["reproducibility"])
-    train_data, _, test_data = data_preparation(config, create_dataset(config))
-    network = get_model(model)(config, train_data.dataset).to(config["device"])
-    trainer = get_trainer(config["MODEL_TYPE"], model)(config, network)
-    return trainer, train_data, test_data
 
 
 if __name__ == "__main__":
