@@ -1,4 +1,4 @@
-"""What the workers for stock RecBole and for ours share: RecBole's own way to a trainer."""
+"""What the workers for stock RecBole and for ours share: RecBole's trainer, timed."""
 
 from __future__ import annotations
 
@@ -7,21 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from recbole.config import Config
-from recbole.data import create_dataset, data_preparation
-from recbole.utils import get_model, get_trainer, init_seed
 from steps import Enough, StepClock
-
-
-def prepare(model: str, options: dict[str, Any], threads: int) -> tuple[Any, Any, Any, Any]:
-    """A trainer for `model` on ml-100k with RecBole's `options`; data of the three phases."""
-    config = Config(model=model, dataset="ml-100k", config_dict=options)
-    torch.set_num_threads(threads)
-    init_seed(config["seed"], config["reproducibility"])
-    data = data_preparation(config, create_dataset(config))
-    init_seed(config["seed"], config["reproducibility"])
-    network = get_model(model)(config, data[0]._dataset).to(config["device"])
-    return get_trainer(config["MODEL_TYPE"], model)(config, network), *data
 
 
 def masked_targets(interaction: Any) -> int:
