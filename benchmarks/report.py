@@ -11,9 +11,9 @@ DEFINITIONS = """\
 A *row* is one padded sequence fed to the transformer; a *target* is one position whose item the
 loss asks for. Stock RecBole makes a row of every prefix of a history: SASRec has one target in
 each, BERT4Rec masks about a fifth of the prefix or its last item. RecTools feeds a user's last 50
-interactions only, ours the windows of the whole history. An *epoch* is one pass of an
-implementation over its own rows; where it was not run to its end, it is extrapolated from the
-rows timed."""
+interactions only, ours windows of the whole history, overlapping at its ends. An *epoch* is one
+pass of an implementation over its own rows. Its rows and targets are counted; its seconds are
+extrapolated from the rows timed, unless it was run to its end."""
 
 
 def render(measured: Measured) -> str:

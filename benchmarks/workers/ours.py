@@ -20,9 +20,8 @@ COMMON = {"protocol": "loo", "use_gpu": False, "show_progress": False, "quiet": 
 def train(model: str, options: dict[str, Any], threads: int, seconds: float) -> dict[str, Any]:
     """Train for `seconds`."""
     run = _prepare(model, options | {"epochs": 10**6}, threads)
-    rows = sum(len(batch) for batch in run.train_data)  # windows vary a little between epochs
     targets_of = {"BERT4Rec": masked_targets, "SASRec": _next_items}[model]
-    return timed_training(run.trainer, run.train_data, rows, targets_of, seconds)
+    return timed_training(run.trainer, run.train_data, targets_of, seconds)
 
 
 def evaluate(model: str, options: dict[str, Any], threads: int) -> dict[str, Any]:

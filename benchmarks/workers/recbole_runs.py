@@ -16,21 +16,19 @@ def masked_targets(interaction: Any) -> int:
 
 
 def timed_training(
-    trainer: Any,
-    train_data: Any,
-    rows_per_epoch: int,
-    targets_of: Callable[[Any], int],
-    seconds: float | None,
+    trainer: Any, train_data: Any, targets_of: Callable[[Any], int], seconds: float | None
 ) -> dict[str, Any]:
     """Train without validation or checkpoints for `seconds` (None: the epochs configured)."""
+    counts = [(len(batch), targets_of(batch)) for batch in train_data]  # of one epoch
+    rows, targets = (sum(numbers) for numbers in zip(*counts))
     clock = StepClock(seconds)
     calculate_loss = trainer.model.calculate_loss
 
     def counted_loss(interaction: Any) -> torch.Tensor:
-        clock.count(len(interaction), targets_of(interaction))
+        clock.count(len(interaction))
         return calculate_loss(interaction)
 
     trainer.model.calculate_loss = counted_loss
     with contextlib.suppress(Enough):
         trainer.fit(train_data, saved=False)
-    return clock.result(rows_per_epoch)
+    return clock.result(rows, targets)

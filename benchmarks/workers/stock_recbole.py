@@ -43,7 +43,7 @@ def train(
     """Train for `seconds` (None: one whole epoch)."""
     trainer, train_data, _ = _prepare(model, options, threads)
     targets_of = {"BERT4Rec": masked_targets, "SASRec": len}[model]  # SASRec: one target a row
-    return timed_training(trainer, train_data, len(train_data.dataset), targets_of, seconds)
+    return timed_training(trainer, train_data, targets_of, seconds)
 
 
 def evaluate(model: str, options: dict[str, Any], threads: int) -> dict[str, Any]:
