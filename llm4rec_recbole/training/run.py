@@ -31,7 +31,7 @@ def run(
 
 
 class Trained:
-    """What a run has once it is trained: everything that evaluating and recording it needs."""
+    """A prepared run, and once it is trained everything that evaluating and recording it needs."""
 
     def __init__(self, config: Any, data: tuple[Any, Any, Any], trainer: Any) -> None:
         self.config, self.trainer = config, trainer
@@ -52,6 +52,29 @@ def train(
 
     Without `checkpoints` nothing is written, and the model is left as the last epoch left it.
     """
+    trained = prepare(model, dataset, config_files, options)
+    config = trained.config
+    began = time.perf_counter()
+    _, trained.valid_metrics = trained.trainer.fit(
+        trained.train_data,
+        trained.valid_data,
+        verbose=not config["quiet"],
+        saved=checkpoints,
+        show_progress=config["show_progress"],
+    )
+    trained.train_seconds = time.perf_counter() - began
+    if checkpoints:
+        trained.trainer.load_best()
+    return trained
+
+
+def prepare(
+    model: str,
+    dataset: str,
+    config_files: Sequence[str] = (),
+    options: dict[str, Any] | None = None,
+) -> Trained:
+    """Read the data and make the model and its trainer: everything before the first step."""
     import logging
 
     from recbole.config import Config
@@ -71,20 +94,7 @@ def train(
     init_seed(config["seed"], config["reproducibility"])  # so that loading draws nothing from it
     network = get_model(model)(config, data[0]._dataset).to(config["device"])
     use_byte_dropout(network)
-    trainer = get_trainer(config["MODEL_TYPE"], model)(config, network)
-    trained = Trained(config, data, trainer)
-    began = time.perf_counter()
-    _, trained.valid_metrics = trainer.fit(
-        data[0],
-        data[1],
-        verbose=not config["quiet"],
-        saved=checkpoints,
-        show_progress=config["show_progress"],
-    )
-    trained.train_seconds = time.perf_counter() - began
-    if checkpoints:
-        trainer.load_best()
-    return trained
+    return Trained(config, data, get_trainer(config["MODEL_TYPE"], model)(config, network))
 
 
 def _check_data(config: Any) -> None:

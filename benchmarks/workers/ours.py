@@ -1,0 +1,86 @@
+"""Worker: this project, with its own property files; only the model's size is asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from typing import Any
+
+from answer import serve
+from recbole_runs import masked_targets, timed_training
+from steps import Enough
+
+from llm4rec_recbole.evaluation.ranking import rank_held_out
+from llm4rec_recbole.training.run import Trained, prepare
+
+COMMON = {"protocol": "loo", "use_gpu": False, "show_progress": False, "quiet": True}
+
+
+def train(model: str, options: dict[str, Any], threads: int, seconds: float) -> dict[str, Any]:
+    """Train for `seconds`."""
+    run = _prepare(model, options | {"epochs": 10**6}, threads)
+    targets_of = {"BERT4Rec": masked_targets, "SASRec": _next_items}[model]
+    return timed_training(run.trainer, run.train_data, targets_of, seconds)
+
+
+def evaluate(model: str, options: dict[str, Any], threads: int) -> dict[str, Any]:
+    """All three rankings of all test users, the drawing of their negatives included."""
+    from llm4rec_recbole.training.scoring import scorer
+
+    run = _prepare(model, options, threads)
+    held_out, batch_size = run.test_data.held_out, run.test_data.batch_size
+    started = time.perf_counter()
+    uni100, pop100 = run.test_data.negatives()
+    drawn = time.perf_counter()
+    score = scorer(run.model, run.config, held_out)
+    rank_held_out(score, held_out, uni100, pop100, batch_size=batch_size)
+    ended = time.perf_counter()
+    return {
+        "seconds": ended - started,
+        "drawing_seconds": drawn - started,
+        "users": len(held_out),
+        "rankings": ["full", "uni100", "pop100"],
+    }
+
+
+def quality(
+    model: str, options: dict[str, Any], threads: int, seconds: float, seed: int
+) -> dict[str, Any]:
+    """Train to early stopping, or for `seconds`; NDCG@10 on validation and test at each validation.
+
+    The curve's seconds are of training and validation, without the looks at the test.
+    """
+    from llm4rec_recbole.training.scoring import validate
+
+    run = _prepare(model, options | {"seed": seed}, threads)
+    curve: list[dict[str, float]] = []
+    looking = 0.0
+
+    def look(epoch: int, valid: float) -> None:
+        nonlocal looking
+        began = time.perf_counter()
+        spent = began - started - looking
+        test = validate(run.model, run.test_data)["ndcg@10"]
+        curve.append({"epoch": epoch + 1, "seconds": spent, "valid": valid, "test": test})
+        print(f"  ours, epoch {epoch + 1}: {spent:.0f} s, {valid:.4f}, {test:.4f}", file=sys.stderr)
+        looking += time.perf_counter() - began
+        if spent > seconds:
+            raise Enough
+
+    started = time.perf_counter()
+    with contextlib.suppress(Enough):
+        run.trainer.fit(run.train_data, run.valid_data, verbose=False, callback_fn=look)
+    return {"curve": curve, "seed": seed}
+
+
+def _prepare(model: str, options: dict[str, Any], threads: int) -> Trained:
+    return prepare(model, "ml-100k", options=COMMON | options | {"threads": threads})
+
+
+def _next_items(interaction: Any) -> int:
+    return int((interaction["item_id"] > 0).sum())
+
+
+if __name__ == "__main__":
+    serve({"train": train, "evaluate": evaluate, "quality": quality}, ("recbole", "torch", "numpy"))
