@@ -1,0 +1,132 @@
+"""Reads run records and failure notes, and says in one line which of them is bad."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.metrics import ACCURACY
+
+RANKINGS = ("full", "uni100", "pop100")
+PROTOCOLS = ("loo", "timeline")  # "recbole" leaves no users file, so nothing can be recomputed
+PROVENANCE = ("data_sha256", "lock_sha256", "git_commit")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run: where it is written and what it says."""
+
+    path: Path
+    users_path: Path
+    dataset: str
+    protocol: str
+    method: str
+    seed: int
+    accuracy: dict[tuple[str, str], float]  # (ranking, metric) -> test value
+    provenance: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One run that ended in an error."""
+
+    dataset: str
+    protocol: str
+    method: str
+    seed: int
+    error: str
+
+
+def read_records(results: Path) -> list[Record]:
+    """All records under results/runs of the protocols that rank every user, sorted by path.
+
+    Raises InputError naming the record that is not JSON, lacks a value, holds a value that is
+    not a finite number, or lies in a folder that contradicts it.
+    """
+    found: list[Path] = []
+    for protocol in PROTOCOLS:
+        found += (results / "runs").glob(f"*/{protocol}/*/seed_*.json")
+    return [_record(path, results) for path in sorted(found)]
+
+
+def read_failures(folder: Path) -> list[Failure]:
+    """All failure notes `<dataset>.<protocol>.<method>.seed_<k>.json` in `folder`, sorted."""
+    failures = []
+    for path in sorted(folder.glob("*.seed_*.json")):
+        parts = path.stem.rsplit(".", 3)
+        if len(parts) == 4 and parts[1] in PROTOCOLS:
+            content = _read(path)
+            error = str(_value(content, path, "error")).strip()
+            failures.append(Failure(parts[0], parts[1], parts[2], _seed(parts[3], path), error))
+    return failures
+
+
+def by_method(
+    records: Iterable[Record], methods: Sequence[str]
+) -> dict[tuple[str, str], dict[str, list[Record]]]:
+    """Records of `methods` by (dataset, protocol), then by method in the order of `methods`.
+
+    A method's records stand in order of seed; records of other methods are left out.
+    """
+    grouped: dict[tuple[str, str], dict[str, list[Record]]] = {}
+    kept = [record for record in records if record.method in methods]
+    for record in sorted(
+        kept, key=lambda r: (r.dataset, r.protocol, methods.index(r.method), r.seed)
+    ):
+        section = grouped.setdefault((record.dataset, record.protocol), {})
+        section.setdefault(record.method, []).append(record)
+    return grouped
+
+
+def _record(path: Path, results: Path) -> Record:
+    content = _read(path)
+    dataset, protocol, method = path.relative_to(results / "runs").parts[:3]
+    place = {"dataset": dataset, "protocol": protocol, "method": method}
+    for key, folder in (place | {"seed": _seed(path.stem, path)}).items():
+        if (said := _value(content, path, key)) != folder:
+            raise InputError(f"the record says {key} {said!r}, its path says {folder!r}", file=path)
+    accuracy = {
+        (ranking, metric): _number(content, path, "metrics", "test", ranking, metric)
+        for ranking in RANKINGS
+        for metric in ACCURACY
+    }
+    provenance = {key: _value(content, path, "provenance", key) for key in PROVENANCE}
+    users = results / "users" / dataset / protocol / method / f"{path.stem}.parquet"
+    return Record(path, users, **place, seed=content["seed"], accuracy=accuracy,
+                  provenance=provenance)  # fmt: skip
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"not JSON: {error.msg}", file=path, line=error.lineno) from error
+    except UnicodeDecodeError as error:
+        raise InputError("not JSON: the file is not text", file=path) from error
+
+
+def _value(content: Any, path: Path, *keys: str) -> Any:
+    for depth, key in enumerate(keys):
+        if not isinstance(content, dict) or key not in content:
+            raise InputError(f"there is no {'.'.join(keys[: depth + 1])}", file=path)
+        content = content[key]
+    return content
+
+
+def _number(content: Any, path: Path, *keys: str) -> float:
+    value = _value(content, path, *keys)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InputError(f"{'.'.join(keys)} is {value!r}, not a finite number", file=path)
+    return float(value)
+
+
+def _seed(stem: str, path: Path) -> int:
+    number = stem.removeprefix("seed_")
+    if not number.isdigit():
+        raise InputError("the name must be seed_<number>.json", file=path)
+    return int(number)

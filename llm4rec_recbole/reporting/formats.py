@@ -1,0 +1,126 @@
+"""One small table model, and how it is written in Markdown and in LaTeX."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Place = Literal["", "best", "second"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number or a few words; the best of its column is bold, the second underlined."""
+
+    text: str
+    place: Place = ""
+    marked: bool = False  # carries the significance mark
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows under a heading of their own."""
+
+    heading: str
+    rows: list[list[Cell]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Sections that share their columns; a column is (group, name), either may be empty."""
+
+    name: str  # "Table I"; LaTeX numbers its tables itself
+    label: str
+    title: str
+    columns: list[tuple[str, str]]
+    sections: list[Section]
+    notes: list[str] = field(default_factory=list)  # the caption, sentence by sentence
+
+
+def to_markdown(table: Table) -> str:
+    """GitHub's Markdown: a table for each section, the caption below as a list."""
+    lines = [f"# {_md(table.name)}. {_md(table.title)}", ""]
+    for section in table.sections:
+        lines += [f"## {_md(section.heading)}", ""]
+        lines.append(_md_row([f"{group} {name}".strip() for group, name in table.columns]))
+        lines.append(_md_row(["---", *["---:"] * (len(table.columns) - 1)]))
+        lines += [_md_row([_md_cell(cell) for cell in row]) for row in section.rows]
+        lines.append("")
+    lines += [f"- {_md(note)}" for note in table.notes]
+    return "\n".join(lines) + "\n"
+
+
+def to_latex(table: Table) -> str:
+    """A `table*` for the booktabs package, the sections one below the other."""
+    columns = len(table.columns)
+    lines = [
+        r"% Needs \usepackage{booktabs}. Generated from run records and users files.",
+        r"\begin{table*}",
+        r"\centering",
+        rf"\caption{{{_tex(table.title)}. {_tex(' '.join(table.notes))}}}",
+        rf"\label{{{table.label}}}",
+        rf"\begin{{tabular}}{{l{'r' * (columns - 1)}}}",
+        r"\toprule",
+        *_tex_groups([group for group, _ in table.columns]),
+        " & ".join(_tex(name) for _, name in table.columns) + r" \\",
+    ]
+    for section in table.sections:
+        heading = rf"\multicolumn{{{columns}}}{{l}}{{\textit{{{_tex(section.heading)}}}}} \\"
+        lines += [r"\midrule", heading]
+        lines += [" & ".join(_tex_cell(cell) for cell in row) + r" \\" for row in section.rows]
+    lines += [r"\bottomrule", r"\end{tabular}", r"\end{table*}"]
+    return "\n".join(lines) + "\n"
+
+
+def _md_row(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _md_cell(cell: Cell) -> str:
+    text = _md(cell.text)
+    text = {"": text, "best": f"**{text}**", "second": f"<u>{text}</u>"}[cell.place]
+    return text + (r"\*" if cell.marked else "")
+
+
+def _md(text: str) -> str:
+    for sign in "\\|*_`<":
+        text = text.replace(sign, "\\" + sign)
+    return " ".join(text.split())
+
+
+def _tex_cell(cell: Cell) -> str:
+    text = _tex(cell.text)
+    command = {"best": r"\textbf", "second": r"\underline"}.get(cell.place)
+    return (f"{command}{{{text}}}" if command else text) + (r"$^{*}$" if cell.marked else "")
+
+
+_TEX = {
+    **{sign: "\\" + sign for sign in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "–": "--",
+    "—": "---",
+}
+
+
+def _tex(text: str) -> str:
+    return " ".join("".join(_TEX.get(sign, sign) for sign in text).split())
+
+
+def _tex_groups(groups: list[str]) -> list[str]:
+    """The line of group names over the columns they span, and the rules below it."""
+    names, rules, start = [], [], 0
+    while start < len(groups):
+        stop = start
+        while stop < len(groups) and groups[stop] == groups[start]:
+            stop += 1
+        if groups[start]:
+            names.append(rf"\multicolumn{{{stop - start}}}{{c}}{{{_tex(groups[start])}}}")
+            rules.append(rf"\cmidrule(lr){{{start + 1}-{stop}}}")
+        else:
+            names += [""] * (stop - start)
+        start = stop
+    return [" & ".join(names) + r" \\", "".join(rules)] if rules else []

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy import stats
+from synthetic_runs import add_run, ranks_around
+
+from llm4rec_recbole.analysis.compare import best_baseline, compare, main
+from llm4rec_recbole.analysis.comparisons import read_comparisons, write_comparisons
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.metrics.ndcg import ndcg
+
+
+@pytest.fixture
+def results(tmp_path):
+    for method, middle in (("Pop", 60), ("EASE", 9), ("BPR", 25), ("EnhancedGenRec", 4)):
+        add_run(tmp_path, method, ranks_around(middle, seed=middle))
+    return tmp_path
+
+
+def test_the_best_baseline_is_never_our_own_model():
+    assert best_baseline({"EASE": 0.1, "Pop": 0.05, "EnhancedGenRec": 0.3}) == "EASE"
+    assert best_baseline({"EnhancedGenRec": 0.3}) is None
+
+
+def test_every_method_but_the_best_baseline_is_compared_with_it(results):
+    rows = [c for c in compare(results) if (c.ranking, c.metric) == ("full", "ndcg@10")]
+    assert [(c.method, c.baseline) for c in rows] == [
+        ("BPR", "EASE"),
+        ("EnhancedGenRec", "EASE"),
+        ("Pop", "EASE"),
+    ]
+    assert [c.difference > 0 for c in rows] == [False, True, False]
+
+
+def test_a_comparison_holds_the_paired_t_test_of_the_users_files(results):
+    (row,) = (
+        c for c in compare(results) if (c.ranking, c.metric, c.method) == ("full", "ndcg@10", "BPR")
+    )
+    first, second = ndcg(ranks_around(25, seed=25), 10), ndcg(ranks_around(9, seed=9), 10)
+    assert row.p_t == pytest.approx(stats.ttest_rel(first, second).pvalue)
+    assert row.difference == pytest.approx((first - second).mean())
+    assert row.d == pytest.approx((first - second).mean() / (first - second).std(ddof=1))
+    assert row.low < row.difference < row.high
+    assert row.users == 60
+
+
+def test_users_are_paired_by_name_not_by_row(results):
+    before = compare(results)
+    names = [f"u{i}" for i in range(60)][::-1]
+    add_run(results, "BPR", ranks_around(25, seed=25)[::-1].copy(), users=names)
+    assert compare(results) == before
+
+
+def test_holm_runs_over_all_rankings_and_metrics_of_the_table(results):
+    rows = compare(results)
+    assert len(rows) == 3 * 3 * 2
+    smallest = min(rows, key=lambda c: c.p_t)
+    assert smallest.p_holm == pytest.approx(smallest.p_t * len(rows))
+
+
+def test_each_protocol_has_a_best_baseline_of_its_own(results):
+    add_run(results, "EASE", ranks_around(30), protocol="timeline")
+    add_run(results, "BPR", ranks_around(5), protocol="timeline")
+    found = {c.protocol: c.baseline for c in compare(results)}
+    assert found == {"loo": "EASE", "timeline": "BPR"}
+
+
+def test_a_method_that_is_no_row_of_the_table_is_left_out(results):
+    add_run(results, "NeuMF", ranks_around(1))
+    assert "NeuMF" not in {name for c in compare(results) for name in (c.method, c.baseline)}
+    named = compare(results, recbole_row="NeuMF")
+    assert {c.baseline for c in named if c.ranking == "full"} == {"NeuMF"}
+
+
+def test_one_method_alone_is_compared_with_nothing(tmp_path):
+    add_run(tmp_path, "Pop", ranks_around(60))
+    assert compare(tmp_path) == []
+
+
+def test_one_test_user_is_too_few(tmp_path):
+    add_run(tmp_path, "Pop", np.array([1.0]))
+    add_run(tmp_path, "EASE", np.array([0.0]))
+    with pytest.raises(InputError, match="ml-100k loo has one test user"):
+        compare(tmp_path)
+
+
+def test_comparisons_are_read_back_to_the_last_digit(results):
+    rows = compare(results)
+    write_comparisons(results / "comparisons.csv", rows)
+    assert read_comparisons(results / "comparisons.csv") == rows
+
+
+def test_a_damaged_line_is_named(results):
+    path = results / "comparisons.csv"
+    write_comparisons(path, compare(results))
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:2], lines[2][:30]]))
+    with pytest.raises(InputError, match=r"comparisons\.csv:3: not a comparison"):
+        read_comparisons(path)
+
+
+def test_bad_input_is_told_in_one_line_and_leaves_the_old_file(results, capsys):
+    assert main(["--results", str(results)]) == 0
+    before = (results / "comparisons.csv").read_bytes()
+    (results / "users/ml-100k/loo/BPR/seed_1.parquet").write_bytes(b"PAR1")
+    capsys.readouterr()
+    assert main(["--results", str(results)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "BPR/seed_1.parquet: not a whole Parquet file" in said
+    assert (results / "comparisons.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("module", ["analysis.compare", "reporting.tables"])
+def test_the_stages_start_without_torch_recbole_pandas_or_scipy(module):
+    script = f"import sys, llm4rec_recbole.{module}; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert not {"torch", "recbole", "pandas", "scipy"} & set(run.stdout.split())

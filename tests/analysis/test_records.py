@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic_runs import add_failure, add_run
+
+from llm4rec_recbole.analysis.per_user import per_user_values
+from llm4rec_recbole.analysis.records import by_method, read_failures, read_records
+from llm4rec_recbole.errors import InputError
+
+METHODS = ("EASE", "BPR", "Pop")
+RANKS = np.array([0, 3, 12.5, 40])
+
+
+def values_of(results):
+    return per_user_values(by_method(read_records(results), METHODS)["ml-100k", "loo"])
+
+
+def edit(path, change) -> None:
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def test_records_are_grouped_by_data_set_protocol_and_method(tmp_path):
+    for seed in (2, 10, 1):
+        add_run(tmp_path, "BPR", RANKS, seed=seed)
+    add_run(tmp_path, "EASE", RANKS)
+    add_run(tmp_path, "EASE", RANKS, protocol="timeline")
+    add_run(tmp_path, "NeuMF", RANKS, dataset="steam")
+    grouped = by_method(read_records(tmp_path), METHODS)
+    assert list(grouped) == [("ml-100k", "loo"), ("ml-100k", "timeline")]
+    assert list(grouped["ml-100k", "loo"]) == ["EASE", "BPR"]
+    assert [record.seed for record in grouped["ml-100k", "loo"]["BPR"]] == [1, 2, 10]
+
+
+def test_the_protocol_that_leaves_no_users_file_is_passed_over(tmp_path):
+    add_run(tmp_path, "BPR", RANKS, protocol="recbole")
+    assert read_records(tmp_path) == []
+
+
+def test_values_are_recomputed_for_each_user_and_sorted_by_user(tmp_path):
+    add_run(tmp_path, "BPR", RANKS, users=["d", "a", "c", "b"])
+    assert values_of(tmp_path)["BPR"]["full", "hit@10"].tolist() == [1, 0, 0, 1]
+
+
+def test_seeds_are_averaged_for_each_user_first(tmp_path):
+    add_run(tmp_path, "BPR", RANKS, seed=1)
+    add_run(tmp_path, "BPR", RANKS[::-1].copy(), seed=2)
+    assert values_of(tmp_path)["BPR"]["full", "hit@10"].tolist() == [0.5, 0.5, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda r: r.pop("seed"), "no seed"),
+        (lambda r: r.update(method="EASE"), "says method 'EASE', its path says 'BPR'"),
+        (lambda r: r["metrics"]["test"].pop("pop100"), "no metrics.test.pop100"),
+        (lambda r: r["metrics"]["test"]["full"].update({"hit@5": "x"}), "not a finite number"),
+        (lambda r: r["provenance"].pop("git_commit"), "no provenance.git_commit"),
+        (lambda r: r.update(metrics=None), "no metrics.test"),
+    ],
+)
+def test_a_bad_record_is_named_in_one_line(tmp_path, change, said):
+    path = add_run(tmp_path, "BPR", RANKS)
+    edit(path, change)
+    with pytest.raises(InputError) as raised:
+        read_records(tmp_path)
+    assert str(raised.value).startswith(f"{path}: ")
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_truncated_record_is_named_with_its_line(tmp_path):
+    path = add_run(tmp_path, "BPR", RANKS)
+    path.write_text('{"dataset": "ml-100k",\n "protocol": "l')
+    with pytest.raises(InputError, match=r"seed_1\.json:2: not JSON"):
+        read_records(tmp_path)
+
+
+def test_a_record_that_disagrees_with_its_users_file_names_both(tmp_path):
+    path = add_run(tmp_path, "BPR", RANKS)
+
+    def better(record):
+        record["metrics"]["test"]["uni100"]["ndcg@10"] += 2e-9
+
+    edit(path, better)
+    with pytest.raises(InputError, match=r"seed_1\.json: test uni100 ndcg@10.*seed_1\.parquet"):
+        values_of(tmp_path)
+
+
+def test_absent_users_files_are_all_named_in_one_line(tmp_path):
+    for method in ("BPR", "EASE", "Pop"):
+        add_run(tmp_path, method, RANKS)
+    for method in ("BPR", "Pop"):
+        (tmp_path / f"users/ml-100k/loo/{method}/seed_1.parquet").unlink()
+    with pytest.raises(InputError, match=r"2 users file.*BPR/seed_1.*Pop/seed_1.*dvc pull") as said:
+        values_of(tmp_path)
+    assert "\n" not in str(said.value)
+
+
+def test_runs_on_different_test_users_are_not_compared(tmp_path):
+    add_run(tmp_path, "BPR", RANKS)
+    add_run(tmp_path, "EASE", RANKS, users=["u0", "u1", "u2", "u9"])
+    with pytest.raises(InputError, match=r"BPR.*not the same test users.*EASE"):
+        values_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda users: users.assign(user="a"), "user a stands on two rows"),
+        (lambda users: users.assign(rank_uni100=-1.0), "negative rank"),
+        (lambda users: users.assign(rank_pop100=np.nan), "holds a NaN"),
+        (lambda users: users[:0], "no rows"),
+        (lambda users: users.drop(columns="target"), "no column target"),
+    ],
+)
+def test_an_impossible_users_file_is_named(tmp_path, change, said):
+    add_run(tmp_path, "BPR", RANKS)
+    path = tmp_path / "users/ml-100k/loo/BPR/seed_1.parquet"
+    change(pd.read_parquet(path)).to_parquet(path)
+    with pytest.raises(InputError, match=rf"seed_1\.parquet: .*{said}"):
+        values_of(tmp_path)
+
+
+def test_failure_notes_are_read_by_name(tmp_path):
+    add_failure(tmp_path, "LightGCN", "out of memory", seed=3)
+    (tmp_path / "ml-100k.recbole.BPR.seed_1.json").write_text("not read")
+    (failure,) = read_failures(tmp_path)
+    assert (failure.dataset, failure.protocol, failure.method) == ("ml-100k", "loo", "LightGCN")
+    assert (failure.seed, failure.error) == (3, "out of memory")
+
+
+def test_a_bad_failure_note_is_named(tmp_path):
+    (tmp_path / "ml-100k.loo.BPR.seed_1.json").write_text("{}")
+    with pytest.raises(InputError, match=r"BPR\.seed_1\.json: there is no error"):
+        read_failures(tmp_path)

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from llm4rec_recbole.analysis import significance
+from llm4rec_recbole.analysis.significance import (
+    bootstrap_interval,
+    effect_size,
+    holm,
+    paired_t,
+    randomization,
+    smallest_detectable,
+)
+from llm4rec_recbole.evaluation.metrics.hit import hit
+from llm4rec_recbole.evaluation.metrics.ndcg import ndcg
+
+
+def null_experiments(metric, experiments: int, users: int = 300) -> np.ndarray:
+    """Differences (users, experiments) between two methods that are equally good."""
+    random = np.random.default_rng(11)
+    difficulty = random.exponential(40, size=(users, 1))
+    first, second = (
+        metric(np.floor(difficulty * random.exponential(1, size=(users, experiments))), 10)
+        for _ in range(2)
+    )
+    return first - second
+
+
+@pytest.mark.parametrize("metric", [hit, ndcg])
+def test_true_nulls_are_rejected_five_times_in_a_hundred(metric):
+    differences = null_experiments(metric, 4_000)
+    assert np.mean(paired_t(differences) < 0.05) == pytest.approx(0.05, abs=0.01)
+
+
+def test_randomization_rejects_true_nulls_five_times_in_a_hundred():
+    p = randomization(null_experiments(ndcg, 4_000), resamples=999)
+    assert np.mean(p < 0.05) == pytest.approx(0.05, abs=0.01)
+
+
+def test_randomization_of_a_metric_with_few_values_rejects_no_more_than_it_may():
+    p = randomization(null_experiments(hit, 4_000), resamples=999)
+    assert 0.03 < np.mean(p < 0.05) < 0.06
+
+
+def test_the_bootstrap_interval_misses_the_truth_five_times_in_a_hundred():
+    low, high = bootstrap_interval(null_experiments(ndcg, 4_000), resamples=1_999)
+    assert np.mean((low > 0) | (high < 0)) == pytest.approx(0.05, abs=0.01)
+
+
+@pytest.mark.parametrize("users", [30, 400])
+def test_the_smallest_detectable_difference_is_found_with_the_power_it_says(users):
+    random = np.random.default_rng(3)
+    noise = random.normal(0, 0.3, size=(users, 4_000))
+    differences = noise + smallest_detectable(noise * 0.3 / noise.std(axis=0, ddof=1))
+    assert np.mean(paired_t(differences) < 0.05) == pytest.approx(0.8, abs=0.02)
+
+
+def test_power_follows_the_noncentral_t_distribution():
+    users, shift, spread = 100, 0.05, 0.2
+    differences = np.random.default_rng(4).normal(shift, spread, size=(users, 4_000))
+    bound = stats.t.ppf(0.975, users - 1)
+    power = stats.nct.sf(bound, users - 1, shift / spread * np.sqrt(users))
+    assert np.mean(paired_t(differences) < 0.05) == pytest.approx(power, abs=0.02)
+
+
+def example() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two methods' values for 50 users, and their differences as one column."""
+    random = np.random.default_rng(2)
+    first, second = random.normal(0.25, 1, 50), random.normal(0, 1, 50)
+    return first, second, (first - second)[:, None]
+
+
+def test_paired_t_equals_scipy():
+    first, second, differences = example()
+    assert paired_t(differences)[0] == pytest.approx(stats.ttest_rel(first, second).pvalue)
+
+
+def test_randomization_equals_scipy_within_resampling_error():
+    _, _, differences = example()
+    oracle = stats.permutation_test(
+        (differences[:, 0],), np.mean, permutation_type="samples", n_resamples=9_999, rng=0
+    )
+    assert randomization(differences)[0] == pytest.approx(oracle.pvalue, abs=0.02)
+
+
+def test_randomization_is_near_the_exact_share_when_all_signs_can_be_listed():
+    values = np.array([0.5, 1.0, -0.25, 2.0, 1.5, 0.75, -0.1, 1.25])
+    signs = np.array(np.meshgrid(*[[-1, 1]] * 8)).reshape(8, -1).T  # (256, 8)
+    exact = np.mean(np.abs(signs @ values) >= abs(values.sum()) - 1e-12)
+    assert randomization(values[:, None])[0] == pytest.approx(exact, abs=0.01)
+
+
+def test_randomization_counts_equal_sums_as_extreme():
+    """Three users, differences 1/3 each: 2 of the 8 sign patterns are as extreme."""
+    third = np.full((3, 1), 1 / 3)
+    assert randomization(third)[0] == pytest.approx(0.25, abs=0.02)
+
+
+def test_bootstrap_interval_equals_scipy_within_resampling_error():
+    _, _, differences = example()
+    oracle = stats.bootstrap((differences[:, 0],), np.mean, method="percentile", rng=0)
+    wanted = oracle.confidence_interval
+    assert bootstrap_interval(differences)[:, 0] == pytest.approx(
+        [wanted.low, wanted.high], abs=0.02
+    )
+
+
+def test_resampling_does_not_depend_on_the_chunk_nor_on_the_other_columns(monkeypatch):
+    _, _, one = example()
+    both = np.hstack([one, one + 1])
+    p, interval = randomization(both), bootstrap_interval(both)
+    monkeypatch.setattr(significance, "_CELLS", 5_000)
+    assert randomization(one)[0] == p[0]
+    np.testing.assert_allclose(bootstrap_interval(one)[:, 0], interval[:, 0])
+
+
+def test_methods_that_agree_on_every_user_do_not_differ():
+    same = np.zeros((20, 1))
+    assert paired_t(same) == randomization(same) == [1.0]
+    assert effect_size(same) == smallest_detectable(same) == [0.0]
+
+
+def test_the_same_difference_for_every_user_is_certain():
+    constant = np.full((20, 1), 0.1)
+    assert paired_t(constant) == [0.0]
+    assert effect_size(constant) == [np.inf]
+    assert bootstrap_interval(constant) == pytest.approx(np.full((2, 1), 0.1))
+
+
+def test_effect_size_is_the_mean_in_standard_deviations():
+    assert effect_size(np.array([[1.0], [2.0], [3.0]])) == pytest.approx([2.0])
+
+
+def test_holm_by_hand():
+    """Sorted .01, .02, .03, .04 times 4, 3, 2, 1 is .04, .06, .06, .04; never decreasing."""
+    assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+
+
+def test_holm_stops_at_one_and_takes_no_values_at_all():
+    assert holm([0.6, 0.9]).tolist() == [1, 1]
+    assert holm([]).tolist() == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_holm_lies_between_no_adjustment_and_bonferroni(p):
+    adjusted = holm(p)
+    assert (adjusted >= p).all()
+    assert (adjusted <= np.minimum(np.array(p) * len(p), 1) + 1e-12).all()
+    assert adjusted[np.argmin(p)] == pytest.approx(min(1, min(p) * len(p)))

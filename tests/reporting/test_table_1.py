@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from synthetic_runs import add_failure, add_run, ranks_around
+
+from llm4rec_recbole.analysis import compare
+from llm4rec_recbole.evaluation.metrics import accuracy
+from llm4rec_recbole.reporting import tables
+
+RUNS = {"BPR": 40, "LightGCN": 30, "BERT4Rec": 9, "Pop": 90, "EASE": 18}
+
+
+@pytest.fixture
+def results(tmp_path):
+    for method, middle in RUNS.items():
+        add_run(tmp_path / "results", method, ranks_around(middle))
+    return tmp_path / "results"
+
+
+def make(results, *options: str) -> int:
+    """Run both stages; the exit code of the second."""
+    assert compare.main(["--results", str(results)]) == 0
+    return make_tables(results, *options)
+
+
+def make_tables(results, *options: str) -> int:
+    out, failures = results.parent / "out", results.parent / "failures"
+    paths = ["--results", str(results), "--out", str(out), "--failures", str(failures)]
+    return tables.main([*paths, *options])
+
+
+def markdown(results) -> str:
+    return (results.parent / "out" / "table_1.md").read_text()
+
+
+def md_row(results, label: str) -> list[str]:
+    (line,) = (x for x in markdown(results).splitlines() if x.startswith(f"| {label} |"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def csv_rows(results) -> dict[str, dict[str, str]]:
+    with open(results.parent / "out" / "table_1.csv") as file:
+        return {row["row"]: row for row in csv.DictReader(file)}
+
+
+def test_rows_are_the_papers_then_the_references(results):
+    make(results)
+    assert list(csv_rows(results)) == [
+        "GenRec", "P5", "RecBole (BPR)", "LightGCN", "BERT4Rec", "Ours (EnhancedGenRec)",
+        "Pop", "ItemKNN", "EASE", "RecencyEASE", "SASRec",
+    ]  # fmt: skip
+
+
+def test_the_papers_number_and_ours_stand_side_by_side(results):
+    make(results)
+    ours = accuracy(ranks_around(40))
+    row = md_row(results, "RecBole (BPR)")
+    assert row[1:3] == ["0.645", "0.378"]
+    assert row[3].startswith(f"{ours['hit@10']:.3f}")
+    assert row[4].startswith(f"{ours['ndcg@10']:.3f}")
+    assert csv_rows(results)["RecBole (BPR)"]["full_ndcg@10"] == f"{ours['ndcg@10']:.6f}"
+
+
+def test_the_heading_says_what_data_the_numbers_are_for(results):
+    make(results)
+    heading = "## ml-100k, standing in for the paper's MovieLens-25M; protocol loo, 60 test users"
+    assert heading in markdown(results).splitlines()
+
+
+def test_a_data_set_the_paper_lacks_gets_none_of_its_numbers(tmp_path):
+    add_run(tmp_path / "results", "BPR", ranks_around(9), dataset="steam")
+    make(tmp_path / "results")
+    assert "## steam (not in the paper)" in markdown(tmp_path / "results")
+    assert csv_rows(tmp_path / "results")["RecBole (BPR)"]["paper_hit@10"] == ""
+
+
+def test_a_method_without_a_run_has_no_number_of_ours(results):
+    make(results)
+    assert md_row(results, "P5") == ["P5", "<u>0.718</u>", "<u>0.423</u>", *["–"] * 6, "not run"]
+    assert csv_rows(results)["P5"]["full_hit@10"] == ""
+    assert md_row(results, "SASRec") == ["SASRec", *["–"] * 8, "not run"]
+
+
+def test_a_failed_run_is_named_with_its_reason(results):
+    add_failure(results.parent / "failures", "SASRec", "CUDA out of memory\nat step 3")
+    make(results)
+    assert md_row(results, "SASRec")[-1] == "failed: CUDA out of memory"
+    assert csv_rows(results)["SASRec"]["status"] == "failed: CUDA out of memory"
+
+
+def test_where_nothing_but_failures_exist_the_table_names_them(tmp_path):
+    (tmp_path / "results").mkdir()
+    add_failure(tmp_path / "failures", "BPR", "no disk")
+    make(tmp_path / "results")
+    assert "protocol loo, nothing has run" in markdown(tmp_path / "results")
+    assert md_row(tmp_path / "results", "RecBole (BPR)")[-1] == "failed: no disk"
+
+
+def test_a_failed_seed_beside_others_is_told_in_the_caption(results):
+    add_failure(results.parent / "failures", "BPR", "killed", seed=2)
+    add_failure(results.parent / "failures", "EASE", "an old note: seed 1 has a record")
+    make(results)
+    assert md_row(results, "RecBole (BPR)")[-1] == "1 seed"
+    assert "BPR failed with seed 2 (killed)" in markdown(results)
+    assert "old note" not in markdown(results)
+
+
+def test_best_is_bold_and_second_underlined_in_every_column(results):
+    make(results)
+    best, second = md_row(results, "BERT4Rec"), md_row(results, "EASE")
+    assert all(cell.startswith("**") for cell in best[3:9])
+    assert all(cell.startswith("<u>") for cell in second[3:9])
+    tex = (results.parent / "out" / "table_1.tex").read_text()
+    assert tex.count(r"\textbf{") == 6 + 2  # ours, and the paper's two columns
+    assert tex.count(r"\underline{") == 6 + 2
+
+
+def test_numbers_that_look_equal_are_equally_good(results):
+    for method in ("SASRec", "RecencyEASE"):
+        add_run(results, method, np.zeros(60))
+    make(results)
+    for method in ("SASRec", "RecencyEASE"):
+        assert md_row(results, method)[3].startswith("**1.000**")
+    assert md_row(results, "BERT4Rec")[3].startswith("<u>")
+
+
+def test_marks_say_what_differs_from_the_best_baseline_that_the_last_row_names(results):
+    make(results)
+    assert md_row(results, "Best baseline")[3:9] == ["BERT4Rec"] * 6
+    assert md_row(results, "Pop")[3].endswith(r"\*")
+    assert "*" not in md_row(results, "BERT4Rec")[3].replace("**", "")
+    assert float(csv_rows(results)["Pop"]["full_hit@10_p_holm"]) < 0.05
+    assert csv_rows(results)["BERT4Rec"]["full_hit@10_p_holm"] == ""
+    assert "Holm-adjusted over the 24 comparisons" in markdown(results)
+
+
+def test_the_caption_tells_the_smallest_detectable_difference(results):
+    make(results)
+    assert "with 60 users one test at the 5 % level finds a full-ranking" in markdown(results)
+
+
+def test_the_table_follows_the_users_files(results):
+    make(results)
+    before = csv_rows(results)["EASE"]["full_hit@10"]
+    add_run(results, "EASE", ranks_around(40, seed=1))
+    make(results)
+    after = csv_rows(results)["EASE"]["full_hit@10"]
+    assert float(after) == pytest.approx(accuracy(ranks_around(40, seed=1))["hit@10"], abs=1e-6)
+    assert before != after
+
+
+def test_a_record_cannot_change_the_table_by_itself(results, capsys):
+    make(results)
+    before = markdown(results)
+    path = results / "runs/ml-100k/loo/EASE/seed_1.json"
+    record = json.loads(path.read_text())
+    record["metrics"]["test"]["full"]["hit@10"] = 0.99
+    path.write_text(json.dumps(record))
+    capsys.readouterr()
+    assert make_tables(results) == 2
+    said = capsys.readouterr().err
+    assert "EASE/seed_1.json" in said
+    assert "EASE/seed_1.parquet" in said
+    assert markdown(results) == before
+
+
+@pytest.mark.parametrize("method", ["EASE", "SASRec", "BERT4Rec"])
+def test_comparisons_from_before_a_run_changed_are_refused(results, method, capsys):
+    make(results)
+    add_run(results, method, ranks_around(2, seed=99))
+    assert make_tables(results) == 2
+    assert "comparisons.csv: the comparisons were not made from these" in capsys.readouterr().err
+
+
+def test_without_comparisons_it_says_what_to_run(results, capsys):
+    assert make_tables(results) == 2
+    assert "llm4rec_recbole.analysis.compare" in capsys.readouterr().err
+
+
+def test_without_any_run_it_says_so(tmp_path, capsys):
+    assert make_tables(tmp_path / "results") == 2
+    assert "there are no run records" in capsys.readouterr().err
+
+
+def test_one_seed_says_that_the_spread_is_unknown(results):
+    make(results)
+    assert md_row(results, "EASE")[-1] == "1 seed"
+    assert "One seed for each method" in markdown(results)
+
+
+def test_several_seeds_are_averaged_and_counted(results):
+    for seed in (2, 3):
+        add_run(results, "BPR", ranks_around(40, seed=seed), seed=seed)
+    make(results)
+    seeds = [accuracy(ranks_around(40, seed=s))["hit@10"] for s in (0, 2, 3)]
+    assert md_row(results, "RecBole (BPR)")[-1] == "3 seeds"
+    row = csv_rows(results)["RecBole (BPR)"]
+    assert (row["seeds"], float(row["full_hit@10"])) == (
+        "3",
+        pytest.approx(np.mean(seeds), abs=1e-6),
+    )
+    assert "One seed only: BERT4Rec, EASE, LightGCN, Pop." in markdown(results)
+
+
+def test_mixed_versions_are_told_in_the_caption(results):
+    make(results)
+    assert "Made with more than one" not in markdown(results)
+    add_run(results, "EASE", ranks_around(18), git_commit="b" * 40 + "-dirty")
+    add_run(results, "Pop", ranks_around(90), lock_sha256="f" * 64, data_sha256="0" * 64)
+    make(results)
+    text = markdown(results)
+    assert (
+        "more than one git commit (aaaaaaaa: BERT4Rec, BPR, LightGCN, Pop; bbbbbbbb-dirty" in text
+    )
+    assert (
+        "more than one config lock (eeeeeeee: BERT4Rec, BPR, EASE, LightGCN; ffffffff: Pop)" in text
+    )
+    assert "ml-100k, loo: Made with more than one version of the data" in text
+
+
+def test_each_protocol_has_a_section_of_its_own(results):
+    add_run(results, "BPR", ranks_around(10), protocol="timeline")
+    make(results)
+    assert "protocol timeline, 60 test users" in markdown(results)
+
+
+def test_the_recbole_row_can_be_another_method(results):
+    add_run(results, "NeuMF", ranks_around(15))
+    assert compare.main(["--results", str(results), "--recbole-row", "NeuMF"]) == 0
+    assert make_tables(results, "--recbole-row", "NeuMF") == 0
+    assert md_row(results, "RecBole (NeuMF)")[1] == "0.645"
+
+
+def test_latex_rows_have_as_many_cells_as_columns(results):
+    make(results)
+    tex = (results.parent / "out" / "table_1.tex").read_text()
+    body = tex.split(r"\midrule")[1].splitlines()
+    rows = [line for line in body if line.endswith(r"\\") and "multicolumn" not in line]
+    assert len(rows) == 12
+    assert {line.count(" & ") for line in rows} == {9}

@@ -1,0 +1,67 @@
+"""Made-up run records and users files, laid out as real ones are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from llm4rec_recbole.evaluation.metrics import accuracy
+
+DIFFICULTY = np.random.default_rng(0).permutation(60)
+
+
+def ranks_around(middle: float, users: int = 60, seed: int = 0) -> np.ndarray:
+    """Whole ranks, small for a small `middle`; users keep their difficulty between methods."""
+    noise = np.random.default_rng(seed).exponential(1.0, users)
+    return np.floor(middle * noise * (1 + DIFFICULTY[:users] / 60))
+
+
+def add_run(
+    results: Path,
+    method: str,
+    ranks: np.ndarray,
+    *,
+    dataset: str = "ml-100k",
+    protocol: str = "loo",
+    seed: int = 1,
+    users: list[str] | None = None,
+    **provenance: str,
+) -> Path:
+    """Write one run with `ranks` in full, a third and a half of them in the sampled rankings."""
+    names = [f"u{i}" for i in range(len(ranks))] if users is None else users
+    columns = {"full": ranks, "uni100": np.floor(ranks / 3), "pop100": np.floor(ranks / 2)}
+    table = pd.DataFrame(
+        {"user": names, "target": "i1"} | {f"rank_{name}": r for name, r in columns.items()}
+    )
+    table["top_100"] = [["i1", "i2"]] * len(ranks)
+    users_path = results / "users" / dataset / protocol / method / f"seed_{seed}.parquet"
+    users_path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_parquet(users_path)
+    record = {
+        "dataset": dataset,
+        "protocol": protocol,
+        "method": method,
+        "seed": seed,
+        "components": [],
+        "metrics": {"valid": {}, "test": {name: accuracy(r) for name, r in columns.items()}},
+        "cost": {},
+        "provenance": {
+            "data_sha256": "d" * 64,
+            "lock_sha256": "e" * 64,
+            "git_commit": "a" * 40,
+        }
+        | provenance,
+    }
+    path = results / "runs" / dataset / protocol / method / f"seed_{seed}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record))
+    return path
+
+
+def add_failure(folder: Path, method: str, error: str, seed: int = 1) -> None:
+    """Write the note that a failed run on ml-100k, loo, leaves."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"ml-100k.loo.{method}.seed_{seed}.json").write_text(json.dumps({"error": error}))
