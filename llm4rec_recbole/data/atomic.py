@@ -76,7 +76,7 @@ def _columns(path: Path, header: str, required: Sequence[str], empty_floats: boo
     columns: list[Column] = []
     for text in header.split("\t"):
         name, colon, kind = text.partition(":")
-        if not colon or not name:
+        if not colon or not name or name.startswith('"'):
             hint = "the first line must name the columns, such as user_id:token"
             raise InputError(f"{text!r} is not name:type", file=path, line=1, hint=hint)
         if kind not in TYPES:

@@ -110,6 +110,7 @@ def test_a_bad_line_far_into_a_large_file_has_its_number(tmp_path, monkeypatch):
         (HEADER[:-1], "the last line has no end", 1),
         (b"\n", "'' is not name:type", 1),
         (b"".join(ROWS), "'u1' is not name:type (the first line must name the columns", 1),
+        (b'"' + VALID, "'\"user_id:token' is not name:type", 1),
         (VALID.replace(b"rating:float", b"rating:double"), "unknown type 'double'", 1),
         (VALID.replace(b"rating:", b"timestamp:"), "column 'timestamp' is named twice", 1),
         (VALID.replace(b"timestamp:float", b"timestamp:token"), "must be of type float", 1),

@@ -67,7 +67,7 @@ def as_recbole_reads(content: bytes) -> list[list]:
 
 @settings(max_examples=400, deadline=None)
 @given(corruptions())
-@example((f"{HEADER}\n1\t2\t3\t4\n".encode(), f'{HEADER}\n1\t2\t3\t4\n1\t"2\t3\t4\n'.encode()))
+@example((f"{HEADER}\n1\t2\t3\t4\n".encode(), f'"{HEADER}\n1\t2\t3\t4\n'.encode()))
 def test_a_corruption_is_refused_with_its_line_or_harmless(tmp_path_factory, pair):
     valid, corrupt = pair
     folder = tmp_path_factory.mktemp("corrupt")
@@ -83,7 +83,9 @@ def test_a_corruption_is_refused_with_its_line_or_harmless(tmp_path_factory, pai
         assert corrupt.count(b"\n") <= 1  # nothing, or nothing but a header
         return
     if error is not None:
-        assert error.line in lines_touched(valid, corrupt)
+        touched = set(lines_touched(valid, corrupt))
+        # a header that lost or gained a column is found out by the first row
+        assert error.line in (touched | {2} if 1 in touched else touched)
         return
     written = [
         line.split("\t") for line in corrupt.decode().replace("\r\n", "\n").split("\n")[1:-1]
