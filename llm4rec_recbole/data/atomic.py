@@ -1,8 +1,8 @@
 """Check RecBole's atomic files before RecBole reads them.
 
 An atomic file is UTF-8 text: a header of `name:type` fields, then one row a line, fields apart by
-tabs. RecBole reads it with pandas, which mends, merges or drops broken rows silently, or fails far
-from the cause. Here the first broken line is named.
+tabs; quotes mean nothing. RecBole reads it with pandas, which mends or drops broken rows silently,
+or fails far from the cause. Here the first broken line is named.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from llm4rec_recbole.data.atomic_rows import Column, RowChecker, check_text
 from llm4rec_recbole.errors import InputError
 
 SUFFIXES = ("inter", "item", "user", "kg", "link", "net")
-REQUIRED_TYPE = {"timestamp": "float"}  # all other required columns are tokens
+REQUIRED_TYPES = ("token", "token", "float")  # of the user, the item and the time column
 TYPES = ("token", "token_seq", "float", "float_seq")
 _BLOCK_BYTES = 1 << 24
 
@@ -27,10 +27,10 @@ def check_atomic_files(
 ) -> None:
     """Check `<folder>/<name>.inter`, and each other atomic file of that name that is there.
 
-    `required` are the columns that the interactions must have. Ids (those, and tokens named `…_id`)
-    must not be empty, nor anything pandas takes for a missing value ("NA", "null", …); floats must
-    be finite numbers, though in files other than `.inter` they may be empty (RecBole fills in the
-    mean).
+    `required` are the columns that the interactions must have: the user, the item and, where the
+    protocol needs it, the time. Ids (those, and tokens named `…_id`) must not be empty, nor
+    anything pandas takes for a missing value ("NA", "null", …); floats must be finite numbers,
+    though in files other than `.inter` they may be empty (RecBole fills in the mean).
     The last line must end with a newline: without it, nobody can tell whether it was cut short.
 
     Raises InputError with the file, and the line where there is one.
@@ -87,12 +87,11 @@ def _columns(path: Path, header: str, required: Sequence[str], empty_floats: boo
         is_id = kind == "token" and (name in required or name.endswith("_id"))
         columns.append(Column(name, kind, is_id, may_be_empty=empty_floats))
     kinds = {column.name: column.kind for column in columns}
-    for name in required:
+    for name, kind in zip(required, REQUIRED_TYPES):
         if name not in kinds:
             nearest = difflib.get_close_matches(name, kinds, n=1, cutoff=0.4)
             hint = f"there are {', '.join(kinds)}" + "".join(f"; nearest is {n}" for n in nearest)
             raise InputError(f"column {name!r} is missing", file=path, line=1, hint=hint)
-        kind = REQUIRED_TYPE.get(name, "token")
         if kinds[name] != kind:
             message = f"column {name!r} must be of type {kind}, not {kinds[name]}"
             raise InputError(message, file=path, line=1)

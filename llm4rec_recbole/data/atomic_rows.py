@@ -20,7 +20,7 @@ import numpy as np
 
 from llm4rec_recbole.errors import InputError
 
-_TAB, _NEWLINE, _QUOTE, _MINUS = b'\t\n"-'
+_TAB, _NEWLINE, _MINUS = b"\t\n-"
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _LONG = 100  # bytes; _UNLIKE_A_NUMBER, added up over fewer, does not overflow
 # Added up over a field: 0 or 1 where it has digits and at most one point, else more.
@@ -117,11 +117,6 @@ class RowChecker:
             for row in range(len(starts)):
                 if not all(map(_is_finite, fields.get(row, number).split())):
                     self._not_a_number(fields, row, number, column)
-        for row in np.flatnonzero(fields.array[starts] == _QUOTE).tolist():
-            # pandas would read on to the closing quote, over tabs and newlines
-            if column.is_id or fields.get(row, number).count(b'"') % 2:
-                hint = "RecBole reads it as the start of a quotation; leave it out"
-                self._fail(f"column {column.name!r} starts with a double quote", row, hint)
         if column.is_id:
             for row in np.flatnonzero(lengths == 0)[:1].tolist():
                 self._fail(f"empty {column.name}", row)

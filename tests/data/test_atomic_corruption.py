@@ -1,0 +1,84 @@
+"""Any corruption of a valid file is refused with the right line, or harmless.
+
+Harmless means: what RecBole is given (recbole_plugin/atomic.py) are the fields as written.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from llm4rec_recbole.data.atomic import check_atomic_files
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.recbole_plugin.atomic import read_atomic
+
+HEADER = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
+rows = st.builds(
+    "{}\t{}\t{}\t{!r}\n".format,
+    st.sampled_from(["196", "A1", "ü", "n"]),
+    st.integers(0, 999),
+    st.integers(-9, 9),
+    st.floats(0, 9e9),
+)
+files = st.lists(rows, min_size=1, max_size=6).map(lambda table: f"{HEADER}\n{''.join(table)}")
+marks = ["\t", "\t\t\t", "\n", "\n\n", "\r", "\r\n", '"', '""', "\0", "\ufeff", " ", "", "e", "-"]
+words = ["NA", "null", "nan", "inf", "1_0", ".", "1..2", "１", HEADER, f"{HEADER}\n"]
+garbage = st.sampled_from([text.encode() for text in marks + words]) | st.binary(max_size=3)
+
+
+@st.composite
+def corruptions(draw) -> tuple[bytes, bytes]:
+    """(valid file, the same with bytes or whole fields replaced, inserted, removed, or cut off)"""
+    valid = draw(files).encode()
+    edges = [0, *(at + end for at, byte in enumerate(valid) if byte in b"\t\n" for end in (0, 1))]
+    if draw(st.booleans()):
+        start, stop = sorted(draw(st.tuples(st.sampled_from(edges), st.sampled_from(edges))))
+        if draw(st.booleans()):
+            stop = next((edge for edge in edges if edge > start), start)
+    else:
+        start = draw(st.integers(0, len(valid)))
+        stop = draw(st.sampled_from([start, start + 1, start + 2, start + 20, len(valid)]))
+    return valid, valid[:start] + draw(garbage) + valid[stop:]
+
+
+def lines_touched(valid: bytes, corrupt: bytes) -> range:
+    """The numbers of the lines of `corrupt` at which it can be told from `valid`."""
+    least = min(len(valid), len(corrupt))
+    differ = np.frombuffer(valid[:least], np.uint8) != np.frombuffer(corrupt[:least], np.uint8)
+    first = int(differ.argmax()) if differ.any() else least
+    back = next((n for n in range(least) if valid[-1 - n] != corrupt[-1 - n]), least)
+    last = max(first, len(corrupt) - back)
+    return range(corrupt.count(b"\n", 0, first) + 1, corrupt.count(b"\n", 0, last) + 2)
+
+
+@settings(max_examples=200, deadline=None)
+@given(corruptions())
+@example((f"{HEADER}\n1\t2\t3\t4\n".encode(), f'"{HEADER}\n1\t2\t3\t4\n'.encode()))
+def test_a_corruption_is_refused_with_its_line_or_harmless(tmp_path_factory, pair):
+    valid, corrupt = pair
+    folder = tmp_path_factory.mktemp("corrupt")
+    (folder / "tiny.inter").write_bytes(valid)
+    check_atomic_files(folder, "tiny")
+    (folder / "tiny.inter").write_bytes(corrupt)
+    error = None
+    try:
+        check_atomic_files(folder, "tiny")
+    except InputError as caught:
+        error = caught
+    if error is not None and error.line is None:
+        assert corrupt.count(b"\n") <= 1  # nothing, or nothing but a header
+        return
+    if error is not None:
+        touched = set(lines_touched(valid, corrupt))
+        # a header that lost or gained a column is found out by the first row
+        assert error.line in (touched | {2} if 1 in touched else touched)
+        return
+    written = [
+        line.split("\t") for line in corrupt.decode().replace("\r\n", "\n").split("\n")[1:-1]
+    ]
+    expected = [[user, item, float(rating), float(time)] for user, item, rating, time in written]
+    assert all(math.isfinite(value) for row in expected for value in row[2:])
+    assert read_atomic(folder / "tiny.inter")[0].to_numpy().tolist() == expected
