@@ -28,9 +28,9 @@ _MEND_MODULES = (
     "mends.data",
     "mends.layers",
     "mends.model",
-    "mends.training",
-    "mends.evaluation",
     "mends.protocol",
+    "mends.training",  # after protocol: it wraps its `evaluate`
+    "mends.evaluation",
     "registry",
 )
 

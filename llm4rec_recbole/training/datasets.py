@@ -52,7 +52,7 @@ def split_dataset(dataset: Any) -> list[Any]:
 def _to_tensors(dataset: Any) -> None:
     """Turn RecBole's tables into tensors; its rows of prefixes come after splitting."""
     if isinstance(dataset, SequentialDataset):
-        dataset.data_augmentation = lambda: None  # type: ignore[method-assign]
+        dataset.data_augmentation = lambda: None
         dataset._change_feat_format()
         del dataset.data_augmentation
     else:

@@ -69,10 +69,12 @@ def _rank(trained: Trained) -> Rankings:
     loader = trained.test_data
     score = scorer(trained.model, trained.config, loader.held_out)
     score(np.arange(min(8, len(loader.held_out))))  # warm up, so that the first batch is typical
+    uni100, pop100 = loader.negatives()
     return rank_held_out(
         score,
         loader.held_out,
-        *loader.negatives(),
+        uni100,
+        pop100,
         batch_size=loader.batch_size,
         progress=trained.config["show_progress"],
     )

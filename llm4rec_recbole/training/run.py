@@ -52,6 +52,8 @@ def train(
 
     Without `checkpoints` nothing is written, and the model is left as the last epoch left it.
     """
+    from llm4rec_recbole.recbole_plugin.mends.training import load_weights
+
     trained = prepare(model, dataset, config_files, options)
     config = trained.config
     began = time.perf_counter()
@@ -64,7 +66,7 @@ def train(
     )
     trained.train_seconds = time.perf_counter() - began
     if checkpoints:
-        trained.trainer.load_best()
+        load_weights(trained.model, trained.trainer.saved_model_file, config["device"])
     return trained
 
 

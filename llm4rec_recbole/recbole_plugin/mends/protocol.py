@@ -54,7 +54,10 @@ def own_loaders(module: ModuleType) -> None:
 
 @mends("recbole.trainer.trainer", upstream="RecBole #835, #840, #1576: no per-user results")
 def rank_held_out_items(module: ModuleType) -> None:
-    """Let every trainer validate on our held-out items, whichever model it trains."""
+    """Let every trainer validate on our held-out items, whichever model it trains.
+
+    Loading the best checkpoint first is the business of mends/training.py, which wraps this.
+    """
     evaluate_as_recbole = module.Trainer.evaluate
 
     def evaluate(
@@ -70,8 +73,6 @@ def rank_held_out_items(module: ModuleType) -> None:
             return evaluate_as_recbole(self, eval_data, load_best_model, model_file, show_progress)
         from llm4rec_recbole.training.scoring import validate
 
-        if load_best_model:
-            self.load_best(model_file)
         return validate(self.model, eval_data)
 
     module.Trainer.evaluate = evaluate
