@@ -36,7 +36,8 @@ def randomization(differences: np.ndarray, resamples: int = RESAMPLES, seed: int
     p is at least 1 / (resamples + 1). Equal sums count as extreme, so a metric with few values,
     such as the hit rate, is tested a little too strictly.
     """
-    observed = np.abs(differences.sum(axis=0)) * (1 - 1e-12)  # equal sums may differ in rounding
+    rounding = 1e-12 * np.abs(differences).sum(axis=0)  # by which equal sums may differ
+    observed = np.abs(differences.sum(axis=0)) - rounding  # (C,)
     random = np.random.default_rng(seed)
     extreme = np.zeros(differences.shape[1], dtype=np.int64)
     for n in _chunks(resamples, len(differences)):

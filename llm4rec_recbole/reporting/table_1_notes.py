@@ -55,7 +55,8 @@ def _detectable(sections: list[AccuracySection]) -> list[str]:
             found.append(
                 f"{section.dataset}, {section.protocol}: with {section.users} users one test at "
                 f"the {100 * LEVEL:g} % level finds a full-ranking difference of "
-                f"{' and '.join(ranges)} (by method) with 80 % power; smaller ones may go unnoticed."
+                f"{' and '.join(ranges)} (by method) with 80 % power; smaller ones may go "
+                "unnoticed."
             )
     return found
 

@@ -94,6 +94,15 @@ def test_randomization_is_near_the_exact_share_when_all_signs_can_be_listed():
     assert randomization(values[:, None])[0] == pytest.approx(exact, abs=0.01)
 
 
+def test_randomization_is_not_led_astray_by_rounding():
+    whole = np.random.default_rng(5).integers(-3, 4, size=(40, 200)).astype(float)
+    np.testing.assert_array_equal(randomization(whole / 30), randomization(whole))
+
+
+def test_randomization_counts_the_observed_signs_as_one_resample():
+    assert randomization(np.ones((60, 1)), resamples=99) == [1 / 100]
+
+
 def test_randomization_counts_equal_sums_as_extreme():
     """Three users, differences 1/3 each: 2 of the 8 sign patterns are as extreme."""
     third = np.full((3, 1), 1 / 3)

@@ -119,13 +119,16 @@ def test_best_is_bold_and_second_underlined_in_every_column(results):
     assert tex.count(r"\underline{") == 6 + 2
 
 
-def test_numbers_that_look_equal_are_equally_good(results):
-    for method in ("SASRec", "RecencyEASE"):
-        add_run(results, method, np.zeros(60))
-    make(results)
-    for method in ("SASRec", "RecencyEASE"):
-        assert md_row(results, method)[3].startswith("**1.000**")
-    assert md_row(results, "BERT4Rec")[3].startswith("<u>")
+def test_numbers_that_look_equal_are_equally_good(tmp_path):
+    one_miss, half = np.zeros(3_000), np.zeros(3_000)
+    one_miss[0] = half[::2] = 99
+    for method, ranks in (("SASRec", np.zeros(3_000)), ("EASE", one_miss), ("Pop", half)):
+        add_run(tmp_path / "results", method, ranks)
+    make(tmp_path / "results")
+    found = {
+        method: md_row(tmp_path / "results", method)[3] for method in ("SASRec", "EASE", "Pop")
+    }
+    assert found == {"SASRec": "**1.000**", "EASE": "**1.000**", "Pop": r"<u>0.500</u>\*"}
 
 
 def test_marks_say_what_differs_from_the_best_baseline_that_the_last_row_names(results):
@@ -174,6 +177,21 @@ def test_comparisons_from_before_a_run_changed_are_refused(results, method, caps
     add_run(results, method, ranks_around(2, seed=99))
     assert make_tables(results) == 2
     assert "comparisons.csv: the comparisons were not made from these" in capsys.readouterr().err
+
+
+def test_comparisons_from_before_a_run_was_removed_are_refused(results):
+    make(results)
+    (results / "runs/ml-100k/loo/Pop/seed_1.json").unlink()
+    assert make_tables(results) == 2
+
+
+def test_comparisons_from_before_a_data_set_was_removed_are_refused(results):
+    for method in ("Pop", "EASE"):
+        add_run(results, method, ranks_around(9), dataset="steam")
+    make(results)
+    for method in ("Pop", "EASE"):
+        (results / f"runs/steam/loo/{method}/seed_1.json").unlink()
+    assert make_tables(results) == 2
 
 
 def test_without_comparisons_it_says_what_to_run(results, capsys):
