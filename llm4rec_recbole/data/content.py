@@ -1,0 +1,98 @@
+"""What is known of items and users: titles, years, categories; age, gender, occupation.
+
+Read from the `.item` and `.user` files that lie beside the interactions, in the columns' names that
+MovieLens has there. The text is cleaned no further than this:
+
+- A trailing article moves to the front, in the title and in a translated title in brackets:
+  "Double vie de Véronique, La (Double Life of Veronique, The)" becomes
+  "La Double vie de Véronique (The Double Life of Veronique)", "Postino, Il" "Il Postino", and
+  "Enfer, L'" "L'Enfer".
+- A year in brackets at the title's end is taken off, and is the year where the file has none.
+- "unknown", and the wheel's own "unkonwn", are no title, no year and no category.
+
+Two items may have one title and year: ml-100k lists some films under two ids. They stay two.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llm4rec_recbole.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ARTICLES = "The|A|An|La|Le|Les|L'|Il|El|Der|Die|Das|Det|O"
+_TRAILING_ARTICLE = re.compile(rf"([^()]+), ({_ARTICLES})(?=\)|$| \()")
+_YEAR_AT_END = re.compile(r" \((\d{4})\)$")
+_UNKNOWN = {"", "unknown", "unkonwn"}
+
+
+def read_items(path: str | Path) -> pd.DataFrame:
+    """Items in file order: item_id str, title str, year Int16, categories list of str.
+
+    What the file does not say is "", <NA> or []. Raises InputError without an `item_id` column.
+    """
+    import pandas as pd
+
+    raw = _read(path, "item_id")
+    titles = raw.get("movie_title", pd.Series("", index=raw.index))
+    years = raw.get("release_year", pd.Series("", index=raw.index))
+    at_end = titles.str.extract(_YEAR_AT_END, expand=False)
+    is_year = years.str.fullmatch(r"\d{4}")
+    categories = raw.get("class", raw.get("genre", pd.Series("", index=raw.index)))
+    return pd.DataFrame(
+        {
+            "item_id": raw["item_id"],
+            "title": titles.map(clean_title),
+            "year": pd.to_numeric(years.where(is_year, at_end)).astype("Int16"),
+            "categories": [
+                [word for word in text.split(" ") if word not in _UNKNOWN] for text in categories
+            ],
+        }
+    )
+
+
+def read_users(path: str | Path) -> pd.DataFrame:
+    """Users in file order: user_id str, age Int16, gender str, occupation str, unknown <NA> or "".
+
+    Raises InputError without a `user_id` column.
+    """
+    import pandas as pd
+
+    raw = _read(path, "user_id")
+    blank = pd.Series("", index=raw.index)
+    return pd.DataFrame(
+        {
+            "user_id": raw["user_id"],
+            "age": pd.to_numeric(raw.get("age", blank), errors="coerce").astype("Int16"),
+            "gender": raw.get("gender", blank),
+            "occupation": raw.get("occupation", blank),
+        }
+    )
+
+
+def clean_title(title: str) -> str:
+    """`title` with its articles in front, without a year at its end, "" where it is unknown."""
+    title = _YEAR_AT_END.sub("", title.strip())
+    if title.lower() in _UNKNOWN:
+        return ""
+    return _TRAILING_ARTICLE.sub(_article_first, title)
+
+
+def _article_first(match: re.Match[str]) -> str:
+    words, article = match.groups()
+    return article + ("" if article.endswith("'") else " ") + words
+
+
+def _read(path: str | Path, id_column: str) -> pd.DataFrame:
+    import pandas as pd
+
+    table = pd.read_csv(path, sep="\t", dtype=str, na_filter=False, quoting=3)
+    table = table.rename(columns=lambda name: name.partition(":")[0])
+    if id_column not in table:
+        hint = f"there are {', '.join(table)}"
+        raise InputError(f"column {id_column!r} is missing", file=path, line=1, hint=hint)
+    return table

@@ -1,0 +1,129 @@
+"""Check a data set and lay out what the pipeline needs of it: the DVC stage `prepare`.
+
+    python -m llm4rec_recbole.data.prepare --dataset ml-100k --out work/data/ml-100k
+
+writes `items.parquet` and `users.parquet` (data/content.py; where the data set has the files for
+them) and `summary.json`, the counts of docs/data.md. The interactions stay where they are: RecBole
+reads them there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from llm4rec_recbole.data.atomic import check_atomic_files
+from llm4rec_recbole.data.interactions import Interactions, read_interactions
+from llm4rec_recbole.data.locate import atomic_folder
+from llm4rec_recbole.data.splits import leave_one_out, timeline
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.files import sha256_of, write_atomically, write_json
+
+
+def prepare(dataset: str, out: str | Path, data_path: str | Path = "dataset") -> dict[str, Any]:
+    """Check the data set, write its content tables and its summary into `out`; return the summary.
+
+    Raises InputError when the data set is not there or a file of it is broken; nothing is written
+    then, and each file appears whole or not at all.
+    """
+    from llm4rec_recbole.data.content import read_items, read_users
+
+    folder, out = atomic_folder(dataset, data_path), Path(out)
+    check_atomic_files(folder, dataset)
+    files = [
+        path
+        for suffix in ("inter", "item", "user")
+        if (path := folder / f"{dataset}.{suffix}").is_file()
+    ]
+    tables = {
+        name: read(path)
+        for name, suffix, read in (("items", "item", read_items), ("users", "user", read_users))
+        if (path := folder / f"{dataset}.{suffix}") in files
+    }
+    summary = {
+        "dataset": dataset,
+        **summarise(read_interactions(files[0])),
+        "sha256": {path.name: sha256_of(path) for path in files},
+    }
+    for name, table in tables.items():
+        write_atomically(out / f"{name}.parquet", table.to_parquet(index=False))
+    write_json(out / "summary.json", summary)
+    return summary
+
+
+def summarise(log: Interactions) -> dict[str, Any]:
+    """Counts of users, items and interactions, and of what each protocol holds out and leaves out.
+
+    `density` is the share of the user–item pairs that are there, `mean_length` is in interactions.
+    """
+    n, n_users, n_items = len(log.users), len(log.user_tokens) - 1, len(log.item_tokens) - 1
+    return {
+        "users": n_users,
+        "items": n_items,
+        "interactions": n,
+        "density": round(n / (n_users * n_items), 6),
+        "mean_length": round(n / n_users, 2),
+        "first_time": log.times.min().item(),
+        "last_time": log.times.max().item(),
+        "users_tied_at_their_last_time": tied_at_the_end(log.users, log.times),
+        "loo": _protocol(log, leave_one_out),
+        "timeline": _protocol(log, timeline),
+    }
+
+
+def tied_at_the_end(users: np.ndarray, times: np.ndarray) -> int:
+    """How many users have several interactions at their last time: for them, `loo`'s test item is
+    the tie rule's choice. `users` and `times` are (N,)."""
+    last = np.full(users.max() + 1, times.min())
+    np.maximum.at(last, users, times)
+    return int((np.bincount(users[times == last[users]]) > 1).sum())
+
+
+def _protocol(log: Interactions, split_by: Any) -> dict[str, Any]:
+    try:
+        split = split_by(log.users, log.items, log.times, len(log.item_tokens))
+    except InputError as error:
+        return {"refused": str(error)}
+    cuts = {name: getattr(split, name) for name in ("valid_cut", "test_cut")}
+    trained = np.zeros(len(log.item_tokens), dtype=bool)
+    trained[log.items[split.train]] = True
+    return {
+        "train_interactions": len(split.train),
+        "valid_users": len(split.valid),
+        "test_users": len(split.test),
+        "test_items_never_trained_on": int((~trained[split.test.targets]).sum()),
+        **split.counts,
+        **{name: cut for name, cut in cuts.items() if cut is not None},
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status: 2 for bad input or a full disk, in one line."""
+    parser = argparse.ArgumentParser(prog="python -m llm4rec_recbole.data.prepare")
+    parser.add_argument("--dataset", default="ml-100k", help="its name (default: %(default)s)")
+    parser.add_argument("--out", help="folder to write to (default: work/data/<dataset>)")
+    parser.add_argument(
+        "--data-path", default="dataset", help="where <dataset>/<dataset>.inter lies, but ml-100k's"
+    )
+    options = parser.parse_args(arguments)
+    out = Path(options.out or f"work/data/{options.dataset}")
+    try:
+        summary = prepare(options.dataset, out, options.data_path)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"{error.filename or out}: {error.strerror}", file=sys.stderr)
+        return 2
+    counted = ", ".join(f"{summary[name]} {name}" for name in ("users", "items", "interactions"))
+    print(f"{options.dataset}: {counted}; wrote {out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

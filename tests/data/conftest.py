@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from llm4rec_recbole.data.interactions import Interactions, read_interactions
+from llm4rec_recbole.data.locate import atomic_folder
+
+
+@pytest.fixture(scope="session")
+def ml_100k_folder() -> Path:
+    return atomic_folder("ml-100k")
+
+
+@pytest.fixture(scope="session")
+def ml_100k(ml_100k_folder) -> Interactions:
+    return read_interactions(ml_100k_folder / "ml-100k.inter")
