@@ -1,0 +1,75 @@
+"""Print requirements.lock: exact pins of what is installed here and is needed, group by group.
+
+To renew a pin: install the newer version into .venv, run the tests, then `make lock`.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata as metadata
+import sys
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+GROUPS = {
+    "RecBole, and what it imports": ["recbole"],
+    "numbers and tables": ["torch", "numpy", "scipy", "pandas", "pyarrow", "tabulate", "tqdm"],
+    "language models": ["transformers", "peft", "safetensors", "faiss-cpu"],
+    "the pipeline": ["dvc", "pyyaml"],
+    "the tests": ["pytest", "hypothesis", "ruff", "mypy", "ir-measures"],
+    "building the project itself": ["hatchling", "editables"],
+}
+# RecBole asks for these and does without: ray has a stand-in (recbole_plugin/hook.py), plotly only
+# draws its hyper-parameter search.
+LEFT_OUT = {"ray", "plotly"}
+# torch's CUDA libraries come with a CUDA build of torch alone: see the Makefile.
+LEFT_OUT_PREFIXES = ("nvidia-", "cuda-", "triton")
+PYTHONS = ("3.11", "3.12", "3.13")
+
+
+def needed_by(name: str, extras: set[str]) -> set[tuple[str, frozenset[str]]]:
+    """The packages, with extras, that the installed package `name` asks for on any of PYTHONS."""
+    needed = set()
+    for line in metadata.requires(name) or ():
+        requirement = Requirement(line)
+        package = canonicalize_name(requirement.name)
+        if package in LEFT_OUT or package.startswith(LEFT_OUT_PREFIXES):
+            continue
+        environments = [
+            {"extra": extra, "python_version": python, "python_full_version": f"{python}.0"}
+            for extra in (extras or {""})
+            for python in PYTHONS
+        ]
+        marker = requirement.marker
+        if marker is None or any(marker.evaluate(environment) for environment in environments):
+            needed.add((package, frozenset(requirement.extras)))
+    return needed
+
+
+def closure(roots: list[str]) -> set[str]:
+    """All that the `roots` need, themselves included."""
+    waiting = [(canonicalize_name(root), frozenset[str]()) for root in roots]
+    seen = set(waiting)
+    while waiting:
+        name, extras = waiting.pop()
+        new = needed_by(name, set(extras)) - seen
+        seen |= new
+        waiting.extend(new)
+    return {name for name, _ in seen}
+
+
+def main() -> None:
+    print("# The complete set that every number in results/ was made with; `make lock` prints it.")
+    print("# Install with: pip install --no-deps -r requirements.lock")
+    pinned: set[str] = set()
+    for title, roots in GROUPS.items():
+        print(f"\n# {title}: {', '.join(roots)}")
+        for name in sorted(closure(roots) - pinned):
+            version = Version(metadata.version(name)).public  # 2.13.0 for 2.13.0+cpu
+            print(f"{name}=={version}")
+            pinned.add(name)
+    print(f"{len(pinned)} pins", file=sys.stderr)
+
+
+main()

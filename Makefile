@@ -1,0 +1,49 @@
+# make repro: Tables from scratch.  make test: what CI runs.  Nothing but Python and make is needed.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(abspath $(VENV))/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+export PATH := $(BIN):$(PATH)
+
+.PHONY: repro cells test test-all smoke lock clean
+
+repro: $(VENV)/ready cells
+
+# A failed cell stops neither the others nor the tables, which name it; the exit code tells.
+cells:
+	@dvc repro --keep-going; code=$$?; \
+	if [ $$code -ne 0 ]; then dvc repro --single-item --force compare tables; fi; \
+	python -m llm4rec_recbole.pipeline.status; \
+	cat paper_tables/table_1.md; \
+	exit $$code
+
+test: $(VENV)/ready
+	ruff check
+	ruff format --check
+	mypy
+	python -m pytest -m "not slow"
+	python -m pytest -m slow tests/pipeline/test_small_pipeline.py
+
+test-all: $(VENV)/ready
+	python -m pytest
+
+$(VENV)/ready: $(VENV)/locked pyproject.toml
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Where the registry's torch is a CUDA build, its CUDA libraries are not in the lock: torch's own
+# exact pins bring them.
+$(VENV)/locked: requirements.lock
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PIP) install --quiet --no-deps --no-compile --requirement requirements.lock
+	@$(BIN)/python -c "import torch" 2>/dev/null || \
+	$(PIP) install --quiet --no-compile --constraint requirements.lock torch
+	@touch $@
+
+# The pins of what .venv holds: install something newer there, run the tests, then this.
+lock:
+	$(BIN)/python .ci/lock.py > requirements.new && mv requirements.new requirements.lock
+
+# The environment, caches and whatever a run can make again; results and tables in git stay.
+clean:
+	rm -rf $(VENV) work log log_tensorboard saved .mypy_cache .ruff_cache .pytest_cache .hypothesis

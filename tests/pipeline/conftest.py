@@ -1,0 +1,69 @@
+"""A scratch checkout whose dvc.yaml is the project's own, with quick commands in it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from scratch import Checkout
+
+TOP = Path(__file__).parents[2]
+COPIED = (
+    "llm4rec_recbole",
+    "properties",
+    "paper_tables",
+    "dvc.yaml",
+    "requirements.lock",
+    "Makefile",
+)
+HIDDEN = (".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore")
+MODULES = r"python -m llm4rec_recbole\.(?:data|analysis|reporting)\.(\w+)"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Iterator[Checkout]:
+    for name in (*COPIED, *HIDDEN):
+        source, target = TOP / name, tmp_path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    shutil.copy(Path(__file__).with_name("stub.py"), tmp_path)
+    (tmp_path / "stub").mkdir()
+    (tmp_path / "bin").mkdir()
+    script = tmp_path / "bin" / "run_recbole"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" stub.py run_recbole "$@"\n')
+    script.chmod(0o755)
+    pipeline = tmp_path / "dvc.yaml"
+    pipeline.write_text(re.sub(MODULES, r"python stub.py \1", pipeline.read_text()))
+    for name in (
+        "properties/overall.yaml",
+        "properties/dataset/ml-100k.yaml",
+        "properties/protocol/loo.yaml",
+        "llm4rec_recbole/data/prepare.py",
+        "llm4rec_recbole/training/x.py",
+        "llm4rec_recbole/evaluation/x",
+        "results/x",
+        *(f"properties/model/{m}.yaml" for m in ["Pop", "BPR", "SASRec"]),
+    ):  # TEMPORARY
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    made = Checkout(tmp_path)
+    made.write_params()
+    made.run("git", "init", "--quiet")
+    made.run("git", "config", "user.email", "test@localhost")
+    made.run("git", "config", "user.name", "test")
+    made.run("git", "add", "--all")
+    made.run("git", "commit", "--quiet", "--message", "start")
+    yield made
+    for process in made.started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

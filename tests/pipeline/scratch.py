@@ -1,0 +1,96 @@
+"""A scratch checkout to run DVC in; conftest.py makes it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+PARAMS = {
+    "datasets": ["ml-100k"],
+    "protocols": ["loo"],
+    "methods": {"exact": ["Pop"], "trained": ["BPR", "SASRec"]},
+    "seeds": [0],
+    "scale": "smoke",
+}
+
+
+class Checkout:
+    """A folder with a stubbed pipeline of three cells: Pop, BPR and SASRec."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = os.environ | {
+            "PATH": f"{folder / 'bin'}{os.pathsep}{Path(sys.executable).parent}"
+            f"{os.pathsep}{os.environ['PATH']}",
+            "DVC_NO_ANALYTICS": "1",
+        }
+        self.started: list[subprocess.Popen[str]] = []
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start a command in a process group of its own."""
+        process = subprocess.Popen(
+            command, cwd=self.folder, env=self.environment, text=True, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        self.started.append(process)
+        return process
+
+    def run(self, *command: str, code: int = 0) -> str:
+        process = self.start(*command)
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == code, output
+        return output
+
+    def module(self, name: str, *arguments: str, code: int = 0) -> str:
+        return self.run(
+            sys.executable, "-m", f"llm4rec_recbole.pipeline.{name}", *arguments, code=code
+        )
+
+    def dvc(self, *arguments: str, code: int = 0) -> str:
+        return self.run("dvc", *arguments, code=code)
+
+    def make_repro(self, code: int = 0) -> str:
+        """The recipe of `make repro`, with the environment that runs the tests."""
+        return self.run("make", "cells", f"VENV={sys.prefix}", code=code)
+
+    def read_until(self, process: subprocess.Popen[str], text: str) -> str:
+        """What the process prints, up to the line that holds `text`."""
+        output = ""
+        assert process.stdout is not None
+        while text not in output:
+            line = process.stdout.readline()
+            assert line, output
+            output += line
+        return output
+
+    def table(self) -> list[str]:
+        """What the stub of the tables stage says it saw."""
+        text = (self.folder / "paper_tables" / "table_1.md").read_text()
+        return [line.strip() for line in text.splitlines()]
+
+    def ran(self) -> list[str]:
+        """Methods in the order in which their cells were started."""
+        log = self.folder / "stub" / "log"
+        return [line.split()[0] for line in log.read_text().splitlines()] if log.exists() else []
+
+    def tell(self, what: str) -> Path:
+        """Make a stub fail or hold: `fail_BPR`, `hold_BPR`, until the file is removed."""
+        path = self.folder / "stub" / what
+        path.touch()
+        return path
+
+    def write_params(self, **changes: object) -> None:
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(PARAMS | changes))
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "waited for a minute"
+        time.sleep(0.02)

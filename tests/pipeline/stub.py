@@ -1,0 +1,68 @@
+"""Stands in for the pipeline's commands: quick, and told by files in stub/ to fail or to wait."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+CONTROL = Path("stub")
+
+
+def run_recbole(arguments: list[str]) -> int:
+    options = dict(argument[2:].split("=", 1) for argument in arguments)
+    method, seed = options["model"], options["seed"]
+    place = Path(options["dataset"], options["protocol"], method, f"seed_{seed}")
+    with open(CONTROL / "log", "a") as log:
+        log.write(f"{method} {seed}\n")
+    while (CONTROL / f"hold_{method}").exists():
+        time.sleep(0.01)
+    print("a warning", file=sys.stderr)
+    if (CONTROL / f"fail_{method}").exists():
+        print(f"error: {method} cannot be trained", file=sys.stderr)
+        return 2
+    users = (Path(options["results_dir"]) / "users" / place).with_suffix(".parquet")
+    record = (Path(options["results_dir"]) / "runs" / place).with_suffix(".json")
+    for path in (users, record):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    users.write_text(f"{method} {seed}")
+    content = {
+        "dataset": options["dataset"],
+        "protocol": options["protocol"],
+        "method": method,
+        "seed": int(seed),
+        "metrics": {"test": {"full": {"ndcg@10": len(method) / 100}}},
+        "cost": {"train_seconds": 7.0},
+    }
+    record.write_text(json.dumps(content))
+    return 0
+
+
+def prepare(arguments: list[str]) -> int:
+    out = Path(arguments[arguments.index("--out") + 1])
+    out.mkdir(parents=True)
+    (out / "inter").write_text("1 2 3")
+    return 0
+
+
+def compare(arguments: list[str]) -> int:
+    Path("results/comparisons.csv").write_text("\n".join(_methods()))
+    return 0
+
+
+def tables(arguments: list[str]) -> int:
+    failures = sorted(path.stem for path in Path("work/failures").glob("*"))
+    for kind in ("md", "tex", "csv"):
+        Path(f"paper_tables/table_1.{kind}").write_text(
+            f"methods: {' '.join(_methods())}\nfailed: {' '.join(failures)}\n"
+        )
+    return 0
+
+
+def _methods() -> list[str]:
+    return sorted(path.parts[-2] for path in Path("results/runs").rglob("*.json"))
+
+
+if __name__ == "__main__":
+    sys.exit(globals()[sys.argv[1]](sys.argv[2:]))

@@ -1,0 +1,40 @@
+"""dvc.yaml against params.yaml and the code: every cell has its stage, every import its dep."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import yaml
+from scratch import Checkout
+
+from llm4rec_recbole.pipeline.cells import stages
+
+TOP = Path(__file__).parents[2]
+
+
+def test_as_many_stages_as_the_product_also_with_hyphens_in_names(checkout: Checkout) -> None:
+    """DVC joins matrix keys with a hyphen: {x, x-y} × {y-z, z} would be three stages."""
+    params = {
+        "datasets": ["ml-100k", "ml-1m"],
+        "protocols": ["loo", "timeline"],
+        "methods": {"exact": ["Pop", "EASE"], "trained": ["BPR", "SASRec", "BERT4Rec"]},
+        "seeds": [0, 1, 2],
+    }
+    checkout.write_params(**params)
+    listed = [line.split()[0] for line in checkout.dvc("stage", "list").splitlines()]
+    cells = {name for name in listed if name.startswith("run")}
+    assert len(cells) == 2 * 2 * (2 + 3 * 3)
+    assert cells == set(stages(params))
+
+
+def test_params_name_nothing_twice_and_no_two_cells_share_a_stage_or_a_file() -> None:
+    params = yaml.safe_load((TOP / "params.yaml").read_text())
+    methods = params["methods"]
+    lists = [params["datasets"], params["protocols"], params["seeds"]]
+    for values in [*lists, methods["exact"] + methods["trained"]]:
+        assert len(values) == len(set(values))
+    cells = stages(params)
+    product = len(list(itertools.product(*lists[:2])))
+    runs = len(methods["exact"]) + len(methods["trained"]) * len(params["seeds"])
+    assert len(cells) == len({cell.record for cell in cells.values()}) == product * runs
