@@ -12,23 +12,18 @@ import pytest
 N_ITEMS, N_USERS, LENGTH = 40, 60, 14
 
 
-def next_item(item: int) -> int:
-    """The rule of the data: items 0, 2, 4, … and 1, 3, 5, … are two rings that users walk along."""
-    return (item + 2) % N_ITEMS
-
-
 @pytest.fixture(scope="session")
 def rings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with `rings`: each user walks along one ring from a random item on."""
+    """A data folder with `rings`: even items and odd items are two rings, and each user walks along
+    one of them, from a random item on: item i is followed by i + 2."""
     folder = tmp_path_factory.mktemp("data") / "rings"
     folder.mkdir()
-    random = np.random.default_rng(0)
+    first = np.random.default_rng(0).integers(N_ITEMS, size=N_USERS)
     rows = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
-    for user in range(N_USERS):
-        item = int(random.integers(N_ITEMS))
-        for time in range(LENGTH):
-            rows.append(f"u{user}\ti{item}\t5\t{1_000_000_000 + 60 * time + user % 7}")
-            item = next_item(item)
+    for step in range(LENGTH):  # a user's last row comes after all items have been seen once, so
+        for user in range(N_USERS):  # that changing it does not change RecBole's numbering
+            item, time = (first[user] + 2 * step) % N_ITEMS, 1_000_000_000 + 60 * step + user % 7
+            rows.append(f"u{user}\ti{item}\t5\t{time}")
     (folder / "rings.inter").write_text("\n".join(rows) + "\n")
     return folder.parent
 

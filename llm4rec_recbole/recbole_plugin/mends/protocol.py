@@ -76,3 +76,15 @@ def rank_held_out_items(module: ModuleType) -> None:
         return validate(self.model, eval_data)
 
     module.Trainer.evaluate = evaluate
+
+
+@mends("recbole.trainer.trainer", upstream="none")
+def validate_after_the_only_epoch(module: ModuleType) -> None:
+    """A traditional model trains for one epoch; with `eval_step` > 1 it was never validated."""
+    init = module.TraditionalTrainer.__init__
+
+    def init_with_one_step(self: Any, config: Any, model: Any) -> None:
+        init(self, config, model)
+        self.eval_step = min(self.eval_step, self.epochs)
+
+    module.TraditionalTrainer.__init__ = init_with_one_step
