@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Interactions:
     """Parallel arrays, one entry per row of the file.
 
-    Ids are numbered from 1 in the order in which they first appear, as RecBole does; 0 is the pad.
+    Ids are numbered from 1 in the order in which they first appear; 0 is the pad.
     `user_tokens[id]` and `item_tokens[id]` are the ids as the file has them.
     """
 
