@@ -25,7 +25,7 @@ def measured():
     curve = [
         {"epoch": 5, "seconds": 10.0, "valid": 0.08, "test": 0.07},
         {"epoch": 10, "seconds": 20.0, "valid": 0.11, "test": 0.101},
-        {"epoch": 15, "seconds": 30.0, "valid": 0.10, "test": 0.099},
+        {"epoch": 15, "seconds": 30.0, "valid": 0.10, "test": 0.105},
     ]
     peer = {"epochs": 300, "seconds": 500.0, "ndcg@10": 0.1}
     return {
