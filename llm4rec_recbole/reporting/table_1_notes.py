@@ -50,12 +50,13 @@ def _detectable(sections: list[AccuracySection]) -> list[str]:
             sizes = [row.tests[column].smallest_detectable for row in section.rows
                      if column in row.tests]  # fmt: skip
             if sizes:
-                ranges.append(f"{min(sizes):.3f} to {max(sizes):.3f} in {name}")
+                ends = sorted({f"{min(sizes):.3f}", f"{max(sizes):.3f}"})
+                ranges.append(f"{' to '.join(ends)} in {name}")
         if ranges:
             found.append(
                 f"{section.dataset}, {section.protocol}: with {section.users} users one test at "
                 f"the {100 * LEVEL:g} % level finds a full-ranking difference of "
-                f"{' and '.join(ranges)} (by method) with 80 % power; smaller ones may go "
+                f"{' and '.join(ranges)}, by method, with 80 % power; smaller ones may go "
                 "unnoticed."
             )
     return found

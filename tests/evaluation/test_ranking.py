@@ -189,8 +189,8 @@ def test_three_rankings_of_ml_100k_size_take_well_under_half_a_second():
     scores = np.random.default_rng(0).standard_normal((943, 1683), dtype=np.float32)
     negatives = draw_negatives(held_out, np.ones(1683), 100, seed=0)
     best = np.inf
-    for _ in range(3):  # the least of three: the machine may be busy
-        began = time.perf_counter()
+    for _ in range(3):  # the least of three; processor time, as the machine may be busy
+        began = time.process_time()
         rank_held_out(lambda rows: scores[rows], held_out, negatives, negatives)
-        best = min(best, time.perf_counter() - began)
+        best = min(best, time.process_time() - began)
     assert best < 0.5
