@@ -88,3 +88,18 @@ def test_a_teacher_is_a_name_not_code() -> None:
     for text in ("__import__('os').mkdir('run')", "np", "NoSuchNet"):
         with pytest.raises(InputError, match="no teacher"):
             kd_dagfm.eval(text)
+
+
+def test_pop_counts_an_item_as_often_as_a_batch_holds_it():
+    from types import SimpleNamespace
+
+    import torch
+    from recbole.model.general_recommender.pop import Pop
+
+    pop = SimpleNamespace(
+        ITEM_ID="item", item_cnt=torch.zeros(4, 1, dtype=torch.long), device="cpu"
+    )
+    Pop.calculate_loss(pop, {"item": torch.tensor([1, 3, 3, 3])})
+    Pop.calculate_loss(pop, {"item": torch.tensor([3, 1])})
+    assert pop.item_cnt[:, 0].tolist() == [0, 2, 0, 4]
+    assert pop.max_cnt.item() == 4

@@ -87,3 +87,21 @@ def teacher_by_name(module: ModuleType) -> None:
         return found
 
     vars(module)["eval"] = teacher
+
+
+@mends("recbole.model.general_recommender.pop", upstream="none")
+def count_every_interaction(module: ModuleType) -> None:
+    """Pop adds 1 to `item_cnt[items]`: an item that a batch holds ten times is counted once.
+
+    (It also counts the sampled negatives, unless `train_neg_sample_args` is empty, as it is in
+    properties/model/Pop.yaml.)
+    """
+    import torch
+
+    def calculate_loss(self: Any, interaction: Any) -> Any:
+        items = interaction[self.ITEM_ID]
+        self.item_cnt.index_add_(0, items, torch.ones_like(items)[:, None])
+        self.max_cnt = torch.max(self.item_cnt, dim=0)[0]
+        return torch.nn.Parameter(torch.zeros(1)).to(self.device)
+
+    module.Pop.calculate_loss = calculate_loss
