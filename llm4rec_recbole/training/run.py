@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.recbole_plugin.mends.protocol import PROTOCOLS
 
 
@@ -26,8 +27,12 @@ def run(
     started = time.time()
     from llm4rec_recbole.training import record
 
-    trained = train(model, dataset, config_files, options)
-    return record.write(trained, started)
+    try:
+        return record.write(train(model, dataset, config_files, options), started)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        hint = "what earlier runs wrote is untouched"
+        raise InputError(f"cannot write: {reason}", file=error.filename, hint=hint) from error
 
 
 class Trained:

@@ -1,0 +1,50 @@
+"""Copy generated tables into README.md, between markers, so that no number there is typed.
+
+<!-- generated: paper_tables/table_1.md -->
+…
+<!-- end -->
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.files import write_atomically
+
+_BLOCK = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def fill(text: str, folder: Path) -> str:
+    """`text` with the body of each marked block replaced by its file's, headings left out.
+
+    Raises InputError when a marked file does not exist.
+    """
+
+    def body(block: re.Match[str]) -> str:
+        path = folder / block[2]
+        if not path.is_file():
+            raise InputError("README.md shows this file, and it is not there", file=path)
+        lines = path.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if not line.startswith("# ")]
+        return block[1] + "\n".join(kept).strip().replace("\n## ", "\n### ") + "\n" + block[3]
+
+    return _BLOCK.sub(body, text)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Fill README.md in place."""
+    assert __doc__
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--readme", type=Path, default=Path("README.md"))
+    readme = parser.parse_args(argv).readme
+    text = readme.read_text(encoding="utf-8")
+    filled = fill(text, readme.parent)
+    if filled != text:
+        write_atomically(readme, filled)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""README's tables are copies of the generated ones."""
+
+from pathlib import Path
+
+import pytest
+
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.reporting.readme import fill, main
+
+TOP = Path(__file__).resolve().parents[2]
+
+
+def test_a_block_is_replaced_and_the_rest_is_left_alone(tmp_path):
+    (tmp_path / "t.md").write_text("# Title\n\n| a |\n\n## Part\nnew\n")
+    text = "before\n<!-- generated: t.md -->\nold\n<!-- end -->\nafter\n"
+    filled = fill(text, tmp_path)
+    expected = "before\n<!-- generated: t.md -->\n| a |\n\n### Part\nnew\n<!-- end -->\nafter\n"
+    assert filled == expected
+    assert fill(filled, tmp_path) == filled
+
+
+def test_a_missing_file_is_named_and_readme_stays(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- generated: gone.md -->\nold\n<!-- end -->\n")
+    with pytest.raises(InputError, match=r"gone\.md"):
+        main(["--readme", str(readme)])
+    assert "old" in readme.read_text()
+
+
+def test_the_readme_here_shows_the_tables_here():
+    text = (TOP / "README.md").read_text(encoding="utf-8")
+    assert "<!-- generated: paper_tables/table_1.md -->" in text
+    assert fill(text, TOP) == text

@@ -1,0 +1,107 @@
+"""A run from options to record: what it writes, and what it leaves alone when it fails."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.users_file import read_users
+from llm4rec_recbole.training.run import run
+
+COST = {
+    "train_seconds",
+    "inference_ms_per_user",
+    "peak_memory_gb",
+    "model_size_mb",
+    "parameters",
+    "epochs",
+}
+PROVENANCE = {
+    "data_sha256",
+    "config_sha256",
+    "lock_sha256",
+    "git_commit",
+    "device",
+    "torch",
+    "python",
+    "started",
+    "pretrained",
+}
+
+
+def test_a_record_holds_what_design_says(options):
+    path = run("EASE", "rings", options=options | {"seed": 7})
+    assert path.parts[-5:] == ("runs", "rings", "loo", "EASE", "seed_7.json")
+    record = json.loads(path.read_text())
+    assert list(record) == [
+        "dataset",
+        "protocol",
+        "method",
+        "seed",
+        "components",
+        "metrics",
+        "cost",
+        "provenance",
+    ]
+    assert set(record["cost"]) == COST
+    assert set(record["provenance"]) == PROVENANCE
+    assert {"full", "uni100", "pop100"} <= set(record["metrics"]["test"])
+    assert set(record["metrics"]["valid"]) >= {"hit@10", "ndcg@10"}
+
+
+def test_options_change_the_configuration_hash_and_places_do_not(options, tmp_path):
+    def hash_of(**changed) -> str:
+        record = json.loads(run("EASE", "rings", options=options | changed).read_text())
+        return record["provenance"]["config_sha256"]
+
+    first = hash_of()
+    assert hash_of(results_dir=str(tmp_path / "elsewhere"), quiet=False) == first
+    assert hash_of(reg_weight=3.0) != first
+
+
+def test_timeline_tests_only_what_comes_after_the_cut(options):
+    path = run("EASE", "rings", options=options | {"protocol": "timeline"})
+    assert "timeline" in path.parts
+    users = read_users(Path(str(path).replace("runs", "users")).with_suffix(".parquet"))
+    assert 0 < len(users) <= 60
+
+
+def test_a_full_disk_gives_one_line_and_leaves_the_earlier_record(options, monkeypatch):
+    path = run("EASE", "rings", options=options)
+    before = path.read_bytes()
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match="No space left on device") as error:
+        run("EASE", "rings", options=options | {"reg_weight": 3.0})
+    assert "\n" not in str(error.value)
+    assert path.read_bytes() == before
+    assert not list(path.parent.glob(".*"))  # no temporary file stays
+
+
+def test_a_broken_data_file_is_named_with_its_line_before_training(options, rings, tmp_path):
+    folder = tmp_path / "broken" / "rings"
+    folder.mkdir(parents=True)
+    rows = (rings / "rings" / "rings.inter").read_text().splitlines()
+    rows[4] = rows[4].rsplit("\t", 1)[0] + "\tnan"
+    (folder / "rings.inter").write_text("\n".join(rows) + "\n")
+    with pytest.raises(InputError, match=r"rings\.inter:5: "):
+        run("EASE", "rings", options=options | {"data_path": str(folder.parent)})
+
+
+def test_a_user_with_one_interaction_trains_and_is_not_tested(options, rings, tmp_path):
+    folder = tmp_path / "longer" / "rings"
+    folder.mkdir(parents=True)
+    text = (rings / "rings" / "rings.inter").read_text() + "lonely\ti1\t5\t1000000000\n"
+    (folder / "rings.inter").write_text(text)
+    path = run("SASRec", "rings", options=options | {"data_path": str(folder.parent), "epochs": 5})
+    users = read_users(Path(str(path).replace("runs", "users")).with_suffix(".parquet"))
+    assert "lonely" not in set(users.user)
+    assert len(users) == 60
