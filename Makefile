@@ -12,7 +12,7 @@ repro: $(VENV)/ready cells
 # A failed cell stops neither the others nor the tables, which name it; the exit code tells.
 cells:
 	@dvc repro --keep-going; code=$$?; \
-	if [ $$code -ne 0 ]; then dvc repro --single-item --force compare tables; fi; \
+	if [ $$code -ne 0 ]; then dvc repro --single-item --force metrics compare tables; fi; \
 	python -m llm4rec_recbole.pipeline.status; \
 	cat paper_tables/table_1.md; \
 	exit $$code

@@ -16,7 +16,10 @@ from llm4rec_recbole.recbole_plugin import hook, registry
 TOP = Path(__file__).parents[2]
 PACKAGE = "llm4rec_recbole"
 # How things are said, written and started; no number depends on them.
-NOT_NAMED = [TOP / PACKAGE / name for name in ("__init__.py", "errors.py", "files.py", "cli.py")]
+NOT_NAMED = [
+    TOP / PACKAGE / name
+    for name in ("__init__.py", "errors.py", "files.py", "cli.py", "pipeline/cells.py")
+]
 PARAMS = yaml.safe_load((TOP / "params.yaml").read_text())
 RUNS = ("run_exact", "run")
 STAGES = yaml.safe_load((TOP / "dvc.yaml").read_text())["stages"]
@@ -34,6 +37,7 @@ ROOTS = {
     "prepare": [f"{PACKAGE}.data.prepare"],
     "run_exact": modules_of_a_run(PARAMS["methods"]["exact"]),
     "run": modules_of_a_run(PARAMS["methods"]["trained"]),
+    "metrics": [f"{PACKAGE}.pipeline.metrics"],
     "compare": [f"{PACKAGE}.analysis.compare"],
     "tables": [f"{PACKAGE}.reporting.tables"],
 }
