@@ -1,0 +1,129 @@
+"""The two commands, `run_recbole` and `llm4rec`: parsing only.
+
+Nothing heavy is imported before the options are known to be right.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from llm4rec_recbole.errors import InputError
+
+#: Sub-command of `llm4rec` → the module whose `main(argv)` runs it, and what it does.
+COMMANDS = {
+    "status": ("llm4rec_recbole.pipeline.status", "how far `make repro` is: k of N, failures, ETA"),
+    "prepare": ("llm4rec_recbole.data.prepare", "check a data set and write its content tables"),
+    "tune": ("llm4rec_recbole.training.tune", "choose a model's options on validation"),
+    "compare": ("llm4rec_recbole.analysis.compare", "test every difference between methods"),
+    "tables": ("llm4rec_recbole.reporting.tables", "write the tables from records and users files"),
+}
+
+
+def run_recbole(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `run_recbole`; returns the exit status: 0, or 2 for bad input."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    from llm4rec_recbole.recbole_plugin import catalogue
+
+    if not argv or {"-h", "--help"} & set(argv):
+        print(catalogue.help_text())
+        return 0
+    try:
+        options = parse(argv)
+        model, dataset = _take(options, "model"), _take(options, "dataset")
+        files = [file for file in str(options.pop("config_files", "")).split(",") if file]
+        catalogue.check(model, dataset, options, files)
+        _print_result(_run(model, dataset, files, options))
+    except InputError as error:
+        print(f"run_recbole: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def parse(argv: Sequence[str]) -> dict[str, Any]:
+    """Options from `--key=value` and `--key value`, values read as YAML.
+
+    Raises InputError for anything else, and for an option given twice.
+    """
+    from llm4rec_recbole.recbole_plugin.mends.config import parse_value
+
+    options: dict[str, Any] = {}
+    rest = list(argv)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--") or word == "--":
+            raise InputError(f"cannot read {word!r}", hint="options look like --key=value")
+        key, equals, text = word[2:].partition("=")
+        if not equals:
+            if not rest or rest[0].startswith("--"):
+                raise InputError(f"--{key} has no value", hint="options look like --key=value")
+            text = rest.pop(0)
+        if key in options:
+            raise InputError(f"--{key} is given twice")
+        options[key] = text if key in ("model", "dataset", "config_files") else parse_value(text)
+    return options
+
+
+def _take(options: dict[str, Any], key: str) -> str:
+    if key not in options:
+        raise InputError(f"--{key}=… is missing", hint="run_recbole --help lists what there is")
+    return str(options.pop(key))
+
+
+def _run(model: str, dataset: str, files: list[str], options: dict[str, Any]) -> Path:
+    # RecBole reads the command line too, with `eval`: show it none.
+    sys.argv = sys.argv[:1]
+    from llm4rec_recbole.training.run import run
+
+    return run(model, dataset, files, options)
+
+
+def _print_result(path: Path) -> None:
+    """The test metrics as a table, and where the record lies."""
+    import json
+
+    from tabulate import tabulate
+
+    record = json.loads(path.read_text(encoding="utf-8"))
+    test = record["metrics"]["test"]
+    rankings = {name: values for name, values in test.items() if isinstance(values, dict)}
+    plain = {name: value for name, value in test.items() if isinstance(value, float)}
+    if plain:
+        print(tabulate(list(plain.items()), headers=["test", ""], floatfmt=".4f"))
+    if "full" in rankings:
+        names = [name for name in rankings if set(rankings[name]) == set(rankings["full"])]
+        rows = [[m, *(rankings[name][m] for name in names)] for m in rankings["full"]]
+        print(tabulate(rows, headers=["test", *names], floatfmt=".4f"))
+    print(f"\nrecord: {path}")
+
+
+def llm4rec(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `llm4rec COMMAND …`; returns the exit status: 0, or 2 for bad input."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or argv[0] in ("-h", "--help"):
+        lines = [f"  {name:<9} {about}" for name, (_, about) in COMMANDS.items()]
+        print("usage: llm4rec COMMAND [--help]\n\n" + "\n".join(lines))
+        return 0
+    if argv[0] not in COMMANDS:
+        from llm4rec_recbole.recbole_plugin.catalogue import nearest
+
+        print(f"llm4rec: no command {argv[0]!r}{nearest(argv[0], COMMANDS)}", file=sys.stderr)
+        return 2
+    module = importlib.import_module(COMMANDS[argv[0]][0])
+    sys.argv = [f"llm4rec {argv[0]}"]  # what its --help calls it
+    try:
+        return module.main(argv[1:]) or 0
+    except InputError as error:
+        print(f"llm4rec {argv[0]}: {error}", file=sys.stderr)
+        return 2
+
+
+def _exit() -> NoReturn:
+    sys.exit(run_recbole())
+
+
+if __name__ == "__main__":
+    _exit()

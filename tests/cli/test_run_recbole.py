@@ -1,0 +1,125 @@
+"""`run_recbole`: every option, one line for each mistake, a table and the record at the end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from llm4rec_recbole.cli import llm4rec, parse, run_recbole
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.recbole_plugin import catalogue
+
+DATA = ["--model=EASE", "--dataset=ml-100k"]
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["run_recbole"])
+
+
+def said(capsys, *argv: str) -> str:
+    """The one line on stderr that `run_recbole argv` ends with, status 2."""
+    assert run_recbole(argv) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    return err
+
+
+def test_help_lists_models_and_options_without_importing_torch(tmp_path):
+    code = "import sys; from llm4rec_recbole.cli import run_recbole; run_recbole(['--help'])"
+    code += "; assert not {'torch', 'recbole', 'pandas'} & set(sys.modules), 'heavy'"
+    start = time.perf_counter()
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert time.perf_counter() - start < 5  # 0.2 s on an idle machine; the goal is 1 s
+    for word in ("SASRec", "RecencyEASE", "GRU4Rec", "ml-100k", "timeline", "--seed=0"):
+        assert word in out.stdout
+
+
+@pytest.mark.parametrize(
+    ("argv", "options"),
+    [
+        (["--seed=1", "--learning_rate", "1e-3"], {"seed": 1, "learning_rate": 0.001}),
+        (["--topk=[5, 10]"], {"topk": [5, 10]}),
+        (["--data_path=a=b"], {"data_path": "a=b"}),
+        (["--x={distribution: popularity}"], {"x": {"distribution": "popularity"}}),
+        (["--x=__import__('os').getpid()"], {"x": "__import__('os').getpid()"}),
+        (["--x=null", "--y=true"], {"x": None, "y": True}),
+        (["--model=1e5"], {"model": "1e5"}),
+    ],
+)
+def test_values_are_yaml_and_nothing_is_evaluated(argv, options):
+    assert parse(argv) == options
+
+
+@pytest.mark.parametrize("argv", [["seed=1"], ["--seed"], ["--seed", "--x=1"], ["--a=1", "--a=1"]])
+def test_what_is_no_option_is_refused(argv):
+    with pytest.raises(InputError):
+        parse(argv)
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (["--model=BERT4Rek", "--dataset=ml-100k"], "did you mean BERT4Rec?"),
+        (["--model=sasrec", "--dataset=ml-100k"], "did you mean SASRec?"),
+        (["--model=EASE", "--dataset=ml-100"], "did you mean ml-100k?"),
+        ([*DATA, "--reg_weigth=3"], "did you mean reg_weight?"),
+        ([*DATA, "--protocol=lo"], "did you mean loo?"),
+        (["--dataset=ml-100k"], "--model=… is missing"),
+        ([*DATA, "--config_files=gone.yaml"], "gone.yaml: cannot read it"),
+    ],
+)
+def test_a_mistake_gets_one_line_that_names_the_right_one(capsys, argv, line):
+    assert line in said(capsys, *argv)
+
+
+def test_broken_yaml_is_named_with_its_line(capsys, tmp_path):
+    Path("bad.yaml").write_text("seed: 1\ntopk: [5, 10\nmetrics: NDCG\n")
+    assert "bad.yaml:3: " in said(capsys, *DATA, "--config_files=bad.yaml")
+
+
+def test_an_unknown_option_in_a_file_is_refused_too(capsys):
+    Path("bad.yaml").write_text("sead: 1\n")
+    assert "did you mean seed?" in said(capsys, *DATA, "--config_files=bad.yaml")
+
+
+def test_every_model_of_recbole_is_listed_under_the_name_recbole_finds_it_by():
+    from recbole.utils import get_model
+
+    listed = catalogue.models()
+    assert len(listed) > 80
+    for name in ("GRU4Rec", "FM", "KGAT", "MultiVAE", "SASRec"):
+        assert get_model(name).__name__ == name
+        assert name in listed
+
+
+def test_a_run_prints_the_test_metrics_and_where_the_record_lies(capsys):
+    assert run_recbole([*DATA, "--seed=3", "--quiet=true", "--show_progress=false"]) == 0
+    out = capsys.readouterr().out
+    assert "ndcg@10" in out
+    assert "uni100" in out
+    path = Path(out.strip().rpartition("record: ")[2])
+    assert path == Path("work/runs/ml-100k/loo/EASE/seed_3.json")
+    assert path.is_file()
+
+
+def test_options_win_over_files_and_later_files_over_earlier_ones():
+    from llm4rec_recbole.training.run import prepare
+
+    Path("a.yaml").write_text("reg_weight: 1.0\nseed: 5\n")
+    Path("b.yaml").write_text("reg_weight: 2.0\n")
+    options = {"seed": 6, "quiet": True}
+    config = prepare("EASE", "ml-100k", ["a.yaml", "b.yaml"], options).config
+    assert (config["reg_weight"], config["seed"]) == (2.0, 6)
+
+
+def test_llm4rec_lists_its_commands_and_corrects_a_misspelt_one(capsys):
+    assert llm4rec(["--help"]) == 0
+    assert "status" in capsys.readouterr().out
+    assert llm4rec(["statsu"]) == 2
+    assert "did you mean status?" in capsys.readouterr().err
