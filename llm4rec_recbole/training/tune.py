@@ -25,7 +25,7 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import write_atomically
 from llm4rec_recbole.recbole_plugin.properties import folder
 
-BUDGET = 6  # trials, for every method
+BUDGET = 4  # trials, for every method
 _COLUMNS = ["options", "valid_ndcg@10", "best_epoch", "epochs", "seconds", "seed"]
 
 
