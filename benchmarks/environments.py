@@ -25,7 +25,10 @@ def python_of(name: str) -> Path:
         return python
     print(f"installing {name} into {folder}", file=sys.stderr)
     subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-    install = [python, "-m", "pip", "install", "--quiet", "--no-deps", "-r", requirements]
-    subprocess.run(install, check=True, stdout=sys.stderr)
+    install = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    subprocess.run([*install, "--no-deps", "-r", requirements], check=True, stdout=sys.stderr)
+    if subprocess.run([python, "-c", "import torch"], capture_output=True).returncode:
+        # A CUDA build of torch: its libraries are not listed, its own exact pins bring them.
+        subprocess.run([*install, "-c", requirements, "torch"], check=True, stdout=sys.stderr)
     stamp.write_text(wanted)
     return python

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -10,11 +11,17 @@ from benchmarks import environments
 @pytest.fixture
 def installs(monkeypatch, tmp_path):
     """Folders stand in for installations; the list grows by each command that would run."""
-    commands = []
+
+    class Installs(list):
+        cuda = False  # whether torch lacks libraries of its own
+
+    commands = Installs()
 
     def run(command, **options):
-        commands.append([str(word) for word in command])
         (tmp_path / "envs" / "peer").mkdir(parents=True, exist_ok=True)
+        commands.append([str(word) for word in command])
+        failed = command[-1] == "import torch" and commands.cuda
+        return subprocess.CompletedProcess(command, returncode=int(failed))
 
     monkeypatch.setattr(environments, "HERE", tmp_path)
     monkeypatch.setattr(environments, "ENVIRONMENTS", tmp_path / "envs")
@@ -23,19 +30,31 @@ def installs(monkeypatch, tmp_path):
     return commands
 
 
+def _kinds(installs):
+    """What each command was for, by its last word: a folder made, a file installed, …"""
+    return [Path(command[-1]).name for command in installs]
+
+
 def test_an_environment_is_installed_once(installs, tmp_path):
     python = environments.python_of("peer")
     assert python == tmp_path / "envs" / "peer" / "bin" / "python"
-    assert [command[1:3] for command in installs] == [["-m", "venv"], ["-m", "pip"]]
+    assert _kinds(installs) == ["peer", "requirements-peer.txt", "import torch"]
     environments.python_of("peer")
-    assert len(installs) == 2
+    assert len(installs) == 3
+
+
+def test_a_torch_that_lacks_libraries_gets_those_it_pins(installs):
+    installs.cuda = True
+    environments.python_of("peer")
+    assert _kinds(installs)[2:] == ["import torch", "torch"]
+    assert "--no-deps" not in installs[-1]
 
 
 def test_changed_requirements_are_installed_anew(installs, tmp_path):
     environments.python_of("peer")
     (tmp_path / "requirements-peer.txt").write_text("peer==2\n")
     environments.python_of("peer")
-    assert len(installs) == 4
+    assert len(installs) == 6
 
 
 def test_an_installation_that_failed_is_started_again(installs, monkeypatch):
@@ -50,4 +69,4 @@ def test_an_installation_that_failed_is_started_again(installs, monkeypatch):
         environments.python_of("peer")
     monkeypatch.setattr(subprocess, "run", run)
     environments.python_of("peer")
-    assert len(installs) == 3
+    assert len(installs) == 4
