@@ -31,6 +31,7 @@ _MEND_MODULES = (
     "mends.protocol",
     "mends.training",  # after protocol: it wraps its `evaluate`
     "mends.evaluation",
+    "mends.distributed",
     "registry",
 )
 
@@ -56,6 +57,22 @@ def replace(module: ModuleType, name: str, new: Any) -> Any:
                     setattr(other, bound, new)
     setattr(module, name, new)
     return old
+
+
+class _Shadow:
+    """What a module sees under one of its names: the real thing, with some functions replaced."""
+
+    def __init__(self, real: Any, functions: dict[str, Any]) -> None:
+        self.__dict__ |= functions
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+def shadow(module: ModuleType, name: str, **functions: Any) -> None:
+    """Let the global `name` of `module` have these functions; no other module sees a difference."""
+    vars(module)[name] = _Shadow(vars(module)[name], functions)
 
 
 class _MendingLoader(importlib.abc.Loader):
@@ -135,7 +152,7 @@ def install() -> None:
     if any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return
     sys.meta_path.insert(0, _Finder())
-    imported = [module for name, module in sys.modules.items() if name.startswith("recbole.")]
+    imported = [module for name, module in sys.modules.items() if name.split(".")[0] == "recbole"]
     if imported:
         _register_mends()
         for module in imported:

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.recbole_plugin.hook import mends, replace
+from llm4rec_recbole.recbole_plugin.hook import mends, replace, shadow
 
 
 @mends("recbole.data.dataset.dataset", upstream="RecBole #2204")
@@ -217,13 +217,11 @@ def fast_augmentation(module: ModuleType) -> None:
 def no_pickled_data(module: ModuleType) -> None:
     """Refuse to load or save a data set or data loader as a pickle, which can hold any code."""
 
-    class Pickle:
-        @staticmethod
-        def load(file: Any) -> None:
-            hint = "remove it: data are read from the atomic files"
-            raise InputError("this is a pickle, which is never loaded", file=file.name, hint=hint)
+    def load(file: Any) -> None:
+        hint = "remove it: data are read from the atomic files"
+        raise InputError("this is a pickle, which is never loaded", file=file.name, hint=hint)
 
-    vars(module)["pickle"] = Pickle
+    shadow(module, "pickle", load=load)
     create = module.create_dataset
 
     def create_dataset(config: Any) -> Any:

@@ -1,1 +1,138 @@
-"""Mends of RecBole's evaluation."""
+"""Evaluation: seen items, ties, counts that are no tensors, weights of a distributed run."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from llm4rec_recbole.recbole_plugin.hook import mends, replace, shadow
+from llm4rec_recbole.recbole_plugin.mends.config import OWN_PROTOCOLS
+
+if TYPE_CHECKING:
+    import torch
+
+OF_SAMPLES = ("rec.topk", "rec.items", "rec.meanrank", "rec.score", "data.label")
+
+
+@mends("recbole.data.utils", upstream="RecBole #1311")
+def no_seen_items(module: ModuleType) -> None:
+    """Under this project's protocols, exclude seen items for sequential models as for all others.
+
+    RecBole lets a sequential model recommend what the user has seen, and no general model.
+    """
+    prepare = module.data_preparation
+
+    def data_preparation(config: Any, dataset: Any) -> Any:
+        train, valid, test = prepare(config, dataset)
+        sequential = config["MODEL_TYPE"] == module.ModelType.SEQUENTIAL
+        if sequential and config["protocol"] in OWN_PROTOCOLS:
+            seen = train.dataset.inter_matrix(form="csr")  # (n_users, n_items)
+            valid.seen, test.seen = seen, seen + valid.dataset.inter_matrix(form="csr")
+        return train, valid, test
+
+    replace(module, "data_preparation", data_preparation)
+
+
+@mends("recbole.data.dataloader.general_dataloader", upstream="RecBole #1311")
+def batches_with_seen_items(module: ModuleType) -> None:
+    """Hand the seen items that `no_seen_items` found to the trainer, which excludes them."""
+    import numpy as np
+    import torch
+
+    collate = module.FullSortEvalDataLoader.collate_fn
+
+    def collate_fn(self: Any, index: Any) -> Any:
+        interaction, history, rows, targets = collate(self, index)
+        if getattr(self, "seen", None) is not None:
+            seen = self.seen[interaction[self.uid_field].numpy()]  # (B, n_items)
+            row, item = np.repeat(np.arange(len(targets)), np.diff(seen.indptr)), seen.indices
+            others = item != targets.numpy()[row]  # a target that was seen before is still one
+            history = torch.from_numpy(row[others]), torch.from_numpy(item[others]).long()
+        return interaction, history, rows, targets
+
+    module.FullSortEvalDataLoader.collate_fn = collate_fn
+
+
+@mends("recbole.evaluator.collector", upstream="RecBole #2131, #2191, #2194")
+def counts_are_no_tensors(module: ModuleType) -> None:
+    """Leave numbers and counters alone: RecBole calls `.cpu()` on them and crashes.
+
+    They are what ItemCoverage, AveragePopularity, GiniIndex and TailPercentage need.
+    """
+    import torch
+
+    def get_data_struct(self: Any) -> Any:
+        found, own = module.DataStruct(), vars(self).pop("own_samples", None)
+        for name, value in list(self.data_struct._data_dict.items()):
+            found.set(name, value.cpu() if isinstance(value, torch.Tensor) else value)
+            if name in OF_SAMPLES:
+                found.set(name, found[name][:own])
+                del self.data_struct[name]
+        return found
+
+    module.Collector.get_data_struct = get_data_struct
+
+
+@mends("recbole.evaluator.collector", upstream="none: torch.topk orders equal scores by itself")
+def fair_ties(module: ModuleType) -> None:
+    """Order equal scores by a fixed pseudo-random permutation of the items.
+
+    Else a constant score is as good as the items with low (or high) numbers happen to be.
+    """
+    import torch
+
+    highest = torch.topk
+
+    def topk(scores: torch.Tensor, k: int, dim: int = -1) -> tuple[torch.Tensor, torch.Tensor]:
+        values, items = highest(scores, min(k + 1, scores.shape[1]), dim)  # (B, k + 1)
+        tied = (values[:, 1:] == values[:, :-1]).any(dim=1)  # (B,)
+        values, items = values[:, :k], items[:, :k]
+        if tied.any():
+            generator = torch.Generator().manual_seed(0)
+            order = torch.randperm(scores.shape[1], generator=generator).to(scores.device)
+            again = scores[tied][:, order].sort(dim=1, descending=True, stable=True)
+            items[tied] = order[again.indices[:, :k]]
+        return values, items
+
+    shadow(module, "torch", topk=topk)
+
+
+@mends("recbole.evaluator.evaluator", upstream="none: NumPy 2 shows np.float64(0.5) for 0.5")
+def plain_numbers(module: ModuleType) -> None:
+    """Report metrics as Python's numbers, fit for JSON."""
+    evaluate = module.Evaluator.evaluate
+
+    def evaluate_plainly(self: Any, dataobject: Any) -> dict[str, float]:
+        return {name: float(value) for name, value in evaluate(self, dataobject).items()}
+
+    module.Evaluator.evaluate = evaluate_plainly
+
+
+@mends("recbole.trainer.trainer", upstream="RecBole PR #1872")
+def distributed_average(module: ModuleType) -> None:
+    """Weight each process's metrics by the users it evaluated, each of whom counts once.
+
+    RecBole weights by the length of a batch's tuple, which is always 4, and its sampler gives some
+    users to two processes so that all have equally many.
+    """
+    import torch
+
+    evaluate_all = module.Trainer.evaluate
+
+    def evaluate(self: Any, eval_data: Any, *args: Any, **kwargs: Any) -> Any:
+        if eval_data and not self.config["single_spec"]:
+            sampler = eval_data.sampler
+            own = len(range(sampler.rank, eval_data.sample_size, sampler.num_replicas))
+            self.samples = self.eval_collector.own_samples = own
+        return evaluate_all(self, eval_data, *args, **kwargs)
+
+    def map_reduce(self: Any, result: dict[str, float], num_sample: int) -> dict[str, float]:
+        n = self.samples  # where it is 0, the means are NaN
+        sums = [value * n if n else 0.0 for value in result.values()]
+        total = torch.tensor([*sums, n], dtype=torch.float64, device=self.device)
+        torch.distributed.all_reduce(total)
+        mean = (total[:-1] / total[-1]).tolist()
+        return dict(zip(result, mean))
+
+    module.Trainer.evaluate = evaluate
+    module.Trainer._map_reduce = map_reduce

@@ -7,11 +7,11 @@ import secrets
 import time
 from functools import partial
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.recbole_plugin.hook import mends, replace
+from llm4rec_recbole.recbole_plugin.hook import mends, replace, shadow
 
 LOADING_MODELS = (
     "general_recommender.convncf",
@@ -77,6 +77,12 @@ def safe_checkpoints(module: ModuleType) -> None:
     from torch.optim import Optimizer
 
     from llm4rec_recbole.training import checkpoint
+
+    init = module.Trainer.__init__
+
+    def count_from_here(self: Any, config: Any, model: Any) -> None:
+        init(self, config, model)
+        self.counters_at_start = counters(model)
 
     def save_checkpoint(self: Any, epoch: int, verbose: bool = True, **kwargs: Any) -> None:
         if not self.config["single_spec"] and self.config["local_rank"] != 0:
@@ -154,6 +160,7 @@ def safe_checkpoints(module: ModuleType) -> None:
         """A decision tree's library saves the model itself; RecBole only pickles its path."""
 
     module.DecisionTreeTrainer._save_checkpoint = no_checkpoint
+    module.Trainer.__init__ = count_from_here
     module.Trainer._save_checkpoint = save_checkpoint
     module.Trainer.resume_checkpoint = resume_checkpoint
     module.Trainer.evaluate = evaluate
@@ -171,7 +178,6 @@ def own_file_for_each_run(module: ModuleType) -> None:
 
     def name_checkpoint(self: Any, config: Any, model: Any) -> None:
         init(self, config, model)
-        self.counters_at_start = counters(model)
         stamp = torch.tensor([int(time.time()), secrets.randbits(32)], device=config["device"])
         if not config["single_spec"]:  # the processes of one run share one file
             torch.distributed.broadcast(stamp, src=0)
@@ -189,10 +195,8 @@ def mixed_precision(module: ModuleType) -> None:
     """Scale gradients through `torch.amp`: the old name prints a warning every epoch."""
     import torch
 
-    vars(module)["amp"] = SimpleNamespace(
-        GradScaler=partial(torch.amp.GradScaler, "cuda"),
-        autocast=partial(torch.amp.autocast, "cuda"),
-    )
+    scaler, autocast = torch.amp.GradScaler, torch.amp.autocast
+    shadow(module, "amp", GradScaler=partial(scaler, "cuda"), autocast=partial(autocast, "cuda"))
 
 
 @mends("recbole.quick_start.quick_start", upstream="RecBole #2212")
@@ -219,22 +223,15 @@ def load_data_and_model(module: ModuleType) -> None:
 def pretrained_weights(module: ModuleType) -> None:
     """Let `torch.load` mean this project's checkpoint where a model starts from another's weights.
 
-    RecBole calls it on a path from the configuration, and nothing else of these modules' `torch`
-    changes.
+    RecBole calls it in these modules on a path from the configuration.
     """
-    torch = module.torch
 
-    class Torch:
-        @staticmethod
-        def load(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
-            from llm4rec_recbole.training import checkpoint
+    def load(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
+        from llm4rec_recbole.training import checkpoint
 
-            return checkpoint.load(path, map_location)
+        return checkpoint.load(path, map_location)
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(torch, name)
-
-    vars(module)["torch"] = Torch()
+    shadow(module, "torch", load=load)
 
 
 for _name in LOADING_MODELS:
