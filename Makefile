@@ -12,7 +12,10 @@ repro: $(VENV)/ready cells
 # A failed cell stops neither the others nor the tables, which name it; the exit code tells.
 cells:
 	@dvc repro --keep-going; code=$$?; \
-	if [ $$code -ne 0 ]; then dvc repro --single-item --force metrics compare tables; fi; \
+	if [ $$code -ne 0 ]; then \
+		mkdir -p results/runs results/users; \
+		dvc repro --single-item --force metrics compare tables; \
+	fi; \
 	python -m llm4rec_recbole.pipeline.status; \
 	cat paper_tables/table_1.md; \
 	exit $$code

@@ -104,10 +104,10 @@ def _run(command: Sequence[str], lock: int) -> tuple[int, str]:
 
 
 def _last_line(text: str) -> str:
-    """The last line that says something, without colours and without `error: ` before it."""
+    """The last line that says something, without colours and without who says it."""
     lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[\d;]*m", "", text))
     said = [line.strip() for line in lines if line.strip()]
-    return said[-1].removeprefix("error: ") if said else ""
+    return re.sub(r"^(error|run_recbole): ", "", said[-1]) if said else ""
 
 
 def _pass_on(source: Any, tail: bytearray) -> None:

@@ -30,6 +30,7 @@ def write() -> int:
         dataset, protocol, method = path.parts[-4:-1]
         if protocol != "recbole":  # that one has RecBole's own metrics, on RecBole's own split
             runs[f"{dataset}.{protocol}.{method}"].append(_shown(path))
+    (RESULTS / "metrics").mkdir(parents=True, exist_ok=True)  # also without a run, for DVC
     for name, values in runs.items():
         means = {key: round(sum(v[key] for v in values) / len(values), 6) for key in SHOWN}
         write_json(RESULTS / "metrics" / f"{name}.json", means | {"seeds": len(values)})

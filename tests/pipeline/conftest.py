@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,24 +36,9 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
             shutil.copy(source, target)
     shutil.copy(Path(__file__).with_name("stub.py"), tmp_path)
     (tmp_path / "stub").mkdir()
-    (tmp_path / "bin").mkdir()
-    script = tmp_path / "bin" / "run_recbole"
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" stub.py run_recbole "$@"\n')
-    script.chmod(0o755)
     pipeline = tmp_path / "dvc.yaml"
-    pipeline.write_text(re.sub(MODULES, r"python stub.py \1", pipeline.read_text()))
-    for name in (
-        "properties/overall.yaml",
-        "properties/dataset/ml-100k.yaml",
-        "properties/protocol/loo.yaml",
-        "llm4rec_recbole/data/prepare.py",
-        "llm4rec_recbole/training/x.py",
-        "llm4rec_recbole/evaluation/x",
-        "results/x",
-        *(f"properties/model/{m}.yaml" for m in ["Pop", "BPR", "SASRec"]),
-    ):  # TEMPORARY
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
+    stubbed = re.sub(MODULES, r"python stub.py \1", pipeline.read_text())
+    pipeline.write_text(stubbed.replace(" run_recbole ", " python stub.py run_recbole "))
     made = Checkout(tmp_path)
     made.write_params()
     made.run("git", "init", "--quiet")

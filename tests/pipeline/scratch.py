@@ -26,9 +26,7 @@ class Checkout:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.environment = os.environ | {
-            "PATH": f"{folder / 'bin'}{os.pathsep}{Path(sys.executable).parent}"
-            f"{os.pathsep}{os.environ['PATH']}",
-            "DVC_NO_ANALYTICS": "1",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
         self.started: list[subprocess.Popen[str]] = []
 

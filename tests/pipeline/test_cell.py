@@ -14,6 +14,7 @@ from scratch import Checkout, wait_until
 from llm4rec_recbole.pipeline.cell import _last_line
 from llm4rec_recbole.pipeline.cells import Cell
 
+RUN = ["python", "stub.py", "run_recbole"]
 BPR = Cell("ml-100k", "loo", "BPR", 0)
 OPTIONS = [
     "--model=BPR",
@@ -36,13 +37,13 @@ def test_success_removes_the_failure_note_and_keeps_the_seconds(checkout: Checko
     failure = checkout.folder / BPR.failure
     failure.parent.mkdir(parents=True)
     failure.write_text('{"error": "old"}')
-    output = checkout.run(*command("run_recbole"))
+    output = checkout.run(*command(*RUN))
     assert output.startswith("[1/3] ml-100k loo BPR seed 0: never timed; all cells: ")
     assert not failure.exists()
     state = json.loads((checkout.folder / BPR.state).read_text())
     assert 0 <= state["seconds"] < 60
     assert state["expected"] is None
-    assert "never timed; all" not in checkout.run(*command("run_recbole"))
+    assert "never timed; all" not in checkout.run(*command(*RUN))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_failure_leaves_its_last_line(
 
 def test_stopped_cell_has_not_failed_and_stops_its_run(checkout: Checkout) -> None:
     checkout.tell("hold_BPR")
-    cell = checkout.start(*command("run_recbole"))
+    cell = checkout.start(*command(*RUN))
     wait_until(lambda: checkout.ran() == ["BPR"])
     os.kill(cell.pid, signal.SIGTERM)
     assert cell.wait(timeout=30) == 128 + signal.SIGTERM
@@ -74,11 +75,11 @@ def test_stopped_cell_has_not_failed_and_stops_its_run(checkout: Checkout) -> No
 
 def test_orphan_of_other_code_is_waited_for_and_the_cell_run_again(checkout: Checkout) -> None:
     hold = checkout.tell("hold_BPR")
-    first = checkout.start(*command("run_recbole"))
+    first = checkout.start(*command(*RUN))
     wait_until(lambda: checkout.ran() == ["BPR"])
     overall = checkout.folder / "properties" / "overall.yaml"
     overall.write_text(overall.read_text() + "# another version\n")
-    second = checkout.start(*command("run_recbole"))
+    second = checkout.start(*command(*RUN))
     checkout.read_until(second, "waiting for it")
     hold.unlink()
     assert first.wait(timeout=30) == second.wait(timeout=30) == 0
@@ -89,7 +90,7 @@ def test_lock_is_held_for_as_long_as_the_run_lives_though_its_cell_was_killed(
     checkout: Checkout,
 ) -> None:
     hold = checkout.tell("hold_BPR")
-    cell = checkout.start(*command("run_recbole"))
+    cell = checkout.start(*command(*RUN))
     wait_until(lambda: checkout.ran() == ["BPR"])
     os.kill(cell.pid, signal.SIGKILL)
     cell.wait()

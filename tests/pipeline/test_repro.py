@@ -70,3 +70,22 @@ def test_changed_scale_reruns_every_cell_from_the_cache_where_it_can(checkout: C
     checkout.write_params(scale="smoke")
     checkout.dvc("repro")
     assert len(checkout.ran()) == 6
+
+
+def test_tables_are_made_though_every_cell_failed(checkout: Checkout) -> None:
+    checkout.write_params(methods={"exact": [], "trained": ["BPR"]})
+    checkout.tell("fail_BPR")
+    checkout.make_repro(code=2)
+    assert checkout.table() == ["methods:", "failed: ml-100k.loo.BPR.seed_0"]
+
+
+def test_git_sees_records_and_tables_and_no_ignore_file_of_dvcs(checkout: Checkout) -> None:
+    """After a failed stage DVC takes its own .gitignore entries back (DVC #11091)."""
+    checkout.tell("fail_BPR")
+    checkout.make_repro(code=2)
+    changed = checkout.run("git", "status", "--porcelain", "--untracked-files=all").splitlines()
+    paths = {line[3:] for line in changed if not line[3:].startswith("stub/")}
+    tables = {f"paper_tables/table_1.{kind}" for kind in ("md", "tex", "csv")}
+    records = {f"results/runs/ml-100k/loo/{method}/seed_0.json" for method in ("Pop", "SASRec")}
+    metrics = {f"results/metrics/ml-100k.loo.{method}.json" for method in ("Pop", "SASRec")}
+    assert paths == {"dvc.lock", "results/comparisons.csv"} | tables | records | metrics
