@@ -31,6 +31,7 @@ _MEND_MODULES = (
     "mends.protocol",
     "mends.training",  # after protocol: it wraps its `evaluate`
     "mends.evaluation",
+    "mends.beyond_accuracy",
     "registry",
 )
 

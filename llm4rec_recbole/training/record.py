@@ -17,6 +17,7 @@ import numpy as np
 from llm4rec_recbole.evaluation.metrics import accuracy
 from llm4rec_recbole.evaluation.ranking import Rankings, rank_held_out
 from llm4rec_recbole.files import sha256_of, write_json
+from llm4rec_recbole.training.beyond_accuracy import beyond_accuracy
 
 if TYPE_CHECKING:
     from llm4rec_recbole.training.run import Trained
@@ -46,8 +47,9 @@ def write(trained: Trained, started: float) -> Path:
         record["metrics"] = {"valid": _plain(trained.valid_metrics), "test": _plain(test)}
     else:
         rankings = _rank(trained)
+        beyond, per_user = beyond_accuracy(rankings, config, trained.test_data.dataset)
         users_path = Path(config["results_dir"], "users", place).with_suffix(".parquet")
-        _write_users(users_path, rankings, trained)
+        _write_users(users_path, rankings, trained, per_user)
         inference_ms = _milliseconds_per_user(rankings)
         record["metrics"] = {
             "valid": _plain(trained.valid_metrics),
@@ -55,6 +57,7 @@ def write(trained: Trained, started: float) -> Path:
                 "full": accuracy(rankings.rank_full),
                 "uni100": accuracy(rankings.rank_uni100),
                 "pop100": accuracy(rankings.rank_pop100),
+                **beyond,
             },
         }
     record["cost"] = _cost(trained, inference_ms)
@@ -80,13 +83,15 @@ def _rank(trained: Trained) -> Rankings:
     )
 
 
-def _write_users(path: Path, rankings: Rankings, trained: Trained) -> None:
+def _write_users(
+    path: Path, rankings: Rankings, trained: Trained, per_user: dict[str, np.ndarray]
+) -> None:
     from llm4rec_recbole.evaluation.users_file import write_users
 
     dataset = trained.test_data.dataset
     user_tokens = dataset.field2id_token[dataset.uid_field]
     item_tokens = dataset.field2id_token[dataset.iid_field]
-    write_users(path, rankings, user_tokens, item_tokens)
+    write_users(path, rankings, user_tokens, item_tokens, per_user)
 
 
 def _milliseconds_per_user(rankings: Rankings) -> float:
