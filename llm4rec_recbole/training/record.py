@@ -18,6 +18,7 @@ from llm4rec_recbole.evaluation.metrics import accuracy
 from llm4rec_recbole.evaluation.ranking import Rankings, rank_held_out
 from llm4rec_recbole.files import sha256_of, write_json
 from llm4rec_recbole.training.beyond_accuracy import beyond_accuracy
+from llm4rec_recbole.training.hardware import hardware
 
 if TYPE_CHECKING:
     from llm4rec_recbole.training.run import Trained
@@ -100,6 +101,7 @@ def _milliseconds_per_user(rankings: Rankings) -> float:
 
 
 def _cost(trained: Trained, inference_ms: float | None) -> dict[str, float | int | None]:
+    """Table III; wall-clock seconds of training with its validation, from the first epoch on."""
     import torch
 
     parameters = list(trained.model.parameters())
@@ -112,6 +114,7 @@ def _cost(trained: Trained, inference_ms: float | None) -> dict[str, float | int
     return {
         "train_seconds": round(trained.train_seconds, 3),
         "inference_ms_per_user": inference_ms,
+        "inference_batch_size": trained.config["eval_users_per_batch"],
         "peak_memory_gb": round(peak / 2**30, 3),
         "model_size_mb": round(_model_bytes(trained.model) / 2**20, 3),
         "parameters": sum(p.numel() for p in parameters),
@@ -143,6 +146,8 @@ def _provenance(trained: Trained, started: float) -> dict[str, Any]:
         "lock_sha256": _lock_sha256(),
         "git_commit": _git_commit(),
         "device": str(config["device"]),
+        "hardware": hardware(config["device"]),
+        "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
