@@ -5,12 +5,13 @@
 | user, target | string | raw tokens of the user and of the held-out item |
 | rank_full, rank_uni100, rank_pop100 | float64 | 0 = best, ties count half |
 | top_100 | list of string | raw item tokens, best first |
+| intra_list_diversity@10, novelty@10 | float64 | of the first ten; null where undefined |
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RANKS = ("rank_full", "rank_uni100", "rank_pop100")
+BEYOND_ACCURACY = ("intra_list_diversity@10", "novelty@10")
 COLUMNS = ("user", "target", *RANKS, "top_100")
 
 
@@ -32,8 +34,12 @@ def write_users(
     rankings: Rankings,
     user_tokens: Sequence[str] | np.ndarray,
     item_tokens: Sequence[str] | np.ndarray,
+    per_user: Mapping[str, np.ndarray] | None = None,
 ) -> None:
-    """Write `rankings` as Parquet, atomically; tokens are indexed by internal id, 0 the pad."""
+    """Write `rankings` as Parquet, atomically; tokens are indexed by internal id, 0 the pad.
+
+    per_user: further columns, (U,) float64 each, NaN where undefined.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -48,6 +54,7 @@ def write_users(
             "top_100": pa.ListArray.from_arrays(
                 pa.array(offsets), pa.array(items[rankings.top_100[listed]])
             ),
+            **{name: pa.array(v, from_pandas=True) for name, v in (per_user or {}).items()},
         }
     )
     buffer = io.BytesIO()

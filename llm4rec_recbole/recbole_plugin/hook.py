@@ -32,6 +32,7 @@ _MEND_MODULES = (
     "mends.training",  # after protocol: it wraps its `evaluate`
     "mends.evaluation",
     "mends.distributed",
+    "mends.beyond_accuracy",
     "registry",
 )
 

@@ -29,7 +29,12 @@ DATASETS: dict[str, str] = {
     "SASRecDataset": "llm4rec_recbole.training.datasets",
 }
 TRAINERS: dict[str, str] = {}
-METRICS: dict[str, str] = {}
+METRICS: dict[str, str] = {
+    "Coverage": "llm4rec_recbole.recbole_plugin.metrics",
+    "Fairness": "llm4rec_recbole.recbole_plugin.metrics",
+    "IntraListDiversity": "llm4rec_recbole.recbole_plugin.metrics",
+    "Novelty": "llm4rec_recbole.recbole_plugin.metrics",
+}
 
 
 def load(table: dict[str, str], name: str) -> Any:

@@ -30,7 +30,8 @@ def split_dataset(dataset: Any) -> list[Any]:
 
     The training data set holds its interactions in exact order (time, then file order), or, for
     RecBole's other sequential models, RecBole's rows made of them. The other two carry `held_out`
-    (what is to be ranked) and `train_counts` (n_items,), how often each item is trained on.
+    (what is to be ranked), `train_counts` (n_items,), how many users each item is trained on with,
+    and `train_users`, how many users are trained on.
     """
     _to_tensors(dataset)
     dataset._drop_unused_col()
@@ -46,7 +47,11 @@ def split_dataset(dataset: Any) -> list[Any]:
     if isinstance(train, SequentialDataset):
         train.data_augmentation()
     counts = np.bincount(items[split.train], minlength=dataset.item_num)
-    return [train, *(_phase(dataset, held_out, counts) for held_out in (split.valid, split.test))]
+    phases = [_phase(dataset, held_out) for held_out in (split.valid, split.test)]
+    for phase in phases:
+        phase.train_counts = counts
+        phase.train_users = len(np.unique(users[split.train]))
+    return [train, *phases]
 
 
 def _to_tensors(dataset: Any) -> None:
@@ -59,7 +64,7 @@ def _to_tensors(dataset: Any) -> None:
         dataset._change_feat_format()
 
 
-def _phase(dataset: Any, held_out: HeldOut, train_counts: np.ndarray) -> Any:
+def _phase(dataset: Any, held_out: HeldOut) -> Any:
     targets = Interaction(
         {
             dataset.uid_field: torch.from_numpy(held_out.users),
@@ -67,5 +72,5 @@ def _phase(dataset: Any, held_out: HeldOut, train_counts: np.ndarray) -> Any:
         }
     )
     phase = dataset.copy(targets)
-    phase.held_out, phase.train_counts = held_out, train_counts
+    phase.held_out = held_out
     return phase

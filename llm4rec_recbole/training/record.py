@@ -17,6 +17,8 @@ import numpy as np
 from llm4rec_recbole.evaluation.metrics import accuracy
 from llm4rec_recbole.evaluation.ranking import Rankings, rank_held_out
 from llm4rec_recbole.files import sha256_of, write_json
+from llm4rec_recbole.training.beyond_accuracy import beyond_accuracy
+from llm4rec_recbole.training.hardware import hardware
 
 if TYPE_CHECKING:
     from llm4rec_recbole.training.run import Trained
@@ -46,8 +48,9 @@ def write(trained: Trained, started: float) -> Path:
         record["metrics"] = {"valid": _plain(trained.valid_metrics), "test": _plain(test)}
     else:
         rankings = _rank(trained)
+        beyond, per_user = beyond_accuracy(rankings, config, trained.test_data.dataset)
         users_path = Path(config["results_dir"], "users", place).with_suffix(".parquet")
-        _write_users(users_path, rankings, trained)
+        _write_users(users_path, rankings, trained, per_user)
         inference_ms = _milliseconds_per_user(rankings)
         record["metrics"] = {
             "valid": _plain(trained.valid_metrics),
@@ -55,6 +58,7 @@ def write(trained: Trained, started: float) -> Path:
                 "full": accuracy(rankings.rank_full),
                 "uni100": accuracy(rankings.rank_uni100),
                 "pop100": accuracy(rankings.rank_pop100),
+                **beyond,
             },
         }
     record["cost"] = _cost(trained, inference_ms)
@@ -80,13 +84,15 @@ def _rank(trained: Trained) -> Rankings:
     )
 
 
-def _write_users(path: Path, rankings: Rankings, trained: Trained) -> None:
+def _write_users(
+    path: Path, rankings: Rankings, trained: Trained, per_user: dict[str, np.ndarray]
+) -> None:
     from llm4rec_recbole.evaluation.users_file import write_users
 
     dataset = trained.test_data.dataset
     user_tokens = dataset.field2id_token[dataset.uid_field]
     item_tokens = dataset.field2id_token[dataset.iid_field]
-    write_users(path, rankings, user_tokens, item_tokens)
+    write_users(path, rankings, user_tokens, item_tokens, per_user)
 
 
 def _milliseconds_per_user(rankings: Rankings) -> float:
@@ -95,6 +101,7 @@ def _milliseconds_per_user(rankings: Rankings) -> float:
 
 
 def _cost(trained: Trained, inference_ms: float | None) -> dict[str, float | int | None]:
+    """Table III; wall-clock seconds of training with its validation, from the first epoch on."""
     import torch
 
     parameters = list(trained.model.parameters())
@@ -107,6 +114,7 @@ def _cost(trained: Trained, inference_ms: float | None) -> dict[str, float | int
     return {
         "train_seconds": round(trained.train_seconds, 3),
         "inference_ms_per_user": inference_ms,
+        "inference_batch_size": trained.config["eval_users_per_batch"],
         "peak_memory_gb": round(peak / 2**30, 3),
         "model_size_mb": round(_model_bytes(trained.model) / 2**20, 3),
         "parameters": sum(p.numel() for p in parameters),
@@ -138,6 +146,8 @@ def _provenance(trained: Trained, started: float) -> dict[str, Any]:
         "lock_sha256": _lock_sha256(),
         "git_commit": _git_commit(),
         "device": str(config["device"]),
+        "hardware": hardware(config["device"]),
+        "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),

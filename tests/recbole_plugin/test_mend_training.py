@@ -36,6 +36,8 @@ def prepare(write: Callable) -> Callable[..., Any]:
             "embedding_size": 8,
             "show_progress": False,
             "protocol": "recbole",
+            "checkpoint_dir": "saved",
+            "eval_step": 1,
         }
         config = Config(model, "tiny", config_dict=defaults | options)
         init_seed(config["seed"], config["reproducibility"])

@@ -99,7 +99,8 @@ def safe_checkpoints(module: ModuleType) -> None:
             "epoch": max(epoch, self.start_epoch - 1),  # RecBole says -1 when nothing is left
             "cur_step": self.cur_step,
             "best_valid_score": self.best_valid_score,
-            "best_valid_result": self.best_valid_result,
+            # RecBole saves the best model before it remembers that model's result.
+            "best_valid_result": getattr(self, "latest_valid_result", self.best_valid_result),
             "state_dict": self.model.state_dict(),
             "counters": dict(counters(self.model).items() - self.counters_at_start.items()),
             "other_parameter": other_parameters(self.model),
@@ -110,6 +111,12 @@ def safe_checkpoints(module: ModuleType) -> None:
 
     def optimizers(self: Any) -> list[tuple[str, Optimizer]]:
         return [(name, value) for name, value in vars(self).items() if isinstance(value, Optimizer)]
+
+    validate = module.Trainer._valid_epoch
+
+    def valid_epoch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        score, self.latest_valid_result = validate(self, *args, **kwargs)
+        return score, self.latest_valid_result
 
     def resume_checkpoint(self: Any, resume_file: str | Path) -> None:
         state = load_weights(self.model, resume_file, self.device)
@@ -161,6 +168,7 @@ def safe_checkpoints(module: ModuleType) -> None:
 
     module.DecisionTreeTrainer._save_checkpoint = no_checkpoint
     module.Trainer.__init__ = count_from_here
+    module.Trainer._valid_epoch = valid_epoch
     module.Trainer._save_checkpoint = save_checkpoint
     module.Trainer.resume_checkpoint = resume_checkpoint
     module.Trainer.evaluate = evaluate
