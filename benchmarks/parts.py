@@ -111,7 +111,7 @@ def evaluation(workers: Workers, scale: Scale) -> list[dict[str, Any]]:
 def start_up(workers: Workers, scale: Scale) -> list[dict[str, Any]]:
     """Seconds from starting the BERT4Rec training command to its first optimizer step."""
     rows = []
-    arguments = ["--model=BERT4Rec", "--dataset=ml-100k"]
+    arguments = ["--model=BERT4Rec", "--dataset=ml-100k", "--quiet=true", "--show_progress=false"]
     for who, environment in (("stock RecBole", "recbole"), ("ours", "ours")):
         seconds = []
         for turn in range(scale.starts):

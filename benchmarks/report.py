@@ -90,7 +90,8 @@ def _start_up(rows: list[Measured]) -> list[str]:
         for row in rows
     ]
     return [
-        "From starting the BERT4Rec command to the end of its first optimizer step.",
+        "From starting the BERT4Rec command to the end of its first optimizer step, each with its "
+        "own defaults, batch size included.",
         table(["implementation", "median s", "all s"], lines),
     ]
 

@@ -36,7 +36,11 @@ def main() -> None:
         run_recbole(
             model="BERT4Rec",
             dataset="ml-100k",
-            config_dict={"train_neg_sample_args": None},
+            config_dict={
+                "train_neg_sample_args": None,
+                "state": "WARNING",
+                "show_progress": False,
+            },
             saved=False,
         )
     else:
