@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.recbole_plugin.mends.protocol import PROTOCOLS
+from llm4rec_recbole.recbole_plugin.mends.config import OWN_PROTOCOLS
 
 
 def run(
@@ -109,7 +109,7 @@ def _check_data(config: Any) -> None:
     from llm4rec_recbole.data.atomic import check_atomic_files
 
     required = [config["USER_ID_FIELD"], config["ITEM_ID_FIELD"]]
-    if config["protocol"] in PROTOCOLS:
+    if config["protocol"] in OWN_PROTOCOLS:
         required.append(config["TIME_FIELD"])
     check_atomic_files(Path(config["data_path"]), config["dataset"], tuple(required))
 

@@ -16,6 +16,7 @@ from llm4rec_recbole.training.run import run
 COST = {
     "train_seconds",
     "inference_ms_per_user",
+    "inference_batch_size",
     "peak_memory_gb",
     "model_size_mb",
     "parameters",
@@ -27,6 +28,8 @@ PROVENANCE = {
     "lock_sha256",
     "git_commit",
     "device",
+    "threads",
+    "hardware",
     "torch",
     "python",
     "started",

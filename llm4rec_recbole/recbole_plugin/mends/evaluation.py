@@ -1,56 +1,16 @@
-"""Evaluation: seen items, ties, counts that are no tensors, weights of a distributed run."""
+"""Evaluation: ties, counts that are no tensors, weights of a distributed run."""
 
 from __future__ import annotations
 
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from llm4rec_recbole.recbole_plugin.hook import mends, replace, shadow
-from llm4rec_recbole.recbole_plugin.mends.config import OWN_PROTOCOLS
+from llm4rec_recbole.recbole_plugin.hook import mends, shadow
 
 if TYPE_CHECKING:
     import torch
 
 OF_SAMPLES = ("rec.topk", "rec.items", "rec.meanrank", "rec.score", "data.label")
-
-
-@mends("recbole.data.utils", upstream="RecBole #1311")
-def no_seen_items(module: ModuleType) -> None:
-    """Under this project's protocols, exclude seen items for sequential models as for all others.
-
-    RecBole lets a sequential model recommend what the user has seen, and no general model.
-    """
-    prepare = module.data_preparation
-
-    def data_preparation(config: Any, dataset: Any) -> Any:
-        train, valid, test = prepare(config, dataset)
-        sequential = config["MODEL_TYPE"] == module.ModelType.SEQUENTIAL
-        if sequential and config["protocol"] in OWN_PROTOCOLS:
-            seen = train.dataset.inter_matrix(form="csr")  # (n_users, n_items)
-            valid.seen, test.seen = seen, seen + valid.dataset.inter_matrix(form="csr")
-        return train, valid, test
-
-    replace(module, "data_preparation", data_preparation)
-
-
-@mends("recbole.data.dataloader.general_dataloader", upstream="RecBole #1311")
-def batches_with_seen_items(module: ModuleType) -> None:
-    """Hand the seen items that `no_seen_items` found to the trainer, which excludes them."""
-    import numpy as np
-    import torch
-
-    collate = module.FullSortEvalDataLoader.collate_fn
-
-    def collate_fn(self: Any, index: Any) -> Any:
-        interaction, history, rows, targets = collate(self, index)
-        if getattr(self, "seen", None) is not None:
-            seen = self.seen[interaction[self.uid_field].numpy()]  # (B, n_items)
-            row, item = np.repeat(np.arange(len(targets)), np.diff(seen.indptr)), seen.indices
-            others = item != targets.numpy()[row]  # a target that was seen before is still one
-            history = torch.from_numpy(row[others]), torch.from_numpy(item[others]).long()
-        return interaction, history, rows, targets
-
-    module.FullSortEvalDataLoader.collate_fn = collate_fn
 
 
 @mends("recbole.evaluator.collector", upstream="RecBole #2131, #2191, #2194")

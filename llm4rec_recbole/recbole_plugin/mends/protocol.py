@@ -10,8 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from llm4rec_recbole.recbole_plugin.hook import mends, replace
-
-PROTOCOLS = ("loo", "timeline")
+from llm4rec_recbole.recbole_plugin.mends.config import OWN_PROTOCOLS
 
 
 @mends("recbole.data.dataset.dataset", upstream="RecBole #2204: times are cast to float32")
@@ -20,7 +19,7 @@ def split_in_exact_order(module: ModuleType) -> None:
     build_as_recbole = module.Dataset.build
 
     def build(self: Any) -> list[Any]:
-        if self.config["protocol"] not in PROTOCOLS:
+        if self.config["protocol"] not in OWN_PROTOCOLS:
             return build_as_recbole(self)
         from llm4rec_recbole.training.datasets import split_dataset
 
@@ -35,7 +34,7 @@ def own_loaders(module: ModuleType) -> None:
     of_recbole = module.get_dataloader
 
     def get_dataloader(config: Any, phase: str) -> Any:
-        if config["protocol"] not in PROTOCOLS:
+        if config["protocol"] not in OWN_PROTOCOLS:
             return of_recbole(config, phase)
         from llm4rec_recbole.training import loaders
         from llm4rec_recbole.training.datasets import WindowDataset
