@@ -28,6 +28,8 @@ def add_run(
     protocol: str = "loo",
     seed: int = 1,
     users: list[str] | None = None,
+    beyond: dict[str, float | None] | None = None,
+    cost: dict[str, float | None] | None = None,
     **provenance: str,
 ) -> Path:
     """Write one run with `ranks` in full, a third and a half of them in the sampled rankings."""
@@ -46,12 +48,34 @@ def add_run(
         "method": method,
         "seed": seed,
         "components": [],
-        "metrics": {"valid": {}, "test": {name: accuracy(r) for name, r in columns.items()}},
-        "cost": {},
+        "metrics": {
+            "valid": {},
+            "test": {name: accuracy(r) for name, r in columns.items()}
+            | {
+                "intra_list_diversity@10": 0.7,
+                "coverage@100": 0.2,
+                "novelty@10": 0.3,
+                "fairness@10": 0.6,
+            }
+            | (beyond or {}),
+        },
+        "cost": {
+            "train_seconds": 12.34,
+            "inference_ms_per_user": 0.25,
+            "inference_batch_size": 256,
+            "peak_memory_gb": 0.55,
+            "model_size_mb": 11.2,
+        }
+        | (cost or {}),
         "provenance": {
             "data_sha256": "d" * 64,
             "lock_sha256": "e" * 64,
             "git_commit": "a" * 40,
+            "device": "cpu",
+            "hardware": "Some CPU, 2 cores",
+            "threads": 2,
+            "torch": "2.13.0",
+            "python": "3.11.7",
         }
         | provenance,
     }

@@ -14,7 +14,24 @@ from llm4rec_recbole.evaluation.metrics import ACCURACY
 
 RANKINGS = ("full", "uni100", "pop100")
 PROTOCOLS = ("loo", "timeline")  # "recbole" leaves no users file, so nothing can be recomputed
-PROVENANCE = ("data_sha256", "lock_sha256", "git_commit")
+BEYOND_ACCURACY = ("intra_list_diversity@10", "coverage@100", "novelty@10", "fairness@10")
+COST = (
+    "train_seconds",
+    "inference_ms_per_user",
+    "peak_memory_gb",
+    "model_size_mb",
+    "inference_batch_size",
+)
+PROVENANCE = (
+    "data_sha256",
+    "lock_sha256",
+    "git_commit",
+    "device",
+    "hardware",
+    "threads",
+    "torch",
+    "python",
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +45,8 @@ class Record:
     method: str
     seed: int
     accuracy: dict[tuple[str, str], float]  # (ranking, metric) -> test value
+    beyond_accuracy: dict[str, float | None]  # metric -> test value, None where it is undefined
+    cost: dict[str, float | None]
     provenance: dict[str, Any]
 
 
@@ -95,10 +114,14 @@ def _record(path: Path, results: Path) -> Record:
         for ranking in RANKINGS
         for metric in ACCURACY
     }
+    beyond = {
+        key: _number_or_none(content, path, "metrics", "test", key) for key in BEYOND_ACCURACY
+    }
+    cost = {key: _number_or_none(content, path, "cost", key) for key in COST}
     provenance = {key: _value(content, path, "provenance", key) for key in PROVENANCE}
     users = results / "users" / dataset / protocol / method / f"{path.stem}.parquet"
     return Record(path, users, **place, seed=content["seed"], accuracy=accuracy,
-                  provenance=provenance)  # fmt: skip
+                  beyond_accuracy=beyond, cost=cost, provenance=provenance)  # fmt: skip
 
 
 def _read(path: Path) -> Any:
@@ -113,7 +136,8 @@ def _read(path: Path) -> Any:
 def _value(content: Any, path: Path, *keys: str) -> Any:
     for depth, key in enumerate(keys):
         if not isinstance(content, dict) or key not in content:
-            raise InputError(f"there is no {'.'.join(keys[: depth + 1])}", file=path)
+            hint = "made by another version of this project: run it again"
+            raise InputError(f"there is no {'.'.join(keys[: depth + 1])}", file=path, hint=hint)
         content = content[key]
     return content
 
@@ -123,6 +147,10 @@ def _number(content: Any, path: Path, *keys: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise InputError(f"{'.'.join(keys)} is {value!r}, not a finite number", file=path)
     return float(value)
+
+
+def _number_or_none(content: Any, path: Path, *keys: str) -> float | None:
+    return None if _value(content, path, *keys) is None else _number(content, path, *keys)
 
 
 def _seed(stem: str, path: Path) -> int:

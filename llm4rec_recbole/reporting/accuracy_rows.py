@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from llm4rec_recbole.analysis import printed
 from llm4rec_recbole.analysis.compare import METRICS, best_baseline
 from llm4rec_recbole.analysis.comparisons import FILE, Comparison, read_comparisons
 from llm4rec_recbole.analysis.per_user import TOLERANCE, per_user_values
@@ -18,7 +19,6 @@ from llm4rec_recbole.analysis.records import (
 )
 from llm4rec_recbole.analysis.table_rows import paper_rows, table_methods
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.reporting import printed
 
 Column = tuple[str, str]  # (ranking, metric)
 COLUMNS: tuple[Column, ...] = tuple((r, m) for r in RANKINGS for m in METRICS)
@@ -29,6 +29,7 @@ class Row:
     """One method on one data set and protocol; `ours` and `tests` are empty where it has no run."""
 
     label: str
+    printed_as: str  # the paper's label, "" for the references
     method: str
     paper: dict[str, str]  # metric -> as printed; empty for the references
     ours: dict[Column, float]
@@ -56,6 +57,12 @@ class AccuracySection:
     rows: list[Row]
     baselines: dict[Column, str]  # the best baseline of each column
 
+    @property
+    def heading(self) -> str:
+        """What the numbers are for, and how many users they are means over."""
+        users = f"{self.users} test users" if self.users else "nothing has run"
+        return f"{printed.heading(self.dataset)}; protocol {self.protocol}, {users}"
+
 
 def first_line(error: str, length: int = 100) -> str:
     """The first line of an error, cut to what fits into a table."""
@@ -77,7 +84,7 @@ def read_sections(
     places = sorted({*grouped, *((f.dataset, f.protocol) for f in failures)})
     if not places:
         raise InputError("there are no run records", file=results / "runs", hint="run something")
-    paper = printed.table_1(printed_folder / "table_1.csv")
+    paper = printed.read(printed_folder / "table_1.csv")
     comparisons = [c for c in read_comparisons(results / FILE) if c.table == "table_1"]
     if any((c.dataset, c.protocol) not in grouped for c in comparisons):
         raise _stale(results / FILE)
@@ -100,7 +107,7 @@ def _section(
     records: dict[str, list[Record]],
     failures: list[Failure],
     comparisons: list[Comparison],
-    paper: dict[tuple[str, str, str], str],
+    paper: dict[tuple[str, str], str],
     recbole_row: str,
     comparisons_path: Path,
 ) -> AccuracySection:
@@ -113,18 +120,16 @@ def _section(
     stands_for = printed.STANDS_FOR.get(dataset, "")
     rows = []
     for method in table_methods(recbole_row):
-        label = labels.get(method, method)
+        label = labels.get(method, "")
         its_records = records.get(method, [])
         done = {record.seed for record in its_records}
+        printed_there = {m: paper.get((label, f"{stands_for}/{m}")) for m in METRICS}
         rows.append(
             Row(
-                label=label if label == method else f"{label} ({method})",
+                label=f"{label} ({method})" if label not in ("", method) else method,
+                printed_as=label,
                 method=method,
-                paper={
-                    m: paper[label, stands_for, m]
-                    for m in METRICS
-                    if (label, stands_for, m) in paper
-                },
+                paper={m: number for m, number in printed_there.items() if number is not None},
                 ours=means.get(method, {}),
                 tests=tests.get(method, {}),
                 records=its_records,

@@ -1,4 +1,4 @@
-"""Writes the generated tables: paper_tables/table_1.md, .tex and .csv.
+"""Writes the generated tables: paper_tables/table_<1, 2, 3>.md, .tex and .csv.
 
 python -m llm4rec_recbole.reporting.tables --results results --out paper_tables
 """
@@ -9,9 +9,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from llm4rec_recbole.analysis import printed
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import write_atomically
-from llm4rec_recbole.reporting import printed, table_1
+from llm4rec_recbole.reporting import table_1, table_2, table_3
 from llm4rec_recbole.reporting.accuracy_rows import read_sections
 from llm4rec_recbole.reporting.formats import to_latex, to_markdown
 
@@ -31,18 +32,19 @@ def main(arguments: list[str] | None = None) -> int:
         sections = read_sections(
             options.results, options.failures, options.printed, options.recbole_row
         )
-        table = table_1.build(sections)
-        texts = {
-            "md": to_markdown(table),
-            "tex": to_latex(table),
-            "csv": table_1.to_csv(sections),
-        }
-        for kind, text in texts.items():
-            write_atomically(options.out / f"table_1.{kind}", text)
+        tables = [("table_1", table_1.build(sections), table_1.to_csv(sections))]
+        for name, made in (("table_2", table_2), ("table_3", table_3)):
+            paper = printed.read(options.printed / f"{name}.csv")
+            table = made.TABLE.build(sections, paper, made.notes(sections))
+            tables.append((name, table, made.TABLE.to_csv(sections, paper)))
+        for name, table, csv in tables:
+            for kind, text in ("md", to_markdown(table)), ("tex", to_latex(table)), ("csv", csv):
+                write_atomically(options.out / f"{name}.{kind}", text)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"Table I: {options.out / 'table_1'}.md, .tex, .csv")
+    for name, table, _ in tables:
+        print(f"{table.name}: {options.out / name}.md, .tex, .csv")
     return 0
 
 

@@ -54,9 +54,10 @@ def compare(arguments: list[str]) -> int:
 def tables(arguments: list[str]) -> int:
     failures = sorted(path.stem for path in Path("work/failures").glob("*"))
     for kind in ("md", "tex", "csv"):
-        Path(f"paper_tables/table_1.{kind}").write_text(
-            f"methods: {' '.join(_methods())}\nfailed: {' '.join(failures)}\n"
-        )
+        for table in ("table_1", "table_2", "table_3"):
+            Path(f"paper_tables/{table}.{kind}").write_text(
+                f"methods: {' '.join(_methods())}\nfailed: {' '.join(failures)}\n"
+            )
     return 0
 
 

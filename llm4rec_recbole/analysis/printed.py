@@ -30,18 +30,24 @@ def folder() -> Path:
     return inside if inside.is_dir() else package.parent / "paper_tables" / "printed"
 
 
-def table_1(path: Path) -> dict[tuple[str, str, str], str]:
-    """(row label, paper's data set, metric) -> the number as printed, a string."""
-    found = {}
+def read(path: Path) -> dict[tuple[str, str], str]:
+    """(row label, column) -> what the paper prints there, in its order; the first column labels.
+
+    Raises InputError when the file is absent, or a row has more or fewer cells than the header.
+    """
+    found: dict[tuple[str, str], str] = {}
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                label = row.pop("method")
-                for column, value in row.items():
-                    dataset, metric = column.split("/")
-                    found[label, dataset, metric] = value
-    except (FileNotFoundError, KeyError, ValueError) as error:
-        raise InputError("not the paper's Table I", file=path) from error
+            rows = csv.reader(file)
+            _, *columns = next(rows)
+            for label, *cells in rows:
+                if len(cells) != len(columns):
+                    raise InputError("not as many cells as columns", file=path, line=rows.line_num)
+                found |= {(label, column): cell for column, cell in zip(columns, cells)}
+    except (FileNotFoundError, StopIteration, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError("not a table of the paper", file=path) from error
     return found
 
 

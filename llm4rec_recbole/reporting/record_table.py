@@ -1,0 +1,88 @@
+"""Tables II and III: numbers that stand in the run records, beside those that the paper prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from llm4rec_recbole.analysis import printed
+from llm4rec_recbole.analysis.records import Record
+from llm4rec_recbole.reporting.accuracy_rows import AccuracySection, Row
+from llm4rec_recbole.reporting.cells import UNDEFINED, column, number, to_csv_text, which_row
+from llm4rec_recbole.reporting.formats import Cell, Section, Table
+
+Printed = dict[tuple[str, str], str]  # (row label, column) -> as printed
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number of a run: where the record and the paper have it, and how it is shown."""
+
+    key: str  # in the record
+    printed: str  # the paper's column
+    name: str  # with our unit
+    paper_name: str  # with the paper's
+    decimals: int
+    smaller: bool = False  # is better
+
+
+@dataclass(frozen=True)
+class RecordTable:
+    """A table of `measures`; `of` is the part of a record that holds them."""
+
+    name: str
+    label: str
+    title: str
+    of: str  # "beyond_accuracy" or "cost"
+    measures: tuple[Measure, ...]
+
+    def build(self, sections: list[AccuracySection], paper: Printed, notes: list[str]) -> Table:
+        """The table for people: the paper's columns, ours, and how many runs ours are means of."""
+        columns = [("", "Method"), *(("Paper", m.paper_name) for m in self.measures)]
+        columns += [*(("Ours", m.name) for m in self.measures), ("", "Runs")]
+        shown = [Section(s.heading, self._cells(s, paper)) for s in sections]
+        return Table(self.name, self.label, self.title, columns, shown, notes)
+
+    def to_csv(self, sections: list[AccuracySection], paper: Printed) -> str:
+        """The table for programs: `paper_<column>` as printed, ours by its name in the record.
+
+        A number that a run does not have is "n/a", empty where there is no run.
+        """
+        names = [f"paper_{m.printed}" for m in self.measures] + [m.key for m in self.measures]
+        rows = []
+        for section in sections:
+            for row in section.rows:
+                values = which_row(section, row)
+                for m in self.measures:
+                    values[f"paper_{m.printed}"] = _paper(section, row, m, paper) or ""
+                    values[m.key] = self._ours(row, m, decimals=6) or ""
+                rows.append(values)
+        return to_csv_text(names, rows)
+
+    def _cells(self, section: AccuracySection, paper: Printed) -> list[list[Cell]]:
+        rows = section.rows
+        columns = [[Cell(row.label) for row in rows]]
+        for m in self.measures:
+            columns.append(column([_paper(section, r, m, paper) for r in rows], smaller=m.smaller))
+        for m in self.measures:
+            columns.append(column([self._ours(r, m, m.decimals) for r in rows], smaller=m.smaller))
+        columns.append([Cell(row.status) for row in rows])
+        return [*map(list, zip(*columns))]
+
+    def _ours(self, row: Row, measure: Measure, decimals: int) -> str | None:
+        """Mean over the seeds; "n/a" where a run does not have it; None without a run."""
+        values = [self.value(record, measure.key) for record in row.records]
+        if not values:
+            return None
+        known = [value for value in values if value is not None]
+        return number(float(np.mean(known)), decimals) if len(known) == len(values) else UNDEFINED
+
+    def value(self, record: Record, key: str) -> float | None:
+        """What `record` says under `key`."""
+        return getattr(record, self.of)[key]
+
+
+def _paper(section: AccuracySection, row: Row, measure: Measure, paper: Printed) -> str | None:
+    in_paper = section.dataset in printed.STANDS_FOR
+    return paper.get((row.printed_as, measure.printed)) if in_paper else None

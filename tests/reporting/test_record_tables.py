@@ -1,0 +1,148 @@
+"""Tables II and III."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+from synthetic_runs import add_run, ranks_around
+
+from llm4rec_recbole.analysis import compare, printed
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.reporting import tables
+
+
+@pytest.fixture
+def results(tmp_path):
+    for number, method in enumerate(("BPR", "LightGCN", "EASE")):
+        add_run(
+            tmp_path / "results",
+            method,
+            ranks_around(20 + number),
+            beyond={"novelty@10": 0.1 * (number + 1)},
+            cost={"train_seconds": 1000.0 * number + 0.04},
+        )
+    return tmp_path / "results"
+
+
+def make(results, *options: str) -> None:
+    assert compare.main(["--results", str(results)]) == 0
+    out, failures = results.parent / "out", results.parent / "failures"
+    paths = ["--results", str(results), "--out", str(out), "--failures", str(failures)]
+    assert tables.main([*paths, *options]) == 0
+
+
+def text(results, table: int, kind: str = "md") -> str:
+    return (results.parent / "out" / f"table_{table}.{kind}").read_text()
+
+
+def row(results, table: int, label: str) -> list[str]:
+    (line,) = (x for x in text(results, table).splitlines() if x.startswith(f"| {label} |"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def csv_rows(results, table: int) -> dict[str, dict[str, str]]:
+    return {x["row"]: x for x in csv.DictReader(text(results, table, "csv").splitlines())}
+
+
+def test_table_2_puts_the_papers_number_beside_ours(results):
+    make(results)
+    assert row(results, 2, "RecBole (BPR)")[1:] == [
+        "0.598", "0.218", "0.423", "0.661", "**0.700**", "**0.200**", "0.100", "**0.600**",
+        "1 seed",
+    ]  # fmt: skip
+    assert row(results, 2, "EASE")[1:5] == ["–"] * 4
+    assert row(results, 2, "P5")[3:] == ["**0.467**", "<u>0.692</u>", *["–"] * 4, "not run"]
+    assert csv_rows(results, 2)["RecBole (BPR)"]["novelty@10"] == "0.100000"
+    assert csv_rows(results, 2)["Ours (EnhancedGenRec)"]["paper_fairness"] == "0.695"
+
+
+def test_more_is_better_in_table_2_and_less_in_table_3(results):
+    make(results)
+    assert [row(results, 2, name)[7] for name in ("RecBole (BPR)", "LightGCN", "EASE")] == [
+        "0.100", "<u>0.200</u>", "**0.300**",
+    ]  # fmt: skip
+    assert [row(results, 3, name)[5] for name in ("RecBole (BPR)", "LightGCN", "EASE")] == [
+        "**0.0**", "<u>1000.0</u>", "2000.0",
+    ]  # fmt: skip
+    assert row(results, 3, "LightGCN")[1:5] == ["**4.2**", "**34**", "**3.8**", "**89**"]
+    assert row(results, 3, "RecBole (BPR)")[1] == "<u>8.9</u>"
+
+
+def test_what_a_data_set_does_not_tell_is_not_available_and_never_best(results):
+    nothing = {"intra_list_diversity@10": None, "fairness@10": None}
+    add_run(results, "EASE", ranks_around(18), beyond=nothing)
+    make(results)
+    assert row(results, 2, "EASE")[5:] == ["n/a", "**0.200**", "**0.300**", "n/a", "1 seed"]
+    assert csv_rows(results, 2)["EASE"]["fairness@10"] == "n/a"
+
+
+def test_seeds_are_averaged_unless_one_of_them_lacks_the_number(results):
+    add_run(results, "BPR", ranks_around(9), seed=2, beyond={"novelty@10": 0.3},
+            cost={"inference_ms_per_user": None})  # fmt: skip
+    make(results)
+    assert row(results, 2, "RecBole (BPR)")[7] == "<u>0.200</u>"
+    assert row(results, 2, "RecBole (BPR)")[-1] == "2 seeds"
+    assert row(results, 3, "RecBole (BPR)")[6] == "n/a"
+
+
+def test_the_caption_of_table_3_names_the_hardware(results):
+    make(results)
+    assert (
+        "- Measured on Some CPU, 2 cores (cpu), 2 torch threads; torch 2.13.0, Python 3.11.7; "
+        "inference in batches of 256 users."
+    ) in text(results, 3).splitlines()
+
+
+def test_runs_on_different_hardware_are_told_apart(results):
+    add_run(results, "EASE", ranks_around(9), hardware="NVIDIA H200, 1 of 1", device="cuda")
+    make(results)
+    assert "Not all runs were made on the same hardware" in text(results, 3)
+    assert "2 cores (cpu), 2 torch threads; torch 2.13.0, Python 3.11.7; inference in batches of " \
+        "256 users: BPR, LightGCN." in text(results, 3)  # fmt: skip
+    assert "H200" in text(results, 3)
+
+
+def test_versions_and_seeds_are_told_in_every_caption(results):
+    add_run(results, "EASE", ranks_around(9), git_commit="b" * 40)
+    make(results)
+    for table in (1, 2, 3):
+        assert "Made with more than one git commit" in text(results, table)
+        assert "One seed for each method" in text(results, table)
+
+
+def test_a_data_set_the_paper_lacks_gets_none_of_its_numbers(tmp_path):
+    add_run(tmp_path / "results", "BPR", ranks_around(9), dataset="steam")
+    make(tmp_path / "results")
+    for table in (2, 3):
+        assert row(tmp_path / "results", table, "RecBole (BPR)")[1:5] == ["–"] * 4
+
+
+def test_a_record_of_an_older_version_is_named_not_averaged(results, capsys):
+    path = results / "runs/ml-100k/loo/EASE/seed_1.json"
+    record = json.loads(path.read_text())
+    del record["metrics"]["test"]["fairness@10"]
+    path.write_text(json.dumps(record))
+    assert compare.main(["--results", str(results)]) == 2
+    said = capsys.readouterr().err
+    assert "EASE/seed_1.json: there is no metrics.test.fairness@10" in said
+    assert "run it again" in said
+
+
+def test_the_latex_tables_have_as_many_cells_as_columns(results):
+    make(results)
+    for table in (2, 3):
+        body = text(results, table, "tex").split(r"\midrule")[1].splitlines()
+        rows = [line for line in body if line.endswith(r"\\") and "multicolumn" not in line]
+        assert len(rows) == 11
+        assert {line.count(" & ") for line in rows} == {9}
+
+
+def test_a_printed_table_with_a_cell_too_few_is_named_by_its_line(tmp_path):
+    (tmp_path / "table_2.csv").write_text("method,a,b\nX,1,2\nY,1\n")
+    with pytest.raises(InputError, match=r"table_2\.csv:3: not as many cells as columns"):
+        printed.read(tmp_path / "table_2.csv")
+    (tmp_path / "table_2.csv").write_text("")
+    with pytest.raises(InputError, match=r"table_2\.csv: not a table"):
+        printed.read(tmp_path / "table_2.csv")
