@@ -65,7 +65,7 @@ def test_a_search_space_is_never_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "hyperopt", hyperopt)
     code = "[__import__('pathlib').Path('run').touch()]"
     Path("space").write_text(f"layers choice [1, 2, 3]\nlr choice {code}\n")
-    space = HyperTuning._build_space_from_file(None, "space")
+    space = HyperTuning._build_space_from_file("space")
     assert space["layers"] == [1, 2, 3]
     assert not Path("run").exists()
 

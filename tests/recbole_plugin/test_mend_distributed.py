@@ -14,8 +14,8 @@ import pytest
 
 SCRIPT = """
 import json, sys
-import llm4rec_recbole
-if __name__ == "__main__":
+if __name__ == "__main__":  # so a child that runs this file again does not import the package
+    import llm4rec_recbole
     from recbole.quick_start import run
     model, processes, port = sys.argv[1:]
     options = dict(epochs=1, load_col=None, show_progress=False, protocol="recbole",
