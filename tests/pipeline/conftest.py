@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scratch import Checkout
+from scratch import TOP, Checkout
 
-TOP = Path(__file__).parents[2]
 COPIED = (
     "llm4rec_recbole",
     "properties",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+TOP = Path(__file__).parents[2]
 PARAMS = {
     "datasets": ["ml-100k"],
     "protocols": ["loo"],
@@ -83,8 +86,13 @@ class Checkout:
         path.touch()
         return path
 
-    def write_params(self, **changes: object) -> None:
-        (self.folder / "params.yaml").write_text(yaml.safe_dump(PARAMS | changes))
+    def write_params(self, **changes: object) -> dict[str, Any]:
+        params = PARAMS | changes
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(params))
+        return params
+
+    def use_real_commands(self) -> None:
+        shutil.copy(TOP / "dvc.yaml", self.folder)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

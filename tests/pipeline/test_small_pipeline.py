@@ -1,0 +1,28 @@
+"""The real commands from end to end, at the smoke scale: data, runs, tests, tables, status."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from scratch import Checkout
+
+from llm4rec_recbole.pipeline.cells import stages
+
+
+@pytest.mark.slow
+def test_small_pipeline_end_to_end(checkout: Checkout) -> None:
+    checkout.use_real_commands()
+    methods = {"exact": ["Pop"], "trained": ["BPR", "SASRec"]}
+    params = checkout.write_params(methods=methods)
+    output = checkout.make_repro()
+    assert "3 of 3 cells done; nothing left" in output
+    table = (checkout.folder / "paper_tables" / "table_1.md").read_text()
+    assert table in output
+    for cell in stages(params).values():
+        record = json.loads((checkout.folder / cell.record).read_text())
+        assert 0 < record["metrics"]["test"]["full"]["ndcg@10"] < 1
+        assert record["cost"]["epochs"] <= 2
+    shown = checkout.dvc("metrics", "show")
+    assert all(name in shown for name in ("ndcg@10", "loo.Pop", "loo.BPR", "loo.SASRec"))
+    assert "3 of 3" in checkout.run("llm4rec", "status")
