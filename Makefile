@@ -17,6 +17,7 @@ cells:
 		dvc repro --single-item --force metrics compare tables; \
 	fi; \
 	python -m llm4rec_recbole.pipeline.status; \
+	python -m llm4rec_recbole.reporting.readme; \
 	cat paper_tables/table_1.md; \
 	exit $$code
 
