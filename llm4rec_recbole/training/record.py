@@ -21,7 +21,7 @@ from llm4rec_recbole.training.beyond_accuracy import beyond_accuracy
 from llm4rec_recbole.training.hardware import hardware
 
 if TYPE_CHECKING:
-    from llm4rec_recbole.training.run import Trained
+    from llm4rec_recbole.training.train import Trained
 
 #: Options that say where and how a run is watched, not what it computes.
 _NOT_CONFIGURATION = {"results_dir", "checkpoint_dir", "show_progress", "quiet", "device"}

@@ -51,7 +51,7 @@ def read_space(model: str) -> dict[str, list[Any]]:
 
 def tune(model: str, dataset: str, protocol: str, results: Path, **options: Any) -> Path:
     """Run the trials of `model` that its file lacks; return the file."""
-    from llm4rec_recbole.training.run import train
+    from llm4rec_recbole.training.train import train
 
     path = results / "tuning" / dataset / protocol / f"{model}.csv"
     rows = list(csv.DictReader(io.StringIO(path.read_text()))) if path.exists() else []

@@ -1,0 +1,96 @@
+"""Training: options in, a model at its best checkpoint out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from llm4rec_recbole.recbole_plugin.mends.config import OWN_PROTOCOLS
+
+
+class Trained:
+    """A prepared run, and once it is trained everything that evaluating and recording it needs."""
+
+    def __init__(self, config: Any, data: tuple[Any, Any, Any], trainer: Any) -> None:
+        self.config, self.trainer = config, trainer
+        self.train_data, self.valid_data, self.test_data = data
+        self.model = trainer.model
+        self.train_seconds = 0.0
+        self.valid_metrics: dict[str, float] = {}
+
+
+def train(
+    model: str,
+    dataset: str,
+    config_files: Sequence[str] = (),
+    options: dict[str, Any] | None = None,
+    checkpoints: bool = True,
+) -> Trained:
+    """Train `model` on `dataset` to early stopping and load its best checkpoint.
+
+    Without `checkpoints` nothing is written, and the model is left as the last epoch left it.
+    """
+    from llm4rec_recbole.recbole_plugin.mends.training import load_weights
+
+    trained = prepare(model, dataset, config_files, options)
+    config = trained.config
+    began = time.perf_counter()
+    _, trained.valid_metrics = trained.trainer.fit(
+        trained.train_data,
+        trained.valid_data,
+        verbose=not config["quiet"],
+        saved=checkpoints,
+        show_progress=config["show_progress"],
+    )
+    trained.train_seconds = time.perf_counter() - began
+    if checkpoints:
+        load_weights(trained.model, trained.trainer.saved_model_file, config["device"])
+    return trained
+
+
+def prepare(
+    model: str,
+    dataset: str,
+    config_files: Sequence[str] = (),
+    options: dict[str, Any] | None = None,
+) -> Trained:
+    """Read the data and make the model and its trainer: everything before the first step."""
+    import logging
+
+    from recbole.config import Config
+    from recbole.data import create_dataset, data_preparation
+    from recbole.utils import get_model, get_trainer, init_logger, init_seed
+
+    from llm4rec_recbole.training.dropout import use_byte_dropout
+
+    config = Config(model, dataset, list(config_files) or None, dict(options or {}))
+    _check_data(config)
+    init_seed(config["seed"], config["reproducibility"])
+    init_logger(config)
+    if config["quiet"]:
+        logging.getLogger().setLevel(logging.WARNING)
+    _set_threads(config)
+    data = data_preparation(config, create_dataset(config))
+    init_seed(config["seed"], config["reproducibility"])  # so that loading draws nothing from it
+    network = get_model(model)(config, data[0]._dataset).to(config["device"])
+    use_byte_dropout(network)
+    return Trained(config, data, get_trainer(config["MODEL_TYPE"], model)(config, network))
+
+
+def _check_data(config: Any) -> None:
+    """Refuse a broken file by its line, before RecBole's pandas reads it as something else."""
+    from llm4rec_recbole.data.atomic import check_atomic_files
+
+    required = [config["USER_ID_FIELD"], config["ITEM_ID_FIELD"]]
+    if config["protocol"] in OWN_PROTOCOLS:
+        required.append(config["TIME_FIELD"])
+    check_atomic_files(Path(config["data_path"]), config["dataset"], tuple(required))
+
+
+def _set_threads(config: Any) -> None:
+    import torch
+
+    if config["threads"]:
+        torch.set_num_threads(config["threads"])
