@@ -108,6 +108,21 @@ def test_property_files_are_laid_over_recboles(
     assert config("FISM")["learning_rate"] == 0.5
 
 
+@pytest.mark.parametrize(
+    ("model", "order", "metric"),
+    [("BPR", "RO", "Recall"), ("FPMC", "TO", "Recall"), ("FM", "RO", "AUC")],
+)  # fmt: skip
+def test_under_recbole_s_protocol_each_family_is_split_and_judged_as_recbole_does(
+    model: str, order: str, metric: str
+) -> None:
+    found = config(model, protocol="recbole")
+    assert (found["eval_args"]["order"], found["metrics"][0]) == (order, metric)
+
+
+def test_knowledge_aware_models_find_their_graph_in_ml_100k() -> None:
+    assert {"kg", "link"} <= set(config("CKE", protocol="recbole")["load_col"])
+
+
 def test_importing_the_package_is_light() -> None:
     code = (
         "import sys, llm4rec_recbole;"
