@@ -111,7 +111,7 @@ def test_property_files_are_laid_over_recboles(
 @pytest.mark.parametrize(
     ("model", "order", "metric"),
     [("BPR", "RO", "Recall"), ("FPMC", "TO", "Recall"), ("FM", "RO", "AUC")],
-)  # fmt: skip
+)
 def test_under_recbole_s_protocol_each_family_is_split_and_judged_as_recbole_does(
     model: str, order: str, metric: str
 ) -> None:
