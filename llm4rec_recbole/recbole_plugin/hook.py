@@ -18,11 +18,14 @@ import importlib.machinery
 import importlib.util
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
 from typing import Any
 
 Mend = Callable[[ModuleType], None]
+Around = Callable[[], AbstractContextManager[None]]
 _MENDS: dict[str, list[Mend]] = {}
+_AROUND: dict[str, Around] = {}
 _MEND_MODULES = (
     "mends.config",
     "mends.data",
@@ -44,6 +47,16 @@ def mends(module: str, *, upstream: str) -> Callable[[Mend], Mend]:
         mend.upstream = upstream  # type: ignore[attr-defined]
         _MENDS.setdefault(module, []).append(mend)
         return mend
+
+    return register
+
+
+def around(module: str) -> Callable[[Around], Around]:
+    """Register a context manager within which `module` is executed."""
+
+    def register(context: Around) -> Around:
+        _AROUND[module] = context
+        return context
 
     return register
 
@@ -86,7 +99,8 @@ class _MendingLoader(importlib.abc.Loader):
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        self._loader.exec_module(module)
+        with _AROUND.get(module.__name__, nullcontext)():
+            self._loader.exec_module(module)
         _mend(module)
 
     def __getattr__(self, name: str) -> Any:  # get_source, get_filename, … for tracebacks

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -130,3 +132,15 @@ def test_repeatable_changes_nothing_under_our_protocols(model: str, repeatable: 
     options = {"repeatable": repeatable, "protocol": "loo", "train_neg_sample_args": None}
     config = Config(model, "ml-100k", config_dict=options)
     assert config["repeatable"] == (model == "GRU4Rec")
+
+
+def test_scikit_learn_is_imported_when_it_is_needed() -> None:
+    code = (
+        "import sys, llm4rec_recbole, recbole.quick_start;"
+        "from recbole.evaluator import metrics; before = 'sklearn' in sys.modules;"
+        "print(before, metrics.sk_auc([0, 1], [0, 1]), 'sklearn' in sys.modules)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.split() == ["False", "0.5", "True"]
