@@ -5,7 +5,7 @@ BIN := $(abspath $(VENV))/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PATH := $(BIN):$(PATH)
 
-.PHONY: repro cells test test-all smoke lock clean
+.PHONY: repro cells test test-all lock clean
 
 repro: $(VENV)/ready cells
 

@@ -44,7 +44,7 @@ class Checkout:
 
     def run(self, *command: str, code: int = 0) -> str:
         process = self.start(*command)
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=300)
         assert process.returncode == code, output
         return output
 
@@ -96,7 +96,7 @@ class Checkout:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not condition():
-        assert time.monotonic() < deadline, "waited for a minute"
+        assert time.monotonic() < deadline, "waited for two minutes"
         time.sleep(0.02)
