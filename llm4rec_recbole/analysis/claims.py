@@ -3,6 +3,7 @@
 The verdict comes from these rules, the first that applies:
 
     contradicted by the paper itself   its own printed numbers give something else
+    supported                          it is about the printed numbers only, and they agree
     not testable here                  no run could test it, or none that could has been made
     not supported                      somewhere, Ours is not above the best baseline, or not by
                                        more than chance (Holm's p), or by less than is printed
@@ -19,11 +20,12 @@ from typing import Literal
 
 import numpy as np
 
-from llm4rec_recbole.analysis import printed
+from llm4rec_recbole.analysis import printed, significance
 from llm4rec_recbole.analysis.arithmetic import per_cent
 from llm4rec_recbole.analysis.claim_list import Claim, Tables, claims
 from llm4rec_recbole.analysis.compare import best_baseline
 from llm4rec_recbole.analysis.comparisons import Comparison
+from llm4rec_recbole.analysis.per_user import per_user_values
 from llm4rec_recbole.analysis.records import RANKINGS, Record
 from llm4rec_recbole.analysis.table_rows import OURS, table_methods
 
@@ -93,9 +95,7 @@ def _measure(
             continue
         where = f"{dataset}, {protocol}"
         if claim.level:
-            levels = [f"{ranking} {_accuracy(methods[OURS], ranking, claim.metric):.3f}"
-                      for ranking in RANKINGS]  # fmt: skip
-            yield Measured(where, ", ".join(levels))
+            yield Measured(where, _levels(methods[OURS], claim.metric))
             continue
         test = next(
             (c for c in comparisons
@@ -107,6 +107,15 @@ def _measure(
             yield _tested(where, test, _mean(methods[test.baseline], claim.metric))
         elif (found := _untested(where, methods, claim.metric)) is not None:
             yield found
+
+
+def _levels(records: list[Record], metric: str) -> str:
+    """The mean of each ranking with its 95 % bootstrap interval over users."""
+    values = per_user_values({OURS: records})[OURS]
+    columns = np.stack([values[ranking, metric] for ranking in RANKINGS], axis=1)  # (U, 3)
+    low, high = significance.bootstrap_interval(columns)
+    shown = zip(RANKINGS, columns.mean(axis=0), low, high)
+    return ", ".join(f"{name} {mean:.3f} [{a:.3f}, {b:.3f}]" for name, mean, a, b in shown)
 
 
 def _tested(where: str, test: Comparison, baseline: float | None) -> Measured:
@@ -132,20 +141,18 @@ def _untested(where: str, methods: dict[str, list[Record]], metric: str) -> Meas
 def _mean(records: Sequence[Record], metric: str) -> float | None:
     """Mean over the seeds of a full-ranking metric or of one beyond accuracy."""
     if ("full", metric) in records[0].accuracy:
-        return _accuracy(records, "full", metric)
+        return float(np.mean([record.accuracy["full", metric] for record in records]))
     values = [record.beyond_accuracy.get(metric) for record in records]
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if len(known) == len(values) else None
-
-
-def _accuracy(records: Sequence[Record], ranking: str, metric: str) -> float:
-    return float(np.mean([record.accuracy[ranking, metric] for record in records]))
 
 
 def _verdict(claim: Claim, measured: Sequence[Measured]) -> tuple[Verdict, str]:
     if claim.holds is False:
         by_rounding = "may be" if claim.rounding else "is not"
         return "contradicted by the paper itself", f"rounding {by_rounding} the reason"
+    if claim.internal:
+        return "supported", "by the paper's own numbers"
     if claim.needs:
         return "not testable here", claim.needs
     if not measured:

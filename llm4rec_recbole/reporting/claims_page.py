@@ -11,8 +11,8 @@ from llm4rec_recbole.reporting.formats import Cell, Section, Table
 
 COLUMNS = ("Place", "The paper says", "Its own numbers give", "Ours", "Verdict", "Why")
 NOTES = [
-    "Verdicts come from the rules in llm4rec_recbole/analysis/claims.py, the arithmetic from "
-    "paper_tables/printed; nothing here is typed.",
+    "Verdicts come from the rules in llm4rec_recbole/analysis/claims.py. What the paper's tables "
+    "print is read from paper_tables/printed, what its abstract and text say from claim_list.py.",
     "Contradicted: the printed numbers give something else. Rounding may be the reason where some "
     "numbers that round to the printed ones would give the printed percentage.",
     "Ours: full ranking, gain over the best baseline with its 95 % bootstrap interval over users "

@@ -18,6 +18,9 @@ def test_a_gain_is_rounded_half_up_to_the_printed_digit():
 def test_rounding_may_explain_a_small_difference_but_not_a_large_one():
     assert not gain("0.724", "0.718").equals("+0.9%")
     assert gain("0.724", "0.718").allows("+0.9%")
+    assert [gain("0.724", "0.718").allows(f"+{p}%") for p in (0.6, 0.7, 1.0, 1.1)] == [
+        False, True, True, False,
+    ]  # fmt: skip
     assert not gain("0.305", "0.305").allows("+2.3%")
     assert not gain("0.463", "0.467").allows("+0.9%")
 

@@ -196,7 +196,16 @@ def test_levels_are_shown_but_not_judged(paper, results):
     ours(results, 3)
     entry = entries(paper, results)["level ml-25m/hit@10"]
     assert entry.verdict == "not testable here"
-    assert entry.measured[0].text.startswith("full 0.")
+    text = entry.measured[0].text
+    assert [part.split()[0] for part in text.split("], ")] == ["full", "uni100", "pop100"]
+    _, mean, low, high = text.split(", uni100")[0].replace(",", "").split()
+    assert float(low.strip("[")) < float(mean) < float(high.strip("]"))
+
+
+def test_what_the_papers_own_tables_agree_on_is_supported(paper):
+    assert entries(paper)["IV-I GenRec hit@10"].verdict == "supported"
+    paper["table_4"]["Baseline (GenRec)", "hit@10"] = "0.691"
+    assert entries(paper)["IV-I GenRec hit@10"].verdict == CONTRADICTED
 
 
 def test_the_ledger_is_written_beside_the_tables(results, tmp_path):
