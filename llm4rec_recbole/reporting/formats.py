@@ -35,6 +35,7 @@ class Table:
     columns: list[tuple[str, str]]
     sections: list[Section]
     notes: list[str] = field(default_factory=list)  # the caption, sentence by sentence
+    text: bool = False  # all columns hold words, not numbers
 
 
 def to_markdown(table: Table) -> str:
@@ -43,7 +44,8 @@ def to_markdown(table: Table) -> str:
     for section in table.sections:
         lines += [f"## {_md(section.heading)}", ""]
         lines.append(_md_row([f"{group} {name}".strip() for group, name in table.columns]))
-        lines.append(_md_row(["---", *["---:"] * (len(table.columns) - 1)]))
+        right = "---" if table.text else "---:"
+        lines.append(_md_row(["---", *[right] * (len(table.columns) - 1)]))
         lines += [_md_row([_md_cell(cell) for cell in row]) for row in section.rows]
         lines.append("")
     lines += [f"- {_md(note)}" for note in table.notes]

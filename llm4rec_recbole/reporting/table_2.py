@@ -23,8 +23,8 @@ TABLE = RecordTable(
 def notes(sections: list[AccuracySection]) -> list[str]:
     """The caption: what each column measures, since the paper does not say."""
     return [
-        "Paper: as printed; the authors give no formulas and do not say which data set the numbers "
-        "are for, so a number of theirs and one of ours need not measure the same thing.",
+        "Paper: as printed; the paper gives no formulas, and one set of numbers for three data "
+        "sets, so a number of theirs and one of ours need not measure the same thing.",
         "All four lie between 0 and 1, more is better. Lists: full ranking, seen items left out.",
         "ILD@10: mean cosine distance between the categories of two of the first ten items. "
         "Cov@100: the share of the catalogue that stands in anybody's first hundred; as many "

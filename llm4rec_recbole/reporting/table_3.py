@@ -23,8 +23,8 @@ TABLE = RecordTable(
 def notes(sections: list[AccuracySection]) -> list[str]:
     """The caption: what was timed, and on which hardware."""
     return [
-        "Paper: as printed; the authors name no hardware, batch size or data set, so that their "
-        "column and ours can be compared for order only.",
+        "Paper: as printed, on the authors' hardware and at their scale: their columns and ours "
+        "can be compared for order only.",
         *_hardware(sections),
         "Training: wall-clock seconds until early stopping, validation included. ms/user: scoring "
         "every item for a user, the median over batches after a warm-up, by the time for a batch "

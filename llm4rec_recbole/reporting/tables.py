@@ -1,4 +1,4 @@
-"""Writes the generated tables: paper_tables/table_<1, 2, 3>.md, .tex and .csv.
+"""Writes the generated tables: paper_tables/table_<1, 2, 3>.md, .tex, .csv and claims.md, .csv.
 
 python -m llm4rec_recbole.reporting.tables --results results --out paper_tables
 """
@@ -10,9 +10,12 @@ import sys
 from pathlib import Path
 
 from llm4rec_recbole.analysis import printed
+from llm4rec_recbole.analysis.claims import ledger, read_printed
+from llm4rec_recbole.analysis.comparisons import FILE, read_comparisons
+from llm4rec_recbole.analysis.records import read_records
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import write_atomically
-from llm4rec_recbole.reporting import table_1, table_2, table_3
+from llm4rec_recbole.reporting import claims_page, table_1, table_2, table_3
 from llm4rec_recbole.reporting.accuracy_rows import read_sections
 from llm4rec_recbole.reporting.formats import to_latex, to_markdown
 
@@ -37,6 +40,14 @@ def main(arguments: list[str] | None = None) -> int:
             paper = printed.read(options.printed / f"{name}.csv")
             table = made.TABLE.build(sections, paper, made.notes(sections))
             tables.append((name, table, made.TABLE.to_csv(sections, paper)))
+        entries = ledger(
+            read_printed(options.printed),
+            read_records(options.results),
+            read_comparisons(options.results / FILE),
+            options.recbole_row,
+        )
+        write_atomically(options.out / "claims.md", to_markdown(claims_page.build(entries)))
+        write_atomically(options.out / "claims.csv", claims_page.to_csv(entries))
         for name, table, csv in tables:
             for kind, text in ("md", to_markdown(table)), ("tex", to_latex(table)), ("csv", csv):
                 write_atomically(options.out / f"{name}.{kind}", text)
@@ -45,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     for name, table, _ in tables:
         print(f"{table.name}: {options.out / name}.md, .tex, .csv")
+    print(f"Claims: {options.out / 'claims'}.md, .csv")
     return 0
 
 

@@ -87,6 +87,7 @@ def test_git_sees_records_and_tables_and_no_ignore_file_of_dvcs(checkout: Checko
     changed = checkout.run("git", "status", "--porcelain", "--untracked-files=all").splitlines()
     paths = {line[3:] for line in changed if not line[3:].startswith("stub/")}
     tables = {f"paper_tables/table_{n}.{kind}" for n in (1, 2, 3) for kind in ("md", "tex", "csv")}
+    tables |= {"paper_tables/claims.md", "paper_tables/claims.csv"}
     records = {f"results/runs/ml-100k/loo/{method}/seed_0.json" for method in ("Pop", "SASRec")}
     metrics = {f"results/metrics/ml-100k.loo.{method}.json" for method in ("Pop", "SASRec")}
     assert paths == {"dvc.lock", "results/comparisons.csv"} | tables | records | metrics

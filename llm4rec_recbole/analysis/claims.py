@@ -1,0 +1,177 @@
+"""The claims ledger: what the paper says, its own arithmetic, our measurement, and a verdict.
+
+The verdict comes from these rules, the first that applies:
+
+    contradicted by the paper itself   its own printed numbers give something else
+    supported                          it is about the printed numbers only, and they agree
+    not testable here                  no run could test it, or none that could has been made
+    not supported                      somewhere, Ours is not above the best baseline, or not by
+                                       more than chance (Holm's p), or by less than is printed
+    supported                          everywhere, Ours is above it and the printed gain is not
+                                       above the interval of ours
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from llm4rec_recbole.analysis import printed, significance
+from llm4rec_recbole.analysis.arithmetic import per_cent
+from llm4rec_recbole.analysis.claim_list import Claim, Tables, claims
+from llm4rec_recbole.analysis.compare import best_baseline
+from llm4rec_recbole.analysis.comparisons import Comparison
+from llm4rec_recbole.analysis.per_user import per_user_values
+from llm4rec_recbole.analysis.records import RANKINGS, Record
+from llm4rec_recbole.analysis.table_rows import OURS, table_methods
+
+Verdict = Literal[
+    "supported", "not supported", "contradicted by the paper itself", "not testable here"
+]
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Ours on one data set and protocol; gains in per cent of the best baseline's mean."""
+
+    where: str
+    text: str
+    gain: float | None = None
+    high: float | None = None  # of the gain's 95 % interval; None where there is no interval
+    p_holm: float | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the ledger."""
+
+    claim: Claim
+    measured: list[Measured]
+    verdict: Verdict
+    reason: str
+
+
+def read_printed(folder: Path) -> Tables:
+    """The paper's five tables. Raises InputError when one is absent or damaged."""
+    return {f"table_{n}": printed.read(folder / f"table_{n}.csv") for n in range(1, 6)}
+
+
+def ledger(
+    paper: Tables,
+    records: Sequence[Record],
+    comparisons: Sequence[Comparison],
+    recbole_row: str = "BPR",
+) -> list[Entry]:
+    """A line for each claim, in the order of the paper."""
+    methods = table_methods(recbole_row)
+    places: dict[tuple[str, str], dict[str, list[Record]]] = {}
+    for record in records:
+        if record.dataset in printed.STANDS_FOR and record.method in methods:
+            place = places.setdefault((record.dataset, record.protocol), {})
+            place.setdefault(record.method, []).append(record)
+    entries = []
+    for claim in claims(paper):
+        measured = [*_measure(claim, places, comparisons)]
+        entries.append(Entry(claim, measured, *_verdict(claim, measured)))
+    return entries
+
+
+def _measure(
+    claim: Claim,
+    places: dict[tuple[str, str], dict[str, list[Record]]],
+    comparisons: Sequence[Comparison],
+) -> Iterator[Measured]:
+    """Our measurements of `claim`, one for each data set and protocol with a run of Ours."""
+    if not claim.metric:
+        return
+    for (dataset, protocol), methods in sorted(places.items()):
+        stands_for = printed.STANDS_FOR[dataset]
+        if OURS not in methods or claim.dataset not in ("", stands_for):
+            continue
+        where = f"{dataset}, {protocol}"
+        if claim.level:
+            yield Measured(where, _levels(methods[OURS], claim.metric))
+            continue
+        test = next(
+            (c for c in comparisons
+             if (c.dataset, c.protocol, c.ranking, c.metric, c.method)
+             == (dataset, protocol, "full", claim.metric, OURS)),
+            None,
+        )  # fmt: skip
+        if test is not None:
+            yield _tested(where, test, _mean(methods[test.baseline], claim.metric))
+        elif (found := _untested(where, methods, claim.metric)) is not None:
+            yield found
+
+
+def _levels(records: list[Record], metric: str) -> str:
+    """The mean of each ranking with its 95 % bootstrap interval over users."""
+    values = per_user_values({OURS: records})[OURS]
+    columns = np.stack([values[ranking, metric] for ranking in RANKINGS], axis=1)  # (U, 3)
+    low, high = significance.bootstrap_interval(columns)
+    shown = zip(RANKINGS, columns.mean(axis=0), low, high)
+    return ", ".join(f"{name} {mean:.3f} [{a:.3f}, {b:.3f}]" for name, mean, a, b in shown)
+
+
+def _tested(where: str, test: Comparison, baseline: float | None) -> Measured:
+    if not baseline:
+        text = f"{test.difference:+.4f} over {test.baseline}, whose mean is 0"
+        return Measured(where, text, np.sign(test.difference) * np.inf, np.inf, test.p_holm)
+    gain, low, high = (100 * x / baseline for x in (test.difference, test.low, test.high))
+    text = f"{gain:+.1f} % [{low:+.1f}, {high:+.1f}] over {test.baseline}, p {test.p_holm:.2g}"
+    return Measured(where, text, gain, high, test.p_holm)
+
+
+def _untested(where: str, methods: dict[str, list[Record]], metric: str) -> Measured | None:
+    """The gain in a number that a run has as a whole; None where either side lacks it."""
+    found = {method: _mean(records, metric) for method, records in methods.items()}
+    means = {method: mean for method, mean in found.items() if mean is not None}
+    baseline = best_baseline(means)
+    if baseline is None or OURS not in means or not means[baseline]:
+        return None
+    gain = 100 * (means[OURS] / means[baseline] - 1)
+    return Measured(where, f"{gain:+.1f} % over {baseline}, no interval", gain)
+
+
+def _mean(records: Sequence[Record], metric: str) -> float | None:
+    """Mean over the seeds of a full-ranking metric or of one beyond accuracy."""
+    if ("full", metric) in records[0].accuracy:
+        return float(np.mean([record.accuracy["full", metric] for record in records]))
+    values = [record.beyond_accuracy.get(metric) for record in records]
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None
+
+
+def _verdict(claim: Claim, measured: Sequence[Measured]) -> tuple[Verdict, str]:
+    if claim.holds is False:
+        by_rounding = "may be" if claim.rounding else "is not"
+        return "contradicted by the paper itself", f"rounding {by_rounding} the reason"
+    if claim.internal:
+        return "supported", "by the paper's own numbers"
+    if claim.needs:
+        return "not testable here", claim.needs
+    if not measured:
+        return "not testable here", f"no run of {OURS} and a baseline to compare it with"
+    problems = [(m, problem) for m in measured if (problem := _problem(claim, m))]
+    if problems:
+        where, problem = problems[0][0].where, problems[0][1]
+        return "not supported", f"{where}: {problem}"
+    if any(m.high is None for m in measured):
+        return "not testable here", "one number a run, without an interval, shows no difference"
+    return "supported", "above the best baseline, and not by less than is printed"
+
+
+def _problem(claim: Claim, measured: Measured) -> str:
+    """Why `measured` does not support `claim`; "" where it does or cannot tell."""
+    if measured.gain is None or measured.gain <= 0:
+        return "not above the best baseline"
+    if measured.p_holm is not None and measured.p_holm >= LEVEL:
+        return f"the difference may be chance, p {measured.p_holm:.2g}"
+    if claim.gain and measured.high is not None and measured.high < float(per_cent(claim.gain)):
+        return f"above the best baseline, but by less than {claim.gain}"
+    return ""

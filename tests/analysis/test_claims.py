@@ -1,0 +1,225 @@
+"""The ledger: each known contradiction comes out of the CSVs, and the verdicts follow the data."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+from synthetic_runs import add_run, ranks_around
+
+from llm4rec_recbole.analysis import printed
+from llm4rec_recbole.analysis.claims import Entry, ledger, read_printed
+from llm4rec_recbole.analysis.compare import compare
+from llm4rec_recbole.analysis.records import read_records
+
+CONTRADICTED = "contradicted by the paper itself"
+
+
+@pytest.fixture
+def paper():
+    return read_printed(printed.folder())
+
+
+def entries(paper, results=None) -> dict[str, Entry]:
+    runs = ([], []) if results is None else (read_records(results), compare(results))
+    return {entry.claim.key: entry for entry in ledger(paper, *runs)}
+
+
+# Each contradiction that PAPER.md lists: keys of the claims, and whether rounding may explain it.
+KNOWN = {
+    "1 Ours differs between Tables I and IV": (["IV-I Ours hit@10", "IV-I Ours ndcg@10"], False),
+    "1 as in Table IV it would lose to P5": (["IV best hit@10"], False),
+    "2 Yelp NDCG, and the abstract": (["I yelp-2023/ndcg@10", "abstract NDCG@10"], False),
+    "3 novelty": (["II novelty"], False),
+    "4 fairness, and the abstract": (["II fairness", "abstract diversity"], False),
+    "5 Table V against Table IV": (
+        ["V Causal Debiasing hit@10", "V Synergistic Effect hit@10",
+         "V Synergistic Effect ndcg@10"], True,
+    ),
+    "6 debiasing above retrieval": (["V order"], False),
+    "7 efficiency": (["abstract efficiency"], False),
+    "8 MovieLens HR": (["I ml-25m/hit@10"], True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_known_contradiction_comes_out_of_the_code(paper, name):
+    keys, rounding = KNOWN[name]
+    found = entries(paper)
+    for key in keys:
+        assert found[key].verdict == CONTRADICTED, key
+        assert found[key].claim.rounding is rounding, key
+
+
+def test_further_contradictions_of_table_5_and_no_others(paper):
+    known = {key for keys, _ in KNOWN.values() for key in keys}
+    found = {key for key, entry in entries(paper).items() if entry.verdict == CONTRADICTED}
+    assert found - known == {
+        "IV best ndcg@10",
+        "V Causal Debiasing ndcg@10",
+        "V Explainability ndcg@10",
+        "V Adaptive Learning ndcg@10",
+        "V sum hit@10",
+        "V sum ndcg@10",
+    }
+
+
+def test_the_recomputed_values_are_shown(paper):
+    found = entries(paper)
+    assert found["I ml-25m/hit@10"].claim.recomputed == "+0.84 % over the best baseline, P5"
+    assert found["II novelty"].claim.recomputed == (
+        "-0.86 % over the best baseline, P5; nearest: +0.87 % over BERT4Rec"
+    )
+    assert found["abstract efficiency"].claim.recomputed == (
+        "slower than 4 of 5 baselines (142 ms), more memory than 4"
+    )
+    assert "P5 0.718" in found["IV best hit@10"].claim.recomputed
+    assert "Yelp-2023, which gives +0.00 %" in found["abstract NDCG@10"].claim.recomputed
+
+
+CHANGES = [  # (claim, table, row, column, another number with which it would hold)
+    ("IV-I Ours hit@10", "table_4", "Full Framework", "hit@10", "0.724"),
+    ("IV best hit@10", "table_4", "Full Framework", "hit@10", "0.719"),
+    ("I yelp-2023/ndcg@10", "table_1", "Ours", "yelp-2023/ndcg@10", "0.312"),
+    ("abstract NDCG@10", "table_1", "Ours", "yelp-2023/ndcg@10", "0.312"),
+    ("II novelty", "table_2", "P5", "novelty", "0.459"),
+    ("II fairness", "table_2", "Improve.", "fairness", "+0.4%"),
+    ("abstract diversity", "table_2", "Ours", "coverage@100", "0.2545"),
+    ("V Causal Debiasing hit@10", "table_5", "Causal Debiasing", "hit@10_improvement", "+0.4%"),
+    ("V sum hit@10", "table_5", "Synergistic Effect", "hit@10_improvement", "+0.3%"),
+    ("I ml-25m/hit@10", "table_1", "Improve.", "ml-25m/hit@10", "+0.8%"),
+]
+
+
+@pytest.mark.parametrize(("key", "table", "row", "column", "number"), CHANGES)
+def test_the_verdict_follows_the_printed_cell(paper, key, table, row, column, number):
+    assert entries(paper)[key].verdict == CONTRADICTED
+    assert paper[table][row, column] != number
+    paper[table][row, column] = number
+    assert entries(paper)[key].verdict != CONTRADICTED
+
+
+def test_the_order_and_efficiency_follow_their_columns_too(paper):
+    for column in ("hit@10_improvement", "ndcg@10_improvement"):
+        paper["table_5"]["Causal Debiasing", column] = "+0.9%"
+    for column in ("inference_time_ms", "memory_gb"):
+        paper["table_3"]["Ours", column] = "5"
+    found = entries(paper)
+    assert found["V order"].verdict != CONTRADICTED
+    assert found["abstract efficiency"].verdict != CONTRADICTED
+
+
+def test_a_true_percentage_made_false_is_contradicted(paper):
+    assert entries(paper)["I ml-25m/ndcg@10"].verdict == "not testable here"
+    paper["table_1"]["Improve.", "ml-25m/ndcg@10"] = "+1.9%"
+    entry = entries(paper)["I ml-25m/ndcg@10"]
+    assert (entry.verdict, entry.reason) == (CONTRADICTED, "rounding is not the reason")
+
+
+def test_every_printed_percentage_is_a_claim(paper):
+    found = entries(paper)
+    cells = [c for t in ("table_1", "table_2") for (row, c) in paper[t] if row == "Improve."]
+    assert sum(key.startswith(("I ", "II ")) for key in found) == len(cells) == 10
+    assert sum(key.startswith("V ") for key in found) == len(paper["table_5"]) + 3
+    assert len({entry.claim.key for entry in ledger(paper, [], [])}) == len(found)
+
+
+@pytest.fixture
+def results(tmp_path):
+    add_run(tmp_path, "BPR", ranks_around(9), beyond={"coverage@100": 0.3})
+    return tmp_path
+
+
+def ours(results, middle: float, **more) -> None:
+    add_run(results, "EnhancedGenRec", ranks_around(middle), **more)
+
+
+TRUE_GAIN = "I ml-25m/ndcg@10"  # +1.4 %, which the paper's numbers give
+
+
+def test_without_a_run_of_ours_nothing_is_measured(paper, results):
+    entry = entries(paper, results)[TRUE_GAIN]
+    assert (entry.measured, entry.verdict) == ([], "not testable here")
+    assert entry.reason == "no run of EnhancedGenRec and a baseline to compare it with"
+
+
+def test_a_gain_beyond_chance_supports_the_claim(paper, results):
+    ours(results, 3)
+    entry = entries(paper, results)[TRUE_GAIN]
+    assert entry.verdict == "supported"
+    assert entry.measured[0].where == "ml-100k, loo"
+    assert " over BPR, p " in entry.measured[0].text
+
+
+def test_a_loss_or_a_difference_by_chance_does_not(paper, results):
+    ours(results, 20)
+    assert entries(paper, results)[TRUE_GAIN].reason == "ml-100k, loo: not above the best baseline"
+    add_run(results, "EnhancedGenRec", ranks_around(8, seed=3))
+    entry = entries(paper, results)[TRUE_GAIN]
+    assert entry.verdict == "not supported"
+
+
+def test_a_gain_smaller_than_printed_does_not_support_the_claim(paper, results):
+    ours(results, 3)
+    for row, number in (("Ours", "4.290"), ("Improve.", "+914.2%")):
+        paper["table_1"][row, "ml-25m/ndcg@10"] = number
+    entry = entries(paper, results)[TRUE_GAIN]
+    assert entry.claim.holds
+    assert entry.verdict == "not supported"
+    assert entry.reason.endswith("by less than +914.2%")
+
+
+def test_a_claim_must_hold_everywhere(paper, results):
+    ours(results, 3)
+    for method, middle in (("BPR", 5), ("EnhancedGenRec", 30)):
+        add_run(results, method, ranks_around(middle), protocol="timeline")
+    entry = entries(paper, results)[TRUE_GAIN]
+    assert entry.verdict == "not supported"
+    assert entry.reason.startswith("ml-100k, timeline: ")
+
+
+def test_another_data_set_does_not_speak_for_this_one(paper, results):
+    ours(results, 3)
+    assert entries(paper, results)["I amazon-electronics/ndcg@10"].measured == []
+
+
+def test_a_number_without_an_interval_can_refute_but_not_support(paper, results):
+    ours(results, 3, beyond={"coverage@100": 0.4})
+    entry = entries(paper, results)["II coverage@100"]
+    assert entry.verdict == "not testable here"
+    assert entry.measured[0].text == "+33.3 % over BPR, no interval"
+    ours(results, 3, beyond={"coverage@100": 0.1})
+    assert entries(paper, results)["II coverage@100"].verdict == "not supported"
+
+
+def test_levels_are_shown_but_not_judged(paper, results):
+    ours(results, 3)
+    entry = entries(paper, results)["level ml-25m/hit@10"]
+    assert entry.verdict == "not testable here"
+    text = entry.measured[0].text
+    assert [part.split()[0] for part in text.split("], ")] == ["full", "uni100", "pop100"]
+    _, mean, low, high = text.split(", uni100")[0].replace(",", "").split()
+    assert float(low.strip("[")) < float(mean) < float(high.strip("]"))
+
+
+def test_what_the_papers_own_tables_agree_on_is_supported(paper):
+    assert entries(paper)["IV-I GenRec hit@10"].verdict == "supported"
+    paper["table_4"]["Baseline (GenRec)", "hit@10"] = "0.691"
+    assert entries(paper)["IV-I GenRec hit@10"].verdict == CONTRADICTED
+
+
+def test_the_ledger_is_written_beside_the_tables(results, tmp_path):
+    from llm4rec_recbole.analysis.compare import main as compare_main
+    from llm4rec_recbole.reporting import tables
+
+    assert compare_main(["--results", str(results)]) == 0
+    out = tmp_path / "out"
+    assert tables.main(["--results", str(results), "--out", str(out)]) == 0
+    rows = {row["key"]: row for row in csv.DictReader((out / "claims.csv").open())}
+    assert rows["II novelty"]["verdict"] == CONTRADICTED
+    assert rows["I ml-25m/ndcg@10"]["ours"] == "not run"
+    assert rows["IV-I Ours hit@10"]["ours"] == "–"
+    text = (out / "claims.md").read_text()
+    assert f"## {len(rows)} claims: " in text
+    assert "| Place | The paper says |" in text
+    assert "| --- | --- |" in text
