@@ -43,7 +43,7 @@ def item_entries(vectors: np.ndarray, items: np.ndarray, times: np.ndarray) -> E
     """One entry for each item with a text. vectors: (n_items, d), zeros where there is none;
     items, times: (N,), the training interactions."""
     order = np.lexsort((times, items))
-    has_text = vectors.any(1)
+    has_text = np.any(vectors, axis=1)
     counts = np.bincount(items, minlength=len(vectors))
     ids = np.flatnonzero(has_text)
     dates = times[order][has_text[items[order]]]

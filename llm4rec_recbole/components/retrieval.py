@@ -150,20 +150,22 @@ class Retriever:
         n = min(n, len(allowed))
         if n == 0:
             return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
-        selector = faiss.IDSelectorBatch(allowed)
         if not isinstance(self.index, faiss.IndexIVF):
-            selector = faiss.IDSelectorArray(allowed)
-            similarity, near = self.index.search(
-                query[None], n, params=faiss.SearchParameters(sel=selector)
-            )
-            return near[0], similarity[0]
-        probes = self.index.nlist // 16 + 1
+            return self._search(query, n, sel=faiss.IDSelectorArray(allowed))
+        selector, probes = faiss.IDSelectorBatch(allowed), self.index.nlist // 16 + 1
         while True:  # until the clusters searched hold n allowed entries
-            found = faiss.SearchParametersIVF(sel=selector, nprobe=min(probes, self.index.nlist))
-            similarity, near = self.index.search(query[None], n, params=found)
-            if (near >= 0).all() or probes >= self.index.nlist:
-                return near[0][near[0] >= 0], similarity[0][near[0] >= 0]
+            found = self._search(query, n, sel=selector, nprobe=min(probes, self.index.nlist))
+            if len(found[0]) == n or probes >= self.index.nlist:
+                return found
             probes *= 4
+
+    def _search(self, query: np.ndarray, n: int, **how: Any) -> tuple[np.ndarray, np.ndarray]:
+        import faiss
+
+        kind: Any = faiss.SearchParametersIVF if "nprobe" in how else faiss.SearchParameters
+        similarity, near = self.index.search(query[None], n, params=kind(**how))
+        found = near[0] >= 0  # faiss fills up with -1
+        return near[0][found], similarity[0][found]
 
 
 def _index(keys: np.ndarray, exact_up_to: int) -> Any:

@@ -9,7 +9,7 @@ the table says nothing has the text "" and, later, no text modality.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,13 +25,13 @@ def item_texts(items: pd.DataFrame) -> list[str]:
     return [_text(*cells) for cells in zip(*columns)]
 
 
-def _text(title: object, year: object, categories: object, description: object) -> str:
+def _text(title: object, year: Any, categories: Any, description: object) -> str:
     import pandas as pd
 
     name = _words(title)
     if not pd.isna(year):
-        name = f"{name} ({int(year)})" if name else str(int(year))  # type: ignore[call-overload]
-    kinds = ", ".join([] if categories is None else categories)  # type: ignore[call-overload]
+        name = f"{name} ({int(year)})" if name else str(int(year))
+    kinds = "" if categories is None else ", ".join(categories)
     return " ".join(f"{part}." for part in (name, kinds, _words(description).rstrip(".")) if part)
 
 
