@@ -17,19 +17,16 @@ import scipy.sparse as sp
 from recbole.model.general_recommender.ease import EASE as RecBoleEASE
 from recbole.model.general_recommender.itemknn import ItemKNN as RecBoleItemKNN
 
+from llm4rec_recbole.components.relations import decayed_histories
 from llm4rec_recbole.evaluation.held_out import HeldOut
 
 
 def history_matrix(held_out: HeldOut, rows: np.ndarray, decay: float = 1.0) -> sp.csr_matrix:
     """The histories of `rows`, (B, n_items), an item of age a (0 = the latest) weighing decay^a."""
-    starts, stops = held_out.indptr[rows], held_out.indptr[rows + 1]
-    lengths = stops - starts  # (B,)
+    starts, lengths = held_out.indptr[rows], np.diff(held_out.indptr)[rows]  # (B,)
     indptr = np.concatenate([[0], np.cumsum(lengths)])
-    within = np.arange(indptr[-1]) - np.repeat(indptr[:-1], lengths)
-    age = np.repeat(lengths, lengths) - 1 - within
-    items = held_out.items[np.repeat(starts, lengths) + within]
-    weights = np.float32(decay) ** age.astype(np.float32)
-    return sp.csr_matrix((weights, items, indptr), shape=(len(rows), held_out.n_items))
+    items = held_out.items[np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], lengths)]
+    return decayed_histories(items, indptr, held_out.n_items, decay)
 
 
 class ItemKNN(RecBoleItemKNN):

@@ -1,0 +1,94 @@
+"""What is known of each item, as tensors that the fusion reads: text, categories, numbers.
+
+Row 0 is the pad, of which nothing is known. What the numbers are scaled by, and what they count,
+comes from training interactions alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True, eq=False)
+class ItemContent:
+    """The modalities of all items; an item may lack any of them, a data set too (size 0).
+
+    `categories` lists each item's categories, numbered from 1: the multi-hot row without its
+    zeros. With 1,000 categories in all and 5 an item, that is what fits into memory.
+    """
+
+    text: torch.Tensor  # (n_items, d_text) float32, zeros where there is no text
+    categories: torch.Tensor  # (n_items, C) int64, 0 on the right
+    numbers: torch.Tensor  # (n_items, N) float32, standardised, 0 where unknown
+    known_numbers: torch.Tensor  # (n_items, N) bool
+
+
+def item_content(
+    text: np.ndarray, categories: np.ndarray, numbers: np.ndarray, trained: np.ndarray
+) -> ItemContent:
+    """Lay out the items' content; row i of every array is item i, row 0 the pad.
+
+    text: (n_items, d_text), zeros for none; categories: (n_items, C) multi-hot; numbers:
+    (n_items, N), NaN for unknown; trained: (n_items,) bool, whose numbers give mean and deviation.
+    """
+    standard = standardise(numbers, trained)
+    return ItemContent(
+        text=torch.as_tensor(text, dtype=torch.float32),
+        categories=torch.from_numpy(listed(categories)),
+        numbers=torch.from_numpy(np.nan_to_num(standard, nan=0.0).astype(np.float32)),
+        known_numbers=torch.from_numpy(~np.isnan(standard)),
+    )
+
+
+def multi_hot(categories: Sequence[Sequence[str]]) -> tuple[np.ndarray, list[str]]:
+    """(n_items, C) bool and the C names in alphabetical order, from each item's names."""
+    names = sorted({name for row in categories for name in row})
+    column = {name: number for number, name in enumerate(names)}
+    hot = np.zeros((len(categories), len(names)), dtype=bool)
+    for item, row in enumerate(categories):
+        hot[item, [column[name] for name in row]] = True
+    return hot, names
+
+
+def listed(hot: np.ndarray) -> np.ndarray:
+    """The numbers, from 1, of the columns set in each row of `hot`, (n_items, most) int64, 0 on
+    the right."""
+    counts = hot.sum(1)
+    ids = np.zeros((len(hot), int(counts.max(initial=0))), dtype=np.int64)
+    rows, columns = np.nonzero(hot)
+    ids[rows, np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)] = columns + 1
+    return ids
+
+
+def standardise(numbers: np.ndarray, trained: np.ndarray) -> np.ndarray:
+    """`numbers` (n_items, N) less their mean over `trained` items (n_items,), over their deviation.
+
+    NaN stays NaN. A number that no trained item has is NaN everywhere: nothing tells its scale. One
+    that is the same for all trained items is only centred. Values end at ±10: an item unlike any
+    seen in training must not swamp the rest.
+    """
+    known = trained[:, None] & ~np.isnan(numbers)
+    count = known.sum(0)  # (N,)
+    held = np.where(known, numbers, 0.0)
+    mean = held.sum(0) / np.maximum(count, 1)
+    deviation = np.sqrt((np.where(known, numbers - mean, 0.0) ** 2).sum(0) / np.maximum(count, 1))
+    scaled = (numbers - mean) / np.where(deviation > 0, deviation, 1.0)
+    return np.where(count > 0, np.clip(scaled, -10, 10), np.nan)
+
+
+def mean_ratings(
+    items: np.ndarray, ratings: np.ndarray, n_items: int, prior: float = 5.0
+) -> np.ndarray:
+    """Each item's mean rating in training, (n_items,), NaN where it has none.
+
+    items, ratings: (N,), the training interactions. Drawn towards the mean of all ratings as if
+    `prior` more had been given, so that one rating does not make an item the best of all.
+    """
+    counts = np.bincount(items, minlength=n_items)
+    sums = np.bincount(items, weights=ratings, minlength=n_items)
+    mean = ratings.mean() if len(ratings) else np.nan
+    return np.where(counts > 0, (sums + prior * mean) / (counts + prior), np.nan)

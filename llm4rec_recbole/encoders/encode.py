@@ -1,0 +1,82 @@
+"""Encode the text of each item of a data set: the DVC stage `encode`.
+
+    python -m llm4rec_recbole.encoders.encode --dataset ml-100k \\
+        --items work/data/ml-100k/items.parquet --out work/encoded/ml-100k
+
+writes `text.safetensors` and `text.json` (encoders/store.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from llm4rec_recbole.encoders.store import Encoded, texts_sha256, write_encoded
+from llm4rec_recbole.encoders.texts import item_texts
+from llm4rec_recbole.errors import InputError
+
+DEFAULT = "all-MiniLM-L6-v2"  # encoders/text.py's, which is not imported to print a help text
+
+
+def encode(items: str | Path, out: str | Path, model: str = DEFAULT) -> Encoded:
+    """Encode the items of the table at `items` (data/content.py) into the folder `out`.
+
+    Raises InputError when the table or the model is missing or broken; nothing is written then.
+    """
+    import pandas as pd
+
+    from llm4rec_recbole.encoders.text import load_encoder
+
+    try:
+        table = pd.read_parquet(items)
+        tokens = table["item_id"].tolist()
+    except FileNotFoundError as error:
+        hint = "run the `prepare` stage"
+        raise InputError("no items table here", file=items, hint=hint) from error
+    except (KeyError, ValueError) as error:
+        raise InputError(f"not an items table: {error}", file=items) from error
+    texts = item_texts(table)
+    if not table.get("title", pd.Series(dtype=str)).any():
+        print(f"{items}: no titles: texts are categories and years alone", file=sys.stderr)
+    encoder = load_encoder(model)
+    vectors = encoder.encode(texts)
+    encoded = Encoded(encoder.name, encoder.dtype, texts_sha256(texts), tokens, vectors)
+    write_encoded(out, encoded)
+    return encoded
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status: 2 for bad input or a full disk, in one line."""
+    parser = argparse.ArgumentParser(prog="python -m llm4rec_recbole.encoders.encode")
+    parser.add_argument("--dataset", default="ml-100k", help="its name (default: %(default)s)")
+    parser.add_argument("--items", help="its table (default: work/data/<dataset>/items.parquet)")
+    parser.add_argument("--out", help="folder to write to (default: work/encoded/<dataset>)")
+    parser.add_argument(
+        "--model", default=DEFAULT, help="package, folder, hub name or hash-64 (%(default)s)"
+    )
+    options = parser.parse_args(arguments)
+    items = options.items or f"work/data/{options.dataset}/items.parquet"
+    out = options.out or f"work/encoded/{options.dataset}"
+    start = time.perf_counter()
+    try:
+        encoded = encode(items, out, options.model)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"{error.filename or out}: {error.strerror}", file=sys.stderr)
+        return 2
+    with_text, seconds = int(encoded.vectors.any(1).sum()), time.perf_counter() - start
+    print(
+        f"{options.dataset}: {with_text} of {len(encoded.items)} items have text; "
+        f"{encoded.vectors.shape[1]} numbers each by {encoded.model} ({encoded.dtype}), "
+        f"{seconds:.1f} s; wrote {out}"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""Relations against a naive EASE, and the closed form without a user against fitting anew."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from llm4rec_recbole.components.relations import (
+    ItemRelations,
+    decayed_histories,
+    item_relations,
+    relation_scores,
+    relation_scores_at_positions,
+)
+from llm4rec_recbole.errors import InputError
+
+N_ITEMS, DECAY = 12, 0.8
+
+
+def interactions(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ten users with four to eight items each; times rise with the user."""
+    random = np.random.default_rng(seed)
+    rows = [random.permutation(np.arange(1, N_ITEMS))[: random.integers(4, 9)] for _ in range(10)]
+    users = np.repeat(np.arange(1, 11), [len(row) for row in rows])
+    return users, np.concatenate(rows), np.arange(len(users)) * 60
+
+
+def naive_ease(x: np.ndarray, reg_weight: float) -> np.ndarray:
+    p = np.linalg.inv(x.T @ x + reg_weight * np.eye(x.shape[1]))
+    b = np.zeros_like(p)
+    for i in range(len(p)):
+        for j in range(len(p)):
+            b[i, j] = 0.0 if i == j else -p[i, j] / p[j, j]
+    return b
+
+
+def matrix(users: np.ndarray, items: np.ndarray, without: int | None = None) -> np.ndarray:
+    x = np.zeros((11, N_ITEMS))
+    x[users, items] = 1.0
+    if without is not None:
+        x[without] = 0.0
+    return x
+
+
+def fitted(**options: float) -> ItemRelations:
+    return item_relations(*interactions(), N_ITEMS, reg_weight=3.0, **options)
+
+
+def test_relations_are_ease() -> None:
+    users, items, _ = interactions()
+    expected = naive_ease(matrix(users, items), 3.0)
+    np.testing.assert_allclose(fitted().weights, expected, atol=1e-6)
+
+
+def test_a_repeat_counts_once() -> None:
+    users, items, times = (np.append(x, x[:3]) for x in interactions())
+    again = item_relations(users, items, times, N_ITEMS, reg_weight=3.0)
+    torch.testing.assert_close(again.weights, fitted().weights, rtol=0, atol=0)
+
+
+def test_nothing_dated_at_or_after_the_cut_changes_relations() -> None:
+    users, items, times = interactions()
+    cut = float(times[20])
+    early = item_relations(users[:20], items[:20], times[:20], N_ITEMS, reg_weight=3.0)
+    torch.testing.assert_close(fitted(before=cut).weights, early.weights, rtol=0, atol=0)
+    assert not torch.equal(fitted(before=cut + 1).weights, early.weights)
+
+
+def test_no_interactions_relate_nothing() -> None:
+    none = np.zeros(0, dtype=np.int64)
+    assert not item_relations(none, none, none, N_ITEMS).weights.any()
+
+
+def test_too_many_items_are_refused_before_memory_is() -> None:
+    with pytest.raises(InputError, match="dense matrix of 40 GB"):
+        item_relations(*interactions(), n_items=100_000)
+
+
+def test_an_item_of_age_a_weighs_decay_to_the_a() -> None:
+    rows = decayed_histories(np.array([3, 1, 2, 5]), np.array([0, 3, 3, 4]), N_ITEMS, 0.5)
+    expected = np.zeros((3, N_ITEMS))
+    expected[0, [3, 1, 2]], expected[2, 5] = [0.25, 0.5, 1.0], 1.0
+    np.testing.assert_array_equal(rows.toarray(), expected)
+
+
+def test_scores_are_the_decayed_sum_of_relations() -> None:
+    weights = fitted().weights
+    history = torch.tensor([[3, 1, 2], [5, 0, 0], [0, 0, 0]])
+    ages = torch.tensor([[2, 1, 0], [0, 9, 9], [0, 0, 0]])
+    expected = torch.zeros(3, N_ITEMS)
+    expected[0] = DECAY**2 * weights[3] + DECAY * weights[1] + weights[2]
+    expected[1] = weights[5]
+    torch.testing.assert_close(relation_scores(history, ages, weights, DECAY), expected)
+
+
+def test_scores_are_those_of_recency_ease() -> None:
+    """Through torch here, through sparse rows in models/linear.py: one formula."""
+    weights, history = fitted().weights, np.array([7, 2, 9, 4])
+    rows = decayed_histories(history, np.array([0, 4]), N_ITEMS, DECAY)
+    ages = torch.arange(3, -1, -1)[None]
+    got = relation_scores(torch.from_numpy(history)[None], ages, weights, DECAY)
+    np.testing.assert_allclose(got, rows @ weights.numpy(), rtol=1e-5)
+
+
+def test_scores_at_positions_are_those_of_relations_fitted_without_the_user() -> None:
+    users, items, _ = interactions()
+    batch = [2, 5]
+    mine = [torch.from_numpy(items[users == user]) for user in batch]
+    history = torch.nn.utils.rnn.pad_sequence([row[-5:] for row in mine], batch_first=True)
+    profile = torch.nn.utils.rnn.pad_sequence([row.flip(0) for row in mine], batch_first=True)
+    got = relation_scores_at_positions(history, profile, fitted().inverse, DECAY)
+    for row, user in enumerate(batch):
+        weights = naive_ease(matrix(users, items, without=user), 3.0)
+        for t in range(int((history[row] > 0).sum())):
+            expected = sum(DECAY ** (t - s) * weights[history[row, s]] for s in range(t + 1))
+            np.testing.assert_allclose(got[row, t], expected, atol=1e-5)
+
+
+def test_without_a_profile_positions_score_as_relations_do() -> None:
+    relations, history = fitted(), torch.tensor([[3, 1, 2]])
+    nobody = torch.zeros(1, 1, dtype=torch.long)
+    got = relation_scores_at_positions(history, nobody, relations.inverse, DECAY)
+    ages = torch.tensor([[2, 1, 0]])
+    expected = relation_scores(history, ages, relations.weights, DECAY)
+    torch.testing.assert_close(got[:, -1], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_pad_retrieves_nothing() -> None:
+    relations = fitted()
+    assert not relations.weights[0].any()
+    assert not relations.weights[:, 0].any()
+    padded, profile = torch.tensor([[3, 1, 0, 0]]), torch.tensor([[1, 3, 0]])
+    scores = relation_scores_at_positions(padded, profile, relations.inverse, DECAY)
+    torch.testing.assert_close(scores[:, 2], DECAY * scores[:, 1])
+    assert not scores[..., 0].any()

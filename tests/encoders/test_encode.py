@@ -1,0 +1,94 @@
+"""The stage: table in, vectors and their description out, or one line of what is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from llm4rec_recbole.encoders.encode import encode, main
+from llm4rec_recbole.encoders.store import read_encoded, texts_sha256
+from llm4rec_recbole.encoders.text import HashEncoder
+from llm4rec_recbole.errors import InputError
+
+
+@pytest.fixture
+def items(tmp_path: Path) -> Path:
+    table = pd.DataFrame({"item_id": ["7", "x", "9"], "title": ["Toy Story", "", "Heat"]})
+    table.to_parquet(tmp_path / "items.parquet")
+    return tmp_path / "items.parquet"
+
+
+def test_what_is_written_is_read_back(items: Path, tmp_path: Path) -> None:
+    encode(items, tmp_path / "out", "hash-16")
+    encoded = read_encoded(tmp_path / "out")
+    assert (encoded.model, encoded.dtype, encoded.items) == ("hash-16", "float32", ["7", "x", "9"])
+    assert encoded.texts_sha256 == texts_sha256(["Toy Story.", "", "Heat."])
+    expected = HashEncoder(16).encode(["Toy Story.", "", "Heat."])
+    np.testing.assert_array_equal(encoded.vectors, expected)
+
+
+def test_vectors_by_token_in_any_order(items: Path, tmp_path: Path) -> None:
+    encoded = encode(items, tmp_path / "out", "hash-16")
+    vectors = encoded.of_items(["[PAD]", "9", "unheard of", "7"])
+    np.testing.assert_array_equal(vectors[[1, 3]], encoded.vectors[[2, 0]])
+    assert not vectors[[0, 2]].any()
+
+
+def test_the_same_table_gives_the_same_bytes(items: Path, tmp_path: Path) -> None:
+    for out in ("a", "b"):
+        encode(items, tmp_path / out, "hash-16")
+    for name in ("text.safetensors", "text.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_no_two_lists_of_texts_share_a_checksum() -> None:
+    assert len({texts_sha256(t) for t in (["ab"], ["a", "b"], ["a,b"], ['a","b'], ["b", "a"])}) == 5
+
+
+def test_the_command_says_what_it_did(items: Path, tmp_path: Path, capsys) -> None:
+    out = str(tmp_path / "out")
+    assert main(["--items", str(items), "--out", out, "--model", "hash-16"]) == 0
+    assert "2 of 3 items have text; 16 numbers each by hash-16" in capsys.readouterr().out
+
+
+def test_a_table_without_titles_works_and_says_so(tmp_path: Path, capsys) -> None:
+    table = pd.DataFrame({"item_id": ["1"], "categories": [["War"]]})
+    table.to_parquet(tmp_path / "items.parquet")
+    arguments = ["--items", str(tmp_path / "items.parquet"), "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--model", "hash-16"]) == 0
+    said = capsys.readouterr()
+    assert "no titles" in said.err
+    assert "1 of 1 items have text" in said.out
+
+
+@pytest.mark.parametrize("content", [None, b"not parquet"])
+def test_a_table_missing_or_broken_is_one_line(
+    content: bytes | None, tmp_path: Path, capsys
+) -> None:
+    if content:
+        (tmp_path / "items.parquet").write_bytes(content)
+    arguments = ["--items", str(tmp_path / "items.parquet"), "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--model", "hash-16"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_vectors_of_another_writing_are_refused(items: Path, tmp_path: Path) -> None:
+    encode(items, tmp_path / "out", "hash-16")
+    about = json.loads((tmp_path / "out/text.json").read_text())
+    encode(items, tmp_path / "out", "hash-8")
+    (tmp_path / "out/text.json").write_text(json.dumps(about))
+    with pytest.raises(InputError, match="not those that"):
+        read_encoded(tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["text.safetensors", "text.json"])
+def test_a_missing_file_names_the_stage_to_run(name: str, items: Path, tmp_path: Path) -> None:
+    encode(items, tmp_path / "out", "hash-16")
+    (tmp_path / "out" / name).unlink()
+    with pytest.raises(InputError, match="run the `encode` stage"):
+        read_encoded(tmp_path / "out")
