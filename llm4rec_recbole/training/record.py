@@ -71,7 +71,7 @@ def _rank(trained: Trained) -> Rankings:
     from llm4rec_recbole.training.scoring import scorer
 
     loader = trained.test_data
-    score = scorer(trained.model, trained.config, loader.held_out)
+    score = scorer(trained.model, trained.config, loader.held_out, loader.dataset)
     score(np.arange(min(8, len(loader.held_out))))  # warm up, so that the first batch is typical
     uni100, pop100 = loader.negatives()
     return rank_held_out(

@@ -18,8 +18,10 @@ from llm4rec_recbole.training.loaders import HeldOutLoader
 Score = Callable[[np.ndarray], np.ndarray]
 
 
-def scorer(model: Any, config: Any, held_out: HeldOut) -> Score:
+def scorer(model: Any, config: Any, held_out: HeldOut, dataset: Any = None) -> Score:
     """A function from rows (B,) of `held_out` to that model's scores, (B, n_items) float.
+
+    `dataset` lends a model the features of users and items that it reads beside their ids.
 
     A model that defines `score_histories(held_out, rows)` scores from the whole history; any other
     RecBole model is asked through `full_sort_predict`, or pair by pair where it has only `predict`.
@@ -32,11 +34,14 @@ def scorer(model: Any, config: Any, held_out: HeldOut) -> Score:
 
     @torch.no_grad()
     def score(rows: np.ndarray) -> np.ndarray:
-        batch = _interaction(config, held_out, rows).to(device)
+        batch = _interaction(config, held_out, rows)
+        if dataset is not None:
+            batch = dataset.join(batch)  # the users' features
+        batch = batch.to(device)
         try:
             scores = model.full_sort_predict(batch)
         except NotImplementedError:
-            scores = _by_pairs(model, config, batch, held_out.n_items)
+            scores = _by_pairs(model, config, batch, held_out.n_items, dataset)
         return scores.view(len(rows), -1).float().cpu().numpy()
 
     return score
@@ -53,13 +58,18 @@ def _interaction(config: Any, held_out: HeldOut, rows: np.ndarray) -> Interactio
     return Interaction({name: torch.from_numpy(array) for name, array in fields.items()})
 
 
-def _by_pairs(model: Any, config: Any, batch: Interaction, n_items: int) -> torch.Tensor:
+def _by_pairs(
+    model: Any, config: Any, batch: Interaction, n_items: int, dataset: Any
+) -> torch.Tensor:
     """Scores (B * n_items,) of a model that can only score user–item pairs."""
+    items = Interaction({config["ITEM_ID_FIELD"]: torch.arange(n_items)})
+    if dataset is not None:
+        items = dataset.join(items)  # the items' features
+    items = items.to(config["device"])
     scores = []
-    item = torch.arange(n_items, device=config["device"])
     for row in range(len(batch)):
         pairs = batch[row : row + 1].repeat_interleave(n_items)
-        pairs.update(Interaction({config["ITEM_ID_FIELD"]: item}))
+        pairs.update(items)
         scores.append(model.predict(pairs))
     return torch.cat(scores)
 
@@ -67,7 +77,7 @@ def _by_pairs(model: Any, config: Any, batch: Interaction, n_items: int) -> torc
 def validate(model: Any, loader: HeldOutLoader) -> OrderedDict[str, float]:
     """Full-ranking metrics of `loader`'s held-out items: what early stopping looks at."""
     held_out = loader.held_out
-    score = scorer(model, loader.config, held_out)
+    score = scorer(model, loader.config, held_out, loader.dataset)
     ranks = np.empty(len(held_out))
     for start in range(0, len(held_out), loader.batch_size):
         rows = np.arange(start, min(start + loader.batch_size, len(held_out)))

@@ -39,12 +39,12 @@ def own_loaders(module: ModuleType) -> None:
         from llm4rec_recbole.training import loaders
         from llm4rec_recbole.training.datasets import WindowDataset
 
-        def loader(config: Any, dataset: Any, sampler: Any, shuffle: bool = False) -> Any:
+        def loader(config: Any, dataset: Any, *samplers: Any, shuffle: bool = False) -> Any:
             if phase != "train":
                 return loaders.HeldOutLoader(config, dataset)
             if isinstance(dataset, WindowDataset):
                 return loaders.OF_MODEL[config["model"]](config, dataset)
-            return of_recbole(config, phase)(config, dataset, sampler, shuffle=shuffle)
+            return of_recbole(config, phase)(config, dataset, *samplers, shuffle=shuffle)
 
         return loader
 
