@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from llm4rec_recbole.evaluation.metrics import accuracy
+from llm4rec_recbole.evaluation.users_file import BEYOND_ACCURACY
 
 DIFFICULTY = np.random.default_rng(0).permutation(60)
 
@@ -39,6 +40,15 @@ def add_run(
         {"user": names, "target": "i1"} | {f"rank_{name}": r for name, r in columns.items()}
     )
     table["top_100"] = [["i1", "i2"]] * len(ranks)
+    lists = {
+        "intra_list_diversity@10": 0.7,
+        "coverage@100": 0.2,
+        "novelty@10": 0.3,
+        "fairness@10": 0.6,
+    } | (beyond or {})
+    spread = 1 + 0.1 * (ranks - np.mean(ranks)) / (np.ptp(ranks) or 1)  # of mean 1
+    for name in BEYOND_ACCURACY:
+        table[name] = np.full(len(ranks), np.nan) if lists[name] is None else lists[name] * spread
     users_path = results / "users" / dataset / protocol / method / f"seed_{seed}.parquet"
     users_path.parent.mkdir(parents=True, exist_ok=True)
     table.to_parquet(users_path)
@@ -50,14 +60,7 @@ def add_run(
         "components": [],
         "metrics": {
             "valid": {},
-            "test": {name: accuracy(r) for name, r in columns.items()}
-            | {
-                "intra_list_diversity@10": 0.7,
-                "coverage@100": 0.2,
-                "novelty@10": 0.3,
-                "fairness@10": 0.6,
-            }
-            | (beyond or {}),
+            "test": {name: accuracy(r) for name, r in columns.items()} | lists,
         },
         "cost": {
             "train_seconds": 12.34,

@@ -24,7 +24,7 @@ from llm4rec_recbole.analysis import printed, significance
 from llm4rec_recbole.analysis.arithmetic import per_cent
 from llm4rec_recbole.analysis.claim_list import Claim, Tables, claims
 from llm4rec_recbole.analysis.compare import best_baseline
-from llm4rec_recbole.analysis.comparisons import Comparison
+from llm4rec_recbole.analysis.comparisons import LEVEL, Comparison
 from llm4rec_recbole.analysis.per_user import per_user_values
 from llm4rec_recbole.analysis.records import RANKINGS, Record
 from llm4rec_recbole.analysis.table_rows import OURS, table_methods
@@ -32,7 +32,6 @@ from llm4rec_recbole.analysis.table_rows import OURS, table_methods
 Verdict = Literal[
     "supported", "not supported", "contradicted by the paper itself", "not testable here"
 ]
-LEVEL = 0.05
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import write_atomically
 
 FILE = "comparisons.csv"
+LEVEL = 0.05  # below which Holm's p counts as a difference
 
 
 @dataclass(frozen=True)

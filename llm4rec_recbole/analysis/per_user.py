@@ -1,4 +1,4 @@
-"""Per-user accuracy of every method, recomputed from the users files."""
+"""Per-user accuracy of every method, recomputed from the users files; diversity, novelty read."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 from llm4rec_recbole.analysis.records import RANKINGS, Record
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import ACCURACY
-from llm4rec_recbole.evaluation.users_file import RANKS, read_users
+from llm4rec_recbole.evaluation.users_file import BEYOND_ACCURACY, RANKS, read_users
 
 TOLERANCE = 1e-9  # by which a record may differ from its users file
 
-Values = dict[tuple[str, str], np.ndarray]  # (ranking, metric) -> (U,) values, in order of user
+# (ranking, metric) -> (U,) values, in order of user; NaN where a user has none
+Values = dict[tuple[str, str], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,12 @@ def per_user_values(methods: dict[str, list[Record]]) -> dict[str, Values]:
     return averaged
 
 
+def mean_of_known(values: np.ndarray) -> float:
+    """Mean over the users for whom the metric is defined; NaN where it is for none."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
 def _require_users_files(records: list[Record]) -> None:
     absent = [str(record.users_path) for record in records if not record.users_path.is_file()]
     if absent:
@@ -60,7 +67,8 @@ def _require_users_files(records: list[Record]) -> None:
 
 def _read(record: Record) -> _Run:
     path = record.users_path
-    users = read_users(path, ["user", "target", *RANKS]).sort_values("user", kind="stable")
+    users = read_users(path, ["user", "target", *RANKS, *BEYOND_ACCURACY])
+    users = users.sort_values("user", kind="stable")
     if not len(users):
         raise InputError("the users file has no rows", file=path)
     if users["user"].duplicated().any():
@@ -73,11 +81,16 @@ def _read(record: Record) -> _Run:
             raise InputError(f"rank_{ranking} holds a NaN or a negative rank", file=path)
         for metric, (function, k) in ACCURACY.items():
             values[ranking, metric] = function(ranks, k)
-    for (ranking, metric), said in record.accuracy.items():
-        found = float(values[ranking, metric].mean())
-        if abs(found - said) > TOLERANCE:
+    said: dict[tuple[str, str], float | None] = {**record.accuracy}
+    for metric in BEYOND_ACCURACY:
+        values["full", metric] = users[metric].to_numpy(np.float64)
+        said["full", metric] = record.beyond_accuracy[metric]
+    for (ranking, metric), number in said.items():
+        found = mean_of_known(values[ranking, metric])
+        expected = np.nan if number is None else number
+        if not np.isclose(found, expected, rtol=0, atol=TOLERANCE, equal_nan=True):
             raise InputError(
-                f"test {ranking} {metric} is {said!r}, but {path} gives {found!r}",
+                f"test {ranking} {metric} is {number!r}, but {path} gives {found!r}",
                 file=record.path,
                 hint="one of the two is from another run: run it again",
             )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from llm4rec_recbole.analysis import printed
+from llm4rec_recbole.analysis.comparisons import LEVEL, Comparison
 from llm4rec_recbole.analysis.records import Record
 from llm4rec_recbole.reporting.accuracy_rows import AccuracySection, Row
 from llm4rec_recbole.reporting.cells import UNDEFINED, column, number, to_csv_text, which_row
@@ -37,11 +39,20 @@ class RecordTable:
     of: str  # "beyond_accuracy" or "cost"
     measures: tuple[Measure, ...]
 
-    def build(self, sections: list[AccuracySection], paper: Printed, notes: list[str]) -> Table:
-        """The table for people: the paper's columns, ours, and how many runs ours are means of."""
+    def build(
+        self,
+        sections: list[AccuracySection],
+        paper: Printed,
+        notes: list[str],
+        tests: Sequence[Comparison] = (),
+    ) -> Table:
+        """The table for people: the paper's columns, ours, and how many runs ours are means of.
+
+        Ours carries the mark where a test in `tests` tells it from the best baseline.
+        """
         columns = [("", "Method"), *(("Paper", m.paper_name) for m in self.measures)]
         columns += [*(("Ours", m.name) for m in self.measures), ("", "Runs")]
-        shown = [Section(s.heading, self._cells(s, paper)) for s in sections]
+        shown = [Section(s.heading, self._cells(s, paper, tests)) for s in sections]
         return Table(self.name, self.label, self.title, columns, shown, notes)
 
     def to_csv(self, sections: list[AccuracySection], paper: Printed) -> str:
@@ -60,13 +71,23 @@ class RecordTable:
                 rows.append(values)
         return to_csv_text(names, rows)
 
-    def _cells(self, section: AccuracySection, paper: Printed) -> list[list[Cell]]:
+    def _cells(
+        self, section: AccuracySection, paper: Printed, tests: Sequence[Comparison]
+    ) -> list[list[Cell]]:
         rows = section.rows
+        differ = {
+            (test.method, test.metric)
+            for test in tests
+            if (test.dataset, test.protocol) == (section.dataset, section.protocol)
+            and test.p_holm < LEVEL
+        }
         columns = [[Cell(row.label) for row in rows]]
         for m in self.measures:
             columns.append(column([_paper(section, r, m, paper) for r in rows], smaller=m.smaller))
         for m in self.measures:
-            columns.append(column([self._ours(r, m, m.decimals) for r in rows], smaller=m.smaller))
+            marks = [(row.method, m.key) in differ for row in rows]
+            shown = [self._ours(row, m, m.decimals) for row in rows]
+            columns.append(column(shown, smaller=m.smaller, marks=marks))
         columns.append([Cell(row.status) for row in rows])
         return [*map(list, zip(*columns))]
 

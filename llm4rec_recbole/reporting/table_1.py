@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from llm4rec_recbole.analysis.compare import METRICS
+from llm4rec_recbole.analysis.comparisons import LEVEL
 from llm4rec_recbole.reporting.accuracy_rows import COLUMNS, AccuracySection, Column, Row
 from llm4rec_recbole.reporting.cells import NONE, column, number, to_csv_text, which_row
 from llm4rec_recbole.reporting.formats import Cell, Section, Table
-from llm4rec_recbole.reporting.table_1_notes import LEVEL, notes
+from llm4rec_recbole.reporting.table_1_notes import notes
 
 RANKING_NAMES = {"full": "Full", "uni100": "Uniform-100", "pop100": "Popular-100"}
 METRIC_NAMES = {"hit@10": "HR@10", "ndcg@10": "NDCG@10"}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from llm4rec_recbole.analysis.comparisons import LEVEL
 from llm4rec_recbole.analysis.table_rows import OURS
 from llm4rec_recbole.reporting.accuracy_rows import AccuracySection, Row
 from llm4rec_recbole.reporting.run_notes import COMMON, run_notes
-
-LEVEL = 0.05
 
 
 def notes(sections: list[AccuracySection]) -> list[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from llm4rec_recbole.analysis.comparisons import LEVEL, Comparison
 from llm4rec_recbole.reporting.accuracy_rows import AccuracySection
 from llm4rec_recbole.reporting.record_table import Measure, RecordTable
 from llm4rec_recbole.reporting.run_notes import COMMON, run_notes
@@ -20,7 +23,7 @@ TABLE = RecordTable(
 )
 
 
-def notes(sections: list[AccuracySection]) -> list[str]:
+def notes(sections: list[AccuracySection], tests: Sequence[Comparison]) -> list[str]:
     """The caption: what each column measures, since the paper does not say."""
     return [
         "Paper: as printed; the paper gives no formulas, and one set of numbers for three data "
@@ -35,6 +38,19 @@ def notes(sections: list[AccuracySection]) -> list[str]:
         "the run records hold both.",
         "n/a: the data set names no categories, or no groups of users.",
         "More is not better by itself: random lists are diverse, novel and cover everything.",
+        *_tested(tests),
         *COMMON,
         *run_notes(sections),
+    ]
+
+
+def _tested(tests: Sequence[Comparison]) -> list[str]:
+    if not tests:
+        return []
+    names = {measure.key: measure.name for measure in TABLE.measures}
+    found = {f"{t.dataset}, {t.protocol}: {names[t.metric]} {t.baseline}" for t in tests}
+    return [
+        f"*: differs from the best baseline of its column ({'; '.join(sorted(found))}), p < "
+        f"{LEVEL:g}: paired t test over users, Holm-adjusted over the {len(tests)} comparisons of "
+        "this table. Cov@100 and Fairness@10 are numbers of a whole run and are not tested."
     ]

@@ -36,16 +36,17 @@ def main(arguments: list[str] | None = None) -> int:
             options.results, options.failures, options.printed, options.recbole_row
         )
         tables = [("table_1", table_1.build(sections), table_1.to_csv(sections))]
-        for name, made in (("table_2", table_2), ("table_3", table_3)):
-            paper = printed.read(options.printed / f"{name}.csv")
-            table = made.TABLE.build(sections, paper, made.notes(sections))
-            tables.append((name, table, made.TABLE.to_csv(sections, paper)))
-        entries = ledger(
-            read_printed(options.printed),
-            read_records(options.results),
-            read_comparisons(options.results / FILE),
-            options.recbole_row,
-        )
+        comparisons = read_comparisons(options.results / FILE)
+        tests = [test for test in comparisons if test.table == "table_2"]
+        paper = read_printed(options.printed)
+        for name, made, notes in (
+            ("table_2", table_2.TABLE, table_2.notes(sections, tests)),
+            ("table_3", table_3.TABLE, table_3.notes(sections)),
+        ):
+            table = made.build(sections, paper[name], notes, tests)
+            tables.append((name, table, made.to_csv(sections, paper[name])))
+        records = read_records(options.results)
+        entries = ledger(paper, records, comparisons, options.recbole_row)
         write_atomically(options.out / "claims.md", to_markdown(claims_page.build(entries)))
         write_atomically(options.out / "claims.csv", claims_page.to_csv(entries))
         for name, table, csv in tables:

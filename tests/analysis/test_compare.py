@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from synthetic_runs import add_run, ranks_around
@@ -56,7 +57,7 @@ def test_users_are_paired_by_name_not_by_row(results):
 
 
 def test_holm_runs_over_all_rankings_and_metrics_of_the_table(results):
-    rows = compare(results)
+    rows = [c for c in compare(results) if c.table == "table_1"]
     assert len(rows) == 3 * 3 * 2
     smallest = min(rows, key=lambda c: c.p_t)
     assert smallest.p_holm == pytest.approx(smallest.p_t * len(rows))
@@ -65,8 +66,58 @@ def test_holm_runs_over_all_rankings_and_metrics_of_the_table(results):
 def test_each_protocol_has_a_best_baseline_of_its_own(results):
     add_run(results, "EASE", ranks_around(30), protocol="timeline")
     add_run(results, "BPR", ranks_around(5), protocol="timeline")
-    found = {c.protocol: c.baseline for c in compare(results)}
+    found = {c.protocol: c.baseline for c in compare(results) if c.table == "table_1"}
     assert found == {"loo": "EASE", "timeline": "BPR"}
+
+
+def beyond(results, metric: str) -> dict[str, object]:
+    return {c.method: c for c in compare(results) if (c.table, c.metric) == ("table_2", metric)}
+
+
+def test_diversity_and_novelty_of_each_users_list_are_compared_too(results):
+    add_run(results, "EASE", ranks_around(9, seed=9), beyond={"novelty@10": 0.5})
+    row = beyond(results, "novelty@10")["BPR"]
+    assert (row.baseline, row.ranking, row.users) == ("EASE", "full", 60)
+    assert row.difference == pytest.approx(0.3 - 0.5)
+    assert row.p_holm < 0.05
+    assert {c.metric for c in compare(results) if c.table == "table_2"} == {
+        "intra_list_diversity@10", "novelty@10",
+    }  # fmt: skip
+
+
+def test_holm_runs_over_each_table_by_itself(results):
+    add_run(results, "Pop", ranks_around(60, seed=60), beyond={"novelty@10": 0.9})
+    rows = [c for c in compare(results) if c.table == "table_2"]
+    smallest = min(rows, key=lambda c: c.p_t)
+    assert len(rows) == 6
+    assert smallest.p_holm == pytest.approx(smallest.p_t * 6)
+
+
+def test_what_a_data_set_does_not_tell_is_compared_with_nothing(results):
+    for method in ("Pop", "EASE", "BPR", "EnhancedGenRec"):
+        add_run(results, method, ranks_around(9), beyond={"intra_list_diversity@10": None})
+    assert beyond(results, "intra_list_diversity@10") == {}
+    assert len(beyond(results, "novelty@10")) == 3
+
+
+def test_users_without_a_value_are_left_out_of_that_column_only(results):
+    path = results / "users/ml-100k/loo/BPR/seed_1.parquet"
+    users = pd.read_parquet(path)
+    column = users["intra_list_diversity@10"]
+    column[:20] = np.nan
+    column[20:] += 0.7 - column[20:].mean()
+    users.assign(**{"intra_list_diversity@10": column}).to_parquet(path)
+    assert {c.users for c in beyond(results, "intra_list_diversity@10").values()} == {40}
+    assert {c.users for c in beyond(results, "novelty@10").values()} == {60}
+
+
+def test_a_record_that_disagrees_with_its_users_file_on_novelty_is_refused(results):
+    path = results / "users/ml-100k/loo/BPR/seed_1.parquet"
+    users = pd.read_parquet(path)
+    for novelty in (users["novelty@10"] + 0.1, np.nan):
+        users.assign(**{"novelty@10": novelty}).to_parquet(path)
+        with pytest.raises(InputError, match=r"novelty@10 is 0\.3, but"):
+            compare(results)
 
 
 def test_a_method_that_is_no_row_of_the_table_is_left_out(results):

@@ -1,0 +1,33 @@
+"""The LaTeX tables compile with booktabs, where a TeX is installed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+from synthetic_runs import add_run, ranks_around
+
+from llm4rec_recbole.analysis import compare
+from llm4rec_recbole.reporting import tables
+
+TEX = next((name for name in ("pdflatex", "lualatex", "tectonic") if shutil.which(name)), None)
+
+
+@pytest.mark.skipif(TEX is None, reason="no pdflatex, lualatex or tectonic is installed")
+@pytest.mark.parametrize("table", ["table_1", "table_2", "table_3"])
+def test_it_compiles(tmp_path, table):
+    for method, middle in (("BPR", 40), ("EASE", 9)):
+        add_run(tmp_path / "results", method, ranks_around(middle))
+    paths = ["--results", str(tmp_path / "results")]
+    assert compare.main(paths) == 0
+    assert tables.main([*paths, "--out", str(tmp_path)]) == 0
+    lines = [r"\documentclass{article}", r"\usepackage{booktabs}", r"\begin{document}",
+             rf"\input{{{table}.tex}}", r"\end{document}"]  # fmt: skip
+    (tmp_path / "all.tex").write_text("\n".join(lines))
+    options = [] if TEX == "tectonic" else ["-interaction=nonstopmode", "-halt-on-error"]
+    run = subprocess.run(
+        [str(TEX), *options, "all.tex"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert run.returncode == 0, run.stdout[-2000:]
+    assert (tmp_path / "all.pdf").stat().st_size > 0
