@@ -99,11 +99,10 @@ def relation_scores_at_positions(
     at all the scores are those of `relation_scores`. Returns (B, L, n_items): at position t the
     items 0 … t are the history, item t of age 0.
     """
-    is_item = (history > 0).to(inverse.dtype)  # (B, L)
     position = torch.arange(history.shape[1], device=history.device)
     age = position[:, None] - position  # (L, L)
     decays = torch.where(age >= 0, float(decay) ** age.clamp(min=0), 0.0).to(inverse.dtype)
-    decays = decays * is_item[:, None]  # (B, L, L), no weight on the pad
+    decays = decays.expand(len(history), -1, -1)  # (B, L, L); the pad is related to nothing
     in_profile = (profile > 0).to(inverse.dtype)  # (B, S)
     p = (inverse[profile] * in_profile[..., None]).sum(1)  # (B, n_items), P x
     left = 1.0 - (p.gather(1, profile) * in_profile).sum(1)  # (B,), 1 − xᵀ P x > 0

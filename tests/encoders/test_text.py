@@ -122,7 +122,9 @@ def test_weights_that_could_hold_code_are_refused(small_model: Path, tmp_path: P
     for path in small_model.iterdir():
         if path.suffix != ".safetensors":
             (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04.")
+    torch.save(
+        PretrainedEncoder(str(small_model)).model.state_dict(), tmp_path / "pytorch_model.bin"
+    )
     with pytest.raises(InputError, match="no text encoder"):
         load_encoder(str(tmp_path))
 
