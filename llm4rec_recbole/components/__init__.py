@@ -1,0 +1,1 @@
+"""The paper's five components: small modules that run and are tested without RecBole."""
