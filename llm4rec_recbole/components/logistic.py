@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 MOST_STEPS = 50
+MOST_HALVINGS = 30
 TOLERANCE = 1e-8  # on the gradient's largest entry, per observation
 
 
@@ -36,10 +37,10 @@ def fit_logistic(
         curvature = probabilities * (1 - probabilities)  # (N,)
         hessian = (features.T * curvature) @ features / len(outcomes)  # (p, p)
         step = np.linalg.solve(hessian + ridge * np.eye(len(gradient)), gradient)
-        while True:
+        for _ in range(MOST_HALVINGS):
             new = coefficients - step
             new_value = _penalised_loss(features, outcomes, offsets, ridge, new)
-            if new_value <= value or np.abs(step).max() < TOLERANCE:
+            if new_value <= value:
                 break
             step = step / 2
         coefficients, value = new, new_value

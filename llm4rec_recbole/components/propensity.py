@@ -21,6 +21,7 @@ from llm4rec_recbole.components.logistic import fit_logistic
 from llm4rec_recbole.components.pairs import ObservedPairs
 
 HELD_OUT_SHARE = 0.2  # of the sampled pairs: they are not fitted, they measure the calibration
+FEWEST_TO_MEASURE = 50  # observed pairs; with fewer all are fitted and the calibration is None
 
 
 class PropensityModel(torch.nn.Module):
@@ -80,8 +81,8 @@ def fit_propensity(
     Ids are internal, n_users and n_items count the pad. user_features: (n_users, f) and
     item_features: (n_items, g), any scale, the pad's row ignored. Up to `most_pairs` observed pairs
     and as many unobserved ones are drawn; a fifth of them measures `calibration`, weighted so that
-    it speaks of all pairs. Raises InputError for ids out of range, no interactions, or all pairs
-    observed.
+    it speaks of all pairs. Each coefficient has a standard normal prior, which matters only for a
+    handful of pairs. Raises InputError for ids out of range, no interactions, or all observed.
     """
     random = np.random.default_rng(seed)
     seen = ObservedPairs(users, items, n_users, n_items)
@@ -92,17 +93,16 @@ def fit_propensity(
     observed = np.repeat([1.0, 0.0], len(chosen))
     rates = np.array([len(chosen) / seen.n_unobserved, len(chosen) / len(seen)])  # π₀, π₁
 
-    activity, popularity = (
-        _standardised_logs(seen.activity()),
-        _standardised_logs(seen.popularity()),
-    )
+    activity = _standardised_logs(seen.activity())
+    popularity = _standardised_logs(seen.popularity())
     x_user = _columns(activity, user_features)  # (n_users, f + 2)
     x_item = _columns(popularity, item_features)  # (n_items, g + 2)
     product = activity[u] * popularity[i]
     features = np.column_stack([x_user[u], x_item[i], product, np.ones(len(u))])
     offset = np.log(rates[1] / rates[0])
-    fitted = random.random(len(u)) >= HELD_OUT_SHARE
-    coefficients = fit_logistic(features[fitted], observed[fitted], offset)
+    held_out = HELD_OUT_SHARE if len(chosen) >= FEWEST_TO_MEASURE else 0.0
+    fitted = random.random(len(u)) >= held_out
+    coefficients = fit_logistic(features[fitted], observed[fitted], offset, ridge=1 / len(u))
 
     of_user, of_item, (gamma, constant) = np.split(
         coefficients, [x_user.shape[1], x_user.shape[1] + x_item.shape[1]]
@@ -110,7 +110,7 @@ def fit_propensity(
     terms = (x_user @ of_user, x_item @ of_item + constant, activity, popularity, gamma)
     model = PropensityModel(*terms)
     held = ~fitted
-    if held.any():
+    if held_out:
         with torch.no_grad():
             predicted = model(torch.from_numpy(u[held]), torch.from_numpy(i[held])).double().numpy()
         weights = 1 / rates[observed[held].astype(int)]

@@ -71,6 +71,7 @@ def test_the_same_seed_gives_the_same_bits(world):
 def test_users_of_equal_activity_and_a_single_pair_are_survived():
     model = fit_propensity(np.arange(1, 5), np.arange(1, 5), 5, 5)
     assert torch.isfinite(model(torch.arange(5)[:, None], torch.arange(5))).all()
+    assert model.calibration is None  # too few pairs to hold any out
     model = fit_propensity(np.array([1]), np.array([2]), 3, 3)
     assert torch.isfinite(model(torch.arange(3)[:, None], torch.arange(3))).all()
 
