@@ -1,1 +1,1 @@
-"""The paper's five components, as plain torch and NumPy: nothing here knows RecBole."""
+"""The paper's five components, equation by equation: plain torch and NumPy, no RecBole."""

@@ -32,6 +32,7 @@ _MEND_MODULES = (
     "mends.layers",
     "mends.model",
     "mends.protocol",
+    "mends.sampling",
     "mends.training",  # after protocol: it wraps its `evaluate`
     "mends.evaluation",
     "mends.distributed",

@@ -10,7 +10,9 @@ import pytest
 
 TOP = Path(__file__).resolve().parents[2]
 FILES = sorted((TOP / "properties").glob("*.yaml"))
-FILES += [f for kind in ("model", "dataset", "protocol") for f in (TOP / "properties" / kind).glob("*")]
+FILES += [
+    f for kind in ("model", "dataset", "protocol") for f in (TOP / "properties" / kind).glob("*")
+]
 MODELS = sorted((TOP / "properties" / "model").glob("*.yaml"))
 
 

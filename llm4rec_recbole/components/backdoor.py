@@ -1,0 +1,131 @@
+"""Back-door adjustment over item popularity (Eq. 15).
+
+         P  popularity               P(Y | X)     mixes the path X ← P → Y in
+        ↙ ↘                          P(Y | do X)  leaves only X → Y
+    X exposed → Y chosen
+
+Popularity decides what is shown, and it is a reason of its own to choose. Averaging over the
+popularities as they occur, not as they occur among those who got X, closes the path. It needs
+overlap: a value of P that never occurs with X has no conditional to average. An item has one
+popularity at a time, so overlap comes from popularity that changes in time, or from a model that
+shares what it knows between items (StratifiedScores).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from llm4rec_recbole.errors import InputError
+
+
+def popularity_strata(counts: np.ndarray, n_strata: int) -> np.ndarray:
+    """The popularity stratum of each item, (n_items,) int64, 0 the least popular.
+
+    counts: (n_items,), training interactions; the pad (item 0) is put into stratum 0 and does not
+    count. Strata hold about as many items each; items of equal count share one, so there may be
+    fewer than `n_strata`, numbered without gaps. Raises InputError for n_strata < 1 or no items.
+    """
+    if n_strata < 1 or len(counts) < 2:
+        raise InputError(f"{len(counts) - 1} items cannot be put into {n_strata} strata")
+    real = counts[1:]
+    edges = np.sort(real)[np.arange(1, n_strata) * len(real) // n_strata]
+    raw = np.searchsorted(edges, real, side="right")
+    return np.concatenate([[0], np.unique(raw, return_inverse=True)[1]]).astype(np.int64)
+
+
+def stratum_prior(strata: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """P(P = p): each stratum's share of the interactions, (S,), from (n_items,) and (n_items,)."""
+    mass = np.bincount(strata[1:], weights=counts[1:])
+    return mass / mass.sum()
+
+
+def conditional_distribution(
+    x: np.ndarray, p: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """P(Y | X, P) as (X, S, Y) and P(P) as (S,), the shares in observations (N,) numbered from 0.
+
+    Raises InputError, naming the pair, where some X never occurs with some P: without overlap the
+    adjustment has no answer.
+    """
+    table = np.zeros((x.max() + 1, p.max() + 1, y.max() + 1))
+    np.add.at(table, (x, p, y), 1)
+    total = table.sum(-1, keepdims=True)  # (X, S, 1)
+    if (total == 0).any():
+        missing_x, missing_p, _ = np.argwhere(total == 0)[0]
+        raise InputError(f"X = {missing_x} never occurs with P = {missing_p}")
+    return table / total, np.bincount(p) / len(p)
+
+
+def backdoor_adjustment(conditional: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
+    """Eq. 15: P(Y | do(X)) = Σ_p P(Y | X, P = p) P(P = p).
+
+    conditional: (..., S, Y), P(Y | X, P = p); prior: (S,), P(P = p). Returns (..., Y).
+    """
+    return torch.einsum("...sy,s->...y", conditional, prior)
+
+
+def backdoor_log_adjustment(log_conditional: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
+    """Eq. 15 in logarithms, safe for small probabilities: (..., S, Y) and (S,) to (..., Y)."""
+    return torch.logsumexp(log_conditional + prior.log()[:, None], dim=-2)
+
+
+class StratifiedScores(nn.Module):
+    """Scores that know the items' popularity strata, and can be averaged over them (Eq. 15).
+
+        score(h, i | p) = h·e_i + s_p (h ⊙ g)·e_i + (G h + c)_p
+                          taste   how popularity     a reason of its own to choose
+                                  changes taste
+
+    Trained on each item's own stratum, which then explains what popularity brought; at inference
+    every stratum takes its turn for all items, weighted by how often it occurs. It starts as the
+    plain dot product. Where no item ever changes its stratum, nothing but the penalty on the
+    weights keeps the first term from learning popularity too: give strata of the time where known.
+    """
+
+    def __init__(self, dim: int, prior: torch.Tensor) -> None:
+        """dim: d, of states and item embeddings; prior: (S,), P(P = p), as from stratum_prior."""
+        super().__init__()
+        self.prior: torch.Tensor
+        self.register_buffer("prior", torch.as_tensor(prior, dtype=torch.float32))
+        self.scale = nn.Parameter(torch.zeros(len(self.prior)))  # s (S,)
+        self.gate = nn.Parameter(torch.ones(dim))  # g (d,)
+        self.reason = nn.Linear(dim, len(self.prior))  # G, c
+        nn.init.zeros_(self.reason.weight)
+        nn.init.zeros_(self.reason.bias)
+
+    def forward(
+        self, states: torch.Tensor, items: torch.Tensor, strata: torch.Tensor
+    ) -> torch.Tensor:
+        """Scores (N, n_items) given the items' strata: (n_items,), or (N, n_items) at N times.
+
+        states: (N, d); items: (n_items, d).
+        """
+        strata = strata.expand(len(states), -1)  # (N, n_items)
+        taste, modulated = states @ items.T, (states * self.gate) @ items.T  # (N, n_items)
+        return taste + self.scale[strata] * modulated + self.reason(states).gather(1, strata)
+
+    def factors(
+        self, states: torch.Tensor, items: torch.Tensor, strata: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same scores, for strata (n_items,), as a product of two: (N, 2d+S), (n_items, 2d+S).
+
+        For a loss that never holds all logits (training.cross_entropy).
+        """
+        own = functional.one_hot(strata, len(self.prior)).to(items.dtype)  # (n_items, S)
+        left = torch.cat([states, states * self.gate, self.reason(states)], dim=1)
+        return left, torch.cat([items, self.scale[strata, None] * items, own], dim=1)
+
+    def intervene(self, states: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        """log P(Y | do(X)) over the items, (N, n_items): a softmax per stratum, averaged (Eq. 15).
+
+        The last term of the score is the same for all items of one stratum, so it cancels here.
+        """
+        taste, modulated = states @ items.T, (states * self.gate) @ items.T  # (N, n_items)
+        total = torch.full_like(taste, -torch.inf)
+        for share, scale in zip(self.prior, self.scale):  # one at a time: (N, S, n_items) is large
+            given = (taste + scale * modulated).log_softmax(1)
+            total = torch.logaddexp(total, given + share.log())
+        return total

@@ -1,0 +1,162 @@
+"""This project's samplers, from RecBole's own option, in RecBole's own models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from llm4rec_recbole.errors import InputError
+
+DISTRIBUTIONS = ["propensity", "popularity_strata"]
+
+
+@pytest.fixture
+def prepared(write: Callable, tmp_path: Any) -> Callable[..., Any]:
+    """prepared(model, distribution, **options): a run on 25 users, 20 items, ready to train."""
+    random = np.random.default_rng(0)
+    chance = np.arange(1, 21) / 210
+    rows = [
+        f"u{user} | i{item} | {time}"
+        for user in range(25)
+        for time, item in enumerate(random.choice(20, 8, replace=False, p=chance))
+    ]
+    write(inter=["user_id:token | item_id:token | timestamp:float", *rows])
+
+    def make(model: str, arguments: Any, **options: Any) -> Any:
+        from llm4rec_recbole.training.run import prepare
+
+        defaults = {
+            "data_path": str(tmp_path / "dataset"),
+            "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
+            "train_neg_sample_args": arguments,
+            "train_batch_size": 64,
+            "embedding_size": 8,
+            "hidden_size": 8,
+            "epochs": 2,
+            "eval_step": 1,
+            "show_progress": False,
+            "quiet": True,
+        }
+        return prepare(model, "tiny", options=defaults | options)
+
+    return make
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+@pytest.mark.parametrize("model", ["BPR", "LightGCN", "DMF"])  # DMF: pointwise, with labels
+def test_recboles_models_train_on_our_negatives(
+    prepared: Callable, model: str, distribution: str
+) -> None:
+    run = prepared(model, {"distribution": distribution})
+    score, metrics = run.trainer.fit(run.train_data, run.valid_data, verbose=False, saved=False)
+    assert 0 <= score <= 1
+    assert metrics
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+@pytest.mark.parametrize("sample_num", [1, 3])
+def test_no_batch_holds_a_used_negative(
+    prepared: Callable, distribution: str, sample_num: int
+) -> None:
+    run = prepared("BPR", {"distribution": distribution, "sample_num": sample_num})
+    seen = run.train_data._sampler.seen
+    rows = 0
+    for batch in run.train_data:
+        users, negatives = batch["user_id"].numpy(), batch["neg_item_id"].numpy()
+        assert seen.contains(users, batch["item_id"].numpy()).all()
+        assert not seen.contains(users, negatives).any()
+        rows += len(users)
+    assert rows == sample_num * len(run.train_data._dataset)
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_only_training_interactions_are_looked_at(prepared: Callable, distribution: str) -> None:
+    run = prepared("BPR", {"distribution": distribution})
+    seen = run.train_data._sampler.seen
+    assert len(seen) == 25 * 6
+    for data in (run.valid_data, run.test_data):
+        assert not seen.contains(data.held_out.users, data.held_out.targets).any()
+
+
+def test_sequential_models_count_the_first_item_of_a_history_too(prepared: Callable) -> None:
+    arguments = {"distribution": "popularity_strata"}
+    run = prepared("GRU4Rec", arguments, loss_type="BPR", num_layers=1, dropout_prob=0.0)
+    plain = prepared("BPR", arguments)
+    found, expected = (each.train_data._sampler.seen for each in (run, plain))
+    assert found.popularity().tolist() == expected.popularity().tolist()
+    run.trainer.fit(run.train_data, run.valid_data, verbose=False, saved=False)
+
+
+def test_dynamic_negatives_are_chosen_among_ours(prepared: Callable) -> None:
+    arguments = {"distribution": "propensity", "dynamic": True, "candidate_num": 2}
+    run = prepared("BPR", arguments)
+    run.trainer.fit(run.train_data, run.valid_data, verbose=False, saved=False)
+
+
+def test_the_strata_can_be_chosen(prepared: Callable) -> None:
+    run = prepared("BPR", {"distribution": "popularity_strata", "strata": 3, "alpha": 0.5})
+    sampler = run.train_data._sampler
+    assert sampler.strata.max() == 2
+    assert sampler.alpha == 0.5
+
+
+def test_recboles_evaluation_keeps_its_own_sampler(prepared: Callable) -> None:
+    arguments = {"distribution": "propensity"}
+    split = {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user"}
+    evaluation = {"protocol": "recbole", "eval_args": split | {"mode": "uni5"}, "metrics": ["NDCG"]}
+    run = prepared("BPR", arguments, **evaluation)
+    assert run.valid_data._sampler.distribution == "uniform"
+    assert type(run.valid_data._sampler).__module__.startswith("recbole.")
+    run.trainer.fit(run.train_data, run.valid_data, verbose=False, saved=False)
+
+
+@pytest.mark.parametrize("distribution", ["uniform", "popularity"])
+def test_recboles_distributions_work_as_before(prepared: Callable, distribution: str) -> None:
+    run = prepared("BPR", {"distribution": distribution})
+    assert run.train_data._sampler.distribution == distribution
+    run.trainer.fit(run.train_data, run.valid_data, verbose=False, saved=False)
+
+
+def test_an_unknown_distribution_is_told_with_the_known_ones(prepared: Callable) -> None:
+    with pytest.raises(
+        InputError, match=r"no distribution 'exposure' \(one of uniform, .*strata\)"
+    ):
+        prepared("BPR", {"distribution": "exposure"})
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, "many"])
+def test_a_senseless_number_of_negatives_is_told(prepared: Callable, number: Any) -> None:
+    with pytest.raises(InputError, match="sample_num must be a whole number"):
+        prepared("BPR", {"distribution": "propensity", "sample_num": number})
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_a_knowledge_graphs_entities_are_drawn_uniformly(distribution: str) -> None:
+    from recbole.sampler import KGSampler
+
+    graph = SimpleNamespace(
+        head_entity_field="h",
+        tail_entity_field="t",
+        head_entities=np.array([1, 2]),
+        tail_entities=np.array([2, 3]),
+        entity_num=9,
+    )
+    sampler = KGSampler(graph, distribution)
+    assert sampler.distribution == "uniform"
+    assert sampler.sample_by_entity_ids(np.array([1, 2]), 4).min() >= 1
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_the_same_seed_trains_to_the_same_bits(prepared: Callable, distribution: str) -> None:
+    import torch
+
+    weights = []
+    for _ in range(2):
+        run = prepared("BPR", {"distribution": distribution})
+        run.trainer.fit(run.train_data, verbose=False, saved=False)
+        weights.append(run.model.item_embedding.weight.detach().clone())
+    assert torch.equal(*weights)
