@@ -1,0 +1,157 @@
+"""Real-time adaptation (Eqs. 26-33): the paper's fifth component, one function an equation.
+
+    (26-27)  v ← μ v + g,  θ ← θ − η v            (31-32)  L = α L_explicit + β L_implicit + γ L_reg
+    (28)     η = η₀ exp(−λ · uncertainty)         (33)     L_new + λ/2 Σ F (θ − θ*)²
+    (29-30)  only where softmax(|g|) > τ
+
+online.py puts them together, events.py and journal.py feed them, prequential.py measures them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+Tensors = Mapping[str, torch.Tensor]
+
+
+def momentum_velocity(
+    velocity: torch.Tensor, gradient: torch.Tensor, momentum: float
+) -> torch.Tensor:
+    """Eq. 26: v_t = μ v_{t−1} + ∇L, of one parameter, in place; all of its shape."""
+    return velocity.mul_(momentum).add_(gradient)
+
+
+def sgd_step(parameter: torch.Tensor, velocity: torch.Tensor, rate: float) -> torch.Tensor:
+    """Eq. 27: θ_t = θ_{t−1} − η v_t, of one parameter, in place; all of its shape."""
+    return parameter.sub_(velocity, alpha=rate)
+
+
+def learning_rate(initial: float, decay: float, uncertainty: float) -> float:
+    """Eq. 28: η_t = η_0 exp(−λ · uncertainty(x_t)): what is not understood moves less."""
+    return initial * math.exp(-decay * uncertainty)
+
+
+def normalised_entropy(logits: torch.Tensor) -> torch.Tensor:
+    """An uncertainty for Eq. 28: the entropy of softmax(logits) over its largest value, in [0, 1].
+
+    logits: (..., n), n > 1; minus infinity rules an item out. Returns (...).
+    """
+    log_probabilities = logits.log_softmax(-1)
+    terms = log_probabilities.exp() * log_probabilities.clamp(min=-1e4)  # 0 · −∞ is 0 here
+    return -terms.sum(-1) / math.log(logits.shape[-1])
+
+
+def gradient_importance(gradient: torch.Tensor) -> torch.Tensor:
+    """Eq. 29: softmax(|g|) over all entries of one tensor, in float64, of its shape.
+
+    Entries of ordinary gradients differ by far less than 1, so over N entries each importance is
+    close to 1 / N, and float32 can hardly tell them apart: hence float64.
+    """
+    return gradient.double().abs().flatten().softmax(0).view(gradient.shape)
+
+
+def importance_threshold(importance: torch.Tensor, share: float) -> float:
+    """τ of Eq. 30 that lets ⌈share · n⌉ of an importance tensor's entries pass, or more if tied.
+
+    A fixed τ selects nothing, or everything, as soon as the tensor's size changes: all importances
+    lie near 1 / N. So τ is the tensor's own quantile, put just below the smallest entry to pass.
+    """
+    passing = max(1, math.ceil(share * importance.numel()))
+    smallest = importance.flatten().topk(passing).values[-1]
+    return float(torch.nextafter(smallest, torch.full_like(smallest, -torch.inf)))
+
+
+def selected(importance: torch.Tensor, threshold: float) -> torch.Tensor:
+    """Eq. 30: which entries are updated, importance > τ, bool of its shape."""
+    return importance > threshold
+
+
+def select_entries(gradient: torch.Tensor, share: float) -> torch.Tensor:
+    """Eqs. 29-30 without the softmax: bool of the gradient's shape.
+
+    The softmax keeps the order of |g|, so its quantile selects what the quantile of |g| selects,
+    exactly, and for less. Only entries that have a gradient are counted and selected: of
+    an embedding table an event touches a few rows, and a quantile over all of it would let every
+    entry of these rows pass.
+    """
+    size = gradient.abs()
+    present = int(size.count_nonzero())
+    if not present:
+        return torch.zeros_like(gradient, dtype=torch.bool)
+    return size >= _largest(size.flatten(), max(1, math.ceil(share * present)))
+
+
+def _largest(values: torch.Tensor, k: int) -> float:
+    """The k-th largest of values (N,); NumPy's selection is an order faster than torch's."""
+    if values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64):
+        return float(np.partition(values.numpy(), len(values) - k)[len(values) - k])
+    return float(values.topk(k).values[-1])
+
+
+def combined_loss(
+    explicit: torch.Tensor,
+    implicit: torch.Tensor,
+    regularisation: torch.Tensor,
+    weights: tuple[float, float],
+    gamma: float,
+) -> torch.Tensor:
+    """Eq. 31: L = α L_explicit + β L_implicit + γ L_reg, scalars; weights: (α, β)."""
+    alpha, beta = weights
+    return alpha * explicit + beta * implicit + gamma * regularisation
+
+
+def feedback_weights(explicit: float, implicit: float) -> tuple[float, float]:
+    """Eq. 32: α = r_explicit / (r_explicit + r_implicit) and β = 1 − α, reliabilities above 0."""
+    alpha = explicit / (explicit + implicit)
+    return alpha, 1 - alpha
+
+
+def reliability(loss: float, chance: float, least: float = 0.05) -> float:
+    """How much better than chance a kind of feedback is foretold: 1 − loss / chance, in [least, 1].
+
+    The paper leaves reliability open. This has no unit, so that a loss over two answers and one
+    over all items can be compared: 1 for feedback that is always foretold, `least` for noise.
+    """
+    return min(1.0, max(least, 1 - loss / chance))
+
+
+def ewc_penalty(
+    parameters: Tensors, anchor: Tensors, fisher: Tensors, strength: float
+) -> torch.Tensor:
+    """Eq. 33, what is added to L_new: λ/2 Σ_j F_j (θ_j − θ*_j)², a scalar.
+
+    parameters, anchor (θ*) and fisher (F): tensors of equal shapes under the same names.
+    """
+    terms = [(fisher[name] * (p - anchor[name]) ** 2).sum() for name, p in parameters.items()]
+    return strength / 2 * torch.stack(terms).sum()
+
+
+def fisher_diagonal(
+    model: nn.Module, loss: Callable[[Any], torch.Tensor], examples: Iterable[Any]
+) -> dict[str, torch.Tensor]:
+    """F of Eq. 33: the mean over examples of the squared gradient of −log P, by parameter name.
+
+    loss(example) is the negative log-likelihood of one example, a scalar. The observed outcome is
+    used (the empirical Fisher). Parameters that do not require gradients are left out. Leaves the
+    model's gradients as None. Raises ValueError when there are no examples.
+    """
+    learned = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    total = {name: torch.zeros_like(p) for name, p in learned.items()}
+    count = 0
+    for example in examples:
+        model.zero_grad()
+        loss(example).backward()
+        for name, parameter in learned.items():
+            if parameter.grad is not None:
+                total[name] += parameter.grad**2
+        count += 1
+    model.zero_grad()
+    if not count:
+        raise ValueError("the Fisher diagonal needs at least one example")
+    return {name: squares / count for name, squares in total.items()}

@@ -1,0 +1,98 @@
+"""Events are read line by line; what is wrong with a bad line is told by its number."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llm4rec_recbole.components.events import (
+    BadLine,
+    Event,
+    event_fields,
+    parse_event,
+    read_events,
+)
+
+GOOD = {"user": "7", "item": "50", "kind": "explicit", "value": 4, "time": 881250949}
+
+
+def line(**changes):
+    fields = {**GOOD, **changes}
+    return json.dumps({k: v for k, v in fields.items() if v != "left out"}).encode()
+
+
+def test_an_event_is_read():
+    assert parse_event(line()) == Event("7", "50", "explicit", 4.0, 881250949.0)
+
+
+def test_tokens_may_be_whole_numbers_and_other_keys_are_ignored():
+    assert parse_event(line(user=7, item=50, page="home")) == parse_event(line())
+
+
+def test_implicit_feedback_needs_no_value():
+    assert parse_event(line(kind="implicit", value="left out")).value == 1
+    assert parse_event(line(kind="implicit", value=0.5)).value == 0.5
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (b"{", "not JSON: Expecting property name"),
+        (b"[1, 2]", "not a JSON object"),
+        (b"null", "not a JSON object"),
+        (b"\xff\xfe{", "not UTF-8"),
+        (b"[" * 100_000, "not JSON"),
+        (b'{"user": ' + b"9" * 5000 + b"}", "not JSON that can be read"),
+        (line(user="left out"), "user must be text or a whole number, not missing"),
+        (line(user=""), "user must be text"),
+        (line(item=1.5), "item must be text or a whole number, not 1.5"),
+        (line(item=True), "item must be text or a whole number, not true"),
+        (line(item=["50"]), "item must be text"),
+        (line(kind="left out"), "kind must be one of explicit, implicit, not missing"),
+        (line(kind="shared"), 'not "shared"'),
+        (line(kind=["explicit"]), "kind must be one of"),
+        (line(value="left out"), "value must be a number, not missing"),
+        (line(kind="implicit", value=None), "value must be a number"),
+        (line(value="4"), 'value must be a number, not "4"'),
+        (line(value=True), "value must be a number, not true"),
+        (line(value=float("nan")), "value must be a finite number"),
+        (line(time=float("inf")), "time must be a finite number"),
+        (line(time=10**400), "time must be a finite number"),
+        (line(time="left out"), "time must be a number, not missing"),
+        (line(user={"id": "x" * 99}), r"not .{37}\.\.\.$"),
+    ],
+)
+def test_what_is_wrong_is_told(bad, reason):
+    with pytest.raises(ValueError, match=reason):
+        parse_event(bad)
+
+
+def test_bad_lines_are_numbered_and_the_others_are_read():
+    lines = [b"\xef\xbb\xbf" + line(), b"\n", b"oops\n", line() + b"\r\n", b"  \n", line(kind=3)]
+    found = list(read_events(lines))
+    assert [number for number, _ in found] == [1, 3, 4, 6]
+    assert [isinstance(each, BadLine) for _, each in found] == [False, True, False, True]
+    assert str(found[1][1]).startswith("line 3: this is not JSON")
+
+
+@settings(max_examples=30)
+@given(
+    st.builds(
+        Event,
+        user=st.text(min_size=1),
+        item=st.text(min_size=1),
+        kind=st.sampled_from(["explicit", "implicit"]),
+        value=st.floats(allow_nan=False, allow_infinity=False),
+        time=st.floats(allow_nan=False, allow_infinity=False),
+    )
+)
+def test_writing_and_reading_gives_the_event_back(event):
+    assert parse_event(json.dumps(event_fields(event)).encode()) == event
+
+
+@given(st.binary())
+def test_no_line_ever_breaks_the_reader(text):
+    for number, each in read_events([text]):
+        assert number == 1
+        assert isinstance(each, BadLine | Event)
