@@ -107,7 +107,8 @@ def test_the_strata_can_be_chosen(prepared: Callable) -> None:
 def test_recboles_evaluation_keeps_its_own_sampler(prepared: Callable) -> None:
     arguments = {"distribution": "propensity"}
     split = {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user"}
-    evaluation = {"protocol": "recbole", "eval_args": split | {"mode": "uni5"}, "metrics": ["NDCG"]}
+    metric = {"metrics": ["NDCG"], "valid_metric": "NDCG@10"}
+    evaluation = {"protocol": "recbole", "eval_args": split | {"mode": "uni5"}, **metric}
     run = prepared("BPR", arguments, **evaluation)
     assert run.valid_data._sampler.distribution == "uniform"
     assert type(run.valid_data._sampler).__module__.startswith("recbole.")
