@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PATH := $(BIN):$(PATH)
+# Containers often set this; without compiled modules every start takes ten seconds longer.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: repro cells test test-all lock clean
 

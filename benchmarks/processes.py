@@ -57,8 +57,12 @@ class Workers:
         return ask(command, request, self.folder, self._variables(environment))
 
     def _variables(self, environment: str) -> dict[str, str]:
-        """The caller's, less what would carry one environment's packages into another."""
-        variables = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        """The caller's, less what would carry one environment's packages into another.
+
+        Compiled modules may be kept: without them every start compiles all it imports again.
+        """
+        left_out = {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
+        variables = {key: value for key, value in os.environ.items() if key not in left_out}
         if environment == "ours":  # so that a checkout need not be installed
             variables["PYTHONPATH"] = str(HERE.parent)
         return variables | {
