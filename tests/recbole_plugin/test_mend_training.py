@@ -167,3 +167,8 @@ def test_training_prints_no_warning(prepare: Callable) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", FutureWarning)
         trainer.fit(train)
+
+
+@pytest.mark.parametrize("learner", ["adam", "adamw"])
+def test_optimizers_are_fused(prepare: Callable, learner: str) -> None:
+    assert prepare("BPR", learner=learner)[0].optimizer.defaults["fused"]

@@ -207,6 +207,19 @@ def mixed_precision(module: ModuleType) -> None:
     shadow(module, "amp", GradScaler=partial(scaler, "cuda"), autocast=partial(autocast, "cuda"))
 
 
+@mends("recbole.trainer.trainer", upstream="none: one kernel for each operation and parameter")
+def fused_optimizers(module: ModuleType) -> None:
+    """Let Adam and AdamW update all parameters in one kernel: small models spend less time there."""
+    from torch import optim
+
+    shadow(
+        module,
+        "optim",
+        Adam=partial(optim.Adam, fused=True),
+        AdamW=partial(optim.AdamW, fused=True),
+    )
+
+
 @mends("recbole.quick_start.quick_start", upstream="RecBole #2212")
 def load_data_and_model(module: ModuleType) -> None:
     """Make data and model again from a checkpoint's options, and load its weights."""
