@@ -26,6 +26,11 @@ class ItemContent:
     numbers: torch.Tensor  # (n_items, N) float32, standardised, 0 where unknown
     known_numbers: torch.Tensor  # (n_items, N) bool
 
+    @property
+    def has_any(self) -> bool:
+        """Whether anything is known of any item."""
+        return any(bool(t.any()) for t in (self.text, self.categories, self.known_numbers))
+
 
 def item_content(
     text: np.ndarray, categories: np.ndarray, numbers: np.ndarray, trained: np.ndarray

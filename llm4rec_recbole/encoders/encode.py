@@ -14,7 +14,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from llm4rec_recbole.encoders.store import Encoded, texts_sha256, write_encoded
+from llm4rec_recbole.encoders.store import (
+    Encoded,
+    read_encoded,
+    texts_sha256,
+    write_encoded,
+)
 from llm4rec_recbole.encoders.texts import item_texts
 from llm4rec_recbole.errors import InputError
 
@@ -24,14 +29,16 @@ DEFAULT = "all-MiniLM-L6-v2"  # encoders/text.py's, which is not imported to pri
 def encode(items: str | Path, out: str | Path, model: str = DEFAULT) -> Encoded:
     """Encode the items of the table at `items` (data/content.py) into the folder `out`.
 
-    Raises InputError when the table or the model is missing or broken; nothing is written then.
+    The table is a `.parquet` that `prepare` wrote or the data set's own `.item` file. What `out`
+    already holds is kept when it is of the same texts and model. Raises InputError when the table
+    or the model is missing or broken; nothing is written then.
     """
     import pandas as pd
 
-    from llm4rec_recbole.encoders.text import load_encoder
+    from llm4rec_recbole.data.content import read_items
 
     try:
-        table = pd.read_parquet(items)
+        table = pd.read_parquet(items) if Path(items).suffix == ".parquet" else read_items(items)
         tokens = table["item_id"].tolist()
     except FileNotFoundError as error:
         hint = "run the `prepare` stage"
@@ -41,9 +48,15 @@ def encode(items: str | Path, out: str | Path, model: str = DEFAULT) -> Encoded:
     texts = item_texts(table)
     if not table.get("title", pd.Series(dtype=str)).any():
         print(f"{items}: no titles: texts are categories and years alone", file=sys.stderr)
+    sha256 = texts_sha256(texts)
+    if Path(out, "text.json").is_file():
+        there = read_encoded(out)
+        if (there.model, there.texts_sha256, there.items) == (model, sha256, tokens):
+            return there
+    from llm4rec_recbole.encoders.text import load_encoder
+
     encoder = load_encoder(model)
-    vectors = encoder.encode(texts)
-    encoded = Encoded(encoder.name, encoder.dtype, texts_sha256(texts), tokens, vectors)
+    encoded = Encoded(encoder.name, encoder.dtype, sha256, tokens, encoder.encode(texts))
     write_encoded(out, encoded)
     return encoded
 

@@ -18,17 +18,30 @@ from typing import Any
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.recbole_plugin.hook import mends, replace
 
+#: EnhancedGenRec, and each of its components alone.
+ENHANCED_GENREC = (
+    "EnhancedGenRec",
+    "GenRecFusion",
+    "GenRecRetrieval",
+    "GenRecDebias",
+    "GenRecExplain",
+    "GenRecAdapt",
+)
 MODELS: dict[str, str] = {
     "EASE": "llm4rec_recbole.models.linear",
     "ItemKNN": "llm4rec_recbole.models.linear",
     "RecencyEASE": "llm4rec_recbole.models.linear",
     "SASRec": "llm4rec_recbole.models.sasrec",
+    **dict.fromkeys(ENHANCED_GENREC, "llm4rec_recbole.models.enhanced_genrec"),
 }
 DATASETS: dict[str, str] = {
     "BERT4RecDataset": "llm4rec_recbole.training.datasets",
     "SASRecDataset": "llm4rec_recbole.training.datasets",
+    **{f"{name}Dataset": "llm4rec_recbole.training.datasets" for name in ENHANCED_GENREC},
 }
-TRAINERS: dict[str, str] = {}
+TRAINERS: dict[str, str] = {
+    f"{name}Trainer": "llm4rec_recbole.training.scheduled" for name in ENHANCED_GENREC
+}
 METRICS: dict[str, str] = {
     "Coverage": "llm4rec_recbole.recbole_plugin.metrics",
     "Fairness": "llm4rec_recbole.recbole_plugin.metrics",

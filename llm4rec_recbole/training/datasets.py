@@ -22,7 +22,10 @@ class WindowDataset(SequentialDataset):
             super().data_augmentation()
 
 
-BERT4RecDataset = SASRecDataset = WindowDataset
+# Where the registry looks for each model's.
+BERT4RecDataset = SASRecDataset = EnhancedGenRecDataset = WindowDataset
+GenRecFusionDataset = GenRecRetrievalDataset = GenRecDebiasDataset = WindowDataset
+GenRecExplainDataset = GenRecAdaptDataset = WindowDataset
 
 
 def split_dataset(dataset: Any) -> list[Any]:

@@ -11,6 +11,7 @@ from recbole.data.interaction import Interaction
 
 from llm4rec_recbole.evaluation.candidates import draw_negatives
 from llm4rec_recbole.evaluation.held_out import HeldOut
+from llm4rec_recbole.recbole_plugin.registry import ENHANCED_GENREC
 from llm4rec_recbole.training.windows import (
     Histories,
     causal_targets,
@@ -20,6 +21,8 @@ from llm4rec_recbole.training.windows import (
 
 #: Negatives are drawn once, with this seed, and shared by all methods and all training seeds.
 NEGATIVES_SEED = 20250101
+
+POSITION = "position"  # PositionLoader's field
 
 
 class WindowLoader:
@@ -71,6 +74,28 @@ class CausalLoader(WindowLoader):
             }
 
 
+class PositionLoader(WindowLoader):
+    """Inputs and next items (B, L) as in CausalLoader, whose they are (B,), and `position` (B, L):
+    each input's place among the training interactions, user by user, counted from 1; 0 is none."""
+
+    def epoch(self, random: np.random.Generator) -> Iterator[dict[str, np.ndarray]]:
+        items, indptr = self.histories.items, self.histories.indptr
+        user = np.repeat(self.histories.users, np.diff(indptr))
+        places = Histories(np.arange(1, len(items) + 1), indptr, self.histories.users)
+        windows = draw_windows(places, self.length + 1, random)
+        windows = windows[windows[:, 1] > 0]
+        padded = np.concatenate([[0], items])
+        item = self.config["ITEM_ID_FIELD"]
+        for start in range(0, len(windows), self.batch_size):
+            inputs, targets = causal_targets(windows[start : start + self.batch_size])
+            yield {
+                self.config["USER_ID_FIELD"]: user[inputs[:, 0] - 1],
+                item + self.config["LIST_SUFFIX"]: padded[inputs],
+                item: padded[targets],
+                POSITION: inputs,
+            }
+
+
 class ClozeLoader(WindowLoader):
     """Masked windows (B, L), and what stood at the masked positions (B, M)."""
 
@@ -101,7 +126,11 @@ class ClozeLoader(WindowLoader):
             }
 
 
-OF_MODEL: dict[str, type[WindowLoader]] = {"BERT4Rec": ClozeLoader, "SASRec": CausalLoader}
+OF_MODEL: dict[str, type[WindowLoader]] = {
+    "BERT4Rec": ClozeLoader,
+    "SASRec": CausalLoader,
+    **dict.fromkeys(ENHANCED_GENREC, PositionLoader),
+}
 
 
 class HeldOutLoader:

@@ -24,13 +24,14 @@ class Histories:
 
     items: np.ndarray  # (N,) int64, item ids from 1
     indptr: np.ndarray  # (U + 1,) int64; user row u has items[indptr[u]:indptr[u + 1]]
+    users: np.ndarray  # (U,) int64, the ids of the users
 
     @classmethod
     def of(cls, users: np.ndarray, items: np.ndarray) -> Histories:
         """Group interactions (N,), given in exact order, by user."""
         order = np.argsort(users, kind="stable")
         starts = np.flatnonzero(np.diff(users[order], prepend=-1))
-        return cls(items[order], np.append(starts, len(items)))
+        return cls(items[order], np.append(starts, len(items)), users[order][starts])
 
 
 def draw_windows(histories: Histories, length: int, random: np.random.Generator) -> np.ndarray:

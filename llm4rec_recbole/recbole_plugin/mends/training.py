@@ -209,7 +209,7 @@ def mixed_precision(module: ModuleType) -> None:
 
 @mends("recbole.trainer.trainer", upstream="none: one kernel for each operation and parameter")
 def fused_optimizers(module: ModuleType) -> None:
-    """Let Adam and AdamW update all parameters in one kernel: small models spend less time there."""
+    """Let Adam and AdamW update all parameters in one kernel: much of a small model's time."""
     from torch import optim
 
     shadow(

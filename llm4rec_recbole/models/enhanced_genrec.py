@@ -1,0 +1,261 @@
+"""EnhancedGenRec: the paper's model, put together from its components.
+
+                        ┌ fusion (1–6) ───────── item vectors ──┐
+    training            │                                       ▼
+    interactions ───────┼ retrieval (7–10) ─ soft tokens ─▶ [h_user; K; y_<t] ─▶ language model (12)
+    and metadata        │           └─ relations ── + λ s ──▶ softmax(W_o h_t + b_o) (11)
+                        ├ debiasing (13–18) ── weights of the loss, strata, adversary
+                        ├ explanation (19–20) ── aspects of taste, + λ log P(aspects, item)
+                        └ adaptation (26–33) ── learns from the validation items, one by one
+
+`components` names those that take part; with none it is the GenRec backbone, Table IV's first row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from recbole.model.abstract_recommender import SequentialRecommender
+from torch import nn
+
+from llm4rec_recbole.components.context import context_sequence
+from llm4rec_recbole.components.debiasing import (
+    StratifiedScores,
+    fit_propensity,
+    inverse_propensity_weights,
+    popularity_strata,
+    stratum_prior,
+)
+from llm4rec_recbole.components.fusion import MultimodalFusion
+from llm4rec_recbole.components.relation_context import RelationContext, retrieved_at_positions
+from llm4rec_recbole.components.relations import item_relations
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.held_out import HeldOut
+from llm4rec_recbole.models.backbone import Backbone, arithmetic
+from llm4rec_recbole.models.knowledge import Knowledge, knowledge
+from llm4rec_recbole.models.retrieved_context import RetrievedContext
+from llm4rec_recbole.training.cross_entropy import full_cross_entropy
+
+COMPONENTS = ("fusion", "retrieval", "debiasing", "explanation", "adaptation")
+
+
+class EnhancedGenRec(SequentialRecommender):
+    """See the head of this file; properties/model/EnhancedGenRec.yaml explains every option."""
+
+    #: What a run without the option `components` has.
+    default_components: tuple[str, ...] = COMPONENTS
+
+    steps: torch.Tensor
+
+    def __init__(self, config: Any, dataset: Any) -> None:
+        super().__init__(config, dataset)
+        self.components = chosen_components(config["components"], self.default_components)
+        self.user_field = config["USER_ID_FIELD"]
+        self.length = config["MAX_ITEM_LIST_LENGTH"]
+        d = config["hidden_size"]
+        known = knowledge(config, dataset)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self.item_embedding = nn.Embedding(self.n_items, d, padding_idx=0)
+        nn.init.normal_(self.item_embedding.weight[1:], std=0.02)
+        self.item_bias = nn.Parameter(torch.zeros(self.n_items))  # b_o of (11)
+        self.user_tokens = UserTokens(known.user_groups, d)
+        self.backbone = Backbone(
+            config["llm"],
+            config["llm_layers"],
+            d,
+            config["lora_rank"],
+            config["hidden_dropout_prob"],
+            arithmetic(config["llm_dtype"], config["device"].type),
+        )
+        self.dropout = nn.Dropout(config["hidden_dropout_prob"])
+        self._add_components(config, known)
+
+    def _add_components(self, config: Any, known: Knowledge) -> None:
+        d = config["hidden_size"]
+        self.fusion: MultimodalFusion | None = None
+        self.relations: RelationContext | None = None
+        self.context: RetrievedContext | None = None
+        self.strata: StratifiedScores | None = None
+        if "fusion" in self.components and known.content.has_any:
+            self.fusion = MultimodalFusion(known.content, d, config["text_tokens"])
+        if "retrieval" in self.components:
+            found = item_relations(
+                known.users, known.items, known.times, self.n_items, config["relation_reg"]
+            )
+            self.relations = RelationContext(
+                found, config["relation_decay"], config["relation_weight"]
+            )
+            self.related = retrieved_at_positions(
+                found, known.items, known.indptr, config["relation_decay"], config["related_items"]
+            )
+            if config["retrieved_entries"] and known.content.text.any():
+                self.context = RetrievedContext(known, d, config["retrieved_entries"])
+        if "debiasing" in self.components:
+            strata = popularity_strata(known.counts, config["popularity_strata"])
+            self.register_buffer("item_strata", torch.from_numpy(strata), persistent=False)
+            self.strata = StratifiedScores(d, torch.from_numpy(stratum_prior(strata, known.counts)))
+            self.adjustment: float = config["adjustment"]
+            propensity = fit_propensity(known.users, known.items, known.n_users, self.n_items)
+            with torch.no_grad():
+                e = propensity(torch.from_numpy(known.users), torch.from_numpy(known.items))
+            clip = float(e.quantile(config["ips_clip"]))
+            self.ips_weights = inverse_propensity_weights(e, clip)  # (N,)
+
+    # What the catalogue and a history look like
+
+    def item_table(self) -> torch.Tensor:
+        """Every item's vector, (n_items, d): its own and, with fusion, its content's."""
+        table = self.item_embedding.weight
+        return table if self.fusion is None else table + self.fusion()
+
+    def states(
+        self, users: torch.Tensor, items: torch.Tensor, table: torch.Tensor, retrieved: Any = None
+    ) -> torch.Tensor:
+        """h_t of Eq. (12) after each item of each history, (B, L, d).
+
+        users: (B,); items: (B, L), oldest first, padded on the right; table: (n_items, d);
+        retrieved: entries (B, K) of RetrievedContext, None without.
+        """
+        user = self.user_tokens(users)  # (B, d)
+        if self.context is None or retrieved is None:
+            tokens, there = (
+                user.new_zeros(len(users), 0, user.shape[1]),
+                items.new_zeros(len(users), 0, dtype=torch.bool),
+            )
+        else:
+            tokens, there = self.context.tokens(retrieved)  # (B, K, d), (B, K)
+        sequence = context_sequence(user, tokens, there, self.dropout(table[items]), items > 0)
+        states = self.backbone(sequence.embeddings, sequence.mask, sequence.positions)
+        return self.dropout(states[:, 1 + tokens.shape[1] :])
+
+    def calculate_loss(self, interaction: Any) -> torch.Tensor:
+        """Cross-entropy over the catalogue at every position that has a next item, a scalar."""
+        if self.training:
+            self.steps += 1
+        targets, position = interaction[self.POS_ITEM_ID], interaction["position"]  # (B, L) each
+        table = self.item_table()
+        retrieved = self.context.before(position) if self.context else None
+        states = self.states(
+            interaction[self.user_field], interaction[self.ITEM_SEQ], table, retrieved
+        )
+        has_target = targets > 0
+        states, targets = states[has_target], targets[has_target]  # (N, d), (N,)
+        place = (position[has_target] - 1).cpu()  # of the last item seen
+        left, right = states, table
+        if self.strata is not None:
+            left, right = self.strata.factors(states, table, self.item_strata)
+        more_items = more = of_rows = None
+        if self.relations is not None:
+            ids, scores = self.related
+            more_items = ids[place].long().to(states.device)
+            more = self.relations.weight * scores[place].to(states.device)
+        if self.strata is not None:
+            of_rows = self.ips_weights[place + 1].to(states.device)  # of the pair to be predicted
+        return full_cross_entropy(left, right, targets, self.item_bias, of_rows, more_items, more)
+
+    # Scoring
+
+    def full_sort_predict(self, interaction: Any) -> torch.Tensor:
+        """Scores of all items, (B, n_items), for RecBole's rows: users and their last items."""
+        return self.score(interaction[self.user_field], interaction[self.ITEM_SEQ], None)
+
+    def predict(self, interaction: Any) -> torch.Tensor:
+        """Scores (B,) of one item for each row."""
+        scores = self.full_sort_predict(interaction)
+        return scores.gather(1, interaction[self.ITEM_ID][:, None])[:, 0]
+
+    @torch.no_grad()
+    def score_histories(self, held_out: HeldOut, rows: np.ndarray) -> np.ndarray:
+        """Scores (B, n_items) for rows of `held_out`, asked right after the last item seen."""
+        items, _ = held_out.last(rows, self.length)
+        retrieved = self.context.now(held_out, rows) if self.context else None
+        device = self.item_bias.device
+        users = torch.from_numpy(held_out.users[rows]).to(device)
+        return self.score(users, torch.from_numpy(items).to(device), retrieved).cpu().numpy()
+
+    def score(
+        self, users: torch.Tensor, items: torch.Tensor, retrieved: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Scores (B, n_items) from users (B,), their last items (B, L) and retrieved entries."""
+        table = self.item_table()
+        last = (items > 0).sum(1) - 1  # (B,)
+        states = self.states(users, items, table, retrieved)[torch.arange(len(users)), last]
+        if self.strata is None:
+            scores = states @ table.T
+        else:
+            scores = self.strata(states, table, self.item_strata).log_softmax(1)
+            if self.adjustment:
+                intervened = self.strata.intervene(states, table)
+                scores = (1 - self.adjustment) * scores + self.adjustment * intervened
+        scores = scores + self.item_bias
+        return scores if self.relations is None else scores + self.relations(items)
+
+
+class UserTokens(nn.Module):
+    """h_user of Eq. (12): what is known of a user's groups, on top of what all users share."""
+
+    groups: torch.Tensor
+
+    def __init__(self, groups: dict[str, np.ndarray], d: int) -> None:
+        """groups: {attribute: (n_users,) int64, -1 where unknown}."""
+        super().__init__()
+        columns, first = [], 1  # number 0 is unknown, the same for all attributes
+        for numbers in groups.values():
+            columns.append(np.where(numbers >= 0, numbers + first, 0))
+            first += int(numbers.max()) + 1
+        stacked = np.stack(columns, 1) if columns else np.zeros((1, 0), dtype=np.int64)
+        self.register_buffer("groups", torch.from_numpy(stacked), persistent=False)
+        self.everyone = nn.Parameter(0.02 * torch.randn(d))
+        self.group = nn.Embedding(first, d, padding_idx=0)
+        nn.init.normal_(self.group.weight[1:], std=0.02)
+
+    def forward(self, users: torch.Tensor) -> torch.Tensor:
+        """(B, d) from ids (B,)."""
+        if not self.groups.shape[1]:
+            return self.everyone.expand(len(users), -1)
+        return self.everyone + self.group(self.groups[users]).sum(1)
+
+
+def chosen_components(given: Any, default: tuple[str, ...]) -> tuple[str, ...]:
+    """The components that the option names, in the paper's order; `default` where it is empty.
+
+    Raises InputError for a name that is none.
+    """
+    if given is None:
+        return default
+    unknown = [name for name in given if name not in COMPONENTS]
+    if unknown:
+        raise InputError(f"there is no component {unknown[0]}", hint=", ".join(COMPONENTS))
+    return tuple(name for name in COMPONENTS if name in given)
+
+
+class GenRecFusion(EnhancedGenRec):
+    """The backbone with multimodal fusion alone (Table V)."""
+
+    default_components = ("fusion",)
+
+
+class GenRecRetrieval(EnhancedGenRec):
+    """The backbone with retrieval alone (Table V)."""
+
+    default_components = ("retrieval",)
+
+
+class GenRecDebias(EnhancedGenRec):
+    """The backbone with debiasing alone (Table V)."""
+
+    default_components = ("debiasing",)
+
+
+class GenRecExplain(EnhancedGenRec):
+    """The backbone with explanations alone (Table V)."""
+
+    default_components = ("explanation",)
+
+
+class GenRecAdapt(EnhancedGenRec):
+    """The backbone with adaptation alone (Table V)."""
+
+    default_components = ("adaptation",)
