@@ -39,9 +39,10 @@ class Backbone(nn.Module):
         scale = float(model.get_input_embeddings().weight.detach().float().std())
         self.body.embed_tokens = nn.Identity()  # never asked: its tokens are soft
         self.body.norm = nn.Identity()  # it was trained for the last layer's states
-        self.body.requires_grad_(False)
-        if rank:
-            _add_lora(self.body, rank)
+        if not name.startswith("scratch-"):  # nothing is known yet: all of it learns
+            self.body.requires_grad_(False)
+            if rank:
+                _add_lora(self.body, rank)
         self.up = nn.Linear(d, width)
         self.enter = nn.RMSNorm(width)
         nn.init.constant_(self.enter.weight, scale)  # what the layers are used to

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -20,22 +21,19 @@ import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from torch import nn
 
+from llm4rec_recbole.components.adaptation import normalised_entropy
 from llm4rec_recbole.components.context import context_sequence
-from llm4rec_recbole.components.debiasing import (
-    StratifiedScores,
-    fit_propensity,
-    inverse_propensity_weights,
-    popularity_strata,
-    stratum_prior,
-)
 from llm4rec_recbole.components.fusion import MultimodalFusion
-from llm4rec_recbole.components.relation_context import RelationContext, retrieved_at_positions
+from llm4rec_recbole.components.online import AdaptationSettings, EventLoss
+from llm4rec_recbole.components.relation_context import RelationContext
 from llm4rec_recbole.components.relations import item_relations
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.held_out import HeldOut
 from llm4rec_recbole.models.backbone import Backbone, arithmetic
+from llm4rec_recbole.models.debiasing import Debiasing
 from llm4rec_recbole.models.knowledge import Knowledge, knowledge
 from llm4rec_recbole.models.retrieved_context import RetrievedContext
+from llm4rec_recbole.training.adapt import Step
 from llm4rec_recbole.training.cross_entropy import full_cross_entropy
 
 COMPONENTS = ("fusion", "retrieval", "debiasing", "explanation", "adaptation")
@@ -70,6 +68,7 @@ class EnhancedGenRec(SequentialRecommender):
             arithmetic(config["llm_dtype"], config["device"].type),
         )
         self.dropout = nn.Dropout(config["hidden_dropout_prob"])
+        self.fixed_content: torch.Tensor | None = None
         self._add_components(config, known)
 
     def _add_components(self, config: Any, known: Knowledge) -> None:
@@ -77,7 +76,7 @@ class EnhancedGenRec(SequentialRecommender):
         self.fusion: MultimodalFusion | None = None
         self.relations: RelationContext | None = None
         self.context: RetrievedContext | None = None
-        self.strata: StratifiedScores | None = None
+        self.debiasing: Debiasing | None = None
         if "fusion" in self.components and known.content.has_any:
             self.fusion = MultimodalFusion(known.content, d, config["text_tokens"])
         if "retrieval" in self.components:
@@ -85,30 +84,30 @@ class EnhancedGenRec(SequentialRecommender):
                 known.users, known.items, known.times, self.n_items, config["relation_reg"]
             )
             self.relations = RelationContext(
-                found, config["relation_decay"], config["relation_weight"]
-            )
-            self.related = retrieved_at_positions(
-                found, known.items, known.indptr, config["relation_decay"], config["related_items"]
+                found.weights, config["relation_decay"], config["relation_weight"]
             )
             if config["retrieved_entries"] and known.content.text.any():
                 self.context = RetrievedContext(known, d, config["retrieved_entries"])
         if "debiasing" in self.components:
-            strata = popularity_strata(known.counts, config["popularity_strata"])
-            self.register_buffer("item_strata", torch.from_numpy(strata), persistent=False)
-            self.strata = StratifiedScores(d, torch.from_numpy(stratum_prior(strata, known.counts)))
-            self.adjustment: float = config["adjustment"]
-            propensity = fit_propensity(known.users, known.items, known.n_users, self.n_items)
-            with torch.no_grad():
-                e = propensity(torch.from_numpy(known.users), torch.from_numpy(known.items))
-            clip = float(e.quantile(config["ips_clip"]))
-            self.ips_weights = inverse_propensity_weights(e, clip)  # (N,)
+            self.debiasing = Debiasing(known, d, config)
+        self.adaptation: AdaptationSettings | None = None
+        if "adaptation" in self.components:
+            self.adaptation = AdaptationSettings(
+                rate=config["adaptation_rate"],
+                momentum=config["adaptation_momentum"],
+                uncertainty_decay=config["adaptation_caution"],
+                share=config["adaptation_share"],
+                ewc=config["adaptation_ewc"],
+            )
 
     # What the catalogue and a history look like
 
     def item_table(self) -> torch.Tensor:
         """Every item's vector, (n_items, d): its own and, with fusion, its content's."""
         table = self.item_embedding.weight
-        return table if self.fusion is None else table + self.fusion()
+        if self.fusion is None:
+            return table
+        return table + (self.fusion() if self.fixed_content is None else self.fixed_content)
 
     def states(
         self, users: torch.Tensor, items: torch.Tensor, table: torch.Tensor, retrieved: Any = None
@@ -142,18 +141,38 @@ class EnhancedGenRec(SequentialRecommender):
         )
         has_target = targets > 0
         states, targets = states[has_target], targets[has_target]  # (N, d), (N,)
-        place = (position[has_target] - 1).cpu()  # of the last item seen
-        left, right = states, table
-        if self.strata is not None:
-            left, right = self.strata.factors(states, table, self.item_strata)
-        more_items = more = of_rows = None
-        if self.relations is not None:
-            ids, scores = self.related
-            more_items = ids[place].long().to(states.device)
-            more = self.relations.weight * scores[place].to(states.device)
-        if self.strata is not None:
-            of_rows = self.ips_weights[place + 1].to(states.device)  # of the pair to be predicted
-        return full_cross_entropy(left, right, targets, self.item_bias, of_rows, more_items, more)
+        if self.debiasing is None:
+            return full_cross_entropy(states, table, targets, self.item_bias)
+        left, right = self.debiasing.factors(states, table)
+        rows = position[has_target]  # of the pairs to be predicted: one behind the last item seen
+        weights = self.debiasing.ips_weights[rows]
+        loss = full_cross_entropy(left, right, targets, self.item_bias, weights)
+        users = interaction[self.user_field][:, None].expand_as(position)[has_target]
+        scores = (left * right[targets]).sum(1) + self.item_bias[targets]
+        return loss + self.debiasing.fairness_loss(scores, users, targets)
+
+    # Adaptation
+
+    def fix_content(self) -> None:
+        """Compute the items' content vectors once: no single step changes what a title means."""
+        if self.fusion is not None:
+            with torch.no_grad():
+                self.fixed_content = self.fusion()
+            self.fusion.requires_grad_(False)
+
+    def step_loss(self, step: Step) -> EventLoss:
+        """−log P of a step's item under the ranking's own scores, for OnlineAdapter."""
+        device = self.item_bias.device
+        history = torch.from_numpy(step.history[-self.length :]).to(device)[None]
+        scores = self.score(torch.tensor([step.user], device=device), history, None)[0]
+        scores = scores.index_fill(0, torch.from_numpy(step.history).to(device), -torch.inf)
+        log_probability = scores.log_softmax(0)
+        return EventLoss(
+            loss=-log_probability[step.item],
+            kind=step.kind,
+            chance=math.log(self.n_items),
+            uncertainty=float(normalised_entropy(scores.detach())),
+        )
 
     # Scoring
 
@@ -182,13 +201,8 @@ class EnhancedGenRec(SequentialRecommender):
         table = self.item_table()
         last = (items > 0).sum(1) - 1  # (B,)
         states = self.states(users, items, table, retrieved)[torch.arange(len(users)), last]
-        if self.strata is None:
-            scores = states @ table.T
-        else:
-            scores = self.strata(states, table, self.item_strata).log_softmax(1)
-            if self.adjustment:
-                intervened = self.strata.intervene(states, table)
-                scores = (1 - self.adjustment) * scores + self.adjustment * intervened
+        debiasing = self.debiasing
+        scores = states @ table.T if debiasing is None else debiasing.scores(states, table)
         scores = scores + self.item_bias
         return scores if self.relations is None else scores + self.relations(items)
 

@@ -1,6 +1,6 @@
 """Full cross-entropy over the catalogue, in little memory.
 
-    logits = x Wᵀ + b, and a few more        loss = Σ w (logsumexp(logits) − logits[target]) / Σ w
+    logits = x Wᵀ + b      loss = Σ w (logsumexp(logits) − logits[target]) / Σ w
     ∂loss/∂logits ∝ w (softmax(logits) − onehot(target)),  w what a row weighs
 
 The gradient is known as soon as the logits are, so both are made chunk by chunk in the forward
@@ -26,22 +26,17 @@ class _FullCrossEntropy(torch.autograd.Function):
         bias: torch.Tensor | None,  # (n_items,)
         targets: torch.Tensor,  # (N,)
         of_rows: torch.Tensor | None,  # (N,)
-        more_items: torch.Tensor | None,  # (N, K)
-        more: torch.Tensor | None,  # (N, K)
     ) -> torch.Tensor:
         n, n_items = len(targets), len(weight)
         d_states = torch.empty_like(states)
         d_weight = torch.zeros_like(weight)
         d_bias = None if bias is None else torch.zeros_like(bias)
-        d_more = None if more is None else torch.empty_like(more)
         loss = states.new_zeros(())
         step = max(1, _CELLS // n_items)
         for start in range(0, n, step):
             rows = slice(start, start + step)
             x, target = states[rows], targets[rows, None]  # (C, d), (C, 1)
             logits = x @ weight.T if bias is None else torch.addmm(bias, x, weight.T)
-            if more is not None and more_items is not None:
-                logits.scatter_add_(1, more_items[rows], more[rows])
             total = logits.logsumexp(1, keepdim=True)  # (C, 1)
             losses = total - logits.gather(1, target)  # (C, 1)
             d_logits = logits.sub_(total).exp_()  # (C, n_items), in place
@@ -54,17 +49,15 @@ class _FullCrossEntropy(torch.autograd.Function):
             d_weight.addmm_(d_logits.T, x)
             if d_bias is not None:
                 d_bias += d_logits.sum(0)
-            if d_more is not None and more_items is not None:
-                torch.gather(d_logits, 1, more_items[rows], out=d_more[rows])
-        ctx.save_for_backward(d_states, d_weight, d_bias, d_more)
+        ctx.save_for_backward(d_states, d_weight, d_bias)
         ctx.total = n if of_rows is None else of_rows.sum()
         return loss / ctx.total
 
     @staticmethod
     def backward(ctx: Any, *d_loss: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         scale = d_loss[0] / ctx.total
-        states, weight, bias, more = (None if g is None else g * scale for g in ctx.saved_tensors)
-        return states, weight, bias, None, None, None, more
+        gradients = (None if g is None else g * scale for g in ctx.saved_tensors)
+        return (*gradients, None, None)
 
 
 def full_cross_entropy(
@@ -73,14 +66,10 @@ def full_cross_entropy(
     targets: torch.Tensor,
     bias: torch.Tensor | None = None,
     of_rows: torch.Tensor | None = None,
-    more_items: torch.Tensor | None = None,
-    more: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Mean cross-entropy of `targets` (N,) under softmax(states @ weight.T + bias), a scalar.
 
     states: (N, d), N > 0; weight: (n_items, d); bias: (n_items,) or None; of_rows: (N,), what each
-    target weighs in the mean, None for all alike; more_items, more: (N, K) items (int64) and what
-    is added to their logits, for terms that concern few items. Differentiable once, in states,
-    weight, bias and more.
+    target weighs in the mean, None for all alike. Differentiable once, in states, weight and bias.
     """
-    return _FullCrossEntropy.apply(states, weight, bias, targets, of_rows, more_items, more)
+    return _FullCrossEntropy.apply(states, weight, bias, targets, of_rows)

@@ -26,7 +26,24 @@ METHODS = {
     "LightGCN": 0.25,
     "BERT4Rec": 0.5,
     "SASRec": 0.9,
+    "EnhancedGenRec": 0.6,
 }
+# What makes a method small enough for a test.
+SMALL = {
+    "EnhancedGenRec": {
+        "llm": "scratch-32x1",
+        "llm_layers": 1,
+        "llm_dtype": "float32",
+        "text_encoder": "hash-16",
+        "relation_reg": 10.0,
+        "adaptation_rate": 1e-4,
+    }
+}
+
+
+@pytest.fixture
+def options(options, method):
+    return options | SMALL.get(method, {})
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -1,0 +1,103 @@
+"""Debiasing within EnhancedGenRec: Eqs. (13)–(18) where they act on its loss and its scores.
+
+    loss     each target weighs 1 / e(u, i), self-normalised and clipped (13, 14)
+             + λ_fair · an adversary's loss, who tells the group from the score (16, 17)
+             + λ_fair · what the parity gap exceeds ε by (18)
+    scores   taste and popularity apart; the ranking mixes P(Y | X) and P(Y | do X) (15)
+
+The groups are the users' where the data set knows any (the first of gender, age, occupation), else
+the items' categories.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from llm4rec_recbole.components.debiasing import (
+    GroupAdversary,
+    StratifiedScores,
+    adversary_loss,
+    fit_propensity,
+    inverse_propensity_weights,
+    parity_penalty,
+    popularity_strata,
+    stratum_prior,
+    threshold_at_share,
+)
+from llm4rec_recbole.models.knowledge import Knowledge
+
+TOLERANCE = 0.05  # ε of (18)
+
+
+class Debiasing(nn.Module):
+    """d: of states and items. Options: popularity_strata, adjustment (share of P(Y | do X) in the
+    ranking), ips_clip (quantile of the propensities below which they are clipped; 1 weighs all
+    alike) and fairness (λ_fair)."""
+
+    strata: torch.Tensor
+    ips_weights: torch.Tensor
+    membership: torch.Tensor
+
+    def __init__(self, known: Knowledge, d: int, config: Any) -> None:
+        super().__init__()
+        strata = popularity_strata(known.counts, config["popularity_strata"])
+        self.register_buffer("strata", torch.from_numpy(strata), persistent=False)
+        self.stratified = StratifiedScores(d, torch.from_numpy(stratum_prior(strata, known.counts)))
+        self.adjustment: float = config["adjustment"]
+        self.fairness: float = config["fairness"]
+        weights = propensity_weights(known, config["ips_clip"])
+        self.register_buffer("ips_weights", weights, persistent=False)  # (N,), by training row
+        self.of_users, membership = group_membership(known)
+        self.register_buffer("membership", membership, persistent=False)
+        self.adversary = GroupAdversary(1, membership.shape[1]) if membership.shape[1] else None
+
+    def factors(
+        self, states: torch.Tensor, table: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """States (N, d) and items (n_items, d) as two factors of the stratified scores."""
+        return self.stratified.factors(states, table, self.strata)
+
+    def scores(self, states: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+        """Log-probabilities of all items (B, n_items): as observed and intervened on, mixed."""
+        observed = self.stratified(states, table, self.strata).log_softmax(1)
+        if not self.adjustment:
+            return observed
+        intervened = self.stratified.intervene(states, table)
+        return (1 - self.adjustment) * observed + self.adjustment * intervened
+
+    def fairness_loss(
+        self, scores: torch.Tensor, users: torch.Tensor, items: torch.Tensor
+    ) -> torch.Tensor:
+        """λ_fair (L_adv + parity penalty), a scalar, of scores r̂ (N,), of users and items (N,)."""
+        if self.adversary is None or not self.fairness:
+            return scores.new_zeros(())
+        member = self.membership[users if self.of_users else items]  # (N, G)
+        loss = adversary_loss(self.adversary(scores[:, None]), member)
+        groups = torch.where(member.any(1), member.argmax(1), -1)
+        spread = float(scores.detach().std())
+        threshold = threshold_at_share(scores.detach(), 0.5)
+        penalty = parity_penalty(scores, groups, threshold, TOLERANCE, max(spread, 1e-6))
+        return self.fairness * (loss + penalty)
+
+
+def propensity_weights(known: Knowledge, clip: float) -> torch.Tensor:
+    """1 / max(e, its quantile `clip`) of every training interaction, (N,) float32 (13, 14)."""
+    model = fit_propensity(known.users, known.items, known.n_users, known.n_items)
+    with torch.no_grad():
+        e = model(torch.from_numpy(known.users), torch.from_numpy(known.items))
+        return inverse_propensity_weights(e, float(np.quantile(e.numpy(), clip)))
+
+
+def group_membership(known: Knowledge) -> tuple[bool, torch.Tensor]:
+    """Whether the groups are of users, and the share of each group in each of them (or in each
+    item), (n, G) float32, zeros where unknown; G is 0 where neither is known."""
+    for numbers in known.user_groups.values():
+        hot = np.zeros((len(numbers), numbers.max() + 1), dtype=np.float32)
+        hot[numbers >= 0, numbers[numbers >= 0]] = 1
+        return True, torch.from_numpy(hot)
+    share = known.categories / np.maximum(known.categories.sum(1, keepdims=True), 1)
+    return False, torch.from_numpy(share.astype(np.float32))
