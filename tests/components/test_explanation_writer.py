@@ -97,7 +97,7 @@ def test_openings_and_template_sentences_pass_the_check(
 def test_the_prompt_holds_the_evidence_and_no_other_name() -> None:
     evidence = made(trend=0.8)
     prompt = prompt_of(evidence)
-    for name in (*evidence.titles, "Animation", "Comedy"):
+    for name in (*evidence.names, "Animation", "Comedy"):
         assert name in prompt
     assert "on the rise" in prompt
 

@@ -12,7 +12,7 @@ What counts as naming, words compared without case, accents and punctuation:
   one is: "Toy Story 2" is not "Toy Story".
 - Any other word with a capital that opens no sentence, and any number, must be a word of the
   evidence: the names of people, and of titles that the catalogue does not have.
-- A sentence must name something of the evidence, if that has a name at all.
+- A sentence must name something of the evidence.
 
 The rule would rather refuse a good sentence than let a bad one pass: refusing costs no more than
 the template's sentence. `Seven of these are dramas` is refused where "Seven" is a film. Not found:
@@ -103,46 +103,42 @@ class Catalogue:
         text = words(sentence)
         if not text:
             return ["it is empty"]
-        titles = {phrase(title) for title in evidence.titles} - {()}
+        titles = {phrase(name) for name in evidence.names}
         categories = {_category(aspect.name) for aspect in evidence.aspects} - {()}
         singulars = [word._replace(folded=singular(word.folded)) for word in text]
+        named = _found(text, _by_first_word(titles)) + _found(singulars, _by_first_word(categories))
         found = [
             *_found(text, self.titles, "title"),
             *_found(singulars, self.categories, "category"),
         ]
-        named = _found(text, _by_first_word(titles)) + _found(singulars, _by_first_word(categories))
+        foreign = [
+            match
+            for match in found
+            if not any(known.start <= match.start and match.end <= known.end for known in named)
+            and (match.kind == "category" or _is_name(text[match.start : match.end]))
+        ]
         problems = [
             f"{span!r} stands in quotation marks"
             for span in quoted(sentence)
             if phrase(span) not in titles and _category(span) not in categories
         ]
-        problems += [
-            f"{' '.join(match.what)!r} is a {match.kind}"
-            for match in found
-            if not any(known.start <= match.start and match.end <= known.end for known in named)
-            and (match.kind == "category" or _is_name(text[match.start : match.end]))
-        ]
+        problems += [f"{' '.join(match.what)!r} is a {match.kind}" for match in foreign]
         allowed = _words_of(evidence)
-        within = {place for known in named for place in range(known.start, known.end)}
+        told = {place for match in named + foreign for place in range(match.start, match.end)}
         for place, word in enumerate(text):
             odd = (word.capital and not word.opens) or any(c.isdigit() for c in word.folded)
-            if odd and place not in within and word.folded.partition("'")[0] not in allowed:
+            if odd and place not in told and word.folded.partition("'")[0] not in allowed:
                 problems.append(f"{word.folded!r} is a name or a number")
-        if not named and (titles or categories):
+        if not named:
             problems.append("it names nothing of the evidence")
         return problems
 
 
 def _words_of(evidence: Evidence) -> set[str]:
     """The folded words, and the numbers, that the evidence has, and "I"."""
-    cited = (*evidence.similar, *evidence.moment.latest)
-    names = [*evidence.titles, evidence.item, *(c.item for c in cited if not c.title)]
-    names += [f"{a.name} {100 * a.weight:.0f}" for a in evidence.aspects]
-    return {word for name in names for word in phrase(name)} | {
-        "i",
-        str(evidence.moment.recent),
-        str(TREND_DAYS),
-    }
+    names = [*evidence.names, *(f"{a.name} {100 * a.weight:.0f}" for a in evidence.aspects)]
+    numbers = {str(evidence.moment.recent), str(TREND_DAYS)}
+    return {word for name in names for word in phrase(name)} | numbers | {"i"}
 
 
 def _by_first_word(phrases: Iterable[Phrase]) -> dict[str, list[Phrase]]:

@@ -85,15 +85,15 @@ class Evidence:
         return named(self.item, self.title)
 
     @property
-    def titles(self) -> tuple[str, ...]:
-        """All titles that a sentence may name."""
+    def names(self) -> tuple[str, ...]:
+        """What a sentence may call items: the item's own name, and those of the cited."""
         cited = (*self.similar, *self.moment.latest)
-        return tuple(dict.fromkeys(t for t in (self.title, *(c.title for c in cited)) if t))
+        return tuple(dict.fromkeys([self.name, *(c.name for c in cited)]))
 
 
 def named(token: str, title: str) -> str:
-    """What an item is called in a sentence: its title in quotes, or its id where it has none."""
-    return f'"{title}"' if title else f"item {token}"
+    """What an item is called: its title in quotation marks, or `item 7` where it has none."""
+    return f'"{title}"' if any(map(str.isalnum, title)) else f"item {token}"
 
 
 @dataclass(frozen=True, eq=False)
