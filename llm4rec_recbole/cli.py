@@ -19,6 +19,12 @@ COMMANDS = {
     "prepare": ("llm4rec_recbole.data.prepare", "check a data set and write its content tables"),
     "tune": ("llm4rec_recbole.training.tune", "choose a model's options on validation"),
     "compare": ("llm4rec_recbole.analysis.compare", "test every difference between methods"),
+    "recommend": ("llm4rec_recbole.commands.recommend", "what a trained model shows a user"),
+    "explain": ("llm4rec_recbole.commands.explain", "why it would show a user an item"),
+    "faithfulness": (
+        "llm4rec_recbole.commands.faithfulness",
+        "whether explanations cite what the model goes by",
+    ),
     "tables": ("llm4rec_recbole.reporting.tables", "write the tables from records and users files"),
 }
 
@@ -104,7 +110,7 @@ def llm4rec(argv: Sequence[str] | None = None) -> int:
     """Entry point of `llm4rec COMMAND …`; returns the exit status: 0, or 2 for bad input."""
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in ("-h", "--help"):
-        lines = [f"  {name:<9} {about}" for name, (_, about) in COMMANDS.items()]
+        lines = [f"  {name:<12} {about}" for name, (_, about) in COMMANDS.items()]
         print("usage: llm4rec COMMAND [--help]\n\n" + "\n".join(lines))
         return 0
     if argv[0] not in COMMANDS:

@@ -1,0 +1,101 @@
+"""Do explanations cite what the model goes by? Cited items dropped, against random ones.
+
+For each user one item is explained, and items of the user's history are cited for it. The model
+scores the item three times over: from the whole history, without the cited items, and without as
+many others, drawn at random among the rest. An explanation is faithful when
+
+    (score − score without the cited) − (score − score without as many others)
+
+is above 0 on average over users: erasure, as in DeYoung et al., ACL 2020 ("comprehensiveness").
+Scores of one model are compared with each other only, so their scale does not matter, and a model
+that does not look at the history when it scores, such as BPR, has 0 for everyone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from llm4rec_recbole.analysis import significance
+from llm4rec_recbole.errors import InputError
+
+# (users (B,), places in `histories`; B histories, items oldest first) -> the scores (B,) of the
+# items explained to those users
+Score = Callable[[np.ndarray, list[np.ndarray]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Faithfulness:
+    """The difference that citing makes, over users; of the scores' own unit."""
+
+    users: int
+    left_out: int  # nothing cited, or fewer other items than cited ones
+    drop_cited: float  # mean over users of how far the score falls without the cited items
+    drop_random: float  # … and without as many others, the mean of `draws` draws
+    difference: float
+    low: float  # 95 % bootstrap interval of the difference
+    high: float
+    effect_size: float  # Cohen's d of the paired differences
+    p_t: float  # two-sided, paired t
+    p_randomization: float
+    share_above: float  # of users whose difference is above 0
+
+
+def faithfulness(
+    score: Score,
+    histories: Sequence[np.ndarray],
+    cited: Sequence[np.ndarray],
+    draws: int = 5,
+    seed: int = 0,
+) -> Faithfulness:
+    """Measure whether the cited items matter more to the score than others of the history.
+
+    histories: for each user (S_u,) distinct item ids, oldest first; cited: those of them that the
+    explanation cites. Raises InputError when fewer than two users can be measured, ValueError when
+    something is cited that the history does not hold.
+    """
+    for history, own in zip(histories, cited):
+        if not np.isin(own, history).all():
+            raise ValueError("an item is cited that is not in the history")
+    kept = [
+        user
+        for user, (history, own) in enumerate(zip(histories, cited))
+        if 0 < len(own) <= len(history) - len(own)
+    ]
+    if len(kept) < 2:
+        raise InputError(f"{len(kept)} of {len(histories)} users can be measured: a test needs two")
+    users = np.array(kept)
+    whole = score(users, [histories[user] for user in kept])
+    others = [_without(histories[user], cited[user]) for user in kept]
+    drop_cited = whole - score(users, others)
+    random = np.random.default_rng(seed)
+    without_random = np.zeros(len(kept))
+    for _ in range(draws):
+        dropped = [
+            random.choice(rest, size=len(cited[user]), replace=False)
+            for user, rest in zip(kept, others)
+        ]
+        shorter = [_without(histories[user], drawn) for user, drawn in zip(kept, dropped)]
+        without_random += score(users, shorter) / draws
+    drop_random = whole - without_random
+    difference = (drop_cited - drop_random)[:, None]  # (U, 1)
+    low, high = significance.bootstrap_interval(difference)[:, 0]
+    return Faithfulness(
+        users=len(kept),
+        left_out=len(histories) - len(kept),
+        drop_cited=float(drop_cited.mean()),
+        drop_random=float(drop_random.mean()),
+        difference=float(difference.mean()),
+        low=float(low),
+        high=float(high),
+        effect_size=float(significance.effect_size(difference)[0]),
+        p_t=float(significance.paired_t(difference)[0]),
+        p_randomization=float(significance.randomization(difference)[0]),
+        share_above=float((difference > 0).mean()),
+    )
+
+
+def _without(history: np.ndarray, items: np.ndarray) -> np.ndarray:
+    return history[~np.isin(history, items)]

@@ -1,0 +1,63 @@
+"""`llm4rec explain --user U --item I`: why a trained model would show this item to this user."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from llm4rec_recbole.commands import trained
+from llm4rec_recbole.components.explanation.writer import Explanation
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print the sentence, where the item stands, and the evidence. Raises InputError for a user or
+    an item that is not known, or a model that is not trained."""
+    parser = argparse.ArgumentParser(description="Explain an item to a user.")
+    parser.add_argument("--user", required=True, help="raw id")
+    parser.add_argument("--item", required=True, help="raw id")
+    trained.add_model_options(parser)
+    trained.add_writer_option(parser)
+    options = parser.parse_args(argv)
+    model = trained.restored(options)
+    known, item = model.known(options.user), model.item_number(options.item)
+    rank = trained.ranked(model, replace(known, targets=np.array([item]))).rank_full[0]
+    unseen = int((~known.seen_mask(np.array([0]))).sum())
+    found = trained.Explainer(model).explain(
+        known, item, trained.load_writer(options.language_model)
+    )
+    seen = " (which the user has seen)" if item in known.items else ""
+    print(trained.about(model))
+    print(f"user {options.user}, item {options.item}: rank {rank + 1:.0f} of {unseen}{seen}\n")
+    print("\n".join(lines(found)))
+    return 0
+
+
+def lines(found: Explanation) -> list[str]:
+    """The sentence, who wrote it, and the evidence, a line each."""
+    evidence, moment = found.evidence, found.evidence.moment
+    w = evidence.weights
+    told = [
+        found.sentence,
+        f"  written by  {found.written_by}",
+        f"  template    {evidence.template}  (preference {w.preference:.2f}, "
+        f"similarity {w.similarity:.2f}, context {w.context:.2f})",
+    ]
+    if found.problems:
+        told.append(f"  refused     {found.refused}")
+        told.append(f"  because     {'; '.join(found.problems)}")
+    if evidence.aspects:
+        aspects = ", ".join(f"{a.name} {100 * a.weight:.0f} %" for a in evidence.aspects)
+        told.append(f"  taste       {aspects}")
+    if evidence.similar:
+        similar = ", ".join(f"{c.name} {c.similarity:.2f}" for c in evidence.similar)
+        told.append(f"  similar     {similar}")
+    if moment.latest:
+        told.append(f"  latest      {', '.join(c.name for c in moment.latest)}")
+    told.append(
+        f"  moment      latest {moment.time:.2f}, on the rise {moment.trend:.2f}; "
+        f"chosen {moment.recent} times in the last 30 days"
+    )
+    return told

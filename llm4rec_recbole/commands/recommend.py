@@ -1,0 +1,42 @@
+"""`llm4rec recommend --user U`: what a trained model would show this user, best first.
+
+The list is the one that the tables are made from: the user's history is what the test knows of it,
+and ties are broken as there.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from llm4rec_recbole.commands import trained
+from llm4rec_recbole.commands.explain import lines
+from llm4rec_recbole.errors import InputError
+
+MOST = 100  # as many as a users file holds
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print the list. Raises InputError for a user who is not known, or a model not trained."""
+    parser = argparse.ArgumentParser(description="Recommend items to a user.")
+    parser.add_argument("--user", required=True, help="raw id")
+    parser.add_argument("-k", type=int, default=10, help="how many items (%(default)s)")
+    parser.add_argument("--explain", action="store_true", help="say why, item by item")
+    trained.add_model_options(parser)
+    trained.add_writer_option(parser)
+    options = parser.parse_args(argv)
+    if not 1 <= options.k <= MOST:
+        raise InputError(f"-k is {options.k}", hint=f"1 to {MOST}")
+    model = trained.restored(options)
+    known = model.known(options.user)
+    top = trained.ranked(model, known).top_100[0, : options.k]
+    explainer = trained.Explainer(model)
+    writer = trained.load_writer(options.language_model) if options.explain else None
+    print(f"{trained.about(model)}\nfor user {options.user}:")
+    for place, item in enumerate(top[top > 0].tolist(), start=1):
+        token, title = explainer.names.tokens[item], explainer.names.titles[item]
+        print(f"{place:3}  {token}  {title}".rstrip())
+        if options.explain:
+            found = explainer.explain(known, item, writer)
+            print("\n".join(f"     {line}" for line in lines(found)))
+    return 0

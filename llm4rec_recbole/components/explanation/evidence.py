@@ -1,0 +1,204 @@
+"""What speaks for an item: all that a sentence about it may name.
+
+`Evidence` is in raw tokens and names, to be read and printed; `Gatherer` collects it by internal
+id. Nothing in it needs a model of a certain kind: a model lends its item vectors and its user's
+taste where it has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from llm4rec_recbole.components.explanation.context import (
+    at_length_sqrt_d,
+    context_attention,
+    moment,
+    trend,
+)
+from llm4rec_recbole.components.explanation.preference import (
+    item_given_aspects,
+    ranking_score,
+    taste_of_history,
+)
+from llm4rec_recbole.components.explanation.similarity import item_similarity, most_similar
+from llm4rec_recbole.components.explanation.template import (
+    TypeWeights,
+    choose_template,
+    type_weights,
+)
+
+CITED = 3  # items of the history, K of Eq. (22)
+LATEST = 5  # items that make up h_time; as many as CITED of them are named
+
+
+@dataclass(frozen=True)
+class Aspect:
+    """A category of the item, and its share of the user's taste, p_uk of Eq. (19), 0 where nothing
+    is known of that."""
+
+    name: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class Cited:
+    """An item of the user's history, and its cosine to the explained one, Eq. (21)."""
+
+    item: str  # raw token
+    title: str  # "" where it has none
+    similarity: float
+
+    @property
+    def name(self) -> str:
+        return named(self.item, self.title)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The context, Eq. (23): attention weights, and what they stand for."""
+
+    time: float  # weight of what the user had last
+    latest: tuple[Cited, ...]  # that, the last first
+    trend: float  # weight of what is on the rise, 0 unless the item is
+    recent: int  # how often the item was chosen in the 30 days before
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for `item`; empty parts are what the data set or the history does not have."""
+
+    user: str
+    item: str
+    title: str
+    aspects: tuple[Aspect, ...]  # all of the item's, those the user likes most first
+    similar: tuple[Cited, ...]  # the most similar first
+    moment: Moment
+    weights: TypeWeights  # of Eq. (25)
+    template: str  # "preference", "similarity", "context" or "none"
+
+    @property
+    def name(self) -> str:
+        return named(self.item, self.title)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a sentence may call items: the item's own name, and those of the cited."""
+        cited = (*self.similar, *self.moment.latest)
+        return tuple(dict.fromkeys([self.name, *(c.name for c in cited)]))
+
+
+def named(token: str, title: str) -> str:
+    """What an item is called: its title in quotation marks, or `item 7` where it has none."""
+    return f'"{title}"' if any(map(str.isalnum, title)) else f"item {token}"
+
+
+@dataclass(frozen=True, eq=False)
+class Names:
+    """What items are called, by internal id; the pad's entries are empty."""
+
+    tokens: Sequence[str]  # (n_items,) raw
+    titles: Sequence[str]  # (n_items,), "" where there is none
+    aspects: np.ndarray  # (n_items, A) bool
+    aspect_names: Sequence[str]  # (A,)
+
+
+class Gatherer:
+    """Gathers evidence for any user and item of a data set.
+
+    vectors: (n_items, d), item embeddings; items, times: (N,), the training interactions, in
+    seconds, for what is on the rise.
+    """
+
+    def __init__(
+        self, names: Names, vectors: np.ndarray, items: np.ndarray, times: np.ndarray
+    ) -> None:
+        self.names, self.items, self.times = names, items, times
+        self.vectors = at_length_sqrt_d(vectors)  # (n_items, d)
+        self.aspects, self.aspect_names = names.aspects.astype(np.float64), names.aspect_names
+
+    def cited(self, history: np.ndarray, item: int) -> np.ndarray:
+        """The ids of the items of the history that an explanation of `item` cites: Eq. (22), at
+        most CITED. history: (S,) ids, oldest first."""
+        others = history[history != item]
+        similarity = item_similarity(self.vectors[[item]], self.vectors[others])[0]
+        return others[most_similar(similarity, CITED)]
+
+    def evidence(
+        self,
+        user: str,
+        item: int,
+        history: np.ndarray,
+        now: float,
+        taste: np.ndarray | None = None,
+    ) -> Evidence:
+        """What speaks for `item`.
+
+        user: raw token; history: (S,) ids, oldest first, what the model reads of the user; now: the
+        moment, in seconds: nothing from then on is looked at; taste: p_u (A,) of the model, by the
+        data set's aspects, or None for that of the history.
+        """
+        others = np.setdiff1d(np.arange(1, len(self.vectors)), [item, *history])  # candidates
+        history = history[history != item]
+        aspects, of_taste = self._aspects(item, history, taste)
+        similar, of_similarity = self._similar(item, history)
+        at, of_context = self._moment(item, history, now)
+        weights = type_weights(item, others, of_taste, of_similarity, of_context)
+        token, title = str(self.names.tokens[item]), self.names.titles[item]
+        template = choose_template(weights)
+        return Evidence(user, token, title, aspects, similar, at, weights, template)
+
+    def _aspects(
+        self, item: int, history: np.ndarray, taste: np.ndarray | None
+    ) -> tuple[tuple[Aspect, ...], np.ndarray]:
+        """The item's aspects by p_u, and every item's Eq. (20), NaN where there is none."""
+        n_items, n_aspects = self.aspects.shape
+        if n_aspects and taste is None and self.aspects[history].any():
+            taste = taste_of_history(history, self.aspects)
+        own = np.flatnonzero(self.aspects[item])
+        if taste is None:  # nothing is known of it
+            return tuple(Aspect(self.aspect_names[k], 0.0) for k in own.tolist()), np.full(
+                n_items, np.nan
+            )
+        own = own[np.argsort(-taste[own], kind="stable")]
+        log_p = torch.from_numpy(np.log(np.maximum(taste, 1e-30)))[None]
+        multi_hot = torch.from_numpy(self.aspects)
+        score = ranking_score(log_p, multi_hot, item_given_aspects(multi_hot))[0].numpy()
+        aspects = tuple(Aspect(self.aspect_names[k], float(taste[k])) for k in own.tolist())
+        return aspects, np.where(self.aspects.any(1), score, np.nan)
+
+    def _similar(self, item: int, history: np.ndarray) -> tuple[tuple[Cited, ...], np.ndarray]:
+        """The cited items, and every item's mean cosine to the CITED nearest of the history, NaN
+        where that is not above 0."""
+        if not len(history):
+            return (), np.full(len(self.vectors), np.nan)
+        similarity = item_similarity(self.vectors, self.vectors[history])  # (n_items, S)
+        cited = self._cite(history[most_similar(similarity[item], CITED)], item)
+        nearest = np.partition(similarity, -min(CITED, len(history)), axis=1)[:, -CITED:].mean(1)
+        return cited, np.where(nearest > 0, nearest, np.nan)
+
+    def _moment(self, item: int, history: np.ndarray, now: float) -> tuple[Moment, np.ndarray]:
+        """The context of the item, and every item's agreement with its own,
+        Σ_p weight_p · cos(item, part_p), NaN where that is not above 0."""
+        at = trend(self.items, self.times, len(self.vectors), now)
+        latest = history[: -LATEST - 1 : -1]  # the last first
+        parts, there = moment(self.vectors, latest, at.rise)
+        c, weights = context_attention(
+            torch.from_numpy(self.vectors),
+            torch.from_numpy(parts).expand(len(self.vectors), -1, -1),
+            torch.from_numpy(there),
+        )
+        agreement = (c.numpy() * self.vectors).sum(1) / self.vectors.shape[1]
+        time, on_the_rise = weights[item].tolist()
+        told = Moment(time, self._cite(latest[:CITED], item), on_the_rise, int(at.recent[item]))
+        return told, np.where(agreement > 0, agreement, np.nan)
+
+    def _cite(self, ids: np.ndarray, item: int) -> tuple[Cited, ...]:
+        similarity = item_similarity(self.vectors[[item]], self.vectors[ids])[0]
+        return tuple(
+            Cited(str(self.names.tokens[i]), self.names.titles[i], float(cosine))
+            for i, cosine in zip(ids.tolist(), similarity)
+        )

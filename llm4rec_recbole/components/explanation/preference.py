@@ -1,0 +1,101 @@
+"""What the user's taste has to do with an item: Eqs. (19) and (20).
+
+    h_u ─▶ (19) p_u = softmax(W_p h_u + b_p) over aspects ─┐
+    item_aspects ─▶ P(item | aspect) ──────────────────────┴▶ (20) Π_k P(aspect_k | p_u) P(item | …)
+
+The product runs over the aspects that the explanation names, and an explanation of an item names
+the item's own: over all aspects it would be 0 for every item that lacks one. As a ranking term it
+is the geometric mean that counts: the plain product falls with every aspect that an item has, and
+would rank items by how few categories they are filed under.
+
+An item without aspects has the empty product, 1, better than any other. It gets the mean of the
+user's log-scores over the items that have aspects instead: nothing speaks for it or against it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from llm4rec_recbole.errors import InputError
+
+
+def aspect_distribution(
+    user: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
+) -> torch.Tensor:
+    """Eq. (19): p_u = softmax(W_p h_u + b_p), (B, A).
+
+    user: h_u (B, d); weight: W_p (A, d); bias: b_p (A,).
+    """
+    return torch.softmax(user @ weight.T + bias, -1)
+
+
+def explanation_log_probability(
+    log_preference: torch.Tensor, named: torch.Tensor, log_item: torch.Tensor
+) -> torch.Tensor:
+    """Eq. (20), its logarithm: Σ_k [log P(aspect_k | p_u) + log P(item | aspect_k)], (B, n_items).
+
+    log_preference: log p_u (B, A), finite; named: (n_items, A), 1 where the item has the aspect;
+    log_item: (n_items,), Σ_k log P(item | aspect_k) over those, as `item_given_aspects` returns it.
+    """
+    return log_preference @ named.T + log_item
+
+
+def item_given_aspects(item_aspects: torch.Tensor) -> torch.Tensor:
+    """Σ_k log P(item | aspect_k) over the item's own aspects, (n_items,); 0 where it has none.
+
+    P(item | aspect_k) is the item's share of all the weight that aspect k has. item_aspects:
+    (n_items, A) at least 0; multi-hot makes all items of an aspect alike.
+    """
+    share = item_aspects / item_aspects.sum(0).clamp(min=torch.finfo(item_aspects.dtype).tiny)
+    return torch.where(share > 0, share, 1.0).log().sum(1)
+
+
+def ranking_score(
+    log_preference: torch.Tensor, named: torch.Tensor, log_item: torch.Tensor
+) -> torch.Tensor:
+    """Eq. (20) as a ranking term, (B, n_items): the log of the geometric mean of its factors; for
+    an item without aspects the mean over the items with some. Arguments as there."""
+    counts = named.sum(1)  # (n_items,)
+    some = counts > 0
+    score = explanation_log_probability(log_preference, named, log_item) / counts.clamp(min=1)
+    mean = (score * some).sum(1, keepdim=True) / some.sum().clamp(min=1)  # (B, 1)
+    return torch.where(some, score, mean)
+
+
+def taste_of_history(history: np.ndarray, item_aspects: np.ndarray) -> np.ndarray:
+    """p_u, (A,), for a model that has no h_u: shares of the aspects in what the user has seen.
+
+    It is (19) with W_p = 1, b_p = 0 and h_u = log(counts + the catalogue's shares); the latter
+    count as one item more, so that no aspect has probability 0. history: (S,) item ids;
+    item_aspects: (n_items, A) multi-hot, with A > 0 and an item for each.
+    """
+    catalogue = item_aspects.sum(0) / item_aspects.sum()
+    weights = item_aspects[history].sum(0) + catalogue  # (A,)
+    return weights / weights.sum()
+
+
+class AspectPreference(nn.Module):
+    """Eqs. (19) and (20) for a trained model: the user's taste, and a term to add to its scores.
+
+    d: size of h_u; item_aspects: (n_items, A), multi-hot or weights, row 0 the pad; it is kept out
+    of the state dict, as it comes from the data set. Raises InputError when no item has an aspect.
+    """
+
+    named: torch.Tensor
+    log_item: torch.Tensor
+
+    def __init__(self, d: int, item_aspects: torch.Tensor) -> None:
+        super().__init__()
+        if not (item_aspects > 0).any():
+            raise InputError("no item has a category: there is no taste to explain by")
+        aspects = item_aspects.to(torch.get_default_dtype())
+        self.register_buffer("named", (aspects > 0).to(aspects.dtype), persistent=False)
+        self.register_buffer("log_item", item_given_aspects(aspects), persistent=False)
+        self.project = nn.Linear(d, aspects.shape[1])  # W_p, b_p
+
+    def forward(self, user: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """p_u (B, A) and the log-score of every item, (B, n_items), from h_u (B, d)."""
+        log_preference = self.project(user).log_softmax(-1)  # log of Eq. (19)
+        return log_preference.exp(), ranking_score(log_preference, self.named, self.log_item)

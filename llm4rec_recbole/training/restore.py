@@ -1,0 +1,140 @@
+"""From a checkpoint to a model that is ready to score, with the histories it may know."""
+
+from __future__ import annotations
+
+import glob
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.held_out import HeldOut
+from llm4rec_recbole.recbole_plugin.mends.config import OWN_PROTOCOLS
+
+
+def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
+    """The checkpoint in `folder` that a run of `model` on `dataset` wrote last.
+
+    Raises InputError, with the command that makes one, when there is none.
+    """
+    from llm4rec_recbole.recbole_plugin.catalogue import models, nearest
+
+    found = Path(folder).glob(f"{glob.escape(f'{model}-{dataset}')}-seed_*.safetensors")
+    newest = max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
+    if newest is not None:
+        return newest
+    if model not in models():
+        raise InputError(f"there is no model {model!r}{nearest(model, models())}")
+    command = f"run_recbole --model={model} --dataset={dataset}"
+    if Path(folder) != Path("work/checkpoints"):
+        command += f" --checkpoint_dir={folder}"
+    raise InputError(f"no checkpoint of {model} on {dataset} in {folder}; make one: {command}")
+
+
+@dataclass(frozen=True, eq=False)
+class Restored:
+    """A trained model and its data. Ids are internal, tokens raw; row 0 of both is the pad."""
+
+    path: Path
+    config: Any
+    model: Any
+    dataset: Any  # the data set of the test phase: features of users and items
+    test: HeldOut
+    users: np.ndarray  # (N,) int64, the training interactions in exact order …
+    items: np.ndarray  # (N,) int64
+    times: np.ndarray  # (N,), in seconds
+    user_tokens: np.ndarray  # (n_users,) str
+    item_tokens: np.ndarray  # (n_items,) str
+
+    def known(self, user: str) -> HeldOut:
+        """One row: `user` (a raw token) with what the model may know of them when it is tested.
+
+        For a test user that is the test's own history; anyone else's is their training
+        interactions. The held-out item is an unseen one. Raises InputError for a user who is not in
+        the data set, of whom nothing is known, or who has seen all there is.
+        """
+        number = _number(user, self.user_tokens, "user", self.config["dataset"])
+        row = np.flatnonzero(self.test.users == number)[:1]
+        if len(row):
+            span = slice(*self.test.indptr[[row[0], row[0] + 1]])
+            items, times = self.test.items[span], self.test.times[span]
+        else:
+            own = self.users == number
+            items, times = self.items[own], self.times[own]
+        if not len(items):
+            name = self.config["model"]
+            raise InputError(f"{name} knows nothing of user {user!r}: no training interaction")
+        unseen = np.setdiff1d(np.arange(1, self.test.n_items), items)
+        if not len(unseen):
+            raise InputError(f"user {user!r} has seen every item: nothing is left to recommend")
+        ends = np.array([0, len(items)])
+        return HeldOut(np.array([number]), unseen[:1], ends, items, times, self.test.n_items)
+
+    def item_number(self, item: str) -> int:
+        """The internal id of `item` (a raw token). Raises InputError when it has none."""
+        return _number(item, self.item_tokens, "item", self.config["dataset"])
+
+    def read_of(self, history: np.ndarray) -> np.ndarray:
+        """What of a history (S,), oldest first, the model reads: a sequence model its last
+        MAX_ITEM_LIST_LENGTH items, any other all of it."""
+        from recbole.utils import ModelType
+
+        windowed = self.config["MODEL_TYPE"] == ModelType.SEQUENTIAL
+        return history[-self.config["MAX_ITEM_LIST_LENGTH"] :] if windowed else history
+
+
+def restore(path: str | Path) -> Restored:
+    """Make data and model again from the options in the checkpoint at `path`; load its weights.
+
+    Raises InputError for a file that is no checkpoint, that does not fit the data as they now are,
+    or that is of RecBole's own protocol, which has no histories.
+    """
+    from recbole.config import Config
+    from recbole.data import create_dataset, data_preparation
+    from recbole.utils import get_model, init_seed
+
+    from llm4rec_recbole.data.splits import leave_one_out, timeline
+    from llm4rec_recbole.recbole_plugin.mends.training import load_weights
+    from llm4rec_recbole.training import checkpoint
+
+    run = checkpoint.load(path)["config"]
+    config = Config(run["model"], run["dataset"], config_dict=run["options"])
+    if config["protocol"] not in OWN_PROTOCOLS:
+        hint = f"train it with --protocol={' or --protocol='.join(OWN_PROTOCOLS)}"
+        raise InputError("a model of RecBole's own protocol", file=path, hint=hint)
+    init_seed(config["seed"], config["reproducibility"])
+    dataset = create_dataset(config)
+    train_data, _, test_data = data_preparation(config, dataset)
+    model = get_model(run["model"])(config, train_data._dataset).to(config["device"])
+    load_weights(model, path, config["device"])
+    inter = dataset.inter_feat  # all of it; splitting leaves it as tensors
+    users, items, times = (
+        inter[field].numpy() for field in (dataset.uid_field, dataset.iid_field, dataset.time_field)
+    )
+    split_by = {"loo": leave_one_out, "timeline": timeline}[config["protocol"]]
+    split = split_by(users, items, times, dataset.item_num)
+    return Restored(
+        Path(path),
+        config,
+        model.eval(),
+        test_data.dataset,
+        split.test,
+        *(each[split.train] for each in (users, items, times)),
+        *(
+            np.asarray(dataset.field2id_token[field], dtype=str)
+            for field in (dataset.uid_field, dataset.iid_field)
+        ),
+    )
+
+
+def _number(token: str, tokens: np.ndarray, kind: str, dataset: str) -> int:
+    found = np.flatnonzero(tokens[1:] == token)
+    if not len(found):
+        few = ", ".join(tokens[1:4])
+        raise InputError(
+            f"no {kind} {token!r} in {dataset}",
+            hint=f"expected one of its {len(tokens) - 1} {kind} ids, such as {few}",
+        )
+    return int(found[0]) + 1

@@ -1,0 +1,250 @@
+"""Eqs. (21)–(23) and (25) against loops; the evidence of a small shop with known answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from explanations import made
+
+from llm4rec_recbole.components.explanation.context import (
+    DAY,
+    context_attention,
+    moment,
+    trend,
+)
+from llm4rec_recbole.components.explanation.evidence import CITED, Evidence, Gatherer, Names
+from llm4rec_recbole.components.explanation.similarity import (
+    interaction_vectors,
+    item_similarity,
+    most_similar,
+)
+from llm4rec_recbole.components.explanation.template import (
+    TypeWeights,
+    choose_template,
+    listed,
+    template_sentence,
+    type_weights,
+)
+
+RANDOM = np.random.default_rng(0)
+NOW = 100 * DAY
+TITLES = ["", "Alien", "Aliens", "Heat", "Ran", "Big", "Speed", "Crumb"]
+ASPECTS = np.array([[0, 0], [1, 0], [1, 0], [0, 1], [0, 1], [0, 0], [1, 1], [0, 1]], dtype=bool)
+# Items 1, 2 and 6 point one way, 3, 4 and 7 another; 5 is like nothing.
+VECTORS = np.array([[0, 0], [9, 1], [8, 1], [1, 9], [1, 7], [0, 0], [7, 2], [0, 5]], dtype=float)
+
+
+def gatherer(**changed: object) -> Gatherer:
+    """Item 7 was chosen six times in the last thirty days and never before."""
+    given = {"titles": TITLES, "aspects": ASPECTS, "vectors": VECTORS} | changed
+    aspect_names = ["Horror", "Crime"][: given["aspects"].shape[1]]
+    names = Names([f"i{n}" for n in range(8)], given["titles"], given["aspects"], aspect_names)
+    items = np.array([1] * 20 + [3] * 20 + [7] * 6 + [1] * 4)
+    times = np.concatenate([np.linspace(1, 60, 40), np.linspace(80, 99, 10)]) * DAY
+    return Gatherer(names, given["vectors"], items, times)
+
+
+def evidence(item: int, history: list[int], **changed: object) -> Evidence:
+    return gatherer(**changed).evidence("u", item, np.array(history, dtype=np.int64), NOW)
+
+
+def test_eq21_item_similarity() -> None:
+    items, history = RANDOM.normal(size=(3, 5)), RANDOM.normal(size=(4, 5))
+    history[2] = 0
+    expected = np.zeros((3, 4))
+    for i, a in enumerate(items):
+        for j, b in enumerate(history):
+            if b.any():
+                expected[i, j] = sum(a * b) / (np.sqrt(sum(a**2)) * np.sqrt(sum(b**2)))
+    np.testing.assert_allclose(item_similarity(items, history), expected, rtol=1e-12)
+
+
+def test_eq22_most_similar() -> None:
+    similarity = np.round(RANDOM.normal(size=30), 1)
+    order = sorted(range(30), key=lambda place: (-similarity[place], -place))
+    expected = [place for place in order if similarity[place] > 0]
+    assert most_similar(similarity, 4).tolist() == expected[:4]
+    assert most_similar(similarity, 99).tolist() == expected
+    assert most_similar(np.array([0.3, 0.5, 0.5]), 2).tolist() == [2, 1]  # the later of equals
+
+
+def test_eq23_context_attention() -> None:
+    context, parts = RANDOM.normal(size=(4, 5)), RANDOM.normal(size=(4, 3, 5))
+    there = np.array([[1, 1, 1], [1, 0, 1], [0, 1, 0], [0, 0, 0]], dtype=bool)
+    weights, c = np.zeros((4, 3)), np.zeros((4, 5))
+    for row in range(4):
+        e = [np.exp(context[row] @ parts[row, p] / np.sqrt(5)) * there[row, p] for p in range(3)]
+        for p in range(3):
+            weights[row, p] = e[p] / sum(e) if sum(e) else 0
+            c[row] += weights[row, p] * parts[row, p]
+    got = context_attention(*map(torch.from_numpy, (context, parts, there)))
+    np.testing.assert_allclose(got[0], c, rtol=1e-12)
+    np.testing.assert_allclose(got[1], weights, rtol=1e-12)
+
+
+def test_eq25_the_kind_with_the_largest_weight_is_chosen() -> None:
+    assert choose_template(TypeWeights(0.2, 0.9, 0.5)) == "similarity"
+    assert choose_template(TypeWeights(0.0, 0.0, 0.1)) == "context"
+    assert choose_template(TypeWeights(0.7, 0.7, 0.7)) == "preference"
+    assert choose_template(TypeWeights(0.0, 0.0, 0.0)) == "none"
+
+
+def test_eq25_a_weight_is_the_share_of_the_candidates_with_weaker_evidence() -> None:
+    strength = np.array([9.0, 0.5, 0.1, 0.5, np.nan, 0.8, 0.0])
+    others = np.array([2, 3, 4, 5])
+    found = type_weights(1, others, strength, np.full(7, np.nan), np.arange(7.0))
+    assert found == pytest.approx((2.5 / 4, 0.0, 0.0))
+    assert type_weights(1, others[:0], strength, np.full(7, np.nan), np.full(7, np.nan)) == (
+        1.0,
+        0.0,
+        0.0,
+    )
+
+
+def test_a_trend_is_told_from_what_was_before_the_moment_alone() -> None:
+    items = np.array([1] * 30 + [2] * 10 + [1] * 10 + [2] * 10 + [3] * 4 + [4] * 50)
+    times = np.array([10.0] * 40 + [90.0] * 24 + [100.0] * 50) * DAY
+    found = trend(items, times, 5, NOW)
+    assert found.recent.tolist() == [0, 10, 10, 4, 0]  # item 4 comes at the moment itself
+    # 24 in the window: by their share before, 18 of them would be item 1 and 6 item 2.
+    np.testing.assert_allclose(found.rise, [0, 0, 4, 0, 0])  # four of item 3 are too few to tell
+
+
+def test_nothing_rises_where_nothing_was_before() -> None:
+    assert not trend(np.ones(9, dtype=int), np.full(9, 99 * DAY), 2, NOW).rise.any()
+
+
+def test_the_moment_is_in_the_items_own_space_at_length_sqrt_d() -> None:
+    vectors = np.array([[0, 0], [3, 0], [0, 4]], dtype=np.float32)
+    parts, there = moment(vectors, np.array([1]), np.array([0.0, 0, 7]))
+    np.testing.assert_allclose(parts, np.sqrt(2) * np.eye(2), rtol=1e-6)
+    assert there.tolist() == [[True, False], [True, False], [True, True]]
+    _, there = moment(vectors, np.array([], dtype=int), np.zeros(3))
+    assert not there.any()
+
+
+def test_it_cites_the_similar_items_of_the_users_own_history() -> None:
+    found = evidence(2, [3, 1, 4, 6])
+    assert [c.title for c in found.similar][:2] == ["Alien", "Speed"]
+    assert found.similar[0].similarity == pytest.approx(73 / np.sqrt(82 * 65))
+    assert len(found.similar) == CITED
+    assert gatherer().cited(np.array([3, 1, 4, 6]), 2).tolist()[:2] == [1, 6]
+
+
+def test_its_categories_are_weighed_by_the_users_taste() -> None:
+    found = evidence(6, [1, 2, 3])
+    assert [a.name for a in found.aspects] == ["Horror", "Crime"]
+    shares = (np.array([2, 1]) + np.array([3, 4]) / 7) / 4
+    assert [a.weight for a in found.aspects] == pytest.approx(shares)
+
+
+def test_a_models_own_taste_wins() -> None:
+    taste = np.array([0.1, 0.9])
+    found = gatherer().evidence("u", 6, np.array([1, 2, 3]), NOW, taste)
+    assert [(a.name, a.weight) for a in found.aspects] == [("Crime", 0.9), ("Horror", 0.1)]
+
+
+def test_the_moment_tells_what_was_last_and_what_rises() -> None:
+    found = evidence(7, [1, 3, 4])
+    assert [c.title for c in found.moment.latest] == ["Ran", "Heat", "Alien"]
+    assert found.moment.recent == 6
+    assert found.moment.trend > found.moment.time > 0
+    assert evidence(2, [1, 3, 4]).moment.trend == 0  # item 2 was never chosen
+
+
+def test_what_comes_after_the_moment_changes_nothing() -> None:
+    plain = gatherer()
+    later = gatherer()
+    later.items = np.append(later.items, np.full(99, 2))
+    later.times = np.append(later.times, np.full(99, NOW))
+    history = np.array([1, 3, 4])
+    assert later.evidence("u", 2, history, NOW) == plain.evidence("u", 2, history, NOW)
+
+
+def test_an_item_of_the_history_is_explained_without_itself() -> None:
+    found = evidence(1, [1, 3, 2])
+    assert "Alien" not in [c.title for c in (*found.similar, *found.moment.latest)]
+    assert found == evidence(1, [3, 2])
+
+
+@pytest.mark.parametrize("item", range(1, 8))
+def test_a_history_of_one_item(item: int) -> None:
+    found = evidence(item, [1])
+    assert len(found.similar) <= 1
+    assert template_sentence(found)
+
+
+def test_the_only_item_of_the_history_itself() -> None:
+    found = evidence(1, [1])
+    assert (found.template, found.similar, found.moment.latest) == ("none", (), ())
+    assert found.aspects[0].weight == 0  # nothing is known of the user's taste
+    assert "nothing" in template_sentence(found)
+
+
+def test_no_categories_in_the_data_set() -> None:
+    found = evidence(2, [1, 3], aspects=np.zeros((8, 0), dtype=bool))
+    assert (found.aspects, found.weights.preference) == ((), 0)
+    assert found.template in ("similarity", "context")
+
+
+def test_an_item_without_a_category_in_a_data_set_with_some() -> None:
+    found = evidence(5, [1, 3])
+    assert (found.aspects, found.weights.preference) == ((), 0)
+
+
+def test_no_titles_in_the_data_set() -> None:
+    found = evidence(2, [1, 3], titles=[""] * 8)
+    assert found.names[0] == "item i2"
+    assert template_sentence(found).startswith("item i2 ")
+
+
+def test_nothing_known_of_the_item_at_all() -> None:
+    found = evidence(5, [1, 3])
+    assert found.template == "none"
+    assert found.weights == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"template": "preference"}, '"Toy Story" fits your taste for Animation (41 %) and Comedy'),
+        (
+            {"template": "similarity"},
+            '"Toy Story" is like "Star Wars" and "Babe", which you chose.',
+        ),
+        ({"template": "context"}, '"Toy Story" goes with what you had last: "Apollo 13".'),
+        (
+            {"template": "context", "trend": 0.8},
+            '"Toy Story" is on the rise: chosen 24 times in the last 30 days.',
+        ),
+        ({"template": "none"}, '"Toy Story" is recommended, but nothing known of it or of you'),
+        ({"title": "", "similar": ("", "Babe")}, 'item 7 is like item 11 and "Babe", which you'),
+    ],
+)
+def test_each_template_has_its_sentence(changed: dict, sentence: str) -> None:
+    assert template_sentence(made(**changed)).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"), [(["A"], "A"), (["A", "B"], "A and B"), (["A", "B", "C"], "A, B and C")]
+)
+def test_names_in_a_row(names: list[str], said: str) -> None:
+    assert listed(names) == said
+
+
+def test_interaction_vectors_have_the_cosines_of_who_had_what() -> None:
+    random = np.random.default_rng(1)
+    had = random.random((90, 70)) < np.where(
+        np.arange(70) % 2 == np.arange(90)[:, None] % 2, 0.6, 0.02
+    )
+    had[:, 0] = False
+    users, items = np.nonzero(had)
+    small = interaction_vectors(users, items, 70, d=2)
+    assert small.shape == (70, 2)
+    alike = item_similarity(small[1:], small[1:])
+    same = np.arange(1, 70)[:, None] % 2 == np.arange(1, 70) % 2
+    assert alike[same].min() > alike[~same].max()
+    whole = interaction_vectors(users, items, 70, d=99)
+    np.testing.assert_array_equal(whole, had.T)
+    np.testing.assert_array_equal(small, interaction_vectors(users, items, 70, d=2))

@@ -1,0 +1,168 @@
+"""Eq. (24): what a language model is told, what is kept of its answer, and what is never shown."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from explanations import made
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm4rec_recbole.components.explanation.check import Catalogue
+from llm4rec_recbole.components.explanation.template import template_sentence
+from llm4rec_recbole.components.explanation.writer import (
+    GreedyWriter,
+    explain,
+    first_sentences,
+    opening_of,
+    prompt_of,
+)
+
+CATALOGUE = Catalogue(["Toy Story", "Star Wars", "Babe", "Heat", "It", "Seven"], ["Comedy", "War"])
+
+
+class Says:
+    """A writer who says what it is told to, whatever it is asked."""
+
+    name = "liar"
+
+    def __init__(self, answer: str) -> None:
+        self.answer = answer
+
+    def write(self, prompt: str, opening: str) -> str:
+        return self.answer
+
+
+def test_a_sentence_that_passes_is_the_writers() -> None:
+    found = explain(made(), CATALOGUE, Says('is a good choice. It is a comedy. And "Heat"'))
+    opening = 'Because you chose "Star Wars" and "Babe", "Toy Story"'
+    assert found.sentence == f"{opening} is a good choice. It is a comedy."
+    assert (found.written_by, found.problems) == ("liar", ())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        'is as good as "Heat".',  # another item's title
+        "is as good as Heat.",
+        "is as good as Seven.",
+        "is a War film.",  # a category not in the evidence
+        "stars Tom Hanks.",
+        "",  # nothing, or nothing whole
+        "   \n ",
+        "is a film that goes on and",
+        "!!!",
+    ],
+)
+def test_a_sentence_that_fails_is_never_shown(answer: str) -> None:
+    if answer == "!!!":  # the opening alone, which names only the evidence
+        assert explain(made(), CATALOGUE, Says(answer)).problems == ()
+        return
+    found = explain(made(), CATALOGUE, Says(answer))
+    assert found.sentence == template_sentence(made())
+    assert found.written_by == "template"
+    assert found.problems
+
+
+def test_what_was_refused_is_told_with_the_reason() -> None:
+    found = explain(made(), CATALOGUE, Says("is a War film."))
+    assert found.refused.endswith("is a War film.")
+    assert found.problems == ("'war' is a category",)
+
+
+@given(st.text(max_size=80))
+def test_whatever_is_written_what_is_shown_passes_the_check(answer: str) -> None:
+    found = explain(made(), CATALOGUE, Says(answer))
+    assert CATALOGUE.problems(found.sentence, found.evidence) == []
+
+
+def test_without_evidence_or_writer_the_template_speaks() -> None:
+    bare = made(similar=[], latest=[], categories=[], template="none")
+    for found in (explain(bare, CATALOGUE, Says("is great.")), explain(made(), CATALOGUE, None)):
+        assert found.written_by == "template"
+        assert (found.refused, found.problems) == ("", ())
+
+
+@pytest.mark.parametrize("template", ["preference", "similarity", "context"])
+@pytest.mark.parametrize("trend", [0.0, 0.8])
+@pytest.mark.parametrize("title", ["Toy Story", ""])
+def test_openings_and_template_sentences_pass_the_check(
+    template: str, trend: float, title: str
+) -> None:
+    evidence = made(template=template, trend=trend, title=title)
+    assert CATALOGUE.problems(template_sentence(evidence), evidence) == []
+    assert CATALOGUE.problems(opening_of(evidence), evidence) == []
+
+
+def test_the_prompt_holds_the_evidence_and_no_other_name() -> None:
+    evidence = made(trend=0.8)
+    prompt = prompt_of(evidence)
+    for name in (*evidence.names, "Animation", "Comedy"):
+        assert name in prompt
+    assert "on the rise" in prompt
+
+
+def test_the_prompt_leaves_out_what_there_is_not() -> None:
+    prompt = prompt_of(made(title="", categories=[], similar=[], latest=[]))
+    assert prompt.splitlines()[:-1] == ["Recommended: item 7"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("One. Two! Three?", "One. Two!"),
+        ('He said "Yes." And went', 'He said "Yes."'),
+        ("Mr. Smith is  here.\nSo. Am I.", "Mr. Smith is here. So."),
+        ("L. A. burns. Now", "L. A. burns."),
+        ("It costs 3.5 or so. Yes", "It costs 3.5 or so."),
+        ("no end", ""),
+        ("", ""),
+    ],
+)
+def test_two_whole_sentences_are_kept(text: str, kept: str) -> None:
+    assert first_sentences(text) == kept
+
+
+class Tokenizer:
+    """Letters are tokens; the answer of the chat template names its role."""
+
+    eos_token_id = pad_token_id = 0
+    chat_template = "yes"
+
+    def apply_chat_template(self, messages: list, **how: object) -> str:
+        assert how == {"tokenize": False, "add_generation_prompt": True}
+        return f"<user>{messages[0]['content']}<assistant>"
+
+    def __call__(self, text: str, **how: object) -> dict:
+        return {"input_ids": torch.tensor([[ord(letter) for letter in text]])}
+
+    def decode(self, ids: torch.Tensor, skip_special_tokens: bool) -> str:
+        return "".join(map(chr, ids.tolist()))
+
+
+class Model:
+    """Goes on from its input with as many `.` as it is allowed; remembers what it was given."""
+
+    device = torch.device("cpu")
+
+    def eval(self) -> Model:
+        return self
+
+    def generate(self, ids: torch.Tensor, **how: object) -> torch.Tensor:
+        self.given, self.how = "".join(map(chr, ids[0].tolist())), how
+        return torch.cat([ids, torch.full((1, how["max_new_tokens"]), ord("."))], 1)
+
+
+def test_the_model_goes_on_from_the_opening_greedily() -> None:
+    model = Model()
+    writer = GreedyWriter(model, Tokenizer(), "m", most_tokens=3)
+    assert writer.write("Why?", "Because") == "..."
+    assert model.given == "<user>Why?<assistant>Because"
+    assert model.how["do_sample"] is False
+
+
+def test_a_model_without_a_chat_template_is_given_plain_text() -> None:
+    model, tokenizer = Model(), Tokenizer()
+    tokenizer.chat_template = None
+    GreedyWriter(model, tokenizer, "m").write("Why?", "Because")
+    assert model.given == "Why?\nBecause"
