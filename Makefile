@@ -15,7 +15,7 @@ repro: $(VENV)/ready cells
 # A cell uses one core, so as many run side by side as there are cores. A failed cell stops neither
 # the others nor the tables, which name it; the exit code tells.
 cells:
-	@dvc repro --keep-going prepare
+	@dvc repro --keep-going prepare encode
 	@dvc stage list --name-only | grep '^run' | \
 		xargs -P $(JOBS) -I{} dvc --wait-for-lock repro --single-item {} || true
 	@dvc repro --keep-going; code=$$?; \

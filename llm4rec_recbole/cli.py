@@ -32,7 +32,7 @@ COMMANDS = {
 def run_recbole(argv: Sequence[str] | None = None) -> int:
     """Entry point of `run_recbole`; returns the exit status: 0, or 2 for bad input."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    from llm4rec_recbole.recbole_plugin import catalogue
+    from llm4rec_recbole.recbole_plugin import catalogue, registry
 
     if not argv or {"-h", "--help"} & set(argv):
         print(catalogue.help_text())
@@ -40,6 +40,8 @@ def run_recbole(argv: Sequence[str] | None = None) -> int:
     try:
         options = parse(argv)
         model, dataset = _take(options, "model"), _take(options, "dataset")
+        model, given = registry.variant(model)
+        options = given | options
         files = [file for file in str(options.pop("config_files", "")).split(",") if file]
         catalogue.check(model, dataset, options, files)
         _print_result(_run(model, dataset, files, options))

@@ -23,17 +23,19 @@ from torch import nn
 
 from llm4rec_recbole.components.adaptation import normalised_entropy
 from llm4rec_recbole.components.context import context_sequence
+from llm4rec_recbole.components.explanation.preference import AspectPreference
 from llm4rec_recbole.components.fusion import MultimodalFusion
 from llm4rec_recbole.components.online import AdaptationSettings, EventLoss
 from llm4rec_recbole.components.relation_context import RelationContext
 from llm4rec_recbole.components.relations import item_relations
+from llm4rec_recbole.components.spectral import spectral_vectors
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.held_out import HeldOut
 from llm4rec_recbole.models.backbone import Backbone, arithmetic
 from llm4rec_recbole.models.debiasing import Debiasing
 from llm4rec_recbole.models.knowledge import Knowledge, knowledge
 from llm4rec_recbole.models.retrieved_context import RetrievedContext
-from llm4rec_recbole.training.adapt import Step
+from llm4rec_recbole.training.adapt import Step, adapt
 from llm4rec_recbole.training.cross_entropy import full_cross_entropy
 
 COMPONENTS = ("fusion", "retrieval", "debiasing", "explanation", "adaptation")
@@ -57,6 +59,10 @@ class EnhancedGenRec(SequentialRecommender):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         self.item_embedding = nn.Embedding(self.n_items, d, padding_idx=0)
         nn.init.normal_(self.item_embedding.weight[1:], std=0.02)
+        if config["spectral_scale"]:
+            near = spectral_vectors(known.users, known.items, self.n_items, d)
+            with torch.no_grad():
+                self.item_embedding.weight += config["spectral_scale"] * torch.from_numpy(near)
         self.item_bias = nn.Parameter(torch.zeros(self.n_items))  # b_o of (11)
         self.user_tokens = UserTokens(known.user_groups, d)
         self.backbone = Backbone(
@@ -90,6 +96,10 @@ class EnhancedGenRec(SequentialRecommender):
                 self.context = RetrievedContext(known, d, config["retrieved_entries"])
         if "debiasing" in self.components:
             self.debiasing = Debiasing(known, d, config)
+        self.aspects: AspectPreference | None = None
+        self.aspect_loss, self.aspect_weight = config["aspect_loss"], config["aspect_weight"]
+        if "explanation" in self.components and known.categories.any():
+            self.aspects = AspectPreference(d, torch.from_numpy(known.categories))
         self.adaptation: AdaptationSettings | None = None
         if "adaptation" in self.components:
             self.adaptation = AdaptationSettings(
@@ -141,17 +151,25 @@ class EnhancedGenRec(SequentialRecommender):
         )
         has_target = targets > 0
         states, targets = states[has_target], targets[has_target]  # (N, d), (N,)
+        loss = table.new_zeros(())
+        if self.aspects is not None:
+            loss = self.aspect_loss * self.aspects.loss(states, targets)
         if self.debiasing is None:
-            return full_cross_entropy(states, table, targets, self.item_bias)
+            return loss + full_cross_entropy(states, table, targets, self.item_bias)
         left, right = self.debiasing.factors(states, table)
         rows = position[has_target]  # of the pairs to be predicted: one behind the last item seen
         weights = self.debiasing.ips_weights[rows]
-        loss = full_cross_entropy(left, right, targets, self.item_bias, weights)
+        loss = loss + full_cross_entropy(left, right, targets, self.item_bias, weights)
         users = interaction[self.user_field][:, None].expand_as(position)[has_target]
         scores = (left * right[targets]).sum(1) + self.item_bias[targets]
         return loss + self.debiasing.fairness_loss(scores, users, targets)
 
     # Adaptation
+
+    def after_training(self, held_out: HeldOut) -> None:
+        """Learn from the validation items, one by one, if adaptation takes part."""
+        if self.adaptation is not None:
+            adapt(self, held_out)
 
     def fix_content(self) -> None:
         """Compute the items' content vectors once: no single step changes what a title means."""
@@ -204,6 +222,8 @@ class EnhancedGenRec(SequentialRecommender):
         debiasing = self.debiasing
         scores = states @ table.T if debiasing is None else debiasing.scores(states, table)
         scores = scores + self.item_bias
+        if self.aspects is not None and self.aspect_weight:
+            scores = scores + self.aspect_weight * self.aspects(states)[1]
         return scores if self.relations is None else scores + self.relations(items)
 
 

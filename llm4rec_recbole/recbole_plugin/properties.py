@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from llm4rec_recbole.recbole_plugin.registry import ENHANCED_GENREC
+
 
 def folder() -> Path:
     """The `properties/` folder: inside the installed package, or at the top of a checkout."""
@@ -17,11 +19,13 @@ def defaults_for(model: str, dataset: str, protocol: str | None, loader: Any) ->
     """The property files' values for one run: overall, then model, data set and protocol.
 
     `protocol` is what the user asked for, or None for the one that overall.yaml names. A file that
-    does not exist adds nothing: any RecBole model and data set can run.
+    does not exist adds nothing: any RecBole model and data set can run. EnhancedGenRec's components
+    alone are models that share its file.
     """
     values = _read(folder() / "overall.yaml", loader)
     protocol = protocol or values.get("protocol", "recbole")
-    for kind, name in (("model", model), ("dataset", dataset), ("protocol", protocol)):
+    family = "EnhancedGenRec" if model in ENHANCED_GENREC else model
+    for kind, name in (("model", family), ("dataset", dataset), ("protocol", protocol)):
         values |= _read(folder() / kind / f"{name}.yaml", loader)
     return values | {"protocol": protocol}
 

@@ -50,6 +50,18 @@ METRICS: dict[str, str] = {
 }
 
 
+def variant(name: str) -> tuple[str, dict[str, Any]]:
+    """The model and the options that `name` stands for: most stand for themselves.
+
+    EnhancedGenRec_fusion_retrieval is EnhancedGenRec with two components, EnhancedGenRec_none with
+    none; their records go by that name.
+    """
+    model, *components = name.split("_")
+    if model != "EnhancedGenRec" or not components:
+        return name, {}
+    return model, {"components": [c for c in components if c != "none"], "method": name}
+
+
 def load(table: dict[str, str], name: str) -> Any:
     """The class that `table` lists under `name`. Raises KeyError when it is not listed."""
     return getattr(importlib.import_module(table[name]), name)

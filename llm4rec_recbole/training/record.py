@@ -38,7 +38,7 @@ def write(trained: Trained, started: float) -> Path:
     record: dict[str, Any] = {
         "dataset": config["dataset"],
         "protocol": config["protocol"],
-        "method": config["model"],
+        "method": config["method"] or config["model"],
         "seed": config["seed"],
         "components": config["components"] or [],
     }

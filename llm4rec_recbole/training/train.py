@@ -31,7 +31,7 @@ def train(
     """Train `model` on `dataset` to early stopping and load its best checkpoint.
 
     Without `checkpoints` nothing is written, and the model is left as the last epoch left it. A
-    model that adapts then learns from the validation items (training/adapt.py).
+    model that adapts then learns from the validation items: its method `after_training`.
     """
     from llm4rec_recbole.recbole_plugin.mends.training import load_weights
 
@@ -48,10 +48,8 @@ def train(
     trained.train_seconds = time.perf_counter() - began
     if checkpoints:
         load_weights(trained.model, trained.trainer.saved_model_file, config["device"])
-    if getattr(trained.model, "adaptation", None) is not None:
-        from llm4rec_recbole.training.adapt import adapt
-
-        adapt(trained.model, trained.valid_data.held_out)
+    if hasattr(trained.model, "after_training"):
+        trained.model.after_training(trained.valid_data.held_out)
     return trained
 
 

@@ -18,13 +18,17 @@ def test_as_many_stages_as_the_product_also_with_hyphens_in_names(checkout: Chec
     params = {
         "datasets": ["ml-100k", "ml-1m"],
         "protocols": ["loo", "timeline"],
-        "methods": {"exact": ["Pop", "EASE"], "trained": ["BPR", "SASRec", "BERT4Rec"]},
+        "methods": {
+            "exact": ["Pop", "EASE"],
+            "trained": ["BPR", "SASRec", "BERT4Rec"],
+            "ours": ["EnhancedGenRec", "EnhancedGenRec_none"],
+        },
         "seeds": [0, 1, 2],
     }
     checkout.write_params(**params)
     listed = [line.split()[0] for line in checkout.dvc("stage", "list").splitlines()]
     cells = {name for name in listed if name.startswith("run")}
-    assert len(cells) == 2 * 2 * (2 + 3 * 3)
+    assert len(cells) == 2 * 2 * (2 + (3 + 2) * 3)
     assert cells == set(stages(params))
 
 
@@ -32,9 +36,10 @@ def test_params_name_nothing_twice_and_no_two_cells_share_a_stage_or_a_file() ->
     params = yaml.safe_load((TOP / "params.yaml").read_text())
     methods = params["methods"]
     lists = [params["datasets"], params["protocols"], params["seeds"]]
-    for values in [*lists, methods["exact"] + methods["trained"]]:
+    for values in [*lists, methods["exact"] + methods["trained"] + methods["ours"]]:
         assert len(values) == len(set(values))
     cells = stages(params)
     product = len(list(itertools.product(*lists[:2])))
-    runs = len(methods["exact"]) + len(methods["trained"]) * len(params["seeds"])
+    seeded = len(methods["trained"]) + len(methods["ours"])
+    runs = len(methods["exact"]) + seeded * len(params["seeds"])
     assert len(cells) == len({cell.record for cell in cells.values()}) == product * runs

@@ -99,3 +99,14 @@ class AspectPreference(nn.Module):
         """p_u (B, A) and the log-score of every item, (B, n_items), from h_u (B, d)."""
         log_preference = self.project(user).log_softmax(-1)  # log of Eq. (19)
         return log_preference.exp(), ranking_score(log_preference, self.named, self.log_item)
+
+    def loss(self, user: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        """−log p_u of the aspects of the items that were chosen, a mean over those with some.
+
+        user: h_u (N, d); items: (N,). Each item's aspects share its weight. 0 where none has any.
+        """
+        named = self.named[items]  # (N, A)
+        counts = named.sum(1)  # (N,)
+        log_preference = self.project(user).log_softmax(-1)
+        each = -(named * log_preference).sum(1) / counts.clamp(min=1)
+        return each.sum() / (counts > 0).sum().clamp(min=1)

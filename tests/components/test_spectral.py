@@ -1,0 +1,60 @@
+"""Item vectors from the training histories, against a naive version and a known answer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from llm4rec_recbole.components.spectral import nearness, spectral_vectors
+
+USERS = np.array([1, 1, 1, 1, 2, 2, 2])
+ITEMS = np.array([1, 2, 3, 1, 2, 3, 4])
+
+
+def naive_nearness(users: np.ndarray, items: np.ndarray, n_items: int, window: int) -> np.ndarray:
+    near = np.zeros((n_items, n_items))
+    for a in range(len(users)):
+        for b in range(len(users)):
+            if a != b and users[a] == users[b] and abs(a - b) <= window:
+                near[items[a], items[b]] += 1 / abs(a - b)
+    return near
+
+
+def test_nearness_is_the_naive_one_and_ends_at_the_user() -> None:
+    for window in (1, 2, 3):
+        expected = naive_nearness(USERS, ITEMS, 6, window)
+        np.testing.assert_allclose(nearness(USERS, ITEMS, 6, window).toarray(), expected)
+
+
+def test_products_of_vectors_are_the_ppmi_where_all_directions_are_kept() -> None:
+    near = naive_nearness(USERS, ITEMS, 6, 2)
+    mass = near.sum(1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ppmi = np.maximum(np.log(near * mass.sum() / np.outer(mass, mass)), 0)
+    ppmi[near == 0] = 0
+    values, basis = np.linalg.eigh(ppmi)
+    expected = (basis * np.maximum(values, 0)) @ basis.T
+    vectors = spectral_vectors(USERS, ITEMS, 6, d=5, window=2)
+    products = vectors @ vectors.T
+    np.testing.assert_allclose(products / products.max(), expected / expected.max(), atol=1e-5)
+
+
+def test_items_of_two_worlds_are_orthogonal_and_neighbours_are_alike() -> None:
+    random = np.random.default_rng(0)
+    users = np.repeat(np.arange(40), 12)
+    items = 1 + random.integers(0, 5, len(users)) + 5 * (users % 2)
+    vectors = spectral_vectors(users, items, 12, d=2)
+    cosine = (
+        vectors @ vectors.T / np.maximum(np.outer(*[np.linalg.norm(vectors, axis=1)] * 2), 1e-9)
+    )
+    assert cosine[1:6, 1:6].min() > 0.9
+    assert np.abs(cosine[1:6, 6:11]).max() < 0.1
+
+
+def test_items_that_never_occur_and_the_pad_have_zeros_and_the_scale_is_one() -> None:
+    vectors = spectral_vectors(USERS, ITEMS, 8, d=3)
+    assert not vectors[[0, 5, 6, 7]].any()
+    assert np.isclose((vectors[1:5] ** 2).mean(), 1)
+
+
+def test_no_pairs_give_zeros() -> None:
+    assert not spectral_vectors(np.array([1, 2]), np.array([1, 2]), 4, d=2).any()

@@ -1,0 +1,82 @@
+"""The language model over soft tokens: what learns, and what each position sees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from llm4rec_recbole.encoders.language_model import load_language_model
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.models.backbone import Backbone, arithmetic
+
+
+@pytest.fixture
+def pretrained(tmp_path: Path) -> str:
+    """A folder that holds a small model, as any pretrained one is given."""
+    torch.manual_seed(0)
+    model, tokenizer = load_language_model("scratch-32x2", dtype=torch.float32)
+    model.save_pretrained(tmp_path / "lm")
+    tokenizer.save_pretrained(tmp_path / "lm")
+    return str(tmp_path / "lm")
+
+
+def backbone(name: str, **options) -> Backbone:
+    given = {"layers": 1, "d": 8, "rank": 2, "dropout": 0.0, "dtype": torch.float32}
+    return Backbone(name, **given | options)
+
+
+def tokens(n: int, length: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    mask = torch.ones(n, length, dtype=torch.int64)
+    return torch.randn(n, length, 8), mask, mask.cumsum(1) - 1
+
+
+def test_only_lora_and_the_maps_around_it_learn(pretrained: str) -> None:
+    model = backbone(pretrained)
+    learned = {name for name, p in model.named_parameters() if p.requires_grad}
+    of_body = {name for name in learned if name.startswith("body.")}
+    assert of_body
+    assert all("lora_" in name for name in of_body)
+    assert {"up.weight", "down.weight"} <= learned
+    frozen = backbone(pretrained, rank=0)
+    assert not [
+        n for n, p in frozen.named_parameters() if n.startswith("body.") and p.requires_grad
+    ]
+
+
+def test_a_model_from_scratch_learns_whole() -> None:
+    model = backbone("scratch-32x1")
+    assert all(p.requires_grad for name, p in model.named_parameters() if "body." in name)
+
+
+def test_starts_as_the_pretrained_model_and_no_position_sees_a_later_one(pretrained: str) -> None:
+    torch.manual_seed(1)
+    model = backbone(pretrained).eval()
+    x, mask, positions = tokens(2, 5)
+    states = model(x, mask, positions)
+    changed = x.clone()
+    changed[:, 3:] += 1
+    later = model(changed, mask, positions)
+    torch.testing.assert_close(states[:, :3], later[:, :3])
+    assert not torch.allclose(states[:, 3:], later[:, 3:], atol=1e-3)
+
+
+def test_padding_changes_nothing(pretrained: str) -> None:
+    torch.manual_seed(2)
+    model = backbone(pretrained).eval()
+    x, mask, positions = tokens(1, 5)
+    padded = mask.clone()
+    padded[:, 3:] = 0
+    alone = model(x[:, :3], mask[:, :3], positions[:, :3])
+    torch.testing.assert_close(model(x, padded, positions)[:, :3], alone)
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)]
+)
+def test_arithmetic_by_name(name: str, dtype: torch.dtype) -> None:
+    assert arithmetic(name, "cpu") == dtype
+    assert arithmetic("auto", "cuda") == torch.bfloat16
+    with pytest.raises(InputError, match="llm_dtype is int8"):
+        arithmetic("int8", "cpu")

@@ -1,0 +1,31 @@
+"""PositionLoader: where each input of a window stands among the training interactions."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from rings import options, own_folder, rings  # noqa: F401
+
+from llm4rec_recbole.models.knowledge import knowledge
+from llm4rec_recbole.training.loaders import POSITION
+from llm4rec_recbole.training.train import prepare
+
+
+def test_positions_are_rows_of_what_the_model_knows(options) -> None:  # noqa: F811
+    given = options | {"llm": "scratch-32x1", "llm_layers": 1, "text_encoder": "hash-16"}
+    run = prepare("EnhancedGenRec", "rings", options=given | {"components": []})
+    known = knowledge(run.config, run.train_data.dataset)
+    seen = 0
+    for batch in run.train_data:
+        items, targets = batch["item_id_list"].numpy(), batch["item_id"].numpy()
+        position, there = batch[POSITION].numpy(), batch["item_id_list"].numpy() > 0
+        rows = position[there] - 1
+        assert (position[~there] == 0).all()
+        np.testing.assert_array_equal(known.items[rows], items[there])
+        np.testing.assert_array_equal(known.items[rows + 1], targets[there])
+        users = np.broadcast_to(batch["user_id"].numpy()[:, None], there.shape)[there]
+        np.testing.assert_array_equal(known.users[rows], users)
+        np.testing.assert_array_equal(known.users[rows + 1], users)
+        seen += there.sum()
+    assert seen >= len(known.items) - known.n_users  # every pair, some twice where windows overlap
+    assert isinstance(batch[POSITION], torch.Tensor)
