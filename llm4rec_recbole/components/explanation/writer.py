@@ -136,6 +136,12 @@ class GreedyWriter:
             asked += "\n"
         ids = self.tokenizer(asked + opening, return_tensors="pt", add_special_tokens=False)
         ids = ids["input_ids"].to(self.model.device)  # (1, T)
+        begin = ids.shape[1]
+
+        def is_done(so_far: Any, scores: Any) -> Any:  # (1, T + written) -> (1,)
+            whole, _, _ = self._text(so_far[0, begin:]).rpartition(" ")
+            return torch.tensor([bool(first_sentences(whole))], device=so_far.device)
+
         with torch.inference_mode():
             written = self.model.generate(
                 ids,
@@ -143,5 +149,9 @@ class GreedyWriter:
                 max_new_tokens=self.most_tokens,
                 do_sample=False,
                 pad_token_id=self.tokenizer.eos_token_id,
+                stopping_criteria=[is_done],
             )
-        return self.tokenizer.decode(written[0, ids.shape[1] :], skip_special_tokens=True)
+        return self._text(written[0, begin:])
+
+    def _text(self, ids: Any) -> str:
+        return self.tokenizer.decode(ids, skip_special_tokens=True)
