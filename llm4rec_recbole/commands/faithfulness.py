@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
     model = trained.restored(options)
     found = measure(model)
     config = model.config
-    place = Path(config["dataset"], config["protocol"], config["model"], f"seed_{config['seed']}")
+    place = Path(config["dataset"], config["protocol"], model.method, f"seed_{config['seed']}")
     path = Path(options.results_dir, "faithfulness", place).with_suffix(".json")
     write_json(path, asdict(found))
     print(trained.about(model))

@@ -100,6 +100,29 @@ def test_the_newest_checkpoint_is_taken(trained_options: dict, tmp_path: Path) -
     assert newest_checkpoint(tmp_path, "EASE", "rings").name == "EASE-rings-seed_0-a.safetensors"
 
 
+def test_a_run_is_found_by_the_name_of_its_record(trained_options: dict, tmp_path: Path) -> None:
+    options = trained_options | {"method": "EASE_again", "checkpoint_dir": str(tmp_path)}
+    run("EASE", "rings", options=options)
+    (tmp_path / "EASE-rings-seed_0-broken.safetensors").write_bytes(b"no checkpoint")
+    found = newest_checkpoint(tmp_path, "EASE_again", "rings")
+    assert restore(found).method == "EASE_again"
+    with pytest.raises(InputError, match="no checkpoint of EASE on rings"):
+        newest_checkpoint(tmp_path, "EASE", "rings")
+
+
+def test_a_model_that_adapts_stands_where_the_test_found_it(
+    trained_options: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from llm4rec_recbole.models.linear import EASE
+
+    learned: list[np.ndarray] = []
+    after = lambda self, held_out: learned.append(held_out.targets)  # noqa: E731
+    monkeypatch.setattr(EASE, "after_training", after, raising=False)
+    restored = restore(checkpoint_of(trained_options, "EASE"))
+    last_seen = restored.test.items[restored.test.indptr[1:] - 1]
+    np.testing.assert_array_equal(learned[0], last_seen)  # the validation items
+
+
 def test_without_a_checkpoint_the_command_is_told_that_makes_one(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"run_recbole --model=GRU4Rec --dataset=rings$"):
         newest_checkpoint("work/checkpoints", "GRU4Rec", "rings")

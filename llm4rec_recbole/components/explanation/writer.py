@@ -14,13 +14,12 @@ import re
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from llm4rec_recbole.components.explanation.check import Catalogue
+from llm4rec_recbole.components.explanation.check import ABBREVIATION, Catalogue
 from llm4rec_recbole.components.explanation.evidence import Evidence
 from llm4rec_recbole.components.explanation.template import MOST_NAMED, listed, template_sentence
 
 MOST_SENTENCES = 2
 _SENTENCE = re.compile(r".*?[.!?][\"”’)]*(?=\s|$)", re.DOTALL)
-_ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Jr|Sr|vs|Vol)|\b\w)\.$")
 
 
 class Writer(Protocol):
@@ -107,7 +106,7 @@ def first_sentences(text: str) -> str:
     open_ = ""
     for part in _SENTENCE.findall(" ".join(text.split())):
         open_ += part
-        if not _ABBREVIATION.search(open_):
+        if not ABBREVIATION.search(open_):
             found.append(open_.strip())
             open_ = ""
     return " ".join(found[:MOST_SENTENCES])
