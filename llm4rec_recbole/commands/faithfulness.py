@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
     model = trained.restored(options)
     found = measure(model)
     config = model.config
-    place = Path(config["dataset"], config["protocol"], config["model"], f"seed_{config['seed']}")
+    place = Path(config["dataset"], config["protocol"], model.method, f"seed_{config['seed']}")
     path = Path(options.results_dir, "faithfulness", place).with_suffix(".json")
     write_json(path, asdict(found))
     print(trained.about(model))
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
         f"{found.users} users: without the cited items the score falls by {found.drop_cited:.4g}, "
         f"without as many others by {found.drop_random:.4g};\ndifference {found.difference:.4g}, "
         f"95 % interval [{found.low:.4g}, {found.high:.4g}], d {found.effect_size:.2f}, "
-        f"p {found.p_t:.2g} (t), {found.p_randomization:.2g} (randomization); "
+        f"p {max(found.p_t, 1e-300):.2g} (t), {found.p_randomization:.2g} (randomization); "
         f"above 0 for {100 * found.share_above:.0f} % of users; {found.left_out} left out"
     )
     print(f"written: {path}")

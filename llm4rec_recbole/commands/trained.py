@@ -64,7 +64,7 @@ def about(model: Restored) -> str:
     """One line on which model speaks."""
     config = model.config
     return (
-        f"{config['model']} on {config['dataset']} ({config['protocol']}, seed {config['seed']}), "
+        f"{model.method} on {config['dataset']} ({config['protocol']}, seed {config['seed']}), "
         f"{model.path}"
     )
 
@@ -79,9 +79,9 @@ def ranked(model: Restored, known: HeldOut) -> Rankings:
 class Explainer:
     """Explains items to the users of a restored model.
 
-    Item vectors are the model's own: of its method `item_vectors()`, (n_items, d), or its
+    Item vectors are the model's own: of its method `item_table()`, (n_items, d), or its
     `item_embedding`; a model with neither is lent vectors of who had what. The user's taste is that
-    of its method `aspect_distribution(held_out, rows)`, (B, A), where it has one.
+    of its method `aspect_distribution(held_out, rows)`, (B, A) or None, where it has one.
     """
 
     def __init__(self, model: Restored) -> None:
@@ -98,7 +98,8 @@ class Explainer:
         history = self.model.read_of(known.items)
         taste = None
         if hasattr(self.model.model, "aspect_distribution") and self.names.aspects.any():
-            taste = self.model.model.aspect_distribution(known, np.array([0]))[0]
+            of_rows = self.model.model.aspect_distribution(known, np.array([0]))
+            taste = None if of_rows is None else np.asarray(of_rows[0], dtype=np.float64)
         evidence = self.gatherer.evidence(user, item, history, float(known.times[-1]), taste)
         return explain(evidence, self.catalogue, writer)
 
@@ -106,11 +107,12 @@ class Explainer:
 def item_vectors(model: Restored) -> np.ndarray:
     """Item vectors, (n_items, d) float32; see Explainer."""
     n_items = model.test.n_items
-    if hasattr(model.model, "item_vectors"):
-        return np.asarray(model.model.item_vectors(), dtype=np.float32)
-    weight: Any = getattr(getattr(model.model, "item_embedding", None), "weight", None)
-    if weight is not None and len(weight) >= n_items:
-        vectors = weight[:n_items].detach().float().cpu().numpy().copy()
+    if hasattr(model.model, "item_table"):
+        table: Any = model.model.item_table()
+    else:
+        table = getattr(getattr(model.model, "item_embedding", None), "weight", None)
+    if table is not None and len(table) >= n_items:
+        vectors = table[:n_items].detach().float().cpu().numpy().copy()
         vectors[0] = 0  # the pad
         return vectors
     return interaction_vectors(model.users, model.items, n_items)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,15 @@ from llm4rec_recbole.recbole_plugin.mends.config import OWN_PROTOCOLS
 def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
     """The checkpoint in `folder` that a run of `model` on `dataset` wrote last.
 
-    Raises InputError, with the command that makes one, when there is none.
+    model: its name, or the name that its records go by (the option `method`). Raises InputError,
+    with the command that makes one, when there is none.
     """
     from llm4rec_recbole.recbole_plugin.catalogue import models, nearest
 
-    found = Path(folder).glob(f"{glob.escape(f'{model}-{dataset}')}-seed_*.safetensors")
-    newest = max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
-    if newest is not None:
-        return newest
+    files = Path(folder).glob(f"*-{glob.escape(dataset)}-seed_*.safetensors")
+    for path in sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True):
+        if _written_by(path) == (model, dataset):
+            return path
     if model not in models():
         raise InputError(f"there is no model {model!r}{nearest(model, models())}")
     command = f"run_recbole --model={model} --dataset={dataset}"
@@ -48,6 +50,11 @@ class Restored:
     user_tokens: np.ndarray  # (n_users,) str
     item_tokens: np.ndarray  # (n_items,) str
 
+    @property
+    def method(self) -> str:
+        """The name that the run's record goes by."""
+        return str(self.config["method"] or self.config["model"])
+
     def known(self, user: str) -> HeldOut:
         """One row: `user` (a raw token) with what the model may know of them when it is tested.
 
@@ -64,8 +71,9 @@ class Restored:
             own = self.users == number
             items, times = self.items[own], self.times[own]
         if not len(items):
-            name = self.config["model"]
-            raise InputError(f"{name} knows nothing of user {user!r}: no training interaction")
+            raise InputError(
+                f"{self.method} knows nothing of user {user!r}: no training interaction"
+            )
         unseen = np.setdiff1d(np.arange(1, self.test.n_items), items)
         if not len(unseen):
             raise InputError(f"user {user!r} has seen every item: nothing is left to recommend")
@@ -85,8 +93,22 @@ class Restored:
         return history[-self.config["MAX_ITEM_LIST_LENGTH"] :] if windowed else history
 
 
+def _written_by(path: Path) -> tuple[str, str] | None:
+    """Method and data set of the run that wrote a checkpoint, from its header; None for a file that
+    is none."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            run = json.loads((file.metadata() or {})["tree"])["config"]
+            return run["options"].get("method") or run["model"], run["dataset"]
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return None
+
+
 def restore(path: str | Path) -> Restored:
-    """Make data and model again from the options in the checkpoint at `path`; load its weights.
+    """Make data and model again from the options in the checkpoint at `path`; load its weights. It
+    then stands where the test found it: one that adapts has learned from the validation items.
 
     Raises InputError for a file that is no checkpoint, that does not fit the data as they now are,
     or that is of RecBole's own protocol, which has no histories.
@@ -115,6 +137,8 @@ def restore(path: str | Path) -> Restored:
     )
     split_by = {"loo": leave_one_out, "timeline": timeline}[config["protocol"]]
     split = split_by(users, items, times, dataset.item_num)
+    if hasattr(model, "after_training"):  # as training/train.py does before the test
+        model.after_training(split.valid)
     return Restored(
         Path(path),
         config,

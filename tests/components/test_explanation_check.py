@@ -68,6 +68,9 @@ def test_what_names_only_the_evidence_passes(sentence: str) -> None:
         ("Toy Story is like 'Casablanca' and 'Rio'.", "'Rio' stands in quotation marks"),
         ("Toy Story came out in 1995.", "'1995' is a name or a number"),
         ("Toy Story is like **casablanca**.", "'casablanca' stands in quotation marks"),
+        ("Toy Story has Mr. Hanks.", "'hanks' is a name"),
+        ("Toy Story is like 卡萨布兰卡.", "'卡萨布兰卡' is a name"),
+        ('Toy Story is like "casablanca.', "a quotation does not end"),
         # a category
         ("Toy Story is a War film.", "'war' is a category"),
         ("Toy Story is one of the great mysteries.", "'mystery' is a category"),

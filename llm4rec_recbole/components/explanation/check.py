@@ -11,7 +11,8 @@ What counts as naming, words compared without case, accents and punctuation:
 - What lies within a title of the evidence is not named: "Star Wars" is no War. What goes beyond
   one is: "Toy Story 2" is not "Toy Story".
 - Any other word with a capital that opens no sentence, and any number, must be a word of the
-  evidence: the names of people, and of titles that the catalogue does not have.
+  evidence: the names of people, and of titles that the catalogue does not have. Words of a script
+  without capitals count as having one.
 - A sentence must name something of the evidence.
 
 The rule would rather refuse a good sentence than let a bad one pass: refusing costs no more than
@@ -39,6 +40,8 @@ FUNCTION_WORDS = frozenset(
     will with would you your""".split()  # noqa: SIM905 (a list of these is unreadable)
 )
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+#: What ends with a full stop, but no sentence: "Mr." and the like, a single letter.
+ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Jr|Sr|vs|Vol)|\b\w)\.$")
 _OPENS = re.compile(r"""(?:^|[.!?…]["”'’)]*\s|\n)\s*["“'‘(]*$""")  # what precedes a sentence
 _QUOTED = re.compile(
     r"\"([^\"]*)\"|“([^”]*)”|«([^»]*)»|(?<!\w)['‘]([^'’]+)['’](?!\w)|(?<!\w)\*+([^*]+)\*+(?!\w)"
@@ -67,10 +70,13 @@ class Match(NamedTuple):
 
 def words(text: str) -> list[Word]:
     """The words of a text, in order; an apostrophe may stand within one."""
-    return [
-        Word(_folded(m.group()), m.group()[0].isupper(), bool(_OPENS.search(text[: m.start()])))
-        for m in _WORD.finditer(text)
-    ]
+    found = []
+    for match in _WORD.finditer(text):
+        first, before = match.group()[0], text[: match.start()]
+        capital = first.isalpha() and not first.islower()
+        opens = bool(_OPENS.search(before)) and not ABBREVIATION.search(before.rstrip(" \"“'‘("))
+        found.append(Word(_folded(match.group()), capital, opens))
+    return found
 
 
 def phrase(text: str) -> Phrase:
@@ -122,6 +128,8 @@ class Catalogue:
             for span in quoted(sentence)
             if phrase(span) not in titles and _category(span) not in categories
         ]
+        if sentence.count('"') % 2:
+            problems.append("a quotation does not end")
         problems += [f"{' '.join(match.what)!r} is a {match.kind}" for match in foreign]
         allowed = _words_of(evidence)
         told = {place for match in named + foreign for place in range(match.start, match.end)}

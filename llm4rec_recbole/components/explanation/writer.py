@@ -14,13 +14,12 @@ import re
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from llm4rec_recbole.components.explanation.check import Catalogue
+from llm4rec_recbole.components.explanation.check import ABBREVIATION, Catalogue
 from llm4rec_recbole.components.explanation.evidence import Evidence
 from llm4rec_recbole.components.explanation.template import MOST_NAMED, listed, template_sentence
 
 MOST_SENTENCES = 2
 _SENTENCE = re.compile(r".*?[.!?][\"”’)]*(?=\s|$)", re.DOTALL)
-_ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Jr|Sr|vs|Vol)|\b\w)\.$")
 
 
 class Writer(Protocol):
@@ -107,7 +106,7 @@ def first_sentences(text: str) -> str:
     open_ = ""
     for part in _SENTENCE.findall(" ".join(text.split())):
         open_ += part
-        if not _ABBREVIATION.search(open_):
+        if not ABBREVIATION.search(open_):
             found.append(open_.strip())
             open_ = ""
     return " ".join(found[:MOST_SENTENCES])
@@ -136,6 +135,12 @@ class GreedyWriter:
             asked += "\n"
         ids = self.tokenizer(asked + opening, return_tensors="pt", add_special_tokens=False)
         ids = ids["input_ids"].to(self.model.device)  # (1, T)
+        begin = ids.shape[1]
+
+        def is_done(so_far: Any, scores: Any) -> Any:  # (1, T + written) -> (1,)
+            whole, _, _ = self._text(so_far[0, begin:]).rpartition(" ")
+            return torch.tensor([bool(first_sentences(whole))], device=so_far.device)
+
         with torch.inference_mode():
             written = self.model.generate(
                 ids,
@@ -143,5 +148,9 @@ class GreedyWriter:
                 max_new_tokens=self.most_tokens,
                 do_sample=False,
                 pad_token_id=self.tokenizer.eos_token_id,
+                stopping_criteria=[is_done],
             )
-        return self.tokenizer.decode(written[0, ids.shape[1] :], skip_special_tokens=True)
+        return self._text(written[0, begin:])
+
+    def _text(self, ids: Any) -> str:
+        return self.tokenizer.decode(ids, skip_special_tokens=True)

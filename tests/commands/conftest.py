@@ -1,0 +1,59 @@
+"""Three models trained on `rings` with titles and colours, and their checkpoints."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rings import own_folder, rings  # noqa: F401
+
+#: Item i is `Ring i`, even ones are red, odd ones blue, every third is round, i39 has no title.
+TITLES = [f"Ring {'abcdefghijklmnopqrst'[n // 2].upper() * (n % 2 + 1)}" for n in range(39)]
+
+
+@pytest.fixture(scope="session")
+def ringed(rings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+    """The data folder of `rings`, with titles and categories; `lonely` had one item."""
+    folder = tmp_path_factory.mktemp("titled") / "rings"
+    shutil.copytree(rings / "rings", folder)
+    with open(folder / "rings.inter", "a") as file:
+        file.write("lonely\ti1\t5\t1000000000\n")
+    rows = ["item_id:token\tmovie_title:token_seq\tclass:token_seq"]
+    for n, title in enumerate([*TITLES, "unknown"]):
+        kinds = ("Blue" if n % 2 else "Red") + (" Round" if n % 3 == 0 else "")
+        rows.append(f"i{n}\t{title}\t{kinds}")
+    (folder / "rings.item").write_text("\n".join(rows) + "\n")
+    return folder.parent
+
+
+@pytest.fixture(scope="session")
+def trained_options(ringed: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the models were trained with; `checkpoint_dir` holds theirs, `results_dir` records."""
+    place = tmp_path_factory.mktemp("trained")
+    options = {
+        "data_path": str(ringed),
+        "results_dir": str(place / "results"),
+        "checkpoint_dir": str(place / "checkpoints"),
+        "load_col": {"inter": ["user_id", "item_id", "rating", "timestamp"]},
+        "show_progress": False,
+        "quiet": True,
+        "threads": 1,
+        "epochs": 2,
+        "eval_step": 1,
+        "train_batch_size": 64,
+        "MAX_ITEM_LIST_LENGTH": 10,
+        "hidden_size": 16,
+        "inner_size": 32,
+        "embedding_size": 16,
+    }
+    from llm4rec_recbole.training.run import run
+
+    with contextlib.chdir(place), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["test"])
+        for model in ("EASE", "BPR", "SASRec"):
+            run(model, "rings", options=options)
+    return options

@@ -1,0 +1,176 @@
+"""`llm4rec recommend` and `explain`, from the command line to the evidence they print."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from llm4rec_recbole.cli import llm4rec
+from llm4rec_recbole.commands import trained
+from llm4rec_recbole.commands.faithfulness import measure, shortened
+from llm4rec_recbole.training.restore import newest_checkpoint, restore
+
+
+class Praises:
+    """A writer who praises, or names what is in no evidence."""
+
+    name = "praises"
+
+    def __init__(self, answer: str) -> None:
+        self.answer = answer
+
+    def write(self, prompt: str, opening: str) -> str:
+        return self.answer
+
+
+@pytest.fixture
+def places(trained_options: dict) -> list[str]:
+    folder = trained_options["checkpoint_dir"]
+    return ["--dataset", "rings", "--checkpoint_dir", folder, "--language_model", "none"]
+
+
+def said(capsys: pytest.CaptureFixture, *argv: str) -> str:
+    assert llm4rec(argv) == 0
+    return capsys.readouterr().out
+
+
+def refused(capsys: pytest.CaptureFixture, *argv: str) -> str:
+    assert llm4rec(argv) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    return err
+
+
+@pytest.mark.parametrize("model", ["EASE", "BPR", "SASRec"])
+def test_recommend_prints_as_many_items_as_asked_for(model, places, capsys) -> None:
+    out = said(capsys, "recommend", "--user", "u1", "-k", "4", "--model", model, *places)
+    head, _, *items = out.splitlines()
+    assert head.startswith(f"{model} on rings (loo, seed 0), ")
+    assert [line.split()[0] for line in items] == ["1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("model", ["EASE", "BPR", "SASRec"])
+def test_explain_prints_a_sentence_the_rank_and_the_evidence(model, places, capsys) -> None:
+    out = said(capsys, "explain", "--user", "u1", "--item", "i4", "--model", model, *places)
+    assert "user u1, item i4: rank " in out
+    for label in ("written by  template", "template ", "taste       Red", "latest", "moment"):
+        assert label in out
+    assert '"Ring C"' in out.splitlines()[3]
+
+
+def test_recommend_explains_each_item(places, capsys) -> None:
+    out = said(
+        capsys, "recommend", "--user", "u1", "-k", "3", "--explain", "--model", "EASE", *places
+    )
+    assert out.count("written by  template") == 3
+
+
+def test_a_seen_item_is_said_to_be_seen(places, trained_options, capsys) -> None:
+    model = restore(newest_checkpoint(trained_options["checkpoint_dir"], "EASE", "rings"))
+    seen = model.item_tokens[model.known("u1").items[0]]
+    assert "(which the user has seen)" in said(
+        capsys, "explain", "--user", "u1", "--item", seen, "--model", "EASE", *places
+    )
+
+
+def test_what_the_language_model_writes_is_shown_only_where_it_passes(
+    places, capsys, monkeypatch
+) -> None:
+    asked = ["explain", "--user", "u1", "--item", "i4", "--model", "EASE", *places]
+    monkeypatch.setattr(trained, "load_writer", lambda name: Praises("is a good choice."))
+    out = said(capsys, *asked)
+    assert "is a good choice." in out
+    assert "written by  praises" in out
+    monkeypatch.setattr(trained, "load_writer", lambda name: Praises("is as good as Ring TT."))
+    out = said(capsys, *asked)
+    assert "written by  template" in out
+    assert "'ring tt' is a title" in out
+
+
+def test_a_history_of_one_item_is_explained(places, capsys) -> None:
+    out = said(capsys, "explain", "--user", "lonely", "--item", "i3", "--model", "EASE", *places)
+    assert out.splitlines()[1] == out.splitlines()[1].strip()
+    assert '"Ring AA"' in out  # i1, the only item of the history
+
+
+def test_an_item_without_title_is_named_by_its_id(places, capsys) -> None:
+    out = said(capsys, "explain", "--user", "u1", "--item", "i39", "--model", "EASE", *places)
+    assert out.splitlines()[3].startswith("item i39 ")
+
+
+def test_a_data_set_without_items_file_is_explained_all_the_same(
+    trained_options, rings, tmp_path, capsys
+) -> None:
+    from llm4rec_recbole.training.run import run
+
+    place = str(tmp_path / "bare")
+    run(
+        "EASE",
+        "rings",
+        options=trained_options | {"data_path": str(rings), "checkpoint_dir": place},
+    )
+    options = ["--model", "EASE", "--dataset", "rings", "--checkpoint_dir", place]
+    out = said(
+        capsys, "explain", "--user", "u1", "--item", "i4", *options, "--language_model", "none"
+    )
+    assert "item i4" in out
+    assert "taste" not in out
+
+
+@pytest.mark.parametrize(
+    ("asked", "line"),
+    [
+        (["recommend", "--user", "nobody"], "no user 'nobody' in rings (expected one of its 61"),
+        (["explain", "--user", "nobody", "--item", "i4"], "no user 'nobody'"),
+        (["explain", "--user", "u1", "--item", "nothing"], "no item 'nothing' in rings (expected"),
+        (["recommend", "--user", "u1", "-k", "0"], "-k is 0 (1 to 100)"),
+        (["recommend", "--user", "u1", "--checkpoint", "gone"], "gone: no such checkpoint"),
+    ],
+)
+def test_bad_input_is_one_line(asked, line, places, capsys) -> None:
+    assert line in refused(capsys, *asked, "--model", "EASE", *places)
+
+
+def test_a_model_that_is_not_trained_is_told_how_to_train(places, capsys) -> None:
+    told = refused(capsys, "recommend", "--user", "u1", "--model", "GRU4Rec", *places)
+    assert "make one: run_recbole --model=GRU4Rec --dataset=rings" in told
+
+
+@pytest.mark.parametrize("command", ["recommend", "explain", "faithfulness"])
+def test_help_is_light(command: str, tmp_path: Path) -> None:
+    code = f"""
+import sys
+from llm4rec_recbole.cli import llm4rec
+try:
+    llm4rec([{command!r}, "--help"])
+except SystemExit as end:
+    assert not end.code
+assert not {{"torch", "recbole", "pandas"}} & set(sys.modules), "heavy"
+"""
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "--checkpoint_dir" in out.stdout
+
+
+def test_faithfulness_is_measured_and_written(places, capsys) -> None:
+    out = said(capsys, "faithfulness", "--model", "EASE", *places[:4])
+    assert "60 users" in out
+    assert Path("work/faithfulness/rings/loo/EASE/seed_0.json").is_file()
+
+
+def test_a_model_that_ignores_histories_has_no_faithfulness(trained_options) -> None:
+    found = measure(restore(newest_checkpoint(trained_options["checkpoint_dir"], "BPR", "rings")))
+    assert (found.difference, found.low, found.high, found.p_t) == (0, 0, 0, 1)
+
+
+def test_a_shortened_history_keeps_order_and_times(trained_options) -> None:
+    test = restore(newest_checkpoint(trained_options["checkpoint_dir"], "EASE", "rings")).test
+    span = slice(test.indptr[4], test.indptr[5])
+    kept = test.items[span][[5, 1]]
+    short = shortened(test, np.array([4, 0]), [kept, test.items[: test.indptr[1]]])
+    assert short.items[: short.indptr[1]].tolist() == kept[::-1].tolist()
+    assert short.times[:2].tolist() == test.times[span][[1, 5]].tolist()
+    assert short.users.tolist() == test.users[[4, 0]].tolist()

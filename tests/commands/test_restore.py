@@ -1,0 +1,139 @@
+"""A checkpoint becomes the model that wrote it, with the histories that it may know."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.users_file import read_users
+from llm4rec_recbole.training.restore import Restored, newest_checkpoint, restore
+from llm4rec_recbole.training.run import run
+
+
+def checkpoint_of(options: dict, model: str) -> Path:
+    return newest_checkpoint(options["checkpoint_dir"], model, "rings")
+
+
+@pytest.fixture(scope="module")
+def ease(trained_options: dict) -> Restored:
+    return restore(checkpoint_of(trained_options, "EASE"))
+
+
+@pytest.mark.parametrize("model", ["EASE", "BPR", "SASRec"])
+def test_it_recommends_what_the_users_file_holds(model: str, trained_options: dict) -> None:
+    from llm4rec_recbole.commands.trained import ranked
+
+    restored = restore(checkpoint_of(trained_options, model))
+    folder = Path(trained_options["results_dir"], "users/rings/loo", model)
+    users = read_users(folder / "seed_0.parquet")
+    for user, expected in list(zip(users.user, users.top_100))[:5]:
+        top = ranked(restored, restored.known(user)).top_100[0]
+        assert restored.item_tokens[top[top > 0]].tolist() == list(expected)
+
+
+def test_a_test_users_history_is_that_of_the_test(ease: Restored) -> None:
+    row = 3
+    known = ease.known(ease.user_tokens[ease.test.users[row]])
+    assert known.users.tolist() == [ease.test.users[row]]
+    span = slice(ease.test.indptr[row], ease.test.indptr[row + 1])
+    np.testing.assert_array_equal(known.items, ease.test.items[span])
+    assert ease.test.targets[row] not in known.items
+
+
+def test_a_user_who_is_not_tested_has_the_training_history(ease: Restored) -> None:
+    known = ease.known("lonely")
+    assert ease.item_tokens[known.items].tolist() == ["i1"]
+    assert known.times.tolist() == [1_000_000_000]
+
+
+@pytest.mark.parametrize(("ask", "kind"), [("known", "user"), ("item_number", "item")])
+@pytest.mark.parametrize("token", ["nobody", "[PAD]", ""])
+def test_who_or_what_is_unknown_is_told_with_what_is_known(
+    ease: Restored, ask: str, kind: str, token: str
+) -> None:
+    with pytest.raises(InputError, match=rf"no {kind} '.*' in rings \(expected one of its \d\d "):
+        getattr(ease, ask)(token)
+
+
+def test_a_user_without_training_interactions_is_unknown_to_the_model(ease: Restored) -> None:
+    from dataclasses import replace
+
+    own = ease.users != ease.known("lonely").users[0]
+    without = replace(ease, users=ease.users[own], items=ease.items[own], times=ease.times[own])
+    with pytest.raises(InputError, match="EASE knows nothing of user 'lonely'"):
+        without.known("lonely")
+
+
+def test_a_user_who_has_seen_everything(ease: Restored) -> None:
+    from dataclasses import replace
+
+    n = ease.test.n_items
+    number = ease.known("lonely").users[0]
+    all_ = replace(
+        ease, users=np.full(n - 1, number), items=np.arange(1, n), times=np.arange(n - 1)
+    )
+    with pytest.raises(InputError, match="has seen every item"):
+        all_.known("lonely")
+
+
+def test_a_sequence_model_reads_the_last_of_a_history(trained_options: dict) -> None:
+    history = np.arange(1, 31)
+    sasrec = restore(checkpoint_of(trained_options, "SASRec"))
+    assert sasrec.read_of(history).tolist() == list(range(21, 31))
+
+
+def test_another_model_reads_all_of_it(ease: Restored) -> None:
+    assert ease.read_of(np.arange(1, 31)).tolist() == list(range(1, 31))
+
+
+def test_the_newest_checkpoint_is_taken(trained_options: dict, tmp_path: Path) -> None:
+    first = checkpoint_of(trained_options, "EASE")
+    for name, age in (("b", 5), ("a", 1), ("c", 9)):
+        path = tmp_path / f"EASE-rings-seed_0-{name}.safetensors"
+        shutil.copy(first, path)
+        os.utime(path, (1e9 - age, 1e9 - age))
+    assert newest_checkpoint(tmp_path, "EASE", "rings").name == "EASE-rings-seed_0-a.safetensors"
+
+
+def test_a_run_is_found_by_the_name_of_its_record(trained_options: dict, tmp_path: Path) -> None:
+    options = trained_options | {"method": "EASE_again", "checkpoint_dir": str(tmp_path)}
+    run("EASE", "rings", options=options)
+    (tmp_path / "EASE-rings-seed_0-broken.safetensors").write_bytes(b"no checkpoint")
+    found = newest_checkpoint(tmp_path, "EASE_again", "rings")
+    assert restore(found).method == "EASE_again"
+    with pytest.raises(InputError, match="no checkpoint of EASE on rings"):
+        newest_checkpoint(tmp_path, "EASE", "rings")
+
+
+def test_a_model_that_adapts_stands_where_the_test_found_it(
+    trained_options: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from llm4rec_recbole.models.linear import EASE
+
+    learned: list[np.ndarray] = []
+    after = lambda self, held_out: learned.append(held_out.targets)  # noqa: E731
+    monkeypatch.setattr(EASE, "after_training", after, raising=False)
+    restored = restore(checkpoint_of(trained_options, "EASE"))
+    last_seen = restored.test.items[restored.test.indptr[1:] - 1]
+    np.testing.assert_array_equal(learned[0], last_seen)  # the validation items
+
+
+def test_without_a_checkpoint_the_command_is_told_that_makes_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"run_recbole --model=GRU4Rec --dataset=rings$"):
+        newest_checkpoint("work/checkpoints", "GRU4Rec", "rings")
+    with pytest.raises(InputError, match="--dataset=rings --checkpoint_dir=elsewhere"):
+        newest_checkpoint("elsewhere", "GRU4Rec", "rings")
+    with pytest.raises(InputError, match="no model 'EASY'; did you mean EASE"):
+        newest_checkpoint(tmp_path, "EASY", "rings")
+
+
+def test_recboles_own_protocol_is_refused(trained_options: dict, tmp_path: Path) -> None:
+    options = trained_options | {"protocol": "recbole", "checkpoint_dir": str(tmp_path)}
+    run("EASE", "rings", options=options)
+    with pytest.raises(InputError, match="RecBole's own protocol"):
+        restore(newest_checkpoint(tmp_path, "EASE", "rings"))
