@@ -1,4 +1,4 @@
-"""Writes the generated tables: paper_tables/table_<1, 2, 3>.md, .tex, .csv and claims.md, .csv.
+"""Writes the generated tables: paper_tables/table_<1 to 5>.md, .tex, .csv and claims.md, .csv.
 
 python -m llm4rec_recbole.reporting.tables --results results --out paper_tables
 """
@@ -15,7 +15,8 @@ from llm4rec_recbole.analysis.comparisons import FILE, read_comparisons
 from llm4rec_recbole.analysis.records import read_records
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import write_atomically
-from llm4rec_recbole.reporting import claims_page, table_1, table_2, table_3
+from llm4rec_recbole.reporting import claims_page, table_1, table_2, table_3, table_4, table_5
+from llm4rec_recbole.reporting.ablation_rows import read_ablations
 from llm4rec_recbole.reporting.accuracy_rows import read_sections
 from llm4rec_recbole.reporting.formats import to_latex, to_markdown
 
@@ -45,6 +46,14 @@ def main(arguments: list[str] | None = None) -> int:
         ):
             table = made.build(sections, paper[name], notes, tests)
             tables.append((name, table, made.to_csv(sections, paper[name])))
+        ablations = read_ablations(
+            options.results, options.failures, paper, comparisons,
+            [(section.dataset, section.protocol) for section in sections],
+        )  # fmt: skip
+        steps = [each.table_4 for each in ablations]
+        parts = [each.table_5 for each in ablations]
+        tables.append(("table_4", table_4.build(steps), table_4.to_csv(steps)))
+        tables.append(("table_5", table_5.build(ablations), table_5.to_csv(parts)))
         records = read_records(options.results)
         entries = ledger(paper, records, comparisons, options.recbole_row)
         write_atomically(options.out / "claims.md", to_markdown(claims_page.build(entries)))
