@@ -58,6 +58,11 @@ class AccuracySection:
     baselines: dict[Column, str]  # the best baseline of each column
 
     @property
+    def place(self) -> str:
+        """Data set and protocol, as a reader would name them."""
+        return f"{self.dataset}, {self.protocol}"
+
+    @property
     def heading(self) -> str:
         """What the numbers are for, and how many users they are means over."""
         users = f"{self.users} test users" if self.users else "nothing has run"

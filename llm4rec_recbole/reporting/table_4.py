@@ -25,7 +25,7 @@ def build(sections: list[AccuracySection]) -> Table:
         label="tab:ablation",
         title="Ablation, one component after another: the paper's numbers and ours",
         columns=[*columns, ("", "Runs")],
-        sections=[Section(section.heading, _cells(section)) for section in sections],
+        sections=[Section(s.heading, _cells(s), s.place) for s in sections],
         notes=_notes(sections),
     )
 

@@ -25,7 +25,9 @@ def build(ablations: list[Ablation]) -> Table:
         label="tab:contributions",
         title="Contribution of each component: the paper's numbers and ours",
         columns=[*columns, ("", "Runs")],
-        sections=[Section(each.table_5.heading, _cells(each)) for each in ablations],
+        sections=[
+            Section(each.table_5.heading, _cells(each), each.table_5.place) for each in ablations
+        ],
         notes=_notes([each.table_5 for each in ablations]),
     )
 
