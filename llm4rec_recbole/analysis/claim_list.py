@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from llm4rec_recbole.analysis import ablation
 from llm4rec_recbole.analysis.arithmetic import Gain, compounded, gain, per_cent
 from llm4rec_recbole.analysis.printed import NAMES
 
 Tables = dict[str, dict[tuple[str, str], str]]  # "table_1" -> (row, column) -> as printed
 
+_ABLATED = "ml-25m"  # the data set of Tables IV and V
 OURS, IMPROVE = "Ours", "Improve."
 METRICS = {"hit@5": "HR@5", "hit@10": "HR@10", "ndcg@5": "NDCG@5", "ndcg@10": "NDCG@10"}
 TABLE_2 = {
@@ -33,8 +35,17 @@ STEPS = {
     "Adaptive Learning": ("+ Adaptive Learning", "+ Explainability"),
     "Synergistic Effect": ("Full Framework", "+ Adaptive Learning"),
 }
-NO_ABLATION = "the configurations of Table IV have no runs"
 ABSTRACT_NDCG, ABSTRACT_DIVERSITY = "+2.3%", "+1.4%"
+
+
+@dataclass(frozen=True)
+class Test:
+    """The comparisons of Table IV or V that a claim rests on."""
+
+    table: str
+    method: str
+    baseline: str
+    metrics: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,7 @@ class Claim:
     metric: str = ""  # by which our runs measure it: Ours against the best baseline
     gain: str = ""  # printed, of that metric
     level: bool = False  # measured by Ours alone
+    test: Test | None = None  # by which our runs measure it, where it is about the components
     internal: bool = False  # about the paper's own tables only
     needs: str = ""  # why no run of ours can test it
 
@@ -208,10 +220,14 @@ def _steps(paper: Tables) -> Iterator[Claim]:
     table = paper["table_4"]
     for name, (after, before) in STEPS.items():
         steps = {m: Decimal(table[after, m]) - Decimal(table[before, m]) for m in METRICS}
+        method, baseline = ablation.TABLE_4[after], ablation.TABLE_4[before]
+        one = method == baseline
         yield Claim(
             f"IV {name}", "Table IV", f"{after} improves on {before} in all four metrics",
             ", ".join(f"{METRICS[m]} {step:+}" for m, step in steps.items()),
-            all(step > 0 for step in steps.values()), needs=NO_ABLATION,
+            all(step > 0 for step in steps.values()), dataset=_ABLATED,
+            test=None if one else Test("table_4", method, baseline, tuple(METRICS)),
+            needs="both rows are one configuration, all five components" if one else "",
         )  # fmt: skip
 
 
@@ -221,16 +237,21 @@ def _contributions(paper: Tables) -> Iterator[Claim]:
         metric = column.removesuffix("_improvement")
         after, before = STEPS[name]
         key = f"V {name} {metric}"
+        ours = "intra_list_diversity@10" if metric == "diversity" else metric
+        test = Test("table_5", *ablation.CONTRIBUTIONS[name], (ours,))
         if metric == "diversity":
             says = f"{name}: {printed} in diversity"
             why = "no printed table says which measure of diversity is meant"
-            yield Claim(key, "Table V", says, "Table IV has no diversity", needs=why)
+            yield Claim(
+                key, "Table V", says, "Table IV has no diversity",
+                dataset=_ABLATED, test=test, needs=why,
+            )  # fmt: skip
             continue
         found = gain(paper["table_4"][after, metric], paper["table_4"][before, metric])
         yield Claim(
             key, "Table V", f"{name}: {printed} in {METRICS[metric]}",
             f"{found} by Table IV", found.equals(printed), found.allows(printed),
-            needs=NO_ABLATION,
+            dataset=_ABLATED, gain=printed, test=test,
         )  # fmt: skip
 
 
@@ -261,6 +282,6 @@ def _order(paper: Tables) -> Claim:
     )
     return Claim(
         "V order", "Text on the ablation", "causal debiasing contributes more than retrieval",
-        f"Table V: {shown}", min(differences) >= 0 < max(differences),
-        needs=NO_ABLATION,
+        f"Table V: {shown}", min(differences) >= 0 < max(differences), dataset=_ABLATED,
+        test=Test("table_5", *ablation.RANKED, ("hit@10", "ndcg@10")),
     )  # fmt: skip

@@ -5,10 +5,11 @@ The verdict comes from these rules, the first that applies:
     contradicted by the paper itself   its own printed numbers give something else
     supported                          it is about the printed numbers only, and they agree
     not testable here                  no run could test it, or none that could has been made
-    not supported                      somewhere, Ours is not above the best baseline, or not by
-                                       more than chance (Holm's p), or by less than is printed
-    supported                          everywhere, Ours is above it and the printed gain is not
-                                       above the interval of ours
+    not supported                      somewhere, Ours is not above the best baseline (Tables IV
+                                       and V: the row not above what it is compared with), or not
+                                       by more than chance (Holm's p), or by less than is printed
+    supported                          everywhere, it is above and the printed gain is not above
+                                       the interval of ours
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from typing import Literal
 
 import numpy as np
 
-from llm4rec_recbole.analysis import printed, significance
+from llm4rec_recbole.analysis import ablation, printed, significance
 from llm4rec_recbole.analysis.arithmetic import per_cent
-from llm4rec_recbole.analysis.claim_list import Claim, Tables, claims
+from llm4rec_recbole.analysis.claim_list import Claim, Tables, Test, claims
 from llm4rec_recbole.analysis.compare import best_baseline
 from llm4rec_recbole.analysis.comparisons import LEVEL, Comparison
 from llm4rec_recbole.analysis.per_user import per_user_values
@@ -67,7 +68,7 @@ def ledger(
     recbole_row: str = "BPR",
 ) -> list[Entry]:
     """A line for each claim, in the order of the paper."""
-    methods = table_methods(recbole_row)
+    methods = {*table_methods(recbole_row), *ablation.METHODS}
     places: dict[tuple[str, str], dict[str, list[Record]]] = {}
     for record in records:
         if record.dataset in printed.STANDS_FOR and record.method in methods:
@@ -86,6 +87,8 @@ def _measure(
     comparisons: Sequence[Comparison],
 ) -> Iterator[Measured]:
     """Our measurements of `claim`, one for each data set and protocol with a run of Ours."""
+    if claim.test is not None:
+        yield from _ablated(claim, claim.test, places, comparisons)
     if not claim.metric:
         return
     for (dataset, protocol), methods in sorted(places.items()):
@@ -99,13 +102,33 @@ def _measure(
         test = next(
             (c for c in comparisons
              if (c.dataset, c.protocol, c.ranking, c.metric, c.method)
-             == (dataset, protocol, "full", claim.metric, OURS)),
+             == (dataset, protocol, "full", claim.metric, OURS)
+             and c.table in ("table_1", "table_2")),
             None,
         )  # fmt: skip
         if test is not None:
             yield _tested(where, test, _mean(methods[test.baseline], claim.metric))
         elif (found := _untested(where, methods, claim.metric)) is not None:
             yield found
+
+
+def _ablated(
+    claim: Claim,
+    test: Test,
+    places: dict[tuple[str, str], dict[str, list[Record]]],
+    comparisons: Sequence[Comparison],
+) -> Iterator[Measured]:
+    """The comparisons of `test`; gains of Table V in per cent of the backbone, as the paper's."""
+    for c in comparisons:
+        if (
+            (c.table, c.method, c.baseline) == (test.table, test.method, test.baseline)
+            and c.metric in test.metrics
+            and printed.STANDS_FOR.get(c.dataset) == claim.dataset
+        ):
+            methods = places[c.dataset, c.protocol]
+            of = c.baseline if test.table == "table_4" else ablation.BACKBONE
+            where = f"{c.dataset}, {c.protocol}, {c.metric}"
+            yield _tested(where, c, _mean(methods[of], c.metric) if of in methods else None)
 
 
 def _levels(records: list[Record], metric: str) -> str:
@@ -130,7 +153,7 @@ def _untested(where: str, methods: dict[str, list[Record]], metric: str) -> Meas
     """The gain in a number that a run has as a whole; None where either side lacks it."""
     found = {method: _mean(records, metric) for method, records in methods.items()}
     means = {method: mean for method, mean in found.items() if mean is not None}
-    baseline = best_baseline(means)
+    baseline = best_baseline({m: mean for m, mean in means.items() if m not in ablation.METHODS})
     if baseline is None or OURS not in means or not means[baseline]:
         return None
     gain = 100 * (means[OURS] / means[baseline] - 1)
@@ -154,6 +177,8 @@ def _verdict(claim: Claim, measured: Sequence[Measured]) -> tuple[Verdict, str]:
         return "supported", "by the paper's own numbers"
     if claim.needs:
         return "not testable here", claim.needs
+    if not measured and claim.test is not None:
+        return "not testable here", f"no runs of {claim.test.method} and {claim.test.baseline}"
     if not measured:
         return "not testable here", f"no run of {OURS} and a baseline to compare it with"
     problems = [(m, problem) for m in measured if (problem := _problem(claim, m))]
@@ -162,15 +187,20 @@ def _verdict(claim: Claim, measured: Sequence[Measured]) -> tuple[Verdict, str]:
         return "not supported", f"{where}: {problem}"
     if any(m.high is None for m in measured):
         return "not testable here", "one number a run, without an interval, shows no difference"
-    return "supported", "above the best baseline, and not by less than is printed"
+    less = ", and not by less than is printed" if claim.gain else ""
+    return "supported", f"above {_other(claim)}{less}"
 
 
 def _problem(claim: Claim, measured: Measured) -> str:
     """Why `measured` does not support `claim`; "" where it does or cannot tell."""
     if measured.gain is None or measured.gain <= 0:
-        return "not above the best baseline"
+        return f"not above {_other(claim)}"
     if measured.p_holm is not None and measured.p_holm >= LEVEL:
         return f"the difference may be chance, p {measured.p_holm:.2g}"
     if claim.gain and measured.high is not None and measured.high < float(per_cent(claim.gain)):
-        return f"above the best baseline, but by less than {claim.gain}"
+        return f"above {_other(claim)}, but by less than {claim.gain}"
     return ""
+
+
+def _other(claim: Claim) -> str:
+    return "the best baseline" if claim.test is None else claim.test.baseline

@@ -1,25 +1,28 @@
-"""Compares every method of a table with its best baseline: results/comparisons.csv.
+"""Compares the methods of each table: results/comparisons.csv.
 
     python -m llm4rec_recbole.analysis.compare --results results
 
-For each data set, protocol, ranking and metric, the baseline with the best mean is the one that
-every other method is compared with, this project's own model included, which is never a baseline.
+Tables I and II: for each data set, protocol, ranking and metric, the baseline with the best mean is
+the one that every other method is compared with, this project's own model included, which is never
+a baseline. As it is chosen on the same users, a baseline's distance from it is slightly overstated,
+this project's model's lead over it slightly understated. Tables IV and V: what ablation.py says.
+
 Holm's adjustment runs over all the t tests of one table. Coverage and fairness are numbers of a
-whole run, which no user has a part in: they are not tested. As the best baseline is chosen on the
-same users, a baseline's distance from it is slightly overstated, this project's model's lead over
-it slightly understated.
+whole run, which no user has a part in: they are not tested.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from llm4rec_recbole.analysis import significance
+from llm4rec_recbole.analysis import ablation, significance
+from llm4rec_recbole.analysis.ablation import Pairing, Pairs
 from llm4rec_recbole.analysis.comparisons import FILE, Comparison, write_comparisons
 from llm4rec_recbole.analysis.per_user import Values, per_user_values
 from llm4rec_recbole.analysis.records import RANKINGS, by_method, read_records
@@ -27,8 +30,10 @@ from llm4rec_recbole.analysis.table_rows import OURS, table_methods
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.users_file import BEYOND_ACCURACY
 
+Label = tuple[str, str, str, str]  # ranking, metric, method, baseline
+
 METRICS = ("hit@10", "ndcg@10")  # those that Table I prints
-#: What is compared for each table, (ranking, metric); of Table II what each user has a value of.
+#: Of Tables I and II: (ranking, metric) of what each user has a value of.
 COLUMNS = {
     "table_1": [(ranking, metric) for ranking in RANKINGS for metric in METRICS],
     "table_2": [("full", metric) for metric in BEYOND_ACCURACY],
@@ -42,74 +47,80 @@ def best_baseline(means: dict[str, float]) -> str | None:
 
 
 def compare(results: Path, recbole_row: str = "BPR") -> list[Comparison]:
-    """All comparisons of Tables I and II, in the order of their sections, columns and rows."""
-    grouped = by_method(read_records(results), table_methods(recbole_row))
+    """All comparisons of Tables I, II, IV and V, in the order of their sections, columns, rows."""
+    main = table_methods(recbole_row)
+    tables: list[tuple[str, Pairing, list[tuple[str, str]], tuple[str, ...]]] = [
+        *((table, against_best, columns, main) for table, columns in COLUMNS.items()),
+        *((table, *made, ablation.METHODS) for table, made in ablation.TABLES.items()),
+    ]
+    everything = tuple(dict.fromkeys([*main, *ablation.METHODS]))
+    grouped = by_method(read_records(results), everything)
     values = {place: per_user_values(methods) for place, methods in grouped.items()}
     found = []
-    for table, columns in COLUMNS.items():
+    for table, pairs, columns, methods in tables:
         rows = []
-        for (dataset, protocol), its_values in values.items():
-            for known, together in _by_known_users(its_values, columns):
-                rows += _section(table, dataset, protocol, known, together)
+        for place in sorted(values):
+            its_values = {m: values[place][m] for m in methods if m in values[place]}
+            for together in differences(its_values, columns, pairs):
+                rows += _tested(table, place, together)
         adjusted = significance.holm(np.array([row.p_t for row in rows]))
         found += [replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted)]
     return found
 
 
-def _by_known_users(
-    values: dict[str, Values], columns: list[tuple[str, str]]
-) -> list[tuple[dict[str, Values], list[tuple[str, str]]]]:
-    """Columns that the same users have values of, with the values of those users.
+def against_best(values: dict[str, np.ndarray]) -> Pairs:
+    """Every other method against the best baseline; values: method -> (U,)."""
+    baseline = best_baseline({method: float(v.mean()) for method, v in values.items()})
+    for method in values:
+        if baseline is not None and method != baseline:
+            yield method, baseline, values[method] - values[baseline]
+
+
+def differences(
+    values: dict[str, Values],
+    columns: Sequence[tuple[str, str]],
+    pairs: Pairing,
+) -> list[list[tuple[Label, np.ndarray]]]:
+    """Per-user differences (U,) of all `pairs` in all `columns`, those of the same users together.
 
     A user for whom one method's list has no value is left out of that column for all methods.
     """
-    groups: dict[bytes, list[tuple[str, str]]] = {}
-    for column in columns:
-        known = ~np.isnan([its[column] for its in values.values()]).any(axis=0)  # (U,)
+    groups: dict[bytes, list[tuple[Label, np.ndarray]]] = {}
+    for ranking, metric in columns if values else ():
+        column = {method: its[ranking, metric] for method, its in values.items()}
+        known = ~np.isnan([*column.values()]).any(axis=0)  # (U,)
         if known.any():
-            groups.setdefault(known.tobytes(), []).append(column)
-    found = []
-    for mask, together in groups.items():
-        known = np.frombuffer(mask, dtype=bool)
-        kept = {m: {c: its[c][known] for c in together} for m, its in values.items()}
-        found.append((kept, together))
-    return found
+            found = pairs({method: each[known] for method, each in column.items()})
+            groups.setdefault(known.tobytes(), []).extend(
+                ((ranking, metric, method, baseline), each) for method, baseline, each in found
+            )
+    return [group for group in groups.values() if group]
 
 
-def _section(
+def _tested(
     table: str,
-    dataset: str,
-    protocol: str,
-    values: dict[str, Values],
-    of: list[tuple[str, str]],
+    place: tuple[str, str],
+    labelled: list[tuple[Label, np.ndarray]],
 ) -> list[Comparison]:
-    pairs, columns = [], []
-    for ranking, metric in of:
-        users = {method: its[ranking, metric] for method, its in values.items()}
-        baseline = best_baseline({method: float(v.mean()) for method, v in users.items()})
-        for method in users:
-            if baseline is not None and method != baseline:
-                pairs.append((ranking, metric, method, baseline))
-                columns.append(users[method] - users[baseline])
-    if not pairs:
-        return []
-    differences = np.stack(columns, axis=1)  # (U, C)
-    if len(differences) < 2:
-        raise InputError(f"{dataset} {protocol} has one test user: a test needs two")
-    low, high = significance.bootstrap_interval(differences)
+    stacked = np.stack([each for _, each in labelled], axis=1)  # (U, C)
+    if len(stacked) < 2:
+        raise InputError(f"{place[0]} {place[1]} has one test user: a test needs two")
+    low, high = significance.bootstrap_interval(stacked)
     numbers = zip(
-        differences.mean(axis=0).tolist(),
+        stacked.mean(axis=0).tolist(),
         low.tolist(),
         high.tolist(),
-        significance.effect_size(differences).tolist(),
-        significance.paired_t(differences).tolist(),
-        significance.randomization(differences).tolist(),
-        significance.smallest_detectable(differences).tolist(),
+        significance.effect_size(stacked).tolist(),
+        significance.paired_t(stacked).tolist(),
+        significance.randomization(stacked).tolist(),
+        significance.smallest_detectable(stacked).tolist(),
     )
     return [
-        Comparison(table, dataset, protocol, *pair, difference, lower, upper, d, p_t, p_r,
-                   p_holm=1.0, users=len(differences), smallest_detectable=detectable)
-        for pair, (difference, lower, upper, d, p_t, p_r, detectable) in zip(pairs, numbers)
+        Comparison(table, *place, *label, difference, lower, upper, d, p_t, p_r,
+                   p_holm=1.0, users=len(stacked), smallest_detectable=detectable)
+        for (label, _), (difference, lower, upper, d, p_t, p_r, detectable) in zip(
+            labelled, numbers
+        )
     ]  # fmt: skip
 
 

@@ -48,6 +48,7 @@ class Record:
     beyond_accuracy: dict[str, float | None]  # metric -> test value, None where it is undefined
     cost: dict[str, float | None]
     provenance: dict[str, Any]
+    history: list[tuple[float, float]]  # (epoch, validation NDCG@10); empty in older records
 
 
 @dataclass(frozen=True)
@@ -118,10 +119,20 @@ def _record(path: Path, results: Path) -> Record:
         key: _number_or_none(content, path, "metrics", "test", key) for key in BEYOND_ACCURACY
     }
     cost = {key: _number_or_none(content, path, "cost", key) for key in COST}
-    provenance = {key: _value(content, path, "provenance", key) for key in PROVENANCE}
+    for key in PROVENANCE:
+        _value(content, path, "provenance", key)
     users = results / "users" / dataset / protocol / method / f"{path.stem}.parquet"
     return Record(path, users, **place, seed=content["seed"], accuracy=accuracy,
-                  beyond_accuracy=beyond, cost=cost, provenance=provenance)  # fmt: skip
+                  beyond_accuracy=beyond, cost=cost, provenance=content["provenance"],
+                  history=_history(content, path))  # fmt: skip
+
+
+def _history(content: dict[str, Any], path: Path) -> list[tuple[float, float]]:
+    """`history` of the record: [{"epoch": 1, "ndcg@10": 0.05, …}, …], epochs counted from 1."""
+    epochs = content.get("history", [])
+    if not isinstance(epochs, list):
+        raise InputError("history is no list of epochs", file=path)
+    return [(_number(e, path, "epoch"), _number(e, path, "ndcg@10")) for e in epochs]
 
 
 def _read(path: Path) -> Any:

@@ -58,6 +58,11 @@ class AccuracySection:
     baselines: dict[Column, str]  # the best baseline of each column
 
     @property
+    def place(self) -> str:
+        """Data set and protocol, as a reader would name them."""
+        return f"{self.dataset}, {self.protocol}"
+
+    @property
     def heading(self) -> str:
         """What the numbers are for, and how many users they are means over."""
         users = f"{self.users} test users" if self.users else "nothing has run"
@@ -87,7 +92,7 @@ def read_sections(
     paper = printed.read(printed_folder / "table_1.csv")
     comparisons = [c for c in read_comparisons(results / FILE) if c.table == "table_1"]
     if any((c.dataset, c.protocol) not in grouped for c in comparisons):
-        raise _stale(results / FILE)
+        raise stale(results / FILE)
     return [
         _section(
             place,
@@ -158,13 +163,14 @@ def _tests(
             test = given.pop((method, baseline, column), None)
             difference = means[method][column] - means[baseline][column]
             if test is None or abs(test.difference - difference) > TOLERANCE:
-                raise _stale(path)
+                raise stale(path)
             tests[method][column] = test
     if given:
-        raise _stale(path)
+        raise stale(path)
     return tests
 
 
-def _stale(path: Path) -> InputError:
+def stale(path: Path) -> InputError:
+    """What to raise when comparisons.csv is older than the users files."""
     hint = "run `python -m llm4rec_recbole.analysis.compare` again"
     return InputError("the comparisons were not made from these users files", file=path, hint=hint)

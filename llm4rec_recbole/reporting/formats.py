@@ -23,6 +23,8 @@ class Section:
 
     heading: str
     rows: list[list[Cell]]
+    place: str = ""  # data set and protocol
+    foot: int = 0  # so many of the last rows are no rows like the others
 
 
 @dataclass(frozen=True)

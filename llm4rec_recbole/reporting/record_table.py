@@ -52,7 +52,7 @@ class RecordTable:
         """
         columns = [("", "Method"), *(("Paper", m.paper_name) for m in self.measures)]
         columns += [*(("Ours", m.name) for m in self.measures), ("", "Runs")]
-        shown = [Section(s.heading, self._cells(s, paper, tests)) for s in sections]
+        shown = [Section(s.heading, self._cells(s, paper, tests), s.place) for s in sections]
         return Table(self.name, self.label, self.title, columns, shown, notes)
 
     def to_csv(self, sections: list[AccuracySection], paper: Printed) -> str:

@@ -25,7 +25,7 @@ def build(sections: list[AccuracySection]) -> Table:
         label="tab:accuracy",
         title="Accuracy: the paper's numbers and ours",
         columns=columns,
-        sections=[Section(section.heading, _cells(section)) for section in sections],
+        sections=[Section(s.heading, _cells(s), s.place, foot=1) for s in sections],
         notes=notes(sections),
     )
 

@@ -1,4 +1,4 @@
-"""Writes the generated tables: paper_tables/table_<1, 2, 3>.md, .tex, .csv and claims.md, .csv.
+"""Writes the generated tables: paper_tables/table_<1 to 5>.md, .tex, .csv and claims.md, .csv.
 
 python -m llm4rec_recbole.reporting.tables --results results --out paper_tables
 """
@@ -9,46 +9,25 @@ import argparse
 import sys
 from pathlib import Path
 
-from llm4rec_recbole.analysis import printed
-from llm4rec_recbole.analysis.claims import ledger, read_printed
-from llm4rec_recbole.analysis.comparisons import FILE, read_comparisons
-from llm4rec_recbole.analysis.records import read_records
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import write_atomically
-from llm4rec_recbole.reporting import claims_page, table_1, table_2, table_3
-from llm4rec_recbole.reporting.accuracy_rows import read_sections
+from llm4rec_recbole.reporting import claims_page, evidence
 from llm4rec_recbole.reporting.formats import to_latex, to_markdown
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the tables; returns the exit code, 2 for bad input, which leaves old tables whole."""
     parser = argparse.ArgumentParser(description="Write the paper's tables with our numbers.")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of the runs")
+    evidence.add_options(parser)
     parser.add_argument("--out", type=Path, default=Path("paper_tables"), help="folder to write to")
-    parser.add_argument("--failures", type=Path, default=Path("work/failures"),
-                        help="folder of the notes that failed runs leave")  # fmt: skip
-    parser.add_argument("--printed", type=Path, default=printed.folder(),
-                        help="folder of the paper's own numbers")  # fmt: skip
-    parser.add_argument("--recbole-row", default="BPR", help='method of the paper\'s "RecBole" row')
     options = parser.parse_args(arguments)
     try:
-        sections = read_sections(
+        found = evidence.read(
             options.results, options.failures, options.printed, options.recbole_row
         )
-        tables = [("table_1", table_1.build(sections), table_1.to_csv(sections))]
-        comparisons = read_comparisons(options.results / FILE)
-        tests = [test for test in comparisons if test.table == "table_2"]
-        paper = read_printed(options.printed)
-        for name, made, notes in (
-            ("table_2", table_2.TABLE, table_2.notes(sections, tests)),
-            ("table_3", table_3.TABLE, table_3.notes(sections)),
-        ):
-            table = made.build(sections, paper[name], notes, tests)
-            tables.append((name, table, made.to_csv(sections, paper[name])))
-        records = read_records(options.results)
-        entries = ledger(paper, records, comparisons, options.recbole_row)
-        write_atomically(options.out / "claims.md", to_markdown(claims_page.build(entries)))
-        write_atomically(options.out / "claims.csv", claims_page.to_csv(entries))
+        tables = found.tables()
+        write_atomically(options.out / "claims.md", to_markdown(claims_page.build(found.claims)))
+        write_atomically(options.out / "claims.csv", claims_page.to_csv(found.claims))
         for name, table, csv in tables:
             for kind, text in ("md", to_markdown(table)), ("tex", to_latex(table)), ("csv", csv):
                 write_atomically(options.out / f"{name}.{kind}", text)

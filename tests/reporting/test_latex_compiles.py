@@ -15,7 +15,7 @@ TEX = next((name for name in ("pdflatex", "lualatex", "tectonic") if shutil.whic
 
 
 @pytest.mark.skipif(TEX is None, reason="no pdflatex, lualatex or tectonic is installed")
-@pytest.mark.parametrize("table", ["table_1", "table_2", "table_3"])
+@pytest.mark.parametrize("table", ["table_1", "table_2", "table_3", "table_4", "table_5"])
 def test_it_compiles(tmp_path, table):
     for method, middle in (("BPR", 40), ("EASE", 9)):
         add_run(tmp_path / "results", method, ranks_around(middle))

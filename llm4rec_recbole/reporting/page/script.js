@@ -1,0 +1,56 @@
+"use strict";
+// Sorting, and showing only one data set or one verdict. Without it the page shows everything.
+
+// The number that a cell begins with; what has none sorts last, whichever the direction.
+const numberIn = (cell) => {
+  const found = cell.textContent.replace(/−/g, "-").match(/^\s*([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)/);
+  return found ? Number(found[1]) : NaN;
+};
+
+const sortBy = (head) => {
+  const table = head.closest("table");
+  const body = table.tBodies[0];
+  const column = head.cellIndex;
+  const rows = [...body.rows];
+  const numeric = column > 0 && rows.some((row) => !Number.isNaN(numberIn(row.cells[column])));
+  const first = numeric ? "descending" : "ascending"; // best first: most columns want more
+  const other = numeric ? "ascending" : "descending";
+  const order = head.getAttribute("aria-sort") === first ? other : first;
+  const sign = order === "ascending" ? 1 : -1;
+  rows.sort((a, b) => {
+    const [x, y] = [a.cells[column], b.cells[column]];
+    if (!numeric) return sign * x.textContent.localeCompare(y.textContent, "en", { numeric: true });
+    const [n, m] = [numberIn(x), numberIn(y)];
+    if (Number.isNaN(n) || Number.isNaN(m)) return Number.isNaN(n) - Number.isNaN(m);
+    return sign * (n - m);
+  });
+  table.querySelectorAll("[aria-sort]").forEach((each) => each.removeAttribute("aria-sort"));
+  head.setAttribute("aria-sort", order);
+  body.append(...rows);
+};
+
+document.querySelectorAll("table.sortable thead button").forEach((button) => {
+  button.addEventListener("click", () => sortBy(button.closest("th")));
+});
+
+// A group of buttons of which at most one is pressed; pressing it again shows everything.
+const onlyOne = (buttons, show) => {
+  buttons.forEach((button) => {
+    button.addEventListener("click", () => {
+      const chosen = button.getAttribute("aria-pressed") === "true" ? null : button.dataset.show;
+      buttons.forEach((each) => {
+        each.setAttribute("aria-pressed", String(each.dataset.show === chosen));
+      });
+      show(chosen);
+    });
+  });
+};
+
+const hideUnless = (selector, key) => (chosen) => {
+  document.querySelectorAll(selector).forEach((each) => {
+    each.hidden = chosen !== null && each.dataset[key] !== chosen;
+  });
+};
+
+onlyOne([...document.querySelectorAll(".verdicts button")], hideUnless("[data-verdict]", "verdict"));
+onlyOne([...document.querySelectorAll(".places button")], hideUnless("[data-place]", "place"));

@@ -1,0 +1,146 @@
+"""Tables IV and V."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+from synthetic_ablation import add_ablation
+from synthetic_runs import add_failure, add_run, ranks_around
+
+from llm4rec_recbole.analysis import compare
+from llm4rec_recbole.reporting import tables
+
+
+@pytest.fixture
+def results(tmp_path):
+    return tmp_path / "results"
+
+
+def make(results) -> None:
+    assert compare.main(["--results", str(results)]) == 0
+    assert make_tables(results) == 0
+
+
+def make_tables(results) -> int:
+    out, failures = results.parent / "out", results.parent / "failures"
+    paths = ["--results", str(results), "--out", str(out), "--failures", str(failures)]
+    return tables.main(paths)
+
+
+def text(results, table: int, kind: str = "md") -> str:
+    return (results.parent / "out" / f"table_{table}.{kind}").read_text()
+
+
+def row(results, table: int, label: str) -> list[str]:
+    (line,) = (x for x in text(results, table).splitlines() if x.startswith(f"| {label} |"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def csv_rows(results, table: int) -> dict[str, dict[str, str]]:
+    return {x["row"]: x for x in csv.DictReader(text(results, table, "csv").splitlines())}
+
+
+def test_without_a_run_both_tables_show_the_papers_numbers_and_say_so(results):
+    add_run(results, "BPR", ranks_around(9))
+    make(results)
+    assert row(results, 4, "Baseline (GenRec)") == [
+        "Baseline (GenRec)", "0.534", "0.692", "0.312", "0.401", *["–"] * 6, "not run",
+    ]  # fmt: skip
+    assert row(results, 5, "Synergistic Effect") == [
+        "Synergistic Effect", "+0.2%", "+0.1%", "+0.3%", *["–"] * 3, "not run",
+    ]  # fmt: skip
+    assert "no test" in text(results, 4)
+    assert "no test" in text(results, 5)
+
+
+def test_a_step_stands_with_its_interval_beside_the_row_it_belongs_to(results):
+    add_ablation(results)
+    make(results)
+    line = csv_rows(results, 4)["+ Adaptive Learning"]
+    above = csv_rows(results, 4)["+ Explainability"]
+    step = float(line["ndcg@10"]) - float(above["ndcg@10"])
+    assert float(line["ndcg@10_change"]) == pytest.approx(step, abs=2e-6)
+    assert float(line["ndcg@10_change_low"]) < step < float(line["ndcg@10_change_high"])
+    assert line["against"] == "EnhancedGenRec-fusion-retrieval-debiasing-explanation"
+    shown = row(results, 4, "+ Adaptive Learning")[-2]
+    assert shown.startswith(f"{step:+.3f} [+0.")
+    assert shown.endswith(r"]\*")
+    assert row(results, 4, "Baseline (GenRec)")[-3:-1] == ["–", "–"]
+
+
+def test_one_run_fills_the_last_two_rows_of_table_4_which_differ_in_what_they_are_compared_with(
+    results,
+):
+    add_ablation(results)
+    make(results)
+    adaptive, full = (csv_rows(results, 4)[x] for x in ("+ Adaptive Learning", "Full Framework"))
+    assert adaptive["method"] == full["method"] == "EnhancedGenRec"
+    assert adaptive["ndcg@10"] == full["ndcg@10"]
+    assert full["against"] == "EnhancedGenRec-none"
+    assert "one run fills both rows" in text(results, 4)
+
+
+def test_table_5_is_in_per_cent_of_the_backbone(results):
+    add_ablation(results)
+    make(results)
+    part = csv_rows(results, 5)["Multimodal Fusion"]
+    backbone = float(csv_rows(results, 4)["Baseline (GenRec)"]["hit@10"])
+    gain = 100 * float(part["hit@10_change"]) / backbone
+    shown, unit = row(results, 5, "Multimodal Fusion")[4].split()[:2]
+    assert (float(shown), unit) == (pytest.approx(gain, abs=0.06), "%")
+    assert csv_rows(results, 5)["Synergistic Effect"]["against"] == "sum of the parts"
+
+
+def test_a_missing_run_leaves_its_row_its_step_and_the_synergy_empty(results):
+    add_ablation(results, "EnhancedGenRec-fusion", "GenRecAdapt")
+    make(results)
+    assert row(results, 4, "+ Multimodal Fusion")[5:] == [*["–"] * 6, "not run"]
+    assert row(results, 4, "+ Retrieval Augment.")[-3:] == ["–", "–", "1 seed"]
+    assert row(results, 5, "Synergistic Effect")[4:] == ["–", "–", "–", "not run"]
+    assert csv_rows(results, 4)["Full Framework"]["against"] == "EnhancedGenRec-none"
+
+
+def test_a_failed_configuration_says_why(results):
+    add_ablation(results, "GenRecDebias")
+    add_failure(results.parent / "failures", "GenRecDebias", "out of memory")
+    make(results)
+    assert row(results, 5, "Causal Debiasing")[-1] == "failed: out of memory"
+
+
+def test_configurations_of_two_code_versions_are_told_apart(results):
+    add_ablation(results)
+    add_run(results, "GenRecFusion", ranks_around(9), git_commit="b" * 40)
+    make(results)
+    assert "Made with more than one git commit" in text(results, 5)
+    assert "bbbbbbbb: GenRecFusion" in text(results, 5)
+    assert "more than one git commit" not in text(results, 4)
+
+
+def test_one_seed_beside_several_is_named(results):
+    add_ablation(results)
+    add_run(results, "EnhancedGenRec-fusion", ranks_around(9), seed=2)
+    make(results)
+    assert row(results, 4, "+ Multimodal Fusion")[-1] == "2 seeds"
+    assert "One seed only: EnhancedGenRec, " in text(results, 4)
+
+
+def test_the_papers_ablation_stands_only_beside_the_data_set_it_was_made_on(results):
+    add_run(results, "BPR", ranks_around(9), dataset="yelp-2023")
+    make(results)
+    assert row(results, 4, "Full Framework")[1:5] == ["–"] * 4
+
+
+def test_comparisons_from_before_a_configuration_changed_are_refused(results, capsys):
+    add_ablation(results)
+    make(results)
+    add_run(results, "GenRecExplain", ranks_around(2, seed=9))
+    assert make_tables(results) == 2
+    assert "comparisons.csv: the comparisons were not made from these" in capsys.readouterr().err
+
+
+def test_a_configuration_that_is_gone_takes_its_comparisons_with_it(results):
+    add_ablation(results)
+    make(results)
+    (results / "runs/ml-100k/loo/GenRecExplain/seed_1.json").unlink()
+    assert make_tables(results) == 2
