@@ -22,15 +22,15 @@ import numpy as np
 
 from llm4rec_recbole.analysis.table_rows import OURS
 
-BACKBONE = f"{OURS}-none"
+BACKBONE = f"{OURS}_none"
 
 #: The rows of Table IV, as the paper labels them, and the method whose runs fill each.
 TABLE_4 = {
     "Baseline (GenRec)": BACKBONE,
-    "+ Multimodal Fusion": f"{OURS}-fusion",
-    "+ Retrieval Augment.": f"{OURS}-fusion-retrieval",
-    "+ Causal Debiasing": f"{OURS}-fusion-retrieval-debiasing",
-    "+ Explainability": f"{OURS}-fusion-retrieval-debiasing-explanation",
+    "+ Multimodal Fusion": "GenRecFusion",  # the first step is the first component alone
+    "+ Retrieval Augment.": f"{OURS}_fusion_retrieval",
+    "+ Causal Debiasing": f"{OURS}_fusion_retrieval_debiasing",
+    "+ Explainability": f"{OURS}_fusion_retrieval_debiasing_explanation",
     "+ Adaptive Learning": OURS,
     "Full Framework": OURS,
 }

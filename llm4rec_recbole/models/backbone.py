@@ -88,5 +88,5 @@ def _add_lora(body: nn.Module, rank: int) -> None:
     """Put LoRA of `rank` on every linear map of `body`, in place; only LoRA requires gradients."""
     from peft import LoraConfig, inject_adapter_in_model
 
-    names = ["q_proj", "v_proj"]
+    names = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=names), body)

@@ -85,6 +85,8 @@ class EnhancedGenRec(SequentialRecommender):
         self.debiasing: Debiasing | None = None
         if "fusion" in self.components and known.content.has_any:
             self.fusion = MultimodalFusion(known.content, d, config["text_tokens"])
+            # Normalised vectors are ten times as long as the items' own are at the start.
+            self.content_share = nn.Parameter(torch.tensor(config["content_scale"]))
         if "retrieval" in self.components:
             found = item_relations(
                 known.users, known.items, known.times, self.n_items, config["relation_reg"]
@@ -117,7 +119,8 @@ class EnhancedGenRec(SequentialRecommender):
         table = self.item_embedding.weight
         if self.fusion is None:
             return table
-        return table + (self.fusion() if self.fixed_content is None else self.fixed_content)
+        content = self.fusion() if self.fixed_content is None else self.fixed_content
+        return table + self.content_share * content
 
     def states(
         self, users: torch.Tensor, items: torch.Tensor, table: torch.Tensor, retrieved: Any = None

@@ -40,7 +40,7 @@ def test_each_row_of_table_4_is_compared_with_the_row_above_and_the_last_with_th
 
 def test_a_step_is_the_paired_difference_of_the_users_files(tmp_path):
     add_ablation(tmp_path)
-    pair = ("EnhancedGenRec-fusion", BACKBONE)
+    pair = ("GenRecFusion", BACKBONE)
     test = rows(tmp_path, "table_4", "ndcg@10")[pair]
     with_it, without = (ndcg(ranks(method), 10) for method in pair)
     assert test.difference == pytest.approx((with_it - without).mean())
@@ -80,9 +80,9 @@ def test_components_that_only_add_up_have_no_synergy():
 
 
 def test_a_missing_run_takes_only_its_own_comparisons_with_it(tmp_path):
-    add_ablation(tmp_path, "EnhancedGenRec-fusion-retrieval", "GenRecExplain")
+    add_ablation(tmp_path, "EnhancedGenRec_fusion_retrieval", "GenRecExplain")
     steps = rows(tmp_path, "table_4", "hit@10")
-    assert not any("EnhancedGenRec-fusion-retrieval" in pair for pair in steps)
+    assert not any("EnhancedGenRec_fusion_retrieval" in pair for pair in steps)
     assert len(steps) == 6 - 2
     parts = rows(tmp_path, "table_5", "hit@10")
     assert ("EnhancedGenRec", SUM) not in parts

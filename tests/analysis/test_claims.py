@@ -234,26 +234,26 @@ def test_claims_on_components_wait_for_their_runs(paper, results):
     found = entries(paper, results)
     for key in (STEP, PART):
         assert (found[key].measured, found[key].verdict) == ([], "not testable here")
-    assert found[STEP].reason == "no runs of EnhancedGenRec-fusion and EnhancedGenRec-none"
-    assert found[PART].reason == "no runs of GenRecRetrieval and EnhancedGenRec-none"
+    assert found[STEP].reason == "no runs of GenRecFusion and EnhancedGenRec_none"
+    assert found[PART].reason == "no runs of GenRecRetrieval and EnhancedGenRec_none"
 
 
 def test_a_step_of_table_4_must_rise_in_every_metric(paper, results):
-    add_run(results, "EnhancedGenRec-none", ranks_around(30))
-    add_run(results, "EnhancedGenRec-fusion", ranks_around(4))
+    add_run(results, "EnhancedGenRec_none", ranks_around(30))
+    add_run(results, "GenRecFusion", ranks_around(4))
     entry = entries(paper, results)[STEP]
-    assert (entry.verdict, entry.reason) == ("supported", "above EnhancedGenRec-none")
+    assert (entry.verdict, entry.reason) == ("supported", "above EnhancedGenRec_none")
     assert [m.where.split(", ")[2] for m in entry.measured] == ["hit@5", "hit@10", "ndcg@5",
                                                                "ndcg@10"]  # fmt: skip
     same = ranks_around(30)
-    add_run(results, "EnhancedGenRec-fusion", same)
+    add_run(results, "GenRecFusion", same)
     entry = entries(paper, results)[STEP]
     assert entry.verdict == "not supported"
-    assert entry.reason == "ml-100k, loo, hit@5: not above EnhancedGenRec-none"
+    assert entry.reason == "ml-100k, loo, hit@5: not above EnhancedGenRec_none"
 
 
 def test_a_component_alone_is_measured_in_per_cent_of_the_backbone(paper, results):
-    add_run(results, "EnhancedGenRec-none", np.repeat([0.0, 99.0], [20, 40]))
+    add_run(results, "EnhancedGenRec_none", np.repeat([0.0, 99.0], [20, 40]))
     add_run(results, "GenRecRetrieval", np.repeat([0.0, 99.0], [50, 10]))
     entry = entries(paper, results)[PART]
     assert entry.measured[0].text.startswith("+150.0 % [")
@@ -261,13 +261,13 @@ def test_a_component_alone_is_measured_in_per_cent_of_the_backbone(paper, result
 
 
 def test_a_component_that_may_be_chance_is_not_supported(paper, results):
-    add_run(results, "EnhancedGenRec-none", ranks_around(20))
+    add_run(results, "EnhancedGenRec_none", ranks_around(20))
     add_run(results, "GenRecRetrieval", ranks_around(19, seed=5))
     assert entries(paper, results)[PART].verdict == "not supported"
 
 
 def test_diversity_of_a_component_is_shown_but_not_judged(paper, results):
-    for method, diversity in (("EnhancedGenRec-none", 0.5), ("GenRecFusion", 0.6)):
+    for method, diversity in (("EnhancedGenRec_none", 0.5), ("GenRecFusion", 0.6)):
         add_run(results, method, ranks_around(9), beyond={"intra_list_diversity@10": diversity})
     entry = entries(paper, results)["V Multimodal Fusion diversity"]
     assert entry.measured[0].text.startswith("+20.0 % [")
@@ -277,7 +277,7 @@ def test_diversity_of_a_component_is_shown_but_not_judged(paper, results):
 def test_the_order_of_two_components_is_measured_though_the_paper_contradicts_itself(
     paper, results
 ):
-    for method, middle in (("EnhancedGenRec-none", 9), ("GenRecDebias", 8), ("GenRecRetrieval", 3)):
+    for method, middle in (("EnhancedGenRec_none", 9), ("GenRecDebias", 8), ("GenRecRetrieval", 3)):
         add_run(results, method, ranks_around(middle))
     entry = entries(paper, results)["V order"]
     assert entry.verdict == CONTRADICTED
@@ -286,7 +286,7 @@ def test_the_order_of_two_components_is_measured_though_the_paper_contradicts_it
 
 def test_the_ablations_own_backbone_is_no_baseline_of_table_2(paper, results):
     ours(results, 3, beyond={"coverage@100": 0.4})
-    add_run(results, "EnhancedGenRec-none", ranks_around(4), beyond={"coverage@100": 0.9})
+    add_run(results, "EnhancedGenRec_none", ranks_around(4), beyond={"coverage@100": 0.9})
     assert (
         entries(paper, results)["II coverage@100"]
         .measured[0]
