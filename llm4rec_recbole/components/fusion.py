@@ -155,7 +155,7 @@ class MultimodalFusion(nn.Module):
         )
         self.norm = nn.ModuleList(nn.LayerNorm(d) for _ in range(n))
         self.w = nn.Parameter(torch.zeros(n, d))  # w_m of (6): equal weights at first
-        self.beta = nn.Parameter(torch.tensor(0.5))
+        self.beta = nn.Parameter(torch.tensor([0.5]))
         self.mlp = nn.Sequential(
             nn.Linear(n * d, 2 * d), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * d, d)
         )

@@ -86,7 +86,7 @@ class EnhancedGenRec(SequentialRecommender):
         if "fusion" in self.components and known.content.has_any:
             self.fusion = MultimodalFusion(known.content, d, config["text_tokens"])
             # Normalised vectors are ten times as long as the items' own are at the start.
-            self.content_share = nn.Parameter(torch.tensor(config["content_scale"]))
+            self.content_share = nn.Parameter(torch.tensor([config["content_scale"]]))
         if "retrieval" in self.components:
             found = item_relations(
                 known.users, known.items, known.times, self.n_items, config["relation_reg"]

@@ -33,14 +33,15 @@ def write(trained: Trained, started: float) -> Path:
     The users file comes first: a record never stands without the users it was computed from.
     """
     config = trained.config
-    place = Path(config["dataset"], config["protocol"], config["model"], f"seed_{config['seed']}")
+    method = config["method"] or config["model"]
+    place = Path(config["dataset"], config["protocol"], method, f"seed_{config['seed']}")
     record_path = Path(config["results_dir"], "runs", place).with_suffix(".json")
     record: dict[str, Any] = {
         "dataset": config["dataset"],
         "protocol": config["protocol"],
-        "method": config["method"] or config["model"],
+        "method": method,
         "seed": config["seed"],
-        "components": config["components"] or [],
+        "components": list(getattr(trained.model, "components", [])),
     }
     if config["protocol"] == "recbole":
         test = trained.trainer.evaluate(trained.test_data, load_best_model=False)

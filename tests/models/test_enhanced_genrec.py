@@ -1,0 +1,172 @@
+"""EnhancedGenRec beyond the contract of all methods: its components, and what they may see."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.held_out import HeldOut
+from llm4rec_recbole.models.enhanced_genrec import COMPONENTS, chosen_components
+from llm4rec_recbole.recbole_plugin.registry import ENHANCED_GENREC, variant
+from llm4rec_recbole.training.run import run
+from llm4rec_recbole.training.train import prepare, train
+
+SMALL = {
+    "llm": "scratch-32x1",
+    "llm_layers": 1,
+    "llm_dtype": "float32",
+    "text_encoder": "hash-16",
+    "relation_reg": 10.0,
+    "epochs": 1,
+    "eval_step": 1,
+    "retrieved_entries": 3,
+}
+
+
+@pytest.fixture
+def small(options: dict[str, Any]) -> dict[str, Any]:
+    return options | SMALL
+
+
+@pytest.fixture
+def described(rings: Path, tmp_path: Path, small: dict[str, Any]) -> dict[str, Any]:
+    """`rings` with titles and categories for all items but two, and users' genders."""
+    folder = tmp_path / "described" / "rings"
+    folder.mkdir(parents=True)
+    (folder / "rings.inter").write_text((rings / "rings" / "rings.inter").read_text())
+    rows = ["item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq"]
+    for item in range(40):
+        kind = "even" if item % 2 == 0 else "odd"
+        rows.append(f"i{item}\tThe {kind} number {item}\t{1950 + item}\t{kind} whole")
+    rows[5] = "i4\t\t\t"
+    (folder / "rings.item").write_text("\n".join(rows[:-1]) + "\n")
+    users = [f"u{u}\t{20 + u}\t{'MF'[u % 2]}\tnone" for u in range(60)]
+    head = "user_id:token\tage:token\tgender:token\toccupation:token"
+    (folder / "rings.user").write_text("\n".join([head, *users]) + "\n")
+    return small | {"data_path": str(folder.parent)}
+
+
+def scores_of(trained: Any, held_out: HeldOut) -> np.ndarray:
+    trained.model.eval()
+    return trained.model.score_histories(held_out, np.arange(len(held_out)))
+
+
+def test_every_component_takes_part_alone_and_together(described: dict[str, Any]) -> None:
+    parts = ("fusion", "relations", "context", "debiasing", "aspects", "adaptation")
+    of_component = {
+        "fusion": {"fusion"},
+        "retrieval": {"relations", "context"},
+        "debiasing": {"debiasing"},
+        "explanation": {"aspects"},
+        "adaptation": {"adaptation"},
+    }
+    for name, component in zip(ENHANCED_GENREC, (None, *COMPONENTS)):
+        model = prepare(name, "rings", options=described).model
+        there = {part for part in parts if getattr(model, part) is not None}
+        assert there == (set(parts) if component is None else of_component[component])
+    none = prepare("EnhancedGenRec", "rings", options=described | {"components": []}).model
+    assert not any(getattr(none, part) is not None for part in parts)
+
+
+def test_a_name_stands_for_a_subset_and_the_record_goes_by_it(described: dict[str, Any]) -> None:
+    model, given = variant("EnhancedGenRec_fusion_explanation")
+    path = run(model, "rings", options=described | given)
+    record = json.loads(path.read_text())
+    assert path.parent.name == record["method"] == "EnhancedGenRec_fusion_explanation"
+    assert record["components"] == ["fusion", "explanation"]
+    assert variant("EnhancedGenRec_none")[1]["components"] == []
+    assert variant("BPR") == ("BPR", {})
+
+
+def test_an_unknown_component_is_told() -> None:
+    with pytest.raises(InputError, match="no component memory"):
+        chosen_components(["fusion", "memory"], ())
+    assert chosen_components(["retrieval", "fusion"], ()) == ("fusion", "retrieval")
+
+
+def test_without_titles_categories_and_groups_it_runs_on_ids_and_relations(
+    small: dict[str, Any],
+) -> None:
+    trained = train("EnhancedGenRec", "rings", options=small)
+    model = trained.model
+    assert model.fusion is not None  # how often an item was had is a number
+    assert model.context is None
+    assert model.aspects is None
+    assert model.debiasing.adversary is None
+    assert np.isfinite(scores_of(trained, trained.test_data.held_out)).all()
+
+
+def test_a_history_of_one_item_and_a_user_with_none_of_the_groups(
+    described: dict[str, Any],
+) -> None:
+    trained = train("EnhancedGenRec", "rings", options=described)
+    held_out = HeldOut(
+        users=np.array([1]),
+        targets=np.array([2]),
+        indptr=np.array([0, 1]),
+        items=np.array([3]),
+        times=np.array([1e9]),
+        n_items=41,
+    )
+    assert np.isfinite(scores_of(trained, held_out)).all()
+
+
+def test_only_what_came_before_can_be_retrieved(described: dict[str, Any]) -> None:
+    """An interaction planted in the future, and the answer planted as an entry's item, change
+    nothing: entries are dated, and of items that the user has not seen there are none."""
+    run_ = prepare("EnhancedGenRec", "rings", options=described)
+    context, held_out = run_.model.context, run_.valid_data.held_out
+    rows = np.arange(len(held_out))
+    entries = context.retriever.repository.entries
+    found = context.now(held_out, rows).numpy()
+    assert (found >= 0).any()
+    for row, its in zip(rows, found):
+        seen = held_out.items[held_out.indptr[row] : held_out.indptr[row + 1]]
+        last = held_out.times[held_out.indptr[row + 1] - 1]
+        its = its[its >= 0]
+        assert set(entries.about[its].ravel()) <= {0, *seen}
+        assert held_out.targets[row] not in entries.about[its]
+        assert (entries.times[its] <= last).all()
+
+
+def test_a_windows_entries_are_of_what_was_seen_before_it(described: dict[str, Any]) -> None:
+    run_ = prepare("EnhancedGenRec", "rings", options=described | {"MAX_ITEM_LIST_LENGTH": 4})
+    context, known = run_.model.context, run_.model.context.known
+    entries = context.retriever.repository.entries
+    position = torch.tensor([[3, 4, 5, 6], [1, 2, 3, 0]])
+    found = context.before(position).numpy()
+    assert (found[1] == -1).all()  # the window begins the history
+    its = found[0][found[0] >= 0]
+    assert set(entries.about[its].ravel()) <= {0, *known.items[:2]}
+
+
+def test_adaptation_learns_from_the_validation_items_and_from_nothing_else(
+    described: dict[str, Any],
+) -> None:
+    given = described | {"components": ["adaptation"], "adaptation_rate": 0.05}
+    still = train("EnhancedGenRec", "rings", options=given | {"adaptation_rate": 0.0})
+    moved = train("EnhancedGenRec", "rings", options=given)
+    valid = still.valid_data.held_out
+    rows = np.arange(len(valid))
+
+    def likelihood(trained: Any) -> float:
+        scores = torch.from_numpy(scores_of(trained, valid)).log_softmax(1)
+        return float(scores[rows, valid.targets].mean())
+
+    assert likelihood(moved) > likelihood(still)
+
+
+def test_fairness_adds_an_adversary_to_the_loss(described: dict[str, Any]) -> None:
+    losses = []
+    for fairness in (0.0, 1.0):
+        options = described | {"components": ["debiasing"], "fairness": fairness}
+        run_ = prepare("EnhancedGenRec", "rings", options=options)
+        batch = next(iter(run_.train_data))
+        losses.append(run_.model.eval().calculate_loss(batch).item())
+    assert losses[1] > losses[0]
