@@ -13,16 +13,15 @@ unexport PYTHONDONTWRITEBYTECODE
 repro: $(VENV)/ready cells
 
 # A cell uses one core, so as many run side by side as there are cores. A failed cell stops neither
-# the others nor the tables, which name it; the exit code tells.
+# the others (hence `exit 1`: at DVC's own 255 xargs stops) nor the tables, which name it.
 cells:
-	@dvc repro --keep-going prepare encode
-	@dvc stage list --name-only | grep '^run' | \
-		xargs -P $(JOBS) -I{} dvc --wait-for-lock repro --single-item {} || true
-	@dvc repro --keep-going; code=$$?; \
-	if [ $$code -ne 0 ]; then \
-		mkdir -p results/runs results/users; \
-		dvc repro --single-item --force metrics compare tables; \
-	fi; \
+	@dvc repro --keep-going prepare encode; \
+	dvc stage list --name-only | grep '^run' | \
+		xargs -P $(JOBS) -I{} sh -c 'dvc --wait-for-lock repro --single-item {} || exit 1'; \
+	code=$$?; \
+	mkdir -p results/runs results/users; \
+	[ $$code -eq 0 ] || force=--force; \
+	dvc repro --single-item $$force metrics compare tables report || code=$$?; \
 	python -m llm4rec_recbole.pipeline.status; \
 	python -m llm4rec_recbole.reporting.readme; \
 	cat paper_tables/table_1.md; \

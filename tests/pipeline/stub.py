@@ -46,6 +46,15 @@ def prepare(arguments: list[str]) -> int:
     return 0
 
 
+def encode(arguments: list[str]) -> int:
+    return prepare(arguments)
+
+
+def report(arguments: list[str]) -> int:
+    Path("results/report.html").write_text(" ".join(_methods()))
+    return 0
+
+
 def compare(arguments: list[str]) -> int:
     Path("results/comparisons.csv").write_text("\n".join(_methods()))
     return 0
@@ -53,7 +62,7 @@ def compare(arguments: list[str]) -> int:
 
 def tables(arguments: list[str]) -> int:
     failures = sorted(path.stem for path in Path("work/failures").glob("*"))
-    names = [f"table_{n}.{kind}" for n in (1, 2, 3) for kind in ("md", "tex", "csv")]
+    names = [f"table_{n}.{kind}" for n in range(1, 6) for kind in ("md", "tex", "csv")]
     for name in [*names, "claims.md", "claims.csv"]:
         Path("paper_tables", name).write_text(
             f"methods: {' '.join(_methods())}\nfailed: {' '.join(failures)}\n"

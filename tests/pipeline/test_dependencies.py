@@ -42,6 +42,7 @@ ROOTS = {
     "metrics": [f"{PACKAGE}.pipeline.metrics"],
     "compare": [f"{PACKAGE}.analysis.compare"],
     "tables": [f"{PACKAGE}.reporting.tables"],
+    "report": [f"{PACKAGE}.reporting.report"],
 }
 
 

@@ -74,7 +74,7 @@ def test_changed_scale_reruns_every_cell_from_the_cache_where_it_can(checkout: C
 
 
 def test_tables_are_made_though_every_cell_failed(checkout: Checkout) -> None:
-    checkout.write_params(methods={"exact": [], "trained": ["BPR"]})
+    checkout.write_params(methods={"exact": [], "trained": ["BPR"], "ours": []})
     checkout.tell("fail_BPR")
     checkout.make_repro(code=2)
     assert checkout.table() == ["methods:", "failed: ml-100k.loo.BPR.seed_0"]
@@ -86,8 +86,11 @@ def test_git_sees_records_and_tables_and_no_ignore_file_of_dvcs(checkout: Checko
     checkout.make_repro(code=2)
     changed = checkout.run("git", "status", "--porcelain", "--untracked-files=all").splitlines()
     paths = {line[3:] for line in changed if not line[3:].startswith("stub/")}
-    tables = {f"paper_tables/table_{n}.{kind}" for n in (1, 2, 3) for kind in ("md", "tex", "csv")}
+    tables = {
+        f"paper_tables/table_{n}.{kind}" for n in range(1, 6) for kind in ("md", "tex", "csv")
+    }
     tables |= {"paper_tables/claims.md", "paper_tables/claims.csv"}
     records = {f"results/runs/ml-100k/loo/{method}/seed_0.json" for method in ("Pop", "SASRec")}
     metrics = {f"results/metrics/ml-100k.loo.{method}.json" for method in ("Pop", "SASRec")}
-    assert paths == {"dvc.lock", "results/comparisons.csv"} | tables | records | metrics
+    results = {"results/comparisons.csv", "results/report.html"}
+    assert paths == {"dvc.lock"} | results | tables | records | metrics
