@@ -1,4 +1,4 @@
-"""A restored model's scores with parts of its users' histories erased, for analysis/faithfulness."""
+"""A restored model's scores with parts of the histories erased, for analysis/faithfulness.py."""
 
 from __future__ import annotations
 
