@@ -28,7 +28,7 @@ def made(
         user="3",
         item="7",
         title=title,
-        aspects=tuple(Aspect(name, 0.41 - n / 4) for n, name in enumerate(categories)),
+        aspects=tuple(Aspect(name, 0.41 - n / 4, 0.1) for n, name in enumerate(categories)),
         similar=cited(similar),
         moment=Moment(1 - trend, cited(latest), trend, 24),
         weights=TypeWeights(0.2, 0.9, 0.3),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import numpy as np
+from llm4rec_recbole.commands.options import add_model_options, add_writer_option
 
-from llm4rec_recbole.commands import trained
-from llm4rec_recbole.components.explanation.writer import Explanation
+if TYPE_CHECKING:
+    from llm4rec_recbole.components.explanation.writer import Explanation
 
 
 def main(argv: Sequence[str]) -> int:
@@ -18,9 +19,13 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description="Explain an item to a user.")
     parser.add_argument("--user", required=True, help="raw id")
     parser.add_argument("--item", required=True, help="raw id")
-    trained.add_model_options(parser)
-    trained.add_writer_option(parser)
+    add_model_options(parser)
+    add_writer_option(parser)
     options = parser.parse_args(argv)
+    import numpy as np
+
+    from llm4rec_recbole.commands import trained
+
     model = trained.restored(options)
     known, item = model.known(options.user), model.item_number(options.item)
     rank = trained.ranked(model, replace(known, targets=np.array([item]))).rank_full[0]
@@ -49,8 +54,11 @@ def lines(found: Explanation) -> list[str]:
         told.append(f"  refused     {found.refused}")
         told.append(f"  because     {'; '.join(found.problems)}")
     if evidence.aspects:
-        aspects = ", ".join(f"{a.name} {100 * a.weight:.0f} %" for a in evidence.aspects)
-        told.append(f"  taste       {aspects}")
+        aspects = [
+            f"{a.name} {100 * a.weight:.0f} % (catalogue {100 * a.usual:.0f} %)"
+            for a in evidence.aspects
+        ]
+        told.append(f"  taste       {', '.join(aspects)}")
     if evidence.similar:
         similar = ", ".join(f"{c.name} {c.similarity:.2f}" for c in evidence.similar)
         told.append(f"  similar     {similar}")

@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from llm4rec_recbole.commands import trained
 from llm4rec_recbole.commands.explain import lines
+from llm4rec_recbole.commands.options import add_model_options, add_writer_option
 from llm4rec_recbole.errors import InputError
 
 MOST = 100  # as many as a users file holds
@@ -22,11 +22,13 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--user", required=True, help="raw id")
     parser.add_argument("-k", type=int, default=10, help="how many items (%(default)s)")
     parser.add_argument("--explain", action="store_true", help="say why, item by item")
-    trained.add_model_options(parser)
-    trained.add_writer_option(parser)
+    add_model_options(parser)
+    add_writer_option(parser)
     options = parser.parse_args(argv)
     if not 1 <= options.k <= MOST:
         raise InputError(f"-k is {options.k}", hint=f"1 to {MOST}")
+    from llm4rec_recbole.commands import trained
+
     model = trained.restored(options)
     known = model.known(options.user)
     top = trained.ranked(model, known).top_100[0, : options.k]

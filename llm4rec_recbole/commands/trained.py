@@ -18,29 +18,9 @@ from llm4rec_recbole.evaluation.ranking import Rankings, rank_held_out
 from llm4rec_recbole.training.restore import Restored, newest_checkpoint, restore
 from llm4rec_recbole.training.scoring import scorer
 
-LANGUAGE_MODEL = "SmolLM2-135M"  # encoders/language_model.py's, not imported to print a help text
-
-
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """The options that say which trained model is meant."""
-    parser.add_argument("--model", default="EnhancedGenRec", help="its name (%(default)s)")
-    parser.add_argument("--dataset", default="ml-100k", help="what it was trained on (%(default)s)")
-    parser.add_argument("--checkpoint", help="its file (default: the newest of --checkpoint_dir)")
-    parser.add_argument(
-        "--checkpoint_dir", default="work/checkpoints", help="where runs leave them (%(default)s)"
-    )
-
-
-def add_writer_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--language_model",
-        default=LANGUAGE_MODEL,
-        help="what writes: the packaged %(default)s, a folder, a hub name; none: templates",
-    )
-
 
 def restored(options: argparse.Namespace) -> Restored:
-    """The model that the options of `add_model_options` mean."""
+    """The model that the options of commands/options.py mean."""
     path = options.checkpoint or newest_checkpoint(
         options.checkpoint_dir, options.model, options.dataset
     )

@@ -22,12 +22,13 @@ def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
     with the command that makes one, when there is none.
     """
     from llm4rec_recbole.recbole_plugin.catalogue import models, nearest
+    from llm4rec_recbole.recbole_plugin.registry import variant
 
     files = Path(folder).glob(f"*-{glob.escape(dataset)}-seed_*.safetensors")
     for path in sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True):
         if _written_by(path) == (model, dataset):
             return path
-    if model not in models():
+    if variant(model)[0] not in models():
         raise InputError(f"there is no model {model!r}{nearest(model, models())}")
     command = f"run_recbole --model={model} --dataset={dataset}"
     if Path(folder) != Path("work/checkpoints"):

@@ -20,7 +20,7 @@ def sums(users: np.ndarray, histories: list[np.ndarray]) -> np.ndarray:
 
 
 def test_cited_items_of_a_sum_make_the_difference_they_should() -> None:
-    found = faithfulness(sums, HISTORIES, BEST, draws=200)
+    found = faithfulness(sums, HISTORIES, BEST, draws=50)
     cited = [(1 + u) * WEIGHTS[own].sum() for u, own in enumerate(BEST)]
     others = [
         (1 + u) * 3 * WEIGHTS[np.setdiff1d(history, own)].mean()

@@ -11,7 +11,7 @@ import pytest
 
 from llm4rec_recbole.cli import llm4rec
 from llm4rec_recbole.commands import trained
-from llm4rec_recbole.commands.faithfulness import measure, shortened
+from llm4rec_recbole.commands.erasure import measure, shortened
 from llm4rec_recbole.training.restore import newest_checkpoint, restore
 
 
@@ -55,11 +55,11 @@ def test_recommend_prints_as_many_items_as_asked_for(model, places, capsys) -> N
 
 @pytest.mark.parametrize("model", ["EASE", "BPR", "SASRec"])
 def test_explain_prints_a_sentence_the_rank_and_the_evidence(model, places, capsys) -> None:
-    out = said(capsys, "explain", "--user", "u1", "--item", "i4", "--model", model, *places)
-    assert "user u1, item i4: rank " in out
-    for label in ("written by  template", "template ", "taste       Red", "latest", "moment"):
+    out = said(capsys, "explain", "--user", "u1", "--item", "i13", "--model", model, *places)
+    assert "user u1, item i13: rank " in out
+    for label in ("written by  template", "template ", "taste       Blue", "latest", "moment"):
         assert label in out
-    assert '"Ring C"' in out.splitlines()[3]
+    assert '"Ring GG"' in out.splitlines()[3]
 
 
 def test_recommend_explains_each_item(places, capsys) -> None:
@@ -80,15 +80,22 @@ def test_a_seen_item_is_said_to_be_seen(places, trained_options, capsys) -> None
 def test_what_the_language_model_writes_is_shown_only_where_it_passes(
     places, capsys, monkeypatch
 ) -> None:
-    asked = ["explain", "--user", "u1", "--item", "i4", "--model", "EASE", *places]
+    asked = ["explain", "--user", "u1", "--item", "i13", "--model", "EASE", *places]
     monkeypatch.setattr(trained, "load_writer", lambda name: Praises("is a good choice."))
     out = said(capsys, *asked)
     assert "is a good choice." in out
     assert "written by  praises" in out
-    monkeypatch.setattr(trained, "load_writer", lambda name: Praises("is as good as Ring TT."))
+    monkeypatch.setattr(trained, "load_writer", lambda name: Praises("is as good as Ring T here."))
     out = said(capsys, *asked)
     assert "written by  template" in out
-    assert "'ring tt' is a title" in out
+    assert "'ring t' is a title" in out
+
+
+def test_where_nothing_speaks_for_an_item_that_is_said(places, capsys) -> None:
+    """u1 walks along the odd, blue ring: item i4 is of the other."""
+    out = said(capsys, "explain", "--user", "u1", "--item", "i4", "--model", "EASE", *places)
+    assert "nothing known of it or of you says why" in out
+    assert "template    none" in out
 
 
 def test_a_history_of_one_item_is_explained(places, capsys) -> None:
@@ -115,9 +122,9 @@ def test_a_data_set_without_items_file_is_explained_all_the_same(
     )
     options = ["--model", "EASE", "--dataset", "rings", "--checkpoint_dir", place]
     out = said(
-        capsys, "explain", "--user", "u1", "--item", "i4", *options, "--language_model", "none"
+        capsys, "explain", "--user", "u1", "--item", "i13", *options, "--language_model", "none"
     )
-    assert "item i4" in out
+    assert "item i13" in out
     assert "taste" not in out
 
 
@@ -125,7 +132,7 @@ def test_a_data_set_without_items_file_is_explained_all_the_same(
     ("asked", "line"),
     [
         (["recommend", "--user", "nobody"], "no user 'nobody' in rings (expected one of its 61"),
-        (["explain", "--user", "nobody", "--item", "i4"], "no user 'nobody'"),
+        (["explain", "--user", "nobody", "--item", "i13"], "no user 'nobody'"),
         (["explain", "--user", "u1", "--item", "nothing"], "no item 'nothing' in rings (expected"),
         (["recommend", "--user", "u1", "-k", "0"], "-k is 0 (1 to 100)"),
         (["recommend", "--user", "u1", "--checkpoint", "gone"], "gone: no such checkpoint"),

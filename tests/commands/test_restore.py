@@ -128,6 +128,8 @@ def test_without_a_checkpoint_the_command_is_told_that_makes_one(tmp_path: Path)
         newest_checkpoint("work/checkpoints", "GRU4Rec", "rings")
     with pytest.raises(InputError, match="--dataset=rings --checkpoint_dir=elsewhere"):
         newest_checkpoint("elsewhere", "GRU4Rec", "rings")
+    with pytest.raises(InputError, match=r"--model=EnhancedGenRec_fusion --dataset=rings"):
+        newest_checkpoint(tmp_path, "EnhancedGenRec_fusion", "rings")
     with pytest.raises(InputError, match="no model 'EASY'; did you mean EASE"):
         newest_checkpoint(tmp_path, "EASY", "rings")
 

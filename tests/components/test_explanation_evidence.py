@@ -139,6 +139,14 @@ def test_its_categories_are_weighed_by_the_users_taste() -> None:
     assert [a.weight for a in found.aspects] == pytest.approx(shares)
 
 
+def test_only_a_category_that_is_liked_better_than_usual_speaks_for_an_item() -> None:
+    found = evidence(6, [1, 2, 3])  # Horror twice and Crime once; usual are 3 and 4 in 7
+    assert [a.usual for a in found.aspects] == pytest.approx([3 / 7, 4 / 7])
+    assert found.likes == ("Horror",)
+    assert evidence(7, [1, 2, 3]).likes == ()  # Crime alone
+    assert evidence(7, [1, 2, 3]).weights.preference == 0
+
+
 def test_a_models_own_taste_wins() -> None:
     taste = np.array([0.1, 0.9])
     found = gatherer().evidence("u", 6, np.array([1, 2, 3]), NOW, taste)

@@ -102,6 +102,14 @@ def test_the_prompt_holds_the_evidence_and_no_other_name() -> None:
     assert "on the rise" in prompt
 
 
+def test_what_the_user_does_not_like_is_not_given_as_a_reason() -> None:
+    evidence = made(template="preference", categories=["Animation", "Comedy", "War"])
+    assert evidence.aspects[-1].weight < evidence.aspects[-1].usual
+    assert "choose Animation and Comedy, and" in opening_of(evidence)
+    assert "chooses: Animation, Comedy\n" in prompt_of(evidence)
+    assert "War" not in template_sentence(evidence)
+
+
 def test_the_prompt_leaves_out_what_there_is_not() -> None:
     prompt = prompt_of(made(title="", categories=[], similar=[], latest=[]))
     assert prompt.splitlines()[:-1] == ["Recommended: item 7"]

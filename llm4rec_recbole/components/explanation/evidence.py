@@ -37,11 +37,15 @@ LATEST = 5  # items that make up h_time; as many as CITED of them are named
 
 @dataclass(frozen=True)
 class Aspect:
-    """A category of the item, and its share of the user's taste, p_uk of Eq. (19), 0 where nothing
-    is known of that."""
+    """A category of the item. Only one that the user likes better than usual speaks for it."""
 
     name: str
-    weight: float
+    weight: float  # its share of the user's taste, p_uk of Eq. (19), 0 where that is not known
+    usual: float  # its share of the catalogue
+
+    @property
+    def liked(self) -> bool:
+        return self.weight > self.usual
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,11 @@ class Evidence:
     @property
     def name(self) -> str:
         return named(self.item, self.title)
+
+    @property
+    def likes(self) -> tuple[str, ...]:
+        """The categories that speak for the item, the most liked first."""
+        return tuple(aspect.name for aspect in self.aspects if aspect.liked)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -154,20 +163,23 @@ class Gatherer:
     def _aspects(
         self, item: int, history: np.ndarray, taste: np.ndarray | None
     ) -> tuple[tuple[Aspect, ...], np.ndarray]:
-        """The item's aspects by p_u, and every item's Eq. (20), NaN where there is none."""
-        n_items, n_aspects = self.aspects.shape
-        if n_aspects and taste is None and self.aspects[history].any():
+        """The item's aspects by p_u, and every item's Eq. (20): NaN for those without aspects, and
+        for all where none of this item's is liked."""
+        nothing = np.full(len(self.aspects), np.nan)
+        if not self.aspects.any():
+            return (), nothing
+        if taste is None and self.aspects[history].any():
             taste = taste_of_history(history, self.aspects)
         own = np.flatnonzero(self.aspects[item])
-        if taste is None:  # nothing is known of it
-            return tuple(Aspect(self.aspect_names[k], 0.0) for k in own.tolist()), np.full(
-                n_items, np.nan
-            )
-        own = own[np.argsort(-taste[own], kind="stable")]
-        log_p = torch.from_numpy(np.log(np.maximum(taste, 1e-30)))[None]
+        usual = self.aspects.sum(0) / self.aspects.sum()  # (A,)
+        p = np.zeros(len(usual)) if taste is None else taste
+        own = own[np.argsort(-p[own], kind="stable")].tolist()
+        aspects = tuple(Aspect(self.aspect_names[k], float(p[k]), float(usual[k])) for k in own)
+        if not any(aspect.liked for aspect in aspects):
+            return aspects, nothing
+        log_p = torch.from_numpy(np.log(np.maximum(p, 1e-30)))[None]
         multi_hot = torch.from_numpy(self.aspects)
         score = ranking_score(log_p, multi_hot, item_given_aspects(multi_hot))[0].numpy()
-        aspects = tuple(Aspect(self.aspect_names[k], float(taste[k])) for k in own.tolist())
         return aspects, np.where(self.aspects.any(1), score, np.nan)
 
     def _similar(self, item: int, history: np.ndarray) -> tuple[tuple[Cited, ...], np.ndarray]:

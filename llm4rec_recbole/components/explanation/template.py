@@ -63,8 +63,8 @@ def template_sentence(evidence: Evidence) -> str:
     name, moment, days = evidence.name, evidence.moment, TREND_DAYS
     match evidence.template:
         case "preference":
-            likes = [f"{a.name} ({100 * a.weight:.0f} %)" for a in evidence.aspects[:MOST_NAMED]]
-            return f"{name} fits your taste for {listed(likes)}."
+            likes = [f"{a.name} ({100 * a.weight:.0f} %)" for a in evidence.aspects if a.liked]
+            return f"{name} fits your taste for {listed(likes[:MOST_NAMED])}."
         case "similarity":
             return f"{name} is like {listed([c.name for c in evidence.similar])}, which you chose."
         case "context" if moment.trend > moment.time:

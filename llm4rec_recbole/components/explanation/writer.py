@@ -62,9 +62,8 @@ def prompt_of(evidence: Evidence) -> str:
     facts = [f"Recommended: {evidence.name}"]
     if evidence.aspects:
         facts.append(f"{evidence.name} is: {', '.join(a.name for a in evidence.aspects)}")
-    likes = [a.name for a in evidence.aspects[:MOST_NAMED] if a.weight > 0]
-    if likes:
-        facts.append(f"The user often chooses: {', '.join(likes)}")
+    if evidence.likes:
+        facts.append(f"The user often chooses: {', '.join(evidence.likes[:MOST_NAMED])}")
     if evidence.similar:
         facts.append(
             f"The user chose, and it is similar: {listed([c.name for c in evidence.similar])}"
@@ -85,8 +84,7 @@ def opening_of(evidence: Evidence) -> str:
     name, moment = evidence.name, evidence.moment
     match evidence.template:
         case "preference":
-            likes = [a.name for a in evidence.aspects[:MOST_NAMED]]
-            return f"You often choose {listed(likes)}, and {name}"
+            return f"You often choose {listed(evidence.likes[:MOST_NAMED])}, and {name}"
         case "similarity":
             return f"Because you chose {listed([c.name for c in evidence.similar])}, {name}"
         case "context" if moment.trend > moment.time:

@@ -1,0 +1,26 @@
+"""Options that the commands share. Nothing heavy is imported before they are known to be right."""
+
+from __future__ import annotations
+
+import argparse
+
+LANGUAGE_MODEL = "SmolLM2-135M"  # encoders/language_model.py's, not imported to print a help text
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """The options that say which trained model is meant."""
+    parser.add_argument("--model", default="EnhancedGenRec", help="its name (%(default)s)")
+    parser.add_argument("--dataset", default="ml-100k", help="what it was trained on (%(default)s)")
+    parser.add_argument("--checkpoint", help="its file (default: the newest of --checkpoint_dir)")
+    parser.add_argument(
+        "--checkpoint_dir", default="work/checkpoints", help="where runs leave them (%(default)s)"
+    )
+
+
+def add_writer_option(parser: argparse.ArgumentParser) -> None:
+    """The option that says who writes the sentences."""
+    parser.add_argument(
+        "--language_model",
+        default=LANGUAGE_MODEL,
+        help="what writes: the packaged %(default)s, a folder, a hub name; none: templates",
+    )
