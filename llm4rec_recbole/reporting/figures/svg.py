@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 
 STYLE = Path(__file__).with_name("figure.css")
-CHARACTER = 6.3  # width of an average one at 12 px, rather too wide than too narrow
+CHARACTER = 7.0  # width of an average one at 12 px, rather too wide than too narrow
 
 
 @dataclass(frozen=True)
