@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from synthetic_ablation import add_ablation
+from synthetic_report import make_report
 from synthetic_runs import add_run, ranks_around
 
 from llm4rec_recbole.analysis import compare
-from llm4rec_recbole.reporting import report
 
 HISTORY = [{"epoch": n, "ndcg@10": 0.1 - 0.01 * abs(n - 4)} for n in range(1, 8)]
 REASON = {
@@ -41,14 +41,6 @@ def full_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (failures / "ml-100k.loo.ItemKNN.seed_1.json").write_text('{"error": "out of <memory>"}')
     assert compare.main(["--results", str(results)]) == 0
     return results
-
-
-def make_report(results: Path, *options: str) -> int:
-    """Run the command; the page and the figure lie beside the results."""
-    place = results.parent
-    paths = {"--results": results, "--failures": place / "failures", "--out": place / "report.html",
-             "--figure": place / "rankings.svg"}  # fmt: skip
-    return report.main([*(str(x) for pair in paths.items() for x in pair), *options])
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from conftest import make_report
+from synthetic_report import make_report
 from synthetic_runs import add_run, ranks_around
 
 from llm4rec_recbole.analysis import compare
