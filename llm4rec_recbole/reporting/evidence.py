@@ -6,7 +6,8 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from llm4rec_recbole.analysis import printed
+from llm4rec_recbole.analysis import chance, printed
+from llm4rec_recbole.analysis.chance import Chance, read_chance
 from llm4rec_recbole.analysis.claim_list import Tables
 from llm4rec_recbole.analysis.claims import Entry, ledger, read_printed
 from llm4rec_recbole.analysis.comparisons import FILE, Comparison, read_comparisons
@@ -27,13 +28,14 @@ class Evidence:
     records: list[Record]
     paper: Tables
     claims: list[Entry]
+    chances: list[Chance]
 
     def tables(self) -> list[tuple[str, Table, str]]:
         """(file name, the table, its CSV) of Tables I to V."""
         tests = [test for test in self.comparisons if test.table == "table_2"]
         made = [("table_1", table_1.build(self.sections), table_1.to_csv(self.sections))]
         for name, table, notes in (
-            ("table_2", table_2.TABLE, table_2.notes(self.sections, tests)),
+            ("table_2", table_2.TABLE, table_2.notes(self.sections, tests, self.chances)),
             ("table_3", table_3.TABLE, table_3.notes(self.sections)),
         ):
             paper = self.paper[name]
@@ -55,7 +57,8 @@ def read(results: Path, failures: Path, printed_folder: Path, recbole_row: str =
     ablations = read_ablations(results, failures, paper, comparisons, places)
     records = read_records(results)
     claims = ledger(paper, records, comparisons, recbole_row)
-    return Evidence(sections, ablations, comparisons, records, paper, claims)
+    chances = read_chance(results / chance.FILE)
+    return Evidence(sections, ablations, comparisons, records, paper, claims, chances)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from llm4rec_recbole.analysis.chance import Chance
 from llm4rec_recbole.analysis.comparisons import LEVEL, Comparison
 from llm4rec_recbole.reporting.accuracy_rows import AccuracySection
 from llm4rec_recbole.reporting.record_table import Measure, RecordTable
@@ -23,7 +24,9 @@ TABLE = RecordTable(
 )
 
 
-def notes(sections: list[AccuracySection], tests: Sequence[Comparison]) -> list[str]:
+def notes(
+    sections: list[AccuracySection], tests: Sequence[Comparison], chances: Sequence[Chance] = ()
+) -> list[str]:
     """The caption: what each column measures, since the paper does not say."""
     return [
         "Paper: as printed; the paper gives no formulas, and one set of numbers for three data "
@@ -38,10 +41,39 @@ def notes(sections: list[AccuracySection], tests: Sequence[Comparison]) -> list[
         "the run records hold both.",
         "n/a: the data set names no categories, or no groups of users.",
         "More is not better by itself: random lists are diverse, novel and cover everything.",
+        *_by_chance(sections, chances),
         *_tested(tests),
         *COMMON,
         *run_notes(sections),
     ]
+
+
+def _by_chance(sections: list[AccuracySection], chances: Sequence[Chance]) -> list[str]:
+    """Whether the users' part of fairness tells anything, by data set and protocol.
+
+    Only runs that the table shows count; where no range was computed, nothing is said of it.
+    """
+    found = []
+    for section in sections:
+        shown = {row.method for row in section.rows if row.records}
+        runs = [c for c in chances if (c.dataset, c.protocol) == (section.dataset, section.protocol)
+                and c.method in shown]  # fmt: skip
+        if not runs:
+            continue
+        methods = {run.method for run in runs}
+        below = sorted({run.method for run in runs if run.users_part < run.low})
+        named = f" ({', '.join(below)})" if below else ""
+        measured, lows, highs = (
+            [getattr(r, k) for r in runs] for k in ("users_part", "low", "high")
+        )
+        found.append(
+            f"{section.place}: the users' part of Fairness@10 is {min(measured):.2f} to "
+            f"{max(measured):.2f}; were groups dealt to the {section.users} users at random, it "
+            f"would be {min(lows):.2f} to {max(highs):.2f} (95 % of {runs[0].shuffles} shuffles, "
+            f"by method). It is below its method's range for {len(below)} of {len(methods)} "
+            f"methods{named}; that of the others lies no further from 1 than chance puts it."
+        )
+    return found
 
 
 def _tested(tests: Sequence[Comparison]) -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import pytest
 from scratch import Checkout
+from table_from_users import assert_table_1_is_that_of_the_users
 
 from llm4rec_recbole.pipeline.cells import stages
 
@@ -23,6 +25,9 @@ def test_small_pipeline_end_to_end(checkout: Checkout) -> None:
         record = json.loads((checkout.folder / cell.record).read_text())
         assert 0 < record["metrics"]["test"]["full"]["ndcg@10"] < 1
         assert record["cost"]["epochs"] <= 2
+    with open(checkout.folder / "paper_tables" / "table_1.csv", encoding="utf-8") as file:
+        users = checkout.folder / "results" / "users"
+        assert assert_table_1_is_that_of_the_users([*csv.DictReader(file)], users) == 3 * 6
     shown = checkout.dvc("metrics", "show")
     assert all(name in shown for name in ("ndcg@10", "loo.Pop", "loo.BPR", "loo.SASRec"))
     assert "3 of 3" in checkout.run("llm4rec", "status")

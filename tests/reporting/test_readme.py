@@ -31,3 +31,13 @@ def test_the_readme_here_shows_the_tables_here():
     text = (TOP / "README.md").read_text(encoding="utf-8")
     assert "<!-- generated: paper_tables/table_1.md -->" in text
     assert fill(text, TOP) == text
+
+
+def test_a_drawing_is_linked_with_its_description(tmp_path):
+    (tmp_path / "a.svg").write_text("<svg><desc>Of [two]\nmethods &amp; more</desc></svg>")
+    filled = fill("<!-- generated: a.svg -->\n<!-- end -->\n", tmp_path)
+    link = r"![Of \[two\] methods & more](a.svg)"
+    assert filled == f"<!-- generated: a.svg -->\n{link}\n<!-- end -->\n"
+    (tmp_path / "a.svg").write_text("<svg></svg>")
+    with pytest.raises(InputError, match=r"a\.svg: the drawing has no description"):
+        fill(filled, tmp_path)

@@ -154,3 +154,19 @@ def test_a_printed_table_with_a_cell_too_few_is_named_by_its_line(tmp_path):
     (tmp_path / "table_2.csv").write_text("")
     with pytest.raises(InputError, match=r"table_2\.csv: not a table"):
         printed.read(tmp_path / "table_2.csv")
+
+
+def test_the_caption_of_table_2_tells_what_chance_makes_of_the_groups(results):
+    make(results)
+    assert "at random" not in text(results, 2)
+    (results / "fairness_chance.csv").write_text(
+        "dataset,protocol,method,seed,users,users_part,low,high,shuffles\n"
+        "ml-100k,loo,BPR,1,60,0.5,0.6,0.9,499\n"
+        "ml-100k,loo,EASE,1,60,0.8,0.7,0.95,499\n"
+        "ml-100k,loo,NeuMF,1,60,0.1,0.2,0.99,499\n"
+    )
+    make(results)
+    said = text(results, 2)
+    assert "the users' part of Fairness@10 is 0.50 to 0.80" in said
+    assert "it would be 0.60 to 0.95 (95 % of 499 shuffles" in said
+    assert "for 1 of 2 methods (BPR)" in said

@@ -24,7 +24,7 @@ class Scale:
 
     def ticks(self, about: int = 5) -> list[float]:
         """Round values within the scale, some `about` of them."""
-        if self.log:
+        if self.log and self.high > 4 * self.low:
             decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             few = math.log10(self.high / self.low) < 2
             found = [m * 10.0**d for d in decades for m in ((1, 2, 5) if few else (1,))]

@@ -42,9 +42,9 @@ def protocols(section: AccuracySection) -> str:
     drawn = [rankings(metric, section, metric, shown) for metric, shown in METRICS.items()]
     return figures(
         drawn,
-        "The same lists of the same runs, scored three ways. Against 100 sampled negatives every "
-        "method looks several times better, and the order changes where lines cross. The band is "
-        "what the paper prints, whose protocol is not named.",
+        "The same lists of the same runs, scored three ways. The fewer items the held-out one has "
+        "to beat, the higher the score; where lines cross, the order of the methods changes too. "
+        "The band is what the paper prints, whose protocol is not named.",
         section.place,
     )
 

@@ -12,11 +12,12 @@ from llm4rec_recbole.reporting.formats import Cell, Section, Table
 MARK = '<abbr class="mark" title="p below 0.05, see the notes below the table">*</abbr>'
 
 
-def table(made: Table, level: int = 3) -> str:
-    """A table for each section of `made`, each heading of `level`, the notes below them all."""
-    shown = [_section(made, section, level) for section in made.sections]
+def table(made: Table) -> str:
+    """A table for each section of `made`, each with its heading, the notes below them all."""
+    shown = [_section(made, section) for section in made.sections]
     notes = "".join(f"<li>{escape(note)}</li>" for note in made.notes)
-    return "".join(shown) + f'<ul class="notes">{notes}</ul>'
+    title = f"<h3>{escape(f'{made.name}. {made.title}')}</h3>"
+    return title + "".join(shown) + f'<ul class="notes">{notes}</ul>'
 
 
 def columns(names: Sequence[tuple[str, str]]) -> str:
@@ -64,7 +65,7 @@ def at(place: str) -> str:
     return f' data-place="{escape(place)}"' if place else ""
 
 
-def _section(made: Table, section: Section, level: int) -> str:
+def _section(made: Table, section: Section) -> str:
     body = section.rows[: len(section.rows) - section.foot]
     foot = section.rows[len(body) :]
     tints = [_tint(group) for group, _ in made.columns]
@@ -74,7 +75,7 @@ def _section(made: Table, section: Section, level: int) -> str:
     head = columns(made.columns)
     whole = f'<table class="sortable">{head}<tbody>{rows}</tbody>{last}</table>'
     return (
-        f"<div{at(section.place)}><h{level}>{escape(section.heading)}</h{level}>"
+        f'<div{at(section.place)}><h4 class="where">{escape(section.heading)}</h4>'
         f"{scrollable(whole, name)}</div>"
     )
 

@@ -1,0 +1,147 @@
+"""How unequal groups of users look by chance alone: results/fairness_chance.csv.
+
+    python -m llm4rec_recbole.analysis.chance --results results --data dataset
+
+The users' part of fairness compares means of groups, and means of small groups differ even where
+nobody is treated differently. So the groups are dealt anew to the same users many times, and the
+middle 95 % of the values that come out are what chance makes of this many users. All attributes of
+a user move together, as they belong together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from llm4rec_recbole.analysis.records import Record, read_records
+from llm4rec_recbole.data.groups import user_groups
+from llm4rec_recbole.data.locate import atomic_folder
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.metrics.fairness import parity
+from llm4rec_recbole.evaluation.metrics.ndcg import ndcg
+from llm4rec_recbole.evaluation.users_file import read_users
+from llm4rec_recbole.files import write_atomically
+
+FILE = "fairness_chance.csv"
+SHUFFLES = 499
+K = 10
+
+
+@dataclass(frozen=True)
+class Chance:
+    """The users' part of one run's fairness, and its 95 % range with the groups shuffled."""
+
+    dataset: str
+    protocol: str
+    method: str
+    seed: int
+    users: int
+    users_part: float
+    low: float
+    high: float
+    shuffles: int
+
+
+def shuffled(
+    benefit: np.ndarray, groups: Mapping[str, np.ndarray], shuffles: int = SHUFFLES, seed: int = 0
+) -> tuple[float, np.ndarray]:
+    """The mean parity over the attributes as it is, and (shuffles,) with the groups dealt anew.
+
+    benefit: (U,); groups: each attribute's (U,) int, -1 where it is not known, with at least two
+    groups among these users.
+    """
+    memberships = [np.eye(codes.max() + 1)[codes] * (codes >= 0)[:, None]
+                   for codes in groups.values()]  # fmt: skip
+
+    def part(its: np.ndarray) -> float:
+        return float(np.mean([parity(its, membership) for membership in memberships]))
+
+    random = np.random.default_rng(seed)
+    dealt = [part(random.permutation(benefit)) for _ in range(shuffles)]
+    return part(benefit), np.array(dealt)
+
+
+def chance(results: Path, data: Path) -> list[Chance]:
+    """A row for each run on a data set that is here and names groups of users.
+
+    data: the folder of the data sets' atomic files, each in one of its own.
+
+    Raises InputError for a bad or absent users file.
+    """
+    found = [_row(record, data) for record in read_records(results)]
+    return [row for row in found if row is not None]
+
+
+def _row(record: Record, data: Path) -> Chance | None:
+    users = read_users(record.users_path, ["user", "rank_full"])
+    attributes = user_groups(_user_file(record.dataset, data), users["user"].to_numpy(str))
+    several = {name: c for name, c in attributes.items() if len(np.unique(c[c >= 0])) > 1}
+    if not several:
+        return None
+    measured, dealt = shuffled(ndcg(users["rank_full"].to_numpy(), K), several)
+    low, high = np.quantile(dealt, [0.025, 0.975])
+    return Chance(record.dataset, record.protocol, record.method, record.seed, len(users), measured,
+                  float(low), float(high), SHUFFLES)  # fmt: skip
+
+
+def _user_file(dataset: str, data: Path) -> Path:
+    """The `.user` file, whether or not it is there."""
+    try:
+        return atomic_folder(dataset, data) / f"{dataset}.user"
+    except InputError:  # a record from elsewhere, on data that were not brought along
+        return data / dataset / f"{dataset}.user"
+
+
+def write_chance(path: Path, rows: list[Chance]) -> None:
+    """Write one line for each run, with a header, atomically."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(Chance)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    write_atomically(path, text.getvalue())
+
+
+def read_chance(path: Path) -> list[Chance]:
+    """Read what `write_chance` wrote; [] where it was not run. InputError names a bad line."""
+    types = {"float": float, "int": int, "str": str}
+    if not path.is_file():
+        return []
+    found = []
+    with open(path, encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        for row in reader:
+            try:
+                values = {f.name: types[str(f.type)](row[f.name]) for f in fields(Chance)}
+            except (KeyError, TypeError, ValueError) as error:
+                hint = "run `python -m llm4rec_recbole.analysis.chance` again"
+                raise InputError("not a run", file=path, line=reader.line_num, hint=hint) from error
+            found.append(Chance(**values))
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write results/fairness_chance.csv; returns the exit code, 2 for bad input."""
+    parser = argparse.ArgumentParser(description="How unequal user groups look by chance alone.")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of the runs")
+    parser.add_argument("--data", type=Path, default=Path("dataset"),
+                        help="folder of the data sets' atomic files")  # fmt: skip
+    options = parser.parse_args(arguments)
+    try:
+        rows = chance(options.results, options.data)
+        write_chance(options.results / FILE, rows)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{len(rows)} runs in {options.results / FILE}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

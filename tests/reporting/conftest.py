@@ -1,0 +1,50 @@
+"""A results folder that has everything a report can show."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from synthetic_ablation import add_ablation
+from synthetic_report import make_report
+from synthetic_runs import add_run, ranks_around
+
+from llm4rec_recbole.analysis import compare
+
+HISTORY = [{"epoch": n, "ndcg@10": 0.1 - 0.01 * abs(n - 4)} for n in range(1, 8)]
+REASON = {
+    "user": "7",
+    "recent_titles": ["<Fargo> & friends"],
+    "item": "1",
+    "title": "Heat (1995)",
+    "sentence": "Because you liked <Fargo>.",
+    "template": "similarity",
+    "evidence": {"similar": ["Fargo", 0.83123]},
+}
+
+
+@pytest.fixture(scope="session")
+def full_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every kind of run, a second protocol, a training history, a failure, an explanation."""
+    results = tmp_path_factory.mktemp("report") / "results"
+    add_ablation(results)
+    for method, middle in (("SASRec", 6), ("EASE", 9), ("Pop", 60), ("LightGCN", 21)):
+        cost = {"train_seconds": float(middle), "inference_ms_per_user": middle / 10}
+        path = add_run(results, method, ranks_around(middle, seed=middle), cost=cost)
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"history": HISTORY}))
+    for method, middle in (("BPR", 30), ("EASE", 9)):
+        add_run(results, method, ranks_around(middle), protocol="timeline", git_commit="b" * 40)
+    (results / "explanations.json").write_text(json.dumps([REASON]))
+    failures = results.parent / "failures"
+    failures.mkdir()
+    (failures / "ml-100k.loo.ItemKNN.seed_1.json").write_text('{"error": "out of <memory>"}')
+    assert compare.main(["--results", str(results)]) == 0
+    return results
+
+
+@pytest.fixture(scope="session")
+def report_page(full_results: Path) -> Path:
+    """The report of `full_results`."""
+    assert make_report(full_results) == 0
+    return full_results.parent / "report.html"

@@ -1,0 +1,66 @@
+"""All of Table I follows from the users files alone."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthetic_runs import add_run
+from table_from_users import assert_table_1_is_that_of_the_users
+
+from llm4rec_recbole.analysis import compare
+from llm4rec_recbole.evaluation.metrics import accuracy
+from llm4rec_recbole.evaluation.ranking import Rankings
+from llm4rec_recbole.evaluation.users_file import write_users
+from llm4rec_recbole.reporting import tables
+
+TOP = Path(__file__).parents[2]
+USERS = 80
+
+
+def made_up_rankings(seed: int) -> Rankings:
+    """Ranks with ties, as halves, in each of the three rankings."""
+    random = np.random.default_rng(seed)
+    ranks = [np.floor(random.exponential(scale, USERS) * 2) / 2 for scale in (30, 6, 12)]
+    ids = np.arange(1, USERS + 1)
+    top = np.tile(np.arange(1, 101), (USERS, 1))
+    return Rankings(ids, ids, *ranks, top, np.ones(1), np.array([USERS]))
+
+
+def test_every_number_of_table_1_is_recomputed_from_what_the_real_writer_wrote(tmp_path):
+    results = tmp_path / "results"
+    tokens = [f"t{n}" for n in range(USERS + 101)]
+    for method, seeds in (("Pop", (0,)), ("BPR", (0, 1, 2)), ("EnhancedGenRec", (0,))):
+        for seed in seeds:
+            rankings = made_up_rankings(len(method) + seed)
+            record = add_run(results, method, rankings.rank_full, seed=seed)
+            made = {
+                name: getattr(rankings, f"rank_{name}") for name in ("full", "uni100", "pop100")
+            }
+            content = json.loads(record.read_text())
+            content["metrics"]["test"] |= {name: accuracy(ranks) for name, ranks in made.items()}
+            record.write_text(json.dumps(content))
+            lists = {"intra_list_diversity@10": 0.7, "novelty@10": 0.3}
+            write_users(
+                results / f"users/ml-100k/loo/{method}/seed_{seed}.parquet", rankings, tokens,
+                tokens, {name: np.full(USERS, value) for name, value in lists.items()},
+            )  # fmt: skip
+    assert compare.main(["--results", str(results)]) == 0
+    assert tables.main(["--results", str(results), "--out", str(tmp_path)]) == 0
+    lines = [*csv.DictReader((tmp_path / "table_1.csv").read_text().splitlines())]
+    assert assert_table_1_is_that_of_the_users(lines, results / "users") == 3 * 6
+    lines[0]["full_hit@10"] = "0.5"  # GenRec, which has no run
+    with pytest.raises(AssertionError):
+        assert_table_1_is_that_of_the_users(lines, results / "users")
+
+
+def test_the_table_here_follows_from_the_users_files_here():
+    users, table = TOP / "results/users", TOP / "paper_tables/table_1.csv"
+    if not [*users.rglob("*.parquet")]:
+        pytest.skip("no users files: DVC's cache keeps them, a fresh clone has none")
+    with open(table, encoding="utf-8") as file:
+        lines = [*csv.DictReader(file)]
+    assert assert_table_1_is_that_of_the_users(lines, users) > 0

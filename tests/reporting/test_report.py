@@ -1,0 +1,191 @@
+"""The report page, as a file: whole, self-contained, labelled, and true to what it was made of."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from synthetic_report import make_report
+from synthetic_runs import add_run, ranks_around
+
+from llm4rec_recbole.analysis import compare
+
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+
+
+class Page(HTMLParser):
+    """Every start tag with its attributes; raises where an end tag does not match."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, (tag, self.getpos())
+
+    def handle_data(self, data: str) -> None:
+        if not {"style", "script"} & set(self.open):
+            self.text += data
+
+    def each(self, tag: str) -> Iterator[dict[str, str | None]]:
+        return (attributes for name, attributes in self.tags if name == tag)
+
+
+@pytest.fixture(scope="module")
+def page(report_page: Path) -> Page:
+    return Page(report_page.read_text(encoding="utf-8"))
+
+
+def test_every_tag_is_closed_and_every_id_is_there_once(page):
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    targets = {a["href"][1:] for a in page.each("a") if a["href"].startswith("#")}
+    targets |= {a["aria-labelledby"] for _, a in page.tags if "aria-labelledby" in a}
+    assert targets <= set(ids)
+
+
+def test_nothing_is_fetched_from_elsewhere(page, report_page):
+    text = report_page.read_text(encoding="utf-8")
+    assert "@import" not in text
+    assert "url(" not in text
+    assert "http:" not in text
+    assert "https:" not in text
+    links = [a[key] for _, a in page.tags for key in ("src", "href", "srcset") if key in a]
+    assert all(link.startswith(("#", "data:")) for link in links), links
+
+
+def test_every_figure_says_in_words_what_it_shows(page):
+    drawings = [*page.each("svg")]
+    assert len(drawings) >= 12
+    for drawing in drawings:
+        assert drawing["role"] == "img"
+        assert len(drawing["aria-label"]) > 40
+    assert not [*page.each("img")]
+
+
+def test_tables_have_heads_and_are_scrolled_and_sorted_by_keyboard(page):
+    assert sum(1 for _ in page.each("table")) == 5 * 2 + 2  # two protocols; claims, provenance
+    regions = [a for a in page.each("div") if a.get("class") == "scroll"]
+    assert all(a["tabindex"] == "0" and a["aria-label"] for a in regions)
+    assert all(a["type"] == "button" for a in page.each("button"))
+    assert all("scope" in a for a in page.each("th"))
+
+
+def test_it_is_small_and_has_a_style_for_print_dark_and_phone(report_page):
+    assert report_page.stat().st_size < 3 * 2**20
+    text = report_page.read_text(encoding="utf-8")
+    for feature in ("@media print", "prefers-color-scheme: dark", "max-width: 640px", "viewport"):
+        assert feature in text
+
+
+def test_all_parts_are_there(page):
+    for said in ("Table I.", "Table II.", "Table III.", "Table IV.", "Table V.",
+                 "EnhancedGenRec", "out of <memory>", "may be chance", "Started"):  # fmt: skip
+        assert said in page.text, said
+    titles = " ".join(a["aria-label"] or "" for a in page.each("svg"))
+    for kind in ("Forest plot", "HR@10 of 6 methods", "Waterfall, The paper, as printed",
+                 "Waterfall, Ours, ml-100k, loo", "against training time", "against fairness",
+                 "SASRec reaches 0.100 after epoch 4"):  # fmt: skip
+        assert kind in titles, kind
+
+
+def test_what_comes_from_files_cannot_become_markup(page, report_page):
+    assert "<Fargo>" in page.text
+    assert "<fargo>" not in report_page.read_text(encoding="utf-8").lower()
+    assert "evidence: similar Fargo, 0.831" in page.text
+
+
+def test_each_run_is_traced_to_its_record(page):
+    assert "runs/ml-100k/loo/SASRec/seed_1.json" in page.text
+    shown = [a.get("title") for a in page.each("code")]
+    assert "b" * 40 in shown
+    assert "Made with more than one git commit" in page.text
+
+
+def test_what_was_not_run_or_not_recorded_is_said(tmp_path):
+    results = tmp_path / "results"
+    for method in ("BPR", "EASE"):
+        add_run(results, method, ranks_around(9))
+    assert compare.main(["--results", str(results)]) == 0
+    assert make_report(results) == 0
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "the paper's model has no result (not run)" in page.text
+    assert "No run record holds the validation scores" in page.text
+    assert "there is no results/explanations.json" in page.text
+    assert "Ours has not been run" in page.text
+
+
+def test_one_method_alone_makes_a_page_without_a_forest_plot(tmp_path):
+    results = tmp_path / "results"
+    add_run(results, "Pop", ranks_around(9))
+    assert compare.main(["--results", str(results)]) == 0
+    assert make_report(results) == 0
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Forest plot" not in text
+    assert "HR@10 of 1 methods" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[", "not JSON"),
+        ("{}", "not a list"),
+        ('[{"user": 1}]', "recommendation 1 has no recent_titles, item"),
+        ("[3]", "recommendation 1 has no user"),
+    ],
+)
+def test_bad_explanations_are_told_in_one_line_and_the_old_page_stays(
+    tmp_path, full_results, content, said, capsys
+):
+    results = tmp_path / "results"
+    shutil.copytree(full_results, results)
+    (tmp_path / "report.html").write_text("old")
+    (results / "explanations.json").write_text(content)
+    assert make_report(results) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert f"explanations.json: {said}" in error
+    assert (tmp_path / "report.html").read_text() == "old"
+
+
+def test_a_broken_history_is_named(tmp_path, full_results, capsys):
+    results = tmp_path / "results"
+    shutil.copytree(full_results, results)
+    path = results / "runs/ml-100k/loo/SASRec/seed_1.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"history": [{"epoch": 1}]}))
+    assert make_report(results) == 2
+    assert "seed_1.json: there is no ndcg@10" in capsys.readouterr().err
+
+
+def test_the_readmes_figure_is_a_drawing_of_its_own(report_page):
+    drawn = ElementTree.parse(report_page.parent / "rankings.svg").getroot()
+    space = "{http://www.w3.org/2000/svg}"
+    assert drawn.tag == f"{space}svg"
+    assert "HR@10 of 6 methods" in (drawn.findtext(f"{space}desc") or "")
+    assert "prefers-color-scheme" in (drawn.findtext(f"{space}style") or "")
+
+
+def test_the_report_starts_without_torch_recbole_pandas_or_scipy():
+    script = "import sys, llm4rec_recbole.reporting.report; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert not {"torch", "recbole", "pandas", "scipy"} & set(run.stdout.split())
