@@ -71,7 +71,8 @@ def _first(raw: pd.DataFrame, *names: str) -> pd.Series:
 
 
 def read_users(path: str | Path) -> pd.DataFrame:
-    """Users in file order: user_id str, age Int16, gender str, occupation str, unknown <NA> or "".
+    """Users in file order: user_id str, age Int16, gender str, occupation str, and where the file
+    has them `since` (a year) and `elite` ("yes", "no") str; unknown <NA> or "".
 
     Raises InputError without a `user_id` column.
     """
@@ -79,7 +80,7 @@ def read_users(path: str | Path) -> pd.DataFrame:
 
     raw = _read(path, "user_id")
     blank = pd.Series("", index=raw.index)
-    return pd.DataFrame(
+    users = pd.DataFrame(
         {
             "user_id": raw["user_id"],
             "age": pd.to_numeric(raw.get("age", blank), errors="coerce").astype("Int16"),
@@ -87,6 +88,10 @@ def read_users(path: str | Path) -> pd.DataFrame:
             "occupation": raw.get("occupation", blank),
         }
     )
+    for name in ("since", "elite"):
+        if name in raw:
+            users[name] = raw[name]
+    return users
 
 
 def clean_title(title: str) -> str:

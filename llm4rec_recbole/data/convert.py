@@ -1,6 +1,7 @@
 """From the raw files of a data set to RecBole's atomic files: what `prepare --raw` does.
 
     raw folder ─▶ reader of the format ─▶ filters ─▶ <dataset>.inter, .item, .user
+                                                    reviews.parquet, tags.parquet, …
                                                     raw.json: what became of every row
 
 A reader is a module with `read(files, source, scratch) -> RawData`.
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from llm4rec_recbole.data.events import keep_events
 from llm4rec_recbole.data.keep import keep
 from llm4rec_recbole.data.raw_log import RawData, RawLog
 from llm4rec_recbole.data.source import Source, raw_files
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: Format in a property file → the module of llm4rec_recbole.data that reads it.
-FORMATS = ("sequences", "movielens_dat")
+FORMATS = (
+    *("sequences", "movielens_dat", "movielens_csv"),
+    *("amazon_2014", "amazon_2023", "yelp"),
+)
 
 
 def convert(source: Source, raw: str | Path, out: str | Path) -> list[Tally]:
@@ -51,6 +56,7 @@ def convert(source: Source, raw: str | Path, out: str | Path) -> list[Tally]:
         if not len(log):
             raise InputError(f"no interaction is left: {log_tally}", file=log_tally.file)
         _write_content(source, data, log, out)
+        _write_events(data, kept, log, out)
     write_json(out / "raw.json", _report(source, files, data.tallies))
     write_inter(out / f"{source.dataset}.inter", log)
     return list(data.tallies.values())
@@ -67,6 +73,16 @@ def _write_content(source: Source, data: RawData, log: RawLog, out: Path) -> Non
             continue
         interacted = set(tokens[np.unique(ids)])
         write_table(path, _those(table, interacted, data.tallies.get(role)))
+
+
+def _write_events(data: RawData, kept: np.ndarray, log: RawLog, out: Path) -> None:
+    for old in out.glob("*.parquet"):  # an earlier version's
+        old.unlink()
+    for role, events in data.events.items():
+        left = keep_events(events, kept, log, out / f"{role}.parquet")
+        if events.belongs_to != "row":
+            reason = f"its {events.belongs_to} has no kept interaction"
+            data.tallies[role].drop(reason, count=left)
 
 
 def _those(table: pd.DataFrame, interacted: set[str], tally: Tally | None) -> pd.DataFrame:

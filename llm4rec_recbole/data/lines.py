@@ -29,30 +29,50 @@ def open_bytes(path: str | Path) -> IO[bytes]:
     return file
 
 
-def read_lines(path: str | Path, *, latin_1: bool = False) -> Iterator[tuple[int, str]]:
+def read_lines(
+    path: str | Path, *, latin_1: bool = False, open_end: bool = False
+) -> Iterator[tuple[int, str]]:
     """Yield (number from 1, text without its end) for each line; CRLF ends a line as LF does.
 
     With `latin_1`, a line that is not UTF-8 is read as ISO-8859-1, MovieLens' old encoding. Raises
-    InputError, with the line, for a gzip file that is cut short or corrupt, a NUL byte, text that
-    is not UTF-8, and a last line without an end: nobody can tell whether it was cut short.
+    InputError, with the line, for a gzip file that is cut short or corrupt (where reading stopped,
+    within a mebibyte), a NUL byte, text that is not UTF-8, and a last line without an end: nobody
+    can tell whether it was cut short. With `open_end`, the caller can.
     """
-    number, line = 0, b"\n"
+    for first, block in read_blocks(path, open_end=open_end):
+        for number, line in enumerate(block.removesuffix(b"\n").split(b"\n"), first):
+            yield number, decode(path, number, line, latin_1)
+
+
+def read_blocks(
+    path: str | Path, n_bytes: int = 1 << 20, *, open_end: bool = False
+) -> Iterator[tuple[int, bytes]]:
+    """Yield (number of its first line, bytes) for blocks of whole lines, each of about `n_bytes`.
+
+    Raises InputError, with the line, for a gzip file that is cut short or corrupt, and a last line
+    without an end, unless it may have an `open_end`.
+    """
+    number = 1
     with open_bytes(path) as file:
         try:
-            for number, line in enumerate(file, 1):
-                yield number, _decode(path, number, line, latin_1)
+            while block := file.read(n_bytes):
+                block += file.readline()
+                if not (open_end or block.endswith(b"\n")):
+                    hint = "it may be cut short; if it is whole, end it with a newline"
+                    line = number + block.count(b"\n")
+                    raise InputError("the last line has no end", file=path, line=line, hint=hint)
+                yield number, block
+                number += block.count(b"\n")
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             message = f"the gzip file is cut short or corrupt: {error}"
-            raise InputError(message, file=path, line=number + 1) from None
-    if not line.endswith(b"\n"):
-        hint = "it may be cut short; if it is whole, end it with a newline"
-        raise InputError("the last line has no end", file=path, line=number, hint=hint)
+            raise InputError(message, file=path, line=number) from None
 
 
-def _decode(path: str | Path, number: int, line: bytes, latin_1: bool) -> str:
+def decode(path: str | Path, number: int, line: bytes, latin_1: bool = False) -> str:
+    """A line's text. Raises InputError for a NUL byte and for what is not UTF-8."""
     if b"\0" in line:
         raise InputError("a NUL byte: the file is corrupt", file=path, line=number)
-    line = line.rstrip(b"\r\n")
+    line = line.removesuffix(b"\r")
     if number == 1:
         line = line.removeprefix(b"\xef\xbb\xbf")  # a byte order mark, as Windows writes it
     try:

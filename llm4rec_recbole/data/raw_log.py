@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 import numpy as np
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # What pandas, and so RecBole, reads as missing: an item of that name would vanish.
 _MISSING = {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND"}
 _MISSING |= {"1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
+
+MILLISECONDS = 1e11  # a Unix time from here on is in milliseconds (see `seconds`)
+END_OF_TIME = 4_102_444_800.0  # the year 2100, in seconds
 
 
 @dataclass(frozen=True)
@@ -49,21 +52,32 @@ class RawLog:
         )
 
 
+@dataclass(frozen=True)
+class Events:
+    """A table (parquet) of what users did beside the interactions, and which rows of it are kept.
+
+    `belongs_to` says: "row" i to interaction i, and goes with it; a "pair" to the interactions of
+    its user with its item, an "item" to those with its item, and goes when there are none.
+    """
+
+    path: Path
+    belongs_to: Literal["row", "pair", "item"]
+
+
 @dataclass
 class RawData:
     """What a reader makes of a data set's raw files.
 
     `items` and `users` have a row for each item or user that the files describe, known by
-    `item_id` or `user_id`. `events` are tables (parquet files) of what users wrote of items:
-    reviews, tags. A rating can leak through them, so no table of items is made of them before the
-    data is split (data/events.py).
+    `item_id` or `user_id`. What users wrote of items lies in tables of its own (data/events.py),
+    because a held-out rating could leak through it.
     """
 
     log: RawLog
-    tallies: dict[str, Tally]  # by role; "ratings", "reviews" or "sequences" is the log's
+    tallies: dict[str, Tally]  # by role, the log's first
     items: pd.DataFrame | None = None
     users: pd.DataFrame | None = None
-    events: dict[str, Path] = field(default_factory=dict)
+    events: dict[str, Events] = field(default_factory=dict)  # by role
 
 
 class LogBuilder:
@@ -95,7 +109,7 @@ class LogBuilder:
         )
 
 
-def is_id(value: Any) -> bool:
+def is_id(value: Any) -> TypeGuard[str]:
     """Whether `value` can be the id of a user or an item in an atomic file."""
     return (
         isinstance(value, str)
@@ -115,5 +129,5 @@ def seconds(value: Any) -> float | None:
         time = float(value)
     except (TypeError, ValueError):
         return None
-    time = time / 1000 if time >= 1e11 else time
-    return time if 0 <= time < 4_102_444_800 else None
+    time = time / 1000 if time >= MILLISECONDS else time
+    return time if 0 <= time < END_OF_TIME else None

@@ -5,6 +5,7 @@
     ids          {"id2item": {"1": "B004…"}, …}     numbers → the ids of `titles`
     titles       B004756YJA lip gloss clear         original id, then words of the item's title
     texts        {"0": {"title": …, "description": "Diners, Greek"}}    item number − 1
+    products     {"asin": "0310263662", "title": …, …}    Amazon's metadata of 2014 (amazon_2014.py)
 
 The time of an interaction is its position in the user's sequence, from 1. That orders a user's own
 interactions, as `loo` needs, and says nothing of two users': there is no `timeline`.
@@ -19,6 +20,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llm4rec_recbole.data.amazon_2014 import read_products
 from llm4rec_recbole.data.lines import open_bytes, read_lines
 from llm4rec_recbole.data.raw_log import LogBuilder, RawData, is_id
 from llm4rec_recbole.data.source import Source
@@ -49,8 +51,13 @@ def read(files: dict[str, Path], source: Source, scratch: Path) -> RawData:
             else:
                 tally.drop("an id that reads as missing", number)
     built = log.build()
-    content = _items(files, list(built.item_tokens))
-    return RawData(built, {"sequences": tally}, items=content)
+    data = RawData(built, {"sequences": tally})
+    if "products" in files:
+        data.tallies["items"] = Tally(files["products"], "products")
+        data.items = read_products(files["products"], data.tallies["items"])
+    else:
+        data.items = _items(files, list(built.item_tokens))
+    return data
 
 
 def _items(files: dict[str, Path], tokens: list[str]) -> pd.DataFrame | None:

@@ -44,7 +44,8 @@ class Source:
     licence: str = ""
     accept: str = ""  # what a person must accept on the home page; such a data set is not fetched
     archive: RawFile | None = None  # the zip or tar that holds the files
-    statistics: dict[str, float] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)  # of each file, by role
+    statistics: dict[str, float] = field(default_factory=dict)  # of what is kept
 
 
 def read_source(dataset: str, folder: str | Path | None = None) -> Source | None:
@@ -99,4 +100,8 @@ def _find(folder: Path, name: str) -> list[Path]:
     """Files of that name, gzip or not: in the folder itself first, then below it."""
     names = (name, f"{name}.gz") if not name.endswith(".gz") else (name, name[:-3])
     here = [folder / one for one in names if (folder / one).is_file()]
-    return here or [path for one in names for path in sorted(folder.rglob(one)) if path.is_file()]
+    below = [path for one in names for path in sorted(folder.rglob(one)) if path.is_file()]
+    if not here and len(below) > 1:
+        hint = f"name the folder of one: {', '.join(str(path) for path in below)}"
+        raise InputError(f"there are several {name}", file=folder, hint=hint)
+    return here or below

@@ -19,7 +19,8 @@ _BLOCK = 1 << 20  # rows
 #: Column of the content tables → its type in the atomic file.
 _TYPES = {"item_id": "token", "user_id": "token", "title": "token_seq", "year": "token"}
 _TYPES |= {"categories": "token_seq", "description": "token_seq", "price": "float"}
-_TYPES |= {"age": "token", "gender": "token", "occupation": "token", "city": "token_seq"}
+_TYPES |= {"age": "token", "gender": "token", "occupation": "token"}
+_TYPES |= {"since": "token", "elite": "token"}
 
 
 def write_inter(path: str | Path, log: RawLog) -> None:
