@@ -20,7 +20,7 @@ import numpy as np
 
 from llm4rec_recbole.data.atomic import check_atomic_files
 from llm4rec_recbole.data.convert import convert
-from llm4rec_recbole.data.interactions import Interactions, read_interactions
+from llm4rec_recbole.data.interactions import Interactions, read_interactions, statistics
 from llm4rec_recbole.data.locate import EMBEDDED, atomic_folder
 from llm4rec_recbole.data.source import Source, read_source
 from llm4rec_recbole.data.splits import leave_one_out, timeline
@@ -73,6 +73,11 @@ def _convert(
 ) -> None:
     """Make the atomic files from the raw ones, and say what became of each row."""
     folder = Path(data_path) / dataset
+    at_hand = raw is not None or any(folder.glob("*.inter")) or (folder / "raw").is_dir()
+    if source is not None and dataset != EMBEDDED and not at_hand:
+        own_copy = f"llm4rec fetch {dataset} --from FOLDER"
+        hint = f"your own copy: {own_copy}" if source.accept else f"llm4rec fetch {dataset}"
+        raise InputError(f"the data set {dataset} is not here", hint=hint)
     if raw is None and (source is None or not (folder / "raw").is_dir()):
         return
     if source is None or dataset == EMBEDDED:
@@ -86,15 +91,9 @@ def summarise(log: Interactions, timed: bool = True) -> dict[str, Any]:
     """Counts of users, items and interactions, and of what each protocol holds out and leaves out.
 
     Without `timed` the times only order each user's interactions, and there is no `timeline`.
-    `density` is the share of the user–item pairs that are there, `mean_length` is in interactions.
     """
-    n, n_users, n_items = len(log.users), len(log.user_tokens) - 1, len(log.item_tokens) - 1
     return {
-        "users": n_users,
-        "items": n_items,
-        "interactions": n,
-        "density": round(n / (n_users * n_items), 6),
-        "mean_length": round(n / n_users, 2),
+        **statistics(log),
         "first_time": log.times.min().item(),
         "last_time": log.times.max().item(),
         "users_tied_at_their_last_time": tied_at_the_end(log.users, log.times),
