@@ -16,6 +16,7 @@ from llm4rec_recbole.errors import InputError
 #: Sub-command of `llm4rec` → the module whose `main(argv)` runs it, and what it does.
 COMMANDS = {
     "status": ("llm4rec_recbole.pipeline.status", "how far `make repro` is: k of N, failures, ETA"),
+    "fetch": ("llm4rec_recbole.data.fetch", "get a data set's raw files, or check them"),
     "prepare": ("llm4rec_recbole.data.prepare", "check a data set and write its content tables"),
     "tune": ("llm4rec_recbole.training.tune", "choose a model's options on validation"),
     "compare": ("llm4rec_recbole.analysis.compare", "test every difference between methods"),

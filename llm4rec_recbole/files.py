@@ -6,12 +6,15 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
-def write_atomically(path: str | Path, content: bytes | str) -> None:
-    """Write `content` to `path` so that a crash or a full disk leaves the old file whole.
+@contextmanager
+def replacing(path: str | Path) -> Iterator[IO[bytes]]:
+    """A file to write bytes to that becomes `path` when the block ends, and nothing if it fails.
 
     The bytes go to a temporary file in the same folder, reach the disk (fsync), and only then
     take the name: rename is atomic within a file system. Raises OSError, with the temporary file
@@ -19,11 +22,11 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = content.encode() if isinstance(content, str) else content
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
+        with open(temporary, "wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)  # mkstemp makes it private; a result is meant to be read
@@ -33,9 +36,22 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
         raise
 
 
+def write_atomically(path: str | Path, content: bytes | str) -> None:
+    """Write `content` to `path` so that a crash or a full disk leaves the old file whole."""
+    with replacing(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
 def write_json(path: str | Path, value: Any) -> None:
     """Write `value` as indented JSON, keys in the given order, atomically."""
     write_atomically(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def properties_folder() -> Path:
+    """The `properties/` folder: inside the installed package, or at the top of a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "properties"
+    return inside if inside.is_dir() else package.parent / "properties"
 
 
 def sha256_of(*paths: str | Path) -> str:

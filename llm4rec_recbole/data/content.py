@@ -1,13 +1,15 @@
 """What is known of items and users: titles, years, categories; age, gender, occupation.
 
-Read from the `.item` and `.user` files that lie beside the interactions, in the columns' names that
-MovieLens has there. The text is cleaned no further than this:
+Read from the `.item` and `.user` files that lie beside the interactions. Their columns have the
+names that data/write_atomic.py gives them, or those of RecBole's own MovieLens files. The text is
+cleaned no further than this:
 
 - A trailing article moves to the front, in the title and in a translated title in brackets:
   "Double vie de Véronique, La (Double Life of Veronique, The)" becomes
   "La Double vie de Véronique (The Double Life of Veronique)", "Postino, Il" "Il Postino", and
   "Enfer, L'" "L'Enfer".
 - A year in brackets at the title's end is taken off, and is the year where the file has none.
+- In categories `_` is a space: RecBole parts them at spaces.
 - "unknown", and the wheel's own "unkonwn", are no title, no year and no category.
 
 Two items may have one title and year: ml-100k lists some films under two ids. They stay two.
@@ -31,32 +33,46 @@ _UNKNOWN = {"", "unknown", "unkonwn"}
 
 
 def read_items(path: str | Path) -> pd.DataFrame:
-    """Items in file order: item_id str, title str, year Int16, categories list of str.
+    """Items in file order: item_id str, title str, year Int16, categories list of str, and where
+    the file has them description str and price Float64.
 
     What the file does not say is "", <NA> or []. Raises InputError without an `item_id` column.
     """
     import pandas as pd
 
     raw = _read(path, "item_id")
-    titles = raw.get("movie_title", pd.Series("", index=raw.index))
-    years = raw.get("release_year", pd.Series("", index=raw.index))
+    titles = _first(raw, "title", "movie_title")
+    years = _first(raw, "year", "release_year")
     at_end = titles.str.extract(_YEAR_AT_END, expand=False)
     is_year = years.str.fullmatch(r"\d{4}")
-    categories = raw.get("class", raw.get("genre", pd.Series("", index=raw.index)))
-    return pd.DataFrame(
+    items = pd.DataFrame(
         {
             "item_id": raw["item_id"],
             "title": titles.map(clean_title),
             "year": pd.to_numeric(years.where(is_year, at_end)).astype("Int16"),
             "categories": [
-                [word for word in text.split(" ") if word not in _UNKNOWN] for text in categories
+                [word.replace("_", " ") for word in text.split(" ") if word not in _UNKNOWN]
+                for text in _first(raw, "categories", "class", "genre")
             ],
         }
     )
+    if "description" in raw:
+        items["description"] = raw["description"]
+    if "price" in raw:
+        items["price"] = pd.to_numeric(raw["price"]).astype("Float64")
+    return items
+
+
+def _first(raw: pd.DataFrame, *names: str) -> pd.Series:
+    """The first of the columns `names` that is there; "" for all rows where none is."""
+    import pandas as pd
+
+    return next((raw[name] for name in names if name in raw), pd.Series("", index=raw.index))
 
 
 def read_users(path: str | Path) -> pd.DataFrame:
-    """Users in file order: user_id str, age Int16, gender str, occupation str, unknown <NA> or "".
+    """Users in file order: user_id str, age Int16, gender str, occupation str, and where the file
+    has them `since` (a year) and `elite` ("yes", "no") str; unknown <NA> or "".
 
     Raises InputError without a `user_id` column.
     """
@@ -64,7 +80,7 @@ def read_users(path: str | Path) -> pd.DataFrame:
 
     raw = _read(path, "user_id")
     blank = pd.Series("", index=raw.index)
-    return pd.DataFrame(
+    users = pd.DataFrame(
         {
             "user_id": raw["user_id"],
             "age": pd.to_numeric(raw.get("age", blank), errors="coerce").astype("Int16"),
@@ -72,6 +88,10 @@ def read_users(path: str | Path) -> pd.DataFrame:
             "occupation": raw.get("occupation", blank),
         }
     )
+    for name in ("since", "elite"):
+        if name in raw:
+            users[name] = raw[name]
+    return users
 
 
 def clean_title(title: str) -> str:

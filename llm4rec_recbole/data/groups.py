@@ -37,7 +37,8 @@ def item_categories(path: str | Path, item_tokens: Sequence[str] | np.ndarray) -
 
 
 def user_groups(path: str | Path, user_tokens: Sequence[str] | np.ndarray) -> dict[str, np.ndarray]:
-    """Each user's gender, age band and occupation as a number, (n_users,) int64, -1 = not known.
+    """Each user's gender, age band, occupation and elite status as numbers: (n_users,) int64, -1 =
+    not known.
 
     user_tokens: (n_users,) raw tokens by internal id, the pad first. An attribute with fewer than
     two groups is left out; without a file at `path` nothing is left.
@@ -49,11 +50,13 @@ def user_groups(path: str | Path, user_tokens: Sequence[str] | np.ndarray) -> di
     users = read_users(path).drop_duplicates("user_id").set_index("user_id")
     users = users.reindex(np.asarray(user_tokens, dtype=str))
     bands = pd.cut(users["age"].astype("Float64"), [-np.inf, *AGES, np.inf], right=False)
-    columns = {
+    columns: dict[str, pd.Series] = {
         "gender": users["gender"].replace("", None),
         "age": bands.astype(object),
         "occupation": users["occupation"].replace("", None),
     }
+    if "elite" in users:
+        columns["elite"] = users["elite"].replace("", None)
     groups = {}
     for name, column in columns.items():
         codes, names = pd.factorize(column, sort=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -45,6 +45,19 @@ def read_interactions(path: str | Path) -> Interactions:
     items, item_tokens = _number(table["item_id:token"])
     times = table["timestamp:float"].to_numpy()
     return Interactions(users, items, times, user_tokens, item_tokens)
+
+
+def statistics(log: Interactions) -> dict[str, Any]:
+    """Users, items, interactions, `density` (the share of the user–item pairs that are there) and
+    `mean_length` (interactions a user)."""
+    n, n_users, n_items = len(log.users), len(log.user_tokens) - 1, len(log.item_tokens) - 1
+    return {
+        "users": n_users,
+        "items": n_items,
+        "interactions": n,
+        "density": round(n / (n_users * n_items), 6),
+        "mean_length": round(n / n_users, 2),
+    }
 
 
 def _number(tokens: pd.Series) -> tuple[np.ndarray, np.ndarray]:

@@ -2,9 +2,10 @@
 
     python -m llm4rec_recbole.data.prepare --dataset ml-100k --out work/data/ml-100k
 
-writes `items.parquet` and `users.parquet` (data/content.py; where the data set has the files for
-them) and `summary.json`, the counts of docs/data.md. The interactions stay where they are: RecBole
-reads them there.
+makes the atomic files first where the raw ones are at hand (data/convert.py), then writes
+`items.parquet` and `users.parquet` (data/content.py; where the data set has the files for them) and
+`summary.json`, the counts of docs/data.md. The interactions stay where they are: RecBole reads
+them there.
 """
 
 from __future__ import annotations
@@ -18,21 +19,32 @@ from typing import Any
 import numpy as np
 
 from llm4rec_recbole.data.atomic import check_atomic_files
-from llm4rec_recbole.data.interactions import Interactions, read_interactions
-from llm4rec_recbole.data.locate import atomic_folder
+from llm4rec_recbole.data.convert import convert
+from llm4rec_recbole.data.interactions import Interactions, read_interactions, statistics
+from llm4rec_recbole.data.locate import EMBEDDED, atomic_folder
+from llm4rec_recbole.data.source import Source, read_source
 from llm4rec_recbole.data.splits import leave_one_out, timeline
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import sha256_of, write_atomically, write_json
 
 
-def prepare(dataset: str, out: str | Path, data_path: str | Path = "dataset") -> dict[str, Any]:
+def prepare(
+    dataset: str,
+    out: str | Path,
+    data_path: str | Path = "dataset",
+    raw: str | Path | None = None,
+) -> dict[str, Any]:
     """Check the data set, write its content tables and its summary into `out`; return the summary.
 
-    Raises InputError when the data set is not there or a file of it is broken; nothing is written
-    then, and each file appears whole or not at all.
+    `raw` is the folder of its raw files (default: <data_path>/<dataset>/raw, if that is there);
+    they are made into atomic files in <data_path>/<dataset> first. Raises InputError when the data
+    set is not there or a file of it is broken; nothing is written then, and each file appears whole
+    or not at all.
     """
     from llm4rec_recbole.data.content import read_items, read_users
 
+    source = read_source(dataset)
+    _convert(dataset, source, data_path, raw)
     folder, out = atomic_folder(dataset, data_path), Path(out)
     check_atomic_files(folder, dataset)
     files = [
@@ -47,7 +59,7 @@ def prepare(dataset: str, out: str | Path, data_path: str | Path = "dataset") ->
     }
     summary = {
         "dataset": dataset,
-        **summarise(read_interactions(files[0])),
+        **summarise(read_interactions(files[0]), timed=source is None or source.times == "seconds"),
         "sha256": {path.name: sha256_of(path) for path in files},
     }
     for name, table in tables.items():
@@ -56,23 +68,37 @@ def prepare(dataset: str, out: str | Path, data_path: str | Path = "dataset") ->
     return summary
 
 
-def summarise(log: Interactions) -> dict[str, Any]:
+def _convert(
+    dataset: str, source: Source | None, data_path: str | Path, raw: str | Path | None
+) -> None:
+    """Make the atomic files from the raw ones, and say what became of each row."""
+    folder = Path(data_path) / dataset
+    at_hand = raw is not None or any(folder.glob("*.inter")) or (folder / "raw").is_dir()
+    if source is not None and dataset != EMBEDDED and not at_hand:
+        own_copy = f"llm4rec fetch {dataset} --from FOLDER"
+        hint = f"your own copy: {own_copy}" if source.accept else f"llm4rec fetch {dataset}"
+        raise InputError(f"the data set {dataset} is not here", hint=hint)
+    if raw is None and (source is None or not (folder / "raw").is_dir()):
+        return
+    if source is None or dataset == EMBEDDED:
+        hint = f"properties/dataset/{dataset}.yaml would have to say so under `source`"
+        raise InputError(f"nothing tells the format of {dataset}'s raw files", hint=hint)
+    for tally in convert(source, raw or folder / "raw", folder):
+        print(tally)
+
+
+def summarise(log: Interactions, timed: bool = True) -> dict[str, Any]:
     """Counts of users, items and interactions, and of what each protocol holds out and leaves out.
 
-    `density` is the share of the user–item pairs that are there, `mean_length` is in interactions.
+    Without `timed` the times only order each user's interactions, and there is no `timeline`.
     """
-    n, n_users, n_items = len(log.users), len(log.user_tokens) - 1, len(log.item_tokens) - 1
     return {
-        "users": n_users,
-        "items": n_items,
-        "interactions": n,
-        "density": round(n / (n_users * n_items), 6),
-        "mean_length": round(n / n_users, 2),
+        **statistics(log),
         "first_time": log.times.min().item(),
         "last_time": log.times.max().item(),
         "users_tied_at_their_last_time": tied_at_the_end(log.users, log.times),
         "loo": _protocol(log, leave_one_out),
-        "timeline": _protocol(log, timeline),
+        "timeline": _protocol(log, timeline) if timed else {"refused": "there are no times"},
     }
 
 
@@ -110,10 +136,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--data-path", default="dataset", help="where <dataset>/<dataset>.inter lies, but ml-100k's"
     )
+    parser.add_argument("--raw", help="folder of its raw files, to make the atomic files from")
     options = parser.parse_args(arguments)
     out = Path(options.out or f"work/data/{options.dataset}")
     try:
-        summary = prepare(options.dataset, out, options.data_path)
+        summary = prepare(options.dataset, out, options.data_path, options.raw)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2

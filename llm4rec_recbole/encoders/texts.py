@@ -3,7 +3,8 @@
     Toy Story (1995). Animation, Children's, Comedy.
 
 What the table does not say is left out, so that without titles (a degraded mode: `encode` tells of
-it) a text is categories and year alone, and items that share them share a vector. An item of which
+it) a text is categories and year alone, and items that share them share a vector. Categories that
+are numbers, as S3-Rec published them, mean nothing to a reader and are left out. An item of which
 the table says nothing has the text "" and, later, no text modality.
 """
 
@@ -31,7 +32,8 @@ def _text(title: object, year: Any, categories: Any, description: object) -> str
     name = _words(title)
     if not pd.isna(year):
         name = f"{name} ({int(year)})" if name else str(int(year))
-    kinds = "" if categories is None else ", ".join(categories)
+    names = [] if categories is None else categories
+    kinds = ", ".join(category for category in names if not category.isdigit())
     return " ".join(f"{part}." for part in (name, kinds, _words(description).rstrip(".")) if part)
 
 

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from llm4rec_recbole.data.interactions import Interactions, read_interactions
 from llm4rec_recbole.data.locate import atomic_folder
+from llm4rec_recbole.data.prepare import prepare
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +20,31 @@ def ml_100k_folder() -> Path:
 @pytest.fixture(scope="session")
 def ml_100k(ml_100k_folder) -> Interactions:
     return read_interactions(ml_100k_folder / "ml-100k.inter")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Callable[[str], Path]:
+    """`real_data("s3rec")` is that folder of real data beside the project; without it, a skip."""
+
+    def folder(name: str) -> Path:
+        path = Path(__file__).resolve().parents[3] / "shared" / "data" / name
+        if not path.is_dir():
+            pytest.skip(f"no {name} in {path.parent}")
+        return path
+
+    return folder
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> Callable[[str, Path], tuple[dict[str, Any], dict[str, Any]]]:
+    """`prepared(dataset, raw)` prepares the data set from its raw files, and returns the summary
+    and what became of the rows. Every row is accounted for."""
+
+    def run(dataset: str, raw: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+        summary = prepare(dataset, tmp_path / "out", tmp_path / "dataset", raw)
+        report = json.loads((tmp_path / "dataset" / dataset / "raw.json").read_text())
+        for rows in report["rows"].values():
+            assert rows["read"] == rows["kept"] + sum(rows["dropped"].values())
+        return summary, report["rows"]
+
+    return run

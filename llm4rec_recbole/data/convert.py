@@ -1,0 +1,105 @@
+"""From the raw files of a data set to RecBole's atomic files: what `prepare --raw` does.
+
+    raw folder ─▶ reader of the format ─▶ filters ─▶ <dataset>.inter, .item, .user
+                                                    reviews.parquet, tags.parquet, …
+                                                    raw.json: what became of every row
+
+A reader is a module with `read(files, source, scratch) -> RawData`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from llm4rec_recbole.data.events import keep_events
+from llm4rec_recbole.data.keep import keep
+from llm4rec_recbole.data.raw_log import RawData, RawLog
+from llm4rec_recbole.data.source import Source, raw_files
+from llm4rec_recbole.data.tally import Tally
+from llm4rec_recbole.data.write_atomic import write_inter, write_table
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.files import sha256_of, write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Format in a property file → the module of llm4rec_recbole.data that reads it.
+FORMATS = (
+    *("sequences", "movielens_dat", "movielens_csv"),
+    *("amazon_2014", "amazon_2023", "yelp"),
+)
+
+
+def convert(source: Source, raw: str | Path, out: str | Path) -> list[Tally]:
+    """Write the atomic files of the raw files in `raw` into the folder `out`; return the counts.
+
+    `<dataset>.inter` comes last, so that it never stands beside items of another version. Raises
+    InputError for a raw file that is missing or broken, and when nothing is left; then nothing is
+    written.
+    """
+    if source.format not in FORMATS:
+        hint = f"there are {', '.join(FORMATS)}"
+        raise InputError(f"{source.dataset}: no format {source.format!r}", hint=hint)
+    reader = importlib.import_module(f"llm4rec_recbole.data.{source.format}")
+    out, files = Path(out), raw_files(source, raw)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out, prefix=".raw.") as scratch:
+        data: RawData = reader.read(files, source, Path(scratch))
+        log_tally = next(iter(data.tallies.values()))
+        kept = keep(data.log, source.keep, log_tally)
+        log = data.log.rows(kept)
+        if not len(log):
+            raise InputError(f"no interaction is left: {log_tally}", file=log_tally.file)
+        _write_content(source, data, log, out)
+        _write_events(data, kept, log, out)
+    write_json(out / "raw.json", _report(source, files, data.tallies))
+    write_inter(out / f"{source.dataset}.inter", log)
+    return list(data.tallies.values())
+
+
+def _write_content(source: Source, data: RawData, log: RawLog, out: Path) -> None:
+    for suffix, role, table, ids, tokens in (
+        ("item", "items", data.items, log.items, log.item_tokens),
+        ("user", "users", data.users, log.users, log.user_tokens),
+    ):
+        path = out / f"{source.dataset}.{suffix}"
+        if table is None:
+            path.unlink(missing_ok=True)  # an earlier version's
+            continue
+        interacted = set(tokens[np.unique(ids)])
+        write_table(path, _those(table, interacted, data.tallies.get(role)))
+
+
+def _write_events(data: RawData, kept: np.ndarray, log: RawLog, out: Path) -> None:
+    for old in out.glob("*.parquet"):  # an earlier version's
+        old.unlink()
+    for role, events in data.events.items():
+        left = keep_events(events, kept, log, out / f"{role}.parquet")
+        if events.belongs_to != "row":
+            reason = f"its {events.belongs_to} has no kept interaction"
+            data.tallies[role].drop(reason, count=left)
+
+
+def _those(table: pd.DataFrame, interacted: set[str], tally: Tally | None) -> pd.DataFrame:
+    """The rows of items or users that have an interaction: RecBole would recommend all others."""
+    known = table.iloc[:, 0].isin(interacted)
+    if tally is not None:
+        tally.drop("no interaction is kept", count=int((~known).sum()))
+    return table[known]
+
+
+def _report(source: Source, files: dict[str, Path], tallies: dict[str, Tally]) -> dict[str, Any]:
+    return {
+        "dataset": source.dataset,
+        "format": source.format,
+        "keep": source.keep,
+        "files": {
+            role: {"name": path.name, "sha256": sha256_of(path)} for role, path in files.items()
+        },
+        "rows": {role: tally.as_json() for role, tally in tallies.items()},
+    }

@@ -1,0 +1,109 @@
+"""Get a data set's raw files, each with its checksum, into <data_path>/<name>/raw.
+
+    llm4rec fetch ml-25m                     download it, where its licence lets a program do that
+    llm4rec fetch yelp-2023 --from FOLDER    take your own copy: a folder, zip, tar or gzip
+    llm4rec fetch beauty --check             compare what is here with what it must be
+
+What a data set is made of, its property file says (data/source.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from llm4rec_recbole.data.check import check
+from llm4rec_recbole.data.download import download
+from llm4rec_recbole.data.source import Source, read_source
+from llm4rec_recbole.data.take import take
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.files import properties_folder
+
+
+def fetch(source: Source, raw: Path, place: str | Path | None = None) -> list[str]:
+    """Download the raw files into `raw`, or take them from `place`; return a line about each.
+
+    Raises InputError for a wrong checksum, a broken connection or archive, and for a data set that
+    a person has to get: then it says where, and what to accept. Files that were there stay.
+    """
+    if place is not None:
+        return take(source, place, raw)
+    _refuse_what_a_person_must_get(source)
+    came = raw / "download"
+    if source.archive is not None:
+        assert source.archive.url is not None
+        urls = {source.archive.name: source.archive.url}
+    else:
+        every = (file for files in source.files.values() for file in files)
+        urls = {file.url.rpartition("/")[2]: file.url for file in every if file.url is not None}
+    for name, url in urls.items():
+        if not (came / name).is_file():  # it came before the connection broke at another one
+            download(url, came / name)
+    place = came if source.archive is None else came / source.archive.name
+    try:
+        return take(source, place, raw)
+    finally:  # right or wrong, it has been read: a wrong one must not come again from here
+        for path in came.iterdir():
+            path.unlink()
+        came.rmdir()
+
+
+def _refuse_what_a_person_must_get(source: Source) -> None:
+    own_copy = f"llm4rec fetch {source.dataset} --from FOLDER"
+    if source.accept:
+        message = f"{source.dataset} is for you to download: accept {source.accept}, and get "
+        names = ", ".join(files[0].name for files in source.files.values())
+        raise InputError(f"{message}{names} from {source.home}", hint=f"then: {own_copy}")
+    if source.archive is not None and source.archive.url:
+        return
+    for files in source.files.values():
+        if not any(file.url or file.optional for file in files):
+            message = f"{source.dataset} has no known address of {files[0].name}"
+            raise InputError(f"{message}; see {source.home}", hint=f"your own copy: {own_copy}")
+
+
+def sources() -> list[str]:
+    """The data sets whose property file names a source."""
+    files = sorted((properties_folder() / "dataset").glob("*.yaml"))
+    return [file.stem for file in files if read_source(file.stem) is not None]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; the exit status is 2 for bad input, 1 where --check finds a difference."""
+    parser = argparse.ArgumentParser(
+        prog="python -m llm4rec_recbole.data.fetch",
+        epilog=f"data sets: {', '.join(sources())}",
+    )
+    parser.add_argument("name", help="the data set")
+    parser.add_argument("--from", dest="place", help="your own copy: a folder, zip, tar or gzip")
+    parser.add_argument("--check", action="store_true", help="only compare what is here")
+    parser.add_argument("--data-path", default="dataset", help="default: %(default)s")
+    options = parser.parse_args(arguments)
+    try:
+        source = read_source(options.name)
+        if source is None:
+            near = difflib.get_close_matches(options.name, sources(), n=1)
+            found = "".join(f", nearest is {name!r}" for name in near)
+            hint = f"there are {', '.join(sources())}"
+            raise InputError(f"nothing is known of where {options.name!r} is{found}", hint=hint)
+        folder = Path(options.data_path) / options.name
+        if options.check:
+            lines, same = check(source, folder)
+        else:
+            lines, same = fetch(source, folder / "raw", options.place), True
+            lines.append(f"next: llm4rec prepare --dataset {options.name}")
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"{error.filename or options.data_path}: {error.strerror}", file=sys.stderr)
+        return 2
+    print("\n".join(lines))
+    return 0 if same else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

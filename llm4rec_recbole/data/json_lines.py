@@ -1,0 +1,51 @@
+"""JSON lines: an object on each line."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from llm4rec_recbole.data.lines import read_lines
+from llm4rec_recbole.errors import InputError
+
+
+def read_objects(path: Path, *, python: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line, object) for each line.
+
+    With `python`, a line may also be a Python literal, as in Amazon's metadata of 2014; it is
+    parsed (ast.literal_eval), never run. Raises InputError, with the line, for one that is no
+    object: it may be cut in half.
+    """
+    for number, line in read_lines(path, open_end=True):  # half an object is none
+        value = _parse(path, number, line, python)
+        if not isinstance(value, dict):
+            raise InputError("it must be a JSON object", file=path, line=number)
+        yield number, value
+
+
+def _parse(path: Path, number: int, line: str, python: bool) -> Any:
+    try:
+        return json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as error:
+        why = str(error)
+    if python and line.startswith("{'"):
+        try:
+            return ast.literal_eval(line)
+        except (SyntaxError, ValueError, MemoryError, RecursionError):
+            why = "nor a Python literal"
+    raise InputError(f"not JSON, or cut in half: {why}", file=path, line=number)
+
+
+def text_of(value: Any) -> str | None:
+    """`value` if it is a text that says something; a list of texts as one; else None."""
+    if isinstance(value, list):
+        value = " ".join(part for part in value if isinstance(part, str))
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def count_of(value: Any) -> int | None:
+    """`value` if it is a count, None if it is missing or none."""
+    return value if isinstance(value, int) and 0 <= value < 2**31 else None

@@ -1,0 +1,96 @@
+"""Where files can be taken from: a folder, a zip, a tar (plain or compressed), a gzip, a file.
+
+Nothing is unpacked as it lies there: only the wanted files are read, by their own names. An archive
+with a path that leaves its folder is refused all the same: somebody made it to do harm.
+"""
+
+from __future__ import annotations
+
+import gzip
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, cast
+
+from llm4rec_recbole.errors import InputError
+
+#: Path inside the place → opens that file for reading bytes.
+Openers = dict[str, Callable[[], IO[bytes]]]
+#: What reading a broken archive raises.
+BROKEN = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
+
+
+@contextmanager
+def open_place(path: str | Path) -> Iterator[Openers]:
+    """The files in the folder or archive at `path`, to be opened while the block runs.
+
+    Raises InputError when it is not there, is a broken archive, or holds a path that leaves it.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            files = (file for file in sorted(path.rglob("*")) if file.is_file())
+            yield {str(file.relative_to(path)): _opener(file) for file in files}
+        elif not path.is_file():
+            raise InputError("there is no such file or folder", file=path)
+        elif zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                yield _of_zip(path, archive)
+        elif tarfile.is_tarfile(path):
+            with tarfile.open(path) as tar:
+                yield _of_tar(path, tar)
+        else:
+            yield {path.name: _opener(path)}
+    except BROKEN as error:
+        message = f"a broken archive, perhaps cut short: {error}"
+        raise InputError(message, file=path) from None
+
+
+def find(files: Openers, name: str) -> str | None:
+    """The file called `name`, gzip or not, wherever it lies in the place; None if there is none.
+
+    Raises InputError when there are several equally deep.
+    """
+    other = name.removesuffix(".gz") if name.endswith(".gz") else f"{name}.gz"
+    for wanted in (name, other):
+        found = [file for file in files if PurePosixPath(file).name == wanted]
+        depth = min((file.count("/") for file in found), default=0)
+        found = [file for file in found if file.count("/") == depth]
+        if len(found) > 1:
+            raise InputError(f"there are several {wanted}: {', '.join(found)}")
+        if found:
+            return found[0]
+    return None
+
+
+def _opener(path: Path) -> Callable[[], IO[bytes]]:
+    return lambda: open(path, "rb")
+
+
+def _of_zip(path: Path, archive: zipfile.ZipFile) -> Openers:
+    def opener(name: str) -> Callable[[], IO[bytes]]:
+        return lambda: archive.open(name)
+
+    names = archive.namelist()
+    _refuse_escapes(path, names)
+    return {name: opener(name) for name in names if not name.endswith("/")}
+
+
+def _of_tar(path: Path, tar: tarfile.TarFile) -> Openers:
+    def opener(member: tarfile.TarInfo) -> Callable[[], IO[bytes]]:
+        return lambda: cast(IO[bytes], tar.extractfile(member))
+
+    members = tar.getmembers()
+    _refuse_escapes(path, [member.name for member in members])
+    return {member.name: opener(member) for member in members if member.isfile()}
+
+
+def _refuse_escapes(path: Path, names: list[str]) -> None:
+    for name in names:
+        inside = PurePosixPath(name.replace("\\", "/"))
+        if inside.is_absolute() or ".." in inside.parts or ":" in inside.parts[:1]:
+            hint = "nothing was taken from it"
+            raise InputError(f"{name!r} leaves the archive's folder", file=path, hint=hint)

@@ -1,0 +1,107 @@
+"""Where a data set comes from and what is kept of it: `source` in properties/dataset/<name>.yaml.
+
+source:
+  format: movielens_dat              # the module of llm4rec_recbole/data that reads it
+  times: seconds                     # or `position`: the data has an order but no times
+  keep: {rating: ">=4"}              # filters, applied in this order: rating, core
+  files:                             # what each file is for; the first that is there is read
+    ratings: [{name: ratings.dat, sha256: …, url: …}, {name: ratings_ge4.dat}]
+    users: {name: users.dat, optional: true}
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.files import properties_folder
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """One file of a data set as its authors offer it; `sha256` is None where nobody has told it."""
+
+    name: str
+    optional: bool = False
+    sha256: str | None = None
+    git_blob: str | None = None  # SHA-1 as git has it, where only that is known
+    bytes: int | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """The `source` of a data set; `files` maps a role to the files that can play it, best first."""
+
+    dataset: str
+    format: str
+    files: dict[str, list[RawFile]]
+    times: str = "seconds"
+    keep: dict[str, Any] = field(default_factory=dict)
+    home: str = ""
+    licence: str = ""
+    accept: str = ""  # what a person must accept on the home page; such a data set is not fetched
+    archive: RawFile | None = None  # the zip or tar that holds the files
+    rows: dict[str, int] = field(default_factory=dict)  # of each file, by role
+    statistics: dict[str, float] = field(default_factory=dict)  # of what is kept
+
+
+def read_source(dataset: str, folder: str | Path | None = None) -> Source | None:
+    """The source that the data set's property file names, or None where it names none.
+
+    `folder` holds the property files (default: this project's own). Raises InputError for a
+    property file that is no YAML, or whose `source` lacks or misnames something.
+    """
+    import yaml
+
+    path = Path(folder or properties_folder() / "dataset") / f"{dataset}.yaml"
+    if not path.is_file():
+        return None
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise InputError(f"not YAML: {error}".splitlines()[0], file=path) from None
+    given = values.get("source")
+    if given is None:
+        return None
+    try:
+        files = {role: _files(entry) for role, entry in given.pop("files").items()}
+        archive = RawFile(**given.pop("archive")) if "archive" in given else None
+        return Source(dataset=dataset, files=files, archive=archive, **given)
+    except (AttributeError, KeyError, TypeError) as error:
+        hint = "see llm4rec_recbole/data/source.py"
+        raise InputError(f"cannot read its source: {error}", file=path, hint=hint) from None
+
+
+def _files(entry: dict[str, Any] | list[dict[str, Any]]) -> list[RawFile]:
+    return [RawFile(**one) for one in (entry if isinstance(entry, list) else [entry])]
+
+
+def raw_files(source: Source, folder: str | Path) -> dict[str, Path]:
+    """Role → the file in `folder`, or in a folder below it, that plays it.
+
+    An optional file that is not there is left out. Raises InputError for one that must be.
+    """
+    found: dict[str, Path] = {}
+    for role, files in source.files.items():
+        at_hand = [path for file in files for path in _find(Path(folder), file.name)]
+        if at_hand:
+            found[role] = at_hand[0]
+        elif not all(file.optional for file in files):
+            names = " or ".join(file.name for file in files)
+            hint = f"llm4rec fetch {source.dataset}"
+            raise InputError(f"there is no {names}", file=folder, hint=hint)
+    return found
+
+
+def _find(folder: Path, name: str) -> list[Path]:
+    """Files of that name, gzip or not: in the folder itself first, then below it."""
+    names = (name, f"{name}.gz") if not name.endswith(".gz") else (name, name[:-3])
+    here = [folder / one for one in names if (folder / one).is_file()]
+    below = [path for one in names for path in sorted(folder.rglob(one)) if path.is_file()]
+    if not here and len(below) > 1:
+        hint = f"name the folder of one: {', '.join(str(path) for path in below)}"
+        raise InputError(f"there are several {name}", file=folder, hint=hint)
+    return here or below

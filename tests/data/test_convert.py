@@ -1,0 +1,146 @@
+"""Raw files to atomic files: whole or not at all, and as RecBole reads them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llm4rec_recbole.data.atomic import check_atomic_files
+from llm4rec_recbole.data.content import read_items
+from llm4rec_recbole.data.convert import convert
+from llm4rec_recbole.data.interactions import read_interactions
+from llm4rec_recbole.data.raw_log import LogBuilder, seconds
+from llm4rec_recbole.data.source import RawFile, Source, read_source
+from llm4rec_recbole.data.write_atomic import cell, write_inter, write_table
+from llm4rec_recbole.errors import InputError
+
+FILES = {"ratings": [RawFile("ratings.dat")], "items": [RawFile("movies.dat", optional=True)]}
+SOURCE = Source("toy", "movielens_dat", FILES, keep={"rating": ">=4"})
+RATINGS = "1::10::5::978300760\n1::20::3::978300761\n2::10::4::978300762\n2::10::4::978300762\n"
+
+
+@pytest.fixture
+def raw(tmp_path):
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    (folder / "ratings.dat").write_text(RATINGS)
+    (folder / "movies.dat").write_text("10::Heat (1995)::Crime\n20::Casino (1995)::Drama\n")
+    return folder
+
+
+def test_kept_rows_reach_the_atomic_files_and_the_others_the_report(raw, tmp_path):
+    tallies = convert(SOURCE, raw, tmp_path / "toy")
+    check_atomic_files(tmp_path / "toy", "toy")
+    assert (tmp_path / "toy/toy.inter").read_text() == (
+        "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+        "1\t10\t5\t978300760\n2\t10\t4\t978300762\n"
+    )
+    assert (tmp_path / "toy/toy.item").read_text().splitlines()[1:] == ["10\tHeat (1995)\tCrime"]
+    report = json.loads((tmp_path / "toy/raw.json").read_text())
+    dropped = {"rating is not >=4": 1, "same user, item and time again": 1}
+    assert report["rows"]["ratings"] == {
+        "unit": "ratings",
+        "read": 4,
+        "kept": 2,
+        "dropped": dropped,
+    }
+    assert "4 ratings read, 2 kept, 2 dropped: rating is not >=4 (1)" in str(tallies[0])
+
+
+def test_a_broken_file_leaves_the_atomic_files_as_they_were(raw, tmp_path):
+    convert(SOURCE, raw, tmp_path / "toy")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "toy").iterdir()}
+    (raw / "ratings.dat").write_text(RATINGS + "2::10::4\n")
+    with pytest.raises(InputError, match=r"ratings\.dat:5"):
+        convert(SOURCE, raw, tmp_path / "toy")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "toy").iterdir()} == before
+
+
+def test_a_missing_raw_file_says_what_to_do(raw, tmp_path):
+    (raw / "ratings.dat").unlink()
+    with pytest.raises(InputError, match=r"there is no ratings\.dat \(llm4rec fetch toy\)"):
+        convert(SOURCE, raw, tmp_path / "toy")
+
+
+def test_raw_files_may_lie_deeper_or_be_gzipped(raw, tmp_path):
+    import gzip
+
+    (raw / "ml-1m").mkdir()
+    (raw / "ml-1m" / "ratings.dat.gz").write_bytes(gzip.compress(RATINGS.encode()))
+    (raw / "ratings.dat").unlink()
+    assert convert(SOURCE, raw, tmp_path / "toy")[0].read == 4
+
+
+def test_nothing_left_is_refused(raw, tmp_path):
+    (raw / "ratings.dat").write_text("1::20::3::978300761\n")
+    with pytest.raises(InputError, match="no interaction is left"):
+        convert(SOURCE, raw, tmp_path / "toy")
+
+
+def test_a_property_file_that_misnames_a_part_is_refused(tmp_path):
+    (tmp_path / "toy.yaml").write_text("source: {format: x, files: {}, sum: 7}\n")
+    with pytest.raises(InputError, match=r"toy\.yaml: cannot read its source.*sum"):
+        read_source("toy", tmp_path)
+
+
+times = st.one_of(st.integers(0, 4_102_444_799), st.integers(0, 10**13).map(lambda n: n / 1000))
+tokens = st.text(
+    st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=5
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(tokens, tokens, times, st.sampled_from([0.5, 4, 5])), min_size=1))
+def test_interactions_come_back_exactly(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("inter")
+    builder = LogBuilder()
+    for row in rows:
+        builder.add(*row)
+    write_inter(folder / "toy.inter", builder.build())
+    check_atomic_files(folder, "toy")
+    log = read_interactions(folder / "toy.inter")
+    assert [log.user_tokens[u] for u in log.users] == [row[0] for row in rows]
+    assert [log.item_tokens[i] for i in log.items] == [row[1] for row in rows]
+    assert np.array_equal(log.times, [row[2] for row in rows])
+    ratings = pd.read_csv(folder / "toy.inter", sep="\t", quoting=3)["rating:float"]
+    assert ratings.tolist() == [row[3] for row in rows]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(), st.lists(st.text(st.characters(exclude_characters="_"))))
+def test_any_title_fits_into_one_cell(tmp_path_factory, title, categories):
+    folder = tmp_path_factory.mktemp("item")
+    table = pd.DataFrame({"item_id": ["1"], "title": [title], "categories": [categories]})
+    write_table(folder / "toy.item", table)
+    (folder / "toy.inter").write_text("user_id:token\titem_id:token\ttimestamp:float\n1\t1\t1\n")
+    check_atomic_files(folder, "toy")
+    words = [
+        " ".join("".join(c for c in t if c.isprintable() or c.isspace()).split())
+        for t in categories
+    ]
+    assert len(read_items(folder / "toy.item")) == 1
+    if all(words) and not {"unknown", "unkonwn"} & set(words):
+        assert read_items(folder / "toy.item")["categories"][0] == words
+
+
+def test_a_cell_holds_what_it_was_given():
+    assert cell('7" vinyl,\t"Greatest\r\nHits"') == '7" vinyl, "Greatest Hits"'
+    assert cell(["Food Delivery", "Pizza"]) == "Food_Delivery Pizza"
+    assert [cell(None), cell(float("nan")), cell([])] == ["", "", ""]
+    assert cell(24.95) == "24.95"
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(100_000_000, 4_102_444_799))
+def test_a_time_is_the_same_in_seconds_and_in_milliseconds(time):
+    assert seconds(time) == seconds(time * 1000) == time
+
+
+@pytest.mark.parametrize("bad", [None, "", "yesterday", -1, float("nan"), 5e9, 1e20])
+def test_what_is_no_time_is_none(bad):
+    assert seconds(bad) is None

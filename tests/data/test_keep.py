@@ -1,0 +1,100 @@
+"""Which rows stay: each that goes is counted under one reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llm4rec_recbole.data.keep import core, keep
+from llm4rec_recbole.data.raw_log import LogBuilder
+from llm4rec_recbole.data.tally import Tally
+from llm4rec_recbole.errors import InputError
+
+
+def log_of(rows):
+    builder = LogBuilder()
+    for row in rows:
+        builder.add(*row)
+    return builder.build()
+
+
+def kept_of(rows, **filters):
+    tally = Tally(Path("ratings.dat"), "ratings", read=len(rows))
+    kept = keep(log_of(rows), filters, tally)
+    assert tally.kept == kept.sum()
+    return kept.tolist(), tally.dropped
+
+
+def test_only_the_same_user_item_and_time_is_a_repetition():
+    rows = [
+        ("u", "i", 1, 5),
+        ("u", "i", 2, 5),
+        ("v", "i", 1, 5),
+        ("u", "i", 1, 2),
+        ("u", "j", 1, 5),
+    ]
+    kept, dropped = kept_of(rows)
+    assert kept == [True, True, True, False, True]
+    assert dropped == {"same user, item and time again": 1}
+
+
+def test_ratings_are_compared_as_the_property_file_says():
+    rows = [("u", "a", 1, 3.5), ("u", "b", 2, 4), ("u", "c", 3, 5)]
+    assert kept_of(rows, rating=">=4") == ([False, True, True], {"rating is not >=4": 1})
+    assert kept_of(rows, rating=">4")[0] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        ({"rating": "4 or more"}, "must look like"),
+        ({"rating": ">=4"}, "has no ratings"),
+        ({"cores": 5}, "no filter 'cores'"),
+    ],
+)
+def test_a_filter_that_cannot_be_applied_is_refused(filters, message):
+    with pytest.raises(InputError, match=message):
+        keep(log_of([("u", "i", 1)]), filters, Tally(Path("x")))
+
+
+def test_the_core_shrinks_until_all_have_enough():
+    """Without w, item c has one row; without that, v has one; a and b keep u and x."""
+    rows = [("u", "a"), ("u", "b"), ("x", "a"), ("x", "b"), ("v", "a"), ("v", "c"), ("w", "c")]
+    kept, dropped = kept_of([(*row, 1) for row in rows], core=2)
+    assert kept == [True] * 4 + [False] * 3
+    assert dropped == {"its user or item has fewer than 2 interactions": 3}
+
+
+ids = st.lists(st.integers(0, 7), min_size=60, max_size=60)
+
+
+@settings(max_examples=40, deadline=None)
+@given(ids, ids, st.integers(1, 5))
+def test_the_core_equals_the_naive_one(users, items, least):
+    rows = set(range(60))
+    while True:
+        bad = {
+            r
+            for r in rows
+            if sum(users[s] == users[r] for s in rows) < least
+            or sum(items[s] == items[r] for s in rows) < least
+        }
+        if not bad:
+            break
+        rows -= bad
+    found = core(np.array(users), np.array(items), least, np.ones(60, dtype=bool))
+    assert set(np.flatnonzero(found)) == rows
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("uv"), st.sampled_from("ij"), st.integers(0, 2))))
+def test_repetitions_equal_the_naive_ones(rows):
+    seen, first = set(), []
+    for row in rows:
+        first.append(row not in seen)
+        seen.add(row)
+    assert kept_of(rows)[0] == first

@@ -1,0 +1,258 @@
+"""Amazon's and Yelp's JSON lines: reviews, items, users, and what a bad row becomes."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import json
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llm4rec_recbole.data import amazon_2014, amazon_2023, yelp
+from llm4rec_recbole.data.convert import convert
+from llm4rec_recbole.data.events import training_events
+from llm4rec_recbole.data.json_items import price_of
+from llm4rec_recbole.data.json_lines import read_objects
+from llm4rec_recbole.data.source import read_source
+from llm4rec_recbole.data.tally import Tally
+from llm4rec_recbole.errors import InputError
+
+OF_2014 = {"reviewerID": "A1", "asin": "B1", "helpful": [13, 14], "reviewText": "Loud & clear"}
+OF_2014 |= {"overall": 5.0, "summary": "good", "unixReviewTime": 1393545600}
+OF_2023 = {"user_id": "A1", "asin": "B1-red", "parent_asin": "B1", "title": "good", "rating": 4.0}
+OF_2023 |= {"text": "Loud", "timestamp": 1658185117948, "helpful_vote": 3}
+OF_YELP = {"user_id": "A1", "business_id": "B1", "stars": 4.0, "useful": 2, "text": "Loud"}
+OF_YELP |= {"date": "2018-07-07 22:09:11"}
+FORMATS = [(amazon_2014, OF_2014), (amazon_2023, OF_2023), (yelp, OF_YELP)]
+NAMES = {
+    "user": ("reviewerID", "user_id", "user_id"),
+    "item": ("asin", "parent_asin", "business_id"),
+}
+NAMES |= {"rating": ("overall", "rating", "stars"), "time": ("unixReviewTime", "timestamp", "date")}
+
+
+def read(module, tmp_path, reviews, **others):
+    files = {}
+    for role, rows in {"reviews": reviews, **others}.items():
+        files[role] = tmp_path / f"{role}.json"
+        files[role].write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return module.read(files, None, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("module", "row", "time", "review"),
+    [
+        (amazon_2014, OF_2014, 1393545600, ["good", "Loud & clear", 13, 14]),
+        (amazon_2023, OF_2023, 1658185117.948, ["good", "Loud", 3, None]),
+        (yelp, OF_YELP, 1531001351, [None, "Loud", 2, None]),
+    ],
+    ids=["2014", "2023", "yelp"],
+)
+def test_a_review_is_an_interaction_and_what_was_written(tmp_path, module, row, time, review):
+    data = read(module, tmp_path, [row])
+    log = data.log
+    assert (log.user_tokens[0], log.item_tokens[0]) == ("A1", "B1")
+    assert (log.times[0], log.ratings[0]) == (time, row.get("overall", 4.0))
+    table = pd.read_parquet(data.events["reviews"].path)
+    written = table[["summary", "text", "helpful", "votes"]].astype(object)
+    assert written.where(written.notna(), None).to_numpy().tolist() == [review]
+
+
+@pytest.mark.parametrize("which", [0, 1, 2], ids=["2014", "2023", "yelp"])
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("user", None, "user or item is missing"),
+        ("user", "", "user or item is missing"),
+        ("item", "null", "user or item is missing"),
+        ("item", 7, "user or item is missing"),
+        ("rating", None, "rating is no number from 1 to 5"),
+        ("rating", 0, "rating is no number from 1 to 5"),
+        ("rating", 5.5, "rating is no number from 1 to 5"),
+        ("rating", "five", "rating is no number from 1 to 5"),
+        ("time", None, "time is missing or no Unix time"),
+        ("time", "once", "time is missing or no Unix time"),
+    ],
+)
+def test_a_bad_review_is_dropped_with_its_reason_and_line(tmp_path, which, field, value, reason):
+    module, row = FORMATS[which]
+    name = NAMES[field][which]
+    for bad in ({**row, name: value}, {k: v for k, v in row.items() if k != name or value}):
+        if value and bad.get(name) == row[name]:
+            continue
+        tally = read(module, tmp_path, [row, bad]).tallies["reviews"]
+        assert (tally.read, tally.kept, tally.dropped) == (2, 1, {reason: 1})
+        assert tally.first_line == {reason: 2}
+
+
+def test_seconds_and_milliseconds_may_be_mixed(tmp_path):
+    rows = [{**OF_2023, "timestamp": t} for t in (1658185117948, 1658185117)]
+    assert read(amazon_2023, tmp_path, rows).log.times.tolist() == [1658185117.948, 1658185117]
+
+
+def test_products_of_2014_may_be_python_literals(tmp_path):
+    path = tmp_path / "meta.json"
+    path.write_text(
+        "{'asin': 'B1', 'title': 'Bob\\'s &amp; Co', 'price': 12.99, 'salesRank': {'Toys': 3},"
+        " 'categories': [['Toys', 'Games'], ['Toys', 'Cards']]}\n"
+        '{"asin": "B1"}\n{"title": "no id"}\n{"asin": "B2", "title": null, "price": "$1,299.50"}\n'
+    )
+    tally = Tally(path, "products")
+    table = amazon_2014.read_products(path, tally)
+    assert table.iloc[0].tolist() == ["B1", "Bob's & Co", ["Toys", "Games", "Cards"], "", 12.99]
+    assert table.iloc[1].tolist() == ["B2", "", [], "", 1299.5]
+    assert tally.dropped == {"an id that came before": 1, "an id is missing": 1}
+
+
+def test_python_that_is_no_literal_is_not_run(tmp_path):
+    path = tmp_path / "meta.json"
+    path.write_text("{'asin': __import__('os').getcwd()}\n")
+    with pytest.raises(InputError, match=r"meta\.json:1: not JSON, or cut in half"):
+        list(read_objects(path, python=True))
+
+
+def test_a_product_of_2023(tmp_path):
+    meta = {"parent_asin": "B1", "title": "FPV", "features": ["fast"], "description": []}
+    meta |= {"price": None, "categories": [], "main_category": "All Electronics"}
+    meta |= {"details": {"Date First Available": "August 2, 2014"}, "average_rating": 3.5}
+    items = read(amazon_2023, tmp_path, [OF_2023], items=[meta]).items
+    assert items.to_dict("records") == [
+        {
+            "item_id": "B1",
+            "title": "FPV",
+            "year": "2014",
+            "categories": ["All Electronics"],
+            "description": "fast",
+            "price": None,
+        }
+    ]
+
+
+def test_yelps_other_files(tmp_path):
+    data = read(
+        yelp,
+        tmp_path,
+        [OF_YELP],
+        items=[
+            {"business_id": "B1", "name": "Sal's", "city": "Reno", "state": "NV", "stars": 4.5,
+             "categories": "Pizza, Food Delivery", "attributes": {"RestaurantsPriceRange2": "2"}},
+            {"business_id": "B2", "name": "X", "categories": None, "attributes": None},
+        ],
+        users=[
+            {"user_id": "A1", "yelping_since": "2009-05-02 10:00:00", "elite": "2010,2011"},
+            {"user_id": "A2", "yelping_since": None, "elite": ""},
+        ],
+        tips=[
+            {"user_id": "A1", "business_id": "B1", "text": "go", "date": "2019-01-01 00:00:00"},
+            {"user_id": "A1", "business_id": "B1", "text": "go", "date": "soon"},
+        ],
+        checkins=[{"business_id": "B1", "date": "2020-03-13 21:10:56, 2020-06-02 22:18:06"}],
+    )  # fmt: skip
+    assert data.items["title"].tolist() == ["Sal's", "X"]
+    assert data.items["categories"].tolist() == [["Pizza", "Food Delivery"], []]
+    assert data.items["description"].tolist() == ["Reno, NV", ""]
+    assert data.items["price"].tolist()[0] == 2
+    assert "stars" not in data.items
+    assert data.users["elite"].tolist() == ["yes", "no"]
+    assert data.users["since"].fillna("").tolist() == ["2009", ""]
+    assert data.tallies["tips"].dropped == {"time is missing or no date": 1}
+    assert data.tallies["checkins"].read == data.tallies["checkins"].kept == 2
+    assert len(pd.read_parquet(data.events["checkins"].path)) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [('{"a": 1}\n{"a": 1, "b\n{"a": 2}\n', 2), ('{"a": 1}\n[1]\n', 2), ('{"a": 1}\n\n', 2),
+     ('{"a": 1}\n{"a": 1, "b": ', 2)],
+)  # fmt: skip
+def test_a_line_cut_in_half_is_refused_with_its_number(tmp_path, text, line):
+    (tmp_path / "r.json").write_text(text)
+    with pytest.raises(InputError) as error:
+        list(read_objects(tmp_path / "r.json"))
+    assert error.value.line == line
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.dictionaries(st.text(), st.text() | st.none() | st.integers()), st.data())
+def test_no_cut_object_is_taken_for_whole(tmp_path_factory, value, data):
+    whole = json.dumps(value)
+    cut = data.draw(st.integers(0, len(whole) - 1))
+    path = tmp_path_factory.mktemp("cut") / "r.json"
+    path.write_bytes(gzip.compress(f'{{"a": 1}}\n{whole[:cut]}\n'.encode()))
+    with pytest.raises(InputError) as error:
+        list(read_objects(path))
+    assert error.value.line == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "price"),
+    [
+        *[(24.95, 24.95), ("$1,299.00", 1299), ("7", 7), ("from $5", None), ("—", None)],
+        *[(True, None), (None, None), (-1, None), (float("nan"), None), ("1,2", None)],
+    ],
+)
+def test_prices(value, price):
+    assert price_of(value) == price
+
+
+def test_reviews_go_with_their_interactions_and_a_feature_sees_only_training(tmp_path):
+    """The duplicate goes, v's only review falls out of the 2-core, and with it its text."""
+    rows = [{**OF_2014, "reviewerID": u, "asin": i, "reviewText": f"{u}{i}", "unixReviewTime": t}
+            for u, i, t in [("u", "a", 1), ("u", "a", 1), ("v", "c", 2), ("u", "b", 3),
+                            ("w", "a", 4), ("w", "b", 5)]]  # fmt: skip
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "reviews_Electronics_5.json").write_text("".join(f"{json.dumps(r)}\n" for r in rows))
+    source = dataclasses.replace(read_source("amazon-electronics"), keep={"core": 2})
+    (tally,) = convert(source, raw, tmp_path / "toy")
+    dropped = {"same user, item and time again": 1}
+    assert tally.dropped == dropped | {"its user or item has fewer than 2 interactions": 1}
+    path = tmp_path / "toy" / "reviews.parquet"
+    assert pd.read_parquet(path)["text"].tolist() == ["ua", "ub", "wa", "wb"]
+    assert training_events(path, ["u", "w"], ["a", "b"])["text"].tolist() == ["ua", "wb"]
+    assert training_events(path, ["u", "w"], ["a", "b"], before=5)["text"].tolist() == ["ua"]
+
+
+@pytest.mark.realdata
+def test_all_reviews_of_musical_instruments_arrive(real_data, prepared, tmp_path):
+    summary, rows = prepared(
+        "amazon-musical-instruments", real_data("amazon-musical-instruments-2014")
+    )
+    assert (summary["users"], summary["items"], summary["interactions"]) == (1429, 900, 10_261)
+    assert rows["reviews"]["dropped"] == {}
+    reviews = pd.read_parquet(tmp_path / "dataset/amazon-musical-instruments/reviews.parquet")
+    assert len(reviews) == 10_261
+    assert reviews["text"].isna().sum() == 7
+
+
+@pytest.mark.realdata
+def test_all_sequences_and_products_of_amazon_movies_arrive(real_data, prepared, tmp_path):
+    summary, rows = prepared("amazon-movies", real_data("amazon-movies-gid"))
+    assert (summary["users"], summary["items"], summary["interactions"]) == (3048, 3658, 250_347)
+    assert rows["items"]["dropped"] == rows["sequences"]["dropped"] == {}
+    items = pd.read_parquet(tmp_path / "out" / "items.parquet")
+    assert items["categories"].map(len).min() >= 1
+    assert {"description", "price"} <= set(items)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    ("dataset", "folder", "reviews", "items"),
+    [
+        ("amazon-electronics-2023", "amazon-electronics-2023-slice", 500, 500),
+        ("yelp-2023", "yelp-raw-slice", 999, 1000),
+    ],
+)
+def test_all_rows_of_a_slice_are_accounted_for(
+    real_data, tmp_path, dataset, folder, reviews, items
+):
+    """A slice has no 5-core, so it is left out here."""
+    source = dataclasses.replace(read_source(dataset), keep={})
+    of_reviews, of_items = convert(source, real_data(folder), tmp_path)
+    assert of_reviews.read == reviews
+    assert of_items.read == items
+    assert set(of_reviews.dropped) <= {"same user, item and time again"}
+    assert set(of_items.dropped) <= {"no interaction is kept", "an id that came before"}
