@@ -29,13 +29,17 @@ ENHANCED_GENREC = (
 )
 MODELS: dict[str, str] = {
     "EASE": "llm4rec_recbole.models.linear",
+    "GenRec": "llm4rec_recbole.models.genrec",
     "ItemKNN": "llm4rec_recbole.models.linear",
+    "P5": "llm4rec_recbole.models.p5",
     "RecencyEASE": "llm4rec_recbole.models.linear",
     "SASRec": "llm4rec_recbole.models.sasrec",
     **dict.fromkeys(ENHANCED_GENREC, "llm4rec_recbole.models.enhanced_genrec"),
 }
 DATASETS: dict[str, str] = {
     "BERT4RecDataset": "llm4rec_recbole.training.datasets",
+    "GenRecDataset": "llm4rec_recbole.training.datasets",
+    "P5Dataset": "llm4rec_recbole.training.datasets",
     "SASRecDataset": "llm4rec_recbole.training.datasets",
     **{f"{name}Dataset": "llm4rec_recbole.training.datasets" for name in ENHANCED_GENREC},
 }

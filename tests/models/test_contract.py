@@ -25,6 +25,7 @@ METHODS = {
     "BPR": 0.25,
     "LightGCN": 0.25,
     "BERT4Rec": 0.5,
+    "P5": 0.5,
     "SASRec": 0.9,
     "EnhancedGenRec": 0.6,
 }
