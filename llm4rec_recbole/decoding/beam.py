@@ -41,7 +41,7 @@ def beam_search(
 
     seen: (B, n) bool, items that may not be found; over: see probabilities.py.
     """
-    state, logits = decoder.read(prompts, mask)
+    memory, states = decoder.read(prompts, mask)
     n_users, device = len(prompts), prompts.device
     alive = None if seen is None else trie.alive(seen)
     nodes = torch.zeros(n_users, 1, dtype=torch.long, device=device)  # (B, W), W running beams
@@ -51,9 +51,10 @@ def beam_search(
         torch.full((n_users, width), -torch.inf, device=device),
     )
     sees = torch.empty(n_users, 1, 0, dtype=torch.bool, device=device)  # (B, W, M)
-    logits = logits[:, None]  # (B, W, V)
+    states = states[:, None]  # (B, W, d)
     for depth in range(1, trie.max_depth + 1):
         child, exists = trie.children(nodes)  # (B, W, C)
+        logits = states @ decoder.output.T  # (B, W, V)
         steps = child_log_probabilities(logits, trie.token[child], exists, over)
         beam_size = child.shape[2]
         total, child = (scores[..., None] + steps).flatten(1), child.flatten(1)  # (B, W * C)
@@ -72,7 +73,7 @@ def beam_search(
         itself = torch.eye(n_beams, dtype=torch.bool, device=device).expand(n_users, -1, -1)
         sees = torch.cat([before, itself], 2)
         depths = torch.full((n_beams,), depth, device=device)
-        logits = decoder.grow(state, trie.token[nodes], depths, sees, keep=True)
+        states = decoder.grow(memory, trie.token[nodes], depths, sees, keep=True)
     return found
 
 

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 
 import torch
 
-from llm4rec_recbole.decoding.probabilities import child_log_probabilities
+from llm4rec_recbole.decoding.probabilities import shared_child_log_probabilities
 from llm4rec_recbole.decoding.tree_decoder import TreeDecoder
 from llm4rec_recbole.decoding.trie import ItemTrie
+
+_MANY = 16  # children: nodes with more of them are treated apart, so that few need padding
 
 
 @dataclass(frozen=True)
@@ -56,15 +58,18 @@ def exhaustive_scores(
     mask: (B, T) bool, where the prompts are real; over: see probabilities.py; chunk_size: nodes
     that go through the model together.
     """
-    state, logits = decoder.read(prompts, mask)
+    memory, first = decoder.read(prompts, mask)
     steps = torch.zeros(len(prompts), len(trie), device=prompts.device)  # log P(node | parent)
     root = torch.zeros(1, dtype=torch.long, device=prompts.device)
-    _fill(steps, trie, root, logits[:, None], over)
+    _fill(steps, trie, root, first[:, None], decoder.output, over)
     for chunk in chunks(trie, chunk_size):
         tokens = trie.token[chunk.nodes].expand(len(prompts), -1)
         depth = trie.depth[chunk.nodes]
-        logits = decoder.grow(state, tokens, depth, chunk.sees[None], keep=False)
-        _fill(steps, trie, chunk.nodes, logits, over)
+        states = decoder.grow(memory, tokens, depth, chunk.sees[None], keep=False)  # (B, N, d)
+        many = trie.n_children[chunk.nodes] > _MANY
+        for group in (many, ~many):
+            if group.any():
+                _fill(steps, trie, chunk.nodes[group], states[:, group], decoder.output, over)
     scores = steps[:, trie.leaf]
     node = trie.parent[trie.leaf]
     while (node > 0).any():
@@ -74,9 +79,14 @@ def exhaustive_scores(
 
 
 def _fill(
-    steps: torch.Tensor, trie: ItemTrie, nodes: torch.Tensor, logits: torch.Tensor, over: str
+    steps: torch.Tensor,
+    trie: ItemTrie,
+    nodes: torch.Tensor,
+    states: torch.Tensor,
+    output: torch.Tensor,
+    over: str,
 ) -> None:
     """Enter the children of `nodes` (N,) into `steps` (B, nodes of the trie)."""
     child, exists = trie.children(nodes)  # (N, C)
-    found = child_log_probabilities(logits, trie.token[child], exists, over)  # (B, N, C)
+    found = shared_child_log_probabilities(states, output, trie.token[child], exists, over)
     steps[:, child[exists]] = found[:, exists]

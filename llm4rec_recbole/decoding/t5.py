@@ -18,7 +18,7 @@ KeysValues = tuple[torch.Tensor, torch.Tensor]  # (B, H, keys, d_head) each
 
 
 @dataclass
-class _State:
+class _Memory:
     cross: list[KeysValues]  # of the prompt, for each layer
     own: list[KeysValues]  # of the start token and the tokens kept, for each layer
     to_prompt: torch.Tensor  # (B, 1, 1, T) additive
@@ -34,7 +34,12 @@ class T5TreeDecoder:
     def __init__(self, model: Any) -> None:
         self.model = model
 
-    def read(self, prompts: torch.Tensor, mask: torch.Tensor) -> tuple[_State, torch.Tensor]:
+    @property
+    def output(self) -> torch.Tensor:
+        """See TreeDecoder."""
+        return self.model.lm_head.weight
+
+    def read(self, prompts: torch.Tensor, mask: torch.Tensor) -> tuple[_Memory, torch.Tensor]:
         """See TreeDecoder."""
         encoded = self.model.encoder(
             input_ids=prompts, attention_mask=mask.long()
@@ -46,32 +51,32 @@ class T5TreeDecoder:
             cross.append((keys, _heads(attention, attention.v(encoded))))
             own.append((keys[:, :, :0], keys[:, :, :0]))
         no_depth = torch.empty(0, dtype=torch.long, device=prompts.device)
-        state = _State(cross, own, additive(mask[:, None, None], encoded.dtype), no_depth)
+        memory = _Memory(cross, own, additive(mask[:, None, None], encoded.dtype), no_depth)
         start = torch.full_like(prompts[:, :1], self.model.config.decoder_start_token_id)
         sees = torch.ones(1, 1, 1, dtype=torch.bool, device=prompts.device)
-        return state, self._run(state, start, torch.zeros_like(start[0]), sees, keep=True)[:, 0]
+        return memory, self._run(memory, start, torch.zeros_like(start[0]), sees, keep=True)[:, 0]
 
     def grow(
         self,
-        state: _State,
+        memory: _Memory,
         tokens: torch.Tensor,
         depth: torch.Tensor,
         sees: torch.Tensor,
         keep: bool,
     ) -> torch.Tensor:
         """See TreeDecoder."""
-        return self._run(state, tokens, depth, pad(sees, (1, 0), value=True), keep)
+        return self._run(memory, tokens, depth, pad(sees, (1, 0), value=True), keep)
 
     def _run(
         self,
-        state: _State,
+        memory: _Memory,
         tokens: torch.Tensor,  # (B, N)
         depth: torch.Tensor,  # (N,)
         sees: torch.Tensor,  # (B or 1, N, 1 + M + N), the root included
         keep: bool,
     ) -> torch.Tensor:
         decoder = self.model.decoder
-        depths = torch.cat([state.depth, depth])  # (1 + M + N,)
+        depths = torch.cat([memory.depth, depth])  # (1 + M + N,)
         bias = _position_bias(decoder.block[0].layer[0].SelfAttention, depth, depths)
         bias = bias + additive(sees[:, None], bias.dtype)  # (B or 1, H, N, 1 + M + N)
         x = decoder.dropout(decoder.embed_tokens(tokens))  # (B, N, d)
@@ -79,21 +84,21 @@ class T5TreeDecoder:
             own, cross, feed_forward = block.layer
             attention = own.SelfAttention
             y = own.layer_norm(x)
-            keys = torch.cat([state.own[number][0], _heads(attention, attention.k(y))], 2)
-            values = torch.cat([state.own[number][1], _heads(attention, attention.v(y))], 2)
+            keys = torch.cat([memory.own[number][0], _heads(attention, attention.k(y))], 2)
+            values = torch.cat([memory.own[number][1], _heads(attention, attention.v(y))], 2)
             x = x + own.dropout(_attend(attention, y, keys, values, bias))
             y = cross.layer_norm(x)
-            attended = _attend(cross.EncDecAttention, y, *state.cross[number], state.to_prompt)
+            attended = _attend(cross.EncDecAttention, y, *memory.cross[number], memory.to_prompt)
             x = x + cross.dropout(attended)
             x = feed_forward(x)
             if keep:
-                state.own[number] = (keys, values)
+                memory.own[number] = (keys, values)
         if keep:
-            state.depth = depths
+            memory.depth = depths
         x = decoder.dropout(decoder.final_layer_norm(x))
         if self.model.config.tie_word_embeddings:
             x = x * self.model.model_dim**-0.5
-        return self.model.lm_head(x)
+        return x
 
 
 def _heads(attention: Any, x: torch.Tensor) -> torch.Tensor:

@@ -16,28 +16,36 @@ import torch
 
 
 class TreeDecoder(Protocol):
-    """A language model that grows trees of tokens below prompts."""
+    """A language model that grows trees of tokens below prompts.
+
+    The logits of a state (d,) are `output` @ state; whoever needs few of them makes only those.
+    """
+
+    @property
+    def output(self) -> torch.Tensor:
+        """The output embeddings (V, d)."""
+        ...
 
     def read(self, prompts: torch.Tensor, mask: torch.Tensor) -> tuple[Any, torch.Tensor]:
         """Read prompts (B, T), padded on the right where mask (B, T) is False.
 
-        Returns the state that `grow` continues, and the logits (B, V) of the first token.
+        Returns what `grow` continues, and the states (B, d) that tell the first token.
         """
         ...
 
     def grow(
         self,
-        state: Any,
+        memory: Any,
         tokens: torch.Tensor,
         depth: torch.Tensor,
         sees: torch.Tensor,
         keep: bool,
     ) -> torch.Tensor:
-        """The logits (B, N, V) after each of N tokens (B, N) of the tree.
+        """The states (B, N, d) after each of N tokens (B, N) of the tree.
 
         depth: (N,), from 1, how many tokens lead from the root to each, itself included; sees:
         (B or 1, N, M + N) bool, which of the M tokens kept so far and of these N each one attends
-        to: its ancestors and itself. With `keep` the N tokens join those kept in `state`.
+        to: its ancestors and itself. With `keep` the N tokens join those kept in `memory`.
         """
         ...
 

@@ -29,16 +29,17 @@ def unconstrained_search(
     A sequence ends with `end`, where the trie was built with it, or else as soon as it spells an
     item. `items` is -1 where a sequence is no item, or one that is `seen` (B, n) bool.
     """
-    state, logits = decoder.read(prompts, mask)
-    n_users, n_tokens, device = len(prompts), logits.shape[1], prompts.device
+    memory, states = decoder.read(prompts, mask)
+    n_users, n_tokens, device = len(prompts), len(decoder.output), prompts.device
     nodes = torch.zeros(n_users, 1, dtype=torch.long, device=device)  # (B, W), -1: off the trie
     scores = torch.zeros(n_users, 1, device=device)
     ended_items = torch.full((n_users, width), -1, device=device)
     ended_scores = torch.full((n_users, width), -torch.inf, device=device)
     sees = torch.empty(n_users, 1, 0, dtype=torch.bool, device=device)
-    logits = logits[:, None]  # (B, W, V)
+    states = states[:, None]  # (B, W, d)
     for depth in range(1, trie.max_depth + 1):
-        total = (scores[..., None] + logits.float().log_softmax(2)).flatten(1)  # (B, W * V)
+        logits = (states @ decoder.output.T).float()  # (B, W, V)
+        total = (scores[..., None] + logits.log_softmax(2)).flatten(1)  # (B, W * V)
         next_node = _next_nodes(trie, nodes, n_tokens).flatten(1)  # (B, W * V)
         item = torch.where(next_node >= 0, trie.item[next_node], -1)
         ends = item >= 0
@@ -57,7 +58,7 @@ def unconstrained_search(
         itself = torch.eye(at.shape[1], dtype=torch.bool, device=device).expand(n_users, -1, -1)
         sees = torch.cat([before, itself], 2)
         depths = torch.full(at.shape[1:], depth, device=device)
-        logits = decoder.grow(state, at % n_tokens, depths, sees, keep=True)
+        states = decoder.grow(memory, at % n_tokens, depths, sees, keep=True)
     if seen is not None:
         was_seen = seen.gather(1, ended_items.clamp(min=0))
         ended_items = ended_items.masked_fill(was_seen, -1)

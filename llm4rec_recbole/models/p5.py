@@ -77,12 +77,12 @@ class P5(SequentialRecommender):
         }
 
     def calculate_loss(self, interaction: Any) -> torch.Tensor:
-        """The families' losses, each the mean cross-entropy of its answers' tokens, weighted."""
+        """The mean cross-entropy of the answers' tokens, summed over the families drawn."""
         users = interaction[self.USER_ID].tolist()
         histories = self._histories(interaction[self.ITEM_SEQ])
         items = interaction[self.ITEM_ID].view(len(users), -1).tolist()  # (B, n), 0 for none
         loss = torch.zeros((), device=self.t5.device)
-        for family, weight in self.families.items():
+        for family in self._drawn():
             template = int(torch.randint(len(FAMILIES[family].seen), ()))
             if family in ("sequential", "direct"):
                 prompts = self._prompts(family, template, users, histories)
@@ -94,8 +94,14 @@ class P5(SequentialRecommender):
                 answers = [[self._text_tokens(self.texts.of(family, row))] for row in rows]
             else:
                 continue
-            loss = loss + weight * self._answer_loss(prompts, answers)
+            loss = loss + self._answer_loss(prompts, answers)
         return loss
+
+    def _drawn(self) -> list[str]:
+        """The families that train on this batch, each with its probability; never none."""
+        draws = torch.rand(len(self.families)).tolist()
+        drawn = [name for name, draw in zip(self.families, draws) if draw < self.families[name]]
+        return drawn or [max(self.families, key=lambda name: self.families[name])]
 
     def _answer_loss(self, prompts: list[Tokens], answers: list[list[Tokens]]) -> torch.Tensor:
         """Mean cross-entropy of each prompt's answers, the j-th weighing 1/j, token by token.
@@ -108,17 +114,18 @@ class P5(SequentialRecommender):
         tokens, known = padded(flat, self.t5.device)  # (B * n, A)
         length = tokens.shape[1]
         tokens, known = tokens.view(-1, most, length), known.view(-1, most, length)
-        state, first = self.decoder.read(*padded(prompts, self.t5.device))
-        logits = first[:, None, None].expand(-1, most, 1, -1)  # (B, n, 1, V)
+        memory, first = self.decoder.read(*padded(prompts, self.t5.device))
+        states = first[:, None, None].expand(-1, most, 1, -1)  # (B, n, 1, d)
         if length > 1:
             chain = torch.ones(length - 1, length - 1, dtype=torch.bool, device=first.device).tril()
             sees = torch.block_diag(*[chain] * most).bool()[None]
             depth = torch.arange(1, length, device=first.device).repeat(most)
-            later = self.decoder.grow(state, tokens[..., :-1].flatten(1), depth, sees, keep=False)
-            logits = torch.cat([logits, later.unflatten(1, (most, length - 1))], 2)
+            later = self.decoder.grow(memory, tokens[..., :-1].flatten(1), depth, sees, keep=False)
+            states = torch.cat([states, later.unflatten(1, (most, length - 1))], 2)
         weight = 1 / torch.arange(1, most + 1, device=first.device)  # (n,)
         weight = weight[:, None].expand_as(known)[known]
-        loss = torch.nn.functional.cross_entropy(logits[known], tokens[known], reduction="none")
+        logits = states[known] @ self.decoder.output.T
+        loss = torch.nn.functional.cross_entropy(logits, tokens[known], reduction="none")
         return (weight * loss).sum() / weight.sum()
 
     def _histories(self, item_seq: torch.Tensor) -> list[Tokens]:
@@ -181,26 +188,29 @@ class P5(SequentialRecommender):
         family: rating or explanation; users, items: RecBole's ids; most: tokens at most.
         """
         about = [self.codes[item] for item in items]
-        state, logits = self.decoder.read(
-            *padded(self._prompts(family, 0, users, about), self.t5.device)
-        )
+        prompts = self._prompts(family, 0, users, about)
+        memory, state = self.decoder.read(*padded(prompts, self.t5.device))
+        of_words = self.decoder.output[: len(self.words)]
         words: list[torch.Tensor] = []
         for depth in range(1, most + 1):
-            words.append(logits[:, : len(self.words)].argmax(1))  # (B,)
-            sees = torch.ones(1, 1, depth, dtype=torch.bool, device=logits.device)
-            place = torch.tensor([depth], device=logits.device)
-            logits = self.decoder.grow(state, words[-1][:, None], place, sees, keep=True)[:, 0]
+            words.append((state @ of_words.T).argmax(1))  # (B,)
+            sees = torch.ones(1, 1, depth, dtype=torch.bool, device=state.device)
+            place = torch.tensor([depth], device=state.device)
+            state = self.decoder.grow(memory, words[-1][:, None], place, sees, keep=True)[:, 0]
         rows = torch.stack(words, 1).tolist()
         ends = [row.index(self.words.end) if self.words.end in row else most for row in rows]
         return [self.words.decode(row[:end]) for row, end in zip(rows, ends)]
 
 
-def _families(weights: dict[str, float], texts: Texts) -> dict[str, float]:
+def _families(shares: dict[str, float], texts: Texts) -> dict[str, float]:
     """The families to train, less those whose answers the data lack."""
-    for name in weights:
+    for name in shares:
         if name not in FAMILIES:
             raise InputError(f"P5 has no family {name!r}", hint=f"one of {', '.join(FAMILIES)}")
-    return {name: weight for name, weight in weights.items() if texts.has(name)}
+    known = {name: share for name, share in shares.items() if texts.has(name)}
+    if not known:
+        raise InputError("no family is left to train", hint="the data lack ratings and reviews")
+    return known
 
 
 def _evaluated(family: str, prompt: str) -> tuple[str, int]:

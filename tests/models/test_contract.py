@@ -26,6 +26,7 @@ METHODS = {
     "LightGCN": 0.25,
     "BERT4Rec": 0.5,
     "P5": 0.5,
+    "GenRec": 0.5,
     "SASRec": 0.9,
     "EnhancedGenRec": 0.6,
 }

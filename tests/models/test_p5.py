@@ -50,8 +50,8 @@ def test_the_loss_weighs_the_jth_next_item_by_one_over_j(p5):
         for j, answer in enumerate(row, start=1):
             steps = log_probability(model.t5, prompt, answer)
             total, weights = total - float(steps.sum()) / j, weights + len(steps) / j
-    loss = model._answer_loss(prompts, answers)
-    assert float(loss) == pytest.approx(total / weights, rel=1e-4)
+    loss = model._answer_loss(prompts, answers).item()
+    assert loss == pytest.approx(total / weights, rel=1e-4)
 
 
 def test_beams_score_the_best_unseen_items_and_no_others(p5):
