@@ -58,8 +58,4 @@ def options(rings: Path, tmp_path: Path) -> dict[str, Any]:
         "inner_size": 32,
         "embedding_size": 16,
         "k": 10,
-        "llm": "scratch-32x1",
-        "llm_layers": None,
-        "llm_dtype": "float32",
-        "lora_rank": 0,
     }

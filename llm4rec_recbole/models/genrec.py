@@ -29,8 +29,9 @@ from llm4rec_recbole.decoding.scores import catalogue_scores, check_decoding
 from llm4rec_recbole.decoding.trie import ItemTrie
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.held_out import HeldOut
+from llm4rec_recbole.models.backbone import arithmetic
 from llm4rec_recbole.models.item_titles import Tokens, title_tokens, titles_of
-from llm4rec_recbole.models.title_model import TitleModel, arithmetic, end_of_title
+from llm4rec_recbole.models.title_model import TitleModel, end_of_title
 from llm4rec_recbole.training.padding import padded
 
 _ROOT = 1  # 1 + the number of the trie's root, where every title begins
@@ -41,9 +42,11 @@ class GenRec(SequentialRecommender):
     """Options in properties/model/GenRec.yaml. Raises InputError for values that do not exist."""
 
     input_type = InputType.POINTWISE  # no negatives
+    steps: torch.Tensor
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))  # ScheduledTrainer's
         self.pretrained: str = config["llm"]
         self.decoding = check_decoding(config["decoding"])
         self.beam_width: int = config["beam_width"]
@@ -97,6 +100,7 @@ class GenRec(SequentialRecommender):
 
     def calculate_loss(self, interaction: Any) -> torch.Tensor:
         """Mean over the windows' next items of -log P(title | titles before)."""
+        self.steps += self.training
         sequences, later = interaction[self.ITEM_SEQ], interaction[self.ITEM_ID]
         if later.dim() == 1:  # RecBole's own rows, under `protocol: recbole`
             windows = torch.cat([sequences, later[:, None]], 1)

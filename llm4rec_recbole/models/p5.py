@@ -39,9 +39,11 @@ class P5(SequentialRecommender):
     """Options in properties/model/P5.yaml. Raises InputError for values that do not exist."""
 
     input_type = InputType.POINTWISE  # no negatives
+    steps: torch.Tensor
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))  # ScheduledTrainer's
         self.texts = Texts(dataset.inter_feat, config, dataset)
         self.families = _families(config["families"], self.texts)
         self.decoding = check_decoding(config["decoding"])
@@ -78,6 +80,7 @@ class P5(SequentialRecommender):
 
     def calculate_loss(self, interaction: Any) -> torch.Tensor:
         """The mean cross-entropy of the answers' tokens, summed over the families drawn."""
+        self.steps += self.training
         users = interaction[self.USER_ID].tolist()
         histories = self._histories(interaction[self.ITEM_SEQ])
         items = interaction[self.ITEM_ID].view(len(users), -1).tolist()  # (B, n), 0 for none

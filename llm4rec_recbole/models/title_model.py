@@ -13,7 +13,6 @@ from torch import nn
 
 from llm4rec_recbole.decoding.causal import CausalTreeDecoder
 from llm4rec_recbole.encoders.language_model import load_language_model
-from llm4rec_recbole.encoders.text import fastest_dtype
 from llm4rec_recbole.errors import InputError
 
 
@@ -61,19 +60,6 @@ class TitleModel(nn.Module):
             out = self.body(**inputs)
         out.last_hidden_state = out.last_hidden_state.float()
         return out
-
-
-def arithmetic(name: str, device: str) -> torch.dtype:
-    """The type that the option `llm_dtype` names; `auto` is the fastest on `device`.
-
-    Raises InputError for any other name.
-    """
-    types = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-    if name == "auto":
-        return fastest_dtype(device)
-    if name not in types:
-        raise InputError(f"llm_dtype is {name}", hint="auto, float32 or bfloat16")
-    return types[name]
 
 
 def end_of_title(tokenizer: Any, name: str) -> int:

@@ -44,7 +44,8 @@ DATASETS: dict[str, str] = {
     **{f"{name}Dataset": "llm4rec_recbole.training.datasets" for name in ENHANCED_GENREC},
 }
 TRAINERS: dict[str, str] = {
-    f"{name}Trainer": "llm4rec_recbole.training.scheduled" for name in ENHANCED_GENREC
+    f"{name}Trainer": "llm4rec_recbole.training.scheduled"
+    for name in ("GenRec", "P5", *ENHANCED_GENREC)
 }
 METRICS: dict[str, str] = {
     "Coverage": "llm4rec_recbole.recbole_plugin.metrics",

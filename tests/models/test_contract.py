@@ -32,6 +32,7 @@ METHODS = {
 }
 # What makes a method small enough for a test.
 SMALL = {
+    "GenRec": {"llm": "scratch-32x1", "llm_layers": None, "llm_dtype": "float32", "lora_rank": 0},
     "EnhancedGenRec": {
         "llm": "scratch-32x1",
         "llm_layers": 1,
@@ -39,7 +40,7 @@ SMALL = {
         "text_encoder": "hash-16",
         "relation_reg": 10.0,
         "adaptation_rate": 1e-4,
-    }
+    },
 }
 
 

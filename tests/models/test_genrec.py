@@ -10,11 +10,12 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.models.title_model import TitleModel, end_of_title
 from llm4rec_recbole.training.train import prepare
 
+SMALL = {"llm": "scratch-32x1", "llm_layers": None, "llm_dtype": "float32", "lora_rank": 0}
 either = pytest.mark.parametrize("over", ["catalogue", "vocabulary"])
 
 
 def genrec(options, **more):
-    run = prepare("GenRec", "rings", options=options | more)
+    run = prepare("GenRec", "rings", options=options | SMALL | more)
     run.model.eval()
     return run
 
@@ -122,7 +123,7 @@ def test_a_catalogue_of_one_item_has_nothing_to_choose(options, tmp_path):
     (folder / "shop.inter").write_text(
         "\n".join(["user_id:token\titem_id:token\trating:float\ttimestamp:float", *rows]) + "\n"
     )
-    run = prepare("GenRec", "shop", options=options | {"data_path": str(folder.parent)})
+    run = prepare("GenRec", "shop", options=options | SMALL | {"data_path": str(folder.parent)})
     scores = run.model._scores(np.array([[1]]), np.zeros((1, 2), dtype=bool))
     assert scores.tolist() == [[0.0, 0.0]]
 
