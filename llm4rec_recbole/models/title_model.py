@@ -88,7 +88,7 @@ def _add_lora(body: nn.Module, rank: int) -> None:
     inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets), body)
     for module in body.modules():
         if hasattr(module, "lora_A"):
-            module.cast_input_dtype_enabled = False  # autocast does that
+            vars(module)["cast_input_dtype_enabled"] = False  # autocast does that
     for parameter in body.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
