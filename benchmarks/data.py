@@ -12,13 +12,17 @@ from llm4rec_recbole.data.splits import Split, leave_one_out
 NAMES = ("user_id:token", "item_id:token", "timestamp:float")
 
 
-def interactions() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Users, items and times (N,) int64 of the ml-100k in the recbole wheel, in file order."""
+def folder() -> Path:
+    """Where the recbole wheel keeps its ml-100k."""
     spec = importlib.util.find_spec("recbole")
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError("recbole is not installed")
-    folder = Path(spec.submodule_search_locations[0]) / "dataset_example" / "ml-100k"
-    with open(folder / "ml-100k.inter", encoding="utf-8") as file:
+    return Path(spec.submodule_search_locations[0]) / "dataset_example" / "ml-100k"
+
+
+def interactions() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Users, items and times (N,) int64 of the ml-100k in the recbole wheel, in file order."""
+    with open(folder() / "ml-100k.inter", encoding="utf-8") as file:
         header = file.readline().rstrip("\n").split("\t")
         columns = [header.index(name) for name in NAMES]
         table = np.loadtxt(file, dtype=np.int64, delimiter="\t", usecols=columns)  # (N, 3)

@@ -29,18 +29,23 @@ ENHANCED_GENREC = (
 )
 MODELS: dict[str, str] = {
     "EASE": "llm4rec_recbole.models.linear",
+    "GenRec": "llm4rec_recbole.models.genrec",
     "ItemKNN": "llm4rec_recbole.models.linear",
+    "P5": "llm4rec_recbole.models.p5",
     "RecencyEASE": "llm4rec_recbole.models.linear",
     "SASRec": "llm4rec_recbole.models.sasrec",
     **dict.fromkeys(ENHANCED_GENREC, "llm4rec_recbole.models.enhanced_genrec"),
 }
 DATASETS: dict[str, str] = {
     "BERT4RecDataset": "llm4rec_recbole.training.datasets",
+    "GenRecDataset": "llm4rec_recbole.training.datasets",
+    "P5Dataset": "llm4rec_recbole.training.datasets",
     "SASRecDataset": "llm4rec_recbole.training.datasets",
     **{f"{name}Dataset": "llm4rec_recbole.training.datasets" for name in ENHANCED_GENREC},
 }
 TRAINERS: dict[str, str] = {
-    f"{name}Trainer": "llm4rec_recbole.training.scheduled" for name in ENHANCED_GENREC
+    f"{name}Trainer": "llm4rec_recbole.training.scheduled"
+    for name in ("GenRec", "P5", *ENHANCED_GENREC)
 }
 METRICS: dict[str, str] = {
     "Coverage": "llm4rec_recbole.recbole_plugin.metrics",

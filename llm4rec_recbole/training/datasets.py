@@ -26,6 +26,7 @@ class WindowDataset(SequentialDataset):
 BERT4RecDataset = SASRecDataset = EnhancedGenRecDataset = WindowDataset
 GenRecFusionDataset = GenRecRetrievalDataset = GenRecDebiasDataset = WindowDataset
 GenRecExplainDataset = GenRecAdaptDataset = WindowDataset
+GenRecDataset = P5Dataset = WindowDataset
 
 
 def split_dataset(dataset: Any) -> list[Any]:

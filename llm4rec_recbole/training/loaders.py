@@ -15,6 +15,7 @@ from llm4rec_recbole.recbole_plugin.registry import ENHANCED_GENREC
 from llm4rec_recbole.training.windows import (
     Histories,
     causal_targets,
+    draw_prompts,
     draw_windows,
     mask_windows,
 )
@@ -126,8 +127,40 @@ class ClozeLoader(WindowLoader):
             }
 
 
+class PromptLoader(WindowLoader):
+    """Users (B,), histories (B, L) and next items (B, n), with their rows in the training data.
+
+    `row` (B, n) is -1 where there is no next item; elsewhere a model finds there what else is known
+    of the interaction, its rating or review.
+    """
+
+    def __init__(self, config: Any, dataset: Any) -> None:
+        super().__init__(config, dataset)
+        users = dataset.inter_feat[dataset.uid_field].numpy()
+        self.rows = np.argsort(users, kind="stable")  # as Histories groups them
+        self.targets: int = config["targets_per_prompt"]
+        self._windows = int(np.ceil(np.diff(self.histories.indptr) / self.targets).sum())
+
+    def epoch(self, random: np.random.Generator) -> Iterator[dict[str, np.ndarray]]:
+        prompts = draw_prompts(self.histories, self.length, self.targets, random)
+        config, item = self.config, self.config["ITEM_ID_FIELD"]
+        for start in range(0, len(prompts.users), self.batch_size):
+            chosen = slice(start, start + self.batch_size)
+            before, after = prompts.before[chosen], prompts.after[chosen]
+            is_item = after >= 0
+            yield {
+                config["USER_ID_FIELD"]: self.histories.users[prompts.users[chosen]],
+                item + config["LIST_SUFFIX"]: before,
+                config["ITEM_LIST_LENGTH_FIELD"]: (before > 0).sum(1),
+                item: np.where(is_item, self.histories.items[after], 0),
+                "row": np.where(is_item, self.rows[after], -1),
+            }
+
+
 OF_MODEL: dict[str, type[WindowLoader]] = {
     "BERT4Rec": ClozeLoader,
+    "GenRec": CausalLoader,
+    "P5": PromptLoader,
     "SASRec": CausalLoader,
     **dict.fromkeys(ENHANCED_GENREC, PositionLoader),
 }

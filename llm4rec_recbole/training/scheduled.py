@@ -43,3 +43,4 @@ def schedule(step: int, total: int, warmup: float) -> float:
 
 EnhancedGenRecTrainer = GenRecFusionTrainer = GenRecRetrievalTrainer = ScheduledTrainer
 GenRecDebiasTrainer = GenRecExplainTrainer = GenRecAdaptTrainer = ScheduledTrainer
+GenRecTrainer = P5Trainer = ScheduledTrainer

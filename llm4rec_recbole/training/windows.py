@@ -104,3 +104,40 @@ def mask_windows(
     rows = np.broadcast_to(np.arange(n_windows)[:, None], positions.shape)
     masked[rows[used], positions[used]] = mask_token
     return Cloze(masked, items, positions)
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Moments in users' histories, each with what came before it and what came next."""
+
+    users: np.ndarray  # (P,) int64, user rows
+    before: np.ndarray  # (P, L) int64, the last items before the moment, oldest first, 0 right
+    after: np.ndarray  # (P, n) int64, where the next items stand in `Histories.items`, -1 right
+
+
+def draw_prompts(
+    histories: Histories, length: int, targets: int, random: np.random.Generator
+) -> Prompts:
+    """A moment before every `targets`-th item, from a random one on, at most `length` items before.
+
+    Each item after a user's first is a target at most once; those before the random first moment
+    are none in this draw. For models that answer a prompt with an item, where a history has to be
+    read again for every moment. Moments come in random order.
+    """
+    lengths = np.diff(histories.indptr)  # (U,)
+    offsets = 1 + random.integers(0, np.clip(lengths - 1, 1, targets))  # (U,) the first moment
+    counts = np.maximum(-((offsets - lengths) // targets), 0)  # (U,)
+    user = random.permutation(np.repeat(np.arange(len(lengths)), counts))
+    order = np.argsort(user, kind="stable")
+    nth = np.empty(len(user), dtype=np.int64)
+    nth[order] = np.arange(len(user)) - np.repeat(np.cumsum(counts) - counts, counts)
+    moment = offsets[user] + nth * targets  # (P,) items before it
+    start = histories.indptr[user]
+    n_before = np.minimum(moment, length)
+    column = np.arange(length)
+    place = (start + moment - n_before)[:, None] + column
+    known = column < n_before[:, None]
+    before = np.where(known, histories.items[np.where(known, place, 0)], 0)
+    after = moment[:, None] + np.arange(targets)
+    after = np.where(after < lengths[user][:, None], start[:, None] + after, -1)
+    return Prompts(user, before, after)

@@ -25,11 +25,14 @@ METHODS = {
     "BPR": 0.25,
     "LightGCN": 0.25,
     "BERT4Rec": 0.5,
+    "P5": 0.5,
+    "GenRec": 0.5,
     "SASRec": 0.9,
     "EnhancedGenRec": 0.6,
 }
 # What makes a method small enough for a test.
 SMALL = {
+    "GenRec": {"llm": "scratch-32x1", "llm_layers": None, "llm_dtype": "float32", "lora_rank": 0},
     "EnhancedGenRec": {
         "llm": "scratch-32x1",
         "llm_layers": 1,
@@ -37,7 +40,7 @@ SMALL = {
         "text_encoder": "hash-16",
         "relation_reg": 10.0,
         "adaptation_rate": 1e-4,
-    }
+    },
 }
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from llm4rec_recbole.training.windows import (
     Histories,
     causal_targets,
+    draw_prompts,
     draw_windows,
     mask_windows,
 )
@@ -92,3 +93,23 @@ def test_last_only_masks_the_last_item_and_no_other():
     windows = np.array([[1, 2, 3, 4], [5, 6, 0, 0]])
     cloze = mask_windows(windows, 0.5, 1.0, 9, np.random.default_rng(0))
     assert cloze.masked.tolist() == [[1, 2, 3, 9], [5, 9, 0, 0]]
+
+
+@given(lengths, st.integers(1, 6), st.integers(1, 6), st.integers(0, 99))
+def test_prompts_hold_what_came_before_and_answers_what_came_next(lengths, length, n, seed):
+    histories = histories_of(lengths)
+    prompts = draw_prompts(histories, length, n, np.random.default_rng(seed))
+    targets = prompts.after[prompts.after >= 0]
+    assert len(set(targets)) == len(targets)  # no item is a target twice
+    for user, before, after in zip(prompts.users, prompts.before, prompts.after):
+        past, future = before[before > 0], histories.items[after[after >= 0]]
+        around = np.concatenate([past, future])
+        assert len(past)
+        assert len(future)
+        assert (around // 1000 == user).all()
+        assert (np.diff(around) == 1).all()
+        assert len(past) == min(length, future[0] - 1000 * user - 1)
+    left_out = set(range(len(histories.items))) - set(targets)
+    firsts = histories.indptr[:-1]
+    for place in left_out:  # only a user's first items, fewer than n besides the very first
+        assert place - firsts[np.searchsorted(firsts, place, "right") - 1] < n

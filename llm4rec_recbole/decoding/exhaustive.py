@@ -1,0 +1,92 @@
+"""Every item's log-probability: each prefix that items share is read once, many at a time.
+
+A node's state is needed if it has children, so leaves cost nothing. The inner nodes, in the order
+in which a depth-first walk meets them, are cut into chunks; a chunk takes along the ancestors of
+its first node, and then holds every ancestor of every node in it. It goes through the model as one
+tree, whatever its depth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from llm4rec_recbole.decoding.probabilities import shared_child_log_probabilities
+from llm4rec_recbole.decoding.tree_decoder import TreeDecoder
+from llm4rec_recbole.decoding.trie import ItemTrie
+
+_MANY = 16  # children: nodes with more of them are treated apart, so that few need padding
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Nodes that go through the model together."""
+
+    nodes: torch.Tensor  # (N,)
+    sees: torch.Tensor  # (N, N) bool, from each to its ancestors and itself
+
+
+def chunks(trie: ItemTrie, size: int) -> Iterator[Chunk]:
+    """The inner nodes but for the root, `size` at a time, with the ancestors they need."""
+    inner = torch.nonzero(trie.n_children > 0)[1:, 0]
+    inner = inner[(trie.first_leaf[inner] * (trie.max_depth + 1) + trie.depth[inner]).argsort()]
+    for start in range(0, len(inner), size):
+        nodes = inner[start : start + size]
+        above, node = [], trie.parent[nodes[0]]
+        while node > 0:
+            above.append(node)
+            node = trie.parent[node]
+        nodes = torch.cat([torch.stack(above[::-1]), nodes]) if above else nodes
+        low, high, depth = trie.first_leaf[nodes], trie.last_leaf[nodes], trie.depth[nodes]
+        holds = (low <= low[:, None]) & (high[:, None] <= high) & (depth <= depth[:, None])
+        yield Chunk(nodes, holds)
+
+
+@torch.no_grad()
+def exhaustive_scores(
+    decoder: TreeDecoder,
+    prompts: torch.Tensor,
+    mask: torch.Tensor,
+    trie: ItemTrie,
+    over: str = "vocabulary",
+    chunk_size: int = 256,
+) -> torch.Tensor:
+    """The log-probability of each item after each prompt (B, T), (B, n) float32.
+
+    mask: (B, T) bool, where the prompts are real; over: see probabilities.py; chunk_size: nodes
+    that go through the model together.
+    """
+    memory, first = decoder.read(prompts, mask)
+    steps = torch.zeros(len(prompts), len(trie), device=prompts.device)  # log P(node | parent)
+    root = torch.zeros(1, dtype=torch.long, device=prompts.device)
+    _fill(steps, trie, root, first[:, None], decoder.output, over)
+    for chunk in chunks(trie, chunk_size):
+        tokens = trie.token[chunk.nodes].expand(len(prompts), -1)
+        depth = trie.depth[chunk.nodes]
+        states = decoder.grow(memory, tokens, depth, chunk.sees[None], keep=False)  # (B, N, d)
+        many = trie.n_children[chunk.nodes] > _MANY
+        for group in (many, ~many):
+            if group.any():
+                _fill(steps, trie, chunk.nodes[group], states[:, group], decoder.output, over)
+    scores = steps[:, trie.leaf]
+    node = trie.parent[trie.leaf]
+    while (node > 0).any():
+        scores = scores + steps[:, node]  # the root's step is 0
+        node = trie.parent[node]
+    return scores
+
+
+def _fill(
+    steps: torch.Tensor,
+    trie: ItemTrie,
+    nodes: torch.Tensor,
+    states: torch.Tensor,
+    output: torch.Tensor,
+    over: str,
+) -> None:
+    """Enter the children of `nodes` (N,) into `steps` (B, nodes of the trie)."""
+    child, exists = trie.children(nodes)  # (N, C)
+    found = shared_child_log_probabilities(states, output, trie.token[child], exists, over)
+    steps[:, child[exists]] = found[:, exists]

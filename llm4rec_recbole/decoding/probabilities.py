@@ -1,0 +1,52 @@
+"""Log-probabilities of a trie node's children, exact in one of two senses.
+
+over="vocabulary"   log softmax over all tokens: what the language model says. Some probability
+                    goes to token sequences that are no item.
+over="catalogue"    log softmax over the node's children: the probabilities of all items sum to
+                    1, and a token without alternative has probability 1.
+"""
+
+from __future__ import annotations
+
+import torch
+
+OVER = ("vocabulary", "catalogue")
+
+
+_FEW = 16  # children whose logits are made one by one; for more, the whole vocabulary's are
+
+
+def child_log_probabilities(
+    logits: torch.Tensor, tokens: torch.Tensor, exists: torch.Tensor, over: str
+) -> torch.Tensor:
+    """log P(child | its node), -inf where there is no child.
+
+    logits: (B, N, V) after N nodes; tokens: (B, N, C), the children's; exists: (B, N, C), which of
+    them there are; over: see above. Returns (B, N, C) float32.
+    """
+    logits = logits.float()
+    chosen = logits.gather(2, tokens.clamp(min=0)).masked_fill(~exists, -torch.inf)  # (B, N, C)
+    among = logits if over == "vocabulary" else chosen
+    return (chosen - among.logsumexp(2, keepdim=True)).masked_fill(~exists, -torch.inf)
+
+
+def shared_child_log_probabilities(
+    states: torch.Tensor,
+    output: torch.Tensor,
+    tokens: torch.Tensor,
+    exists: torch.Tensor,
+    over: str,
+) -> torch.Tensor:
+    """The same where all users are at the same nodes, from states (B, N, d).
+
+    output: (V, d), output embeddings; tokens, exists: (N, C). Returns (B, N, C) float32. Over the
+    catalogue and with few children only the children's logits are made.
+    """
+    if over == "vocabulary" or tokens.shape[1] > _FEW:
+        shape = (len(states), -1, -1)
+        return child_log_probabilities(
+            states @ output.T, tokens.expand(*shape), exists.expand(*shape), over
+        )
+    embedded = output[tokens.clamp(min=0)]  # (N, C, d)
+    logits = torch.bmm(states.transpose(0, 1), embedded.transpose(1, 2)).transpose(0, 1).float()
+    return logits.masked_fill(~exists, -torch.inf).log_softmax(2).masked_fill(~exists, -torch.inf)

@@ -1,0 +1,57 @@
+"""Scores of the whole catalogue, by the option `decoding`.
+
+exhaustive      every item's log-probability
+beam            that of the items that constrained beams find; all others tie below them
+unconstrained   the same with free beams and a string match, as the original evaluations do
+"""
+
+from __future__ import annotations
+
+import torch
+
+from llm4rec_recbole.decoding.beam import Beams, beam_search
+from llm4rec_recbole.decoding.exhaustive import exhaustive_scores
+from llm4rec_recbole.decoding.tree_decoder import TreeDecoder
+from llm4rec_recbole.decoding.trie import ItemTrie
+from llm4rec_recbole.decoding.unconstrained import unconstrained_search
+from llm4rec_recbole.errors import InputError
+
+DECODINGS = ("exhaustive", "beam", "unconstrained")
+NOT_FOUND = -1e9  # below any log-probability, and finite
+
+
+def check_decoding(decoding: str) -> str:
+    """`decoding` itself. Raises InputError when there is no such way to decode."""
+    if decoding not in DECODINGS:
+        raise InputError(f"there is no decoding {decoding!r}", hint=f"one of {DECODINGS}")
+    return decoding
+
+
+def catalogue_scores(
+    decoder: TreeDecoder,
+    prompts: torch.Tensor,
+    mask: torch.Tensor,
+    trie: ItemTrie,
+    seen: torch.Tensor,
+    decoding: str = "exhaustive",
+    width: int = 20,
+    over: str = "vocabulary",
+    end: int | None = None,
+) -> torch.Tensor:
+    """Scores (B, n) float32 of all items after each prompt (B, T), real where mask is True.
+
+    seen: (B, n) bool, of no use to `exhaustive`: who ranks leaves seen items out; width: beams;
+    over: see probabilities.py; end: the trie's end token.
+    """
+    if decoding == "exhaustive":
+        return exhaustive_scores(decoder, prompts, mask, trie, over)
+    if decoding == "beam":
+        return _entered(beam_search(decoder, prompts, mask, trie, width, seen, over), trie.n_items)
+    found = unconstrained_search(decoder, prompts, mask, trie, width, end, seen)
+    return _entered(found, trie.n_items)
+
+
+def _entered(beams: Beams, n_items: int) -> torch.Tensor:
+    scores = torch.full((len(beams.items), n_items + 1), NOT_FOUND, device=beams.items.device)
+    scores.scatter_(1, beams.items.where(beams.items >= 0, n_items), beams.scores)
+    return scores[:, :n_items].clamp(min=NOT_FOUND)

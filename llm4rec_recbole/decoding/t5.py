@@ -1,0 +1,133 @@
+"""Trees of tokens below an encoder–decoder: transformers' T5, whose weights are used as they are.
+
+transformers' own decoder numbers its tokens one after another; in a tree siblings stand at the same
+position. So the decoder's layers are called here, with positions from the tree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.functional import pad, scaled_dot_product_attention
+
+from llm4rec_recbole.decoding.tree_decoder import additive
+
+KeysValues = tuple[torch.Tensor, torch.Tensor]  # (B, H, keys, d_head) each
+
+
+@dataclass
+class _Memory:
+    cross: list[KeysValues]  # of the prompt, for each layer
+    own: list[KeysValues]  # of the start token and the tokens kept, for each layer
+    to_prompt: torch.Tensor  # (B, 1, 1, T) additive
+    depth: torch.Tensor  # (1 + M,)
+
+
+class T5TreeDecoder:
+    """A T5ForConditionalGeneration as a TreeDecoder; the start token, which all see, is the root.
+
+    Differentiable, so that training can answer a prompt several times in one pass.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    @property
+    def output(self) -> torch.Tensor:
+        """See TreeDecoder."""
+        return self.model.lm_head.weight
+
+    def read(self, prompts: torch.Tensor, mask: torch.Tensor) -> tuple[_Memory, torch.Tensor]:
+        """See TreeDecoder."""
+        encoded = self.model.encoder(
+            input_ids=prompts, attention_mask=mask.long()
+        ).last_hidden_state  # (B, T, d)
+        cross, own = [], []
+        for block in self.model.decoder.block:
+            attention = block.layer[1].EncDecAttention
+            keys = _heads(attention, attention.k(encoded))
+            cross.append((keys, _heads(attention, attention.v(encoded))))
+            own.append((keys[:, :, :0], keys[:, :, :0]))
+        no_depth = torch.empty(0, dtype=torch.long, device=prompts.device)
+        memory = _Memory(cross, own, additive(mask[:, None, None], encoded.dtype), no_depth)
+        start = torch.full_like(prompts[:, :1], self.model.config.decoder_start_token_id)
+        sees = torch.ones(1, 1, 1, dtype=torch.bool, device=prompts.device)
+        return memory, self._run(memory, start, torch.zeros_like(start[0]), sees, keep=True)[:, 0]
+
+    def grow(
+        self,
+        memory: _Memory,
+        tokens: torch.Tensor,
+        depth: torch.Tensor,
+        sees: torch.Tensor,
+        keep: bool,
+    ) -> torch.Tensor:
+        """See TreeDecoder."""
+        return self._run(memory, tokens, depth, pad(sees, (1, 0), value=True), keep)
+
+    def _run(
+        self,
+        memory: _Memory,
+        tokens: torch.Tensor,  # (B, N)
+        depth: torch.Tensor,  # (N,)
+        sees: torch.Tensor,  # (B or 1, N, 1 + M + N), the root included
+        keep: bool,
+    ) -> torch.Tensor:
+        decoder = self.model.decoder
+        depths = torch.cat([memory.depth, depth])  # (1 + M + N,)
+        bias = _position_bias(decoder.block[0].layer[0].SelfAttention, depth, depths)
+        bias = bias + additive(sees[:, None], bias.dtype)  # (B or 1, H, N, 1 + M + N)
+        x = decoder.dropout(decoder.embed_tokens(tokens))  # (B, N, d)
+        for number, block in enumerate(decoder.block):
+            own, cross, feed_forward = block.layer
+            attention = own.SelfAttention
+            y = own.layer_norm(x)
+            keys = torch.cat([memory.own[number][0], _heads(attention, attention.k(y))], 2)
+            values = torch.cat([memory.own[number][1], _heads(attention, attention.v(y))], 2)
+            x = x + own.dropout(_attend(attention, y, keys, values, bias))
+            y = cross.layer_norm(x)
+            attended = _attend(cross.EncDecAttention, y, *memory.cross[number], memory.to_prompt)
+            x = x + cross.dropout(attended)
+            x = feed_forward(x)
+            if keep:
+                memory.own[number] = (keys, values)
+        if keep:
+            memory.depth = depths
+        x = decoder.dropout(decoder.final_layer_norm(x))
+        if self.model.config.tie_word_embeddings:
+            x = x * self.model.model_dim**-0.5
+        return x
+
+
+def _heads(attention: Any, x: torch.Tensor) -> torch.Tensor:
+    """(B, N, H * d_head) to (B, H, N, d_head)."""
+    return x.unflatten(2, (attention.n_heads, attention.key_value_proj_dim)).transpose(1, 2)
+
+
+def _attend(
+    attention: Any, x: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, bias: torch.Tensor
+) -> torch.Tensor:
+    """(B, N, d): T5's attention does not divide by √d_head."""
+    out = scaled_dot_product_attention(
+        _heads(attention, attention.q(x)),
+        keys,
+        values,
+        attn_mask=bias,
+        dropout_p=attention.dropout if attention.training else 0.0,
+        scale=1.0,
+    )
+    return attention.o(out.transpose(1, 2).flatten(2))
+
+
+def _position_bias(attention: Any, depth: torch.Tensor, depths: torch.Tensor) -> torch.Tensor:
+    """T5's relative position bias from tokens at `depth` (N,) to those at `depths` (M,),
+    (1, H, N, M)."""
+    bucket = attention._relative_position_bucket(
+        depths - depth[:, None],
+        bidirectional=False,
+        num_buckets=attention.relative_attention_num_buckets,
+        max_distance=attention.relative_attention_max_distance,
+    )
+    return attention.relative_attention_bias(bucket).permute(2, 0, 1)[None]

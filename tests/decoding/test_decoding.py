@@ -1,0 +1,173 @@
+"""Beams and exhaustive scores, against the models' own forward passes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from decoding.tiny_models import END, MODELS, catalogues, decoder_of, one_by_one, prompts
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llm4rec_recbole.decoding.beam import beam_search
+from llm4rec_recbole.decoding.exhaustive import chunks, exhaustive_scores
+from llm4rec_recbole.decoding.trie import ItemTrie
+from llm4rec_recbole.decoding.unconstrained import unconstrained_search
+
+CATALOGUE = [(2, 3, 4), (2, 3), (2, 5), (6,), (7, 8, 9, 10), (7, 8, 9, 11), (7, 3), (11, 2, 2), ()]
+both = pytest.mark.parametrize("kind", MODELS)
+either = pytest.mark.parametrize("over", ["vocabulary", "catalogue"])
+
+
+def allowed_in(sequences):
+    spelt = [(*s, END) for s in sequences]
+    return lambda prefix: sorted(
+        {s[len(prefix)] for s in spelt if list(s[: len(prefix)]) == prefix and len(s) > len(prefix)}
+    )
+
+
+def reference(kind, sequences, over):
+    tokens, mask = prompts()
+    allowed = allowed_in(sequences) if over == "catalogue" else None
+    return np.array(
+        [
+            [one_by_one(kind, row[keep].tolist(), [*s, END], allowed) for s in sequences]
+            for row, keep in zip(tokens, mask)
+        ]
+    )
+
+
+@both
+@either
+@pytest.mark.parametrize("chunk_size", [2, 256])
+def test_exhaustive_scores_are_the_teacher_forced_log_probabilities(kind, over, chunk_size):
+    trie = ItemTrie.build(CATALOGUE, END)
+    scores = exhaustive_scores(decoder_of(kind), *prompts(), trie, over, chunk_size)
+    np.testing.assert_allclose(scores, reference(kind, CATALOGUE, over), rtol=1e-4, atol=1e-4)
+
+
+@both
+def test_probabilities_over_the_catalogue_sum_to_one(kind):
+    scores = exhaustive_scores(
+        decoder_of(kind), *prompts(), ItemTrie.build(CATALOGUE, END), "catalogue"
+    )
+    np.testing.assert_allclose(scores.exp().sum(1), 1, rtol=1e-5)
+
+
+@both
+def test_forced_tokens_can_be_left_out_over_the_catalogue(kind):
+    trie = ItemTrie.build(CATALOGUE, END)
+    whole = exhaustive_scores(decoder_of(kind), *prompts(), trie, "catalogue")
+    short = exhaustive_scores(decoder_of(kind), *prompts(), trie.shortest(), "catalogue")
+    np.testing.assert_allclose(whole, short, rtol=1e-4, atol=1e-4)
+    assert len(trie.shortest()) < len(trie)
+
+
+@settings(deadline=None)
+@given(catalogues, st.integers(1, 5))
+def test_chunks_hold_every_inner_node_once_and_all_its_ancestors(sequences, size):
+    trie = ItemTrie.build(sequences, END)
+    met = []
+    for chunk in chunks(trie, size):
+        nodes = chunk.nodes.tolist()
+        for place, node in enumerate(nodes):
+            seen = {nodes[i] for i in torch.nonzero(chunk.sees[place])[:, 0].tolist()}
+            line = set()
+            while node:
+                line.add(node)
+                node = int(trie.parent[node])
+            assert seen == line
+        met += nodes[-size:] if len(nodes) > size else nodes
+    inner = [n for n in range(1, len(trie)) if trie.n_children[n]]
+    assert set(met) == set(inner)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@settings(max_examples=15, deadline=None)
+@given(sequences=catalogues, over=st.sampled_from(["vocabulary", "catalogue"]), data=st.data())
+def test_beams_as_wide_as_the_catalogue_give_the_exhaustive_ranking(kind, sequences, over, data):
+    """Over one item, items that begin one another, the empty sequence, any set of seen items."""
+    trie, n = ItemTrie.build(sequences, END), len(sequences)
+    seen = torch.tensor(
+        data.draw(st.lists(st.lists(st.booleans(), min_size=n, max_size=n), min_size=3, max_size=3))
+    )
+    scores = exhaustive_scores(decoder_of(kind), *prompts(), trie, over)
+    beams = beam_search(decoder_of(kind), *prompts(), trie, n, seen, over)
+    expected, order = scores.masked_fill(seen, -torch.inf).sort(descending=True)
+    order = order.masked_fill(expected == -torch.inf, -1)
+    np.testing.assert_allclose(beams.scores, expected, rtol=1e-4, atol=1e-4)
+    assert (beams.items == order).all()
+
+
+@both
+@pytest.mark.parametrize("width", [1, 3, 5])
+def test_every_narrow_beam_is_an_unseen_item_with_its_exact_score(kind, width):
+    trie = ItemTrie.build(CATALOGUE, END)
+    seen = torch.zeros(3, len(CATALOGUE), dtype=torch.bool)
+    seen[0, [3, 4]] = seen[1, 4:] = seen[2, :8] = True
+    scores = exhaustive_scores(decoder_of(kind), *prompts(), trie)
+    beams = beam_search(decoder_of(kind), *prompts(), trie, width, seen)
+    for row in range(3):
+        items = [i for i in beams.items[row].tolist() if i >= 0]
+        assert len(items) == len(set(items)) == min(width, int((~seen[row]).sum()))
+        assert not seen[row, items].any()
+        np.testing.assert_allclose(beams.scores[row, : len(items)], scores[row, items], rtol=1e-4)
+
+
+@both
+@pytest.mark.parametrize("width", [2, 4])
+@either
+def test_hugging_face_finds_the_same_items_with_the_same_log_probabilities(kind, width, over):
+    """`generate` with prefix_allowed_tokens_fn at the same width. Items 1 and 4 are seen; over the
+    catalogue none, as transformers would share out the probability of what it may not write."""
+    trie, hidden = ItemTrie.build(CATALOGUE, END), (1, 4) if over == "vocabulary" else ()
+    allowed = allowed_in([s for item, s in enumerate(CATALOGUE) if item not in hidden])
+    seen = torch.zeros(3, len(CATALOGUE), dtype=torch.bool)
+    seen[:, list(hidden)] = True
+    beams = beam_search(decoder_of(kind), *prompts(), trie, width, seen, over)
+    for row, (tokens, mask) in enumerate(zip(*prompts())):
+        prompt = tokens[mask]
+        start = len(prompt) if kind == "causal" else 1
+        out = MODELS[kind]().generate(
+            input_ids=prompt[None],
+            attention_mask=torch.ones_like(prompt)[None],
+            num_beams=width,
+            num_return_sequences=width,
+            max_new_tokens=trie.max_depth,
+            length_penalty=0.0,
+            do_sample=False,
+            renormalize_logits=over == "catalogue",
+            prefix_allowed_tokens_fn=lambda _, s, start=start: allowed(s[start:].tolist()) or [END],
+            return_dict_in_generate=True,
+            output_scores=True,
+        )
+        found = [tuple(t for t in s[start:].tolist() if t > END) for s in out.sequences]
+        assert [CATALOGUE[i] for i in beams.items[row].tolist()] == found
+        np.testing.assert_allclose(beams.scores[row], out.sequences_scores, rtol=1e-4, atol=1e-5)
+
+
+@both
+def test_unconstrained_beams_that_spell_no_item_count_for_nothing(kind):
+    """All sequences of one token are items but two: the beams are the best tokens, two of them
+    in vain, and one more that the user has seen."""
+    decoder, catalogue = decoder_of(kind), [(t,) for t in range(4, 12)]
+    trie = ItemTrie.build(catalogue)
+    _, states = decoder.read(*prompts())
+    order = (states @ decoder.output.T).argsort(1, descending=True)
+    seen = torch.zeros(3, 8, dtype=torch.bool)
+    seen[:, 0] = True
+    beams = unconstrained_search(decoder, *prompts(), trie, 12, seen=seen)
+    expected = [[t - 4 for t in row if t > 4] for row in order.tolist()]
+    assert [[i for i in row if i >= 0] for row in beams.items.tolist()] == expected
+
+
+@both
+def test_unconstrained_and_wide_enough_finds_what_the_trie_finds(kind):
+    catalogue = [(2, 3), (2,), (5, 6)]
+    trie, decoder = ItemTrie.build(catalogue, END), decoder_of(kind)
+    free = unconstrained_search(decoder, *prompts(), trie, 2000, END)
+    held = beam_search(decoder, *prompts(), trie, 3)
+    for row in range(3):
+        is_item = free.items[row] >= 0
+        assert free.items[row][is_item].tolist() == held.items[row].tolist()
+        np.testing.assert_allclose(free.scores[row][is_item], held.scores[row], rtol=1e-4)

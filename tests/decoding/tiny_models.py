@@ -1,0 +1,102 @@
+"""Random models small enough to check by brute force, and random catalogues."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+
+from llm4rec_recbole.decoding.causal import CausalTreeDecoder
+from llm4rec_recbole.decoding.t5 import T5TreeDecoder
+
+VOCABULARY, END = 12, 1
+
+token = st.integers(2, VOCABULARY - 1)
+sequences = st.lists(token, min_size=0, max_size=4).map(tuple)
+#: Distinct sequences; some begin others, one may be empty: such a catalogue needs an end token.
+catalogues = st.lists(sequences, min_size=1, max_size=12, unique=True)
+
+
+@functools.cache
+def tiny_t5() -> Any:
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    torch.manual_seed(0)
+    config = T5Config(
+        vocab_size=VOCABULARY,
+        d_model=16,
+        d_kv=8,
+        num_heads=2,
+        d_ff=32,
+        num_layers=2,
+        num_decoder_layers=2,
+        decoder_start_token_id=0,
+        pad_token_id=0,
+        eos_token_id=END,
+        initializer_factor=3.0,
+    )
+    return T5ForConditionalGeneration(config).eval()
+
+
+@functools.cache
+def tiny_llama() -> Any:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        pad_token_id=0,
+        bos_token_id=0,
+        eos_token_id=END,
+        initializer_range=0.5,
+    )
+    return LlamaForCausalLM(config).eval()
+
+
+MODELS = {"causal": tiny_llama, "t5": tiny_t5}
+
+
+def decoder_of(kind: str) -> Any:
+    model = MODELS[kind]()
+    if kind == "causal":
+        return CausalTreeDecoder(model.model, model.lm_head)
+    return T5TreeDecoder(model)
+
+
+def prompts(n: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
+    """`n` random prompts of different lengths, (n, T), and where they are real."""
+    generator = torch.Generator().manual_seed(1)
+    tokens = torch.randint(2, VOCABULARY, (n, n + 2), generator=generator)
+    mask = torch.arange(n + 2) < torch.arange(3, n + 3)[:, None]
+    return tokens.where(mask, 0), mask
+
+
+@torch.no_grad()
+def teacher_forced(kind: str, prompt: list[int], answer: list[int]) -> torch.Tensor:
+    """Logits (len(answer), V) before each token of `answer`, by the model's own forward pass."""
+    model = MODELS[kind]()
+    if kind == "causal":
+        return model(torch.tensor([prompt + answer])).logits[0, len(prompt) - 1 : -1]
+    return model(
+        input_ids=torch.tensor([prompt]), decoder_input_ids=torch.tensor([[0, *answer[:-1]]])
+    ).logits[0]
+
+
+def one_by_one(kind: str, prompt: list[int], answer: list[int], allowed: Any = None) -> float:
+    """log P(answer | prompt), token by token; `allowed(prefix)` restricts each step's softmax."""
+    total = 0.0
+    for place, logits in enumerate(teacher_forced(kind, prompt, answer)):
+        if allowed is not None:
+            keep = torch.full_like(logits, -torch.inf)
+            tokens = allowed(answer[:place])
+            keep[tokens] = logits[tokens]
+            logits = keep
+        total += logits.log_softmax(0)[answer[place]].item()
+    return total

@@ -1,0 +1,185 @@
+"""GenRec's scores and loss, against one forward pass for each title."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.models.title_model import TitleModel, end_of_title
+from llm4rec_recbole.training.train import prepare
+
+SMALL = {"llm": "scratch-32x1", "llm_layers": None, "llm_dtype": "float32", "lora_rank": 0}
+either = pytest.mark.parametrize("over", ["catalogue", "vocabulary"])
+
+
+def genrec(options, **more):
+    run = prepare("GenRec", "rings", options=options | SMALL | more)
+    run.model.eval()
+    return run
+
+
+@torch.no_grad()
+def log_probability(model, items, item, over):
+    """log P(title of `item` | titles of `items`), token by token."""
+    prompt = model.prompt + [token for i in items for token in model.titles[i]]
+    title, total = model.titles[item], 0.0
+    states = model.llm(input_ids=torch.tensor([prompt + title])).last_hidden_state[0]
+    for place, token in enumerate(title):
+        logits = model.llm.head(states[len(prompt) + place - 1])
+        if over == "catalogue":
+            begun = [t for t in model.titles[1:] if t[:place] == title[:place]]
+            allowed = sorted({t[place] for t in begun})
+            total += (logits[token] - logits[allowed].logsumexp(0)).item()
+        else:
+            total += (logits[token] - logits.logsumexp(0)).item()
+    return total
+
+
+@either
+def test_a_score_is_the_log_probability_of_the_title_after_the_titles_before(options, over):
+    run = genrec(options, probability=over)
+    held_out = run.test_data.held_out
+    rows = np.array([2, 7])
+    items, lengths = held_out.last(rows, run.model.max_seq_length)
+    scores = run.model.score_histories(held_out, rows)
+    for row in range(2):
+        for item in (1, 17, 40):
+            expected = log_probability(run.model, items[row, : lengths[row]], item, over)
+            assert scores[row, item] == pytest.approx(expected, rel=1e-4)
+
+
+@either
+def test_one_pass_over_a_window_learns_every_next_title(options, over):
+    model = genrec(options, probability=over).model
+    windows = [[3, 9, 27, 4], [5, 6]]
+    terms = [
+        log_probability(model, window[:place], window[place], over)
+        for window in windows
+        for place in range(1, len(window))
+    ]
+    inputs = torch.tensor([[3, 9, 27], [5, 0, 0]])
+    targets = torch.tensor([[9, 27, 4], [6, 0, 0]])
+    batch = {model.ITEM_SEQ: inputs, model.ITEM_ID: targets}
+    assert model.calculate_loss(batch).item() == pytest.approx(-np.mean(terms), rel=1e-4)
+
+
+def test_over_the_catalogue_the_scores_are_a_distribution_over_items(options):
+    run = genrec(options)
+    scores = run.model.score_histories(run.test_data.held_out, np.arange(3))
+    np.testing.assert_allclose(np.exp(scores[:, 1:]).sum(1), 1, rtol=1e-4)
+
+
+@pytest.mark.parametrize("decoding", ["beam", "unconstrained"])
+def test_beams_give_found_items_their_exact_score(options, decoding):
+    run = genrec(options, probability="vocabulary", decoding=decoding, beam_width=5)
+    held_out, rows = run.test_data.held_out, np.arange(3)
+    found = run.model.score_histories(held_out, rows)
+    run.model.decoding = "exhaustive"
+    every = run.model.score_histories(held_out, rows)
+    is_found = (found > -1e8) & (found < 0)
+    assert (is_found.sum(1) <= 5).all()
+    assert is_found.any() or decoding == "unconstrained"
+    np.testing.assert_allclose(found[is_found], every[is_found], rtol=1e-4)
+    assert not (is_found & held_out.seen_mask(rows)).any()
+
+
+def test_a_history_longer_than_the_context_loses_its_oldest_titles(options):
+    run = genrec(options, most_tokens=90)
+    model, held_out = run.model, run.test_data.held_out
+    items = list(range(1, 11))
+    tokens, _ = model._pack(items)
+    kept = next(n for n in range(1, 10) if tokens == model._pack(items[-n:])[0])
+    assert len(tokens) <= model.budget < len(tokens) + len(model.titles[items[-kept - 1]])
+    assert np.isfinite(model.score_histories(held_out, np.arange(2))).all()
+
+
+def test_titles_that_do_not_fit_at_all_are_refused(options):
+    with pytest.raises(InputError, match="does not fit into 20"):
+        genrec(options, most_tokens=20)
+
+
+def test_odd_titles_are_told_apart(options, rings, tmp_path):
+    """None, one of 2,000 characters, and the same for several items."""
+    folder = tmp_path / "titled" / "rings"
+    folder.mkdir(parents=True)
+    (folder / "rings.inter").write_text((rings / "rings" / "rings.inter").read_text())
+    titles = {0: "", 1: "x" * 2000, 2: "x" * 1999}
+    rows = [f"i{item}\t{titles.get(item, 'Same')}" for item in range(40)]
+    (folder / "rings.item").write_text(
+        "\n".join(["item_id:token\tmovie_title:token_seq", *rows]) + "\n"
+    )
+    run = genrec(options, data_path=str(folder.parent))
+    scores = run.model.score_histories(run.test_data.held_out, np.arange(2))
+    assert len({tuple(title) for title in run.model.titles[1:]}) == 40
+    assert np.isfinite(scores).all()
+
+
+def test_a_catalogue_of_one_item_has_nothing_to_choose(options, tmp_path):
+    folder = tmp_path / "one" / "shop"
+    folder.mkdir(parents=True)
+    rows = [f"u{user}\ti0\t5\t{user}" for user in range(3)]
+    (folder / "shop.inter").write_text(
+        "\n".join(["user_id:token\titem_id:token\trating:float\ttimestamp:float", *rows]) + "\n"
+    )
+    run = prepare("GenRec", "shop", options=options | SMALL | {"data_path": str(folder.parent)})
+    scores = run.model._scores(np.array([[1]]), np.zeros((1, 2), dtype=bool))
+    assert scores.tolist() == [[0.0, 0.0]]
+
+
+def test_lora_leaves_the_language_model_as_it_is(options):
+    model = genrec(options, lora_rank=2).model
+    trains = {name for name, value in model.named_parameters() if value.requires_grad}
+    assert trains == {name for name in dict(model.named_parameters()) if "lora_" in name} | {
+        "llm.head.weight"
+    }
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_bfloat16_trains_float32_weights(options, rank):
+    model = genrec(options, lora_rank=rank, llm_dtype="bfloat16").model
+    batch = {model.ITEM_SEQ: torch.tensor([[3, 9]]), model.ITEM_ID: torch.tensor([[9, 4]])}
+    model.calculate_loss(batch).backward()
+    trained = [value for value in model.parameters() if value.requires_grad]
+    assert all(value.dtype == torch.float32 for value in trained)
+    assert all(value.grad is not None and value.grad.isfinite().all() for value in trained)
+
+
+class NoTokens:
+    eos_token_id = unk_token_id = None
+
+    def encode(self, text, add_special_tokens):
+        return []
+
+
+def test_a_tokenizer_that_cannot_end_a_title_is_refused():
+    with pytest.raises(InputError, match="'odd' has neither a new line nor an end of text"):
+        end_of_title(NoTokens(), "odd")
+    odd = NoTokens()
+    odd.eos_token_id = 7
+    assert end_of_title(odd, "odd") == 7
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"probability": "all"}, "probability is 'all'"),
+        ({"decoding": "unconstrained"}, "needs a model trained to write whole titles"),
+        ({"llm_dtype": "int8"}, "llm_dtype is int8"),
+    ],
+)
+def test_options_that_do_not_exist_are_refused(options, option, message):
+    with pytest.raises(InputError, match=message):
+        genrec(options, **option)
+
+
+@pytest.mark.slow
+def test_bfloat16_scores_are_near_those_in_float32():
+    scores = []
+    for dtype in (torch.float32, torch.bfloat16):
+        torch.manual_seed(0)
+        model = TitleModel("scratch-64x2", None, 0, dtype).eval()
+        with torch.no_grad():
+            scores.append(model.head(model(input_ids=torch.arange(50)[None]).last_hidden_state))
+    torch.testing.assert_close(scores[0], scores[1], rtol=0.05, atol=0.05)

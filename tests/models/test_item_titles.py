@@ -1,0 +1,57 @@
+"""Titles as tokens: every item told apart, whatever the titles."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llm4rec_recbole.decoding.trie import ItemTrie
+from llm4rec_recbole.models.item_titles import title_tokens, titles_of
+
+
+def by_letter(text: str) -> list[int]:
+    return [ord(letter) for letter in text if letter != "~"]  # a letter without a token
+
+
+def spell(titles, years=None, names=None, most=12):
+    years = years or [""] * len(titles)
+    names = names or [f"n{item}" for item in range(len(titles))]
+    rows = title_tokens(titles, years, names, by_letter, most)
+    return ["".join(map(chr, row)) for row in rows]
+
+
+def test_titles_that_differ_stay_as_they_are():
+    assert spell(["Alien", "Brazil"]) == ["Alien", "Brazil"]
+
+
+def test_the_year_tells_remakes_apart_and_the_raw_token_what_the_year_does_not():
+    titles, years = ["Psycho", "Psycho", "Chasing", "Chasing"], ["1960", "1998", "1997", "1997"]
+    expected = ["Psyc (1960)", "Psyc (1998)", "Chasing #n2", "Chasing #n3"]
+    assert spell(titles, years, most=11) == expected
+
+
+def test_a_title_without_tokens_or_without_text_is_named_by_its_raw_token():
+    assert spell(["", "  ", "~~"]) == ["item n0", "item n1", "item n2"]
+
+
+def test_long_titles_are_cut_and_told_apart_if_they_begin_alike():
+    assert spell(["x" * 2000]) == ["x" * 12]
+    assert spell(["x" * 2000, "x" * 1999]) == ["xxxxxxxx #n0", "xxxxxxxx #n1"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.text("ab ~\n(19)#", max_size=15), min_size=1, max_size=12), st.integers(1, 8))
+def test_any_titles_make_a_catalogue(titles, most):
+    rows = title_tokens(
+        titles, [""] * len(titles), [f"n{i}" for i in range(len(titles))], by_letter, most
+    )
+    assert ItemTrie.build(rows, end=0).n_items == len(titles)
+
+
+def test_titles_come_from_the_item_file_and_may_be_missing(tmp_path):
+    file = tmp_path / "shop.item"
+    file.write_text(
+        "item_id:token\tmovie_title:token_seq\trelease_year:token\n7\tBirds, The\t1963\n"
+    )
+    assert titles_of(file, ["8", "7"]) == (["", "The Birds"], ["", "1963"])
+    assert titles_of(tmp_path / "none.item", ["8"]) == ([""], [""])
