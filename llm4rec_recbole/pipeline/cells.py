@@ -77,7 +77,9 @@ def stages(params: dict[str, Any]) -> dict[str, Cell]:
     try:
         return dict(_stages(params))
     except (KeyError, TypeError) as error:
-        hint = "datasets, protocols, methods.exact, .trained, .ours and seeds are lists"
+        hint = (
+            "datasets, protocols, methods.exact, .trained, .generative, .ours and seeds are lists"
+        )
         raise InputError(f"{error} is missing or no list", file=PARAMS, hint=hint) from error
 
 
@@ -86,6 +88,7 @@ def _stages(params: dict[str, Any]) -> Iterator[tuple[str, Cell]]:
     for stage, names, seeds in (
         ("run_exact", methods["exact"], [0]),
         ("run", methods["trained"], params["seeds"]),
+        ("run_generative", methods["generative"], params["seeds"]),
         ("run_ours", methods["ours"], params["seeds"]),
     ):
         for dataset in params["datasets"]:

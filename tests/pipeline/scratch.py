@@ -17,7 +17,7 @@ TOP = Path(__file__).parents[2]
 PARAMS = {
     "datasets": ["ml-100k"],
     "protocols": ["loo"],
-    "methods": {"exact": ["Pop"], "trained": ["BPR", "SASRec"], "ours": []},
+    "methods": {"exact": ["Pop"], "trained": ["BPR", "SASRec"], "generative": [], "ours": []},
     "seeds": [0],
     "scale": "smoke",
 }

@@ -38,6 +38,7 @@ ROOTS = {
     "run_exact": modules_of_a_run(PARAMS["methods"]["exact"]),
     "run": modules_of_a_run(PARAMS["methods"]["trained"]),
     "encode": [f"{PACKAGE}.encoders.encode"],
+    "run_generative": modules_of_a_run(PARAMS["methods"]["generative"]),
     "run_ours": modules_of_a_run([registry.variant(m)[0] for m in PARAMS["methods"]["ours"]]),
     "metrics": [f"{PACKAGE}.pipeline.metrics"],
     "compare": [f"{PACKAGE}.analysis.compare"],

@@ -74,7 +74,7 @@ def test_changed_scale_reruns_every_cell_from_the_cache_where_it_can(checkout: C
 
 
 def test_tables_are_made_though_every_cell_failed(checkout: Checkout) -> None:
-    checkout.write_params(methods={"exact": [], "trained": ["BPR"], "ours": []})
+    checkout.write_params(methods={"exact": [], "trained": ["BPR"], "generative": [], "ours": []})
     checkout.tell("fail_BPR")
     checkout.make_repro(code=2)
     assert checkout.table() == ["methods:", "failed: ml-100k.loo.BPR.seed_0"]

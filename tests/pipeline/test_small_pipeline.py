@@ -15,7 +15,7 @@ from llm4rec_recbole.pipeline.cells import stages
 @pytest.mark.slow
 def test_small_pipeline_end_to_end(checkout: Checkout) -> None:
     checkout.use_real_commands()
-    methods = {"exact": ["Pop"], "trained": ["BPR", "SASRec"], "ours": []}
+    methods = {"exact": ["Pop"], "trained": ["BPR", "SASRec"], "generative": [], "ours": []}
     params = checkout.write_params(methods=methods)
     output = checkout.make_repro()
     assert "3 of 3 cells done; nothing left" in output

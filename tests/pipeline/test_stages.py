@@ -21,6 +21,7 @@ def test_as_many_stages_as_the_product_also_with_hyphens_in_names(checkout: Chec
         "methods": {
             "exact": ["Pop", "EASE"],
             "trained": ["BPR", "SASRec", "BERT4Rec"],
+            "generative": ["P5"],
             "ours": ["EnhancedGenRec", "EnhancedGenRec_none"],
         },
         "seeds": [0, 1, 2],
@@ -28,7 +29,7 @@ def test_as_many_stages_as_the_product_also_with_hyphens_in_names(checkout: Chec
     checkout.write_params(**params)
     listed = [line.split()[0] for line in checkout.dvc("stage", "list").splitlines()]
     cells = {name for name in listed if name.startswith("run")}
-    assert len(cells) == 2 * 2 * (2 + (3 + 2) * 3)
+    assert len(cells) == 2 * 2 * (2 + (3 + 1 + 2) * 3)
     assert cells == set(stages(params))
 
 
@@ -36,10 +37,10 @@ def test_params_name_nothing_twice_and_no_two_cells_share_a_stage_or_a_file() ->
     params = yaml.safe_load((TOP / "params.yaml").read_text())
     methods = params["methods"]
     lists = [params["datasets"], params["protocols"], params["seeds"]]
-    for values in [*lists, methods["exact"] + methods["trained"] + methods["ours"]]:
+    for values in [*lists, [method for group in methods.values() for method in group]]:
         assert len(values) == len(set(values))
     cells = stages(params)
     product = len(list(itertools.product(*lists[:2])))
-    seeded = len(methods["trained"]) + len(methods["ours"])
+    seeded = sum(len(group) for name, group in methods.items() if name != "exact")
     runs = len(methods["exact"]) + seeded * len(params["seeds"])
     assert len(cells) == len({cell.record for cell in cells.values()}) == product * runs
