@@ -92,7 +92,7 @@ class EnhancedGenRec(SequentialRecommender):
                 known.users, known.items, known.times, self.n_items, config["relation_reg"]
             )
             self.relations = RelationContext(
-                found.weights, config["relation_decay"], config["relation_weight"]
+                found, config["relation_decay"], config["relation_weight"]
             )
             if config["retrieved_entries"] and known.content.text.any():
                 self.context = RetrievedContext(known, d, config["retrieved_entries"])
@@ -185,7 +185,7 @@ class EnhancedGenRec(SequentialRecommender):
         """−log P of a step's item under the ranking's own scores, for OnlineAdapter."""
         device = self.item_bias.device
         history = torch.from_numpy(step.history[-self.length :]).to(device)[None]
-        scores = self.score(torch.tensor([step.user], device=device), history, None)[0]
+        scores = self.score(torch.tensor([step.user], device=device), history)[0]
         scores = scores.index_fill(0, torch.from_numpy(step.history).to(device), -torch.inf)
         log_probability = scores.log_softmax(0)
         return EventLoss(
@@ -197,9 +197,17 @@ class EnhancedGenRec(SequentialRecommender):
 
     # Scoring
 
+    @torch.no_grad()
+    def aspect_distribution(self, held_out: HeldOut, rows: np.ndarray) -> np.ndarray | None:
+        """p_u of (19) for rows of `held_out`, (B, A), for explanations; None without aspects."""
+        if self.aspects is None:
+            return None
+        self.eval()
+        return self.aspects(self._last_states(held_out, rows))[0].cpu().numpy()
+
     def full_sort_predict(self, interaction: Any) -> torch.Tensor:
         """Scores of all items, (B, n_items), for RecBole's rows: users and their last items."""
-        return self.score(interaction[self.user_field], interaction[self.ITEM_SEQ], None)
+        return self.score(interaction[self.user_field], interaction[self.ITEM_SEQ])
 
     def predict(self, interaction: Any) -> torch.Tensor:
         """Scores (B,) of one item for each row."""
@@ -210,19 +218,28 @@ class EnhancedGenRec(SequentialRecommender):
     def score_histories(self, held_out: HeldOut, rows: np.ndarray) -> np.ndarray:
         """Scores (B, n_items) for rows of `held_out`, asked right after the last item seen."""
         items, _ = held_out.last(rows, self.length)
-        retrieved = self.context.now(held_out, rows) if self.context else None
-        device = self.item_bias.device
-        users = torch.from_numpy(held_out.users[rows]).to(device)
-        return self.score(users, torch.from_numpy(items).to(device), retrieved).cpu().numpy()
+        states = self._last_states(held_out, rows)
+        return self._scores(states, torch.from_numpy(items).to(states.device)).cpu().numpy()
 
-    def score(
-        self, users: torch.Tensor, items: torch.Tensor, retrieved: torch.Tensor | None
-    ) -> torch.Tensor:
-        """Scores (B, n_items) from users (B,), their last items (B, L) and retrieved entries."""
-        table = self.item_table()
+    def score(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        """Scores (B, n_items) from users (B,) and their last items (B, L), nothing retrieved."""
         last = (items > 0).sum(1) - 1  # (B,)
-        states = self.states(users, items, table, retrieved)[torch.arange(len(users)), last]
-        debiasing = self.debiasing
+        states = self.states(users, items, self.item_table())[torch.arange(len(users)), last]
+        return self._scores(states, items)
+
+    def _last_states(self, held_out: HeldOut, rows: np.ndarray) -> torch.Tensor:
+        """h_t after the last item that each of the rows has seen, (B, d)."""
+        items, lengths = held_out.last(rows, self.length)
+        device = self.item_bias.device
+        retrieved = self.context.now(held_out, rows).to(device) if self.context else None
+        users = torch.from_numpy(held_out.users[rows]).to(device)
+        history = torch.from_numpy(items).to(device)
+        states = self.states(users, history, self.item_table(), retrieved)  # (B, L, d)
+        return states[torch.arange(len(rows)), torch.from_numpy(lengths - 1)]
+
+    def _scores(self, states: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        """(11) and what is added to it, (B, n_items), from h_t (B, d) and last items (B, L)."""
+        table, debiasing = self.item_table(), self.debiasing
         scores = states @ table.T if debiasing is None else debiasing.scores(states, table)
         scores = scores + self.item_bias
         if self.aspects is not None and self.aspect_weight:

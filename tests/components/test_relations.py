@@ -7,11 +7,9 @@ import pytest
 import torch
 
 from llm4rec_recbole.components.relations import (
-    ItemRelations,
     decayed_histories,
     item_relations,
     relation_scores,
-    relation_scores_at_positions,
 )
 from llm4rec_recbole.errors import InputError
 
@@ -43,33 +41,33 @@ def matrix(users: np.ndarray, items: np.ndarray, without: int | None = None) -> 
     return x
 
 
-def fitted(**options: float) -> ItemRelations:
+def fitted(**options: float) -> torch.Tensor:
     return item_relations(*interactions(), N_ITEMS, reg_weight=3.0, **options)
 
 
 def test_relations_are_ease() -> None:
     users, items, _ = interactions()
     expected = naive_ease(matrix(users, items), 3.0)
-    np.testing.assert_allclose(fitted().weights, expected, atol=1e-6)
+    np.testing.assert_allclose(fitted(), expected, atol=1e-6)
 
 
 def test_a_repeat_counts_once() -> None:
     users, items, times = (np.append(x, x[:3]) for x in interactions())
     again = item_relations(users, items, times, N_ITEMS, reg_weight=3.0)
-    torch.testing.assert_close(again.weights, fitted().weights, rtol=0, atol=0)
+    torch.testing.assert_close(again, fitted(), rtol=0, atol=0)
 
 
 def test_nothing_dated_at_or_after_the_cut_changes_relations() -> None:
     users, items, times = interactions()
     cut = float(times[20])
     early = item_relations(users[:20], items[:20], times[:20], N_ITEMS, reg_weight=3.0)
-    torch.testing.assert_close(fitted(before=cut).weights, early.weights, rtol=0, atol=0)
-    assert not torch.equal(fitted(before=cut + 1).weights, early.weights)
+    torch.testing.assert_close(fitted(before=cut), early, rtol=0, atol=0)
+    assert not torch.equal(fitted(before=cut + 1), early)
 
 
 def test_no_interactions_relate_nothing() -> None:
     none = np.zeros(0, dtype=np.int64)
-    assert not item_relations(none, none, none, N_ITEMS).weights.any()
+    assert not item_relations(none, none, none, N_ITEMS).any()
 
 
 def test_too_many_items_are_refused_before_memory_is() -> None:
@@ -85,7 +83,7 @@ def test_an_item_of_age_a_weighs_decay_to_the_a() -> None:
 
 
 def test_scores_are_the_decayed_sum_of_relations() -> None:
-    weights = fitted().weights
+    weights = fitted()
     history = torch.tensor([[3, 1, 2], [5, 0, 0], [0, 0, 0]])
     ages = torch.tensor([[2, 1, 0], [0, 9, 9], [0, 0, 0]])
     expected = torch.zeros(3, N_ITEMS)
@@ -96,41 +94,14 @@ def test_scores_are_the_decayed_sum_of_relations() -> None:
 
 def test_scores_are_those_of_recency_ease() -> None:
     """Through torch here, through sparse rows in models/linear.py: one formula."""
-    weights, history = fitted().weights, np.array([7, 2, 9, 4])
+    weights, history = fitted(), np.array([7, 2, 9, 4])
     rows = decayed_histories(history, np.array([0, 4]), N_ITEMS, DECAY)
     ages = torch.arange(3, -1, -1)[None]
     got = relation_scores(torch.from_numpy(history)[None], ages, weights, DECAY)
     np.testing.assert_allclose(got, rows @ weights.numpy(), rtol=1e-5)
 
 
-def test_scores_at_positions_are_those_of_relations_fitted_without_the_user() -> None:
-    users, items, _ = interactions()
-    batch = [2, 5]
-    mine = [torch.from_numpy(items[users == user]) for user in batch]
-    history = torch.nn.utils.rnn.pad_sequence([row[-5:] for row in mine], batch_first=True)
-    profile = torch.nn.utils.rnn.pad_sequence([row.flip(0) for row in mine], batch_first=True)
-    got = relation_scores_at_positions(history, profile, fitted().inverse, DECAY)
-    for row, user in enumerate(batch):
-        weights = naive_ease(matrix(users, items, without=user), 3.0)
-        for t in range(int((history[row] > 0).sum())):
-            expected = sum(DECAY ** (t - s) * weights[history[row, s]] for s in range(t + 1))
-            np.testing.assert_allclose(got[row, t], expected, atol=1e-5)
-
-
-def test_without_a_profile_positions_score_as_relations_do() -> None:
-    relations, history = fitted(), torch.tensor([[3, 1, 2]])
-    nobody = torch.zeros(1, 1, dtype=torch.long)
-    got = relation_scores_at_positions(history, nobody, relations.inverse, DECAY)
-    ages = torch.tensor([[2, 1, 0]])
-    expected = relation_scores(history, ages, relations.weights, DECAY)
-    torch.testing.assert_close(got[:, -1], expected, rtol=1e-4, atol=1e-6)
-
-
 def test_the_pad_retrieves_nothing() -> None:
     relations = fitted()
-    assert not relations.weights[0].any()
-    assert not relations.weights[:, 0].any()
-    padded, profile = torch.tensor([[3, 1, 0, 0]]), torch.tensor([[1, 3, 0]])
-    scores = relation_scores_at_positions(padded, profile, relations.inverse, DECAY)
-    torch.testing.assert_close(scores[:, 2], DECAY * scores[:, 1])
-    assert not scores[..., 0].any()
+    assert not relations[0].any()
+    assert not relations[:, 0].any()
