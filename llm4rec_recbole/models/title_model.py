@@ -30,15 +30,15 @@ class TitleModel(nn.Module):
         self.dtype = dtype
         self.body = model.get_decoder()
         self.context: int = getattr(model.config, "max_position_embeddings", 1 << 30)
-        self.whole = layers is None
         output = model.get_output_embeddings().weight
         self.head = nn.Linear(output.shape[1], output.shape[0], bias=False)
         self.head.weight = nn.Parameter(output.detach().float().clone())
         if rank:
             self.body.requires_grad_(False)
             _add_lora(self.body, rank)
-        if not self.whole and hasattr(self.body, "norm"):  # it was trained for the last layer
+        if layers is not None:  # norm and head were trained for the last layer's states:
             nn.init.ones_(self.body.norm.weight)
+            self.head.weight.data *= 0.1  # start with little confidence
         self.decoder = CausalTreeDecoder(self, self.head)
 
     def keep_tokens(self, tokens: list[int]) -> None:

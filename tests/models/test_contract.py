@@ -32,7 +32,14 @@ METHODS = {
 }
 # What makes a method small enough for a test.
 SMALL = {
-    "GenRec": {"llm": "scratch-32x1", "llm_layers": None, "llm_dtype": "float32", "lora_rank": 0},
+    "GenRec": {
+        "llm": "scratch-32x1",
+        "llm_layers": None,
+        "llm_dtype": "float32",
+        "lora_rank": 0,
+        "train_batch_size": 16,
+    },
+    "P5": {"train_batch_size": 16},
     "EnhancedGenRec": {
         "llm": "scratch-32x1",
         "llm_layers": 1,
