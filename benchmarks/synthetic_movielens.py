@@ -1,0 +1,76 @@
+"""A made-up ratings.csv of MovieLens-25M's shape: nothing of the real data is in it.
+
+Lengths of histories and popularity of movies are log-normal, cut where the real ones end; every
+user rates 20 movies or more, every movie is rated, no pair comes twice, and rows come user by user,
+as in the real file. With fewer rows there are fewer users, and as many movies.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+ROWS, USERS, ITEMS = 25_000_095, 162_541, 59_047  # of MovieLens-25M
+LEAST = 20  # ratings a user
+_LENGTH_WIDTH, _POPULARITY_WIDTH = 1.4, 2.4  # of the logarithms
+_LONGEST = 0.5  # of the movies, in one history
+_START, _END = 789_652_009, 1_574_327_703  # Unix times
+
+
+def write_ratings(path: Path, n_rows: int, seed: int = 0) -> dict[str, float]:
+    """Write `n_rows` ratings as `path`; return the shape: users, items, rows and their skew.
+
+    Raises ValueError for too few rows to give every movie one.
+    """
+    import pyarrow as pa
+    from pyarrow import csv
+
+    random = np.random.default_rng(seed)
+    n_users = max(1, round(USERS * n_rows / ROWS))
+    users, items = _pairs(n_rows, n_users, random)
+    times = _times(users, n_users, random)
+    stars = random.choice(np.arange(0.5, 5.5, 0.5, dtype=np.float32), n_rows)
+    table = {"userId": users + 1, "movieId": items + 1, "rating": stars, "timestamp": times}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    csv.write_csv(pa.table(table), path, csv.WriteOptions(quoting_style="none"))
+    lengths, popularity = np.bincount(users), np.bincount(items)
+    return {
+        "rows": n_rows,
+        "users": n_users,
+        "items": int((popularity > 0).sum()),
+        "median_length": float(np.median(lengths)),
+        "longest": int(lengths.max()),
+        "median_popularity": float(np.median(popularity)),
+        "most_popular": int(popularity.max()),
+    }
+
+
+def _pairs(n_rows: int, n_users: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """(n_rows,) users and items, user by user; no pair twice."""
+    if n_rows < max(ITEMS, LEAST * n_users):
+        raise ValueError(f"{n_rows} rows cannot give each of {ITEMS} movies one")
+    weight = np.minimum(random.lognormal(0, _LENGTH_WIDTH, n_users), _LONGEST * ITEMS)
+    share = weight / weight.sum()
+    popularity = random.lognormal(0, _POPULARITY_WIDTH, ITEMS)
+    popularity = np.minimum(popularity, 0.0035 * popularity.sum())
+    edges = np.cumsum(popularity / popularity.sum())
+    # every movie once, every user LEAST times; then more by chance, without the repeated, until
+    # there are enough
+    first_users = random.integers(0, n_users, ITEMS)
+    pairs = np.unique(first_users.astype(np.int64) * ITEMS + np.arange(ITEMS))
+    must = np.repeat(np.arange(n_users), LEAST)
+    while len(pairs) < n_rows:
+        missing = n_rows - len(pairs)
+        users = must if len(must) else random.choice(n_users, int(missing * 1.2) + 100, p=share)
+        must = must[:0]
+        items = np.minimum(np.searchsorted(edges, random.random(len(users))), ITEMS - 1)
+        new = np.setdiff1d(users * ITEMS + items, pairs)
+        pairs = np.union1d(pairs, random.permutation(new)[:missing])
+    return pairs // ITEMS, pairs % ITEMS
+
+
+def _times(users: np.ndarray, n_users: int, random: np.random.Generator) -> np.ndarray:
+    """(N,) a user's ratings within some days of the user's first one."""
+    start = random.integers(_START, _END - 40 * 86_400, n_users)
+    return start[users] + (random.random(len(users)) ** 3 * 40 * 86_400).astype(np.int64)
