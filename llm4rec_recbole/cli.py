@@ -26,6 +26,8 @@ COMMANDS = {
         "llm4rec_recbole.commands.faithfulness",
         "whether explanations cite what the model goes by",
     ),
+    "adapt": ("llm4rec_recbole.commands.adapt", "let a trained model learn from events"),
+    "replay": ("llm4rec_recbole.commands.replay", "test, then train, on what was held out"),
     "tables": ("llm4rec_recbole.reporting.tables", "write the tables from records and users files"),
 }
 

@@ -7,7 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from llm4rec_recbole.commands.options import add_model_options, add_writer_option
+from llm4rec_recbole.commands.options import (
+    add_model_options,
+    add_state_option,
+    add_writer_option,
+)
 
 if TYPE_CHECKING:
     from llm4rec_recbole.components.explanation.writer import Explanation
@@ -20,13 +24,14 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--user", required=True, help="raw id")
     parser.add_argument("--item", required=True, help="raw id")
     add_model_options(parser)
+    add_state_option(parser)
     add_writer_option(parser)
     options = parser.parse_args(argv)
     import numpy as np
 
     from llm4rec_recbole.commands import trained
 
-    model = trained.restored(options)
+    model = trained.asked(options)
     known, item = model.known(options.user), model.item_number(options.item)
     rank = trained.ranked(model, replace(known, targets=np.array([item]))).rank_full[0]
     unseen = int((~known.seen_mask(np.array([0]))).sum())

@@ -24,3 +24,8 @@ def add_writer_option(parser: argparse.ArgumentParser) -> None:
         default=LANGUAGE_MODEL,
         help="what writes: the packaged %(default)s, a folder, a hub name; none: templates",
     )
+
+
+def add_state_option(parser: argparse.ArgumentParser) -> None:
+    """The option that says where a model's later learning is kept."""
+    parser.add_argument("--state", help="folder of `llm4rec adapt`: ask the model as it is by now")

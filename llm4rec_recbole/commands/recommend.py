@@ -1,7 +1,8 @@
 """`llm4rec recommend --user U`: what a trained model would show this user, best first.
 
 The list is the one that the tables are made from: the user's history is what the test knows of it,
-and ties are broken as there.
+and ties are broken as there. With `--state` the history is all that the data set holds and all that
+was learned since.
 """
 
 from __future__ import annotations
@@ -10,7 +11,11 @@ import argparse
 from collections.abc import Sequence
 
 from llm4rec_recbole.commands.explain import lines
-from llm4rec_recbole.commands.options import add_model_options, add_writer_option
+from llm4rec_recbole.commands.options import (
+    add_model_options,
+    add_state_option,
+    add_writer_option,
+)
 from llm4rec_recbole.errors import InputError
 
 MOST = 100  # as many as a users file holds
@@ -23,13 +28,14 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("-k", type=int, default=10, help="how many items (%(default)s)")
     parser.add_argument("--explain", action="store_true", help="say why, item by item")
     add_model_options(parser)
+    add_state_option(parser)
     add_writer_option(parser)
     options = parser.parse_args(argv)
     if not 1 <= options.k <= MOST:
         raise InputError(f"-k is {options.k}", hint=f"1 to {MOST}")
     from llm4rec_recbole.commands import trained
 
-    model = trained.restored(options)
+    model = trained.asked(options)
     known = model.known(options.user)
     top = trained.ranked(model, known).top_100[0, : options.k]
     explainer = trained.Explainer(model)

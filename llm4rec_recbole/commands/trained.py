@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from llm4rec_recbole.commands import state
 from llm4rec_recbole.components.explanation.check import Catalogue
 from llm4rec_recbole.components.explanation.evidence import Gatherer, Names
 from llm4rec_recbole.components.explanation.similarity import interaction_vectors
@@ -19,12 +20,18 @@ from llm4rec_recbole.training.restore import Restored, newest_checkpoint, restor
 from llm4rec_recbole.training.scoring import scorer
 
 
-def restored(options: argparse.Namespace) -> Restored:
-    """The model that the options of commands/options.py mean."""
+def restored(options: argparse.Namespace, adapted: bool = True) -> Restored:
+    """The model that the options of commands/options.py mean; `adapted` as in `restore`."""
     path = options.checkpoint or newest_checkpoint(
         options.checkpoint_dir, options.model, options.dataset
     )
-    return restore(path)
+    return restore(path, adapted)
+
+
+def asked(options: argparse.Namespace) -> Restored:
+    """`restored`, with what the model has learned since where the options name a state."""
+    model = restored(options)
+    return state.adapted(model, Path(options.state)) if options.state else model
 
 
 def load_writer(name: str) -> Writer | None:

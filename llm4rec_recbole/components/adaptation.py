@@ -112,6 +112,16 @@ def feedback_weights(explicit: float, implicit: float) -> tuple[float, float]:
     return alpha, 1 - alpha
 
 
+def dislike_loss(log_probability: torch.Tensor, n_items: int) -> torch.Tensor:
+    """The loss of an item that was not liked: log(1 + n P), a scalar, from log P, a scalar.
+
+    The paper leaves it open. Asked whether an item was drawn from P or from all n items alike, the
+    second is right with probability 1 / (1 + n P) (as in Gutmann & Hyvärinen, AISTATS 2010): a loss
+    over two answers, log 2 by chance, whose slope is below 1 and fades once P is far below 1 / n.
+    """
+    return torch.nn.functional.softplus(log_probability + math.log(n_items))
+
+
 def reliability(loss: float, chance: float, least: float = 0.05) -> float:
     """How much better than chance a kind of feedback is foretold: 1 − loss / chance, in [least, 1].
 

@@ -21,7 +21,7 @@ import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from torch import nn
 
-from llm4rec_recbole.components.adaptation import normalised_entropy
+from llm4rec_recbole.components.adaptation import dislike_loss, normalised_entropy
 from llm4rec_recbole.components.context import context_sequence
 from llm4rec_recbole.components.explanation.preference import AspectPreference
 from llm4rec_recbole.components.fusion import MultimodalFusion
@@ -182,16 +182,17 @@ class EnhancedGenRec(SequentialRecommender):
             self.fusion.requires_grad_(False)
 
     def step_loss(self, step: Step) -> EventLoss:
-        """−log P of a step's item under the ranking's own scores, for OnlineAdapter."""
+        """−log P of a step's item under the ranking's own scores, for OnlineAdapter; of an item
+        that was not liked, `dislike_loss`."""
         device = self.item_bias.device
         history = torch.from_numpy(step.history[-self.length :]).to(device)[None]
         scores = self.score(torch.tensor([step.user], device=device), history)[0]
         scores = scores.index_fill(0, torch.from_numpy(step.history).to(device), -torch.inf)
-        log_probability = scores.log_softmax(0)
+        log_probability = scores.log_softmax(0)[step.item]
         return EventLoss(
-            loss=-log_probability[step.item],
+            loss=-log_probability if step.liked else dislike_loss(log_probability, self.n_items),
             kind=step.kind,
-            chance=math.log(self.n_items),
+            chance=math.log(self.n_items if step.liked else 2),
             uncertainty=float(normalised_entropy(scores.detach())),
         )
 

@@ -7,7 +7,7 @@ history at test time; one that adapts also moves its parameters by it, which the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -27,6 +27,7 @@ class Step(NamedTuple):
     history: np.ndarray  # (S,) int64, oldest first
     item: int
     kind: str = "implicit"  # or "explicit"
+    liked: bool = True  # False: the item was a mistake, and should have been less likely
 
 
 class Adaptive(Protocol):
@@ -53,16 +54,24 @@ def steps(held_out: HeldOut, known: int = 0) -> Iterator[Step]:
             yield Step(int(held_out.users[row]), seen, int(held_out.targets[row]))
 
 
-def online_adapter(model: Any, held_out: HeldOut) -> OnlineAdapter:
-    """An adapter of `model`, an Adaptive, as it is set; F of (33) is that of `held_out`'s past."""
+def online_adapter(
+    model: Any, held_out: HeldOut, loss: Callable[[Any], EventLoss] | None = None
+) -> OnlineAdapter:
+    """An adapter of `model`, an Adaptive, as it is set; F of (33) is that of `held_out`'s past.
+
+    loss: of what the adapter will be given, where that is no Step.
+    """
     model.eval()
     model.fix_content()
     settings: AdaptationSettings = model.adaptation
-    fisher = None
-    if settings.ewc:
-        past = list(steps(held_out, known=1))[-FISHER_EXAMPLES:]
-        fisher = fisher_diagonal(model, lambda step: model.step_loss(step).loss, past)
-    return OnlineAdapter(model, model.step_loss, settings, fisher)
+    importance = fisher(model, held_out) if settings.ewc else None
+    return OnlineAdapter(model, loss or model.step_loss, settings, importance)
+
+
+def fisher(model: Any, held_out: HeldOut) -> dict[str, torch.Tensor]:
+    """F of (33), by the last steps before those of `held_out`."""
+    past = list(steps(held_out, known=1))[-FISHER_EXAMPLES:]
+    return fisher_diagonal(model, lambda step: model.step_loss(step).loss, past)
 
 
 def adapt(model: Any, held_out: HeldOut) -> list[Update]:

@@ -6,7 +6,7 @@ import glob
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,6 +36,15 @@ def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
     raise InputError(f"no checkpoint of {model} on {dataset} in {folder}; make one: {command}")
 
 
+class Log(NamedTuple):
+    """All that the data set holds, in the order of its file; internal ids."""
+
+    users: np.ndarray  # (N,) int64
+    items: np.ndarray  # (N,) int64
+    times: np.ndarray  # (N,), in seconds
+    ratings: np.ndarray | None  # (N,) float, None where the data set has none
+
+
 @dataclass(frozen=True, eq=False)
 class Restored:
     """A trained model and its data. Ids are internal, tokens raw; row 0 of both is the pad."""
@@ -50,6 +59,8 @@ class Restored:
     times: np.ndarray  # (N,), in seconds
     user_tokens: np.ndarray  # (n_users,) str
     item_tokens: np.ndarray  # (n_items,) str
+    valid: HeldOut
+    log: Log
 
     @property
     def method(self) -> str:
@@ -107,9 +118,10 @@ def _written_by(path: Path) -> tuple[str, str] | None:
         return None
 
 
-def restore(path: str | Path) -> Restored:
+def restore(path: str | Path, adapted: bool = True) -> Restored:
     """Make data and model again from the options in the checkpoint at `path`; load its weights. It
-    then stands where the test found it: one that adapts has learned from the validation items.
+    then stands where the test found it: one that adapts has learned from the validation items; not
+    `adapted`, it stands where training left it.
 
     Raises InputError for a file that is no checkpoint, that does not fit the data as they now are,
     or that is of RecBole's own protocol, which has no histories.
@@ -136,9 +148,11 @@ def restore(path: str | Path) -> Restored:
     users, items, times = (
         inter[field].numpy() for field in (dataset.uid_field, dataset.iid_field, dataset.time_field)
     )
+    rating = config["RATING_FIELD"]
+    ratings = inter[rating].numpy() if rating in inter else None
     split_by = {"loo": leave_one_out, "timeline": timeline}[config["protocol"]]
     split = split_by(users, items, times, dataset.item_num)
-    if hasattr(model, "after_training"):  # as training/train.py does before the test
+    if adapted and hasattr(model, "after_training"):  # as training/train.py does before the test
         model.after_training(split.valid)
     return Restored(
         Path(path),
@@ -151,6 +165,8 @@ def restore(path: str | Path) -> Restored:
             np.asarray(dataset.field2id_token[field], dtype=str)
             for field in (dataset.uid_field, dataset.iid_field)
         ),
+        split.valid,
+        Log(users, items, times, ratings),
     )
 
 

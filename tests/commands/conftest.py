@@ -1,4 +1,4 @@
-"""Three models trained on `rings` with titles and colours, and their checkpoints."""
+"""Models trained on `rings` with titles and colours, and their checkpoints."""
 
 from __future__ import annotations
 
@@ -13,6 +13,18 @@ from rings import own_folder, rings  # noqa: F401
 
 #: Item i is `Ring i`, even ones are red, odd ones blue, every third is round, i39 has no title.
 TITLES = [f"Ring {'abcdefghijklmnopqrst'[n // 2].upper() * (n % 2 + 1)}" for n in range(39)]
+
+
+#: What makes an EnhancedGenRec small enough for a test.
+SMALL = {
+    "llm": "scratch-32x1",
+    "llm_layers": 1,
+    "llm_dtype": "float32",
+    "text_encoder": "hash-16",
+    "relation_reg": 10.0,
+    "adaptation_rate": 1e-3,
+    "epochs": 1,
+}
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +69,17 @@ def trained_options(ringed: Path, tmp_path_factory: pytest.TempPathFactory) -> d
         for model in ("EASE", "BPR", "SASRec"):
             run(model, "rings", options=options)
     return options
+
+
+@pytest.fixture(scope="session")
+def adaptive(trained_options: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of an EnhancedGenRec, which learns from events, after an epoch."""
+    from llm4rec_recbole.training.restore import newest_checkpoint
+    from llm4rec_recbole.training.run import run
+
+    place = tmp_path_factory.mktemp("adaptive")
+    options = trained_options | SMALL | {"checkpoint_dir": str(place / "checkpoints")}
+    with contextlib.chdir(place), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["test"])
+        run("EnhancedGenRec", "rings", options=options)
+        return newest_checkpoint(place / "checkpoints", "EnhancedGenRec", "rings")

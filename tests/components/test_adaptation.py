@@ -11,6 +11,7 @@ from torch import nn
 
 from llm4rec_recbole.components.adaptation import (
     combined_loss,
+    dislike_loss,
     ewc_penalty,
     feedback_weights,
     fisher_diagonal,
@@ -49,6 +50,17 @@ def test_eq26_eq27_sgd_with_momentum():
 def test_eq28_learning_rate():
     assert learning_rate(0.1, 2.0, 0.7) == pytest.approx(0.1 * math.e**-1.4)
     assert learning_rate(0.1, 2.0, 0.0) == learning_rate(0.1, 0.0, 0.7) == 0.1
+
+
+@pytest.mark.parametrize("p", [1e-6, 0.01, 0.1, 0.7])
+def test_a_dislike_is_a_loss_over_two_answers(p):
+    log_p = torch.tensor(math.log(p), dtype=torch.float64, requires_grad=True)
+    loss = dislike_loss(log_p, 10)
+    by_chance = 0.1 / (p + 0.1)  # that it was drawn from all ten alike, not from P
+    assert loss.item() == pytest.approx(-math.log(by_chance))
+    loss.backward()
+    assert log_p.grad.item() == pytest.approx(1 - by_chance)
+    assert dislike_loss(torch.tensor(math.log(0.1)), 10).item() == pytest.approx(math.log(2))
 
 
 def test_entropy_is_normalised():

@@ -1,0 +1,86 @@
+"""What an event means: who went on to what, from which history, and whether it was liked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from llm4rec_recbole.components.events import Event
+from llm4rec_recbole.training.adapt import Step, online_adapter
+from llm4rec_recbole.training.feedback import Feedback
+from llm4rec_recbole.training.restore import Restored, restore
+
+
+@pytest.fixture(scope="module")
+def model(adaptive: Path) -> Restored:
+    return restore(adaptive)
+
+
+def made(user: str, item: str, kind: str = "implicit", value: float = 1.0) -> Event:
+    return Event(user, item, kind, value, 2e9)
+
+
+def items_of(model: Restored, step: Step) -> list[str]:
+    return model.item_tokens[step.history].tolist()
+
+
+def test_a_step_goes_from_the_history_to_the_item(model: Restored) -> None:
+    feedback = Feedback(model)
+    step = feedback.step(made("lonely", "i4"))
+    assert (items_of(model, step), model.item_tokens[step.item]) == (["i1"], "i4")
+    feedback.observe(made("lonely", "i4"))
+    feedback.observe(made("lonely", "i9"))
+    assert items_of(model, feedback.step(made("lonely", "i2"))) == ["i1", "i4", "i9"]
+
+
+def test_an_item_that_comes_again_is_left_out_of_its_own_history(model: Restored) -> None:
+    feedback = Feedback(model)
+    for item in ("i4", "i9", "i4"):
+        feedback.observe(made("lonely", item))
+    assert items_of(model, feedback.step(made("lonely", "i4"))) == ["i1", "i9"]
+    assert items_of(model, feedback.step(made("lonely", "i2"))) == ["i1", "i4", "i9"]
+    assert torch.isfinite(feedback.loss(made("lonely", "i4")).loss)
+
+
+@pytest.mark.parametrize(
+    ("ratings", "kind", "value", "liked"),
+    [
+        ([1, 5], "explicit", 3, True),
+        ([1, 5], "explicit", 2.5, False),
+        ([1, 5], "implicit", 1, True),
+        (None, "explicit", 0.5, True),
+        (None, "explicit", 0, False),
+        (None, "explicit", -1, False),
+    ],
+)
+def test_a_rating_is_liked_from_the_middle_of_the_scale(
+    model: Restored, ratings, kind, value, liked
+) -> None:
+    scale = None if ratings is None else np.resize(np.array(ratings, float), len(model.log.users))
+    feedback = Feedback(replace(model, log=model.log._replace(ratings=scale)))
+    assert feedback.liked(made("u1", "i1", kind, value)) is liked
+
+
+@pytest.mark.parametrize(("value", "direction"), [(5, 1), (1, -1)])
+def test_learning_moves_an_item_where_its_rating_points(
+    adaptive: Path,
+    value: float,
+    direction: int,
+) -> None:
+    fresh = restore(adaptive)
+    feedback = Feedback(fresh)
+    rated = made("u1", "i8", "explicit", value)
+    step = feedback.step(rated)._replace(liked=True)
+
+    def log_probability() -> float:
+        with torch.no_grad():
+            return -float(fresh.model.step_loss(step).loss)
+
+    adapter = online_adapter(fresh.model, fresh.test, feedback.loss)
+    before = log_probability()
+    adapter.update(rated)
+    assert direction * (log_probability() - before) > 0
