@@ -28,9 +28,12 @@ def test_every_option_says_what_it_is(file):
 def test_a_models_file_tells_its_command_and_the_score_of_the_committed_record(file):
     text = file.read_text(encoding="utf-8")
     assert f"run_recbole --model={file.stem} --dataset=ml-100k" in text
+    record = TOP / "results" / "runs" / "ml-100k" / "loo" / file.stem / "seed_0.json"
+    if not record.exists():
+        assert "No committed record yet" in text
+        return
     promised = re.search(r"HR@10 (\.?[\d.]+), NDCG@10 ([\d.]+)", text)
     assert promised, "the header promises no score"
-    record = TOP / "results" / "runs" / "ml-100k" / "loo" / file.stem / "seed_0.json"
     metrics = json.loads(record.read_text())["metrics"]["test"]["full"]
     assert float(promised[1]) == pytest.approx(metrics["hit@10"], abs=6e-4)
     assert float(promised[2]) == pytest.approx(metrics["ndcg@10"], abs=6e-4)
