@@ -90,3 +90,6 @@ def _add_lora(body: nn.Module, rank: int) -> None:
 
     names = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=names), body)
+    for parameter in body.parameters():
+        if parameter.requires_grad:  # bfloat16 would round most updates away
+            parameter.data = parameter.data.float()

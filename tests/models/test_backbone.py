@@ -45,6 +45,14 @@ def test_only_lora_and_the_maps_around_it_learn(pretrained: str) -> None:
     ]
 
 
+def test_lora_learns_in_float32_whatever_the_arithmetic(pretrained: str) -> None:
+    model = backbone(pretrained, dtype=torch.bfloat16)
+    types = {p.dtype for name, p in model.named_parameters() if p.requires_grad}
+    assert types == {torch.float32}
+    assert model.body.layers[0].self_attn.q_proj.base_layer.weight.dtype == torch.bfloat16
+    model(*tokens(2, 3)).sum().backward()
+
+
 def test_a_model_from_scratch_learns_whole() -> None:
     model = backbone("scratch-32x1")
     assert all(p.requires_grad for name, p in model.named_parameters() if "body." in name)
