@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from llm4rec_recbole.training.restore import Restored, restore
 
 
 @pytest.fixture(scope="module")
-def model(adaptive: Path) -> Restored:
-    return restore(adaptive)
+def model(adaptive: Path, tmp_path_factory: pytest.TempPathFactory) -> Restored:
+    with contextlib.chdir(tmp_path_factory.mktemp("feedback")):  # texts are encoded where it runs
+        return restore(adaptive)
 
 
 def made(user: str, item: str, kind: str = "implicit", value: float = 1.0) -> Event:

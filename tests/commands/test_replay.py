@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from pathlib import Path
@@ -19,8 +20,9 @@ from llm4rec_recbole.training.restore import Restored, restore
 
 
 @pytest.fixture(scope="module")
-def model(adaptive: Path) -> Restored:
-    return restore(adaptive, adapted=False)
+def model(adaptive: Path, tmp_path_factory: pytest.TempPathFactory) -> Restored:
+    with contextlib.chdir(tmp_path_factory.mktemp("replay")):  # texts are encoded where it runs
+        return restore(adaptive, adapted=False)
 
 
 def test_not_adapted_a_model_stands_where_training_left_it(
