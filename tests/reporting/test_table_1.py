@@ -260,3 +260,11 @@ def test_latex_rows_have_as_many_cells_as_columns(results):
     rows = [line for line in body if line.endswith(r"\\") and "multicolumn" not in line]
     assert len(rows) == 12
     assert {line.count(" & ") for line in rows} == {9}
+
+
+def test_that_one_method_learned_from_the_validation_items_stands_in_the_caption(results):
+    make(results)
+    assert "validation item" not in markdown(results)
+    add_run(results, "EnhancedGenRec", ranks_around(8))
+    make(results)
+    assert "its fifth component then learns from each user's validation item" in markdown(results)
