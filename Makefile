@@ -21,7 +21,7 @@ cells:
 	code=$$?; \
 	mkdir -p results/runs results/users; \
 	[ $$code -eq 0 ] || force=--force; \
-	dvc repro --single-item $$force metrics compare tables report || code=$$?; \
+	dvc repro --single-item $$force metrics compare chance tables report || code=$$?; \
 	python -m llm4rec_recbole.pipeline.status; \
 	python -m llm4rec_recbole.reporting.readme; \
 	cat paper_tables/table_1.md; \

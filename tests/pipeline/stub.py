@@ -50,8 +50,14 @@ def encode(arguments: list[str]) -> int:
     return prepare(arguments)
 
 
+def chance(arguments: list[str]) -> int:
+    Path("results/fairness_chance.csv").write_text("\n".join(_methods()))
+    return 0
+
+
 def report(arguments: list[str]) -> int:
-    Path("results/report.html").write_text(" ".join(_methods()))
+    for name in ("report.html", "rankings.svg"):
+        Path("results", name).write_text(" ".join(_methods()))
     return 0
 
 

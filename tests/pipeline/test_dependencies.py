@@ -42,6 +42,7 @@ ROOTS = {
     "run_ours": modules_of_a_run([registry.variant(m)[0] for m in PARAMS["methods"]["ours"]]),
     "metrics": [f"{PACKAGE}.pipeline.metrics"],
     "compare": [f"{PACKAGE}.analysis.compare"],
+    "chance": [f"{PACKAGE}.analysis.chance"],
     "tables": [f"{PACKAGE}.reporting.tables"],
     "report": [f"{PACKAGE}.reporting.report"],
 }

@@ -92,5 +92,6 @@ def test_git_sees_records_and_tables_and_no_ignore_file_of_dvcs(checkout: Checko
     tables |= {"paper_tables/claims.md", "paper_tables/claims.csv"}
     records = {f"results/runs/ml-100k/loo/{method}/seed_0.json" for method in ("Pop", "SASRec")}
     metrics = {f"results/metrics/ml-100k.loo.{method}.json" for method in ("Pop", "SASRec")}
-    results = {"results/comparisons.csv", "results/report.html"}
+    names = ("comparisons.csv", "fairness_chance.csv", "report.html", "rankings.svg")
+    results = {f"results/{name}" for name in names}
     assert paths == {"dvc.lock"} | results | tables | records | metrics
