@@ -12,20 +12,20 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import sha256_of
 
 
-def check(source: Source, folder: Path) -> tuple[list[str], bool]:
+def check(source: Source, folder: Path, raw: Path) -> tuple[list[str], bool]:
     """A line about each thing compared, and whether all are the same.
 
-    Compared are the checksums of the raw files in <folder>/raw, the rows that `prepare` read of
-    each, and the statistics of the interactions it kept. What is not there is no difference, and
+    Compared are the checksums of the files in `raw`, and in `folder` the rows that `prepare` read
+    of each, and the statistics of the interactions it kept. What is not there is no difference, and
     told. Raises InputError when nothing is there at all.
     """
     lines, same = [], True
     inter = folder / f"{source.dataset}.inter"
-    if not (folder / "raw").is_dir() and not inter.is_file():
+    if not raw.is_dir() and not inter.is_file():
         raise InputError("neither raw files nor interactions are here", file=folder)
-    if (folder / "raw").is_dir():
+    if raw.is_dir():
         by_name = {file.name: file for files in source.files.values() for file in files}
-        for path in raw_files(source, folder / "raw").values():
+        for path in raw_files(source, raw).values():
             wanted = by_name.get(path.name, RawFile(path.name))  # packed or unpacked by hand
             try:
                 told = verdict(path, wanted, sha256_of(path), path)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from llm4rec_recbole.data.check import check
 from llm4rec_recbole.data.download import download
+from llm4rec_recbole.data.locate import EMBEDDED, atomic_folder
 from llm4rec_recbole.data.source import Source, read_source
 from llm4rec_recbole.data.take import take
 from llm4rec_recbole.errors import InputError
@@ -90,8 +91,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             hint = f"there are {', '.join(sources())}"
             raise InputError(f"nothing is known of where {options.name!r} is{found}", hint=hint)
         folder = Path(options.data_path) / options.name
-        if options.check:
-            lines, same = check(source, folder)
+        if options.name == EMBEDDED:
+            wheel = atomic_folder(EMBEDDED)
+            told = [f"{EMBEDDED} comes with recbole, in {wheel}: there is nothing to fetch"]
+            lines, same = check(source, wheel, wheel) if options.check else (told, True)
+        elif options.check:
+            lines, same = check(source, folder, folder / "raw")
         else:
             lines, same = fetch(source, folder / "raw", options.place), True
             lines.append(f"next: llm4rec prepare --dataset {options.name}")

@@ -228,6 +228,15 @@ def test_from_raw_to_check_on_the_command_line(tmp_path, monkeypatch, capsys):
     assert "nearest is 'toy'" in capsys.readouterr().err
 
 
+def test_ml_100k_has_come_with_recbole_as_its_property_file_says(capsys):
+    assert llm4rec(["fetch", "ml-100k"]) == 0
+    assert "comes with recbole" in capsys.readouterr().out
+    assert llm4rec(["fetch", "ml-100k", "--check"]) == 0
+    said = capsys.readouterr().out
+    assert "ml-100k.inter: SHA-256 is right" in said
+    assert said.count("as expected") == 5
+
+
 def test_every_source_of_this_project_can_be_read_and_says_what_it_must():
     for name in fetching.sources():
         one = fetching.read_source(name)
