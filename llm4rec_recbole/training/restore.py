@@ -154,19 +154,20 @@ def restore(path: str | Path, adapted: bool = True) -> Restored:
     split = split_by(users, items, times, dataset.item_num)
     if adapted and hasattr(model, "after_training"):  # as training/train.py does before the test
         model.after_training(split.valid)
+    tokens = dataset.field2id_token
     return Restored(
-        Path(path),
-        config,
-        model.eval(),
-        test_data.dataset,
-        split.test,
-        *(each[split.train] for each in (users, items, times)),
-        *(
-            np.asarray(dataset.field2id_token[field], dtype=str)
-            for field in (dataset.uid_field, dataset.iid_field)
-        ),
-        split.valid,
-        Log(users, items, times, ratings),
+        path=Path(path),
+        config=config,
+        model=model.eval(),
+        dataset=test_data.dataset,
+        test=split.test,
+        users=users[split.train],
+        items=items[split.train],
+        times=times[split.train],
+        user_tokens=np.asarray(tokens[dataset.uid_field], dtype=str),
+        item_tokens=np.asarray(tokens[dataset.iid_field], dtype=str),
+        valid=split.valid,
+        log=Log(users, items, times, ratings),
     )
 
 
