@@ -5,7 +5,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := $(abspath $(VENV))/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PATH := $(BIN):$(PATH)
-# Containers often set this; without compiled modules every start takes ten seconds longer.
+# Containers often set this; without compiled modules every start compiles all it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: repro cells test test-all lock clean

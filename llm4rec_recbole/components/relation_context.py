@@ -6,7 +6,7 @@ What s_t is made of is components/relations.py: item–item relations from the t
 weighted by how long ago the items were had. It enters when the model is asked, not while it learns,
 as the neighbours of kNN-LM do (Khandelwal et al., ICLR 2020): a language model that learned beside
 it would learn only what the relations leave over, and the two are then worth less than their sum
-(docs/enhanced_genrec.md has the numbers).
+(docs/enhanced_genrec.md).
 """
 
 from __future__ import annotations

@@ -12,7 +12,9 @@ import torch
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.held_out import HeldOut
+from llm4rec_recbole.models import enhanced_genrec
 from llm4rec_recbole.models.enhanced_genrec import COMPONENTS, chosen_components
+from llm4rec_recbole.models.knowledge import knowledge
 from llm4rec_recbole.recbole_plugin.registry import ENHANCED_GENREC, variant
 from llm4rec_recbole.training.run import run
 from llm4rec_recbole.training.train import prepare, train
@@ -170,3 +172,44 @@ def test_fairness_adds_an_adversary_to_the_loss(described: dict[str, Any]) -> No
         batch = next(iter(run_.train_data))
         losses.append(run_.model.eval().calculate_loss(batch).item())
     assert losses[1] > losses[0]
+
+
+def test_each_target_weighs_what_its_own_interaction_does(
+    described: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every interaction's item for its weight, the weights are the targets."""
+    run_ = prepare("EnhancedGenRec", "rings", options=described | {"components": ["debiasing"]})
+    known = knowledge(run_.config, run_.train_data.dataset)
+    run_.model.debiasing.ips_weights = torch.from_numpy(known.items).float()
+    seen = []
+
+    def record(states: Any, table: Any, targets: Any, bias: Any, weights: Any) -> torch.Tensor:
+        seen.append((targets, weights))
+        return states.sum()
+
+    monkeypatch.setattr(enhanced_genrec, "full_cross_entropy", record)
+    for batch in run_.train_data:
+        run_.model.calculate_loss(batch)
+    assert seen
+    assert all(torch.equal(targets.float(), weights) for targets, weights in seen)
+
+
+def test_what_came_to_be_later_is_not_retrieved_earlier(described: dict[str, Any]) -> None:
+    """One history, asked before and after the others went the same way."""
+    options = described | {"components": ["retrieval"], "retrieved_entries": 1000}
+    context = prepare("EnhancedGenRec", "rings", options=options).model.context
+    times = context.retriever.repository.entries.times
+    found = []
+    for now in (0.0, 2e9):
+        history = HeldOut(
+            users=np.array([1]),
+            targets=np.array([1]),
+            indptr=np.array([0, 39]),
+            items=np.arange(2, 41),
+            times=np.full(39, now),
+            n_items=41,
+        )
+        entries = context.now(history, np.array([0])).numpy()[0]
+        found.append(times[entries[entries >= 0]])
+    assert (found[0] == -np.inf).all()
+    assert (found[1] > 0).any()
