@@ -128,11 +128,12 @@ def _record(path: Path, results: Path) -> Record:
 
 
 def _history(content: dict[str, Any], path: Path) -> list[tuple[float, float]]:
-    """`history` of the record: [{"epoch": 1, "ndcg@10": 0.05, …}, …], epochs counted from 1."""
+    """`history` of the record: [{"epoch": 1, "ndcg@10": 0.05}, …], epochs counted from 1; [] of a
+    run that another metric decided."""
     epochs = content.get("history", [])
     if not isinstance(epochs, list):
         raise InputError("history is no list of epochs", file=path)
-    return [(_number(e, path, "epoch"), _number(e, path, "ndcg@10")) for e in epochs]
+    return [(_number(e, path, "epoch"), _number(e, path, "ndcg@10")) for e in epochs if "ndcg@10" in e]
 
 
 def _read(path: Path) -> Any:

@@ -62,6 +62,7 @@ def write(trained: Trained, started: float) -> Path:
                 **beyond,
             },
         }
+    record["history"] = trained.history
     record["cost"] = _cost(trained, inference_ms)
     record["provenance"] = _provenance(trained, started)
     write_json(record_path, record)

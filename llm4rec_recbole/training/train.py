@@ -19,6 +19,8 @@ class Trained:
         self.model = trainer.model
         self.train_seconds = 0.0
         self.valid_metrics: dict[str, float] = {}
+        #: Each validation: {"epoch": counted from 1, "ndcg@10" or other valid_metric: its value}.
+        self.history: list[dict[str, float]] = []
 
 
 def train(
@@ -37,6 +39,11 @@ def train(
 
     trained = prepare(model, dataset, config_files, options)
     config = trained.config
+    metric = config["valid_metric"].lower()
+
+    def remember(epoch: int, value: float) -> None:
+        trained.history.append({"epoch": epoch + 1, metric: float(value)})
+
     began = time.perf_counter()
     _, trained.valid_metrics = trained.trainer.fit(
         trained.train_data,
@@ -44,6 +51,7 @@ def train(
         verbose=not config["quiet"],
         saved=checkpoints,
         show_progress=config["show_progress"],
+        callback_fn=remember,
     )
     trained.train_seconds = time.perf_counter() - began
     if checkpoints:

@@ -48,6 +48,7 @@ def test_a_record_holds_what_design_says(options):
         "seed",
         "components",
         "metrics",
+        "history",
         "cost",
         "provenance",
     ]
@@ -55,6 +56,14 @@ def test_a_record_holds_what_design_says(options):
     assert set(record["provenance"]) == PROVENANCE
     assert {"full", "uni100", "pop100"} <= set(record["metrics"]["test"])
     assert set(record["metrics"]["valid"]) >= {"hit@10", "ndcg@10"}
+
+
+def test_a_record_tells_every_validation_and_the_best_one_is_tested(options):
+    path = run("SASRec", "rings", options=options | {"epochs": 6, "eval_step": 2})
+    record = json.loads(path.read_text())
+    assert [each["epoch"] for each in record["history"]] == [2, 4, 6]
+    best = max(each["ndcg@10"] for each in record["history"])
+    assert best == record["metrics"]["valid"]["ndcg@10"]
 
 
 def test_options_change_the_configuration_hash_and_places_do_not(options, tmp_path):
