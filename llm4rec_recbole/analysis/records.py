@@ -133,7 +133,9 @@ def _history(content: dict[str, Any], path: Path) -> list[tuple[float, float]]:
     epochs = content.get("history", [])
     if not isinstance(epochs, list):
         raise InputError("history is no list of epochs", file=path)
-    return [(_number(e, path, "epoch"), _number(e, path, "ndcg@10")) for e in epochs if "ndcg@10" in e]
+    return [
+        (_number(e, path, "epoch"), _number(e, path, "ndcg@10")) for e in epochs if "ndcg@10" in e
+    ]
 
 
 def _read(path: Path) -> Any:

@@ -18,6 +18,7 @@ from torch import nn
 from llm4rec_recbole.encoders.language_model import load_language_model
 from llm4rec_recbole.encoders.text import fastest_dtype
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.models.lora import add_lora
 
 
 class Backbone(nn.Module):
@@ -42,7 +43,7 @@ class Backbone(nn.Module):
         if not name.startswith("scratch-"):  # nothing is known yet: all of it learns
             self.body.requires_grad_(False)
             if rank:
-                _add_lora(self.body, rank)
+                add_lora(self.body, rank)
         self.up = nn.Linear(d, width)
         self.enter = nn.RMSNorm(width)
         nn.init.constant_(self.enter.weight, scale)  # what the layers are used to
@@ -82,14 +83,3 @@ def arithmetic(name: str, device: str) -> torch.dtype:
     if name not in types:
         raise InputError(f"llm_dtype is {name}", hint="auto, float32 or bfloat16")
     return types[name]
-
-
-def _add_lora(body: nn.Module, rank: int) -> None:
-    """Put LoRA of `rank` on every linear map of `body`, in place; only LoRA requires gradients."""
-    from peft import LoraConfig, inject_adapter_in_model
-
-    names = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-    inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=names), body)
-    for parameter in body.parameters():
-        if parameter.requires_grad:  # bfloat16 would round most updates away
-            parameter.data = parameter.data.float()

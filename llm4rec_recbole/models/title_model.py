@@ -14,6 +14,7 @@ from torch import nn
 from llm4rec_recbole.decoding.causal import CausalTreeDecoder
 from llm4rec_recbole.encoders.language_model import load_language_model
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.models.lora import add_lora
 
 
 class TitleModel(nn.Module):
@@ -34,8 +35,7 @@ class TitleModel(nn.Module):
         self.head = nn.Linear(output.shape[1], output.shape[0], bias=False)
         self.head.weight = nn.Parameter(output.detach().float().clone())
         if rank:
-            self.body.requires_grad_(False)
-            _add_lora(self.body, rank)
+            add_lora(self.body, rank)
         if layers is not None:  # norm and head were trained for the last layer's states:
             nn.init.ones_(self.body.norm.weight)
             self.head.weight.data *= 0.1  # start with little confidence
@@ -73,22 +73,3 @@ def end_of_title(tokenizer: Any, name: str) -> int:
     if tokenizer.eos_token_id is None:
         raise InputError(f"the tokenizer of {name!r} has neither a new line nor an end of text")
     return tokenizer.eos_token_id
-
-
-def _add_lora(body: nn.Module, rank: int) -> None:
-    """LoRA (Hu et al., ICLR 2022) on every linear map of `body`, in place.
-
-    peft gives LoRA the type of the weights that it changes. In bfloat16 small updates would be
-    rounded away, so its weights are float32; autocast still multiplies in bfloat16.
-    """
-    from peft import LoraConfig, inject_adapter_in_model
-
-    linear = {name for name, module in body.named_modules() if isinstance(module, nn.Linear)}
-    targets = sorted({name.rpartition(".")[2] for name in linear})
-    inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets), body)
-    for module in body.modules():
-        if hasattr(module, "lora_A"):
-            vars(module)["cast_input_dtype_enabled"] = False  # autocast does that
-    for parameter in body.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.float()
