@@ -30,6 +30,7 @@ class TitleModel(nn.Module):
         model, self.tokenizer = load_language_model(name, layers, dtype if rank else torch.float32)
         self.dtype = dtype
         self.body = model.get_decoder()
+        self.body.set_attn_implementation("eager")  # on a CPU the fused kernel is slow backwards
         self.context: int = getattr(model.config, "max_position_embeddings", 1 << 30)
         output = model.get_output_embeddings().weight
         self.head = nn.Linear(output.shape[1], output.shape[0], bias=False)
