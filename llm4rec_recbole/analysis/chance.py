@@ -11,23 +11,21 @@ a user move together, as they belong together.
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from llm4rec_recbole.analysis.records import Record, read_records
+from llm4rec_recbole.analysis.rows_file import read_rows, write_rows
 from llm4rec_recbole.data.groups import user_groups
 from llm4rec_recbole.data.locate import atomic_folder
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics.fairness import parity
 from llm4rec_recbole.evaluation.metrics.ndcg import ndcg
 from llm4rec_recbole.evaluation.users_file import read_users
-from llm4rec_recbole.files import write_atomically
 
 FILE = "fairness_chance.csv"
 SHUFFLES = 499
@@ -99,31 +97,11 @@ def _user_file(dataset: str, data: Path) -> Path:
         return data / dataset / f"{dataset}.user"
 
 
-def write_chance(path: Path, rows: list[Chance]) -> None:
-    """Write one line for each run, with a header, atomically."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Chance)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    write_atomically(path, text.getvalue())
-
-
 def read_chance(path: Path) -> list[Chance]:
-    """Read what `write_chance` wrote; [] where it was not run. InputError names a bad line."""
-    types = {"float": float, "int": int, "str": str}
-    if not path.is_file():
-        return []
-    found = []
-    with open(path, encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        for row in reader:
-            try:
-                values = {f.name: types[str(f.type)](row[f.name]) for f in fields(Chance)}
-            except (KeyError, TypeError, ValueError) as error:
-                hint = "run `python -m llm4rec_recbole.analysis.chance` again"
-                raise InputError("not a run", file=path, line=reader.line_num, hint=hint) from error
-            found.append(Chance(**values))
-    return found
+    """The rows of results/fairness_chance.csv; [] where it was not run. InputError names a bad
+    line."""
+    hint = "run `python -m llm4rec_recbole.analysis.chance` again"
+    return read_rows(path, Chance, hint) if path.is_file() else []
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -135,7 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         rows = chance(options.results, options.data)
-        write_chance(options.results / FILE, rows)
+        write_rows(options.results / FILE, Chance, rows)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

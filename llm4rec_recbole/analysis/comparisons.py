@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
+from llm4rec_recbole.analysis.rows_file import read_rows, write_rows
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.files import write_atomically
 
 FILE = "comparisons.csv"
+_HINT = "run `python -m llm4rec_recbole.analysis.compare`"
 LEVEL = 0.05  # below which Holm's p counts as a difference
 
 
@@ -38,27 +37,12 @@ class Comparison:
 
 def write_comparisons(path: Path, comparisons: list[Comparison]) -> None:
     """Write one row for each comparison, with a header, atomically."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Comparison)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(comparison) for comparison in comparisons)
-    write_atomically(path, text.getvalue())
+    write_rows(path, Comparison, comparisons)
 
 
 def read_comparisons(path: Path) -> list[Comparison]:
     """Read what `write_comparisons` wrote; InputError names the line that it cannot have."""
-    types = {"float": float, "int": int, "str": str}
-    found = []
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            for row in reader:
-                try:
-                    values = {f.name: types[str(f.type)](row[f.name]) for f in fields(Comparison)}
-                except (KeyError, TypeError, ValueError) as error:
-                    raise InputError("not a comparison", file=path, line=reader.line_num) from error
-                found.append(Comparison(**values))
+        return read_rows(path, Comparison, _HINT)
     except FileNotFoundError as error:
-        hint = "run `python -m llm4rec_recbole.analysis.compare`"
-        raise InputError("there are no comparisons", file=path, hint=hint) from error
-    return found
+        raise InputError("there are no comparisons", file=path, hint=_HINT) from error

@@ -66,5 +66,5 @@ def test_one_group_of_users_or_none_known_leaves_no_range(tmp_path):
 def test_a_damaged_line_is_named(tmp_path):
     path = tmp_path / "fairness_chance.csv"
     path.write_text("dataset,protocol\nml-100k,loo\n")
-    with pytest.raises(InputError, match=r"fairness_chance\.csv:2: not a run"):
+    with pytest.raises(InputError, match=r"fairness_chance\.csv:2: not a chance"):
         read_chance(path)
