@@ -1,0 +1,90 @@
+"""`python -m benchmarks.wider NAME`: the tables over more seeds or data sets than `make repro` has.
+
+    python -m benchmarks.wider seeds --seeds 0 1 2 --methods SASRec BERT4Rec EnhancedGenRec
+    python -m benchmarks.wider beauty --datasets beauty --methods EASE RecencyEASE
+
+A cell is a run of `run_recbole` with the options of `make repro`, in work/wider/NAME; one that is
+there already is kept. Tables I to IV and records go to benchmarks/results/NAME; the users' ranks,
+which are large, stay in work/wider.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from llm4rec_recbole.analysis import chance, compare
+from llm4rec_recbole.files import write_json
+from llm4rec_recbole.pipeline.cells import Cell
+from llm4rec_recbole.reporting import tables
+
+RESULTS = Path(__file__).resolve().parent / "results"
+WORK = Path("work") / "wider"
+KEPT = ("table_1.md", "table_2.md", "table_3.md", "table_4.md")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the cells that are missing, then write the tables; 1 when a cell failed."""
+    assert __doc__
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.wider", description=__doc__.splitlines()[0].partition(": ")[2]
+    )
+    parser.add_argument("name", help="of the folder of results")
+    parser.add_argument("--datasets", nargs="+", default=["ml-100k"])
+    parser.add_argument("--protocol", default="loo")
+    parser.add_argument("--methods", nargs="+", required=True)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--scale", default="laptop", help="properties/scale/<scale>.yaml")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args(arguments)
+    cells = [
+        Cell(dataset, options.protocol, method, seed)
+        for dataset, seed, method in itertools.product(
+            options.datasets, options.seeds, options.methods
+        )
+    ]
+    results, failures = WORK / options.name, WORK / options.name / "failures"
+    with ThreadPoolExecutor(options.jobs) as pool:
+        codes = list(pool.map(lambda cell: run(cell, results, failures, options.scale), cells))
+    made, out = results / "tables", RESULTS / options.name
+    steps = [
+        compare.main(["--results", str(results)]),
+        chance.main(["--results", str(results)]),
+        tables.main(["--results", str(results), "--failures", str(failures), "--out", str(made)]),
+    ]
+    out.mkdir(parents=True, exist_ok=True)
+    for name in KEPT:
+        shutil.copy(made / name, out)
+    shutil.copytree(results / "runs", out / "runs", dirs_exist_ok=True)
+    return int(any(codes) or any(steps))
+
+
+def run(cell: Cell, results: Path, failures: Path, scale: str) -> int:
+    """Run one cell unless its record is there; its exit code. Leaves failures/<cell>.json when it
+    fails, for the tables."""
+    record = results / cell.record.relative_to(cell.record.parts[0])
+    if record.is_file():
+        print(f"{cell}: there already", flush=True)
+        return 0
+    command = ["run_recbole", f"--model={cell.method}", f"--dataset={cell.dataset}"]
+    command += [f"--protocol={cell.protocol}", f"--seed={cell.seed}", f"--results_dir={results}"]
+    command += [f"--config_files=properties/scale/{scale}.yaml", f"--checkpoint_dir={WORK}/saved"]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    failure = failures / cell.failure.name
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        write_json(failure, {"error": said[-1]})
+    else:
+        failure.unlink(missing_ok=True)
+    print(f"{cell}: {'failed' if done.returncode else 'done'}", flush=True)
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
