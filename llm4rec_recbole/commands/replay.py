@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm4rec_recbole.commands.options import add_model_options
@@ -45,8 +44,7 @@ def main(argv: Sequence[str]) -> int:
 
     model = trained.restored(options, adapted=False)
     record = replayed(model, options.most, options.ewc)
-    place = Path(*(str(record[key]) for key in ("dataset", "protocol", "method")))
-    path = Path(options.results_dir, "replay", place, f"seed_{record['seed']}.json")
+    path = trained.result_file(options.results_dir, "replay", model)
     write_json(path, record)
     print(f"{trained.about(model)}\n{record['events']} events of {record['users']} users\n")
     print(f"{table(record['ways'])}\n\nwritten: {path}")
