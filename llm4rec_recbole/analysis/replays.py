@@ -28,6 +28,23 @@ class Way:
     selected: float  # mean share of the learned numbers that an update moved
 
 
+COLUMNS = (
+    "NDCG@10", "Against the first, 95 %", "On old data", "Forgetting", "ms an update", "Moved"
+)  # fmt: skip
+
+
+def texts(way: Way) -> list[str]:
+    """`way` for people, a text for each of COLUMNS."""
+    return [
+        f"{way.score:.4f}",
+        f"{way.difference:+.4f} [{way.low:+.4f}, {way.high:+.4f}]",
+        f"{way.old_before:.4f} → {way.old_after:.4f}",
+        f"{way.forgetting:+.4f}",
+        f"{way.ms_per_update:.1f}",
+        f"{100 * way.selected:.1f} %",
+    ]
+
+
 def against_first(replays: Sequence[Replay], users: np.ndarray) -> dict[str, Way]:
     """Each replay by its method's name, against the first one; users (T,): whose event it was.
 

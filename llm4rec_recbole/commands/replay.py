@@ -105,19 +105,7 @@ def table(ways: Mapping[str, Mapping[str, float]]) -> str:
     """One line for each way of learning."""
     from tabulate import tabulate
 
-    rows = [
-        [
-            name,
-            f"{way['score']:.4f}",
-            f"{way['difference']:+.4f} [{way['low']:+.4f}, {way['high']:+.4f}]",
-            f"{way['old_before']:.4f} → {way['old_after']:.4f}",
-            f"{way['forgetting']:+.4f}",
-            f"{way['ms_per_update']:.1f}",
-            f"{100 * way['selected']:.1f} %",
-        ]
-        for name, way in ways.items()
-    ]
-    headers = [
-        "", "NDCG@10", "against frozen, 95 %", "on old data", "forgetting", "ms an update", "moved"
-    ]  # fmt: skip
-    return tabulate(rows, headers=headers, disable_numparse=True)
+    from llm4rec_recbole.analysis.replays import COLUMNS, Way, texts
+
+    rows = [[name, *texts(Way(**way))] for name, way in ways.items()]
+    return tabulate(rows, headers=["", *COLUMNS], disable_numparse=True)
