@@ -105,7 +105,7 @@ def table(ways: Mapping[str, Mapping[str, float]]) -> str:
     """One line for each way of learning."""
     from tabulate import tabulate
 
-    from llm4rec_recbole.analysis.replays import COLUMNS, Way, texts
+    from llm4rec_recbole.analysis.ways import COLUMNS, Way, texts
 
     rows = [[name, *texts(Way(**way))] for name, way in ways.items()]
     return tabulate(rows, headers=["", *COLUMNS], disable_numparse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llm4rec_recbole.analysis.replays import COLUMNS, Way, texts
+from llm4rec_recbole.analysis.ways import COLUMNS, Way, texts
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.reporting.formats import Cell, Section, Table
 from llm4rec_recbole.reporting.page import asked, html
