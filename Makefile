@@ -19,7 +19,9 @@ cells:
 	dvc stage list --name-only | grep '^run' | \
 		xargs -P $(JOBS) -I{} sh -c 'dvc --wait-for-lock repro --single-item {} || exit 1'; \
 	code=$$?; \
-	mkdir -p results/runs results/users; \
+	mkdir -p $(addprefix results/,runs users explanations faithfulness replay); \
+	dvc stage list --name-only | grep -E '^(showcase|faithfulness|replay)@' | \
+		xargs -P $(JOBS) -I{} sh -c 'dvc --wait-for-lock repro --single-item {} || exit 1' || code=$$?; \
 	[ $$code -eq 0 ] || force=--force; \
 	dvc repro --single-item $$force metrics compare chance tables report || code=$$?; \
 	python -m llm4rec_recbole.pipeline.status; \

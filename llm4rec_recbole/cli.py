@@ -22,6 +22,7 @@ COMMANDS = {
     "compare": ("llm4rec_recbole.analysis.compare", "test every difference between methods"),
     "recommend": ("llm4rec_recbole.commands.recommend", "what a trained model shows a user"),
     "explain": ("llm4rec_recbole.commands.explain", "why it would show a user an item"),
+    "showcase": ("llm4rec_recbole.commands.showcase", "recommendations and reasons for some users"),
     "faithfulness": (
         "llm4rec_recbole.commands.faithfulness",
         "whether explanations cite what the model goes by",

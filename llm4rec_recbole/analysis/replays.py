@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from llm4rec_recbole.analysis import significance
+from llm4rec_recbole.analysis.ways import Way
 from llm4rec_recbole.components.prequential import Replay
 from llm4rec_recbole.errors import InputError
-
-
-@dataclass(frozen=True)
-class Way:
-    """What one way of learning came to; means over users of each user's mean over the stream."""
-
-    score: float  # of each event, before it was learned
-    difference: float  # of `score`, to the first way's
-    low: float  # 95 % bootstrap interval of the difference
-    high: float
-    p_t: float
-    old_before: float  # the same metric on old data, before and after the stream
-    old_after: float
-    forgetting: float  # old_before - old_after
-    ms_per_update: float  # median, wall-clock
-    selected: float  # mean share of the learned numbers that an update moved
 
 
 def against_first(replays: Sequence[Replay], users: np.ndarray) -> dict[str, Way]:

@@ -14,6 +14,7 @@ from llm4rec_recbole.commands.options import (
 )
 
 if TYPE_CHECKING:
+    from llm4rec_recbole.components.explanation.evidence import Evidence
     from llm4rec_recbole.components.explanation.writer import Explanation
 
 
@@ -47,30 +48,32 @@ def main(argv: Sequence[str]) -> int:
 
 def lines(found: Explanation) -> list[str]:
     """The sentence, who wrote it, and the evidence, a line each."""
-    evidence, moment = found.evidence, found.evidence.moment
-    w = evidence.weights
-    told = [
-        found.sentence,
-        f"  written by  {found.written_by}",
-        f"  template    {evidence.template}  (preference {w.preference:.2f}, "
+    w = found.evidence.weights
+    told = {
+        "written by": found.written_by,
+        "template": f"{found.evidence.template}  (preference {w.preference:.2f}, "
         f"similarity {w.similarity:.2f}, context {w.context:.2f})",
-    ]
+    }
     if found.problems:
-        told.append(f"  refused     {found.refused}")
-        told.append(f"  because     {'; '.join(found.problems)}")
+        told |= {"refused": found.refused, "because": "; ".join(found.problems)}
+    told |= readable(found.evidence)
+    return [found.sentence, *(f"  {name:<10}  {text}" for name, text in told.items())]
+
+
+def readable(evidence: Evidence) -> dict[str, str]:
+    """Each part of the evidence that is there, in words and numbers."""
+    moment, parts = evidence.moment, {}
     if evidence.aspects:
-        aspects = [
+        parts["taste"] = ", ".join(
             f"{a.name} {100 * a.weight:.0f} % (catalogue {100 * a.usual:.0f} %)"
             for a in evidence.aspects
-        ]
-        told.append(f"  taste       {', '.join(aspects)}")
+        )
     if evidence.similar:
-        similar = ", ".join(f"{c.name} {c.similarity:.2f}" for c in evidence.similar)
-        told.append(f"  similar     {similar}")
+        parts["similar"] = ", ".join(f"{c.name} {c.similarity:.2f}" for c in evidence.similar)
     if moment.latest:
-        told.append(f"  latest      {', '.join(c.name for c in moment.latest)}")
-    told.append(
-        f"  moment      latest {moment.time:.2f}, on the rise {moment.trend:.2f}; "
+        parts["latest"] = ", ".join(c.name for c in moment.latest)
+    parts["moment"] = (
+        f"latest {moment.time:.2f}, on the rise {moment.trend:.2f}; "
         f"chosen {moment.recent} times in the last 30 days"
     )
-    return told
+    return parts

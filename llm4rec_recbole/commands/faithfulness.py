@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from llm4rec_recbole.commands.options import add_model_options
 
@@ -27,9 +26,7 @@ def main(argv: Sequence[str]) -> int:
 
     model = trained.restored(options)
     found = measure(model)
-    config = model.config
-    place = Path(config["dataset"], config["protocol"], model.method, f"seed_{config['seed']}")
-    path = Path(options.results_dir, "faithfulness", place).with_suffix(".json")
+    path = trained.result_file(options.results_dir, "faithfulness", model)
     write_json(path, asdict(found))
     print(trained.about(model))
     print(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from llm4rec_recbole.errors import InputError
+
+MOST = 100  # items in a list: as many as a users file holds
 LANGUAGE_MODEL = "SmolLM2-135M"  # encoders/language_model.py's, not imported to print a help text
 
 
@@ -15,6 +18,17 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint_dir", default="work/checkpoints", help="where runs leave them (%(default)s)"
     )
+
+
+def add_k_option(parser: argparse.ArgumentParser, default: int) -> None:
+    """The option that says how many items are recommended; see `check_k`."""
+    parser.add_argument("-k", type=int, default=default, help="how many items (%(default)s)")
+
+
+def check_k(k: int) -> None:
+    """Raises InputError for a list that is not of 1 to MOST items."""
+    if not 1 <= k <= MOST:
+        raise InputError(f"-k is {k}", hint=f"1 to {MOST}")
 
 
 def add_writer_option(parser: argparse.ArgumentParser) -> None:

@@ -12,36 +12,33 @@ from collections.abc import Sequence
 
 from llm4rec_recbole.commands.explain import lines
 from llm4rec_recbole.commands.options import (
+    add_k_option,
     add_model_options,
     add_state_option,
     add_writer_option,
+    check_k,
 )
-from llm4rec_recbole.errors import InputError
-
-MOST = 100  # as many as a users file holds
 
 
 def main(argv: Sequence[str]) -> int:
     """Print the list. Raises InputError for a user who is not known, or a model not trained."""
     parser = argparse.ArgumentParser(description="Recommend items to a user.")
     parser.add_argument("--user", required=True, help="raw id")
-    parser.add_argument("-k", type=int, default=10, help="how many items (%(default)s)")
+    add_k_option(parser, default=10)
     parser.add_argument("--explain", action="store_true", help="say why, item by item")
     add_model_options(parser)
     add_state_option(parser)
     add_writer_option(parser)
     options = parser.parse_args(argv)
-    if not 1 <= options.k <= MOST:
-        raise InputError(f"-k is {options.k}", hint=f"1 to {MOST}")
+    check_k(options.k)
     from llm4rec_recbole.commands import trained
 
     model = trained.asked(options)
     known = model.known(options.user)
-    top = trained.ranked(model, known).top_100[0, : options.k]
     explainer = trained.Explainer(model)
     writer = trained.load_writer(options.language_model) if options.explain else None
     print(f"{trained.about(model)}\nfor user {options.user}:")
-    for place, item in enumerate(top[top > 0].tolist(), start=1):
+    for place, item in enumerate(trained.best(model, known, options.k), start=1):
         token, title = explainer.names.tokens[item], explainer.names.titles[item]
         print(f"{place:3}  {token}  {title}".rstrip())
         if options.explain:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm4rec_recbole.commands.options import add_model_options
@@ -45,8 +44,7 @@ def main(argv: Sequence[str]) -> int:
 
     model = trained.restored(options, adapted=False)
     record = replayed(model, options.most, options.ewc)
-    place = Path(*(str(record[key]) for key in ("dataset", "protocol", "method")))
-    path = Path(options.results_dir, "replay", place, f"seed_{record['seed']}.json")
+    path = trained.result_file(options.results_dir, "replay", model)
     write_json(path, record)
     print(f"{trained.about(model)}\n{record['events']} events of {record['users']} users\n")
     print(f"{table(record['ways'])}\n\nwritten: {path}")
@@ -107,19 +105,7 @@ def table(ways: Mapping[str, Mapping[str, float]]) -> str:
     """One line for each way of learning."""
     from tabulate import tabulate
 
-    rows = [
-        [
-            name,
-            f"{way['score']:.4f}",
-            f"{way['difference']:+.4f} [{way['low']:+.4f}, {way['high']:+.4f}]",
-            f"{way['old_before']:.4f} → {way['old_after']:.4f}",
-            f"{way['forgetting']:+.4f}",
-            f"{way['ms_per_update']:.1f}",
-            f"{100 * way['selected']:.1f} %",
-        ]
-        for name, way in ways.items()
-    ]
-    headers = [
-        "", "NDCG@10", "against frozen, 95 %", "on old data", "forgetting", "ms an update", "moved"
-    ]  # fmt: skip
-    return tabulate(rows, headers=headers, disable_numparse=True)
+    from llm4rec_recbole.analysis.ways import COLUMNS, Way, texts
+
+    rows = [[name, *texts(Way(**way))] for name, way in ways.items()]
+    return tabulate(rows, headers=["", *COLUMNS], disable_numparse=True)

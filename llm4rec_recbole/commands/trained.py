@@ -63,6 +63,19 @@ def ranked(model: Restored, known: HeldOut) -> Rankings:
     return rank_held_out(score, known, none, none)
 
 
+def best(model: Restored, known: HeldOut, k: int) -> list[int]:
+    """The user's k best candidates, the best first; fewer where there are no more."""
+    top = ranked(model, known).top_100[0, :k]
+    return top[top > 0].tolist()
+
+
+def result_file(folder: str, kind: str, model: Restored) -> Path:
+    """<folder>/<kind>/<dataset>/<protocol>/<method>/seed_<k>.json: what is measured of `model`."""
+    config = model.config
+    place = Path(folder, kind, config["dataset"], config["protocol"], model.method)
+    return place / f"seed_{config['seed']}.json"
+
+
 class Explainer:
     """Explains items to the users of a restored model.
 

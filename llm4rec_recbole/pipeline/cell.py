@@ -33,7 +33,7 @@ def main(command: Sequence[str]) -> int:
     cell = _cell(command)
     inputs = _inputs(command)
     with state.locked(cell) as (handle, waited_for):
-        if waited_for and waited_for.get("inputs") == inputs and _whole(cell):
+        if waited_for and waited_for.get("inputs") == inputs and _lacking(cell, command) is None:
             print(f"{cell}: done by the process that was waited for", flush=True)
             return 0
         now: state.State = {"pid": os.getpid(), "started": time.time(), "inputs": inputs}
@@ -44,8 +44,8 @@ def main(command: Sequence[str]) -> int:
         state.write(handle, now | last)
         print(_headline(cell, statuses, now["expected"]), flush=True)
         code, error = _run(command, handle)
-        if code == 0 and not _whole(cell):
-            code, error = 1, f"it ended well but left no {cell.record} or no {cell.users}"
+        if code == 0 and (lacking := _lacking(cell, command)) is not None:
+            code, error = 1, f"it ended well but left no {lacking}"
         if code == 0:
             taken = round(time.time() - now["started"], 1)
             state.write(handle, now | {"seconds": taken})
@@ -56,8 +56,12 @@ def main(command: Sequence[str]) -> int:
     return code if code >= 0 else 128 - code
 
 
+def _options(command: Sequence[str]) -> dict[str, str]:
+    return dict(re.findall(r"^--(\w+)=(.*)$", "\n".join(command), re.MULTILINE))
+
+
 def _cell(command: Sequence[str]) -> Cell:
-    options = dict(re.findall(r"^--(\w+)=(.*)$", "\n".join(command), re.MULTILINE))
+    options = _options(command)
     if options["results_dir"] != str(RESULTS):
         raise ValueError(f"the pipeline's results lie in {RESULTS}, not {options['results_dir']}")
     return Cell(options["dataset"], options["protocol"], options["model"], int(options["seed"]))
@@ -71,9 +75,13 @@ def _inputs(command: Sequence[str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _whole(cell: Cell) -> bool:
-    """Whether the cell's outputs are there; DVC removed old ones before it started the cell."""
-    return cell.record.is_file() and cell.users.is_file()
+def _lacking(cell: Cell, command: Sequence[str]) -> Path | None:
+    """An output that is not there, if any; DVC removed old ones before it started the cell."""
+    lacking = [path for path in (cell.record, cell.users) if not path.is_file()]
+    folder = _options(command).get("checkpoint_dir")
+    if folder is not None and not any(Path(folder).glob("*.safetensors")):
+        lacking.append(Path(folder))
+    return next(iter(lacking), None)
 
 
 def _headline(cell: Cell, statuses: list[status.Status], expected: float | None) -> str:

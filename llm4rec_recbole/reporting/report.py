@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import write_atomically
@@ -18,9 +17,12 @@ from llm4rec_recbole.reporting import evidence
 from llm4rec_recbole.reporting.evidence import Evidence
 from llm4rec_recbole.reporting.figures import svg
 from llm4rec_recbole.reporting.figures.rankings import rankings
-from llm4rec_recbole.reporting.page import claims, drawings, html, recommendations
+from llm4rec_recbole.reporting.page import claims, drawings, html
+from llm4rec_recbole.reporting.page.faithfulness import faithfulness
 from llm4rec_recbole.reporting.page.findings import findings
 from llm4rec_recbole.reporting.page.provenance import provenance
+from llm4rec_recbole.reporting.page.recommendations import recommendations
+from llm4rec_recbole.reporting.page.replay import replay
 
 PAGE = Path(__file__).with_name("page")
 TITLE = "LLM4Rec on RecBole: does the paper hold?"
@@ -32,9 +34,9 @@ LEAD = (
 )
 
 
-def page(found: Evidence, explanations: list[dict[str, Any]] | None) -> str:
-    """The whole page."""
-    parts = _parts(found, explanations)
+def page(found: Evidence, results: Path) -> str:
+    """The whole page. Raises InputError for a bad file of what models were asked."""
+    parts = _parts(found, results)
     links = "".join(f'<a href="#{key}">{escape(name)}</a>' for key, name, _ in parts)
     body = "".join(
         f'<section id="{key}" aria-labelledby="{key}-title"><h2 id="{key}-title">{escape(name)}'
@@ -58,9 +60,7 @@ def page(found: Evidence, explanations: list[dict[str, Any]] | None) -> str:
     )
 
 
-def _parts(
-    found: Evidence, explanations: list[dict[str, Any]] | None
-) -> list[tuple[str, str, str]]:
+def _parts(found: Evidence, results: Path) -> list[tuple[str, str, str]]:
     """(id, heading, content) of each part."""
     tables = {name: html.table(table) for name, table, _ in found.tables()}
     curves = _each(drawings.training(s) for s in found.sections)
@@ -78,8 +78,9 @@ def _parts(
          + tables["table_5"]),
         ("training", "Training",
          curves or "<p>No run record holds the validation scores of its epochs.</p>"),
-        ("people", "Recommendations and their reasons",
-         recommendations.recommendations(explanations)),
+        ("people", "Recommendations and their reasons", recommendations(results)),
+        ("faithfulness", "Do the reasons cite what the model goes by?", faithfulness(results)),
+        ("learning", "Learning from each event", replay(results)),
         ("claims", "The paper's claims", claims.ledger(found.claims)),
         ("runs", "Every run", provenance(found.records, found.sections)),
     ]  # fmt: skip
@@ -113,7 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
         found = evidence.read(
             options.results, options.failures, options.printed, options.recbole_row
         )
-        made = page(found, recommendations.read(options.results / recommendations.FILE))
+        made = page(found, options.results)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -16,7 +16,7 @@ from llm4rec_recbole.recbole_plugin.mends.config import OWN_PROTOCOLS
 
 
 def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
-    """The checkpoint in `folder` that a run of `model` on `dataset` wrote last.
+    """The checkpoint in `folder`, or below it, that a run of `model` on `dataset` wrote last.
 
     model: its name, or the name that its records go by (the option `method`). Raises InputError,
     with the command that makes one, when there is none.
@@ -24,7 +24,7 @@ def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
     from llm4rec_recbole.recbole_plugin.catalogue import models, nearest
     from llm4rec_recbole.recbole_plugin.registry import variant
 
-    files = Path(folder).glob(f"*-{glob.escape(dataset)}-seed_*.safetensors")
+    files = Path(folder).rglob(f"*-{glob.escape(dataset)}-seed_*.safetensors")
     for path in sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True):
         if _written_by(path) == (model, dataset):
             return path

@@ -147,7 +147,7 @@ def test_a_model_that_is_not_trained_is_told_how_to_train(places, capsys) -> Non
     assert "make one: run_recbole --model=GRU4Rec --dataset=rings" in told
 
 
-@pytest.mark.parametrize("command", ["recommend", "explain", "faithfulness"])
+@pytest.mark.parametrize("command", ["recommend", "explain", "showcase", "faithfulness"])
 def test_help_is_light(command: str, tmp_path: Path) -> None:
     code = f"""
 import sys

@@ -105,7 +105,7 @@ def test_four_ways_are_compared_and_written(adaptive: Path, tmp_path: Path, caps
     assert record["settings"]["ewc"]["ewc"] > 0
     assert all(math.isfinite(value) for way in ways.values() for value in way.values())
     out = capsys.readouterr().out
-    assert "against frozen" in out
+    assert "Against the first, 95 %" in out
     assert f"written: {path}" in out
 
 

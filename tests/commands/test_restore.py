@@ -98,6 +98,10 @@ def test_the_newest_checkpoint_is_taken(trained_options: dict, tmp_path: Path) -
         shutil.copy(first, path)
         os.utime(path, (1e9 - age, 1e9 - age))
     assert newest_checkpoint(tmp_path, "EASE", "rings").name == "EASE-rings-seed_0-a.safetensors"
+    newer = tmp_path / "of" / "the pipeline" / first.name
+    newer.parent.mkdir(parents=True)
+    shutil.copy(first, newer)
+    assert newest_checkpoint(tmp_path, "EASE", "rings") == newer
 
 
 def test_a_run_is_found_by_the_name_of_its_record(trained_options: dict, tmp_path: Path) -> None:

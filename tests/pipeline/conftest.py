@@ -37,7 +37,10 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
     (tmp_path / "stub").mkdir()
     pipeline = tmp_path / "dvc.yaml"
     stubbed = re.sub(MODULES, r"python stub.py \1", pipeline.read_text())
-    pipeline.write_text(stubbed.replace(" run_recbole ", " python stub.py run_recbole "))
+    stubbed = stubbed.replace(" run_recbole ", " python stub.py run_recbole ")
+    pipeline.write_text(stubbed.replace(" llm4rec ", " python stub.py "))
+    for name in ("explanations", "faithfulness", "replay"):  # a clone has them, from git
+        (tmp_path / "results" / name).mkdir(parents=True)
     made = Checkout(tmp_path)
     made.write_params()
     made.run("git", "init", "--quiet")

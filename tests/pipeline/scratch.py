@@ -18,6 +18,7 @@ PARAMS = {
     "datasets": ["ml-100k"],
     "protocols": ["loo"],
     "methods": {"exact": ["Pop"], "trained": ["BPR", "SASRec"], "generative": [], "ours": []},
+    "explained": [],
     "seeds": [0],
     "scale": "smoke",
 }

@@ -80,6 +80,22 @@ def test_tables_are_made_though_every_cell_failed(checkout: Checkout) -> None:
     assert checkout.table() == ["methods:", "failed: ml-100k.loo.BPR.seed_0"]
 
 
+def test_the_report_has_what_the_first_seeds_checkpoint_is_asked(checkout: Checkout) -> None:
+    ours = {"exact": [], "trained": [], "generative": [], "ours": ["EnhancedGenRec"]}
+    checkout.write_params(methods=ours, explained=["EnhancedGenRec"], seeds=[3, 4])
+    asked = ("explanations", "faithfulness", "replay")
+    files = [f"results/{kind}/ml-100k/loo/EnhancedGenRec/seed_3.json" for kind in asked]
+    report = checkout.folder / "results" / "report.html"
+    fail = checkout.tell("fail_EnhancedGenRec")
+    checkout.make_repro(code=2)
+    assert report.read_text() == ""
+    fail.unlink()
+    checkout.make_repro()
+    assert report.read_text().split() == ["EnhancedGenRec", "EnhancedGenRec", *files]
+    assert {(checkout.folder / path).read_text() for path in files} == {"EnhancedGenRec 3"}
+    assert "2 of 2 cells done" in checkout.module("status")
+
+
 def test_git_sees_records_and_tables_and_no_ignore_file_of_dvcs(checkout: Checkout) -> None:
     """After a failed stage DVC takes its own .gitignore entries back (DVC #11091)."""
     checkout.tell("fail_BPR")

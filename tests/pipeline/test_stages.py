@@ -24,6 +24,7 @@ def test_as_many_stages_as_the_product_also_with_hyphens_in_names(checkout: Chec
             "generative": ["P5"],
             "ours": ["EnhancedGenRec", "EnhancedGenRec_none"],
         },
+        "explained": ["EnhancedGenRec"],
         "seeds": [0, 1, 2],
     }
     checkout.write_params(**params)
@@ -31,6 +32,13 @@ def test_as_many_stages_as_the_product_also_with_hyphens_in_names(checkout: Chec
     cells = {name for name in listed if name.startswith("run")}
     assert len(cells) == 2 * 2 * (2 + (3 + 1 + 2) * 3)
     assert cells == set(stages(params))
+    for name in ("showcase", "faithfulness", "replay"):
+        assert sum(stage.startswith(f"{name}@") for stage in listed) == 2 * 2
+
+
+def test_only_a_method_that_leaves_a_checkpoint_is_explained() -> None:
+    params = yaml.safe_load((TOP / "params.yaml").read_text())
+    assert set(params["explained"]) <= set(params["methods"]["ours"])
 
 
 def test_params_name_nothing_twice_and_no_two_cells_share_a_stage_or_a_file() -> None:

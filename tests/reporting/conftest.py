@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from answers import FAITHFUL, PLAIN, REASON, REPLAY, add_answer
 from synthetic_ablation import add_ablation
 from synthetic_report import make_report
 from synthetic_runs import add_run, ranks_around
@@ -13,20 +14,11 @@ from synthetic_runs import add_run, ranks_around
 from llm4rec_recbole.analysis import compare
 
 HISTORY = [{"epoch": n, "ndcg@10": 0.1 - 0.01 * abs(n - 4)} for n in range(1, 8)]
-REASON = {
-    "user": "7",
-    "recent_titles": ["<Fargo> & friends"],
-    "item": "1",
-    "title": "Heat (1995)",
-    "sentence": "Because you liked <Fargo>.",
-    "template": "similarity",
-    "evidence": {"similar": ["Fargo", 0.83123]},
-}
 
 
 @pytest.fixture(scope="session")
 def full_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every kind of run, a second protocol, a training history, a failure, an explanation."""
+    """Every kind of run, a second protocol, a history, a failure, what a model was asked."""
     results = tmp_path_factory.mktemp("report") / "results"
     add_ablation(results)
     for method, middle in (("SASRec", 6), ("EASE", 9), ("Pop", 60), ("LightGCN", 21)):
@@ -35,7 +27,12 @@ def full_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.write_text(json.dumps(json.loads(path.read_text()) | {"history": HISTORY}))
     for method, middle in (("BPR", 30), ("EASE", 9)):
         add_run(results, method, ranks_around(middle), protocol="timeline", git_commit="b" * 40)
-    (results / "explanations.json").write_text(json.dumps([REASON]))
+    for kind, content in (
+        ("explanations", [REASON, PLAIN]),
+        ("faithfulness", FAITHFUL),
+        ("replay", REPLAY),
+    ):
+        add_answer(results, kind, content)
     failures = results.parent / "failures"
     failures.mkdir()
     (failures / "ml-100k.loo.ItemKNN.seed_1.json").write_text('{"error": "out of <memory>"}')

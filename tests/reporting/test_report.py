@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,10 +13,13 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from answers import FAITHFUL, REASON, add_answer
 from synthetic_report import make_report
 from synthetic_runs import add_run, ranks_around
 
 from llm4rec_recbole.analysis import compare
+from llm4rec_recbole.reporting.page.faithfulness import faithfulness
+from llm4rec_recbole.reporting.page.recommendations import recommendations
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -84,7 +88,7 @@ def test_every_figure_says_in_words_what_it_shows(page):
 
 
 def test_tables_have_heads_and_are_scrolled_and_sorted_by_keyboard(page):
-    assert sum(1 for _ in page.each("table")) == 5 * 2 + 2  # two protocols; claims, provenance
+    assert sum(1 for _ in page.each("table")) == 5 * 2 + 4  # two protocols; claims, runs, …
     regions = [a for a in page.each("div") if a.get("class") == "scroll"]
     assert all(a["tabindex"] == "0" and a["aria-label"] for a in regions)
     assert all(a["type"] == "button" for a in page.each("button"))
@@ -112,7 +116,49 @@ def test_all_parts_are_there(page):
 def test_what_comes_from_files_cannot_become_markup(page, report_page):
     assert "<Fargo>" in page.text
     assert "<fargo>" not in report_page.read_text(encoding="utf-8").lower()
-    assert "evidence: similar Fargo, 0.831" in page.text
+    assert "written by SmolLM2-135M; evidence: similar Fargo, 0.831" in page.text
+    refused = "its own words (the language model's were refused: '<Heat>' is a title; too long)"
+    assert f"similarity template, {refused}; evidence: " in page.text
+
+
+def rows_of(report_page: Path, part: str) -> list[list[str]]:
+    """The texts of the rows of the tables in a part of the page."""
+    section = report_page.read_text(encoding="utf-8").split(f'<section id="{part}"')[1]
+    section = section.split("</section>")[0]
+    rows = re.findall(r"<tr>(<th scope=\"row\">.*?)</tr>", section)
+    return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in rows]
+
+
+def test_faithfulness_has_its_interval_and_who(report_page):
+    (row,) = rows_of(report_page, "faithfulness")
+    assert row == ["EnhancedGenRec, seed 1", "940", "3", "0.75", "0.5", "+0.25 [+0.125, +0.375]",
+                   "0.40", "1e-09", "0.0001", "62 %", "yes"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"), [(-0.1, 0.1, "no"), (0.0, 0.0, "no"), (-0.2, -0.1, "the other way")]
+)
+def test_an_interval_with_0_in_it_is_no_faithfulness(tmp_path, low, high, said):
+    add_answer(tmp_path, "faithfulness", FAITHFUL | {"low": low, "high": high})
+    assert f"<td>{said}</td></tr>" in faithfulness(tmp_path)
+
+
+def test_replay_has_a_row_for_each_way_of_learning(page, report_page):
+    assert rows_of(report_page, "learning") == [
+        ["frozen", "0.1250", "+0.0000 [+0.0000, +0.0000]", "0.5000 → 0.5000", "+0.0000", "0.0",
+         "0.0 %"],
+        ["selective", "0.1250", "+0.0625 [-0.0312, +0.1562]", "0.5000 → 0.2500", "+0.2500", "12.3",
+         "10.0 %"],
+    ]  # fmt: skip
+    assert "ml-100k, loo: EnhancedGenRec, seed 1, 300 events of 41 users" in page.text
+
+
+def test_models_are_shown_by_data_set_and_protocol(tmp_path):
+    for protocol in ("loo", "timeline"):
+        add_answer(tmp_path, "explanations", [REASON], protocol)
+    shown = recommendations(tmp_path)
+    assert shown.index('data-place="ml-100k, loo"') < shown.index("ml-100k, timeline: Enhanced")
+    assert shown.count("<article>") == 2
 
 
 def test_each_run_is_traced_to_its_record(page):
@@ -131,7 +177,8 @@ def test_what_was_not_run_or_not_recorded_is_said(tmp_path):
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "the paper's model has no result (not run)" in page.text
     assert "No run record holds the validation scores" in page.text
-    assert "there is no results/explanations.json" in page.text
+    for kind in ("explanations", "faithfulness", "replay"):
+        assert f"there is nothing in results/{kind}." in page.text
     assert "Ours has not been run" in page.text
 
 
@@ -146,25 +193,31 @@ def test_one_method_alone_makes_a_page_without_a_forest_plot(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("kind", "content", "said"),
     [
-        ("[", "not JSON"),
-        ("{}", "not a list"),
-        ('[{"user": 1}]', "recommendation 1 has no recent_titles, item"),
-        ("[3]", "recommendation 1 has no user"),
+        ("explanations", "[", "not JSON"),
+        ("explanations", "{}", "not a list"),
+        ("explanations", '[{"user": 1}]', "recommendation 1 has no item, title"),
+        ("explanations", "[3]", "recommendation 1 has no user"),
+        ("explanations", json.dumps([REASON | {"problems": "x"}]), "1: problems is no list"),
+        ("faithfulness", '{"users": 3}', "no number for left_out, drop_cited"),
+        ("faithfulness", "[]", "no number for users"),
+        ("replay", "{}", "no record of a replay"),
+        ("replay", '{"events": 1, "users": 1, "ways": {"sgd": {}}}', "no number for score"),
     ],
 )
-def test_bad_explanations_are_told_in_one_line_and_the_old_page_stays(
-    tmp_path, full_results, content, said, capsys
+def test_a_bad_answer_is_told_in_one_line_and_the_old_page_stays(
+    tmp_path, full_results, kind, content, said, capsys
 ):
     results = tmp_path / "results"
     shutil.copytree(full_results, results)
     (tmp_path / "report.html").write_text("old")
-    (results / "explanations.json").write_text(content)
+    add_answer(results, kind, None).write_text(content)
     assert make_report(results) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert f"explanations.json: {said}" in error
+    assert f"/{kind}/ml-100k/loo/EnhancedGenRec/seed_1.json: " in error
+    assert said in error
     assert (tmp_path / "report.html").read_text() == "old"
 
 

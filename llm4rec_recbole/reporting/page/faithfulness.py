@@ -1,0 +1,59 @@
+"""Whether explanations cite what the model goes by, from what `llm4rec faithfulness` wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from llm4rec_recbole.analysis.faithfulness import Faithfulness
+from llm4rec_recbole.reporting.formats import Cell, Section, Table
+from llm4rec_recbole.reporting.page import asked, html
+
+KIND = "faithfulness"
+COLUMNS = (
+    "", "Users", "Left out", "Without the cited", "Without others", "Difference, 95 %", "d",
+    "p (t)", "p (randomization)", "Users above 0", "More than chance",
+)  # fmt: skip
+NOTES = [
+    "Each test user's first recommendation is explained, by up to three items of the user's "
+    "history. Without the cited, without others: how far the item's score falls when the cited "
+    "items are erased from the history, and when as many others are, drawn at random.",
+    "Difference: the first less the second, in the unit of the model's own scores, with its 95 % "
+    "bootstrap interval over users. Above 0, the cited items count for more than others. More than "
+    "chance: the interval does not hold 0.",
+    "Left out: users with nothing cited, or with fewer other items than cited ones.",
+]
+
+
+def faithfulness(results: Path) -> str:
+    """A table with a row for each model that was asked. Raises InputError for a bad file."""
+    found = [
+        (answer, asked.numbers(answer.content, Faithfulness, answer.path))
+        for answer in asked.read(results, KIND)
+    ]
+    if not found:
+        return asked.none_of(KIND, "faithfulness")
+    sections = [
+        Section(place, [_row(answer.who, each) for answer, each in found if answer.place == place],
+                place)
+        for place in asked.places([answer for answer, _ in found])
+    ]  # fmt: skip
+    columns = [("", name) for name in COLUMNS]
+    title = "The score without the items that explanations cite"
+    return html.table(Table("Faithfulness", "tab:faithfulness", title, columns, sections, NOTES))
+
+
+def _row(who: str, found: Faithfulness) -> list[Cell]:
+    texts = [
+        who,
+        str(found.users),
+        str(found.left_out),
+        f"{found.drop_cited:.3g}",
+        f"{found.drop_random:.3g}",
+        f"{found.difference:+.3g} [{found.low:+.3g}, {found.high:+.3g}]",
+        f"{found.effect_size:.2f}",
+        f"{found.p_t:.2g}",
+        f"{found.p_randomization:.2g}",
+        f"{100 * found.share_above:.0f} %",
+        "yes" if found.low > 0 else "the other way" if found.high < 0 else "no",
+    ]
+    return [Cell(text) for text in texts]

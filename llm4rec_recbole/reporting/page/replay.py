@@ -1,0 +1,47 @@
+"""Four ways of learning from a stream, from what `llm4rec replay` wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from llm4rec_recbole.analysis.ways import COLUMNS, Way, texts
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.reporting.formats import Cell, Section, Table
+from llm4rec_recbole.reporting.page import asked, html
+
+KIND = "replay"
+NOTES = [
+    "Every held-out interaction is ranked among all items first and learned from then, in time "
+    "order; NDCG@10 is what was reached before learning, a mean over users. All ways start from "
+    "the same model, as training left it, and know of each user all that came before.",
+    "frozen: learns nothing. sgd: every parameter. selective: the paper's selective updates, "
+    "Eqs. (29) and (30). ewc: held back by what old data need, Eq. (33).",
+    "Against the first: the difference to frozen, paired over users, with its 95 % bootstrap "
+    "interval. On old data: NDCG@10 of each user's last training item before and after the stream; "
+    "forgetting is what it lost. Moved: share of the learned numbers that an update changed.",
+]
+
+
+def replay(results: Path) -> str:
+    """A section for each model that was asked. Raises InputError for a bad file."""
+    answers = asked.read(results, KIND)
+    if not answers:
+        return asked.none_of(KIND, "replay")
+    sections = [_section(answer) for answer in answers]
+    columns = [("", name) for name in ("", *COLUMNS)]
+    return html.table(Table("Replay", "tab:replay", "Test, then learn", columns, sections, NOTES))
+
+
+def _section(answer: asked.Answer) -> Section:
+    content = answer.content if isinstance(answer.content, dict) else {}
+    ways = content.get("ways")
+    if not isinstance(ways, dict) or not {"events", "users"} <= set(content):
+        raise InputError("no record of a replay", file=answer.path, hint="make it again")
+    heading = (
+        f"{answer.place}: {answer.who}, {content['events']} events of {content['users']} users"
+    )
+    rows = [
+        [Cell(name), *map(Cell, texts(asked.numbers(way, Way, answer.path)))]
+        for name, way in ways.items()
+    ]
+    return Section(heading, rows, answer.place)

@@ -1,0 +1,80 @@
+"""`llm4rec showcase`: some test users' recommendations, explained, for the report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from answers import PLAIN
+
+from llm4rec_recbole.cli import llm4rec
+from llm4rec_recbole.commands import trained
+from llm4rec_recbole.commands.showcase import spaced
+from llm4rec_recbole.reporting.page.recommendations import recommendations
+from llm4rec_recbole.training.restore import newest_checkpoint, restore
+
+
+class Praises:
+    """Writes the same of every item."""
+
+    name = "praises"
+
+    def write(self, prompt: str, opening: str) -> str:
+        return "is a good choice."
+
+
+@pytest.fixture
+def places(trained_options: dict, tmp_path: Path) -> list[str]:
+    folder = trained_options["checkpoint_dir"]
+    given = ["--model", "EASE", "--dataset", "rings", "--language_model", "none"]
+    return [*given, "--checkpoint_dir", folder, "--results_dir", str(tmp_path)]
+
+
+def test_users_are_spaced_evenly() -> None:
+    assert spaced(943, 3) == [0, 314, 628]
+    assert spaced(10, 5) == [0, 2, 4, 6, 8]
+    assert spaced(2, 6) == [0, 1]
+
+
+def test_it_writes_what_recommend_and_explain_print(places, tmp_path, trained_options, capsys):
+    assert llm4rec(["showcase", "--users", "2", "-k", "3", *places]) == 0
+    path = tmp_path / "explanations/rings/loo/EASE/seed_0.json"
+    out = capsys.readouterr().out
+    assert f"6 recommendations, 0 explained in the writer's own words\nwritten: {path}" in out
+    shown = json.loads(path.read_text())
+    assert all(set(each) == set(PLAIN) | {"refused"} for each in shown)
+    model = restore(newest_checkpoint(trained_options["checkpoint_dir"], "EASE", "rings"))
+    rows = [0, len(model.test) // 2]
+    users = [model.user_tokens[model.test.users[row]] for row in rows]
+    assert [each["user"] for each in shown] == [user for user in users for _ in range(3)]
+    asked = [*places[:-2], "--user", users[1], "-k", "3", "--explain"]
+    assert llm4rec(["recommend", *asked]) == 0
+    printed = capsys.readouterr().out
+    for each in shown[3:]:
+        assert each["sentence"] in printed
+        assert f"  {each['item']}  " in printed
+        for name, text in each["evidence"].items():
+            assert f"{name:<10}  {text}\n" in printed
+    last = model.known(users[1]).items[-1]
+    title = trained.Explainer(model).names.titles[last]
+    assert shown[3]["recent_titles"][0] == (title or f"item {model.item_tokens[last]}")
+    assert f"<h3>User {users[1]}</h3>" in recommendations(tmp_path)
+
+
+def test_it_says_who_wrote_each_sentence(places, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(trained, "load_writer", lambda name: Praises())
+    assert llm4rec(["showcase", "--users", "3", *places]) == 0
+    shown = json.loads((tmp_path / "explanations/rings/loo/EASE/seed_0.json").read_text())
+    by = {each["written_by"]: each for each in shown}
+    assert by["praises"]["sentence"].endswith("is a good choice.")
+    assert "written by praises" in recommendations(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [(["--users", "0"], "--users is 0 (1 or more)"), (["-k", "101"], "-k is 101 (1 to 100)")],
+)
+def test_bad_input_is_one_line(given, line, places, capsys) -> None:
+    assert llm4rec(["showcase", *places, *given]) == 2
+    assert line in capsys.readouterr().err
