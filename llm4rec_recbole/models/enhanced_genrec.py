@@ -22,7 +22,7 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from torch import nn
 
 from llm4rec_recbole.components.adaptation import dislike_loss, normalised_entropy
-from llm4rec_recbole.components.context import context_sequence
+from llm4rec_recbole.components.context import Sequence, context_sequence
 from llm4rec_recbole.components.explanation.preference import AspectPreference
 from llm4rec_recbole.components.fusion import MultimodalFusion
 from llm4rec_recbole.components.online import AdaptationSettings, EventLoss
@@ -38,6 +38,8 @@ from llm4rec_recbole.models.retrieved_context import RetrievedContext
 from llm4rec_recbole.training.adapt import Step, adapt
 from llm4rec_recbole.training.cross_entropy import full_cross_entropy
 
+MOST_LOGITS = 1 << 24  # that fairness may hold of a batch; of more positions it takes every n-th
+TOGETHER = 64  # histories read at once: enough for one core, and their states stay in its cache
 COMPONENTS = ("fusion", "retrieval", "debiasing", "explanation", "adaptation")
 
 
@@ -130,6 +132,24 @@ class EnhancedGenRec(SequentialRecommender):
         users: (B,); items: (B, L), oldest first, padded on the right; table: (n_items, d);
         retrieved: entries (B, K) of RetrievedContext, None without.
         """
+        sequence, first = self._sequence(users, items, table, retrieved)
+        states = self.backbone(sequence.embeddings, sequence.mask, sequence.positions)
+        return self.dropout(states[:, first:])
+
+    def last_states(
+        self, users: torch.Tensor, items: torch.Tensor, table: torch.Tensor, retrieved: Any = None
+    ) -> torch.Tensor:
+        """h_t of Eq. (12) after the last item of each history, (B, d): see `states`."""
+        sequence, first = self._sequence(users, items, table, retrieved)
+        at = first - 1 + (items > 0).sum(1)  # (B,)
+        return self.dropout(
+            self.backbone(sequence.embeddings, sequence.mask, sequence.positions, at)[:, 0]
+        )
+
+    def _sequence(
+        self, users: torch.Tensor, items: torch.Tensor, table: torch.Tensor, retrieved: Any
+    ) -> tuple[Sequence, int]:
+        """What the language model reads, and which of its tokens is a history's first item."""
         user = self.user_tokens(users)  # (B, d)
         if self.context is None or retrieved is None:
             tokens, there = (
@@ -139,8 +159,7 @@ class EnhancedGenRec(SequentialRecommender):
         else:
             tokens, there = self.context.tokens(retrieved)  # (B, K, d), (B, K)
         sequence = context_sequence(user, tokens, there, self.dropout(table[items]), items > 0)
-        states = self.backbone(sequence.embeddings, sequence.mask, sequence.positions)
-        return self.dropout(states[:, 1 + tokens.shape[1] :])
+        return sequence, 1 + tokens.shape[1]
 
     def calculate_loss(self, interaction: Any) -> torch.Tensor:
         """Cross-entropy over the catalogue at every position that has a next item, a scalar."""
@@ -204,7 +223,8 @@ class EnhancedGenRec(SequentialRecommender):
         if self.aspects is None:
             return None
         self.eval()
-        return self.aspects(self._last_states(held_out, rows))[0].cpu().numpy()
+        table, users, items, retrieved = self.item_table(), *self._asked(held_out, rows)
+        return self.aspects(self.last_states(users, items, table, retrieved))[0].cpu().numpy()
 
     def full_sort_predict(self, interaction: Any) -> torch.Tensor:
         """Scores of all items, (B, n_items), for RecBole's rows: users and their last items."""
@@ -218,34 +238,44 @@ class EnhancedGenRec(SequentialRecommender):
     @torch.no_grad()
     def score_histories(self, held_out: HeldOut, rows: np.ndarray) -> np.ndarray:
         """Scores (B, n_items) for rows of `held_out`, asked right after the last item seen."""
-        items, _ = held_out.last(rows, self.length)
-        states = self._last_states(held_out, rows)
-        return self._scores(states, torch.from_numpy(items).to(states.device)).cpu().numpy()
+        table = self.item_table()
+        scores = np.empty((len(rows), self.n_items), dtype=np.float32)
+        order = np.argsort(held_out.indptr[rows + 1] - held_out.indptr[rows], kind="stable")
+        for start in range(0, len(rows), TOGETHER):  # histories of like length: little padding
+            part = order[start : start + TOGETHER]
+            users, items, retrieved = self._asked(held_out, rows[part])
+            scores[part] = self.score(users, items, retrieved, table).cpu().numpy()
+        return scores
 
-    def score(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """Scores (B, n_items) from users (B,) and their last items (B, L), nothing retrieved."""
-        last = (items > 0).sum(1) - 1  # (B,)
-        states = self.states(users, items, self.item_table())[torch.arange(len(users)), last]
-        return self._scores(states, items)
-
-    def _last_states(self, held_out: HeldOut, rows: np.ndarray) -> torch.Tensor:
-        """h_t after the last item that each of the rows has seen, (B, d)."""
-        items, lengths = held_out.last(rows, self.length)
-        device = self.item_bias.device
-        retrieved = self.context.now(held_out, rows).to(device) if self.context else None
-        users = torch.from_numpy(held_out.users[rows]).to(device)
-        history = torch.from_numpy(items).to(device)
-        states = self.states(users, history, self.item_table(), retrieved)  # (B, L, d)
-        return states[torch.arange(len(rows)), torch.from_numpy(lengths - 1)]
-
-    def _scores(self, states: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """(11) and what is added to it, (B, n_items), from h_t (B, d) and last items (B, L)."""
-        table, debiasing = self.item_table(), self.debiasing
+    def score(
+        self,
+        users: torch.Tensor,
+        items: torch.Tensor,
+        retrieved: Any = None,
+        table: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """(11) and what is added to it, (B, n_items), from users (B,), their last items (B, L),
+        entries (B, K) of RetrievedContext, None for none, and the item table, where it is known."""
+        table = self.item_table() if table is None else table
+        states = self.last_states(users, items, table, retrieved)  # (B, d)
+        debiasing = self.debiasing
         scores = states @ table.T if debiasing is None else debiasing.scores(states, table)
         scores = scores + self.item_bias
         if self.aspects is not None and self.aspect_weight:
             scores = scores + self.aspect_weight * self.aspects(states)[1]
         return scores if self.relations is None else scores + self.relations(items)
+
+    def _asked(
+        self, held_out: HeldOut, rows: np.ndarray
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Users (B,), last items (B, L) and retrieved entries (B, K) of rows of `held_out`."""
+        items, lengths = held_out.last(rows, self.length)
+        device = self.item_bias.device
+        return (
+            torch.from_numpy(held_out.users[rows]).to(device),
+            torch.from_numpy(items[:, : lengths.max()]).to(device),
+            self.context.now(held_out, rows).to(device) if self.context else None,
+        )
 
 
 class UserTokens(nn.Module):
