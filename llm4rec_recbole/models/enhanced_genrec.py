@@ -205,7 +205,10 @@ class EnhancedGenRec(SequentialRecommender):
         that was not liked, `dislike_loss`."""
         device = self.item_bias.device
         history = torch.from_numpy(step.history[-self.length :]).to(device)[None]
-        scores = self.score(torch.tensor([step.user], device=device), history)[0]
+        retrieved = None
+        if self.context is not None and step.asked is not None:
+            retrieved = self.context.at([step.history], np.array([step.asked])).to(device)
+        scores = self.score(torch.tensor([step.user], device=device), history, retrieved)[0]
         scores = scores.index_fill(0, torch.from_numpy(step.history).to(device), -torch.inf)
         log_probability = scores.log_softmax(0)[step.item]
         return EventLoss(
