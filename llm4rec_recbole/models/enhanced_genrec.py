@@ -50,6 +50,7 @@ class EnhancedGenRec(SequentialRecommender):
     default_components: tuple[str, ...] = COMPONENTS
 
     steps: torch.Tensor
+    unknown: torch.Tensor | None
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
@@ -66,6 +67,11 @@ class EnhancedGenRec(SequentialRecommender):
             with torch.no_grad():
                 self.item_embedding.weight += config["spectral_scale"] * torch.from_numpy(near)
         self.item_bias = nn.Parameter(torch.zeros(self.n_items))  # b_o of (11)
+        unknown = None
+        if config["untrained_negatives"] is False:
+            unknown = torch.from_numpy(known.counts == 0)
+            unknown[0] = False  # the pad is a negative
+        self.register_buffer("unknown", unknown, persistent=False)  # (n_items,), or None
         self.user_tokens = UserTokens(known.user_groups, d)
         self.backbone = Backbone(
             config["llm"],
@@ -173,11 +179,14 @@ class EnhancedGenRec(SequentialRecommender):
         )
         has_target = targets > 0
         states, targets = states[has_target], targets[has_target]  # (N, d), (N,)
+        bias: torch.Tensor = self.item_bias
+        if self.unknown is not None:
+            bias = bias.masked_fill(self.unknown, -torch.inf)
         loss = table.new_zeros(())
         if self.aspects is not None:
             loss = self.aspect_loss * self.aspects.loss(states, targets)
         if self.debiasing is None:
-            return loss + full_cross_entropy(states, table, targets, self.item_bias)
+            return loss + full_cross_entropy(states, table, targets, bias)
         left, right = self.debiasing.factors(states, table)
         rows = position[has_target]  # of the pairs to be predicted: one behind the last item seen
         weights = self.debiasing.ips_weights[rows]
