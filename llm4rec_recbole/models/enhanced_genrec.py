@@ -32,7 +32,7 @@ from llm4rec_recbole.components.spectral import spectral_vectors
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.held_out import HeldOut
 from llm4rec_recbole.models.backbone import Backbone, arithmetic
-from llm4rec_recbole.models.debiasing import Debiasing
+from llm4rec_recbole.models.debiasing import Debiasing, log_likelihood
 from llm4rec_recbole.models.knowledge import Knowledge, knowledge
 from llm4rec_recbole.models.retrieved_context import RetrievedContext
 from llm4rec_recbole.training.adapt import Step, adapt
@@ -190,10 +190,13 @@ class EnhancedGenRec(SequentialRecommender):
         left, right = self.debiasing.factors(states, table)
         rows = position[has_target]  # of the pairs to be predicted: one behind the last item seen
         weights = self.debiasing.ips_weights[rows]
-        loss = loss + full_cross_entropy(left, right, targets, self.item_bias, weights)
+        loss = loss + full_cross_entropy(left, right, targets, bias, weights)
+        if not self.debiasing.is_fair:
+            return loss
         users = interaction[self.user_field][:, None].expand_as(position)[has_target]
-        scores = (left * right[targets]).sum(1) + self.item_bias[targets]
-        return loss + self.debiasing.fairness_loss(scores, users, targets)
+        few = slice(None, None, math.ceil(len(targets) * self.n_items / MOST_LOGITS))
+        likely = log_likelihood(left[few], right, bias, targets[few])
+        return loss + self.debiasing.fairness_loss(likely, users[few], targets[few])
 
     # Adaptation
 
