@@ -9,7 +9,8 @@ two linear maps lead there and back, and the softmax over the catalogue stays sm
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -52,24 +53,78 @@ class Backbone(nn.Module):
         self.down = nn.Linear(width, d)
 
     def forward(
-        self, tokens: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor
+        self,
+        tokens: torch.Tensor,
+        mask: torch.Tensor,
+        positions: torch.Tensor,
+        at: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """States (B, T, d) float32 of tokens (B, T, d), each seeing those before it.
 
-        mask: (B, T), 0 where there is no token; positions: (B, T), as the model counts them.
+        mask: (B, T), 0 where there is no token, the first is always there; positions: (B, T), as
+        the model counts them; at: (B,), the one token of each row whose state is wanted, (B, 1, d).
         """
-        with self._precision(tokens.device.type):
-            inputs = self.dropout(self.enter(self.up(tokens)))
+        with self._precision(tokens.device.type), state_at(self.body, at):
+            inputs = self.dropout(self.enter(self.up(tokens).float()))
             states = self.body(
                 inputs_embeds=inputs.to(self.dtype),
-                attention_mask=mask,
+                attention_mask=causal_mask(mask, self.dtype) if is_llama(self.body) else mask,
                 position_ids=positions,
                 use_cache=False,
             ).last_hidden_state
-            return tokens + self.down(self.dropout(self.leave(states))).float()
+            if at is not None:
+                tokens, states = token_at(tokens, at), token_at(states, at)
+            return tokens + self.down(self.dropout(self.leave(states.float()))).float()
 
     def _precision(self, device: str) -> AbstractContextManager[Any]:
         return torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32)
+
+
+def is_llama(body: nn.Module) -> bool:
+    """Whether `body` is built as this file knows it, SmolLM2 too: it may then do less, below."""
+    from transformers import LlamaModel
+
+    return type(body) is LlamaModel
+
+
+def causal_mask(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """What is added to attention's logits, (B, 1, T, T): 0, or the least number where a token is
+    later or, by `mask` (B, T), not there. transformers makes the same in milliseconds."""
+    length = mask.shape[1]
+    seen = torch.ones(length, length, dtype=torch.bool, device=mask.device).tril()
+    hidden = ~(seen & mask[:, None, None, :].bool())  # (B, 1, T, T)
+    return torch.zeros(hidden.shape, dtype=dtype, device=mask.device).masked_fill_(
+        hidden, torch.finfo(dtype).min
+    )
+
+
+def token_at(x: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
+    """The token `at` (B,) of each row of x (B, T, d), as (B, 1, d); x where it has but one."""
+    return x if x.shape[1] == 1 else x[torch.arange(len(x), device=x.device), at][:, None]
+
+
+@contextmanager
+def state_at(body: nn.Module, at: torch.Tensor | None) -> Iterator[None]:
+    """Within it, the last layer of a Llama gives the state of one token a row, (B, 1, width).
+
+    No other token's state is looked at, so the layer's widest maps need not see them. Does nothing
+    to any other model, or where `at` is None.
+    """
+    if at is None or not is_llama(body):
+        yield
+        return
+    layer: Any = body.layers[-1]  # type: ignore[index]
+
+    def forward(states: torch.Tensor, **given: Any) -> torch.Tensor:
+        heard = layer.self_attn(hidden_states=layer.input_layernorm(states), **given)[0]
+        states = token_at(states + heard, at)
+        return states + layer.mlp(layer.post_attention_layernorm(states))
+
+    layer.forward = forward
+    try:
+        yield
+    finally:
+        del layer.forward  # the class's own again
 
 
 def arithmetic(name: str, device: str) -> torch.dtype:

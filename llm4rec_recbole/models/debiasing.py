@@ -69,10 +69,18 @@ class Debiasing(nn.Module):
         intervened = self.stratified.intervene(states, table)
         return (1 - self.adjustment) * observed + self.adjustment * intervened
 
+    @property
+    def is_fair(self) -> bool:
+        """Whether fairness has a say in the loss: groups are known, and λ_fair is not 0."""
+        return self.adversary is not None and self.fairness > 0
+
     def fairness_loss(
         self, scores: torch.Tensor, users: torch.Tensor, items: torch.Tensor
     ) -> torch.Tensor:
-        """λ_fair (L_adv + parity penalty), a scalar, of scores r̂ (N,), of users and items (N,)."""
+        """λ_fair (L_adv + parity penalty), a scalar, of scores r̂ (N,), of users and items (N,).
+
+        Scores must be comparable between users, as `log_likelihood` is.
+        """
         if self.adversary is None or not self.fairness:
             return scores.new_zeros(())
         member = self.membership[users if self.of_users else items]  # (N, G)
@@ -82,6 +90,18 @@ class Debiasing(nn.Module):
         threshold = threshold_at_share(scores.detach(), 0.5)
         penalty = parity_penalty(scores, groups, threshold, TOLERANCE, max(spread, 1e-6))
         return self.fairness * (loss + penalty)
+
+
+def log_likelihood(
+    states: torch.Tensor, items: torch.Tensor, bias: torch.Tensor, targets: torch.Tensor
+) -> torch.Tensor:
+    """log P(target), (N,), by states (N, d), items (n_items, d), bias (n_items,), targets (N,).
+
+    r̂ of (16) to (18). A logit would not do: the same number added to all of a user's logits changes
+    no probability, and so fairness of logits could be had without any of what is recommended.
+    """
+    logits = torch.addmm(bias, states, items.T)  # (N, n_items)
+    return logits.log_softmax(1).gather(1, targets[:, None])[:, 0]
 
 
 def propensity_weights(known: Knowledge, clip: float) -> torch.Tensor:

@@ -22,7 +22,7 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from torch import nn
 
 from llm4rec_recbole.components.adaptation import dislike_loss, normalised_entropy
-from llm4rec_recbole.components.context import context_sequence
+from llm4rec_recbole.components.context import Sequence, context_sequence
 from llm4rec_recbole.components.explanation.preference import AspectPreference
 from llm4rec_recbole.components.fusion import MultimodalFusion
 from llm4rec_recbole.components.online import AdaptationSettings, EventLoss
@@ -32,12 +32,14 @@ from llm4rec_recbole.components.spectral import spectral_vectors
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.held_out import HeldOut
 from llm4rec_recbole.models.backbone import Backbone, arithmetic
-from llm4rec_recbole.models.debiasing import Debiasing
+from llm4rec_recbole.models.debiasing import Debiasing, log_likelihood
 from llm4rec_recbole.models.knowledge import Knowledge, knowledge
 from llm4rec_recbole.models.retrieved_context import RetrievedContext
 from llm4rec_recbole.training.adapt import Step, adapt
 from llm4rec_recbole.training.cross_entropy import full_cross_entropy
 
+MOST_LOGITS = 1 << 24  # that fairness may hold of a batch; of more positions it takes every n-th
+TOGETHER = 64  # histories read at once: enough for one core, and their states stay in its cache
 COMPONENTS = ("fusion", "retrieval", "debiasing", "explanation", "adaptation")
 
 
@@ -48,6 +50,7 @@ class EnhancedGenRec(SequentialRecommender):
     default_components: tuple[str, ...] = COMPONENTS
 
     steps: torch.Tensor
+    unknown: torch.Tensor | None
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
@@ -64,6 +67,11 @@ class EnhancedGenRec(SequentialRecommender):
             with torch.no_grad():
                 self.item_embedding.weight += config["spectral_scale"] * torch.from_numpy(near)
         self.item_bias = nn.Parameter(torch.zeros(self.n_items))  # b_o of (11)
+        unknown = None
+        if config["untrained_negatives"] is False:
+            unknown = torch.from_numpy(known.counts == 0)
+            unknown[0] = False  # the pad is a negative
+        self.register_buffer("unknown", unknown, persistent=False)  # (n_items,), or None
         self.user_tokens = UserTokens(known.user_groups, d)
         self.backbone = Backbone(
             config["llm"],
@@ -130,6 +138,24 @@ class EnhancedGenRec(SequentialRecommender):
         users: (B,); items: (B, L), oldest first, padded on the right; table: (n_items, d);
         retrieved: entries (B, K) of RetrievedContext, None without.
         """
+        sequence, first = self._sequence(users, items, table, retrieved)
+        states = self.backbone(sequence.embeddings, sequence.mask, sequence.positions)
+        return self.dropout(states[:, first:])
+
+    def last_states(
+        self, users: torch.Tensor, items: torch.Tensor, table: torch.Tensor, retrieved: Any = None
+    ) -> torch.Tensor:
+        """h_t of Eq. (12) after the last item of each history, (B, d): see `states`."""
+        sequence, first = self._sequence(users, items, table, retrieved)
+        at = first - 1 + (items > 0).sum(1)  # (B,)
+        return self.dropout(
+            self.backbone(sequence.embeddings, sequence.mask, sequence.positions, at)[:, 0]
+        )
+
+    def _sequence(
+        self, users: torch.Tensor, items: torch.Tensor, table: torch.Tensor, retrieved: Any
+    ) -> tuple[Sequence, int]:
+        """What the language model reads, and which of its tokens is a history's first item."""
         user = self.user_tokens(users)  # (B, d)
         if self.context is None or retrieved is None:
             tokens, there = (
@@ -139,8 +165,7 @@ class EnhancedGenRec(SequentialRecommender):
         else:
             tokens, there = self.context.tokens(retrieved)  # (B, K, d), (B, K)
         sequence = context_sequence(user, tokens, there, self.dropout(table[items]), items > 0)
-        states = self.backbone(sequence.embeddings, sequence.mask, sequence.positions)
-        return self.dropout(states[:, 1 + tokens.shape[1] :])
+        return sequence, 1 + tokens.shape[1]
 
     def calculate_loss(self, interaction: Any) -> torch.Tensor:
         """Cross-entropy over the catalogue at every position that has a next item, a scalar."""
@@ -154,18 +179,24 @@ class EnhancedGenRec(SequentialRecommender):
         )
         has_target = targets > 0
         states, targets = states[has_target], targets[has_target]  # (N, d), (N,)
+        bias: torch.Tensor = self.item_bias
+        if self.unknown is not None:
+            bias = bias.masked_fill(self.unknown, -torch.inf)
         loss = table.new_zeros(())
         if self.aspects is not None:
             loss = self.aspect_loss * self.aspects.loss(states, targets)
         if self.debiasing is None:
-            return loss + full_cross_entropy(states, table, targets, self.item_bias)
+            return loss + full_cross_entropy(states, table, targets, bias)
         left, right = self.debiasing.factors(states, table)
         rows = position[has_target]  # of the pairs to be predicted: one behind the last item seen
         weights = self.debiasing.ips_weights[rows]
-        loss = loss + full_cross_entropy(left, right, targets, self.item_bias, weights)
+        loss = loss + full_cross_entropy(left, right, targets, bias, weights)
+        if not self.debiasing.is_fair:
+            return loss
         users = interaction[self.user_field][:, None].expand_as(position)[has_target]
-        scores = (left * right[targets]).sum(1) + self.item_bias[targets]
-        return loss + self.debiasing.fairness_loss(scores, users, targets)
+        few = slice(None, None, math.ceil(len(targets) * self.n_items / MOST_LOGITS))
+        likely = log_likelihood(left[few], right, bias, targets[few])
+        return loss + self.debiasing.fairness_loss(likely, users[few], targets[few])
 
     # Adaptation
 
@@ -186,7 +217,10 @@ class EnhancedGenRec(SequentialRecommender):
         that was not liked, `dislike_loss`."""
         device = self.item_bias.device
         history = torch.from_numpy(step.history[-self.length :]).to(device)[None]
-        scores = self.score(torch.tensor([step.user], device=device), history)[0]
+        retrieved = None
+        if self.context is not None and step.asked is not None:
+            retrieved = self.context.at([step.history], np.array([step.asked])).to(device)
+        scores = self.score(torch.tensor([step.user], device=device), history, retrieved)[0]
         scores = scores.index_fill(0, torch.from_numpy(step.history).to(device), -torch.inf)
         log_probability = scores.log_softmax(0)[step.item]
         return EventLoss(
@@ -204,7 +238,8 @@ class EnhancedGenRec(SequentialRecommender):
         if self.aspects is None:
             return None
         self.eval()
-        return self.aspects(self._last_states(held_out, rows))[0].cpu().numpy()
+        table, users, items, retrieved = self.item_table(), *self._asked(held_out, rows)
+        return self.aspects(self.last_states(users, items, table, retrieved))[0].cpu().numpy()
 
     def full_sort_predict(self, interaction: Any) -> torch.Tensor:
         """Scores of all items, (B, n_items), for RecBole's rows: users and their last items."""
@@ -218,34 +253,44 @@ class EnhancedGenRec(SequentialRecommender):
     @torch.no_grad()
     def score_histories(self, held_out: HeldOut, rows: np.ndarray) -> np.ndarray:
         """Scores (B, n_items) for rows of `held_out`, asked right after the last item seen."""
-        items, _ = held_out.last(rows, self.length)
-        states = self._last_states(held_out, rows)
-        return self._scores(states, torch.from_numpy(items).to(states.device)).cpu().numpy()
+        table = self.item_table()
+        scores = np.empty((len(rows), self.n_items), dtype=np.float32)
+        order = np.argsort(held_out.indptr[rows + 1] - held_out.indptr[rows], kind="stable")
+        for start in range(0, len(rows), TOGETHER):  # histories of like length: little padding
+            part = order[start : start + TOGETHER]
+            users, items, retrieved = self._asked(held_out, rows[part])
+            scores[part] = self.score(users, items, retrieved, table).cpu().numpy()
+        return scores
 
-    def score(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """Scores (B, n_items) from users (B,) and their last items (B, L), nothing retrieved."""
-        last = (items > 0).sum(1) - 1  # (B,)
-        states = self.states(users, items, self.item_table())[torch.arange(len(users)), last]
-        return self._scores(states, items)
-
-    def _last_states(self, held_out: HeldOut, rows: np.ndarray) -> torch.Tensor:
-        """h_t after the last item that each of the rows has seen, (B, d)."""
-        items, lengths = held_out.last(rows, self.length)
-        device = self.item_bias.device
-        retrieved = self.context.now(held_out, rows).to(device) if self.context else None
-        users = torch.from_numpy(held_out.users[rows]).to(device)
-        history = torch.from_numpy(items).to(device)
-        states = self.states(users, history, self.item_table(), retrieved)  # (B, L, d)
-        return states[torch.arange(len(rows)), torch.from_numpy(lengths - 1)]
-
-    def _scores(self, states: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """(11) and what is added to it, (B, n_items), from h_t (B, d) and last items (B, L)."""
-        table, debiasing = self.item_table(), self.debiasing
+    def score(
+        self,
+        users: torch.Tensor,
+        items: torch.Tensor,
+        retrieved: Any = None,
+        table: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """(11) and what is added to it, (B, n_items), from users (B,), their last items (B, L),
+        entries (B, K) of RetrievedContext, None for none, and the item table, where it is known."""
+        table = self.item_table() if table is None else table
+        states = self.last_states(users, items, table, retrieved)  # (B, d)
+        debiasing = self.debiasing
         scores = states @ table.T if debiasing is None else debiasing.scores(states, table)
         scores = scores + self.item_bias
         if self.aspects is not None and self.aspect_weight:
             scores = scores + self.aspect_weight * self.aspects(states)[1]
         return scores if self.relations is None else scores + self.relations(items)
+
+    def _asked(
+        self, held_out: HeldOut, rows: np.ndarray
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Users (B,), last items (B, L) and retrieved entries (B, K) of rows of `held_out`."""
+        items, lengths = held_out.last(rows, self.length)
+        device = self.item_bias.device
+        return (
+            torch.from_numpy(held_out.users[rows]).to(device),
+            torch.from_numpy(items[:, : lengths.max()]).to(device),
+            self.context.now(held_out, rows).to(device) if self.context else None,
+        )
 
 
 class UserTokens(nn.Module):

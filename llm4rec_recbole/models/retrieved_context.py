@@ -22,6 +22,7 @@ from llm4rec_recbole.components.repository import (
 from llm4rec_recbole.components.retrieval import Retriever, user_query
 from llm4rec_recbole.evaluation.held_out import HeldOut
 from llm4rec_recbole.models.knowledge import Knowledge
+from llm4rec_recbole.training.adapt import right_after
 
 STEP = 16  # interactions
 QUERY_LENGTH = 50  # of the items seen, the latest make the query
@@ -68,8 +69,12 @@ class RetrievedContext(nn.Module):
     def now(self, held_out: HeldOut, rows: np.ndarray) -> torch.Tensor:
         """Entries (B, k) by all that each row of `held_out` has seen, right after it."""
         spans = [slice(held_out.indptr[row], held_out.indptr[row + 1]) for row in rows]
-        times = np.array([np.nextafter(held_out.times[s].max(), np.inf) for s in spans])
-        return torch.from_numpy(self._retrieve([held_out.items[s] for s in spans], times))
+        times = np.array([right_after(held_out.times[s]) for s in spans])
+        return self.at([held_out.items[s] for s in spans], times)
+
+    def at(self, histories: list[np.ndarray], times: np.ndarray) -> torch.Tensor:
+        """Entries (B, k) by B histories, each oldest first, asked at `times` (B,), in seconds."""
+        return torch.from_numpy(self._retrieve(histories, times))
 
     def _retrieve(self, histories: list[np.ndarray], times: np.ndarray) -> np.ndarray:
         width = max(len(history) for history in histories)

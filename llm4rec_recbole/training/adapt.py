@@ -28,6 +28,13 @@ class Step(NamedTuple):
     item: int
     kind: str = "implicit"  # or "explicit"
     liked: bool = True  # False: the item was a mistake, and should have been less likely
+    asked: float | None = None  # only what is dated before may be retrieved; None retrieves nothing
+
+
+def right_after(times: np.ndarray, before: float = np.inf) -> float:
+    """The moment after `times` (S,), of a history, when the ranking asks; `before` where earlier:
+    nothing dated at or after an event may tell of it."""
+    return min(float(np.nextafter(times.max(), np.inf)), before)
 
 
 class Adaptive(Protocol):
@@ -47,11 +54,13 @@ def steps(held_out: HeldOut, known: int = 0) -> Iterator[Step]:
     last item instead, which was there before the held-out one."""
     last_seen = held_out.times[held_out.indptr[1:] - 1]
     for row in np.argsort(last_seen, kind="stable"):
-        seen = held_out.items[held_out.indptr[row] : held_out.indptr[row + 1]]
+        span = slice(held_out.indptr[row], held_out.indptr[row + 1])
+        user, seen, times = int(held_out.users[row]), held_out.items[span], held_out.times[span]
         if known and len(seen) > 1:
-            yield Step(int(held_out.users[row]), seen[:-1], int(seen[-1]))
+            asked = right_after(times[:-1], float(times[-1]))
+            yield Step(user, seen[:-1], int(seen[-1]), asked=asked)
         elif not known:
-            yield Step(int(held_out.users[row]), seen, int(held_out.targets[row]))
+            yield Step(user, seen, int(held_out.targets[row]), asked=right_after(times))
 
 
 def online_adapter(

@@ -21,7 +21,7 @@ from llm4rec_recbole.components.online import EventLoss
 from llm4rec_recbole.data.splits import exact_order
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.held_out import HeldOut
-from llm4rec_recbole.training.adapt import Step
+from llm4rec_recbole.training.adapt import Step, right_after
 from llm4rec_recbole.training.restore import Restored
 
 
@@ -38,7 +38,7 @@ class Feedback:
             for tokens in (model.user_tokens.tolist(), model.item_tokens.tolist())
         )
         self._seen: list[tuple[int, int, float]] = []  # user, item, time
-        self._histories: dict[int, dict[int, None]] = {}  # user: items, each once, oldest first
+        self._histories: dict[int, dict[int, float]] = {}  # user: item: time, oldest first
         log = model.log
         for row in exact_order(log.times).tolist():
             self._append(int(log.users[row]), int(log.items[row]), float(log.times[row]))
@@ -60,7 +60,10 @@ class Feedback:
     def step(self, event: Event) -> Step:
         """The event as a step of its user; the same before and after `observe`."""
         user, item = self._users[event.user], self._items[event.item]
-        return Step(user, self._history(event), item, event.kind, self.liked(event))
+        history = self._history(event)
+        seen = self._histories[user]
+        asked = right_after(np.array([seen[each] for each in history.tolist()]), event.time)
+        return Step(user, history, item, event.kind, self.liked(event), asked)
 
     def liked(self, event: Event) -> bool:
         """Whether the event speaks for its item; see the head of this file."""
@@ -97,5 +100,5 @@ class Feedback:
     def _append(self, user: int, item: int, time: float) -> None:
         history = self._histories.setdefault(user, {})
         if item not in history:
-            history[item] = None
+            history[item] = time
             self._seen.append((user, item, time))

@@ -20,7 +20,7 @@ from llm4rec_recbole.data.splits import exact_order
 from llm4rec_recbole.evaluation.held_out import HeldOut
 from llm4rec_recbole.evaluation.metrics.ndcg import ndcg
 from llm4rec_recbole.evaluation.ranking import full_ranks
-from llm4rec_recbole.training.adapt import Step
+from llm4rec_recbole.training.adapt import Step, right_after
 from llm4rec_recbole.training.restore import Restored
 from llm4rec_recbole.training.scoring import scorer
 
@@ -45,7 +45,8 @@ def stream(model: Restored) -> list[Moment]:
             continue
         if history and (user, item) not in trained:
             items, times = np.array(list(history), dtype=np.int64), np.array([*history.values()])
-            found.append(Moment(Step(user, items, item), times))
+            asked = right_after(times, float(log.times[row]))
+            found.append(Moment(Step(user, items, item, asked=asked), times))
         history[item] = log.times[row].item()
     return found
 

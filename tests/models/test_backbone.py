@@ -9,7 +9,7 @@ import torch
 
 from llm4rec_recbole.encoders.language_model import load_language_model
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.models.backbone import Backbone, arithmetic
+from llm4rec_recbole.models.backbone import Backbone, arithmetic, causal_mask
 
 
 @pytest.fixture
@@ -78,6 +78,39 @@ def test_padding_changes_nothing(pretrained: str) -> None:
     padded[:, 3:] = 0
     alone = model(x[:, :3], mask[:, :3], positions[:, :3])
     torch.testing.assert_close(model(x, padded, positions)[:, :3], alone)
+
+
+def test_the_state_of_one_token_is_that_among_all(pretrained: str) -> None:
+    torch.manual_seed(3)
+    model = backbone(pretrained, layers=2).eval()
+    x, mask, positions = tokens(3, 5)
+    mask[0, 3:] = 0
+    mask[1, 1] = 0  # as where nothing was retrieved
+    at = torch.tensor([2, 4, 0])
+    every = model(x, mask, positions)
+    one = model(x, mask, positions, at)
+    assert one.shape == (3, 1, 8)
+    torch.testing.assert_close(one[:, 0], every[torch.arange(3), at])
+    torch.testing.assert_close(model(x, mask, positions), every)  # and it is left as it was
+
+
+def test_the_mask_is_the_one_that_transformers_makes(pretrained: str) -> None:
+    torch.manual_seed(4)
+    model = backbone(pretrained).eval()
+    x, mask, positions = tokens(2, 5)
+    mask[0, 2] = 0
+    given = {"position_ids": positions, "use_cache": False}
+    soft = model.up(x)
+    theirs, ours = (
+        model.body(inputs_embeds=soft, attention_mask=m, **given).last_hidden_state
+        for m in (mask, causal_mask(mask, torch.float32))
+    )
+    assert torch.equal(theirs, ours)
+
+
+def test_no_arithmetic_mixes_types(pretrained: str, recwarn: pytest.WarningsRecorder) -> None:
+    backbone(pretrained, dtype=torch.bfloat16)(*tokens(2, 3))
+    assert not [w for w in recwarn if "dtype" in str(w.message)]
 
 
 @pytest.mark.parametrize(

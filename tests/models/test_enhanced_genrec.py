@@ -13,9 +13,11 @@ import torch
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.held_out import HeldOut
 from llm4rec_recbole.models import enhanced_genrec
+from llm4rec_recbole.models.debiasing import log_likelihood
 from llm4rec_recbole.models.enhanced_genrec import COMPONENTS, chosen_components
 from llm4rec_recbole.models.knowledge import knowledge
 from llm4rec_recbole.recbole_plugin.registry import ENHANCED_GENREC, variant
+from llm4rec_recbole.training.adapt import steps
 from llm4rec_recbole.training.run import run
 from llm4rec_recbole.training.train import prepare, train
 
@@ -162,6 +164,77 @@ def test_adaptation_learns_from_the_validation_items_and_from_nothing_else(
         return float(scores[rows, valid.targets].mean())
 
     assert likelihood(moved) > likelihood(still)
+
+
+def test_an_update_scores_what_the_ranking_scores(described: dict[str, Any]) -> None:
+    """Retrieved tokens too."""
+    options = described | {"components": ["fusion", "retrieval", "debiasing", "explanation"]}
+    run_ = prepare("EnhancedGenRec", "rings", options=options)
+    model, held_out = run_.model.eval(), run_.valid_data.held_out
+    assert (model.context.now(held_out, np.arange(len(held_out))) >= 0).any()
+    ranked = scores_of(run_, held_out)
+    rows = {user: row for row, user in enumerate(held_out.users.tolist())}
+    for step in [*steps(held_out)][:5]:
+        row = rows[step.user]
+        scores = torch.from_numpy(ranked[row]).index_fill(
+            0, torch.from_numpy(step.history), -torch.inf
+        )
+        expected = -scores.log_softmax(0)[step.item]
+        torch.testing.assert_close(model.step_loss(step).loss, expected)
+        ignorant = model.step_loss(step._replace(asked=None)).loss
+        assert not torch.equal(ignorant, expected)
+
+
+def test_scores_depend_on_no_other_row(described: dict[str, Any]) -> None:
+    run_ = prepare("EnhancedGenRec", "rings", options=described)
+    model, whole = run_.model.eval(), run_.valid_data.held_out
+    twice = np.repeat(np.arange(len(whole)), 2)  # more rows than are read at once, …
+    lengths = np.arange(len(twice)) % 9 + 1  # … of unequal histories
+    seen = np.concatenate(
+        [np.arange(whole.indptr[row], whole.indptr[row] + n) for row, n in zip(twice, lengths)]
+    )
+    uneven = HeldOut(
+        users=whole.users[twice],
+        targets=whole.targets[twice],
+        indptr=np.concatenate([[0], np.cumsum(lengths)]),
+        items=whole.items[seen],
+        times=whole.times[seen],
+        n_items=whole.n_items,
+    )
+    together = model.score_histories(uneven, np.arange(len(uneven)))
+    assert len(uneven) > enhanced_genrec.TOGETHER
+    for row in (0, 17, 118):
+        alone = model.score_histories(uneven, np.array([row]))
+        np.testing.assert_allclose(together[row], alone[0], rtol=1e-4, atol=1e-5)
+
+
+def test_fairness_is_of_probabilities() -> None:
+    """What a user adds to the scores of all items changes no r̂."""
+    torch.manual_seed(0)
+    states, items, bias = torch.randn(4, 3), torch.randn(7, 3), torch.randn(7)
+    targets = torch.tensor([1, 2, 3, 6])
+    likely = log_likelihood(states, items, bias, targets)
+    expected = (states @ items.T + bias).softmax(1).log()[torch.arange(4), targets]
+    torch.testing.assert_close(likely, expected)
+    more, one = torch.randn(4, 1), torch.ones(7, 1)
+    shifted = log_likelihood(
+        torch.cat([states, more], 1), torch.cat([items, one], 1), bias, targets
+    )
+    torch.testing.assert_close(shifted, likely)
+
+
+def test_items_that_training_never_shows_can_be_left_out_of_the_loss(
+    described: dict[str, Any],
+) -> None:
+    for negatives in (True, False):
+        options = described | {"components": ["debiasing"], "untrained_negatives": negatives}
+        model = (run_ := prepare("EnhancedGenRec", "rings", options=options)).model
+        if not negatives:
+            model.unknown[7] = True
+        (batch, *_) = run_.train_data
+        batch = batch[(batch[model.POS_ITEM_ID] != 7).all(1)]
+        model.calculate_loss(batch).backward()
+        assert (model.item_bias.grad[7] == 0) != negatives
 
 
 def test_fairness_adds_an_adversary_to_the_loss(described: dict[str, Any]) -> None:

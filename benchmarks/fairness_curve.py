@@ -1,0 +1,174 @@
+"""`python -m benchmarks.fairness_curve`: what λ_fair of (16) buys on ml-100k, and what it costs.
+
+GenRecDebias learns once for each λ_fair. r̂ is the log-probability that it gives to what users went
+on to, validation and test items alike; the parity gap is that of (18), P(r̂ > τ | s) between the
+users' groups at the τ that half of all r̂ exceed, by components/fairness.py. Groups that differ in
+nothing have a gap too, by chance: the mean gap with the groups dealt out anew stands beside it.
+Writes fairness_curve.json, fairness_curve.md and fairness_curve.svg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.options import add_training_options, training_options
+from benchmarks.report import table
+from llm4rec_recbole.components.fairness import demographic_parity_gap, threshold_at_share
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.held_out import HeldOut
+from llm4rec_recbole.evaluation.metrics.ndcg import ndcg
+from llm4rec_recbole.evaluation.ranking import full_ranks
+from llm4rec_recbole.files import write_atomically, write_json
+from llm4rec_recbole.reporting.figures.scatter import Point, scatter
+
+FAIRNESS = (0.0, 0.3, 1.0, 3.0, 10.0)
+RESAMPLES = 999
+
+
+def asked(model: Any, held_out: HeldOut) -> tuple[np.ndarray, np.ndarray]:
+    """Log-probability (U,) that the ranking gives to each held-out item, and its rank (U,)."""
+    likely, ranks = np.empty(len(held_out)), np.empty(len(held_out))
+    model.eval()
+    for rows in np.array_split(np.arange(len(held_out)), -(-len(held_out) // 256)):
+        scores, seen = model.score_histories(held_out, rows), held_out.seen_mask(rows)
+        targets = held_out.targets[rows]
+        ranks[rows] = full_ranks(scores, targets, seen)
+        seen[np.arange(len(rows)), targets] = False
+        free = torch.from_numpy(np.where(seen, -np.inf, scores)).log_softmax(1)
+        likely[rows] = free[torch.arange(len(rows)), torch.from_numpy(targets)].numpy()
+    return likely, ranks
+
+
+def parity(scores: np.ndarray, groups: np.ndarray, users: np.ndarray, seed: int) -> dict[str, Any]:
+    """Gap, its bootstrap interval over users, the gap by chance, and each group's mean score.
+
+    scores, groups, users: (N,); a user may stand on several rows, in one group; -1 is unknown.
+    """
+    scores, groups, users = (each[groups >= 0] for each in (scores, groups, users))
+    r = torch.from_numpy(scores)
+    threshold = threshold_at_share(r, 0.5)
+
+    def gap(rows: np.ndarray, of: np.ndarray) -> float:
+        return float(demographic_parity_gap(r[rows], torch.from_numpy(of), threshold))
+
+    random = np.random.default_rng(seed)
+    _, first, number = np.unique(users, return_index=True, return_inverse=True)
+    rows_of = np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1])
+    everything = np.arange(len(scores))
+    drawn, dealt = [], []
+    for _ in range(RESAMPLES):
+        chosen = random.integers(len(rows_of), size=len(rows_of))
+        rows = np.concatenate([rows_of[user] for user in chosen])
+        drawn.append(gap(rows, groups[rows]))
+        dealt.append(gap(everything, random.permutation(groups[first])[number]))
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return {
+        "gap": gap(everything, groups),
+        "low": float(low),
+        "high": float(high),
+        "by_chance": float(np.mean(dealt)),
+        "mean_scores": [float(scores[groups == g].mean()) for g in np.unique(groups)],
+    }
+
+
+def measure(
+    dataset: str, fairness: list[float], seed: int, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Train once for each λ_fair; the curve. Raises InputError without groups of users."""
+    from llm4rec_recbole.training.train import train
+
+    rows = []
+    with tempfile.TemporaryDirectory() as place:
+        given = {"checkpoint_dir": place, "seed": seed, "quiet": True, "show_progress": False}
+        for strength in fairness:
+            trained = train("GenRecDebias", dataset, (), given | options | {"fairness": strength})
+            debiasing = trained.model.debiasing
+            if not debiasing.of_users:
+                raise InputError(f"{dataset} knows no groups of users")
+            member = debiasing.membership.numpy()  # (n_users, G)
+            phases = [trained.valid_data.held_out, trained.test_data.held_out]
+            found = [asked(trained.model, phase) for phase in phases]
+            users = np.concatenate([phase.users for phase in phases])
+            groups = np.where(member.any(1), member.argmax(1), -1)[users]
+            rows.append(
+                {
+                    "fairness": strength,
+                    **parity(np.concatenate([likely for likely, _ in found]), groups, users, seed),
+                    "ndcg@10": float(ndcg(found[1][1], 10).mean()),
+                    "valid_ndcg@10": float(ndcg(found[0][1], 10).mean()),
+                    "seconds": trained.train_seconds,
+                }
+            )
+    return {
+        "dataset": dataset,
+        "seed": seed,
+        "options": options,
+        "users": len(np.unique(users)),
+        "group_sizes": np.unique(groups[groups >= 0], return_counts=True)[1].tolist(),
+        "curve": rows,
+    }
+
+
+def render(measured: dict[str, Any]) -> str:
+    """The report, in Markdown."""
+    given = ", ".join(f"{name} {value}" for name, value in measured["options"].items())
+    sizes = " and ".join(f"{size:,}" for size in measured["group_sizes"])
+    head = (
+        f"{measured['dataset']}, seed {measured['seed']}, {measured['users']} users; the groups "
+        f"have {sizes} held-out items. Gap: of (18), with a 95 % bootstrap interval over users; by "
+        f"chance: with the groups dealt out anew. NDCG@10: of the test items, full ranking. "
+        f"Options: {given or 'the defaults'}.\n\n"
+    )
+    rows = [
+        [
+            f"{row['fairness']:g}",
+            f"{row['gap']:.4f} [{row['low']:.4f}, {row['high']:.4f}]",
+            f"{row['by_chance']:.4f}",
+            " / ".join(f"{mean:.3f}" for mean in row["mean_scores"]),
+            f"{row['ndcg@10']:.4f}",
+            f"{row['seconds']:.0f}",
+        ]
+        for row in measured["curve"]
+    ]
+    header = ["λ_fair", "parity gap", "by chance", "mean log P by group", "NDCG@10", "trained, s"]
+    return head + table(header, rows) + "\n"
+
+
+def draw(measured: dict[str, Any]) -> str:
+    """NDCG@10 against the gap, a point for each λ_fair, as a file of SVG."""
+    points = [
+        Point(f"λ = {row['fairness']:g}", row["gap"], row["ndcg@10"]) for row in measured["curve"]
+    ]
+    title = f"Parity gap and accuracy by λ_fair, {measured['dataset']}"
+    figure = scatter("fairness_curve", title, "parity gap of (18)", "NDCG@10", points)
+    assert figure is not None  # there is a point
+    return figure.standalone()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print, write; 1 unless the largest λ_fair has a smaller gap than the least."""
+    assert __doc__
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.fairness_curve", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--fairness", type=float, nargs="+", default=list(FAIRNESS), help="λ_fair")
+    parser.add_argument("--dataset", default="ml-100k")
+    add_training_options(parser)
+    a = parser.parse_args(arguments)
+    measured = measure(a.dataset, sorted(a.fairness), a.seed, training_options(a))
+    report = render(measured)
+    write_json(a.output / "fairness_curve.json", measured)
+    write_atomically(a.output / "fairness_curve.md", report)
+    write_atomically(a.output / "fairness_curve.svg", draw(measured))
+    print(report)
+    gaps = [row["gap"] for row in measured["curve"]]
+    return 0 if gaps[-1] < gaps[0] else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
