@@ -27,7 +27,7 @@ def test_rounding_may_explain_a_small_difference_but_not_a_large_one():
 
 @given(new=st.integers(100, 900), old=st.integers(100, 900), a=st.floats(-0.49, 0.49),
        b=st.floats(-0.49, 0.49))  # fmt: skip
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_whatever_rounds_to_the_printed_numbers_gives_a_gain_within_the_interval(new, old, a, b):
     found = gain(f"{new / 1000:.3f}", f"{old / 1000:.3f}")
     true = 100 * ((new + a) / (old + b) - 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from explanations import made
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4rec_recbole.components.explanation.check import Catalogue, quoted, singular, words
@@ -125,7 +125,6 @@ def test_an_empty_catalogue_still_refuses_names_and_quotations() -> None:
     assert bare.problems("Toy Story is like Heat.", made())
 
 
-@settings(deadline=None)
 @given(st.sampled_from(TITLES), st.sampled_from(["You will like {} as well.", 'I say "{}" now.']))
 def test_any_title_of_the_catalogue_is_found_and_passes_only_as_evidence(
     title: str, sentence: str
@@ -136,7 +135,6 @@ def test_any_title_of_the_catalogue_is_found_and_passes_only_as_evidence(
         assert CATALOGUE.problems(said + " Toy Story.", made())
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_can_be_checked(text: str) -> None:
     assert isinstance(CATALOGUE.problems(text, made()), list)

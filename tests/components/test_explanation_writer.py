@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from explanations import made
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4rec_recbole.components.explanation.check import Catalogue
@@ -70,7 +70,6 @@ def test_what_was_refused_is_told_with_the_reason() -> None:
     assert found.problems == ("'war' is a category",)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_whatever_is_written_what_is_shown_passes_the_check(answer: str) -> None:
     found = explain(made(), CATALOGUE, Says(answer))

@@ -160,7 +160,7 @@ def test_nothing_is_retrieved_that_is_dated_at_or_after_the_query() -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(NOW, 5000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_planted_future_interaction_changes_nothing(seed: int, time: float) -> None:
     """Whoever has it, with whatever item, from the very moment of the query on: not what is
     retrieved, not in which order, not how it scores."""

@@ -54,7 +54,7 @@ def lines_touched(valid: bytes, corrupt: bytes) -> range:
     return range(corrupt.count(b"\n", 0, first) + 1, corrupt.count(b"\n", 0, last) + 2)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(corruptions())
 @example((f"{HEADER}\n1\t2\t3\t4\n".encode(), f'"{HEADER}\n1\t2\t3\t4\n'.encode()))
 def test_a_corruption_is_refused_with_its_line_or_harmless(tmp_path_factory, pair):

@@ -95,7 +95,7 @@ tokens = st.text(
 ).filter(lambda token: token.encode() not in _MISSING)  # those are refused, by their line
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(tokens, tokens, times, st.sampled_from([0.5, 4, 5])), min_size=1))
 def test_interactions_come_back_exactly(tmp_path_factory, rows):
     folder = tmp_path_factory.mktemp("inter")
@@ -112,7 +112,7 @@ def test_interactions_come_back_exactly(tmp_path_factory, rows):
     assert ratings.tolist() == [row[3] for row in rows]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.text(), st.lists(st.text(st.characters(exclude_characters="_"))))
 def test_any_title_fits_into_one_cell(tmp_path_factory, title, categories):
     folder = tmp_path_factory.mktemp("item")
@@ -136,7 +136,7 @@ def test_a_cell_holds_what_it_was_given():
     assert cell(24.95) == "24.95"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(100_000_000, 4_102_444_799))
 def test_a_time_is_the_same_in_seconds_and_in_milliseconds(time):
     assert seconds(time) == seconds(time * 1000) == time

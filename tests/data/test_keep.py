@@ -72,7 +72,7 @@ def test_the_core_shrinks_until_all_have_enough():
 ids = st.lists(st.integers(0, 7), min_size=60, max_size=60)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(ids, ids, st.integers(1, 5))
 def test_the_core_equals_the_naive_one(users, items, least):
     rows = set(range(60))
@@ -90,7 +90,7 @@ def test_the_core_equals_the_naive_one(users, items, least):
     assert set(np.flatnonzero(found)) == rows
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from("uv"), st.sampled_from("ij"), st.integers(0, 2))))
 def test_repetitions_equal_the_naive_ones(rows):
     seen, first = set(), []

@@ -56,7 +56,7 @@ def test_a_missing_file_is_named(tmp_path):
         list(read_lines(tmp_path / "nowhere.txt"))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n\ufeff"))))
 def test_every_text_comes_back(tmp_path_factory, texts):
     path = tmp_path_factory.mktemp("lines") / "file.txt"
@@ -64,7 +64,7 @@ def test_every_text_comes_back(tmp_path_factory, texts):
     assert [line for _, line in read_lines(path)] == texts
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(min_value=1, max_value=80))
 def test_a_gzip_cut_anywhere_is_never_taken_for_whole(tmp_path_factory, cut):
     """A cut line may look like any other; only the end of the stream tells."""

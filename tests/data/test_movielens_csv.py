@@ -92,7 +92,7 @@ rows = st.tuples(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(rows, min_size=1, max_size=40), st.integers(10, 400))
 def test_blocks_and_rows_one_by_one_give_the_same(tmp_path_factory, rows, n_bytes):
     text = HEADER + "".join(f"{u},{i},{r},{t}\n" for u, i, r, t in rows)
@@ -136,7 +136,7 @@ def test_a_quote_that_is_never_closed_is_refused_at_its_row(tmp_path):
     assert error.value.line == 3
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0\r\ufeff")), min_size=1))
 def test_any_title_survives_the_csv_format(tmp_path_factory, titles):
     path = tmp_path_factory.mktemp("csv") / "movies.csv"

@@ -175,7 +175,7 @@ def test_a_line_cut_in_half_is_refused_with_its_number(tmp_path, text, line):
     assert error.value.line == line
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.dictionaries(st.text(), st.text() | st.none() | st.integers()), st.data())
 def test_no_cut_object_is_taken_for_whole(tmp_path_factory, value, data):
     whole = json.dumps(value)

@@ -63,7 +63,6 @@ def test_forced_tokens_can_be_left_out_over_the_catalogue(kind):
     assert len(trie.shortest()) < len(trie)
 
 
-@settings(deadline=None)
 @given(catalogues, st.integers(1, 5))
 def test_chunks_hold_every_inner_node_once_and_all_its_ancestors(sequences, size):
     trie = ItemTrie.build(sequences, END)
@@ -83,7 +82,7 @@ def test_chunks_hold_every_inner_node_once_and_all_its_ancestors(sequences, size
 
 
 @pytest.mark.parametrize("kind", MODELS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(sequences=catalogues, over=st.sampled_from(["vocabulary", "catalogue"]), data=st.data())
 def test_beams_as_wide_as_the_catalogue_give_the_exhaustive_ranking(kind, sequences, over, data):
     """Over one item, items that begin one another, the empty sequence, any set of seen items."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from decoding.tiny_models import END, catalogues
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4rec_recbole.decoding.trie import ItemTrie
@@ -35,7 +35,6 @@ def test_the_example_in_the_docstring():
     assert trie.leaf.tolist() == [3, 5, 2]
 
 
-@settings(deadline=None)
 @given(catalogues)
 def test_nodes_are_the_prefixes_and_leaves_the_items(sequences):
     trie = ItemTrie.build(sequences, END)
@@ -46,7 +45,6 @@ def test_nodes_are_the_prefixes_and_leaves_the_items(sequences):
         assert trie.item[node] == item
 
 
-@settings(deadline=None)
 @given(catalogues)
 def test_children_continue_their_node_by_one_token(sequences):
     trie = ItemTrie.build(sequences, END)
@@ -57,7 +55,6 @@ def test_children_continue_their_node_by_one_token(sequences):
         assert all(trie.depth[c] == trie.depth[node] + 1 for c in own)
 
 
-@settings(deadline=None)
 @given(catalogues, st.data())
 def test_a_node_is_alive_while_an_item_below_it_is_unseen(sequences, data):
     trie = ItemTrie.build(sequences, END)
@@ -68,7 +65,6 @@ def test_a_node_is_alive_while_an_item_below_it_is_unseen(sequences, data):
     assert {path(trie, node) for node in torch.nonzero(alive)[:, 0].tolist()} == expected
 
 
-@settings(deadline=None)
 @given(catalogues)
 def test_the_shortest_prefixes_tell_all_items_apart(sequences):
     spelt = [(*s, END) for s in sequences]

@@ -11,7 +11,7 @@ from llm4rec_recbole.evaluation.candidates import draw_negatives
 from llm4rec_recbole.evaluation.held_out import HeldOut
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), n_items=st.integers(3, 60), n=st.integers(1, 70))
 def test_negatives_are_distinct_and_neither_seen_nor_the_target_nor_the_pad(seed, n_items, n):
     held_out = random_held_out(seed, n_users=6, n_items=n_items)

@@ -157,7 +157,7 @@ class TestParity:
         scale=st.sampled_from([1e-3, 7.0]),
         seed=st.integers(0, 99),
     )
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_it_lies_in_0_to_1_and_knows_neither_scale_nor_names(self, benefit, scale, seed):
         random = np.random.default_rng(seed)
         values = np.array(benefit, dtype=np.float64)

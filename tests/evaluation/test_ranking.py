@@ -117,7 +117,7 @@ def test_batches_change_nothing_but_the_timings(held_out):
     assert (parts.seconds >= 0).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10_000), levels=st.sampled_from([2, 10, 1_000_000]))
 def test_laws_of_ranks(seed, levels):
     held_out = random_held_out(seed, n_users=8, n_items=40)
@@ -133,7 +133,7 @@ def test_laws_of_ranks(seed, levels):
         np.testing.assert_array_equal(getattr(got, name), getattr(stretched, name))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10_000), levels=st.sampled_from([2, 10, 1_000_000]))
 def test_ranks_do_not_depend_on_how_items_are_numbered(seed, levels):
     held_out = random_held_out(seed, n_users=8, n_items=40)

@@ -16,7 +16,7 @@ kinds = pytest.mark.parametrize("kind", KINDS)
 
 
 @kinds
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(data=st.data(), n_items=st.integers(1, 30), n=st.integers(1, 60))
 def test_codes_spell_a_trie_whatever_the_interactions(kind, data, n_items, n):
     """One item, items that nobody trained with, users with one interaction."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4rec_recbole.decoding.trie import ItemTrie
@@ -39,7 +39,6 @@ def test_long_titles_are_cut_and_told_apart_if_they_begin_alike():
     assert spell(["x" * 2000, "x" * 1999]) == ["xxxxxxxx #n0", "xxxxxxxx #n1"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.text("ab ~\n(19)#", max_size=15), min_size=1, max_size=12), st.integers(1, 8))
 def test_any_titles_make_a_catalogue(titles, most):
     rows = title_tokens(

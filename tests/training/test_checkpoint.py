@@ -29,7 +29,7 @@ trees = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(tree=st.dictionaries(st.text(), trees))
 def test_any_tree_of_plain_values_comes_back(
     tmp_path_factory: pytest.TempPathFactory, tree: dict
