@@ -1,7 +1,8 @@
 # make repro: Tables from scratch.  make test: what CI runs.  Nothing but Python and make is needed.
 PYTHON ?= python3
 VENV ?= .venv
-JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+# Without that variable, which nproc would obey: it is set to give each cell one thread.
+JOBS ?= $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || echo 2)
 BIN := $(abspath $(VENV))/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PATH := $(BIN):$(PATH)
