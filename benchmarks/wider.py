@@ -1,11 +1,12 @@
 """`python -m benchmarks.wider NAME`: the tables over more seeds or data sets than `make repro` has.
 
     python -m benchmarks.wider seeds --seeds 0 1 2 --methods SASRec BERT4Rec EnhancedGenRec
-    python -m benchmarks.wider beauty --datasets beauty --methods EASE RecencyEASE
+    python -m benchmarks.wider beauty --datasets beauty --methods EASE --options reg_weight=50
 
-A cell is a run of `run_recbole` with the options of `make repro`, in work/wider/NAME; one that is
-there already is kept. Tables I to IV and records go to benchmarks/results/NAME; the users' ranks,
-which are large, stay in work/wider.
+A cell is a run of `run_recbole` with the options of `make repro` and those of --options, in
+work/wider/NAME; one that is there already is kept, so a table may come from several commands.
+Tables I to IV and records go to benchmarks/results/NAME; the users' ranks, which are large, stay in
+work/wider.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--methods", nargs="+", required=True)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--scale", default="laptop", help="properties/scale/<scale>.yaml")
+    parser.add_argument("--options", nargs="+", default=[], metavar="KEY=VALUE")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
     cells = [
@@ -50,8 +52,10 @@ def main(arguments: list[str] | None = None) -> int:
         )
     ]
     results, failures = WORK / options.name, WORK / options.name / "failures"
+    given = [f"config_files=properties/scale/{options.scale}.yaml", *options.options]
+    more = [f"--{each}" for each in given]
     with ThreadPoolExecutor(options.jobs) as pool:
-        codes = list(pool.map(lambda cell: run(cell, results, failures, options.scale), cells))
+        codes = list(pool.map(lambda cell: run(cell, results, failures, more), cells))
     made, out = results / "tables", RESULTS / options.name
     steps = [
         compare.main(["--results", str(results)]),
@@ -65,16 +69,16 @@ def main(arguments: list[str] | None = None) -> int:
     return int(any(codes) or any(steps))
 
 
-def run(cell: Cell, results: Path, failures: Path, scale: str) -> int:
-    """Run one cell unless its record is there; its exit code. Leaves failures/<cell>.json when it
-    fails, for the tables."""
+def run(cell: Cell, results: Path, failures: Path, more: list[str]) -> int:
+    """Run one cell, with `more` options, unless its record is there; its exit code. Leaves
+    failures/<cell>.json when it fails, for the tables."""
     record = results / cell.record.relative_to(cell.record.parts[0])
     if record.is_file():
         print(f"{cell}: there already", flush=True)
         return 0
     command = ["run_recbole", f"--model={cell.method}", f"--dataset={cell.dataset}"]
     command += [f"--protocol={cell.protocol}", f"--seed={cell.seed}", f"--results_dir={results}"]
-    command += [f"--config_files=properties/scale/{scale}.yaml", f"--checkpoint_dir={WORK}/saved"]
+    command += [f"--checkpoint_dir={WORK}/saved", *more]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     failure = failures / cell.failure.name
     if done.returncode:

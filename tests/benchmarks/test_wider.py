@@ -31,14 +31,16 @@ def test_a_record_that_is_there_is_not_made_again(tmp_path, commands):
     record = tmp_path / "runs/ml-100k/loo/Pop/seed_3.json"
     record.parent.mkdir(parents=True)
     record.write_text("{}")
-    assert wider.run(CELL, tmp_path, tmp_path / "failures", "laptop") == 0
+    assert wider.run(CELL, tmp_path, tmp_path / "failures", ["--decay=0.8"]) == 0
     assert not commands
 
 
 def test_a_cell_runs_with_the_options_of_the_pipeline_and_a_failure_is_kept(tmp_path, commands):
-    assert wider.run(CELL, tmp_path, tmp_path / "failures", "laptop") == 2
+    assert wider.run(CELL, tmp_path, tmp_path / "failures", ["--decay=0.8"]) == 2
     (command,) = commands
-    assert {"--model=Pop", "--dataset=ml-100k", "--protocol=loo", "--seed=3"} <= {*command}
+    assert {"--model=Pop", "--dataset=ml-100k", "--protocol=loo", "--seed=3", "--decay=0.8"} <= {
+        *command
+    }
     assert f"--results_dir={tmp_path}" in command
     failure = tmp_path / "failures/ml-100k.loo.Pop.seed_3.json"
     assert json.loads(failure.read_text()) == {"error": "run_recbole: no such thing"}
