@@ -14,6 +14,7 @@ from llm4rec_recbole.evaluation.held_out import HeldOut
 from llm4rec_recbole.recbole_plugin.registry import ENHANCED_GENREC
 from llm4rec_recbole.training.windows import (
     Histories,
+    batches,
     causal_targets,
     draw_prompts,
     draw_windows,
@@ -66,8 +67,8 @@ class CausalLoader(WindowLoader):
         windows = draw_windows(self.histories, self.length + 1, random)
         windows = windows[windows[:, 1] > 0]  # one item alone has no next one
         item = self.config["ITEM_ID_FIELD"]
-        for start in range(0, len(windows), self.batch_size):
-            inputs, targets = causal_targets(windows[start : start + self.batch_size])
+        for batch in batches(windows, self.batch_size, random):
+            inputs, targets = causal_targets(batch)
             yield {
                 item + self.config["LIST_SUFFIX"]: inputs,
                 item: targets,
@@ -87,8 +88,8 @@ class PositionLoader(WindowLoader):
         windows = windows[windows[:, 1] > 0]
         padded = np.concatenate([[0], items])
         item = self.config["ITEM_ID_FIELD"]
-        for start in range(0, len(windows), self.batch_size):
-            inputs, targets = causal_targets(windows[start : start + self.batch_size])
+        for batch in batches(windows, self.batch_size, random):
+            inputs, targets = causal_targets(batch)
             yield {
                 self.config["USER_ID_FIELD"]: user[inputs[:, 0] - 1],
                 item + self.config["LIST_SUFFIX"]: padded[inputs],
@@ -114,8 +115,7 @@ class ClozeLoader(WindowLoader):
         windows = draw_windows(self.histories, self.length, random)
         windows = windows[windows[:, 1] > 0]  # one item alone leaves nothing to predict it from
         mask_token = self.dataset.num(config["ITEM_ID_FIELD"])
-        for start in range(0, len(windows), self.batch_size):
-            batch = windows[start : start + self.batch_size]
+        for batch in batches(windows, self.batch_size, random):
             cloze = mask_windows(
                 batch, config["mask_ratio"], config["ft_ratio"], mask_token, random
             )

@@ -13,6 +13,7 @@ Nothing here knows RecBole or torch: arrays in, arrays out.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +57,27 @@ def draw_windows(histories: Histories, length: int, random: np.random.Generator)
     filled = column < np.minimum(lengths[user], length)[:, None]  # (W, length)
     positions = (histories.indptr[user] + starts)[:, None] + column
     return np.where(filled, histories.items[np.where(filled, positions, 0)], 0)
+
+
+def batches(windows: np.ndarray, size: int, random: np.random.Generator) -> Iterator[np.ndarray]:
+    """`windows` (W, L), which come in random order, `size` at a time, (size, L).
+
+    Where most of them is padding, windows of like length go together instead, cut to the longest
+    of them, in ceil(W / size) batches of about as many items each, and the batches come in random
+    order. Short histories then cost a fraction, and every item weighs the same as before.
+    """
+    lengths = (windows > 0).sum(1)  # (W,)
+    if 2 * lengths.sum() >= windows.size:
+        for start in range(0, len(windows), size):
+            yield windows[start : start + size]
+        return
+    order = np.argsort(lengths, kind="stable")  # windows of one length stay in random order
+    items = lengths[order].cumsum()
+    n_batches = -(-len(windows) // size)
+    cuts = np.searchsorted(items, items[-1] * np.arange(1, n_batches) / n_batches)
+    parts = [part for part in np.split(order, cuts) if len(part)]
+    for place in random.permutation(len(parts)):
+        yield windows[parts[place], : lengths[parts[place]].max()]
 
 
 def causal_targets(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

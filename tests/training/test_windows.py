@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from llm4rec_recbole.training.windows import (
     Histories,
+    batches,
     causal_targets,
     draw_prompts,
     draw_windows,
@@ -59,6 +60,36 @@ def test_offsets_differ_between_epochs():
     histories = histories_of([200])
     first, second = (draw_windows(histories, 50, random) for _ in range(2))
     assert {tuple(w) for w in first} != {tuple(w) for w in second}
+
+
+@given(lengths, st.integers(2, 80), st.integers(1, 4), st.integers(0, 99))
+def test_batches_hold_every_window_once_and_cut_nothing_but_the_pad(lengths, length, size, seed):
+    random = np.random.default_rng(seed)
+    windows = draw_windows(histories_of(lengths), length, random)
+    of_epoch = list(batches(windows, size, random))
+    rows = [tuple(row[row > 0]) for batch in of_epoch for row in batch]
+    assert sorted(rows) == sorted(tuple(row[row > 0]) for row in windows)
+    assert len(of_epoch) <= -(-len(windows) // size)
+
+
+def test_full_windows_come_as_they_were_drawn():
+    windows = draw_windows(histories_of([40, 33, 12]), 10, np.random.default_rng(0))
+    of_epoch = list(batches(windows, 4, np.random.default_rng(0)))
+    assert (np.concatenate(of_epoch) == windows).all()
+    assert [len(batch) for batch in of_epoch[:-1]] == [4] * (len(of_epoch) - 1)
+
+
+def test_short_histories_share_batches_of_about_as_many_items_with_others_of_their_length():
+    random = np.random.default_rng(0)
+    lengths = 2 + random.geometric(0.15, 4000)  # as in the Amazon sets: most have few items
+    windows = draw_windows(histories_of(lengths.tolist()), 50, random)
+    of_epoch = list(batches(windows, 32, random))
+    items = np.array([(batch > 0).sum() for batch in of_epoch])
+    cells = sum(batch.size for batch in of_epoch)
+    assert items.sum() / cells > 0.9  # of the windows as drawn: 0.17
+    assert np.abs(items / items.mean() - 1).max() < 0.25  # so every item weighs about the same
+    longest = np.array([batch.shape[1] for batch in of_epoch])
+    assert (np.diff(longest) < 0).any()  # not the short ones first
 
 
 def test_causal_targets_are_the_next_items():
