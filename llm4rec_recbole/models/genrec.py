@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
+from torch.nn.functional import cross_entropy
 
 from llm4rec_recbole.decoding.probabilities import OVER
 from llm4rec_recbole.decoding.scores import catalogue_scores, check_decoding
@@ -119,14 +120,28 @@ class GenRec(SequentialRecommender):
     ) -> torch.Tensor:
         """The sum of -log P(token) over the places (B, T) where `nodes` > 0 leave a choice."""
         chosen = nodes > 0
-        logits = self.llm.head(states[chosen])  # (P, V)
-        own = logits.gather(1, tokens[chosen][:, None])[:, 0]
+        states, tokens, nodes = states[chosen], tokens[chosen], nodes[chosen] - 1  # (P, d), (P,)
         if self.over == "vocabulary":
-            return (logits.logsumexp(1) - own).sum()
-        trie = self.trie.to(logits.device)
-        child, exists = trie.children(nodes[chosen] - 1)  # (P, C)
-        others = logits.gather(1, trie.token[child].clamp(min=0)).masked_fill(~exists, -torch.inf)
-        return (others.logsumexp(1) - own).sum()
+            return cross_entropy(self.llm.head(states), tokens, reduction="sum")
+        first = nodes == 0  # the root has hundreds of children, the others few
+        groups = [some for some in (first, ~first) if some.any()]
+        return sum(
+            (self._loss_among_children(states[some], nodes[some], tokens[some]) for some in groups),
+            states[:0].sum(),  # 0, from which gradients flow although nothing was chosen
+        )
+
+    def _loss_among_children(
+        self, states: torch.Tensor, nodes: torch.Tensor, tokens: torch.Tensor
+    ) -> torch.Tensor:
+        """The sum of -log P(token | node) over P places, from logits of children alone."""
+        trie = self.trie.to(states.device)
+        node, of_place = nodes.unique(return_inverse=True)  # (M,), (P,)
+        child, exists = trie.children(node)  # (M, C)
+        token, at = trie.token[child].clamp(min=0).unique(return_inverse=True)  # (K,), (M, C)
+        logits = states @ self.llm.head.weight[token].T  # (P, K)
+        own = logits.gather(1, torch.searchsorted(token, tokens)[:, None])[:, 0]
+        among = logits.gather(1, at[of_place]).masked_fill(~exists[of_place], -torch.inf)  # (P, C)
+        return (among.logsumexp(1) - own).sum()
 
     def _pack(self, items: list[int]) -> tuple[Tokens, list[int]]:
         """The prompt and the titles of `items` in one sequence, as many of the last as fit, and

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch
 from llm4rec_recbole.encoders.language_model import load_language_model
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.models.backbone import Backbone, arithmetic, causal_mask
+from llm4rec_recbole.models.lora import add_lora
 
 
 @pytest.fixture
@@ -121,3 +123,44 @@ def test_arithmetic_by_name(name: str, dtype: torch.dtype) -> None:
     assert arithmetic("auto", "cuda") == torch.bfloat16
     with pytest.raises(InputError, match="llm_dtype is int8"):
         arithmetic("int8", "cpu")
+
+
+def small_llama(rank: int) -> Any:
+    from transformers import LlamaConfig, LlamaModel
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+    body = LlamaModel(LlamaConfig(vocab_size=9, num_attention_heads=4, **sizes))
+    add_lora(body, rank)
+    for name, value in body.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(value, std=0.3)
+    return body
+
+
+def test_merged_lora_is_what_peft_computes_with_its_gradients() -> None:
+    from peft.tuners.lora import Linear
+
+    ours, theirs = small_llama(4), small_llama(4)
+    replaced = [module for module in theirs.modules() if isinstance(module, Linear)]
+    assert len(replaced) == 14
+    for module in replaced:
+        module.__class__ = Linear  # peft's own forward pass, the same weights
+    tokens, weight = torch.randint(9, (3, 7)), torch.randn(3, 7, 32)
+    states = [body(tokens).last_hidden_state for body in (ours, theirs)]
+    torch.testing.assert_close(*states, atol=1e-5, rtol=1e-4)
+    for of_body in states:
+        (of_body * weight).sum().backward()
+    learnt = [
+        {n: p.grad for n, p in b.named_parameters() if p.requires_grad} for b in (ours, theirs)
+    ]
+    assert len(learnt[0]) == 28
+    torch.testing.assert_close(*learnt, atol=1e-4, rtol=1e-4)
+
+
+def test_merged_lora_differentiates_its_inputs() -> None:
+    layer = small_llama(2).double().layers[0].mlp.down_proj
+    for value in layer.parameters():
+        value.data = value.data.double()
+    x = torch.randn(2, 3, 48, dtype=torch.double, requires_grad=True)
+    assert torch.autograd.gradcheck(layer, (x,))
