@@ -29,6 +29,7 @@ from llm4rec_recbole.models.item_indexing import item_codes
 from llm4rec_recbole.models.p5_prompts import FAMILIES, Words, fill, parse
 from llm4rec_recbole.models.p5_t5 import load_t5
 from llm4rec_recbole.models.p5_texts import Texts
+from llm4rec_recbole.training.cross_entropy import full_cross_entropy
 from llm4rec_recbole.training.padding import padded
 
 _USERS_AT_ONCE = 32  # in evaluation: bounds the logits that are held
@@ -127,9 +128,7 @@ class P5(SequentialRecommender):
             states = torch.cat([states, later.unflatten(1, (most, length - 1))], 2)
         weight = 1 / torch.arange(1, most + 1, device=first.device)  # (n,)
         weight = weight[:, None].expand_as(known)[known]
-        logits = states[known] @ self.decoder.output.T
-        loss = torch.nn.functional.cross_entropy(logits, tokens[known], reduction="none")
-        return (weight * loss).sum() / weight.sum()
+        return full_cross_entropy(states[known], self.decoder.output, tokens[known], of_rows=weight)
 
     def _histories(self, item_seq: torch.Tensor) -> list[Tokens]:
         """The codes of each row's items (B, L), one after another."""
