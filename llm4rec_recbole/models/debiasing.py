@@ -5,8 +5,8 @@
              + λ_fair · what the parity gap exceeds ε by (18)
     scores   taste and popularity apart; the ranking mixes P(Y | X) and P(Y | do X) (15)
 
-The groups are the users' where the data set knows any (the first of gender, age, occupation), else
-the items' categories.
+The groups are the users' where the data set knows any (of the attribute that `fairness_groups`
+names, else the first of gender, age, occupation), else the items' categories.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from llm4rec_recbole.components.debiasing import (
     stratum_prior,
     threshold_at_share,
 )
+from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.models.knowledge import Knowledge
 
 TOLERANCE = 0.05  # ε of (18)
@@ -36,7 +37,7 @@ TOLERANCE = 0.05  # ε of (18)
 class Debiasing(nn.Module):
     """d: of states and items. Options: popularity_strata, adjustment (share of P(Y | do X) in the
     ranking), ips_clip (quantile of the propensities below which they are clipped; 1 weighs all
-    alike) and fairness (λ_fair)."""
+    alike), fairness (λ_fair) and fairness_groups (see the head of this file)."""
 
     strata: torch.Tensor
     ips_weights: torch.Tensor
@@ -51,7 +52,7 @@ class Debiasing(nn.Module):
         self.fairness: float = config["fairness"]
         weights = propensity_weights(known, config["ips_clip"])
         self.register_buffer("ips_weights", weights, persistent=False)  # (N,), by training row
-        self.of_users, membership = group_membership(known)
+        self.of_users, membership = group_membership(known, config["fairness_groups"])
         self.register_buffer("membership", membership, persistent=False)
         self.adversary = GroupAdversary(1, membership.shape[1]) if membership.shape[1] else None
 
@@ -112,10 +113,20 @@ def propensity_weights(known: Knowledge, clip: float) -> torch.Tensor:
         return inverse_propensity_weights(e, float(np.quantile(e.numpy(), clip)))
 
 
-def group_membership(known: Knowledge) -> tuple[bool, torch.Tensor]:
+def group_membership(known: Knowledge, attribute: str | None) -> tuple[bool, torch.Tensor]:
     """Whether the groups are of users, and the share of each group in each of them (or in each
-    item), (n, G) float32, zeros where unknown; G is 0 where neither is known."""
-    for numbers in known.user_groups.values():
+    item), (n, G) float32, zeros where unknown; G is 0 where neither is known.
+
+    attribute: of the users, None for the first known. Raises InputError for one that is not known.
+    """
+    if attribute is not None and attribute not in known.user_groups:
+        there = ", ".join(known.user_groups) or "nothing"
+        raise InputError(
+            f"fairness_groups is {attribute}, which the users' file does not tell",
+            hint=f"of its users the data set knows {there}",
+        )
+    if known.user_groups:
+        numbers = known.user_groups[attribute or next(iter(known.user_groups))]
         hot = np.zeros((len(numbers), numbers.max() + 1), dtype=np.float32)
         hot[numbers >= 0, numbers[numbers >= 0]] = 1
         return True, torch.from_numpy(hot)

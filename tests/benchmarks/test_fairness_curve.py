@@ -10,6 +10,7 @@ import pytest
 from rings import options, own_folder, rings  # noqa: F401
 
 from benchmarks import fairness_curve
+from llm4rec_recbole.errors import InputError
 
 
 def test_the_gap_of_groups_that_differ_and_of_groups_that_do_not() -> None:
@@ -39,13 +40,21 @@ def test_each_strength_has_a_row_and_a_point(
     (folder / "rings.user").write_text("\n".join(["user_id:token\tgender:token", *users]) + "\n")
     small = {"llm": "scratch-16x1", "llm_layers": None, "epochs": 1}
     given = options | small | {"data_path": str(tmp_path)}
-    measured = fairness_curve.measure("rings", [0.0, 5.0], 0, given)
+    measured = fairness_curve.measure("rings", [0.0, 5.0], "gender", 0, given)
     assert [row["fairness"] for row in measured["curve"]] == [0, 5]
-    assert measured["group_sizes"] == [60, 60]
-    assert measured["curve"][0]["mean_scores"] != measured["curve"][1]["mean_scores"]
+    assert measured["group_sizes"] == [30, 30]
+    for where in ("training", "held_out"):
+        means = [row[where]["mean_scores"] for row in measured["curve"]]
+        assert means[0] != means[1]
     report = fairness_curve.render(measured)
     assert "| 0 | " in report
     assert "| 5 | " in report
     drawing = fairness_curve.draw(measured)
     assert drawing.startswith("<svg")
     assert "λ = 5" in drawing
+
+
+def test_groups_that_the_data_do_not_know_are_named(options: dict[str, Any]) -> None:  # noqa: F811
+    small = {"llm": "scratch-16x1", "llm_layers": None, "epochs": 1}
+    with pytest.raises(InputError, match=r"fairness_groups is age, .*knows nothing"):
+        fairness_curve.measure("rings", [0.0], "age", 0, options | small)
