@@ -30,7 +30,6 @@ class TitleModel(nn.Module):
         model, self.tokenizer = load_language_model(name, layers, dtype if rank else torch.float32)
         self.dtype = dtype
         self.body = model.get_decoder()
-        self.body.set_attn_implementation("eager")  # on a CPU the fused kernel is slow backwards
         self.context: int = getattr(model.config, "max_position_embeddings", 1 << 30)
         output = model.get_output_embeddings().weight
         self.head = nn.Linear(output.shape[1], output.shape[0], bias=False)
@@ -41,6 +40,13 @@ class TitleModel(nn.Module):
             nn.init.ones_(self.body.norm.weight)
             self.head.weight.data *= 0.1  # start with little confidence
         self.decoder = CausalTreeDecoder(self, self.head)
+        self.train()
+
+    def train(self, mode: bool = True) -> TitleModel:
+        """As nn.Module's. On a CPU the fused attention is fast, but not backwards."""
+        slow = mode and self.head.weight.device.type == "cpu"
+        self.body.set_attn_implementation("eager" if slow else "sdpa")
+        return super().train(mode)
 
     def keep_tokens(self, tokens: list[int]) -> None:
         """Make `tokens` of the tokenizer the whole vocabulary, numbered in this order."""
