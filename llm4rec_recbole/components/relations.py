@@ -56,7 +56,7 @@ def item_relations(
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram))
     weights = -inverse / inverse.diagonal()
     weights.fill_diagonal_(0.0)
-    return weights.float()
+    return weights.float().contiguous()  # else each lookup of a row copies all of it
 
 
 def relation_scores(

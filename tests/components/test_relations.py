@@ -51,6 +51,11 @@ def test_relations_are_ease() -> None:
     np.testing.assert_allclose(fitted(), expected, atol=1e-6)
 
 
+def test_rows_lie_together_or_every_lookup_copies_the_matrix() -> None:
+    found = item_relations(np.array([1, 1]), np.array([1, 2]), np.zeros(2), 3)
+    assert found.is_contiguous()
+
+
 def test_a_repeat_counts_once() -> None:
     users, items, times = (np.append(x, x[:3]) for x in interactions())
     again = item_relations(users, items, times, N_ITEMS, reg_weight=3.0)
