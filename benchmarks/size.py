@@ -33,6 +33,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 WORK = Path("work") / "size"
 DATASET = "ml-25m"
 SIZES = (1_000_000, 5_000_000, ROWS)
+PARTS = ("ours", "steps", "stock")
 STARTS = ("first start", "second start", "stock RecBole")
 GOALS = {"first start": (180.0, 4.0), "second start": (10.0, 4.0)}  # seconds, GiB, at ROWS
 STEP_GIB = 8.0
@@ -44,8 +45,8 @@ SOFTMAX = {
 }
 
 
-def measure(n_rows: int, workers: Workers, stock: dict[str, float] | None) -> dict[str, Any]:
-    """Both starts, and stock RecBole's loading, on `n_rows` ratings."""
+def measure(n_rows: int, workers: Workers) -> dict[str, Any]:
+    """Both starts on `n_rows` ratings."""
     folder = (WORK / str(n_rows)).resolve()
     data = {"data_path": str(folder), "dataset": DATASET}
     found: dict[str, Any] = {"shape": _write_raw(folder / DATASET / "raw", n_rows)}
@@ -56,14 +57,16 @@ def measure(n_rows: int, workers: Workers, stock: dict[str, float] | None) -> di
         prepared, workers.ask("ours", "size_steps", task="start", **data)
     )
     found["second start"] = workers.ask("ours", "size_steps", task="start", **data)
-    if stock is not None:
-        try:
-            found["stock RecBole"] = workers.ask(
-                "recbole", "stock_size", task="load", **data, **stock
-            )
-        except WorkerFailed as error:  # killed for its memory, before Python could tell
-            found["stock RecBole"] = {"failed": str(error)}
     return found
+
+
+def measure_stock(n_rows: int, workers: Workers, limits: dict[str, float]) -> dict[str, Any]:
+    """Stock RecBole's loading of the atomic file that `measure` left."""
+    data = {"data_path": str((WORK / str(n_rows)).resolve()), "dataset": DATASET}
+    try:
+        return workers.ask("recbole", "stock_size", task="load", **data, **limits)
+    except WorkerFailed as error:  # killed for its memory, before Python could tell
+        return {"failed": str(error)}
 
 
 def _write_raw(folder: Path, n_rows: int) -> dict[str, float]:
@@ -195,34 +198,39 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--rows", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--no-stock", action="store_true", help="leave stock RecBole out")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--stock-gib", type=float, default=24.0, help="memory that it may take")
     parser.add_argument("--stock-minutes", type=float, default=10.0, help="of the processor")
-    parser.add_argument("--no-steps", action="store_true", help="leave the models' steps out")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     WORK.mkdir(parents=True, exist_ok=True)
-    workers = Workers(WORK, options.threads)
-    stock = {"memory_gib": options.stock_gib, "minutes": options.stock_minutes}
-    measured: dict[str, Any] = {
+    workers, written = Workers(WORK, options.threads), options.output / "size.json"
+    measured: dict[str, Any] = {"sizes": {}}
+    if set(options.parts) != set(PARTS) and written.is_file():  # the others' numbers stay
+        measured = json.loads(written.read_text())
+    machine = {
         "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {options.threads} threads",
         "load_average": os.getloadavg(),
-        "sizes": {},
     }
+    measured = machine | measured if "ours" not in options.parts else measured | machine
 
     def keep() -> None:
-        write_json(options.output / "size.json", measured)
-        write_atomically(options.output / "size.md", render(measured))
+        write_json(written, measured)
+        write_atomically(written.with_suffix(".md"), render(measured))
 
-    for n_rows in options.rows:
+    for n_rows in sorted(options.rows):
         print(f"{n_rows:,} ratings", file=sys.stderr)
-        measured["sizes"][str(n_rows)] = measure(
-            n_rows, workers, None if options.no_stock else stock
-        )
-        keep()
-        if n_rows == min(options.rows) and not options.no_steps:
+        found = measured["sizes"].setdefault(str(n_rows), {})
+        if "ours" in options.parts:
+            found |= measure(n_rows, workers)
+            keep()
+        if "steps" in options.parts and n_rows == min(options.rows):
             measured["steps"] = measure_steps(n_rows, workers)
+            keep()
+        if "stock" in options.parts:
+            limits = {"memory_gib": options.stock_gib, "minutes": options.stock_minutes}
+            found["stock RecBole"] = measure_stock(n_rows, workers, limits)
             keep()
     print(render(measured))
     return int("not reached" in render(measured))

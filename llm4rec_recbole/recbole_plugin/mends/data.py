@@ -177,6 +177,33 @@ def no_filter_costs_nothing(module: ModuleType) -> None:
     module.Dataset._filter_by_inter_num = filter_some
 
 
+@mends("recbole.data.dataset.dataset", upstream="none: a Python string for each row")
+def categories_are_numbered_once(module: ModuleType) -> None:
+    """Give RecBole a category column's tokens once each, in the order of their first rows.
+
+    It numbers tokens in that order, so the ids are those that it gives all the rows' tokens.
+    """
+    import numpy as np
+    import pandas as pd
+
+    remap_all_rows = module.Dataset._remap
+
+    def remap(self: Any, remap_list: Any) -> None:
+        tables, rows = [], []
+        for feat, field, kind in remap_list:
+            if isinstance(feat[field].dtype, pd.CategoricalDtype):
+                codes, tokens = pd.factorize(feat[field])  # (rows,), -1 for none; (tokens,)
+                rows.append((feat, field, codes, len(tables)))
+                feat = pd.DataFrame({field: tokens.astype(object)})
+            tables.append((feat, field, kind))
+        remap_all_rows(self, tables)
+        for feat, field, codes, place in rows:
+            ids = tables[place][0][field].to_numpy()  # (tokens,)
+            feat[field] = np.append(ids, 0)[codes]
+
+    module.Dataset._remap = remap
+
+
 def sequence_lengths(module: ModuleType) -> None:
     """Let `series.agg(len)` mean the length of each sequence in it, as RecBole expects.
 
