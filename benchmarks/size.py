@@ -110,6 +110,7 @@ def render(measured: dict[str, Any]) -> str:
         f"{measured['machine']}, on {measured['date']}, load average {load} before the start; "
         "made-up ratings of MovieLens-25M's shape. Where other programs ran beside it, the seconds "
         "of the processor say what the wall clock would on a machine of its own.",
+        _shape(list(measured["sizes"].values())[-1].get("shape")),
         "## Before training",
         table(
             ["ratings", "what", "seconds", "of the processor", "peak GiB", "steps, in seconds"],
@@ -127,6 +128,13 @@ def render(measured: dict[str, Any]) -> str:
     if goals:
         blocks += ["## What had to be reached", table(["requirement", "needed", "measured"], goals)]
     return "\n\n".join(blocks) + "\n"
+
+
+def _shape(shape: dict[str, float] | None) -> str:
+    if shape is None:
+        return "The shape of the ratings was not measured."
+    told = ", ".join(f"{name.replace('_', ' ')} {value:,.0f}" for name, value in shape.items())
+    return f"The largest: {told}."
 
 
 def _cost(found: dict[str, Any]) -> list[str]:

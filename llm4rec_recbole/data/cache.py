@@ -41,12 +41,10 @@ def checked(path: str | Path, required: Sequence[str], check: Callable[[Path], N
     path = Path(path)
     if _is_fresh(path, required):
         return
+    about = _about(path) if path.is_file() else {}  # before it is read: it may change meanwhile
     check(path)
-    if path.stat().st_size >= LEAST_BYTES:
-        about = _about(path) | {"required": list(required)}
-        columns = _read_file(path)
-        if columns is not None:
-            _write(path, columns, about)
+    if about.get("bytes", 0) >= LEAST_BYTES and (columns := _read_file(path)) is not None:
+        _write(path, columns, about | {"required": list(required)})
 
 
 def cached_table(

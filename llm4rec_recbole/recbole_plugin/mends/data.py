@@ -189,7 +189,8 @@ def categories_are_numbered_once(module: ModuleType) -> None:
     remap_all_rows = module.Dataset._remap
 
     def remap(self: Any, remap_list: Any) -> None:
-        tables, rows = [], []
+        tables: list[Any] = []
+        rows: list[Any] = []
         for feat, field, kind in remap_list:
             if isinstance(feat[field].dtype, pd.CategoricalDtype):
                 codes, tokens = pd.factorize(feat[field])  # (rows,), -1 for none; (tokens,)
