@@ -1,12 +1,16 @@
 """`python -m benchmarks.size`: what a data set of MovieLens-25M's size costs before training.
 
-For 1, 5 and 25 million made-up ratings (synthetic_movielens.py), each in a process of its own:
+For 1, 5 and 25 million made-up ratings (synthetic_movielens.py) by the name of ml-25m, each line in
+a process of its own:
 
-    first start    ratings.csv ─▶ atomic file ─▶ check ─▶ columnar cache ─▶ split ─▶ windows
-    second start                                          columnar cache ─▶ split ─▶ windows
-    stock RecBole                 atomic file ─▶ its own training rows, within 24 GiB
+    first start    llm4rec prepare   ratings.csv ─▶ atomic file ─▶ check ─▶ columnar cache
+                   run_recbole       imports ─▶ cache ─▶ split ─▶ windows of an epoch
+    second start   run_recbole       the same
+    stock RecBole                    atomic file ─▶ its own training rows, within 24 GiB
 
-Writes results/size.json and size.md. 25 million rows need some GB of disk under work/size.
+and, at the smallest of these sizes, which has all 59,047 movies, one training step and one
+full-ranking evaluation batch of each model. Writes results/size.json and size.md after each size.
+25 million rows need some GB of disk under work/size.
 """
 
 from __future__ import annotations
@@ -22,76 +26,175 @@ from typing import Any
 
 from benchmarks.processes import WorkerFailed, Workers
 from benchmarks.report import number, table
-from benchmarks.synthetic_movielens import ROWS, write_ratings
+from benchmarks.synthetic_movielens import ROWS, write_movies, write_ratings
 from llm4rec_recbole.files import write_atomically, write_json
 
 RESULTS = Path(__file__).resolve().parent / "results"
 WORK = Path("work") / "size"
+DATASET = "ml-25m"
 SIZES = (1_000_000, 5_000_000, ROWS)
-STOCK_GIB = 24.0
-GOALS = {"first_start": (180.0, 4.0), "second_start": (10.0, 4.0)}  # seconds, GiB, at ROWS
+PARTS = ("ours", "steps", "stock")
+STARTS = ("first start", "second start", "stock RecBole")
+GOALS = {"first start": (180.0, 4.0), "second start": (10.0, 4.0)}  # seconds, GiB, at ROWS
+STEP_GIB = 8.0
+#: How each model's softmax over the catalogue fits.
+SOFTMAX = {
+    "SASRec": "full, in chunks (training/cross_entropy.py)",
+    "BERT4Rec": "full, RecBole's own: all logits of the masked positions at once",
+    "EnhancedGenRec": "full, in chunks (training/cross_entropy.py)",
+}
 
 
-def measure(n_rows: int, workers: Workers, *, stock: bool) -> dict[str, Any]:
-    """Both starts, and stock RecBole's loading, on `n_rows` ratings."""
+def measure(n_rows: int, workers: Workers) -> dict[str, Any]:
+    """Both starts on `n_rows` ratings."""
     folder = (WORK / str(n_rows)).resolve()
-    raw, atomic = folder / "raw", folder / "size"
-    found: dict[str, Any] = {"shape": write_ratings(raw / "ratings.csv", n_rows)}
-    for old in (atomic / "cache").glob("*"):
+    data = {"data_path": str(folder), "dataset": DATASET}
+    found: dict[str, Any] = {"shape": _write_raw(folder / DATASET / "raw", n_rows)}
+    for old in (folder / DATASET / "cache").glob("*"):
         old.unlink()
-    found["first_start"] = workers.ask(
-        "ours", "size_steps", task="first_start", raw=str(raw), folder=str(atomic)
+    prepared = workers.ask("ours", "size_steps", task="prepare", **data, out=str(folder / "out"))
+    found["first start"] = _together(
+        prepared, workers.ask("ours", "size_steps", task="start", **data)
     )
-    found["second_start"] = workers.ask(
-        "ours", "size_steps", task="second_start", folder=str(atomic)
-    )
-    if stock:
-        try:
-            found["stock RecBole"] = workers.ask(
-                "recbole", "stock_size", task="load", data_path=str(folder), memory_gib=STOCK_GIB
-            )
-        except WorkerFailed as error:  # killed for its memory, before Python could tell
-            found["stock RecBole"] = {"failed": str(error)}
+    found["second start"] = workers.ask("ours", "size_steps", task="start", **data)
     return found
 
 
+def measure_stock(n_rows: int, workers: Workers, limits: dict[str, float]) -> dict[str, Any]:
+    """Stock RecBole's loading of the atomic file that `measure` left."""
+    data = {"data_path": str((WORK / str(n_rows)).resolve()), "dataset": DATASET}
+    try:
+        return workers.ask("recbole", "stock_size", task="load", **data, **limits)
+    except WorkerFailed as error:  # killed for its memory, before Python could tell
+        return {"failed": str(error)}
+
+
+def _write_raw(folder: Path, n_rows: int) -> dict[str, float]:
+    """Make the raw files, unless they are there; their shape."""
+    shape = folder.parent.parent / "shape.json"
+    if not shape.is_file():
+        write_movies(folder / "movies.csv")
+        write_json(shape, write_ratings(folder / "ratings.csv", n_rows))
+    return dict(json.loads(shape.read_text()))
+
+
+def _together(one: dict[str, Any], two: dict[str, Any]) -> dict[str, Any]:
+    """What two processes, one after the other, cost together."""
+    both = {key: round(one[key] + two[key], 2) for key in ("total_seconds", "cpu_seconds")}
+    return (
+        two
+        | both
+        | {
+            "seconds": one["seconds"] | two["seconds"],
+            "peak_gib": max(one["peak_gib"], two["peak_gib"]),
+        }
+    )
+
+
+def measure_steps(n_rows: int, workers: Workers) -> dict[str, Any]:
+    """A training step and an evaluation batch of each model; needs `measure(n_rows, …)` first."""
+    folder = (WORK / str(n_rows)).resolve()
+    return {
+        model: workers.ask(
+            "ours", "size_steps", task="step", data_path=str(folder), dataset=DATASET, model=model
+        )
+        for model in SOFTMAX
+    }
+
+
 def render(measured: dict[str, Any]) -> str:
-    """The tables: cost by size, and what had to be reached."""
-    rows, goals = [], []
-    for n_rows, found in measured["sizes"].items():
-        for start in ("first_start", "second_start", "stock RecBole"):
-            if start in found:
-                rows.append([f"{int(n_rows):,}", start.replace("_", " "), *_cost(found[start])])
-        if int(n_rows) == ROWS:
-            for start, (seconds, gib) in GOALS.items():
-                cost = found[start]
-                goals.append(_goal(start, "seconds", seconds, cost["total_seconds"]))
-                goals.append(_goal(start, "GiB", gib, cost["peak_gib"]))
+    """The tables: cost by size, steps at the full catalogue, and what had to be reached."""
+    load = ", ".join(f"{value:.1f}" for value in measured["load_average"])
     blocks = [
         "# Size",
-        f"{measured['machine']}, on {measured['date']}; made-up ratings of MovieLens-25M's shape.",
-        table(["ratings", "what", "seconds", "peak GiB", "steps, in seconds"], rows),
+        f"{measured['machine']}, on {measured['date']}, load average {load} before the start; "
+        "made-up ratings of MovieLens-25M's shape. Where other programs ran beside it, the seconds "
+        "of the processor say what the wall clock would on a machine of its own.",
+        _shape(list(measured["sizes"].values())[-1].get("shape")),
+        "## Before training",
+        table(
+            ["ratings", "what", "seconds", "of the processor", "peak GiB", "steps, in seconds"],
+            [
+                [f"{int(n_rows):,}", start, *_cost(found[start])]
+                for n_rows, found in measured["sizes"].items()
+                for start in STARTS
+                if start in found
+            ],
+        ),
     ]
+    if "steps" in measured:
+        blocks += ["## One training step, one evaluation batch", *_steps(measured["steps"])]
+    goals = _goals(measured)
     if goals:
         blocks += ["## What had to be reached", table(["requirement", "needed", "measured"], goals)]
     return "\n\n".join(blocks) + "\n"
 
 
+def _shape(shape: dict[str, float] | None) -> str:
+    if shape is None:
+        return "The shape of the ratings was not measured."
+    told = ", ".join(f"{name.replace('_', ' ')} {value:,.0f}" for name, value in shape.items())
+    return f"The largest: {told}."
+
+
 def _cost(found: dict[str, Any]) -> list[str]:
     if "failed" in found:
-        return ["–", f"more than {STOCK_GIB:.0f}", found["failed"]]
-    steps = found.get("seconds", {})
-    told = ", ".join(f"{name} {number(seconds)}" for name, seconds in steps.items())
-    return [
-        number(found["total_seconds"]),
-        number(found["peak_gib"]),
-        told or f"got as far as {found['reached']}",
+        return ["–", "–", "–", found["failed"]]
+    steps = ", ".join(f"{name} {number(took)}" for name, took in found.get("seconds", {}).items())
+    if "reached" in found:
+        steps = f"made {found['reached']}"
+        if found["stopped"]:
+            steps = f"stopped at {found['stopped']}: {steps}"
+    return [*(number(found[key]) for key in ("total_seconds", "cpu_seconds", "peak_gib")), steps]
+
+
+def _steps(steps: dict[str, Any]) -> list[str]:
+    header = [
+        "model",
+        "movies",
+        "windows",
+        "step, s",
+        "users",
+        "evaluation, s",
+        "peak GiB",
+        "softmax",
     ]
+    rows, notes = [], []
+    for model, found in steps.items():
+        step, evaluation = (found["seconds"][n] for n in ("training step", "evaluation batch"))
+        rows.append(
+            [
+                model,
+                f"{found['n_items']:,}",
+                str(found["windows"]),
+                number(step),
+                str(found["users"]),
+                number(evaluation),
+                f"{number(found['peak_gib'])} (data loaded: {number(found['loaded_gib'])})",
+                SOFTMAX[model],
+            ]
+        )
+        if found["options"]:
+            told = json.dumps(found["options"])
+            notes.append(f"{model} with {told}; retrieval refuses a catalogue above 30,000.")
+    return [table(header, rows), *notes]
 
 
-def _goal(start: str, unit: str, needed: float, measured: float) -> list[str]:
+def _goals(measured: dict[str, Any]) -> list[list[str]]:
+    rows = []
+    full = measured["sizes"].get(str(ROWS), {})
+    for start, (seconds, gib) in GOALS.items():
+        if start in full:
+            rows.append(_goal(f"{start}, s", seconds, full[start]["total_seconds"]))
+            rows[-1][-1] += f" ({number(full[start]['cpu_seconds'])} of the processor)"
+            rows.append(_goal(f"{start}, GiB", gib, full[start]["peak_gib"]))
+    for model, found in measured.get("steps", {}).items():
+        rows.append(_goal(f"{model}: step and evaluation, GiB", STEP_GIB, found["peak_gib"]))
+    return rows
+
+
+def _goal(name: str, needed: float, measured: float) -> list[str]:
     verdict = "reached" if measured <= needed else "not reached"
-    name = f"{start.replace('_', ' ')}, {unit}"
     return [name, f"≤ {number(needed)}", f"{number(measured)}: {verdict}"]
 
 
@@ -103,22 +206,41 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--rows", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--no-stock", action="store_true", help="leave stock RecBole out")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--stock-gib", type=float, default=24.0, help="memory that it may take")
+    parser.add_argument("--stock-minutes", type=float, default=10.0, help="of the processor")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     WORK.mkdir(parents=True, exist_ok=True)
-    workers = Workers(WORK, options.threads)
-    measured: dict[str, Any] = {
+    workers, written = Workers(WORK, options.threads), options.output / "size.json"
+    measured: dict[str, Any] = {"sizes": {}}
+    if set(options.parts) != set(PARTS) and written.is_file():  # the others' numbers stay
+        measured = json.loads(written.read_text())
+    machine = {
         "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {options.threads} threads",
-        "sizes": {},
+        "load_average": os.getloadavg(),
     }
-    for n_rows in options.rows:
+    measured = machine | measured if "ours" not in options.parts else measured | machine
+
+    def keep() -> None:
+        write_json(written, measured)
+        write_atomically(written.with_suffix(".md"), render(measured))
+
+    for n_rows in sorted(options.rows):
         print(f"{n_rows:,} ratings", file=sys.stderr)
-        measured["sizes"][str(n_rows)] = measure(n_rows, workers, stock=not options.no_stock)
-        write_json(options.output / "size.json", measured)
-        write_atomically(options.output / "size.md", render(measured))
-    print(render(json.loads((options.output / "size.json").read_text())))
+        found = measured["sizes"].setdefault(str(n_rows), {})
+        if "ours" in options.parts:
+            found |= measure(n_rows, workers)
+            keep()
+        if "steps" in options.parts and n_rows == min(options.rows):
+            measured["steps"] = measure_steps(n_rows, workers)
+            keep()
+        if "stock" in options.parts:
+            limits = {"memory_gib": options.stock_gib, "minutes": options.stock_minutes}
+            found["stock RecBole"] = measure_stock(n_rows, workers, limits)
+            keep()
+    print(render(measured))
     return int("not reached" in render(measured))
 
 

@@ -13,6 +13,13 @@ from importlib.metadata import version
 from typing import Any
 
 
+def peak_gib() -> float:
+    """The most memory that this process held. `getrusage` would count what its parent held, too."""
+    with open("/proc/self/status") as file:
+        kib = next(line for line in file if line.startswith("VmHWM:")).split()[1]
+    return round(int(kib) / 2**20, 3)
+
+
 def serve(tasks: dict[str, Callable[..., dict[str, Any]]], packages: tuple[str, ...]) -> None:
     """Do the task that the request `{"task": name, ...arguments}` names, answer what it returns.
 

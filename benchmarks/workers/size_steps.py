@@ -1,69 +1,114 @@
-"""Worker: raw CSV to windows that can train, step by step, with the process's peak memory."""
+"""Worker: what stands between a raw CSV and training, step by step, with the process's peak memory.
+
+Each task is a process of its own, as `llm4rec prepare` and `run_recbole` are.
+"""
 
 from __future__ import annotations
 
-import resource
 import time
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from answer import serve
+from answer import peak_gib, serve
 
-LENGTH = 50  # items in a window
-
-
-def first_start(raw: str, folder: str) -> dict[str, Any]:
-    """From ratings.csv: atomic file, check, columnar cache, split, windows."""
-    from llm4rec_recbole.data.atomic import check_atomic_files
-    from llm4rec_recbole.data.convert import convert
-    from llm4rec_recbole.data.source import RawFile, Source
-
-    clock = _Clock()
-    source = Source("size", "movielens_csv", {"ratings": [RawFile("ratings.csv")]})
-    convert(source, raw, folder)
-    clock.lap("to atomic files")
-    check_atomic_files(Path(folder), "size")
-    clock.lap("check")
-    return _windows(folder, clock)
-
-
-def second_start(folder: str) -> dict[str, Any]:
-    """From the cache: split, windows."""
-    return _windows(folder, _Clock())
-
-
-def _windows(folder: str, clock: _Clock) -> dict[str, Any]:
-    from llm4rec_recbole.data.cache import cached_interactions
-    from llm4rec_recbole.data.splits import leave_one_out
-    from llm4rec_recbole.training.windows import Histories, draw_windows
-
-    log = cached_interactions(Path(folder) / "size.inter")
-    clock.lap("read")
-    split = leave_one_out(log.users, log.items, log.times, len(log.item_tokens))
-    clock.lap("split")
-    histories = Histories.of(log.users[split.train], log.items[split.train])
-    windows = draw_windows(histories, LENGTH + 1, np.random.default_rng(0))
-    clock.lap("windows")
-    return {
-        "seconds": clock.laps,
-        "total_seconds": round(sum(clock.laps.values()), 2),
-        "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 3),
-        "windows": len(windows),
+MODEL_OPTIONS: dict[str, dict[str, Any]] = {
+    # Its relations need a dense matrix of the catalogue. A text encoder and vectors to start from
+    # take minutes before the first step, and nothing in it.
+    "EnhancedGenRec": {
+        "components": ["fusion", "debiasing", "explanation", "adaptation"],
+        "text_encoder": "hash-64",
+        "spectral_scale": 0,
     }
+}
+
+
+def prepare(data_path: str, dataset: str, out: str) -> dict[str, Any]:
+    """`llm4rec prepare`: raw files to atomic files, check, columnar cache, counts of the splits."""
+    clock = _Clock()
+    from llm4rec_recbole.data.prepare import prepare as prepare_data
+
+    prepare_data(dataset, out, data_path)
+    clock.lap("prepare")
+    return clock.answer()
+
+
+def start(data_path: str, dataset: str) -> dict[str, Any]:
+    """What `run_recbole --model=SASRec` does up to an epoch's windows and the first batch."""
+    clock = _Clock()
+    from llm4rec_recbole.training.train import _check_data  # before RecBole, which it mends
+
+    config = _config("SASRec", dataset, data_path)
+    from recbole.data import create_dataset, data_preparation
+
+    clock.lap("imports")
+    _check_data(config)
+    clock.lap("check")
+    loaded = create_dataset(config)
+    clock.lap("read")
+    train_data, _, _ = data_preparation(config, loaded)
+    clock.lap("split")
+    batch = next(iter(train_data))
+    clock.lap("windows")
+    return clock.answer() | {"first_batch": list(batch["item_id_list"].shape)}
+
+
+def step(data_path: str, dataset: str, model: str) -> dict[str, Any]:
+    """One training step and one full-ranking evaluation batch of `model`, its own options."""
+    import numpy as np
+
+    from llm4rec_recbole.evaluation.ranking import full_ranks
+    from llm4rec_recbole.training.scoring import scorer
+    from llm4rec_recbole.training.train import prepare as prepare_run
+
+    options = _options(data_path) | MODEL_OPTIONS.get(model, {})
+    trained = prepare_run(model, dataset, options=options)
+    config, network, valid = trained.config, trained.model, trained.valid_data
+    batch = next(iter(trained.train_data)).to(config["device"])
+    found: dict[str, Any] = {"loaded_gib": peak_gib(), "n_items": network.n_items - 1}
+    clock = _Clock()
+    loss = network.calculate_loss(batch)
+    loss.backward()
+    trained.trainer.optimizer.step()
+    clock.lap("training step")
+    found["step_gib"] = peak_gib()
+    rows = np.arange(min(valid.batch_size, len(valid.held_out)))
+    scores = scorer(network, config, valid.held_out, valid.dataset)(rows)
+    full_ranks(scores, valid.held_out.targets[rows], valid.held_out.seen_mask(rows))
+    clock.lap("evaluation batch")
+    sizes = {"windows": config["train_batch_size"], "users": len(rows), "loss": float(loss)}
+    return found | clock.answer() | sizes | {"options": MODEL_OPTIONS.get(model, {})}
+
+
+def _config(model: str, dataset: str, data_path: str) -> Any:
+    from recbole.config import Config
+
+    return Config(model, dataset, config_dict=_options(data_path))
+
+
+def _options(data_path: str) -> dict[str, Any]:
+    return {"data_path": data_path, "use_gpu": False, "show_progress": False, "quiet": True}
 
 
 class _Clock:
+    """Wall-clock seconds of each step, and the processor's in all."""
+
     def __init__(self) -> None:
         self.laps: dict[str, float] = {}
-        self._last = time.perf_counter()
+        self._last, self._cpu = time.perf_counter(), time.process_time()
 
     def lap(self, name: str) -> None:
         now = time.perf_counter()
         self.laps[name] = round(now - self._last, 2)
         self._last = now
 
+    def answer(self) -> dict[str, Any]:
+        return {
+            "seconds": self.laps,
+            "total_seconds": round(sum(self.laps.values()), 2),
+            "cpu_seconds": round(time.process_time() - self._cpu, 2),
+            "peak_gib": peak_gib(),
+        }
+
 
 if __name__ == "__main__":
-    tasks = {"first_start": first_start, "second_start": second_start}
-    serve(tasks, ("numpy", "pandas", "pyarrow"))
+    tasks = {"prepare": prepare, "start": start, "step": step}
+    serve(tasks, ("numpy", "pandas", "pyarrow", "recbole", "torch"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import signal
 import sys
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parent / "stand_ins"))
 
-from answer import serve
+from answer import peak_gib, serve
 from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 
@@ -30,26 +31,41 @@ OPTIONS = {
 }
 
 
-def load(data_path: str, memory_gib: float) -> dict[str, Any]:
-    """Seconds and peak memory, or where it stopped when it asked for more than `memory_gib`."""
+def load(data_path: str, dataset: str, memory_gib: float, minutes: float) -> dict[str, Any]:
+    """Seconds and peak memory; where it stopped, if it asked for more than `memory_gib` or took
+    more than `minutes` of the processor."""
     limit = int(memory_gib * 2**30)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    began, reached = time.perf_counter(), "nothing"
+    signal.signal(signal.SIGPROF, _out_of_time)
+    signal.setitimer(signal.ITIMER_PROF, minutes * 60)
+    began, cpu = time.perf_counter(), time.process_time()
+    reached, stopped = "nothing", None
     try:
         config = Config(
-            model="SASRec", dataset="size", config_dict=OPTIONS | {"data_path": data_path}
+            model="SASRec", dataset=dataset, config_dict=OPTIONS | {"data_path": data_path}
         )
-        dataset = create_dataset(config)
+        loaded = create_dataset(config)
         reached = "the interactions"
-        data_preparation(config, dataset)
+        data_preparation(config, loaded)
         reached = "the training rows"
-    except MemoryError:
-        pass
+    except TimeoutError:
+        stopped = f"{minutes:g} min of the processor"
+    except (MemoryError, RuntimeError) as error:  # torch raises RuntimeError
+        if isinstance(error, RuntimeError) and "alloc" not in str(error):
+            raise
+        stopped = f"{memory_gib:g} GiB"
+    signal.setitimer(signal.ITIMER_PROF, 0)
     return {
         "reached": reached,
+        "stopped": stopped,
         "total_seconds": round(time.perf_counter() - began, 2),
-        "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 3),
+        "cpu_seconds": round(time.process_time() - cpu, 2),
+        "peak_gib": peak_gib(),
     }
+
+
+def _out_of_time(*signalled: Any) -> None:
+    raise TimeoutError
 
 
 if __name__ == "__main__":

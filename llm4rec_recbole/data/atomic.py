@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from llm4rec_recbole.data.atomic_rows import Column, RowChecker, check_text
+from llm4rec_recbole.data.cache import checked
 from llm4rec_recbole.errors import InputError
 
 SUFFIXES = ("inter", "item", "user", "kg", "link", "net")
@@ -32,6 +33,8 @@ def check_atomic_files(
     anything pandas takes for a missing value ("NA", "null", …); floats must be finite numbers,
     though in files other than `.inter` they may be empty (RecBole fills in the mean).
     The last line must end with a newline: without it, nobody can tell whether it was cut short.
+    A large `.inter` file that has passed gets a cache (data/cache.py), and is not checked again as
+    long as that serves.
 
     Raises InputError with the file, and the line where there is one.
     """
@@ -39,7 +42,7 @@ def check_atomic_files(
     for suffix in SUFFIXES:
         path = folder / f"{name}.{suffix}"
         if suffix == "inter":
-            _check_file(path, required, empty_floats=False)
+            checked(path, required, lambda path: _check_file(path, required, empty_floats=False))
         elif path.exists():
             _check_file(path, (), empty_floats=True)
 

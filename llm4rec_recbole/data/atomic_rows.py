@@ -28,12 +28,12 @@ _UNLIKE_A_NUMBER = np.full(256, 2, dtype=np.uint8)
 _UNLIKE_A_NUMBER[ord("0") : ord("9") + 1] = 0
 _UNLIKE_A_NUMBER[ord(".")] = 1
 # What pandas reads as missing: RecBole would drop the row of a user or item of this name.
-_MISSING = (
+MISSING = (
     *(b"#N/A", b"#N/A N/A", b"#NA", b"-1.#IND", b"-1.#QNAN", b"-NaN", b"-nan", b"1.#IND"),
     *(b"1.#QNAN", b"<NA>", b"N/A", b"NA", b"NULL", b"NaN", b"None", b"n/a", b"nan", b"null"),
 )
-_FIRST_OF_MISSING = np.isin(np.arange(256), [word[0] for word in _MISSING])
-_LAST_OF_MISSING = np.isin(np.arange(256), [word[-1] for word in _MISSING])
+_FIRST_OF_MISSING = np.isin(np.arange(256), [word[0] for word in MISSING])
+_LAST_OF_MISSING = np.isin(np.arange(256), [word[-1] for word in MISSING])
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class RowChecker:
             last = fields.array[starts + lengths - 1]
             suspects = _FIRST_OF_MISSING[fields.array[starts]] & _LAST_OF_MISSING[last]
             rows = np.flatnonzero(suspects)
-            for word in _MISSING:
+            for word in MISSING:
                 for row in fields.equal(word, rows, number)[:1].tolist():
                     hint = "RecBole reads it as missing; rename it"
                     self._fail(f"{column.name} is {word.decode()!r}", row, hint)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from llm4rec_recbole.data.cache import cached_table
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -31,19 +33,25 @@ def read_interactions(path: str | Path) -> Interactions:
     """Read a `.inter` file that `check_atomic_files` has passed."""
     import pandas as pd
 
-    columns = {"user_id:token": str, "item_id:token": str}
-    table = pd.read_csv(
-        path,
-        sep="\t",
-        usecols=[*columns, "timestamp:float"],
-        dtype=columns,
-        na_filter=False,
-        quoting=3,  # quotes mean nothing
-        float_precision="round_trip",
-    )
-    users, user_tokens = _number(table["user_id:token"])
-    items, item_tokens = _number(table["item_id:token"])
-    times = table["timestamp:float"].to_numpy()
+    names = ("user_id", "item_id", "timestamp")
+    if cached := cached_table(path, names.__contains__):
+        table = cached[0]
+        whole = bool((table["timestamp"] == np.floor(table["timestamp"])).all())
+        times = table["timestamp"].to_numpy(np.int64 if whole else np.float64)
+    else:
+        table = pd.read_csv(
+            path,
+            sep="\t",
+            usecols=["user_id:token", "item_id:token", "timestamp:float"],
+            dtype={"user_id:token": str, "item_id:token": str},
+            na_filter=False,
+            quoting=3,  # quotes mean nothing
+            float_precision="round_trip",
+        )
+        table = table.rename(columns=lambda name: name.partition(":")[0])
+        times = table["timestamp"].to_numpy()
+    users, user_tokens = _number(table["user_id"])
+    items, item_tokens = _number(table["item_id"])
     return Interactions(users, items, times, user_tokens, item_tokens)
 
 

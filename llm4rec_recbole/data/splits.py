@@ -46,7 +46,28 @@ def exact_order(times: np.ndarray) -> np.ndarray:
         raise TypeError(f"times must be integers or float64 to be exact, not {times.dtype}")
     if times.dtype.kind == "f" and np.isnan(times).any():
         raise InputError(f"interaction {int(np.isnan(times).argmax()) + 1} has no time (NaN)")
-    return np.argsort(times, kind="stable")
+    return stable_order(times)
+
+
+def stable_order(keys: np.ndarray) -> np.ndarray:
+    """np.argsort(keys, kind="stable"), (N,) int64, for keys (N,) of any number type but NaN.
+
+    Whole numbers are sorted together with their places, key << bits | place, which NumPy does
+    seven times as fast as it sorts places alone.
+    """
+    if not len(keys):
+        return np.zeros(0, dtype=np.int64)
+    least, most, n_bits = float(keys.min()), float(keys.max()), len(keys).bit_length()
+    whole = keys.dtype.kind in "iu" or (keys == np.floor(keys)).all()
+    if not whole or max(-least, most) >= 2**53 or (most - least) * 2**n_bits >= 2**62:
+        return np.argsort(keys, kind="stable")
+    packed = keys.astype(np.int64)
+    packed -= int(least)
+    packed <<= n_bits
+    packed |= np.arange(len(keys))
+    packed.sort()
+    packed &= (1 << n_bits) - 1
+    return packed
 
 
 def leave_one_out(
@@ -91,8 +112,9 @@ def timeline(
     Raises InputError when nothing is left to train on or no user can be tested.
     """
     log = _Log(users, items, times, n_items)
-    test_cut = _cut(log.sorted_times, 1 - test_share)
-    valid_cut = _cut(log.sorted_times, 1 - test_share - valid_share)
+    sorted_times = np.sort(log.times)
+    test_cut = _cut(sorted_times, 1 - test_share)
+    valid_cut = _cut(sorted_times, 1 - test_share - valid_share)
     trains = log.times < valid_cut
     before_valid = log.count(trains)  # (users,)
     before_test = log.count(log.times < test_cut)  # (users,)
@@ -126,6 +148,12 @@ def _cut(sorted_times: np.ndarray, share: float) -> np.generic:
     return sorted_times[min(int(len(sorted_times) * share + 1e-6), len(sorted_times) - 1)]
 
 
+def _has_repeats(pairs: np.ndarray) -> bool:
+    """Whether a number comes twice: much cheaper to ask than where."""
+    ordered = np.sort(pairs)
+    return bool((ordered[1:] == ordered[:-1]).any())
+
+
 class _Log:
     """The interactions without repeats, user by user, each user's in exact order."""
 
@@ -136,19 +164,21 @@ class _Log:
             raise InputError("the data set has no interactions")
         self.n_items = int(items.max()) + 1 if n_items is None else n_items
         order = exact_order(times)
-        pairs = users[order].astype(np.int64) * self.n_items + items[order]
-        first = np.zeros(len(order), dtype=bool)
-        first[np.unique(pairs, return_index=True)[1]] = True
-        order = order[first]
-        self.sorted_times = times[order]
+        who = users[order]
+        pairs = who.astype(np.int64) * self.n_items + items[order]
+        if _has_repeats(pairs):
+            first = np.zeros(len(order), dtype=bool)
+            first[np.unique(pairs, return_index=True)[1]] = True
+            order, who = order[first], who[first]
+        del pairs
         self._order = order
-        self._by_user = np.argsort(users[order], kind="stable")
+        self._by_user = stable_order(who)
         self.rows = order[self._by_user]  # (N,) row numbers: user by user, oldest first
         self.times, self._items = times[self.rows], items[self.rows]
-        self.users, self.starts, self.lengths = np.unique(
-            users[self.rows], return_index=True, return_counts=True
-        )  # (users,) each
-        self.ends = self.starts + self.lengths
+        of_rows = users[self.rows]
+        self.starts = np.flatnonzero(np.diff(of_rows, prepend=of_rows[0] - 1))  # (users,)
+        self.ends = np.append(self.starts[1:], len(of_rows))
+        self.users, self.lengths = of_rows[self.starts], self.ends - self.starts
         self.counts = {"repeats_dropped": len(users) - len(order)}
 
     def count(self, mask: np.ndarray) -> np.ndarray:

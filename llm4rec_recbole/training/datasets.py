@@ -48,13 +48,14 @@ def split_dataset(dataset: Any) -> list[Any]:
     rows = torch.from_numpy(split.train)
     train = dataset.copy(Interaction({name: inter[name][rows] for name in inter}))
     train.split_counts = split.counts
+    counts = np.bincount(train.inter_feat[dataset.iid_field].numpy(), minlength=dataset.item_num)
+    train_users = np.count_nonzero(np.bincount(train.inter_feat[dataset.uid_field].numpy()))
     if isinstance(train, SequentialDataset):
         train.data_augmentation()
-    counts = np.bincount(items[split.train], minlength=dataset.item_num)
     phases = [_phase(dataset, held_out) for held_out in (split.valid, split.test)]
     for phase in phases:
         phase.train_counts = counts
-        phase.train_users = len(np.unique(users[split.train]))
+        phase.train_users = train_users
     return [train, *phases]
 
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from llm4rec_recbole.data.splits import stable_order
+
 
 @dataclass(frozen=True)
 class Histories:
@@ -30,9 +32,10 @@ class Histories:
     @classmethod
     def of(cls, users: np.ndarray, items: np.ndarray) -> Histories:
         """Group interactions (N,), given in exact order, by user."""
-        order = np.argsort(users, kind="stable")
-        starts = np.flatnonzero(np.diff(users[order], prepend=-1))
-        return cls(items[order], np.append(starts, len(items)), users[order][starts])
+        order = stable_order(users)
+        users = users[order]
+        starts = np.flatnonzero(np.diff(users, prepend=-1))
+        return cls(items[order], np.append(starts, len(items)), users[starts])
 
 
 def draw_windows(histories: Histories, length: int, random: np.random.Generator) -> np.ndarray:

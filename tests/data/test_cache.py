@@ -8,48 +8,164 @@ import os
 import numpy as np
 import pytest
 
-from llm4rec_recbole.data import cache
-from llm4rec_recbole.data.cache import cached_interactions
+from llm4rec_recbole.data import atomic, cache
+from llm4rec_recbole.data.atomic import check_atomic_files
 from llm4rec_recbole.data.interactions import read_interactions
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.files import sha256_of
+from llm4rec_recbole.recbole_plugin.atomic import read_atomic
 
-HEADER = "user_id:token\titem_id:token\ttimestamp:float\n"
+HEADER = "user_id:token\titem_id:token\tgroup:token\ttimestamp:float\n"
+ROWS = "b\tz\tNA\t1700000001\na\tz\t\t1700000000\nb\tÿ\tg\t1700000002\n"
+
+
+@pytest.fixture(autouse=True)
+def small_files_too(monkeypatch):
+    monkeypatch.setattr(cache, "LEAST_BYTES", 0)
 
 
 @pytest.fixture
 def inter(tmp_path):
     path = tmp_path / "toy.inter"
-    path.write_text(HEADER + "b\tz\t1700000001\na\tz\t1700000000\nb\ty\t1700000002\n")
+    path.write_text(HEADER + ROWS)
     return path
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """How often the file was checked so far: len(reads)."""
+    reads, check = [], atomic._check_file
+    monkeypatch.setattr(
+        atomic, "_check_file", lambda *given, **named: reads.append(given) or check(*given, **named)
+    )
+    return reads
+
+
+def place(inter):
+    return inter.parent / "cache" / "toy.inter.npz"
+
+
+def check(inter):
+    check_atomic_files(inter.parent, "toy")
 
 
 def same(one, other):
     return all(
         np.array_equal(getattr(one, field.name), getattr(other, field.name))
+        and getattr(one, field.name).dtype == getattr(other, field.name).dtype
         for field in dataclasses.fields(one)
     )
 
 
-def test_the_cache_returns_what_the_file_says_without_reading_it(inter, monkeypatch):
+def test_the_cache_holds_what_the_file_says(inter):
+    frame, types = read_atomic(inter)
+    check(inter)
+    cached, cached_types = cache.cached_table(inter)
+    assert cached_types == types
+    for field, kind in types.items():
+        assert cached[field].isna().tolist() == frame[field].isna().tolist()
+        assert cached[field].dropna().tolist() == frame[field].dropna().tolist()
+        assert (cached[field].dtype == "category") == (kind == "token")
+    assert list(cache.cached_table(inter, ["item_id", "timestamp"].__contains__)[0]) == [
+        "item_id",
+        "timestamp",
+    ]
+
+
+@pytest.mark.parametrize("fraction", ["", ".25"])
+def test_interactions_are_the_same_with_and_without_it(inter, fraction):
+    inter.write_text(HEADER + ROWS.replace("001", f"001{fraction}"))
     read = read_interactions(inter)
-    assert same(cached_interactions(inter), read)
-    monkeypatch.setattr(cache, "read_interactions", lambda path: pytest.fail("read again"))
-    again = cached_interactions(inter)
-    assert same(again, read)
-    assert again.times.dtype == read.times.dtype
-    assert again.users.dtype == read.users.dtype
+    check(inter)
+    inter.rename(inter.with_suffix(".away"))
+    inter.write_bytes(b"-" * inter.with_suffix(".away").stat().st_size)  # nobody reads it again
+    changed = inter.with_suffix(".away").stat().st_mtime_ns
+    os.utime(inter, ns=(changed, changed))
+    assert same(read_interactions(inter), read)
 
 
-def test_a_changed_file_is_read_again(inter):
-    cached_interactions(inter)
-    inter.write_text(HEADER + "c\tx\t1700000001.5\n")
+def test_a_file_that_passed_is_not_checked_again(inter, reads):
+    check(inter)
+    check(inter)
+    assert len(reads) == 1
+
+
+def test_a_changed_file_is_checked_and_read_again(inter, reads):
+    check(inter)
+    before = sha256_of(place(inter))
+    inter.write_text(HEADER + ROWS.replace("a\t", "c\t"))  # as long as before
     os.utime(inter, ns=(1, 1))
-    assert same(cached_interactions(inter), read_interactions(inter))
+    assert cache.cached_table(inter) is None
+    check(inter)
+    assert len(reads) == 2
+    assert sha256_of(place(inter)) != before
+    assert read_interactions(inter).user_tokens.tolist() == ["[PAD]", "b", "c"]
 
 
-@pytest.mark.parametrize("name", ["rows", "users"])
-def test_a_broken_or_half_cache_is_made_anew(inter, name):
-    cached_interactions(inter)
-    (inter.parent / "cache" / f"{name}.parquet").write_bytes(b"PAR1 half")
-    assert same(cached_interactions(inter), read_interactions(inter))
-    (inter.parent / "cache" / f"{name}.parquet").unlink()
-    assert same(cached_interactions(inter), read_interactions(inter))
+def test_a_file_that_turned_bad_is_refused(inter):
+    check(inter)
+    inter.write_text(HEADER + ROWS + "b\n")
+    with pytest.raises(InputError, match=r"toy\.inter:5"):
+        check(inter)
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "other"])
+def test_a_damaged_cache_is_told_in_one_line_and_made_anew(inter, damage, reads, capsys):
+    check(inter)
+    whole = place(inter).read_bytes()
+    at = whole.index(np.float64(1700000002).tobytes())
+    broken = {
+        "flip": whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :],
+        "cut": whole[: len(whole) // 2],
+        "empty": b"",
+        "other": b"a text\n",
+    }
+    place(inter).write_bytes(broken[damage])
+    assert cache.cached_table(inter) is None
+    check(inter)
+    assert len(reads) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "damaged" in told
+    assert place(inter).read_bytes() == whole
+
+
+def test_a_pickle_in_its_place_is_not_loaded(inter, capsys):
+    place(inter).parent.mkdir()
+    np.savez(place(inter), about=np.array([{"an": "object"}]))
+    check(inter)
+    assert "damaged" in capsys.readouterr().err
+    assert cache.cached_table(inter) is not None
+
+
+def test_more_columns_required_is_another_check(inter, reads):
+    check_atomic_files(inter.parent, "toy", ("user_id", "item_id"))
+    check(inter)
+    check_atomic_files(inter.parent, "toy", ("user_id", "item_id"))
+    assert len(reads) == 2
+
+
+@pytest.mark.parametrize("kind", ["token_seq", "float_seq"])
+def test_sequences_are_not_cached(inter, kind):
+    inter.write_text(f"user_id:token\titem_id:token\tx:{kind}\ttimestamp:float\na\tb\t1 2\t3\n")
+    check(inter)
+    assert not place(inter).exists()
+
+
+def test_a_number_that_only_pandas_reads_is_not_cached(inter):
+    inter.write_text(HEADER + "a\tb\tg\t+5\n")
+    check(inter)
+    assert read_interactions(inter).times.tolist() == [5]
+
+
+def test_small_files_get_no_cache(inter, monkeypatch):
+    monkeypatch.setattr(cache, "LEAST_BYTES", 1 << 20)
+    check(inter)
+    assert not place(inter).exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_one_line(inter, capsys):
+    place(inter).parent.write_text("a file where the folder would be")
+    check(inter)
+    assert "no cache" in capsys.readouterr().err
+    assert read_interactions(inter).user_tokens.tolist() == ["[PAD]", "b", "a"]

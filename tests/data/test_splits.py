@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm4rec_recbole.data.splits import Split, exact_order, leave_one_out, timeline
+from llm4rec_recbole.data.splits import Split, exact_order, leave_one_out, stable_order, timeline
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.held_out import HeldOut
 
@@ -54,6 +54,22 @@ def test_order_tells_apart_times_that_float32_cannot():
     assert np.float32(times[0]) == np.float32(times[1])
     assert exact_order(times).tolist() == [1, 0]
     assert exact_order(times.astype(np.float64)).tolist() == [1, 0]
+
+
+@given(
+    st.lists(st.one_of(st.integers(-3, 3), st.integers(-(2**63), 2**63 - 1)), max_size=30),
+    st.sampled_from([np.int64, np.float64, np.int32]),
+)
+def test_stable_order_is_argsort_of_any_numbers(keys, dtype):
+    keys = np.array(keys, dtype=np.int64).astype(dtype)
+    assert stable_order(keys).tolist() == np.argsort(keys, kind="stable").tolist()
+
+
+def test_stable_order_is_argsort_of_fractions_and_infinities():
+    keys = np.array([0.5, np.inf, -0.0, 0.0, 0.25, -np.inf, 1e300])
+    assert stable_order(keys).tolist() == np.argsort(keys, kind="stable").tolist()
+    keys = np.array([2.0, 1.0, np.inf])
+    assert stable_order(keys).tolist() == [1, 0, 2]
 
 
 def test_float32_times_are_refused():

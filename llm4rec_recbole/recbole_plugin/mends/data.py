@@ -114,17 +114,21 @@ def atomic_files(module: ModuleType) -> None:
     """
     import numpy as np
 
+    from llm4rec_recbole.data.cache import cached_table
     from llm4rec_recbole.recbole_plugin.atomic import line_of_row, read_atomic
 
     def load_feat(self: Any, filepath: str, source: Any) -> Any:
         load, unload = self._get_load_and_unload_col(source)
         if load == set():
             return None
-        frame, types = read_atomic(
-            filepath,
-            lambda field: (load is None or field in load) and field not in (unload or ()),
-            separator=self.config["field_separator"],
-            encoding=self.config["encoding"] or "utf-8",
+        separator, encoding = self.config["field_separator"], self.config["encoding"] or "utf-8"
+
+        def wanted(field: str) -> bool:
+            return (load is None or field in load) and field not in (unload or ())
+
+        found = cached_table(filepath, wanted) if (separator, encoding) == ("\t", "utf-8") else None
+        frame, types = found or read_atomic(
+            filepath, wanted, separator=separator, encoding=encoding
         )
         if self.time_field in frame and frame[self.time_field].isna().any():
             row = int(frame[self.time_field].isna().to_numpy().argmax())
@@ -158,6 +162,47 @@ def atomic_files(module: ModuleType) -> None:
         return [np.array([x for x in cell.split(separator) if x], dtype=dtype) for cell in cells]
 
     module.Dataset._load_feat = load_feat
+
+
+@mends("recbole.data.dataset.dataset", upstream="none: counts every token in Python to drop none")
+def no_filter_costs_nothing(module: ModuleType) -> None:
+    """Leave out the count of interactions where the intervals, RecBole's defaults, let all pass."""
+    filter_by_inter_num = module.Dataset._filter_by_inter_num
+
+    def filter_some(self: Any) -> None:
+        intervals = (self.config[f"{name}_inter_num_interval"] for name in ("user", "item"))
+        if any(interval not in (None, "[0,inf)") for interval in intervals):
+            filter_by_inter_num(self)
+
+    module.Dataset._filter_by_inter_num = filter_some
+
+
+@mends("recbole.data.dataset.dataset", upstream="none: a Python string for each row")
+def categories_are_numbered_once(module: ModuleType) -> None:
+    """Give RecBole a category column's tokens once each, in the order of their first rows.
+
+    It numbers tokens in that order, so the ids are those that it gives all the rows' tokens.
+    """
+    import numpy as np
+    import pandas as pd
+
+    remap_all_rows = module.Dataset._remap
+
+    def remap(self: Any, remap_list: Any) -> None:
+        tables: list[Any] = []
+        rows: list[Any] = []
+        for feat, field, kind in remap_list:
+            if isinstance(feat[field].dtype, pd.CategoricalDtype):
+                codes, tokens = pd.factorize(feat[field])  # (rows,), -1 for none; (tokens,)
+                rows.append((feat, field, codes, len(tables)))
+                feat = pd.DataFrame({field: tokens.astype(object)})
+            tables.append((feat, field, kind))
+        remap_all_rows(self, tables)
+        for feat, field, codes, place in rows:
+            ids = tables[place][0][field].to_numpy()  # (tokens,)
+            feat[field] = np.append(ids, 0)[codes]
+
+    module.Dataset._remap = remap
 
 
 def sequence_lengths(module: ModuleType) -> None:

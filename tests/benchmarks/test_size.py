@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks import size
+from benchmarks.processes import WorkerFailed
+from benchmarks.synthetic_movielens import ITEMS, LEAST, write_movies, write_ratings
+
+LOADED = {"total_seconds": 60.0, "cpu_seconds": 50.0, "peak_gib": 2.0}
+STEP = {"n_items": 59_047, "windows": 16, "users": 256, "loaded_gib": 0.5, "options": {}}
+STEP |= {"seconds": {"training step": 1.0, "evaluation batch": 0.5}, "peak_gib": 1.25}
+
+
+class Stub:
+    """Answers as the workers do; stock RecBole as `stock` says."""
+
+    def __init__(self, stock=None):
+        self.stock, self.asked = stock, []
+
+    def ask(self, environment, script, task, **request):
+        self.asked.append(task)
+        if task == "load":
+            if self.stock is None:
+                raise WorkerFailed("stock_size.py ended with status -9, see above")
+            return self.stock
+        if task == "step":
+            return STEP
+        return LOADED | {"seconds": {task: 60.0}}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setattr(size, "WORK", tmp_path / "work")
+    monkeypatch.setattr(size, "_write_raw", lambda folder, n_rows: {"rows": n_rows})
+
+    def run(stub, *arguments):
+        monkeypatch.setattr(size, "Workers", lambda *given: stub)
+        code = size.main(["--output", str(tmp_path / "out"), *arguments])
+        return code, (tmp_path / "out" / "size.md").read_text()
+
+    return run
+
+
+def test_both_processes_of_a_first_start_count(run):
+    code, text = run(Stub(), "--rows", str(size.ROWS), "--parts", "ours")
+    assert "| 25,000,095 | first start | 120 | 100 | 2 | prepare 60, start 60 |" in text
+    assert "| first start, s | ≤ 180 | 120: reached (100 of the processor) |" in text
+    assert "| second start, s | ≤ 10 | 60: not reached (50 of the processor) |" in text
+    assert code == 1
+
+
+def test_where_stock_recbole_stopped_is_told(run):
+    stock = LOADED | {"reached": "the interactions", "stopped": "24 GiB"}
+    _, text = run(Stub(stock), "--rows", "1000000", "--parts", "stock")
+    assert "stopped at 24 GiB: made the interactions" in text
+    _, text = run(Stub(), "--rows", "1000000", "--parts", "stock")
+    assert "ended with status -9" in text
+
+
+def test_a_part_leaves_the_numbers_of_the_others(run, tmp_path):
+    run(Stub(), "--rows", "1000000", "5000000", "--parts", "ours", "steps")
+    stub = Stub(LOADED | {"reached": "the training rows", "stopped": None})
+    code, text = run(stub, "--rows", "1000000", "--parts", "stock")
+    assert stub.asked == ["load"]
+    assert "made the training rows" in text
+    assert "| EnhancedGenRec: step and evaluation, GiB | ≤ 8 | 1.25: reached |" in text
+    assert set(json.loads((tmp_path / "out" / "size.json").read_text())["sizes"]["5000000"]) == {
+        "shape",
+        "first start",
+        "second start",
+    }
+    assert code == 0
+
+
+def test_made_up_ratings_have_the_shape_of_movielens(tmp_path):
+    shape = write_ratings(tmp_path / "ratings.csv", 100_000)
+    rows = pd.read_csv(tmp_path / "ratings.csv")
+    assert list(rows) == ["userId", "movieId", "rating", "timestamp"]
+    assert len(rows) == shape["rows"] == 100_000
+    assert not rows.duplicated(["userId", "movieId"]).any()
+    assert rows["movieId"].nunique() == shape["items"] == ITEMS
+    assert (np.diff(rows["userId"]) >= 0).all()
+    assert rows["userId"].value_counts().min() >= LEAST - 5
+    assert set(rows["rating"]) == set(np.arange(0.5, 5.5, 0.5))
+    with pytest.raises(ValueError, match="cannot give"):
+        write_ratings(tmp_path / "few.csv", 1000)
+
+
+def test_movies_have_titles_and_genres(tmp_path):
+    write_movies(tmp_path / "movies.csv")
+    movies = pd.read_csv(tmp_path / "movies.csv")
+    assert movies["movieId"].tolist() == list(range(1, ITEMS + 1))
+    assert movies["title"].str.fullmatch(r"Movie \d+ \(\d{4}\)").all()
+    assert movies["genres"].str.count(r"\|").max() == 2

@@ -1,0 +1,33 @@
+"""A run's second start reads the columnar cache, and its results are those of the file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from llm4rec_recbole.data import atomic, cache
+from llm4rec_recbole.recbole_plugin import atomic as plugin
+from llm4rec_recbole.training.run import run
+
+
+@pytest.mark.parametrize("model", ["EASE", "SASRec"])
+def test_a_record_is_the_same_from_the_file_and_from_the_cache(
+    options, rings: Path, tmp_path: Path, monkeypatch, model: str
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(rings, folder)
+
+    def metrics() -> dict:
+        given = options | {"data_path": str(folder), "epochs": 2, "eval_step": 1}
+        record = json.loads(run(model, "rings", options=given).read_text())
+        return record["metrics"] | {"data": record["provenance"]["data_sha256"]}
+
+    of_the_file = metrics()
+    monkeypatch.setattr(cache, "LEAST_BYTES", 0)
+    assert metrics() == of_the_file  # makes the cache
+    monkeypatch.setattr(atomic, "_check_file", lambda *given, **named: pytest.fail("checked again"))
+    monkeypatch.setattr(plugin, "_check_lines", lambda *given: pytest.fail("read again"))
+    assert metrics() == of_the_file
