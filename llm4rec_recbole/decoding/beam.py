@@ -54,8 +54,7 @@ def beam_search(
     states = states[:, None]  # (B, W, d)
     for depth in range(1, trie.max_depth + 1):
         child, exists = trie.children(nodes)  # (B, W, C)
-        logits = states @ decoder.output.T  # (B, W, V)
-        steps = child_log_probabilities(logits, trie.token[child], exists, over)
+        steps = child_log_probabilities(states, decoder.output, trie.token[child], exists, over)
         beam_size = child.shape[2]
         total, child = (scores[..., None] + steps).flatten(1), child.flatten(1)  # (B, W * C)
         if alive is not None:

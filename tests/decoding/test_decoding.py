@@ -9,6 +9,7 @@ from decoding.tiny_models import END, MODELS, catalogues, decoder_of, one_by_one
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llm4rec_recbole.decoding import probabilities
 from llm4rec_recbole.decoding.beam import beam_search
 from llm4rec_recbole.decoding.exhaustive import chunks, exhaustive_scores
 from llm4rec_recbole.decoding.trie import ItemTrie
@@ -44,6 +45,18 @@ def test_exhaustive_scores_are_the_teacher_forced_log_probabilities(kind, over, 
     trie = ItemTrie.build(CATALOGUE, END)
     scores = exhaustive_scores(decoder_of(kind), *prompts(), trie, over, chunk_size)
     np.testing.assert_allclose(scores, reference(kind, CATALOGUE, over), rtol=1e-4, atol=1e-4)
+
+
+@both
+@either
+def test_logits_made_a_few_users_at_a_time_give_the_same_scores(kind, over, monkeypatch):
+    trie = ItemTrie.build(CATALOGUE, END)
+    at_once = beam_search(decoder_of(kind), *prompts(), trie, 3, over=over)
+    monkeypatch.setattr(probabilities, "_CACHED", 0)
+    monkeypatch.setattr(probabilities, "_ROWS", 0)
+    apart = beam_search(decoder_of(kind), *prompts(), trie, 3, over=over)
+    assert (at_once.items == apart.items).all()
+    np.testing.assert_allclose(at_once.scores, apart.scores, rtol=1e-5)
 
 
 @both
