@@ -59,6 +59,22 @@ def test_logits_made_a_few_users_at_a_time_give_the_same_scores(kind, over, monk
     np.testing.assert_allclose(at_once.scores, apart.scores, rtol=1e-5)
 
 
+def test_a_t5_gives_the_same_states_whether_or_not_it_is_trained():
+    """Without gradients prompts and keys are padded and the encoder is not transformers' own."""
+    decoder, tokens = decoder_of("t5"), torch.tensor([[2, 3, 4]]).expand(3, -1)
+    depth, sees = torch.arange(1, 4), torch.ones(1, 3, 3, dtype=torch.bool).tril()
+    found = []
+    for trained in (True, False):
+        with torch.set_grad_enabled(trained):
+            memory, first = decoder.read(*prompts())
+            later = decoder.grow(memory, tokens, depth, sees, keep=True)
+            more = torch.ones(1, 3, 6, dtype=torch.bool)
+            last = decoder.grow(memory, tokens, depth + 3, more, keep=False)
+            found.append(torch.cat([first[:, None], later, last], 1))
+    assert found[0].requires_grad
+    np.testing.assert_allclose(found[0].detach(), found[1], rtol=1e-4, atol=1e-5)
+
+
 @both
 def test_probabilities_over_the_catalogue_sum_to_one(kind):
     scores = exhaustive_scores(
