@@ -50,18 +50,23 @@ def beam_search(
         torch.full((n_users, width), -1, device=device),
         torch.full((n_users, width), -torch.inf, device=device),
     )
+    first = _first_levels(trie, 2 * width)  # (F,), nodes 1 … F
     sees = torch.empty(n_users, 1, 0, dtype=torch.bool, device=device)  # (B, W, M)
+    if len(first):
+        ahead_sees, tokens = trie.lines(first), trie.token[first].expand(n_users, -1)
+        ahead = decoder.grow(memory, tokens, trie.depth[first], ahead_sees[None], keep=True)
     states = states[:, None]  # (B, W, d)
     for depth in range(1, trie.max_depth + 1):
         child, exists = trie.children(nodes)  # (B, W, C)
-        logits = states @ decoder.output.T  # (B, W, V)
-        steps = child_log_probabilities(logits, trie.token[child], exists, over)
+        steps = child_log_probabilities(states, decoder.output, trie.token[child], exists, over)
         beam_size = child.shape[2]
         total, child = (scores[..., None] + steps).flatten(1), child.flatten(1)  # (B, W * C)
         if alive is not None:
             total = total.masked_fill(~alive.gather(1, child), -torch.inf)
-        found = _with_ended(found, total, trie.item[child])
-        total = total.masked_fill(trie.item[child] >= 0, -torch.inf)
+        item = trie.item[child]
+        if (item >= 0).any():
+            found = _with_ended(found, total, item)
+            total = total.masked_fill(item >= 0, -torch.inf)
         scores, at = total.topk(min(width, total.shape[1]))
         still = (scores > found.scores[:, -1:]).any(0)  # a beam only loses as it goes on
         if not still.any():
@@ -69,12 +74,27 @@ def beam_search(
         n_beams = int(still.nonzero().max()) + 1
         scores, at = scores[:, :n_beams], at[:, :n_beams]  # (B, W)
         nodes = torch.where(scores > -torch.inf, child.gather(1, at), trie.leaf[0])  # no more below
+        if len(first) and depth <= trie.depth[first[-1]]:
+            at = (nodes - 1).clamp(max=len(first) - 1)  # a beam that is no more may lie beyond
+            states = ahead.gather(1, at[..., None].expand(-1, -1, ahead.shape[2]))
+            sees = ahead_sees[at]
+            continue
         before = sees.gather(1, (at // beam_size)[..., None].expand(-1, -1, sees.shape[2]))
         itself = torch.eye(n_beams, dtype=torch.bool, device=device).expand(n_users, -1, -1)
         sees = torch.cat([before, itself], 2)
         depths = torch.full((n_beams,), depth, device=device)
         states = decoder.grow(memory, trie.token[nodes], depths, sees, keep=True)
     return found
+
+
+def _first_levels(trie: ItemTrie, most: int) -> torch.Tensor:
+    """The nodes of the trie's first levels below the root, of as many as have `most` together.
+
+    Nearly all of them become beams, and grow at once faster than level by level.
+    """
+    levels = torch.arange(1, trie.max_depth + 1, device=trie.depth.device)
+    last = torch.searchsorted(trie.depth, levels, right=True) - 1  # the last node of each
+    return torch.arange(1, 1 + int(last.where(last <= most, 0).max()), device=levels.device)
 
 
 def _with_ended(found: Beams, total: torch.Tensor, item: torch.Tensor) -> Beams:

@@ -39,9 +39,7 @@ def chunks(trie: ItemTrie, size: int) -> Iterator[Chunk]:
             above.append(node)
             node = trie.parent[node]
         nodes = torch.cat([torch.stack(above[::-1]), nodes]) if above else nodes
-        low, high, depth = trie.first_leaf[nodes], trie.last_leaf[nodes], trie.depth[nodes]
-        holds = (low <= low[:, None]) & (high[:, None] <= high) & (depth <= depth[:, None])
-        yield Chunk(nodes, holds)
+        yield Chunk(nodes, trie.lines(nodes))
 
 
 @torch.no_grad()

@@ -14,20 +14,38 @@ OVER = ("vocabulary", "catalogue")
 
 
 _FEW = 16  # children whose logits are made one by one; for more, the whole vocabulary's are
+_CACHED = 2**18  # logits at once, so that they stay in a processor's cache
+_ROWS = 128  # states at once at least: below, reading `output` costs more than the cache saves
 
 
 def child_log_probabilities(
-    logits: torch.Tensor, tokens: torch.Tensor, exists: torch.Tensor, over: str
+    states: torch.Tensor,
+    output: torch.Tensor,
+    tokens: torch.Tensor,
+    exists: torch.Tensor,
+    over: str,
 ) -> torch.Tensor:
     """log P(child | its node), -inf where there is no child.
 
-    logits: (B, N, V) after N nodes; tokens: (B, N, C), the children's; exists: (B, N, C), which of
-    them there are; over: see above. Returns (B, N, C) float32.
+    states: (B, N, d) after N nodes; output: (V, d), output embeddings; tokens: (B, N, C), the
+    children's; exists: (B, N, C), which of them there are; over: see above. Returns (B, N, C)
+    float32.
     """
-    logits = logits.float()
-    chosen = logits.gather(2, tokens.clamp(min=0)).masked_fill(~exists, -torch.inf)  # (B, N, C)
-    among = logits if over == "vocabulary" else chosen
-    return (chosen - among.logsumexp(2, keepdim=True)).masked_fill(~exists, -torch.inf)
+    n_users = len(states)
+    if states.device.type == "cpu":
+        n_users = max(1, max(_ROWS, _CACHED // len(output)) // states.shape[1])
+    found = []
+    for some, of_them in zip(states.split(n_users), tokens.split(n_users)):
+        logits = (some @ output.T).float()  # (…, N, V)
+        chosen = logits.gather(2, of_them.clamp(min=0))  # (…, N, C)
+        if over == "vocabulary":  # log-sum-exp in place
+            most = logits.amax(2, keepdim=True)
+            chosen = chosen - most - logits.sub_(most).exp_().sum(2, keepdim=True).log_()
+        found.append(chosen)
+    steps = torch.cat(found).masked_fill(~exists, -torch.inf)
+    if over == "catalogue":
+        steps = (steps - steps.logsumexp(2, keepdim=True)).masked_fill(~exists, -torch.inf)
+    return steps
 
 
 def shared_child_log_probabilities(
@@ -45,7 +63,7 @@ def shared_child_log_probabilities(
     if over == "vocabulary" or tokens.shape[1] > _FEW:
         shape = (len(states), -1, -1)
         return child_log_probabilities(
-            states @ output.T, tokens.expand(*shape), exists.expand(*shape), over
+            states, output, tokens.expand(*shape), exists.expand(*shape), over
         )
     embedded = output[tokens.clamp(min=0)]  # (N, C, d)
     logits = torch.bmm(states.transpose(0, 1), embedded.transpose(1, 2)).transpose(0, 1).float()

@@ -108,6 +108,11 @@ class ItemTrie:
         exists = column < counts[..., None]
         return torch.where(exists, self.first_child[nodes][..., None] + column, 0), exists
 
+    def lines(self, nodes: torch.Tensor) -> torch.Tensor:
+        """Which of `nodes` (N,) are each one's ancestors, or itself: (N, N) bool."""
+        low, high, depth = self.first_leaf[nodes], self.last_leaf[nodes], self.depth[nodes]
+        return (low <= low[:, None]) & (high[:, None] <= high) & (depth <= depth[:, None])
+
     def alive(self, seen: torch.Tensor) -> torch.Tensor:
         """Which nodes lead to an item that is not `seen` (B, n) bool: (B, N) bool."""
         unseen = ~seen[:, self.item_order]

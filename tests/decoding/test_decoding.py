@@ -9,6 +9,7 @@ from decoding.tiny_models import END, MODELS, catalogues, decoder_of, one_by_one
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llm4rec_recbole.decoding import probabilities
 from llm4rec_recbole.decoding.beam import beam_search
 from llm4rec_recbole.decoding.exhaustive import chunks, exhaustive_scores
 from llm4rec_recbole.decoding.trie import ItemTrie
@@ -44,6 +45,34 @@ def test_exhaustive_scores_are_the_teacher_forced_log_probabilities(kind, over, 
     trie = ItemTrie.build(CATALOGUE, END)
     scores = exhaustive_scores(decoder_of(kind), *prompts(), trie, over, chunk_size)
     np.testing.assert_allclose(scores, reference(kind, CATALOGUE, over), rtol=1e-4, atol=1e-4)
+
+
+@both
+@either
+def test_logits_made_a_few_users_at_a_time_give_the_same_scores(kind, over, monkeypatch):
+    trie = ItemTrie.build(CATALOGUE, END)
+    at_once = beam_search(decoder_of(kind), *prompts(), trie, 3, over=over)
+    monkeypatch.setattr(probabilities, "_CACHED", 0)
+    monkeypatch.setattr(probabilities, "_ROWS", 0)
+    apart = beam_search(decoder_of(kind), *prompts(), trie, 3, over=over)
+    assert (at_once.items == apart.items).all()
+    np.testing.assert_allclose(at_once.scores, apart.scores, rtol=1e-5)
+
+
+def test_a_t5_gives_the_same_states_whether_or_not_it_is_trained():
+    """Without gradients prompts and keys are padded and the encoder is not transformers' own."""
+    decoder, tokens = decoder_of("t5"), torch.tensor([[2, 3, 4]]).expand(3, -1)
+    depth, sees = torch.arange(1, 4), torch.ones(1, 3, 3, dtype=torch.bool).tril()
+    found = []
+    for trained in (True, False):
+        with torch.set_grad_enabled(trained):
+            memory, first = decoder.read(*prompts())
+            later = decoder.grow(memory, tokens, depth, sees, keep=True)
+            more = torch.ones(1, 3, 6, dtype=torch.bool)
+            last = decoder.grow(memory, tokens, depth + 3, more, keep=False)
+            found.append(torch.cat([first[:, None], later, last], 1))
+    assert found[0].requires_grad
+    np.testing.assert_allclose(found[0].detach(), found[1], rtol=1e-4, atol=1e-5)
 
 
 @both
