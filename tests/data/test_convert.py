@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm4rec_recbole.data.atomic import check_atomic_files
-from llm4rec_recbole.data.atomic_rows import _MISSING
+from llm4rec_recbole.data.atomic_rows import MISSING
 from llm4rec_recbole.data.content import read_items
 from llm4rec_recbole.data.convert import convert
 from llm4rec_recbole.data.interactions import read_interactions
@@ -92,7 +92,7 @@ def test_a_property_file_that_misnames_a_part_is_refused(tmp_path):
 times = st.one_of(st.integers(0, 4_102_444_799), st.integers(0, 10**13).map(lambda n: n / 1000))
 tokens = st.text(
     st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=5
-).filter(lambda token: token.encode() not in _MISSING)  # those are refused, by their line
+).filter(lambda token: token.encode() not in MISSING)  # those are refused, by their line
 
 
 @settings(max_examples=40)
