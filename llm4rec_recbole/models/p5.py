@@ -32,7 +32,7 @@ from llm4rec_recbole.models.p5_texts import Texts
 from llm4rec_recbole.training.cross_entropy import full_cross_entropy
 from llm4rec_recbole.training.padding import padded
 
-_USERS_AT_ONCE = 32  # in evaluation: bounds the logits that are held
+_USERS_AT_ONCE = 128  # in evaluation: bounds the states that are held
 Tokens = list[int]
 
 
