@@ -5,8 +5,7 @@ on to: in training, which is what (16) to (18) act on and where 943 users have 1
 and held out, validation and test items alike, two for each user. The parity gap is that of (18),
 P(r̂ > τ | s) between the users' groups at the τ that half of all r̂ exceed, by
 components/fairness.py. Groups that differ in nothing have a gap too, by chance: the mean gap with
-the groups dealt out anew stands beside it. The groups are age bands: the gap between the genders of
-ml-100k is within chance without any λ_fair (`--groups gender`).
+the groups dealt out anew stands beside it.
 Writes fairness_curve.json, fairness_curve.md and fairness_curve.svg.
 """
 
@@ -56,13 +55,14 @@ def in_training(model: Any, loader: Any) -> tuple[np.ndarray, np.ndarray]:
     likely, users = [], []
     table = model.item_table()
     for batch in loader:
+        batch = batch.to(model.item_bias.device)
         targets = batch[model.POS_ITEM_ID]  # (B, L)
         has_target = targets > 0
         states = model.states(batch[model.user_field], batch[model.ITEM_SEQ], table)[has_target]
         left, right = model.debiasing.factors(states, table)
         likely.append(log_likelihood(left, right, model.item_bias, targets[has_target]))
         users.append(batch[model.user_field][:, None].expand_as(targets)[has_target])
-    return torch.cat(likely).numpy(), torch.cat(users).numpy()
+    return torch.cat(likely).cpu().numpy(), torch.cat(users).cpu().numpy()
 
 
 def parity(scores: np.ndarray, groups: np.ndarray, users: np.ndarray, seed: int) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def measure(
             debiasing = trained.model.debiasing
             if not debiasing.of_users:
                 raise InputError(f"{dataset} knows no groups of users")
-            member = debiasing.membership.numpy()  # (n_users, G)
+            member = debiasing.membership.cpu().numpy()  # (n_users, G)
             phases = [trained.valid_data.held_out, trained.test_data.held_out]
             found = [asked(trained.model, phase) for phase in phases]
             users = np.concatenate([phase.users for phase in phases])

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 LEAST_BYTES = 1 << 24  # of a file that is worth a cache: seconds of reading
 _FORMAT = 1
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+#: What NumPy and zipfile raise for bytes that are not what was written.
+_DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile)
 
 
 def checked(path: str | Path, required: Sequence[str], check: Callable[[Path], None]) -> None:
@@ -122,6 +123,9 @@ def _read_file(path: Path) -> dict[str, Any] | None:
             ),
         )
     except pa.ArrowInvalid:  # a number as Arrow does not write it: "+5"
+        return None
+    floats = [table[name].to_numpy() for name in names if kinds[name] == "float"]
+    if any((np.abs(values) >= 2**53).any() for values in floats):  # written exactly, kept rounded
         return None
     return {name: table[name].unify_dictionaries() for name in names}
 

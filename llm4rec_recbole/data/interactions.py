@@ -36,8 +36,6 @@ def read_interactions(path: str | Path) -> Interactions:
     names = ("user_id", "item_id", "timestamp")
     if cached := cached_table(path, names.__contains__):
         table = cached[0]
-        whole = bool((table["timestamp"] == np.floor(table["timestamp"])).all())
-        times = table["timestamp"].to_numpy(np.int64 if whole else np.float64)
     else:
         table = pd.read_csv(
             path,
@@ -49,7 +47,9 @@ def read_interactions(path: str | Path) -> Interactions:
             float_precision="round_trip",
         )
         table = table.rename(columns=lambda name: name.partition(":")[0])
-        times = table["timestamp"].to_numpy()
+    times = table["timestamp"].to_numpy()
+    if times.dtype.kind == "f" and (np.abs(times) < 2**53).all() and (times % 1 == 0).all():
+        times = times.astype(np.int64)  # whole, however they were written or kept
     users, user_tokens = _number(table["user_id"])
     items, item_tokens = _number(table["item_id"])
     return Interactions(users, items, times, user_tokens, item_tokens)

@@ -124,17 +124,20 @@ class GenRec(SequentialRecommender):
         if self.over == "vocabulary":
             return cross_entropy(self.llm.head(states), tokens, reduction="sum")
         first = nodes == 0  # the root has hundreds of children, the others few
+        trie = self.trie.to(states.device)
         groups = [some for some in (first, ~first) if some.any()]
         return sum(
-            (self._loss_among_children(states[some], nodes[some], tokens[some]) for some in groups),
+            (
+                self._among_children(trie, states[some], nodes[some], tokens[some])
+                for some in groups
+            ),
             states[:0].sum(),  # 0, from which gradients flow although nothing was chosen
         )
 
-    def _loss_among_children(
-        self, states: torch.Tensor, nodes: torch.Tensor, tokens: torch.Tensor
+    def _among_children(
+        self, trie: ItemTrie, states: torch.Tensor, nodes: torch.Tensor, tokens: torch.Tensor
     ) -> torch.Tensor:
         """The sum of -log P(token | node) over P places, from logits of children alone."""
-        trie = self.trie.to(states.device)
         node, of_place = nodes.unique(return_inverse=True)  # (M,), (P,)
         child, exists = trie.children(node)  # (M, C)
         token, at = trie.token[child].clamp(min=0).unique(return_inverse=True)  # (K,), (M, C)

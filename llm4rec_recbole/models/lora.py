@@ -3,7 +3,9 @@
     y = x Wᵀ + s (x Aᵀ) Bᵀ = x (W + s B A)ᵀ
 
 peft reads the left side: two products more, and three passes over y. With a few hundred tokens or
-more it is cheaper to add B A to W first, in every call.
+more it is cheaper to add B A to W first, in every call. In bfloat16 the sum is rounded as W is:
+what changes a weight by less than half a unit in its last place is lost to the product, though A
+and B keep it, and grow. A step of training changes most weights by more, an online update may not.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 
 
 class _MergedLinear(torch.autograd.Function):
@@ -35,6 +38,7 @@ class _MergedLinear(torch.autograd.Function):
         return (flat @ merged.T).view(*x.shape[:-1], -1)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *d_out: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         flat, merged, a, b = ctx.saved_tensors
         d_y = d_out[0].reshape(len(flat), -1)  # (N, out)
@@ -52,7 +56,9 @@ def _layer() -> type[nn.Module]:
     class MergedLoRA(Linear):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             """(…, in) to (…, out)."""
-            base, name = self.get_base_layer(), self.active_adapter[0]
+            base, name = self.get_base_layer(), self.active_adapters[0]
+            if self.merged or self.disable_adapters:
+                raise RuntimeError("LoRA is merged in every call here, and cannot be switched off")
             a, b = self.lora_A[name].weight, self.lora_B[name].weight
             out = _MergedLinear.apply(x, base.weight, a, b, self.scaling[name])
             return out if base.bias is None else out + base.bias

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from recbole.data.interaction import Interaction
 
+from llm4rec_recbole.data.splits import stable_order
 from llm4rec_recbole.evaluation.candidates import draw_negatives
 from llm4rec_recbole.evaluation.held_out import HeldOut
 from llm4rec_recbole.recbole_plugin.registry import ENHANCED_GENREC
@@ -19,6 +21,8 @@ from llm4rec_recbole.training.windows import (
     draw_prompts,
     draw_windows,
     mask_windows,
+    masked_items,
+    next_items,
 )
 
 #: Negatives are drawn once, with this seed, and shared by all methods and all training seeds.
@@ -67,7 +71,7 @@ class CausalLoader(WindowLoader):
         windows = draw_windows(self.histories, self.length + 1, random)
         windows = windows[windows[:, 1] > 0]  # one item alone has no next one
         item = self.config["ITEM_ID_FIELD"]
-        for batch in batches(windows, self.batch_size, random):
+        for batch in batches(windows, self.batch_size, random, next_items):
             inputs, targets = causal_targets(batch)
             yield {
                 item + self.config["LIST_SUFFIX"]: inputs,
@@ -88,7 +92,7 @@ class PositionLoader(WindowLoader):
         windows = windows[windows[:, 1] > 0]
         padded = np.concatenate([[0], items])
         item = self.config["ITEM_ID_FIELD"]
-        for batch in batches(windows, self.batch_size, random):
+        for batch in batches(windows, self.batch_size, random, next_items):
             inputs, targets = causal_targets(batch)
             yield {
                 self.config["USER_ID_FIELD"]: user[inputs[:, 0] - 1],
@@ -115,10 +119,10 @@ class ClozeLoader(WindowLoader):
         windows = draw_windows(self.histories, self.length, random)
         windows = windows[windows[:, 1] > 0]  # one item alone leaves nothing to predict it from
         mask_token = self.dataset.num(config["ITEM_ID_FIELD"])
-        for batch in batches(windows, self.batch_size, random):
-            cloze = mask_windows(
-                batch, config["mask_ratio"], config["ft_ratio"], mask_token, random
-            )
+        ratio = config["mask_ratio"]
+        masked = partial(masked_items, ratio=ratio)
+        for batch in batches(windows, self.batch_size, random, masked):
+            cloze = mask_windows(batch, ratio, config["ft_ratio"], mask_token, random)
             yield {
                 config["MASK_ITEM_SEQ"]: cloze.masked,
                 config["POS_ITEMS"]: cloze.items,
@@ -137,7 +141,7 @@ class PromptLoader(WindowLoader):
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
         users = dataset.inter_feat[dataset.uid_field].numpy()
-        self.rows = np.argsort(users, kind="stable")  # as Histories groups them
+        self.rows = stable_order(users)  # as Histories groups them
         self.targets: int = config["targets_per_prompt"]
         self._windows = int(np.ceil(np.diff(self.histories.indptr) / self.targets).sum())
 

@@ -13,7 +13,7 @@ Nothing here knows RecBole or torch: arrays in, arrays out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,12 +62,19 @@ def draw_windows(histories: Histories, length: int, random: np.random.Generator)
     return np.where(filled, histories.items[np.where(filled, positions, 0)], 0)
 
 
-def batches(windows: np.ndarray, size: int, random: np.random.Generator) -> Iterator[np.ndarray]:
+def batches(
+    windows: np.ndarray,
+    size: int,
+    random: np.random.Generator,
+    targets: Callable[[np.ndarray], np.ndarray],
+) -> Iterator[np.ndarray]:
     """`windows` (W, L), which come in random order, `size` at a time, (size, L).
 
     Where most of them is padding, windows of like length go together instead, cut to the longest
-    of them, in ceil(W / size) batches of about as many items each, and the batches come in random
-    order. Short histories then cost a fraction, and every item weighs the same as before.
+    of them, in at most ceil(W / size) batches, and the batches come in random order: short
+    histories then cost a fraction. A loss is a mean over its batch, so each batch gets about as
+    many targets as the others, and every target weighs about the same. targets: how many a window
+    of each length (W,) has, (W,).
     """
     lengths = (windows > 0).sum(1)  # (W,)
     if 2 * lengths.sum() >= windows.size:
@@ -75,12 +82,18 @@ def batches(windows: np.ndarray, size: int, random: np.random.Generator) -> Iter
             yield windows[start : start + size]
         return
     order = np.argsort(lengths, kind="stable")  # windows of one length stay in random order
-    items = lengths[order].cumsum()
+    so_far = targets(lengths[order]).cumsum()
     n_batches = -(-len(windows) // size)
-    cuts = np.searchsorted(items, items[-1] * np.arange(1, n_batches) / n_batches)
+    shares = so_far[-1] * np.arange(1, n_batches) / n_batches
+    cuts = np.searchsorted(so_far, shares, side="right")
     parts = [part for part in np.split(order, cuts) if len(part)]
     for place in random.permutation(len(parts)):
         yield windows[parts[place], : lengths[parts[place]].max()]
+
+
+def next_items(lengths: np.ndarray) -> np.ndarray:
+    """How many items of windows of these lengths (W,) have a next one, (W,)."""
+    return lengths - 1
 
 
 def causal_targets(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -96,6 +109,11 @@ class Cloze:
     masked: np.ndarray  # (W, L) int64, the mask token where an item was masked
     items: np.ndarray  # (W, M) int64, what stood there
     positions: np.ndarray  # (W, M) int64, where
+
+
+def masked_items(lengths: np.ndarray, ratio: float) -> np.ndarray:
+    """How many items of windows of these lengths (W,) are masked, (W,) int64."""
+    return np.maximum(np.round(ratio * lengths).astype(np.int64), 1)
 
 
 def mask_windows(
@@ -114,7 +132,7 @@ def mask_windows(
     n_windows, length = windows.shape
     lengths = (windows > 0).sum(1)  # (W,)
     most = max(1, round(ratio * length))
-    counts = np.clip(np.round(ratio * lengths).astype(np.int64), 1, most)
+    counts = np.minimum(masked_items(lengths, ratio), most)
     priority = random.random(windows.shape)
     priority[:, 0] = 2
     priority[windows == 0] = 3

@@ -72,7 +72,7 @@ def test_the_cache_holds_what_the_file_says(inter):
     ]
 
 
-@pytest.mark.parametrize("fraction", ["", ".25"])
+@pytest.mark.parametrize("fraction", ["", ".25", ".0"])
 def test_interactions_are_the_same_with_and_without_it(inter, fraction):
     inter.write_text(HEADER + ROWS.replace("001", f"001{fraction}"))
     read = read_interactions(inter)
@@ -150,6 +150,13 @@ def test_sequences_are_not_cached(inter, kind):
     inter.write_text(f"user_id:token\titem_id:token\tx:{kind}\ttimestamp:float\na\tb\t1 2\t3\n")
     check(inter)
     assert not place(inter).exists()
+
+
+def test_times_too_large_for_a_float_are_not_cached(inter):
+    inter.write_text(HEADER + "a\tb\tg\t1700000000000000001\nb\tb\tg\t1700000000000000002\n")
+    check(inter)
+    assert not place(inter).exists()
+    assert np.diff(read_interactions(inter).times).tolist() == [1]
 
 
 def test_a_number_that_only_pandas_reads_is_not_cached(inter):

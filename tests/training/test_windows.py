@@ -1,5 +1,7 @@
 """Windows: every interaction is trained on, no window mixes users, masks hide what they should."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +14,8 @@ from llm4rec_recbole.training.windows import (
     draw_prompts,
     draw_windows,
     mask_windows,
+    masked_items,
+    next_items,
 )
 
 
@@ -66,7 +70,7 @@ def test_offsets_differ_between_epochs():
 def test_batches_hold_every_window_once_and_cut_nothing_but_the_pad(lengths, length, size, seed):
     random = np.random.default_rng(seed)
     windows = draw_windows(histories_of(lengths), length, random)
-    of_epoch = list(batches(windows, size, random))
+    of_epoch = list(batches(windows, size, random, next_items))
     rows = [tuple(row[row > 0]) for batch in of_epoch for row in batch]
     assert sorted(rows) == sorted(tuple(row[row > 0]) for row in windows)
     assert len(of_epoch) <= -(-len(windows) // size)
@@ -74,22 +78,29 @@ def test_batches_hold_every_window_once_and_cut_nothing_but_the_pad(lengths, len
 
 def test_full_windows_come_as_they_were_drawn():
     windows = draw_windows(histories_of([40, 33, 12]), 10, np.random.default_rng(0))
-    of_epoch = list(batches(windows, 4, np.random.default_rng(0)))
+    of_epoch = list(batches(windows, 4, np.random.default_rng(0), next_items))
     assert (np.concatenate(of_epoch) == windows).all()
     assert [len(batch) for batch in of_epoch[:-1]] == [4] * (len(of_epoch) - 1)
 
 
-def test_short_histories_share_batches_of_about_as_many_items_with_others_of_their_length():
+@pytest.mark.parametrize("targets", [next_items, partial(masked_items, ratio=0.2)])
+def test_short_histories_share_batches_of_about_as_many_targets(targets):
     random = np.random.default_rng(0)
     lengths = 2 + random.geometric(0.15, 4000)  # as in the Amazon sets: most have few items
     windows = draw_windows(histories_of(lengths.tolist()), 50, random)
-    of_epoch = list(batches(windows, 32, random))
-    items = np.array([(batch > 0).sum() for batch in of_epoch])
+    of_epoch = list(batches(windows, 32, random, targets))
+    counts = np.array([targets((batch > 0).sum(1)).sum() for batch in of_epoch])
+    assert np.abs(counts / counts.mean() - 1).max() < 0.25  # so every target weighs about the same
     cells = sum(batch.size for batch in of_epoch)
-    assert items.sum() / cells > 0.9  # of the windows as drawn: 0.17
-    assert np.abs(items / items.mean() - 1).max() < 0.25  # so every item weighs about the same
+    assert (windows > 0).sum() / cells > 0.9  # of the windows as drawn: 0.17
     longest = np.array([batch.shape[1] for batch in of_epoch])
     assert (np.diff(longest) < 0).any()  # not the short ones first
+
+
+def test_batches_are_as_many_as_the_schedule_counts_on():
+    random = np.random.default_rng(0)
+    windows = draw_windows(histories_of([2] * 4), 10, random)
+    assert [len(batch) for batch in batches(windows, 2, random, next_items)] == [2, 2]
 
 
 def test_causal_targets_are_the_next_items():
