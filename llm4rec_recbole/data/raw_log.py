@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 import numpy as np
 
+from llm4rec_recbole.data.atomic_rows import MISSING
 from llm4rec_recbole.data.tally import Tally
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# What pandas, and so RecBole, reads as missing: an item of that name would vanish.
-_MISSING = {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND"}
-_MISSING |= {"1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
+# What RecBole's pandas reads as missing: an item of that name would vanish.
+_MISSING = {"", *(word.decode() for word in MISSING)}
 
 MILLISECONDS = 1e11  # a Unix time from here on is in milliseconds (see `seconds`)
 END_OF_TIME = 4_102_444_800.0  # the year 2100, in seconds

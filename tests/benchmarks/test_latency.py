@@ -1,0 +1,36 @@
+"""The latency benchmark: every batch and event is timed, and the verdicts follow the medians."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rings import options, own_folder, rings  # noqa: F401
+
+from benchmarks import latency
+
+
+def test_users_and_events_are_timed(options: dict[str, Any]) -> None:  # noqa: F811
+    small = {"llm": "scratch-16x2", "llm_layers": None, "eval_users_per_batch": 16}
+    found = latency.measure("rings", users=40, events=3, options=options | small)
+    assert found["layers"] == 2
+    assert found["batch"] == 16
+    assert len(found["a user"]) == 3  # batches: 16, 16 and 8 users
+    assert len(found["an event"]) == 3
+    assert all(value > 0 for value in [*found["a user"], *found["an event"]])
+
+
+def test_the_median_decides() -> None:
+    found = {"layers": 2, "batch": 256, "a user": [1.0, 2.0, 90.0], "an event": [60.0, 60.0, 1.0]}
+    measured = {
+        "dataset": "ml-100k",
+        "date": "today",
+        "cores": 2,
+        "load_average": (0.0, 0.0, 0.0),
+        "options": {"threads": 2},
+        "models": {"default": found, "all layers": found | {"a user": [14.3]}},
+    }
+    report = latency.render(measured)
+    assert "| default: a user, ms | ≤ 5 | 2: reached |" in report
+    assert "| default: an event, ms | ≤ 50 | 60: not reached |" in report
+    assert "| all layers: a user, ms | ≤ 14.2 | 14.3: not reached |" in report
+    assert "71 ×" in report
