@@ -46,6 +46,7 @@ class Record:
     seed: int
     accuracy: dict[tuple[str, str], float]  # (ranking, metric) -> test value
     beyond_accuracy: dict[str, float | None]  # metric -> test value, None where it is undefined
+    fairness_of: frozenset[str]  # what fairness compares: gender, …, category; empty if not told
     cost: dict[str, float | None]
     provenance: dict[str, Any]
     history: list[tuple[float, float]]  # (epoch, validation NDCG@10); empty in older records
@@ -118,12 +119,15 @@ def _record(path: Path, results: Path) -> Record:
     beyond = {
         key: _number_or_none(content, path, "metrics", "test", key) for key in BEYOND_ACCURACY
     }
+    parts = content["metrics"]["test"].get("fairness_parts@10") or {}
+    known = frozenset(name for name, value in parts.items() if value is not None)
     cost = {key: _number_or_none(content, path, "cost", key) for key in COST}
     for key in PROVENANCE:
         _value(content, path, "provenance", key)
     users = results / "users" / dataset / protocol / method / f"{path.stem}.parquet"
     return Record(path, users, **place, seed=content["seed"], accuracy=accuracy,
-                  beyond_accuracy=beyond, cost=cost, provenance=content["provenance"],
+                  beyond_accuracy=beyond, fairness_of=known, cost=cost,
+                  provenance=content["provenance"],
                   history=_history(content, path))  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Trees of tokens below a causal language model of transformers: Llama, SmolLM2, Qwen, GPT-2."""
+"""Trees of tokens below a causal language model of transformers: Llama, SmolLM2, Qwen."""
 
 from __future__ import annotations
 

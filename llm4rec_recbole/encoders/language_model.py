@@ -57,8 +57,8 @@ def load_language_model(
 
 def keep_layers(model: Any, name: str, layers: int | None) -> Any:
     """`model` with its first `layers` layers alone. Raises InputError when it has fewer."""
-    body = model.get_decoder()
     if layers is not None:
+        body = decoder_of(model, name)
         if not 0 < layers <= len(body.layers):
             raise InputError(
                 f"{name} has {len(body.layers)} layers, llm_layers is {layers}",
@@ -67,6 +67,18 @@ def keep_layers(model: Any, name: str, layers: int | None) -> Any:
         body.layers = body.layers[:layers]
         model.config.num_hidden_layers = layers
     return model
+
+
+def decoder_of(model: Any, name: str) -> Any:
+    """`model` without its head: embeddings, `layers`, `norm`. Raises InputError for another build,
+    such as GPT-2's."""
+    body = model.get_decoder()
+    if not (hasattr(body, "layers") and hasattr(body, "norm")):
+        raise InputError(
+            f"{name} is a {type(model).__name__}, whose layers this project does not know",
+            hint="a model built as Llama is: SmolLM2, Qwen, Mistral, …",
+        )
+    return body
 
 
 def _from_scratch(width: int, layers: int) -> tuple[Any, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from llm4rec_recbole.encoders.language_model import load_language_model
+from llm4rec_recbole.encoders.language_model import decoder_of, load_language_model
 from llm4rec_recbole.encoders.text import fastest_dtype
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.models.lora import add_lora
@@ -34,7 +34,7 @@ class Backbone(nn.Module):
     ) -> None:
         super().__init__()
         model, _ = load_language_model(name, layers, dtype)
-        self.body = model.get_decoder()
+        self.body = decoder_of(model, name)
         self.body.set_attn_implementation("eager")  # for short sequences faster than a fused kernel
         self.dtype = dtype
         width = model.config.hidden_size

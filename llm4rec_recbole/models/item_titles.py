@@ -3,7 +3,8 @@
 - A title without tokens, or without a title at all, is "item <raw token>".
 - A title is cut after `most` tokens, however long it is.
 - Items whose tokens are the same, once cut, get their year, " (1995)", and where that does not tell
-  them apart their raw token, " #242". The end of a long title makes room for it.
+  them apart their raw token, " #242", and where even that is another's title their number, " #7".
+  The end of a long title makes room for it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from llm4rec_recbole.errors import InputError
 
 Tokens = list[int]
 
@@ -39,7 +42,10 @@ def title_tokens(
     tokenize: Callable[[str], Tokens],
     most: int,
 ) -> list[Tokens]:
-    """Each item's tokens, at most `most` but for those that a raw token makes longer."""
+    """Each item's tokens, at most `most` but for those that a raw token makes longer.
+
+    Raises InputError where digits have no tokens, so that nothing can tell the items apart.
+    """
 
     def spell(text: str, suffix: str = "") -> Tokens:
         ending = tokenize(suffix) if suffix else []
@@ -53,9 +59,14 @@ def title_tokens(
     for shared in _shared(spelt):
         if years[shared]:
             spelt[shared] = spell(texts[shared], f" ({years[shared]})")
-    for shared in _shared(spelt):
-        spelt[shared] = spell(texts[shared], f" #{names[shared]}")
-    return spelt
+    for more in range(len(spelt) + 2):  # at most one more title is met by accident each time
+        alike = _shared(spelt)
+        if not alike:
+            return spelt
+        for shared in alike:
+            spelt[shared] = spell(texts[shared], f" #{names[shared]}" + f" #{shared}" * more)
+    first, second = (names[item] for item in alike[:2])
+    raise InputError(f"the tokenizer does not tell the titles of items {first} and {second} apart")
 
 
 def _shared(spelt: Sequence[Tokens]) -> list[int]:

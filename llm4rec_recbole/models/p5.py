@@ -92,10 +92,13 @@ class P5(SequentialRecommender):
                 prompts = self._prompts(family, template, users, histories)
                 answers = [[self.codes[item] for item in row if item] for row in items]
             elif "row" in interaction:  # not among RecBole's own rows, under `protocol: recbole`
-                rows = interaction["row"][:, 0].tolist()
-                about = [self.codes[row[0]] for row in items]
-                prompts = self._prompts(family, template, users, about)
-                answers = [[self._text_tokens(self.texts.of(family, row))] for row in rows]
+                texts = [self.texts.of(family, row) for row in interaction["row"][:, 0].tolist()]
+                told = [place for place, text in enumerate(texts) if text]
+                if not told:
+                    continue
+                about = [self.codes[items[place][0]] for place in told]
+                prompts = self._prompts(family, template, [users[place] for place in told], about)
+                answers = [[self._text_tokens(texts[place])] for place in told]
             else:
                 continue
             loss = loss + self._answer_loss(prompts, answers)

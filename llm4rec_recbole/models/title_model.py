@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from llm4rec_recbole.decoding.causal import CausalTreeDecoder
-from llm4rec_recbole.encoders.language_model import load_language_model
+from llm4rec_recbole.encoders.language_model import decoder_of, load_language_model
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.models.lora import add_lora
 
@@ -29,7 +29,7 @@ class TitleModel(nn.Module):
         super().__init__()
         model, self.tokenizer = load_language_model(name, layers, dtype if rank else torch.float32)
         self.dtype = dtype
-        self.body = model.get_decoder()
+        self.body = decoder_of(model, name)
         self.context: int = getattr(model.config, "max_position_embeddings", 1 << 30)
         output = model.get_output_embeddings().weight
         self.head = nn.Linear(output.shape[1], output.shape[0], bias=False)

@@ -82,7 +82,7 @@ def _md_row(cells: list[str]) -> str:
 
 def _md_cell(cell: Cell) -> str:
     text = _md(cell.text)
-    text = {"": text, "best": f"**{text}**", "second": f"<u>{text}</u>"}[cell.place]
+    text = {"": text, "best": f"**{text}**", "second": f"<ins>{text}</ins>"}[cell.place]
     return text + (r"\*" if cell.marked else "")
 
 

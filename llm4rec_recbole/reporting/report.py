@@ -30,7 +30,7 @@ LEAD = (
     "A replication of “LLM4Rec: Large Language Models for Multimodal Generative Recommendation "
     "with Causal Debiasing”. The paper came without code, seeds, variance or an evaluation "
     "protocol; every number of ours below comes from a run record in this repository, every "
-    "difference is tested on the same users."
+    "difference in a metric that each user has is tested on the same users."
 )
 
 

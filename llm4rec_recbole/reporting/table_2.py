@@ -37,15 +37,38 @@ def notes(
         "users as there are can fill only so much of it. Novelty@10: mean self-information of the "
         "first ten, from how many training users know an item, 1 where only one does. Fairness@10: "
         "the mean of two parts, how equal NDCG@10 is between groups of users (gender, age, "
-        "occupation, where known) and how equal exposure is between categories of items; "
-        "the run records hold both.",
-        "n/a: the data set names no categories, or no groups of users.",
+        "occupation, where known) and how equal exposure is between categories of items; where "
+        "only one is known, that one. The run records hold each.",
+        *_fairness_of(sections),
+        "n/a: the data set names neither categories nor two groups of users.",
         "More is not better by itself: random lists are diverse, novel and cover everything.",
         *_by_chance(sections, chances),
         *_tested(tests),
         *COMMON,
         *run_notes(sections),
     ]
+
+
+def _fairness_of(sections: list[AccuracySection]) -> list[str]:
+    """What fairness does not compare, by data set and protocol, and where that differs by run."""
+    found = []
+    for section in sections:
+        told = {record.fairness_of for row in section.rows for record in row.records}
+        told.discard(frozenset())  # older records do not say
+        if len(told) > 1:
+            named = "; ".join(sorted(", ".join(sorted(parts)) for parts in told))
+            found.append(f"{section.place}: Fairness@10 differs in its parts by run: {named}.")
+        elif told:
+            (parts,) = told
+            if not parts - {"category"}:
+                missing, left = "two groups of users", "items"
+            elif "category" not in parts:
+                missing, left = "categories of items", "users"
+            else:
+                continue
+            alone = f"Fairness@10 is the {left}' part alone"
+            found.append(f"{section.place}: no {missing} are known; {alone}.")
+    return found
 
 
 def _by_chance(sections: list[AccuracySection], chances: Sequence[Chance]) -> list[str]:

@@ -28,8 +28,10 @@ def notes(sections: list[AccuracySection]) -> list[str]:
         *_hardware(sections),
         "Training: wall-clock seconds until early stopping, validation included. ms/user: scoring "
         "every item for a user, the median over batches after a warm-up, by the time for a batch "
-        "over its users. Memory: the peak of the device on a GPU; on a CPU that of the whole "
-        "process, data, Python and torch included. Model: parameters, buffers and fitted matrices.",
+        "over its users; some models take a batch in smaller parts. On a CPU a run may have had "
+        "another one beside it on the next core, as in make repro. Memory: the peak of the device "
+        "on a GPU; on a CPU that of the whole process, data, Python and torch included. Model: "
+        "parameters, buffers and fitted matrices.",
         *COMMON,
         *run_notes(sections),
     ]
@@ -46,7 +48,7 @@ def _hardware(sections: list[AccuracySection]) -> list[str]:
                 users = "a batch size not recorded" if batch is None else f"batches of {batch:g}"
                 key = (
                     f"{made['hardware']} ({made['device']}), {made['threads']} torch threads; "
-                    f"torch {made['torch']}, Python {made['python']}; inference in {users} users"
+                    f"torch {made['torch']}, Python {made['python']}; asked for {users} users"
                 )
                 named = methods.setdefault(key, [])
                 if row.method not in named:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.recbole_plugin.mends.config import OWN_PROTOCOLS
 
 
@@ -78,6 +79,7 @@ def prepare(
 
     config = Config(model, dataset, list(config_files) or None, dict(options or {}))
     _check_data(config)
+    _check_metric(config)
     init_seed(config["seed"], config["reproducibility"])
     init_logger(config)
     if config["quiet"]:
@@ -98,6 +100,16 @@ def _check_data(config: Any) -> None:
     if config["protocol"] in OWN_PROTOCOLS:
         required.append(config["TIME_FIELD"])
     check_atomic_files(Path(config["data_path"]), config["dataset"], tuple(required))
+
+
+def _check_metric(config: Any) -> None:
+    """Refuse an early stopping by a metric that is not computed, before RecBole misses it."""
+    name = config["valid_metric"].partition("@")[0]
+    if config["protocol"] == "recbole" and name.lower() not in map(str.lower, config["metrics"]):
+        raise InputError(
+            f"valid_metric is {config['valid_metric']}, but metrics are {config['metrics']}",
+            hint=f"add {name} to --metrics, or set --valid_metric to one of them",
+        )
 
 
 def _set_threads(config: Any) -> None:

@@ -72,6 +72,7 @@ def test_what_is_no_option_is_refused(argv):
         ([*DATA, "--protocol=lo"], "did you mean loo?"),
         (["--dataset=ml-100k"], "--model=… is missing"),
         ([*DATA, "--config_files=gone.yaml"], "gone.yaml: cannot read it"),
+        ([*DATA, "--protocol=recbole", "--metrics=[NDCG]"], "add MRR to --metrics"),
     ],
 )
 def test_a_mistake_gets_one_line_that_names_the_right_one(capsys, argv, line):

@@ -95,6 +95,21 @@ def test_a_history_longer_than_the_context_loses_its_oldest_titles(options):
     assert np.isfinite(model.score_histories(held_out, np.arange(2))).all()
 
 
+def test_a_history_longer_than_the_model_reads_loses_its_oldest_titles(options, tmp_path):
+    from transformers import ByT5Tokenizer, LlamaConfig, LlamaForCausalLM
+
+    tokenizer = ByT5Tokenizer()
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
+    heads = {"num_attention_heads": 1, "num_key_value_heads": 1, "max_position_embeddings": 100}
+    LlamaForCausalLM(LlamaConfig(len(tokenizer), **sizes, **heads)).save_pretrained(tmp_path / "lm")
+    tokenizer.save_pretrained(tmp_path / "lm")
+    run = genrec(options, llm=str(tmp_path / "lm"), most_tokens=512)
+    model, held_out = run.model, run.test_data.held_out
+    assert model.budget == 100 - model.trie.max_depth
+    assert len(model._pack(list(range(1, 11)))[0]) <= model.budget
+    assert np.isfinite(model.score_histories(held_out, np.arange(2))).all()
+
+
 def test_titles_that_do_not_fit_at_all_are_refused(options):
     with pytest.raises(InputError, match="does not fit into 20"):
         genrec(options, most_tokens=20)

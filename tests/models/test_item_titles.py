@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4rec_recbole.decoding.trie import ItemTrie
+from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.models.item_titles import title_tokens, titles_of
 
 
@@ -39,7 +41,18 @@ def test_long_titles_are_cut_and_told_apart_if_they_begin_alike():
     assert spell(["x" * 2000, "x" * 1999]) == ["xxxxxxxx #n0", "xxxxxxxx #n1"]
 
 
-@given(st.lists(st.text("ab ~\n(19)#", max_size=15), min_size=1, max_size=12), st.integers(1, 8))
+def test_a_title_that_reads_like_another_with_its_raw_token():
+    assert len(set(spell(["Same", "Same", "Same #n0"]))) == 3
+    assert len(set(spell(["Same", "Same", "Same #n0", "Same #n0 #0", "~"], most=99))) == 5
+    assert len(set(spell(["Same"] * 3, names=["~", "~~", "~~~"]))) == 3
+
+
+def test_items_that_no_tokens_tell_apart_are_named():
+    with pytest.raises(InputError, match="titles of items 7 and 8 apart"):
+        title_tokens(["", ""], ["", ""], ["7", "8"], lambda text: [1] if text else [], 12)
+
+
+@given(st.lists(st.text("ab ~\n(019)#n", max_size=15), min_size=1, max_size=12), st.integers(1, 8))
 def test_any_titles_make_a_catalogue(titles, most):
     rows = title_tokens(
         titles, [""] * len(titles), [f"n{i}" for i in range(len(titles))], by_letter, most

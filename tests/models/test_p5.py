@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -86,31 +87,71 @@ def test_an_unseen_template_is_another_prompt(options):
     assert seen.evaluated[1] < len(FAMILIES["sequential"].seen) == unseen.evaluated[1]
 
 
-def test_ratings_are_learnt_and_written_in_words(p5):
-    assert set(p5.model.families) == {"sequential", "direct", "rating"}  # rings has no reviews
-    answers = p5.model.write("rating", [1, 2], [3, 4], most=2)
-    assert len(answers) == 2
-
-
-def test_reviews_train_the_explanation_family(options, rings, tmp_path):
-    folder = tmp_path / "reviewed" / "rings"
-    folder.mkdir(parents=True)
-    head, *rows = (rings / "rings" / "rings.inter").read_text().splitlines()
-    rows = [f"{row}\tgood fun number {row.split()[1]}" for row in rows]
-    (folder / "rings.inter").write_text("\n".join([f"{head}\treview:token_seq", *rows]) + "\n")
-    chosen = {"data_path": str(folder.parent), "families": {"explanation": 1.0}}
-    columns = ["user_id", "item_id", "rating", "timestamp", "review"]
-    run = prepare("P5", "rings", options=options | chosen | {"load_col": {"inter": columns}})
+def learn(run, epochs):
     optimizer = torch.optim.AdamW(run.model.parameters(), 0.01)
-    for _ in range(40):
+    for _ in range(epochs):
         for batch in run.train_data:
             optimizer.zero_grad()
             run.model.calculate_loss(batch).backward()
             optimizer.step()
     run.model.eval()
-    assert all(
-        text.startswith("good fun number i") for text in run.model.write("explanation", [1], [2])
-    )
+    return run.model
+
+
+def test_a_data_set_without_reviews_trains_the_other_families(p5):
+    assert set(p5.model.families) == {"sequential", "direct", "rating"}
+
+
+def reviewed(options, rings, tmp_path, table):
+    """P5 on rings, a review of each interaction in the table beside the file or in the file."""
+    folder = tmp_path / "reviewed" / "rings"
+    folder.mkdir(parents=True)
+    head, *rows = (rings / "rings" / "rings.inter").read_text().splitlines()
+    columns = ["user_id", "item_id", "rating", "timestamp"]
+    cells = [row.split("\t") for row in rows]
+    for cell in cells:  # u, i, rating, time: an item always has the same stars
+        cell[2] = str(1 + int(cell[1][1:]) % 5)
+    rows = ["\t".join(cell) for cell in cells]
+    if table:
+        texts = [None if item == "i0" else f"good fun number {item}" for _, item, *_ in cells]
+        texts[60 * 12 :] = ["secret"] * (60 * 2)  # each user's last two are held out
+        summaries = ["never had" if text is None else "not read" for text in texts]
+        ids = {"user_id": [c[0] for c in cells], "item_id": [c[1] for c in cells]}
+        times = [float(c[3]) for c in cells]
+        written = ids | {"timestamp": times, "summary": summaries, "text": texts}
+        pd.DataFrame(written).to_parquet(folder / "reviews.parquet")
+    else:
+        head += "\treview:token_seq"
+        rows = [f"{row}\tgood fun number {row.split()[1]}" for row in rows]
+        columns.append("review")
+    (folder / "rings.inter").write_text("\n".join([head, *rows]) + "\n")
+    chosen = {"data_path": str(folder.parent), "families": {"explanation": 1.0}}
+    return prepare("P5", "rings", options=options | chosen | {"load_col": {"inter": columns}})
+
+
+@pytest.mark.parametrize("table", [False, True])
+def test_the_answers_in_words_are_those_about_the_item_asked(options, rings, tmp_path, table):
+    run = reviewed(options, rings, tmp_path, table)
+    texts, names = run.model.texts, run.train_data.dataset.field2id_token["item_id"]
+    for batch in run.train_data:
+        for row, item in zip(batch["row"].flatten().tolist(), batch["item_id"].flatten().tolist()):
+            if not item:
+                continue
+            silent = table and names[item] == "i0"
+            review = "never had" if silent else f"good fun number {names[item]}"
+            assert texts.of("explanation", row) == review
+            assert texts.of("rating", row) == str(1 + int(names[item][1:]) % 5)
+
+
+def test_reviews_are_learnt_and_written(options, rings, tmp_path):
+    model = learn(reviewed(options, rings, tmp_path, table=False), 40)
+    assert model.write("explanation", [1], [2])[0].startswith("good fun number i")
+
+
+def test_reviews_of_held_out_items_are_not_read(options, rings, tmp_path):
+    texts = reviewed(options, rings, tmp_path, table=True).model.texts
+    assert len(texts.reviews) == 60 * 12
+    assert not any("secret" in text for text in texts.all())
 
 
 @pytest.mark.parametrize(
@@ -154,3 +195,31 @@ def test_a_tokenizer_that_cannot_end_a_text_is_refused(options, tmp_path):
     save_t5(tmp_path / "t5", pad_token="<pad>")
     with pytest.raises(InputError, match="has no eos token"):
         prepare("P5", "rings", options=options | {"t5": str(tmp_path / "t5")})
+
+
+def test_a_tokenizer_that_cannot_pad_is_refused(options, tmp_path):
+    save_t5(tmp_path / "t5", eos_token="</s>")
+    with pytest.raises(InputError, match="has no pad token"):
+        prepare("P5", "rings", options=options | {"t5": str(tmp_path / "t5")})
+
+
+def test_of_a_long_history_the_last_items_are_read(options):
+    run = prepare("P5", "rings", options=options | SMALL | {"MAX_ITEM_LIST_LENGTH": 3})
+    model, held_out = run.model, run.test_data.held_out
+    items, _ = held_out.last(np.array([0]), model.max_seq_length)
+    seen = held_out.items[held_out.indptr[0] : held_out.indptr[1]]
+    assert items.tolist() == [seen[-3:].tolist()]
+    assert np.isfinite(model.score_histories(held_out, np.arange(2))).all()
+
+
+def test_a_catalogue_of_one_item_has_nothing_to_choose(options, tmp_path):
+    folder = tmp_path / "one" / "shop"
+    folder.mkdir(parents=True)
+    rows = [f"u{user}\ti0\t5\t{user}" for user in range(3)]
+    (folder / "shop.inter").write_text(
+        "\n".join(["user_id:token\titem_id:token\trating:float\ttimestamp:float", *rows]) + "\n"
+    )
+    run = prepare("P5", "shop", options=options | {"data_path": str(folder.parent)})
+    one, none = np.array([[1]]), np.zeros((1, 2), dtype=bool)
+    scores = run.model._scores(np.array([1]), one, none)
+    assert np.isfinite(scores.detach().numpy()).all()

@@ -53,7 +53,7 @@ def test_table_2_puts_the_papers_number_beside_ours(results):
         "1 seed",
     ]  # fmt: skip
     assert row(results, 2, "EASE")[1:5] == ["–"] * 4
-    assert row(results, 2, "P5")[3:] == ["**0.467**", "<u>0.692</u>", *["–"] * 4, "not run"]
+    assert row(results, 2, "P5")[3:] == ["**0.467**", "<ins>0.692</ins>", *["–"] * 4, "not run"]
     assert csv_rows(results, 2)["RecBole (BPR)"]["novelty@10"] == "0.100000"
     assert csv_rows(results, 2)["Ours (EnhancedGenRec)"]["paper_fairness"] == "0.695"
 
@@ -61,13 +61,13 @@ def test_table_2_puts_the_papers_number_beside_ours(results):
 def test_more_is_better_in_table_2_and_less_in_table_3(results):
     make(results)
     assert [row(results, 2, name)[7] for name in ("RecBole (BPR)", "LightGCN", "EASE")] == [
-        r"0.100\*", r"<u>0.200</u>\*", "**0.300**",
+        r"0.100\*", r"<ins>0.200</ins>\*", "**0.300**",
     ]  # fmt: skip
     assert [row(results, 3, name)[5] for name in ("RecBole (BPR)", "LightGCN", "EASE")] == [
-        "**0.0**", "<u>1000.0</u>", "2000.0",
+        "**0.0**", "<ins>1000.0</ins>", "2000.0",
     ]  # fmt: skip
     assert row(results, 3, "LightGCN")[1:5] == ["**4.2**", "**34**", "**3.8**", "**89**"]
-    assert row(results, 3, "RecBole (BPR)")[1] == "<u>8.9</u>"
+    assert row(results, 3, "RecBole (BPR)")[1] == "<ins>8.9</ins>"
 
 
 def test_what_is_tested_and_against_what_is_told_in_the_caption_of_table_2(results):
@@ -90,7 +90,7 @@ def test_seeds_are_averaged_unless_one_of_them_lacks_the_number(results):
     add_run(results, "BPR", ranks_around(9), seed=2, beyond={"novelty@10": 0.3},
             cost={"inference_ms_per_user": None})  # fmt: skip
     make(results)
-    assert row(results, 2, "RecBole (BPR)")[7] == r"<u>0.200</u>\*"
+    assert row(results, 2, "RecBole (BPR)")[7] == r"<ins>0.200</ins>\*"
     assert row(results, 2, "RecBole (BPR)")[-1] == "2 seeds"
     assert row(results, 3, "RecBole (BPR)")[6] == "n/a"
 
@@ -99,7 +99,7 @@ def test_the_caption_of_table_3_names_the_hardware(results):
     make(results)
     assert (
         "- Measured on Some CPU, 2 cores (cpu), 2 torch threads; torch 2.13.0, Python 3.11.7; "
-        "inference in batches of 256 users."
+        "asked for batches of 256 users."
     ) in text(results, 3).splitlines()
 
 
@@ -107,7 +107,7 @@ def test_runs_on_different_hardware_are_told_apart(results):
     add_run(results, "EASE", ranks_around(9), hardware="NVIDIA H200, 1 of 1", device="cuda")
     make(results)
     assert "Not all runs were made on the same hardware" in text(results, 3)
-    assert "2 cores (cpu), 2 torch threads; torch 2.13.0, Python 3.11.7; inference in batches of " \
+    assert "2 cores (cpu), 2 torch threads; torch 2.13.0, Python 3.11.7; asked for batches of " \
         "256 users: BPR, LightGCN." in text(results, 3)  # fmt: skip
     assert "H200" in text(results, 3)
 
@@ -170,3 +170,21 @@ def test_the_caption_of_table_2_tells_what_chance_makes_of_the_groups(results):
     assert "the users' part of Fairness@10 is 0.50 to 0.80" in said
     assert "it would be 0.60 to 0.95 (95 % of 499 shuffles" in said
     assert "for 1 of 2 methods (BPR)" in said
+
+
+def test_a_fairness_of_one_part_is_told(results):
+    for method in ("BPR", "LightGCN", "EASE"):
+        parts = {"gender": None, "category": 0.5}
+        add_run(results, method, ranks_around(20), beyond={"fairness_parts@10": parts})
+    make(results)
+    said = "ml-100k, loo: no two groups of users are known; Fairness@10 is the items' part alone."
+    assert said in text(results, 2)
+    parts = {"gender": 0.5, "category": 0.5}
+    add_run(results, "EASE", ranks_around(20), beyond={"fairness_parts@10": parts})
+    make(results)
+    assert "differs in its parts by run: category; category, gender." in text(results, 2)
+    for method in ("BPR", "LightGCN", "EASE"):
+        add_run(results, method, ranks_around(20), beyond={"fairness_parts@10": parts})
+    make(results)
+    assert "part alone" not in text(results, 2)
+    assert "differs in its parts" not in text(results, 2)
