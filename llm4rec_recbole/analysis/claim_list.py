@@ -62,6 +62,7 @@ class Claim:
     metric: str = ""  # by which our runs measure it: Ours against the best baseline
     gain: str = ""  # printed, of that metric
     level: bool = False  # measured by Ours alone
+    cost: bool = False  # measured by what Ours costs beside the baselines
     test: Test | None = None  # by which our runs measure it, where it is about the components
     internal: bool = False  # about the paper's own tables only
     needs: str = ""  # why no run of ours can test it
@@ -141,7 +142,7 @@ def _efficiency(table: dict[tuple[str, str], str]) -> Claim:
         f"slower than {worse['inference_time_ms']} of {len(others)} baselines "
         f"({table[OURS, 'inference_time_ms']} ms), more memory than {worse['memory_gb']}",
         all(2 * number <= len(others) for number in worse.values()),
-        needs="a matter of hardware and scale, which are not the paper's here",
+        cost=True, needs="a matter of hardware and scale, which are not the paper's here",
     )  # fmt: skip
 
 

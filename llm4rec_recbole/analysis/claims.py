@@ -4,7 +4,9 @@ The verdict comes from these rules, the first that applies:
 
     contradicted by the paper itself   its own printed numbers give something else
     supported                          it is about the printed numbers only, and they agree
-    not testable here                  no run could test it, or none that could has been made
+    not testable here                  no run could test it, or none that could has been made, or
+                                       the printed gain lies inside the interval of ours and below
+                                       what this many users can show
     not supported                      somewhere, Ours is not above the best baseline (Tables IV
                                        and V: the row not above what it is compared with), or not
                                        by more than chance (Holm's p), or by less than is printed
@@ -28,7 +30,7 @@ from llm4rec_recbole.analysis.compare import best_baseline
 from llm4rec_recbole.analysis.comparisons import LEVEL, Comparison
 from llm4rec_recbole.analysis.per_user import per_user_values
 from llm4rec_recbole.analysis.records import RANKINGS, Record
-from llm4rec_recbole.analysis.table_rows import OURS, table_methods
+from llm4rec_recbole.analysis.table_rows import OURS, paper_rows, table_methods
 
 Verdict = Literal[
     "supported", "not supported", "contradicted by the paper itself", "not testable here"
@@ -42,8 +44,10 @@ class Measured:
     where: str
     text: str
     gain: float | None = None
-    high: float | None = None  # of the gain's 95 % interval; None where there is no interval
+    low: float | None = None  # of the gain's 95 % interval; None where there is no interval
+    high: float | None = None
     p_holm: float | None = None
+    detectable: float | None = None  # the least gain that this many users show, with 80 % power
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,8 @@ def _measure(
     """Our measurements of `claim`, one for each data set and protocol with a run of Ours."""
     if claim.test is not None:
         yield from _ablated(claim, claim.test, places, comparisons)
+    if claim.cost:
+        yield from _costs(places)
     if not claim.metric:
         return
     for (dataset, protocol), methods in sorted(places.items()):
@@ -131,6 +137,24 @@ def _ablated(
             yield _tested(where, c, _mean(methods[of], c.metric) if of in methods else None)
 
 
+def _costs(places: dict[tuple[str, str], dict[str, list[Record]]]) -> Iterator[Measured]:
+    """How many of the paper's baselines are faster, and smaller in memory, than Ours."""
+    for (dataset, protocol), methods in sorted(places.items()):
+        others = [m for m in paper_rows().values() if m != OURS and m in methods]
+        if OURS not in methods or not others:
+            continue
+        said = []
+        for key, word in (("inference_ms_per_user", "slower"), ("peak_memory_gb", "larger")):
+            costs = {m: [r.cost[key] for r in methods[m]] for m in (OURS, *others)}
+            if any(cost is None for some in costs.values() for cost in some):
+                continue
+            means = {m: np.mean(np.array(some, dtype=float)) for m, some in costs.items()}
+            fewer = sum(means[OURS] > means[m] for m in others)
+            said.append(f"{word} than {fewer} of {len(others)} baselines ({means[OURS]:.3g})")
+        if said:
+            yield Measured(f"{dataset}, {protocol}", ", ".join(said) + " in ms a user and GiB")
+
+
 def _levels(records: list[Record], metric: str) -> str:
     """The mean of each ranking with its 95 % bootstrap interval over users."""
     values = per_user_values({OURS: records})[OURS]
@@ -143,10 +167,13 @@ def _levels(records: list[Record], metric: str) -> str:
 def _tested(where: str, test: Comparison, baseline: float | None) -> Measured:
     if not baseline:
         text = f"{test.difference:+.4f} over {test.baseline}, whose mean is 0"
-        return Measured(where, text, np.sign(test.difference) * np.inf, np.inf, test.p_holm)
-    gain, low, high = (100 * x / baseline for x in (test.difference, test.low, test.high))
+        gain = np.sign(test.difference) * np.inf
+        return Measured(where, text, gain, -np.inf, np.inf, test.p_holm, np.inf)
+    gain, low, high, least = (
+        100 * x / baseline for x in (test.difference, test.low, test.high, test.smallest_detectable)
+    )
     text = f"{gain:+.1f} % [{low:+.1f}, {high:+.1f}] over {test.baseline}, p {test.p_holm:.2g}"
-    return Measured(where, text, gain, high, test.p_holm)
+    return Measured(where, text, gain, low, high, test.p_holm, least)
 
 
 def _untested(where: str, methods: dict[str, list[Record]], metric: str) -> Measured | None:
@@ -182,6 +209,10 @@ def _verdict(claim: Claim, measured: Sequence[Measured]) -> tuple[Verdict, str]:
     if not measured:
         return "not testable here", f"no run of {OURS} and a baseline to compare it with"
     problems = [(m, problem) for m in measured if (problem := _problem(claim, m))]
+    if problems and all(_is_too_small(claim, m) for m, _ in problems):
+        few = problems[0][0]
+        shown = f"so many users show a gain of {few.detectable:.0f} % or more"
+        return "not testable here", f"{few.where}: {shown}, and {claim.gain} is in our interval"
     if problems:
         where, problem = problems[0][0].where, problems[0][1]
         return "not supported", f"{where}: {problem}"
@@ -189,6 +220,17 @@ def _verdict(claim: Claim, measured: Sequence[Measured]) -> tuple[Verdict, str]:
         return "not testable here", "one number a run, without an interval, shows no difference"
     less = ", and not by less than is printed" if claim.gain else ""
     return "supported", f"above {_other(claim)}{less}"
+
+
+def _is_too_small(claim: Claim, measured: Measured) -> bool:
+    """Whether the printed gain may well be true and could not have been seen."""
+    if not claim.gain or measured.p_holm is None or measured.p_holm < LEVEL:
+        return False
+    assert measured.low is not None
+    assert measured.high is not None
+    assert measured.detectable is not None
+    printed_gain = float(per_cent(claim.gain))
+    return measured.low <= printed_gain <= measured.high and printed_gain < measured.detectable
 
 
 def _problem(claim: Claim, measured: Measured) -> str:

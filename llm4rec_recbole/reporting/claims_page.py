@@ -24,7 +24,12 @@ NOTES = [
 def build(entries: list[Entry]) -> Table:
     """The ledger for people, its verdicts counted in the heading."""
     counts = Counter(entry.verdict for entry in entries)
-    heading = ", ".join(f"{number} {verdict}" for verdict, number in counts.most_common())
+    rounded = sum(e.claim.holds is False and e.claim.rounding for e in entries)
+    heading = ", ".join(
+        f"{number} {verdict}"
+        + (f" ({rounded} perhaps by rounding)" if verdict.startswith("contra") and rounded else "")
+        for verdict, number in counts.most_common()
+    )
     rows = [[Cell(text) for text in texts(entry)] for entry in entries]
     return Table(
         name="Claims",

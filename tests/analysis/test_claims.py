@@ -152,12 +152,12 @@ def test_a_gain_beyond_chance_supports_the_claim(paper, results):
     assert " over BPR, p " in entry.measured[0].text
 
 
-def test_a_loss_or_a_difference_by_chance_does_not(paper, results):
+def test_a_loss_refutes_and_what_60_users_cannot_show_does_not(paper, results):
     ours(results, 20)
     assert entries(paper, results)[TRUE_GAIN].reason == "ml-100k, loo: not above the best baseline"
     add_run(results, "EnhancedGenRec", ranks_around(8, seed=3))
     entry = entries(paper, results)[TRUE_GAIN]
-    assert entry.verdict == "not supported"
+    assert entry.verdict == "not testable here"
 
 
 def test_a_gain_smaller_than_printed_does_not_support_the_claim(paper, results):
@@ -260,10 +260,28 @@ def test_a_component_alone_is_measured_in_per_cent_of_the_backbone(paper, result
     assert entry.verdict == "supported"
 
 
-def test_a_component_that_may_be_chance_is_not_supported(paper, results):
+def test_a_printed_gain_that_so_few_users_cannot_show_is_not_testable(paper, results):
     add_run(results, "EnhancedGenRec_none", ranks_around(20))
     add_run(results, "GenRecRetrieval", ranks_around(19, seed=5))
+    entry = entries(paper, results)[PART]
+    (measured,) = entry.measured
+    assert measured.low < 0.4 < measured.high
+    assert measured.detectable > 0.4
+    assert entry.verdict == "not testable here"
+    assert entry.reason.endswith("% or more, and +0.4% is in our interval")
+
+
+def test_a_component_that_is_worse_is_not_supported_however_few_the_users(paper, results):
+    add_run(results, "EnhancedGenRec_none", np.repeat([0.0, 99.0], [40, 20]))
+    add_run(results, "GenRecRetrieval", np.repeat([0.0, 99.0], [20, 40]))
     assert entries(paper, results)[PART].verdict == "not supported"
+
+
+def test_efficiency_is_measured_beside_the_papers_baselines(paper, results):
+    ours(results, 3, cost={"inference_ms_per_user": 2.0, "peak_memory_gb": 0.5})
+    (measured,) = entries(paper, results)["abstract efficiency"].measured
+    said = "slower than 1 of 1 baselines (2), larger than 0 of 1 baselines (0.5)"
+    assert measured.text == f"{said} in ms a user and GiB"
 
 
 def test_diversity_of_a_component_is_shown_but_not_judged(paper, results):
