@@ -31,6 +31,17 @@ def rings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder.parent
 
 
+@pytest.fixture
+def one_item(tmp_path: Path) -> Path:
+    """A data folder with `shop`: three users and one item."""
+    folder = tmp_path / "one" / "shop"
+    folder.mkdir(parents=True)
+    rows = [f"u{user}\ti0\t5\t{user}" for user in range(3)]
+    head = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
+    (folder / "shop.inter").write_text("\n".join([head, *rows]) + "\n")
+    return folder.parent
+
+
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """RecBole writes `log/` where it runs, and reads pytest's own arguments."""

@@ -120,6 +120,8 @@ def _record(path: Path, results: Path) -> Record:
         key: _number_or_none(content, path, "metrics", "test", key) for key in BEYOND_ACCURACY
     }
     parts = content["metrics"]["test"].get("fairness_parts@10") or {}
+    if not isinstance(parts, dict):
+        raise InputError("fairness_parts@10 is no table of parts", file=path)
     known = frozenset(name for name, value in parts.items() if value is not None)
     cost = {key: _number_or_none(content, path, "cost", key) for key in COST}
     for key in PROVENANCE:

@@ -22,15 +22,17 @@ class Texts:
         self.ratings: Any = None  # (N,)
         if rating in inter:
             self.ratings = inter[rating]
-        self.reviews: list[str] = []  # (N,), "" where a row has none
+        reviews: list[str] = []
         if review in inter:
             words = dataset.field2id_token[review]
-            self.reviews = [" ".join(words[w] for w in row if w) for row in inter[review].tolist()]
+            reviews = [" ".join(words[w] for w in row if w) for row in inter[review].tolist()]
         elif table.is_file():
             fields = (config["USER_ID_FIELD"], config["ITEM_ID_FIELD"])
-            self.reviews = _read_reviews(
+            reviews = _read_reviews(
                 table, *(dataset.id2token(field, inter[field].numpy()) for field in fields)
             )
+        #: (N,) first words, "" where a row has none
+        self.reviews = [" ".join(text.split()[:_MOST_WORDS]) for text in reviews]
 
     def has(self, family: str) -> bool:
         """Whether the data have answers for `family`; those that answer with items always do."""
@@ -43,13 +45,13 @@ class Texts:
         none, of a training row."""
         if family == "rating":
             return f"{float(self.ratings[row]):.3g}"
-        return " ".join(self.reviews[row].split()[:_MOST_WORDS])
+        return self.reviews[row]
 
     def all(self) -> Iterator[str]:
         """Every text, for a vocabulary."""
         if self.ratings is not None:
             yield from (self.of("rating", row) for row in range(len(self.ratings)))
-        yield from (self.of("explanation", row) for row in range(len(self.reviews)))
+        yield from self.reviews
 
 
 def _read_reviews(table: Path, users: Any, items: Any) -> list[str]:

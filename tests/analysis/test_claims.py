@@ -9,7 +9,8 @@ import pytest
 from synthetic_runs import add_run, ranks_around
 
 from llm4rec_recbole.analysis import printed
-from llm4rec_recbole.analysis.claims import Entry, ledger, read_printed
+from llm4rec_recbole.analysis.claim_list import Claim
+from llm4rec_recbole.analysis.claims import Entry, Measured, _is_too_small, ledger, read_printed
 from llm4rec_recbole.analysis.compare import compare
 from llm4rec_recbole.analysis.records import read_records
 
@@ -269,6 +270,13 @@ def test_a_printed_gain_that_so_few_users_cannot_show_is_not_testable(paper, res
     assert measured.detectable > 0.4
     assert entry.verdict == "not testable here"
     assert entry.reason.endswith("% or more, and +0.4% is in our interval")
+
+
+@pytest.mark.parametrize(("detectable", "judged"), [(20.0, False), (40.0, True)])
+def test_a_printed_gain_that_the_users_could_have_shown_is_judged(detectable, judged):
+    claim = Claim("key", "Table V", "fusion: +30%", gain="+30%")
+    measured = Measured("ml-100k, loo", "", 5.0, -25.0, 35.0, 0.6, detectable)
+    assert _is_too_small(claim, measured) is judged
 
 
 def test_a_component_that_is_worse_is_not_supported_however_few_the_users(paper, results):

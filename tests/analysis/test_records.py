@@ -62,6 +62,7 @@ def test_seeds_are_averaged_for_each_user_first(tmp_path):
         (lambda r: r["metrics"]["test"]["full"].update({"hit@5": "x"}), "not a finite number"),
         (lambda r: r["provenance"].pop("git_commit"), "no provenance.git_commit"),
         (lambda r: r.update(metrics=None), "no metrics.test"),
+        (lambda r: r["metrics"]["test"].update({"fairness_parts@10": [1]}), "no table of parts"),
     ],
 )
 def test_a_bad_record_is_named_in_one_line(tmp_path, change, said):

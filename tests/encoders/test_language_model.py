@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from llm4rec_recbole.encoders import language_model
-from llm4rec_recbole.encoders.language_model import DEFAULT, decoder_of, load_language_model
+from llm4rec_recbole.encoders.language_model import DEFAULT, load_language_model
 from llm4rec_recbole.errors import InputError
 
 SMALL = "scratch-32x2"
@@ -91,11 +91,3 @@ def test_the_packaged_model_writes_sense(tmp_path: Path, monkeypatch: pytest.Mon
     ids = tokenizer("The capital of France is", return_tensors="pt")
     written = model.generate(**ids, max_new_tokens=3, do_sample=False)[0]
     assert "Paris" in tokenizer.decode(written)
-
-
-def test_a_model_of_another_build_is_named(tmp_path: Path) -> None:
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    model = GPT2LMHeadModel(GPT2Config(n_embd=16, n_layer=1, n_head=1, vocab_size=384))
-    with pytest.raises(InputError, match="gpt is a GPT2LMHeadModel, whose layers"):
-        decoder_of(model, "gpt")

@@ -131,16 +131,22 @@ def test_odd_titles_are_told_apart(options, rings, tmp_path):
     assert np.isfinite(scores).all()
 
 
-def test_a_catalogue_of_one_item_has_nothing_to_choose(options, tmp_path):
-    folder = tmp_path / "one" / "shop"
-    folder.mkdir(parents=True)
-    rows = [f"u{user}\ti0\t5\t{user}" for user in range(3)]
-    (folder / "shop.inter").write_text(
-        "\n".join(["user_id:token\titem_id:token\trating:float\ttimestamp:float", *rows]) + "\n"
-    )
-    run = prepare("GenRec", "shop", options=options | SMALL | {"data_path": str(folder.parent)})
+def test_a_catalogue_of_one_item_has_nothing_to_choose(options, one_item):
+    run = prepare("GenRec", "shop", options=options | SMALL | {"data_path": str(one_item)})
     scores = run.model._scores(np.array([[1]]), np.zeros((1, 2), dtype=bool))
     assert scores.tolist() == [[0.0, 0.0]]
+
+
+def test_a_language_model_of_another_build_is_refused(options, tmp_path):
+    from transformers import ByT5Tokenizer, GPT2Config, GPT2LMHeadModel
+
+    tokenizer = ByT5Tokenizer()
+    config = GPT2Config(n_embd=16, n_layer=1, n_head=1, vocab_size=len(tokenizer))
+    GPT2LMHeadModel(config).save_pretrained(tmp_path / "gpt")
+    tokenizer.save_pretrained(tmp_path / "gpt")
+    for layers in (None, 1):
+        with pytest.raises(InputError, match="is a GPT2LMHeadModel, whose layers"):
+            genrec(options, llm=str(tmp_path / "gpt"), llm_layers=layers)
 
 
 def test_lora_leaves_the_language_model_as_it_is(options):

@@ -148,6 +148,23 @@ def test_reviews_are_learnt_and_written(options, rings, tmp_path):
     assert model.write("explanation", [1], [2])[0].startswith("good fun number i")
 
 
+def test_an_interaction_without_a_review_trains_no_explanation(options, rings, tmp_path):
+    run = reviewed(options, rings, tmp_path, table=True)
+    model = run.model
+    model.texts.reviews = ["said" if row % 3 else "" for row in range(60 * 12)]
+    answered = []
+
+    def answer_loss(prompts, answers):
+        answered.extend(zip(prompts, answers))
+        return torch.zeros((), requires_grad=True)
+
+    model._answer_loss = answer_loss
+    for batch in run.train_data:
+        model.calculate_loss(batch)
+    assert answered
+    assert all(answer == [model._text_tokens("said")] for _, answer in answered)
+
+
 def test_reviews_of_held_out_items_are_not_read(options, rings, tmp_path):
     texts = reviewed(options, rings, tmp_path, table=True).model.texts
     assert len(texts.reviews) == 60 * 12
@@ -203,23 +220,22 @@ def test_a_tokenizer_that_cannot_pad_is_refused(options, tmp_path):
         prepare("P5", "rings", options=options | {"t5": str(tmp_path / "t5")})
 
 
-def test_of_a_long_history_the_last_items_are_read(options):
+def test_of_a_long_history_the_last_items_are_read(options, monkeypatch):
     run = prepare("P5", "rings", options=options | SMALL | {"MAX_ITEM_LIST_LENGTH": 3})
     model, held_out = run.model, run.test_data.held_out
-    items, _ = held_out.last(np.array([0]), model.max_seq_length)
+    told = []
+    monkeypatch.setattr(model, "_prompts", lambda *given: told.append(given) or [[9]])
+    model.score_histories(held_out, np.array([0]))
     seen = held_out.items[held_out.indptr[0] : held_out.indptr[1]]
-    assert items.tolist() == [seen[-3:].tolist()]
-    assert np.isfinite(model.score_histories(held_out, np.arange(2))).all()
+    assert len(seen) > 3
+    assert told[0][-1] == [[token for item in seen[-3:] for token in model.codes[item]]]
 
 
-def test_a_catalogue_of_one_item_has_nothing_to_choose(options, tmp_path):
-    folder = tmp_path / "one" / "shop"
-    folder.mkdir(parents=True)
-    rows = [f"u{user}\ti0\t5\t{user}" for user in range(3)]
-    (folder / "shop.inter").write_text(
-        "\n".join(["user_id:token\titem_id:token\trating:float\ttimestamp:float", *rows]) + "\n"
-    )
-    run = prepare("P5", "shop", options=options | {"data_path": str(folder.parent)})
-    one, none = np.array([[1]]), np.zeros((1, 2), dtype=bool)
-    scores = run.model._scores(np.array([1]), one, none)
-    assert np.isfinite(scores.detach().numpy()).all()
+def test_a_catalogue_of_one_item_is_scored(options, one_item):
+    run = prepare("P5", "shop", options=options | {"data_path": str(one_item)})
+    model = run.model.eval()
+    with torch.no_grad():
+        scores = model._scores(np.array([1]), np.array([[1]]), np.zeros((1, 2), dtype=bool))
+    (prompt,) = model._prompts(*model.evaluated, [1], [model.codes[1]])
+    expected = log_probability(model.t5, prompt, model.codes[1]).sum()
+    assert scores.tolist() == [[0.0, pytest.approx(expected.item(), rel=1e-5)]]
