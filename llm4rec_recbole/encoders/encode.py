@@ -45,18 +45,25 @@ def encode(items: str | Path, out: str | Path, model: str = DEFAULT) -> Encoded:
         raise InputError("no items table here", file=items, hint=hint) from error
     except (KeyError, ValueError) as error:
         raise InputError(f"not an items table: {error}", file=items) from error
-    texts = item_texts(table)
     if not table.get("title", pd.Series(dtype=str)).any():
         print(f"{items}: no titles: texts are categories and years alone", file=sys.stderr)
+    return encode_texts(tokens, item_texts(table), out, model)
+
+
+def encode_texts(names: list[str], texts: list[str], out: str | Path, model: str) -> Encoded:
+    """Encode `texts`, one of each of `names`, into the folder `out`, or read them from there.
+
+    Raises InputError when the model is missing or broken; nothing is written then.
+    """
     sha256 = texts_sha256(texts)
     if Path(out, "text.json").is_file():
         there = read_encoded(out)
-        if (there.model, there.texts_sha256, there.items) == (model, sha256, tokens):
+        if (there.model, there.texts_sha256, there.items) == (model, sha256, names):
             return there
     from llm4rec_recbole.encoders.text import load_encoder
 
     encoder = load_encoder(model)
-    encoded = Encoded(encoder.name, encoder.dtype, sha256, tokens, encoder.encode(texts))
+    encoded = Encoded(encoder.name, encoder.dtype, sha256, names, encoder.encode(texts))
     write_encoded(out, encoded)
     return encoded
 

@@ -35,6 +35,7 @@ from llm4rec_recbole.models.backbone import Backbone, arithmetic
 from llm4rec_recbole.models.debiasing import Debiasing, log_likelihood
 from llm4rec_recbole.models.knowledge import Knowledge, knowledge
 from llm4rec_recbole.models.retrieved_context import RetrievedContext
+from llm4rec_recbole.models.reviews import reviews_to_retrieve
 from llm4rec_recbole.training.adapt import Step, adapt
 from llm4rec_recbole.training.cross_entropy import full_cross_entropy
 
@@ -83,9 +84,10 @@ class EnhancedGenRec(SequentialRecommender):
         )
         self.dropout = nn.Dropout(config["hidden_dropout_prob"])
         self.fixed_content: torch.Tensor | None = None
-        self._add_components(config, known)
+        self._add_components(config, dataset, known)
+        self.pretrained = self._pretrained(config, known)
 
-    def _add_components(self, config: Any, known: Knowledge) -> None:
+    def _add_components(self, config: Any, dataset: Any, known: Knowledge) -> None:
         d = config["hidden_size"]
         self.fusion: MultimodalFusion | None = None
         self.relations: RelationContext | None = None
@@ -103,7 +105,8 @@ class EnhancedGenRec(SequentialRecommender):
                 found, config["relation_decay"], config["relation_weight"]
             )
             if config["retrieved_entries"] and known.content.text.any():
-                self.context = RetrievedContext(known, d, config["retrieved_entries"])
+                reviews = reviews_to_retrieve(config, dataset, config["retrieved_reviews"])
+                self.context = RetrievedContext(known, reviews, d, config["retrieved_entries"])
         if "debiasing" in self.components:
             self.debiasing = Debiasing(known, d, config)
         self.aspects: AspectPreference | None = None
@@ -119,6 +122,13 @@ class EnhancedGenRec(SequentialRecommender):
                 share=config["adaptation_share"],
                 ewc=config["adaptation_ewc"],
             )
+
+    def _pretrained(self, config: Any, known: Knowledge) -> str:
+        """What the run record names: the language model, and the texts' encoder if it is used."""
+        reads_texts = self.fusion is not None or self.context is not None
+        if reads_texts and known.content.text.any():
+            return f"{config['llm']}, {config['text_encoder']}"
+        return config["llm"]
 
     # What the catalogue and a history look like
 

@@ -89,6 +89,10 @@ def _text_vectors(config: Any, tokens: Any) -> np.ndarray:
         return np.zeros((len(tokens), 1), dtype=np.float32)
     from llm4rec_recbole.encoders.encode import encode
 
-    name = config["text_encoder"]
-    folder = ENCODED / config["dataset"] / name.replace("/", "--")
-    return encode(file, folder, name).of_items(list(tokens))
+    folder = encoded_folder(config)
+    return encode(file, folder, config["text_encoder"]).of_items(list(tokens))
+
+
+def encoded_folder(config: Any, suffix: str = "") -> Path:
+    """Where vectors of the data set's texts by its encoder are kept."""
+    return ENCODED / config["dataset"] / (config["text_encoder"].replace("/", "--") + suffix)

@@ -45,7 +45,7 @@ class P5(SequentialRecommender):
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))  # ScheduledTrainer's
-        self.texts = Texts(dataset.inter_feat, config, dataset)
+        self.texts = Texts(config, dataset)
         self.families = _families(config["families"], self.texts)
         self.decoding = check_decoding(config["decoding"])
         self.beam_width: int = config["beam_width"]
@@ -187,13 +187,21 @@ class P5(SequentialRecommender):
         return scores
 
     @torch.no_grad()
-    def write(self, family: str, users: list[int], items: list[int], most: int = 20) -> list[str]:
+    def write(
+        self,
+        family: str,
+        users: list[int],
+        items: list[int],
+        prompt: str = "seen",
+        most: int = 20,
+    ) -> list[str]:
         """What the model answers about each user and item, word by word the most probable.
 
-        family: rating or explanation; users, items: RecBole's ids; most: tokens at most.
+        family: rating or explanation; users, items: RecBole's ids; prompt: seen, or unseen for the
+        template that never trained; most: tokens at most.
         """
         about = [self.codes[item] for item in items]
-        prompts = self._prompts(family, 0, users, about)
+        prompts = self._prompts(family, template_of(family, prompt), users, about)
         memory, state = self.decoder.read(*padded(prompts, self.t5.device))
         of_words = self.decoder.output[: len(self.words)]
         words: list[torch.Tensor] = []
@@ -224,4 +232,9 @@ def _evaluated(family: str, prompt: str) -> tuple[str, int]:
         raise InputError(f"{family!r} ranks no items", hint="sequential or direct")
     if prompt not in ("seen", "unseen"):
         raise InputError(f"evaluation_prompt is {prompt!r}", hint="seen or unseen")
-    return family, 0 if prompt == "seen" else len(FAMILIES[family].seen)
+    return family, template_of(family, prompt)
+
+
+def template_of(family: str, prompt: str) -> int:
+    """The number of the family's template, of a prompt that is seen or unseen."""
+    return {"seen": 0, "unseen": len(FAMILIES[family].seen)}[prompt]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
+
+from llm4rec_recbole.models.reviews import training_reviews
 
 _MOST_WORDS = 20  # of a review: what a user says first is usually the verdict
 
@@ -13,12 +14,12 @@ class Texts:
     """Ratings and reviews by row of the training data; a data set may lack either.
 
     The rating is the field `RATING_FIELD`. The review is the token sequence `REVIEW_FIELD`, if that
-    is loaded, else from reviews.parquet, which `llm4rec prepare` leaves beside the atomic files.
+    is loaded, else from reviews.parquet (models/reviews.py).
     """
 
-    def __init__(self, inter: Any, config: Any, dataset: Any) -> None:
+    def __init__(self, config: Any, dataset: Any) -> None:
+        inter = dataset.inter_feat
         rating, review = config["RATING_FIELD"], config["REVIEW_FIELD"]
-        table = Path(config["data_path"], "reviews.parquet")
         self.ratings: Any = None  # (N,)
         if rating in inter:
             self.ratings = inter[rating]
@@ -26,11 +27,8 @@ class Texts:
         if review in inter:
             words = dataset.field2id_token[review]
             reviews = [" ".join(words[w] for w in row if w) for row in inter[review].tolist()]
-        elif table.is_file():
-            fields = (config["USER_ID_FIELD"], config["ITEM_ID_FIELD"])
-            reviews = _read_reviews(
-                table, *(dataset.id2token(field, inter[field].numpy()) for field in fields)
-            )
+        elif written := training_reviews(config, dataset):
+            reviews = written.texts
         #: (N,) first words, "" where a row has none
         self.reviews = [" ".join(text.split()[:_MOST_WORDS]) for text in reviews]
 
@@ -52,16 +50,3 @@ class Texts:
         if self.ratings is not None:
             yield from (self.of("rating", row) for row in range(len(self.ratings)))
         yield from self.reviews
-
-
-def _read_reviews(table: Path, users: Any, items: Any) -> list[str]:
-    """The review of each training interaction, of raw ids users and items (N,); "" for none.
-
-    Those of other interactions would tell what is held out: `training_events` leaves them out.
-    """
-    from llm4rec_recbole.data.events import training_events
-
-    found = training_events(table, users, items).drop_duplicates(["user_id", "item_id"])
-    texts = found["text"].fillna("").where(found["text"].fillna("") != "", found["summary"])
-    of_pair = dict(zip(zip(found["user_id"], found["item_id"]), texts.fillna("")))
-    return [of_pair.get(pair, "") for pair in zip(users, items)]

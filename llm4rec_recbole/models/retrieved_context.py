@@ -14,6 +14,7 @@ from torch import nn
 from llm4rec_recbole.components.context import EntryEmbedding
 from llm4rec_recbole.components.repository import (
     KINDS,
+    Entries,
     Repository,
     category_entries,
     item_entries,
@@ -32,7 +33,7 @@ DECAY = 0.9  # what an item weighs in the query, against the one after it
 class RetrievedContext(nn.Module):
     """Retrieves `k` entries for each history, and embeds them. Needs items with texts."""
 
-    def __init__(self, known: Knowledge, d: int, k: int) -> None:
+    def __init__(self, known: Knowledge, reviews: Entries | None, d: int, k: int) -> None:
         super().__init__()
         self.known, self.k = known, k
         self.vectors = known.content.text.numpy()  # (n_items, d_text)
@@ -40,6 +41,7 @@ class RetrievedContext(nn.Module):
             item_entries(self.vectors, known.items, known.times),
             category_entries(self.vectors, known.categories),
             relation_entries(self.vectors, known.users, known.items, known.times),
+            *([] if reviews is None else [reviews]),
         )
         self.retriever = Retriever(repository, known.n_items)
         entries = repository.entries

@@ -50,6 +50,9 @@ SMALL = {
     },
 }
 
+# What the record says of a language model: how it began.
+PRETRAINED = {"GenRec": "scratch-32x1", "P5": "scratch", "EnhancedGenRec": "scratch-32x1"}
+
 
 @pytest.fixture
 def options(options, method):
@@ -91,6 +94,7 @@ class TestEveryMethod:
         record = json.loads(path.read_text())
         users_file = Path(str(path).replace("runs", "users")).with_suffix(".parquet")
         users = read_users(users_file)
+        assert record["provenance"]["pretrained"] == PRETRAINED.get(method)
         for ranking in ("full", "uni100", "pop100"):
             expected = accuracy(users[f"rank_{ranking}"].to_numpy())
             assert record["metrics"]["test"][ranking] == pytest.approx(expected, abs=1e-12)

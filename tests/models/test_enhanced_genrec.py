@@ -78,6 +78,21 @@ def test_every_component_takes_part_alone_and_together(described: dict[str, Any]
     assert not any(getattr(none, part) is not None for part in parts)
 
 
+@pytest.mark.parametrize(
+    ("components", "said"),
+    [
+        (["fusion"], "scratch-32x1, hash-16"),
+        (["retrieval"], "scratch-32x1, hash-16"),
+        (["debiasing", "explanation", "adaptation"], "scratch-32x1"),
+    ],
+)
+def test_the_record_will_name_the_models_that_take_part(
+    described: dict[str, Any], components: list[str], said: str
+) -> None:
+    options = described | {"components": components}
+    assert prepare("EnhancedGenRec", "rings", options=options).model.pretrained == said
+
+
 def test_a_name_stands_for_a_subset_and_the_record_goes_by_it(described: dict[str, Any]) -> None:
     model, given = variant("EnhancedGenRec_fusion_explanation")
     path = run(model, "rings", options=described | given)

@@ -148,6 +148,19 @@ def test_reviews_are_learnt_and_written(options, rings, tmp_path):
     assert model.write("explanation", [1], [2])[0].startswith("good fun number i")
 
 
+def test_words_are_asked_for_with_a_template_that_trained_or_one_that_did_not(p5, monkeypatch):
+    asked = []
+
+    def prompts(family, template, users, items):
+        asked.append(template)
+        return [[9]]
+
+    monkeypatch.setattr(p5.model, "_prompts", prompts)
+    for prompt in ("seen", "unseen"):
+        p5.model.write("rating", [1], [2], prompt)
+    assert asked == [0, len(FAMILIES["rating"].seen)]
+
+
 def test_an_interaction_without_a_review_trains_no_explanation(options, rings, tmp_path):
     run = reviewed(options, rings, tmp_path, table=True)
     model = run.model

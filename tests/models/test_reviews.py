@@ -1,0 +1,113 @@
+"""Reviews: whose are read, which are kept, and that none tells of what came after it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm4rec_recbole.components.repository import KINDS
+from llm4rec_recbole.evaluation.held_out import HeldOut
+from llm4rec_recbole.models.reviews import earliest_of_each_item, training_reviews
+from llm4rec_recbole.training.train import prepare
+
+SMALL = {
+    "llm": "scratch-32x1",
+    "llm_layers": 1,
+    "llm_dtype": "float32",
+    "text_encoder": "hash-16",
+    "components": ["retrieval"],
+    "retrieved_entries": 1000,
+    "retrieved_reviews": 1000,
+}
+LONG_AGO, NOW, LATER = 0.0, 1.1e9, 1.2e9  # the users of `rings` act between the latter two
+
+
+@pytest.fixture
+def shop(rings, tmp_path, options):
+    """Options for `rings` with titles, and a function that writes its reviews.parquet."""
+    folder = tmp_path / "reviewed" / "rings"
+    folder.mkdir(parents=True)
+    text = (rings / "rings" / "rings.inter").read_text()
+    (folder / "rings.inter").write_text(text)
+    titles = [f"i{item}\tNumber {item}" for item in range(40)]
+    head = "item_id:token\ttitle:token_seq"
+    (folder / "rings.item").write_text("\n".join([head, *titles]) + "\n")
+    rows = [row.split("\t") for row in text.splitlines()[1:]]
+
+    def write(**columns: Any) -> dict[str, Any]:
+        table = pd.DataFrame({"user_id": [r[0] for r in rows], "item_id": [r[1] for r in rows]})
+        table = table.assign(timestamp=[float(r[3]) for r in rows], summary="", **columns)
+        table.to_parquet(folder / "reviews.parquet")
+        return options | SMALL | {"data_path": str(folder.parent)}
+
+    write.rows = rows
+    return write
+
+
+def test_those_of_held_out_interactions_are_not_read(shop):
+    training = 60 * 12  # each user's last two are held out
+    texts = ["said"] * training + ["secret"] * (60 * 2)
+    run = prepare("EnhancedGenRec", "rings", options=shop(text=texts, helpful=3))
+    reviews = training_reviews(run.config, run.train_data.dataset)
+    assert reviews.texts == ["said"] * training
+    assert reviews.helpful.tolist() == [3.0] * training
+    entries = run.model.context.retriever.repository.entries
+    of_reviews = entries.kinds == KINDS.index("review")
+    assert of_reviews.sum() == training
+    assert (entries.votes[of_reviews] == 3).all()
+
+
+def test_a_summary_stands_for_a_text_and_no_votes_are_none(shop):
+    texts = [None, ""] * (60 * 7)
+    run = prepare("EnhancedGenRec", "rings", options=shop(text=texts) | {"retrieved_reviews": 0})
+    reviews = training_reviews(run.config, run.train_data.dataset)
+    assert not any(reviews.texts)
+    assert not reviews.helpful.any()
+    entries = run.model.context.retriever.repository.entries
+    assert KINDS.index("review") not in entries.kinds
+
+
+def test_few_of_an_item_are_kept_and_only_those_with_words(shop):
+    silent = ["" if user == "u0" else "said" for user, *_ in shop.rows]
+    run = prepare("EnhancedGenRec", "rings", options=shop(text=silent) | {"retrieved_reviews": 2})
+    entries = run.model.context.retriever.repository.entries
+    of_reviews = entries.kinds == KINDS.index("review")
+    assert np.bincount(entries.about[of_reviews, 0])[1:].tolist() == [2] * 40
+
+
+def scores(options, asked):
+    """Untrained, of user 1 with the history 2 … 20, asked at `asked`."""
+    model = prepare("EnhancedGenRec", "rings", options=options).model.eval()
+    history = HeldOut(
+        users=np.array([1]),
+        targets=np.array([1]),
+        indptr=np.array([0, 19]),
+        items=np.arange(2, 21),
+        times=np.full(19, asked),
+        n_items=41,
+    )
+    return model.score_histories(history, np.array([0]))
+
+
+@pytest.mark.parametrize(("asked", "told"), [(LONG_AGO, False), (LATER, True)])
+def test_what_is_written_later_changes_no_score(shop, asked, told):
+    one = scores(shop(text="one thing"), asked)
+    other = scores(shop(text="quite another"), asked)
+    assert (one != other).any() == told
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3))), st.integers(1, 3))
+def test_the_earliest_of_each_item_are_those_that_few_come_before(rows, most):
+    items = np.array([item for item, _ in rows], dtype=np.int64)
+    times = np.array([time for _, time in rows], dtype=np.float64)
+    kept = [
+        row
+        for row, (item, time) in enumerate(rows)
+        if sum(i == item and (t, r) < (time, row) for r, (i, t) in enumerate(rows)) < most
+    ]
+    assert earliest_of_each_item(items, times, most).tolist() == kept
