@@ -39,13 +39,14 @@ def add_run(
     table = pd.DataFrame(
         {"user": names, "target": "i1"} | {f"rank_{name}": r for name, r in columns.items()}
     )
-    table["top_100"] = [["i1", "i2"]] * len(ranks)
     lists = {
         "intra_list_diversity@10": 0.7,
         "coverage@100": 0.2,
         "novelty@10": 0.3,
         "fairness@10": 0.6,
     } | (beyond or {})
+    listed = round(10 * (lists["coverage@100"] or 0))  # of ten items that there are
+    table["top_100"] = [[f"i{item + 1}" for item in range(listed)]] * len(ranks)
     spread = 1 + 0.1 * (ranks - np.mean(ranks)) / (np.ptp(ranks) or 1)  # of mean 1
     for name in BEYOND_ACCURACY:
         table[name] = np.full(len(ranks), np.nan) if lists[name] is None else lists[name] * spread

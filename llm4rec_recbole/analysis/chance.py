@@ -21,7 +21,7 @@ import numpy as np
 from llm4rec_recbole.analysis.records import Record, read_records
 from llm4rec_recbole.analysis.rows_file import read_rows, write_rows
 from llm4rec_recbole.data.groups import user_groups
-from llm4rec_recbole.data.locate import atomic_folder
+from llm4rec_recbole.data.locate import data_file
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics.fairness import parity
 from llm4rec_recbole.evaluation.metrics.ndcg import ndcg
@@ -79,7 +79,7 @@ def chance(results: Path, data: Path) -> list[Chance]:
 
 def _row(record: Record, data: Path) -> Chance | None:
     users = read_users(record.users_path, ["user", "rank_full"])
-    attributes = user_groups(_user_file(record.dataset, data), users["user"].to_numpy(str))
+    attributes = user_groups(data_file(record.dataset, "user", data), users["user"].to_numpy(str))
     several = {name: c for name, c in attributes.items() if len(np.unique(c[c >= 0])) > 1}
     if not several:
         return None
@@ -87,14 +87,6 @@ def _row(record: Record, data: Path) -> Chance | None:
     low, high = np.quantile(dealt, [0.025, 0.975])
     return Chance(record.dataset, record.protocol, record.method, record.seed, len(users), measured,
                   float(low), float(high), SHUFFLES)  # fmt: skip
-
-
-def _user_file(dataset: str, data: Path) -> Path:
-    """The `.user` file, whether or not it is there."""
-    try:
-        return atomic_folder(dataset, data) / f"{dataset}.user"
-    except InputError:  # a record from elsewhere, on data that were not brought along
-        return data / dataset / f"{dataset}.user"
 
 
 def read_chance(path: Path) -> list[Chance]:

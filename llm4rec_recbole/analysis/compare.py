@@ -8,7 +8,7 @@ a baseline. As it is chosen on the same users, a baseline's distance from it is 
 this project's model's lead over it slightly understated. Tables IV and V: what ablation.py says.
 
 Holm's adjustment runs over all the t tests of one table. Coverage and fairness are numbers of a
-whole run, which no user has a part in: they are not tested.
+whole run, which no user has a value of: whole_run.py tests them, and their z tests join in.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
-from llm4rec_recbole.analysis import ablation, significance
+from llm4rec_recbole.analysis import ablation, significance, whole_run
 from llm4rec_recbole.analysis.ablation import Pairing, Pairs
 from llm4rec_recbole.analysis.comparisons import FILE, Comparison, write_comparisons
 from llm4rec_recbole.analysis.per_user import Values, per_user_values
-from llm4rec_recbole.analysis.records import RANKINGS, by_method, read_records
+from llm4rec_recbole.analysis.records import RANKINGS, Record, by_method, read_records
 from llm4rec_recbole.analysis.table_rows import OURS, table_methods
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.users_file import BEYOND_ACCURACY
@@ -46,8 +46,13 @@ def best_baseline(means: dict[str, float]) -> str | None:
     return max(baselines, key=means.__getitem__) if baselines else None
 
 
-def compare(results: Path, recbole_row: str = "BPR") -> list[Comparison]:
-    """All comparisons of Tables I, II, IV and V, in the order of their sections, columns, rows."""
+def compare(
+    results: Path, recbole_row: str = "BPR", data: Path = Path("dataset")
+) -> list[Comparison]:
+    """All comparisons of Tables I, II, IV and V, in the order of their sections, columns, rows.
+
+    data: the folder of the data sets' atomic files; without them fairness is not compared.
+    """
     main = table_methods(recbole_row)
     tables: list[tuple[str, Pairing, list[tuple[str, str]], tuple[str, ...]]] = [
         *((table, against_best, columns, main) for table, columns in COLUMNS.items()),
@@ -63,6 +68,9 @@ def compare(results: Path, recbole_row: str = "BPR") -> list[Comparison]:
             its_values = {m: values[place][m] for m in methods if m in values[place]}
             for together in differences(its_values, columns, pairs):
                 rows += _tested(table, place, together)
+            if table == "table_2":
+                here = {m: grouped[place][m] for m in methods if m in grouped[place]}
+                rows += _whole_runs(table, place, here, data)
         adjusted = significance.holm(np.array([row.p_t for row in rows]))
         found += [replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted)]
     return found
@@ -124,14 +132,38 @@ def _tested(
     ]  # fmt: skip
 
 
+def _whole_runs(
+    table: str, place: tuple[str, str], methods: dict[str, list[Record]], data: Path
+) -> list[Comparison]:
+    """The methods against the best baseline in the numbers of a whole run; not those of which
+    there are more seeds than of the baseline, or fewer."""
+    rows = []
+    for metric in whole_run.METRICS:
+        found = whole_run.summed(methods, metric, data)
+        means = {method: sum(s.value for s in runs) / len(runs) for method, runs in found.items()}
+        baseline = best_baseline(means)
+        for method in found:
+            if baseline is None or method == baseline or len(found[method]) != len(found[baseline]):
+                continue
+            result = asdict(whole_run.compared(found[method], found[baseline]))
+            users = found[method][0].of_users.shape[0]
+            rows.append(
+                Comparison(table, *place, "full", metric, method, baseline, **result,
+                           p_holm=1.0, users=users)
+            )  # fmt: skip
+    return rows
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Write results/comparisons.csv; returns the exit code, 2 for bad input."""
     parser = argparse.ArgumentParser(description="Compare each method with the best baseline.")
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of the runs")
+    parser.add_argument("--data", type=Path, default=Path("dataset"),
+                        help="folder of the data sets' atomic files")  # fmt: skip
     parser.add_argument("--recbole-row", default="BPR", help='method of the paper\'s "RecBole" row')
     options = parser.parse_args(arguments)
     try:
-        comparisons = compare(options.results, options.recbole_row)
+        comparisons = compare(options.results, options.recbole_row, options.data)
         write_comparisons(options.results / FILE, comparisons)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -30,6 +30,14 @@ def atomic_folder(dataset: str, data_path: str | Path = "dataset") -> Path:
     )
 
 
+def data_file(dataset: str, kind: str, data_path: str | Path = "dataset") -> Path:
+    """The data set's `.<kind>` file, whether or not it is there."""
+    try:
+        return atomic_folder(dataset, data_path) / f"{dataset}.{kind}"
+    except InputError:  # of results from elsewhere, on data that were not brought along
+        return Path(data_path) / dataset / f"{dataset}.{kind}"
+
+
 def _wheel() -> Path:
     """The wheel's data sets, found without importing recbole."""
     spec = importlib.util.find_spec("recbole")

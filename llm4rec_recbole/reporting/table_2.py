@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from llm4rec_recbole.analysis.chance import Chance
 from llm4rec_recbole.analysis.comparisons import LEVEL, Comparison
+from llm4rec_recbole.analysis.whole_run import METRICS
 from llm4rec_recbole.reporting.accuracy_rows import AccuracySection
 from llm4rec_recbole.reporting.record_table import Measure, RecordTable
 from llm4rec_recbole.reporting.run_notes import COMMON, run_notes
@@ -43,7 +44,7 @@ def notes(
         "n/a: the data set names neither categories nor two groups of users.",
         "More is not better by itself: random lists are diverse, novel and cover everything.",
         *_by_chance(sections, chances),
-        *_tested(tests),
+        *_tested(sections, tests),
         *COMMON,
         *run_notes(sections),
     ]
@@ -99,13 +100,22 @@ def _by_chance(sections: list[AccuracySection], chances: Sequence[Chance]) -> li
     return found
 
 
-def _tested(tests: Sequence[Comparison]) -> list[str]:
+def _tested(sections: list[AccuracySection], tests: Sequence[Comparison]) -> list[str]:
     if not tests:
         return []
     names = {measure.key: measure.name for measure in TABLE.measures}
     found = {f"{t.dataset}, {t.protocol}: {names[t.metric]} {t.baseline}" for t in tests}
+    made = {(t.dataset, t.protocol, t.metric) for t in tests}
+    missing = [
+        f"{section.place}: {names[metric]}"
+        for section in sections
+        for metric in METRICS
+        if (section.dataset, section.protocol, metric) not in made
+    ]
     return [
         f"*: differs from the best baseline of its column ({'; '.join(sorted(found))}), p < "
         f"{LEVEL:g}: paired t test over users, Holm-adjusted over the {len(tests)} comparisons of "
-        "this table. Cov@100 and Fairness@10 are numbers of a whole run and are not tested."
+        "this table. Cov@100 and Fairness@10 are numbers of a whole run: there, a z test whose "
+        "standard error comes from swapping the two methods' lists for random users.",
+        *([f"Not tested: {'; '.join(missing)}."] if missing else []),
     ]

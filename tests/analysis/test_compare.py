@@ -9,8 +9,10 @@ import pytest
 from scipy import stats
 from synthetic_runs import add_run, ranks_around
 
-from llm4rec_recbole.analysis.compare import best_baseline, compare, main
+from llm4rec_recbole.analysis import significance
+from llm4rec_recbole.analysis.compare import against_best, best_baseline, compare, main
 from llm4rec_recbole.analysis.comparisons import read_comparisons, write_comparisons
+from llm4rec_recbole.analysis.table_rows import OURS
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics.ndcg import ndcg
 
@@ -81,7 +83,7 @@ def test_diversity_and_novelty_of_each_users_list_are_compared_too(results):
     assert row.difference == pytest.approx(0.3 - 0.5)
     assert row.p_holm < 0.05
     assert {c.metric for c in compare(results) if c.table == "table_2"} == {
-        "intra_list_diversity@10", "novelty@10",
+        "intra_list_diversity@10", "novelty@10", "coverage@100",
     }  # fmt: skip
 
 
@@ -89,8 +91,8 @@ def test_holm_runs_over_each_table_by_itself(results):
     add_run(results, "Pop", ranks_around(60, seed=60), beyond={"novelty@10": 0.9})
     rows = [c for c in compare(results) if c.table == "table_2"]
     smallest = min(rows, key=lambda c: c.p_t)
-    assert len(rows) == 6
-    assert smallest.p_holm == pytest.approx(smallest.p_t * 6)
+    assert len(rows) == 9
+    assert smallest.p_holm == pytest.approx(smallest.p_t * 9)
 
 
 def test_what_a_data_set_does_not_tell_is_compared_with_nothing(results):
@@ -171,3 +173,19 @@ def test_the_stages_start_without_torch_recbole_pandas_or_scipy(module):
     script = f"import sys, llm4rec_recbole.{module}; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not {"torch", "recbole", "pandas", "scipy"} & set(run.stdout.split())
+
+
+def test_among_equals_this_projects_model_is_marked_no_more_often_than_the_level():
+    """And a baseline more often, as the caption of Table I says: the best is found among them."""
+    random = np.random.default_rng(0)
+    methods = [OURS, *(f"baseline {n}" for n in range(10))]
+    ours = any_baseline = 0
+    for _ in range(400):
+        values = {name: random.normal(size=200) for name in methods}
+        rows = [*against_best(values)]
+        p = significance.holm(significance.paired_t(np.stack([each for *_, each in rows], axis=1)))
+        marked = {method for (method, *_), its in zip(rows, p) if its < 0.05}
+        ours += OURS in marked
+        any_baseline += bool(marked - {OURS})
+    assert ours / 400 <= 0.05
+    assert 0.05 < any_baseline / 400 < 0.25

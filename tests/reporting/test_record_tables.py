@@ -74,7 +74,9 @@ def test_what_is_tested_and_against_what_is_told_in_the_caption_of_table_2(resul
     make(results)
     (line,) = (x for x in text(results, 2).splitlines() if x.startswith(r"- \*: differs"))
     assert "ml-100k, loo: Novelty@10 EASE" in line
-    assert "Holm-adjusted over the 4 comparisons" in line
+    assert "Holm-adjusted over the 6 comparisons" in line
+    assert "ml-100k, loo: Cov@100 BPR" in line
+    assert "- Not tested: ml-100k, loo: Fairness@10.\n" in text(results, 2)
     assert "*" not in text(results, 3).split("Measured")[0].replace("**", "")
 
 

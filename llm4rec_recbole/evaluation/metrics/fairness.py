@@ -33,12 +33,17 @@ def parity(benefit: np.ndarray, membership: np.ndarray) -> float:
     sizes, membership = sizes[sizes > 0], membership[:, sizes > 0]
     if len(sizes) < 2:
         return float("nan")
-    means = benefit @ membership / sizes  # (G,)
-    larger = np.maximum(means[:, None], means)  # (G, G)
-    gaps = np.abs(means[:, None] - means) / np.where(larger > 0, larger, 1.0)
+    return float(parity_of_means(benefit @ membership / sizes, sizes))
+
+
+def parity_of_means(means: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Parity (…,) between groups of mean benefits (…, G), at least two, and `sizes` (G,) > 0."""
+    one, other = means[..., :, None], means[..., None, :]
+    larger = np.maximum(one, other)  # (…, G, G)
+    gaps = np.abs(one - other) / np.where(larger > 0, larger, 1.0)
     weights = np.outer(sizes, sizes)
     np.fill_diagonal(weights, 0.0)
-    return float(1 - (weights * gaps).sum() / weights.sum())
+    return 1 - (weights * gaps).sum((-2, -1)) / weights.sum()
 
 
 def user_parity(ndcg: np.ndarray, groups: np.ndarray) -> float:

@@ -1,0 +1,182 @@
+"""Coverage and fairness of two runs: the test holds its level, and is what it says it is."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from synthetic_runs import add_run
+
+from llm4rec_recbole.analysis.compare import compare
+from llm4rec_recbole.analysis.records import read_records
+from llm4rec_recbole.analysis.whole_run import Summed, compared, summed, swapped
+from llm4rec_recbole.evaluation.metrics.coverage import coverage
+from llm4rec_recbole.evaluation.metrics.fairness import fairness, item_parity, user_parity
+from llm4rec_recbole.evaluation.metrics.ndcg import ndcg
+
+N_ITEMS, USERS, LENGTH = 200, 50, 8
+CATEGORIES = ["one", "two", "one two", "three", ""]
+GENDERS = ["M", "F", "F"]
+
+
+def draw(random, steep=1.0, users=USERS):
+    """Lists (users, LENGTH) of items from 1, popular ones more often."""
+    weights = 1 / np.arange(1, N_ITEMS + 1) ** steep
+    keys = random.exponential(size=(users, N_ITEMS)) / weights
+    return np.argsort(keys, axis=1)[:, :LENGTH] + 1
+
+
+def covering(lists):
+    rows = np.repeat(np.arange(len(lists)), lists.shape[1])
+    shape = (len(lists), N_ITEMS + 1)
+    counts = sparse.csr_matrix((np.ones(lists.size), (rows, lists.ravel())), shape=shape)
+    return Summed(counts, lambda sums: (sums > 0.5).sum(axis=1) / N_ITEMS)
+
+
+def test_swapping_is_what_it_says():
+    random = np.random.default_rng(0)
+    one, other = draw(random), draw(random)
+    stays = np.random.default_rng(0).integers(0, 2, size=(20, USERS), dtype=np.int8)[:, :, None]
+    naive = [
+        coverage(np.where(flip, one, other), N_ITEMS + 1, 100)
+        - coverage(np.where(flip, other, one), N_ITEMS + 1, 100)
+        for flip in stays
+    ]
+    found = swapped([covering(one)], [covering(other)], swaps=20)
+    np.testing.assert_allclose(found, naive, atol=1e-12)
+
+
+def test_several_seeds_are_swapped_together_and_averaged():
+    random = np.random.default_rng(0)
+    a, b, c, d = (covering(draw(random)) for _ in range(4))
+    together = swapped([a, b], [c, d], swaps=9)
+    np.testing.assert_allclose(together, (swapped([a], [c], 9) + swapped([b], [d], 9)) / 2)
+
+
+def test_a_true_null_is_rejected_as_often_as_the_level_says():
+    random = np.random.default_rng(0)
+    found = [compared([covering(draw(random))], [covering(draw(random))]) for _ in range(600)]
+    for p in ("p_t", "p_randomization"):
+        assert np.mean([getattr(each, p) < 0.05 for each in found]) == pytest.approx(
+            0.05, abs=0.025
+        )
+    inside = np.mean([each.low <= 0 <= each.high for each in found])
+    assert inside == pytest.approx(0.95, abs=0.025)
+
+
+def test_a_difference_of_the_size_that_it_names_is_found_four_times_in_five():
+    random = np.random.default_rng(0)
+    pairs = [(covering(draw(random)), covering(draw(random, steep=1.25))) for _ in range(300)]
+    found = [compared([one], [other]) for one, other in pairs]
+    true = np.mean([each.difference for each in found])
+    named = np.mean([each.smallest_detectable for each in found])
+    power = np.mean([each.p_t < 0.05 for each in found])
+    assert true == pytest.approx(named, rel=0.2)
+    assert power == pytest.approx(0.8, abs=0.1)
+
+
+def test_without_any_doubt_there_is_no_doubt():
+    """Everyone has the same list: to swap some changes nothing, to swap all does."""
+    few = covering(np.tile([1, 2], (USERS, 1)))
+    more = covering(np.tile([1, 2, 3], (USERS, 1)))
+    assert compared([few], [few]).p_t == 1.0
+    result = compared([more], [few])
+    assert (result.p_t, result.p_randomization) == (0.0, 1 / 1000)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Two methods on a data set of our own: a results folder and a folder of atomic files."""
+    data = tmp_path / "data" / "shop"
+    data.mkdir(parents=True)
+    (data / "shop.inter").write_text("user_id:token\titem_id:token\n")
+    items = [f"i{n}\t{CATEGORIES[n % 5]}\n" for n in range(1, N_ITEMS + 1)]
+    (data / "shop.item").write_text("item_id:token\tcategories:token_seq\n" + "".join(items))
+    users = [f"u{n}\t{GENDERS[n % 3]}\t{20 + n}\n" for n in range(USERS)]
+    (data / "shop.user").write_text("user_id:token\tgender:token\tage:token\n" + "".join(users))
+    random = np.random.default_rng(0)
+    for method, middle in (("BPR", 3), ("EASE", 6), ("Pop", 9)):
+        add(tmp_path / "results", method, draw(random), random.integers(middle, size=USERS))
+    return tmp_path / "results", data.parent
+
+
+def add(results, method, lists, ranks, seed=1):
+    names = [f"u{n}" for n in range(USERS)]
+    categories = np.array([[c in CATEGORIES[n % 5].split() for c in ("one", "two", "three")]
+                           for n in range(N_ITEMS + 1)])  # fmt: skip
+    categories[0] = False
+    accuracy = ndcg(ranks.astype(float), 10)
+    bands = np.digitize(20 + np.arange(USERS), [25, 35, 45, 50, 56])
+    parts = {
+        "gender": user_parity(accuracy, np.array([GENDERS[n % 3] == "F" for n in range(USERS)])),
+        "age": user_parity(accuracy, bands),
+    }
+    beyond = {
+        "coverage@100": coverage(lists, N_ITEMS + 1, 100),
+        "fairness@10": fairness(parts, item_parity(lists, categories, 10)),
+    }
+    path = add_run(results, method, ranks.astype(float), dataset="shop", users=names,
+                   beyond=beyond, seed=seed)  # fmt: skip
+    users_path = results / "users/shop/loo" / method / f"seed_{seed}.parquet"
+    users = pd.read_parquet(users_path)
+    users["top_100"] = [[f"i{item}" for item in row] for row in lists]
+    users.to_parquet(users_path)
+    return path
+
+
+@pytest.mark.parametrize("metric", ["coverage@100", "fairness@10"])
+def test_the_runs_numbers_come_out_again(runs, metric):
+    results, data = runs
+    methods = {record.method: [record] for record in read_records(results)}
+    found = summed(methods, metric, data)
+    assert list(found) == ["BPR", "EASE", "Pop"]
+    for method, (run,) in found.items():
+        assert run.value == pytest.approx(methods[method][0].beyond_accuracy[metric], abs=1e-12)
+
+
+def whole(runs, metric):
+    results, data = runs
+    return {c.method: c for c in compare(results, data=data) if c.metric == metric}
+
+
+def test_they_are_compared_with_the_best_baseline_in_the_table_of_all(runs):
+    for metric in ("coverage@100", "fairness@10"):
+        rows = whole(runs, metric)
+        values = {r.method: r.beyond_accuracy[metric] for r in read_records(runs[0])}
+        best = max(values, key=values.__getitem__)
+        assert set(rows) == set(values) - {best}
+        for method, row in rows.items():
+            assert row.baseline == best
+            assert row.difference == pytest.approx(values[method] - values[best])
+            assert row.low < row.difference < row.high
+            assert row.p_holm >= row.p_t
+
+
+def test_without_the_data_set_or_with_another_fairness_is_not_compared(runs):
+    results, data = runs
+    assert whole((results, data.parent / "elsewhere"), "fairness@10") == {}
+    file = data / "shop" / "shop.item"
+    file.write_text(file.read_text().replace("three", "two"))
+    assert whole(runs, "fairness@10") == {}
+    assert len(whole(runs, "coverage@100")) == 2
+
+
+def test_what_a_run_does_not_have_is_not_compared(runs):
+    path = runs[0] / "runs/shop/loo/Pop/seed_1.json"
+    record = json.loads(path.read_text())
+    record["metrics"]["test"]["fairness@10"] = None
+    users_path = runs[0] / "users/shop/loo/Pop/seed_1.parquet"
+    users = pd.read_parquet(users_path)
+    users.to_parquet(users_path)
+    path.write_text(json.dumps(record))
+    assert {c.method for c in whole(runs, "fairness@10").values()} <= {"BPR", "EASE"}
+
+
+def test_methods_with_other_numbers_of_seeds_are_not_compared(runs):
+    random = np.random.default_rng(5)
+    add(runs[0], "Pop", draw(random), random.integers(9, size=USERS), seed=2)
+    rows = whole(runs, "coverage@100")
+    assert all("Pop" not in (row.method, row.baseline) or len(rows) < 2 for row in rows.values())
