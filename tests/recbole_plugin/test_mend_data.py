@@ -93,6 +93,33 @@ def test_sequences_of_different_lengths_are_told_apart(write: Callable, dataset:
     assert tags == {"a": ["x"], "b": ["y", "x", "z"], "c": ["z"]}
 
 
+def test_sequences_are_padded_at_once(
+    write: Callable, dataset: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    cells = ["", "x y", "x", "z x y", *[""] * 20]
+    items = [f"i{n} | {cell} | {n}" for n, cell in enumerate(cells)]
+    write(
+        inter=[HEADER, *(f"u | i{n} | {n}" for n in range(len(cells)))],
+        item=["item_id:token | tags:token_seq | price:float", *items],
+    )
+    data = dataset(seq_len={"tags": 2})
+    made = []
+    tensor = torch.LongTensor
+    monkeypatch.setattr(torch, "LongTensor", lambda values: made.append(1) or tensor(values))
+    data._change_feat_format()
+    assert len(made) < len(cells)  # RecBole makes one for each row
+    assert list(data.item_feat) == ["item_id", "tags", "price"]
+    tags = data.item_feat["tags"]
+    assert (tags.dtype, tags.shape) == (torch.int64, (len(cells) + 1, 2))
+    at = dict(zip(data.item_feat["item_id"].tolist(), tags.tolist()))
+    for n, cell in enumerate(cells):
+        ids = np.array([i for i in at[data.token2id("item_id", f"i{n}")] if i], dtype=int)
+        assert tokens(data, "tags", ids) == cell.split()[:2]
+    assert at[0] == [0, 0]
+
+
 def test_no_warning_and_no_shared_memory(write: Callable, dataset: Callable) -> None:
     write(inter=[HEADER, "u | a | 1", "u | b | 2"])
     data = dataset()

@@ -222,6 +222,43 @@ for _name in ("dataset", "kg_dataset", "sequential_dataset"):
     mends(f"recbole.data.dataset.{_name}", upstream="none: pandas 3")(sequence_lengths)
 
 
+@mends("recbole.data.dataset.dataset", upstream="none: a tensor in Python for each row's sequence")
+def fast_sequences(module: ModuleType) -> None:
+    """Number and pad columns of token sequences at once; ids and rows are RecBole's."""
+    import numpy as np
+    import torch
+
+    convert = module.Dataset._dataframe_to_interaction
+    sequence = module.FeatureType.TOKEN_SEQ
+
+    def concat_remaped_tokens(self: Any, remap_list: Any) -> Any:
+        columns = [feat[field].to_numpy() for feat, field, _ in remap_list]
+        kinds = (kind for *_, kind in remap_list)
+        tokens = [np.concatenate(c) if k == sequence else c for c, k in zip(columns, kinds)]
+        return np.concatenate(tokens), np.cumsum([len(each) for each in tokens])[:-1]
+
+    def padded(rows: np.ndarray, most: int) -> torch.Tensor:
+        lengths = np.minimum([len(row) for row in rows], most)  # (N,)
+        ids = np.zeros((len(rows), lengths.max(initial=0)), dtype=np.int64)
+        ids[np.arange(ids.shape[1]) < lengths[:, None]] = np.concatenate([r[:most] for r in rows])
+        return torch.from_numpy(ids)
+
+    def dataframe_to_interaction(self: Any, data: Any) -> Any:
+        kept = [field for field in data if self.field2type[field] != sequence]
+        found = convert(self, data[kept])
+        return module.Interaction(
+            {
+                field: found[field]
+                if field in kept
+                else padded(data[field].to_numpy(), self.field2seqlen[field])
+                for field in data
+            }
+        )
+
+    module.Dataset._concat_remaped_tokens = concat_remaped_tokens
+    module.Dataset._dataframe_to_interaction = dataframe_to_interaction
+
+
 @mends("recbole.data.dataset.sequential_dataset", upstream="none: one Python step for each row")
 def fast_augmentation(module: ModuleType) -> None:
     """Lay out every prefix of every history at once; the rows are RecBole's to the last bit."""
