@@ -58,11 +58,12 @@ def to_latex(table: Table) -> str:
     """A `table*` for the booktabs package, the sections one below the other."""
     columns = len(table.columns)
     lines = [
-        r"% Needs \usepackage{booktabs}. Generated from run records and users files.",
+        r"% Needs \usepackage{booktabs,graphicx}. Generated from run records and users files.",
         r"\begin{table*}",
         r"\centering",
         rf"\caption{{{_tex(table.title)}. {_tex(' '.join(table.notes))}}}",
         rf"\label{{{table.label}}}",
+        r"\resizebox{\ifdim\width>\linewidth \linewidth\else \width\fi}{!}{%",  # as text at most
         rf"\begin{{tabular}}{{l{'r' * (columns - 1)}}}",
         r"\toprule",
         *_tex_groups([group for group, _ in table.columns]),
@@ -72,7 +73,7 @@ def to_latex(table: Table) -> str:
         heading = rf"\multicolumn{{{columns}}}{{l}}{{\textit{{{_tex(section.heading)}}}}} \\"
         lines += [r"\midrule", heading]
         lines += [" & ".join(_tex_cell(cell) for cell in row) + r" \\" for row in section.rows]
-    lines += [r"\bottomrule", r"\end{tabular}", r"\end{table*}"]
+    lines += [r"\bottomrule", r"\end{tabular}}", r"\end{table*}"]
     return "\n".join(lines) + "\n"
 
 

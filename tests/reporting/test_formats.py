@@ -42,6 +42,7 @@ def test_latex():
         r"\centering",
         r"\caption{Title \& more. *: p $<$ 0.05. 50 \% of \{users\}.}",
         r"\label{tab:x}",
+        r"\resizebox{\ifdim\width>\linewidth \linewidth\else \width\fi}{!}{%",
         r"\begin{tabular}{lrrr}",
         r"\toprule",
         r" & \multicolumn{1}{c}{Paper} & \multicolumn{2}{c}{Full} \\",
@@ -52,7 +53,7 @@ def test_latex():
         r"A|B & 0.7 & \textbf{0.300} & \underline{0.2}$^{*}$ \\",
         r"C\_D & -- & 0.100$^{*}$ & 100 \% \\",
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}",
         r"\end{table*}",
     ]
 

@@ -31,7 +31,7 @@ def test_it_compiles(tmp_path, table):
     paths = ["--results", str(tmp_path / "results")]
     assert compare.main(paths) == 0
     assert tables.main([*paths, "--out", str(tmp_path)]) == 0
-    lines = [r"\documentclass{article}", r"\usepackage{booktabs}", r"\begin{document}",
+    lines = [r"\documentclass{article}", r"\usepackage{booktabs,graphicx}", r"\begin{document}",
              rf"\input{{{table}.tex}}", r"\end{document}"]  # fmt: skip
     (tmp_path / "all.tex").write_text("\n".join(lines))
     options = [] if TEX == "tectonic" else ["-interaction=nonstopmode", "-halt-on-error"]
@@ -39,4 +39,5 @@ def test_it_compiles(tmp_path, table):
         [str(TEX), *options, "all.tex"], cwd=tmp_path, capture_output=True, text=True, timeout=120
     )
     assert run.returncode == 0, run.stdout[-2000:]
+    assert "Overfull" not in run.stdout
     assert (tmp_path / "all.pdf").stat().st_size > 0

@@ -46,9 +46,16 @@ const outside = all("svg text").filter((text) => {
   const [box, sheet] = [text.getBBox(), text.closest("svg").viewBox.baseVal];
   return box.x < -1 || box.x + box.width > sheet.width + 1;
 }).map((text) => text.textContent);
+const controls = all("button, a[href], summary, input, select");
+const unreached = controls.filter((each) => {
+  if (each.getClientRects().length === 0) return false; // nobody sees it
+  each.focus();
+  return document.activeElement !== each || each.tabIndex < 0;
+}).map((each) => each.outerHTML);
 const probe = document.createElement("pre");
 probe.id = "probe";
-probe.textContent = JSON.stringify({ sorted, verdicts, places, outside, errors: window.errors,
+probe.textContent = JSON.stringify({ sorted, verdicts, places, outside, unreached,
+  controls: controls.length, errors: window.errors,
   fetched: performance.getEntriesByType("resource").map((entry) => entry.name),
   wide: document.documentElement.scrollWidth - window.innerWidth });
 document.body.append(probe);
@@ -56,24 +63,49 @@ document.body.append(probe);
 CATCH = "window.errors = []; window.onerror = (said) => { window.errors.push(String(said)); };"
 
 
+# The page around the report: Chromium opens no window as narrow as a phone.
+PHONE = """
+<iframe width="360" height="640"></iframe>
+<script>
+const frame = document.querySelector("iframe");
+frame.onload = () => {
+  const page = frame.contentDocument.documentElement;
+  const probe = document.createElement("pre");
+  probe.id = "probe";
+  probe.textContent = JSON.stringify({ width: page.clientWidth, needed: page.scrollWidth });
+  document.body.append(probe);
+};
+frame.srcdoc = REPORT;
+</script>
+"""
+
+
 @pytest.fixture(scope="module")
 def seen(report_page: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the probe saw, and under "log" what the browser's console said."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed")
     folder = tmp_path_factory.mktemp("chromium")
     text = report_page.read_text(encoding="utf-8")
     text = text.replace("<head>", f"<head><script>{CATCH}</script>")
     copy = folder / "report.html"
     copy.write_text(text.replace("</body>", f"<script>{PROBE}</script></body>"), encoding="utf-8")
-    command = [CHROMIUM, *QUIET, f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
-    run = subprocess.run(
-        [*command, copy.as_uri()], capture_output=True, text=True, timeout=300, check=True
+    run = browse(copy, "--dump-dom")
+    log = [line for line in run.stderr.splitlines() if "CONSOLE" in line]
+    return probed(run) | {"log": log}
+
+
+def browse(page: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed")
+    command = [CHROMIUM, *QUIET, f"--user-data-dir={page.parent / 'profile'}", *options]
+    return subprocess.run(
+        [*command, page.as_uri()], capture_output=True, text=True, timeout=300, check=True
     )
+
+
+def probed(run: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     found = re.search(r'<pre id="probe">(.*?)</pre>', run.stdout, re.DOTALL)
     assert found, run.stdout[-500:] + run.stderr[-2000:]
-    log = [line for line in run.stderr.splitlines() if "CONSOLE" in line]
-    return json.loads(html.unescape(found[1])) | {"log": log}
+    return json.loads(html.unescape(found[1]))
 
 
 def test_it_opens_without_an_error_or_a_warning(seen):
@@ -109,8 +141,30 @@ def test_verdicts_and_places_can_be_shown_alone_and_together_again(seen):
     assert (before > 0, hidden, left > 0) == (True, 0, True)
 
 
-def test_on_a_phone_the_page_is_not_wider_than_the_screen(seen):
+def test_in_a_narrow_window_the_page_is_not_wider_than_the_screen(seen):
     assert seen["wide"] <= 0
+
+
+def test_on_a_phone_the_page_is_not_wider_than_the_screen(report_page, tmp_path):
+    report = json.dumps(report_page.read_text(encoding="utf-8")).replace("</", "<\\/")
+    page = tmp_path / "phone.html"
+    page.write_text(PHONE.replace("REPORT", report), encoding="utf-8")
+    found = probed(browse(page, "--dump-dom", "--virtual-time-budget=20000"))
+    assert 340 <= found["width"] <= 360
+    assert found["needed"] <= found["width"]
+
+
+def test_every_control_is_reached_by_keyboard(seen):
+    assert seen["controls"] > 50
+    assert seen["unreached"] == []
+
+
+def test_it_prints(report_page, tmp_path):
+    page, paper = tmp_path / "report.html", tmp_path / "report.pdf"
+    page.write_bytes(report_page.read_bytes())
+    browse(page, f"--print-to-pdf={paper}", "--no-pdf-header-footer")
+    pages = len(re.findall(rb"/Type ?/Page\b", paper.read_bytes()))
+    assert pages >= 5
 
 
 def test_no_figure_cuts_its_words_off(seen):
