@@ -27,8 +27,8 @@ class Comparison:
     difference: float  # mean over users of method - baseline
     low: float  # 95 % bootstrap interval of the difference
     high: float
-    d: float  # Cohen's d, paired
-    p_t: float
+    d: float  # Cohen's d, paired: t / √U
+    p_t: float  # of the paired t test; for a number of a whole run, the z test of whole_run.py
     p_randomization: float
     p_holm: float  # p_t, adjusted over the whole table
     users: int

@@ -58,16 +58,17 @@ def earliest_of_each_item(items: np.ndarray, times: np.ndarray, most: int) -> np
 
 def reviews_to_retrieve(config: Any, dataset: Any, most: int) -> Entries | None:
     """Entries of the repository (8): the `most` earliest reviews of each item, through the encoder
-    of the items' texts. None for a data set without reviews, or where `most` is 0.
+    of the items' texts. None for a data set without reviews or times, or where `most` is 0.
 
     Their first words, as many as MOST_WORDS; the vectors are kept beside those of the items.
     """
-    reviews = training_reviews(config, dataset) if most else None
+    inter = dataset.inter_feat
+    asked = most and dataset.time_field in inter
+    reviews = training_reviews(config, dataset) if asked else None
     if reviews is None or not any(reviews.texts):
         return None
     from llm4rec_recbole.encoders.encode import encode_texts
 
-    inter = dataset.inter_feat
     items, times = inter[dataset.iid_field].numpy(), inter[dataset.time_field].numpy()
     said = np.flatnonzero(np.array([bool(text) for text in reviews.texts]))
     rows = said[earliest_of_each_item(items[said], times[said], most)]
