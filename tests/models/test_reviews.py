@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def shop(rings, tmp_path, options):
 
     def write(**columns: Any) -> dict[str, Any]:
         table = pd.DataFrame({"user_id": [r[0] for r in rows], "item_id": [r[1] for r in rows]})
-        table = table.assign(timestamp=[float(r[3]) for r in rows], summary="", **columns)
+        table = table.assign(timestamp=[float(r[3]) for r in rows], **{"summary": ""} | columns)
         table.to_parquet(folder / "reviews.parquet")
         return options | SMALL | {"data_path": str(folder.parent)}
 
@@ -63,10 +64,11 @@ def test_those_of_held_out_interactions_are_not_read(shop):
 
 
 def test_a_summary_stands_for_a_text_and_no_votes_are_none(shop):
-    texts = [None, ""] * (60 * 7)
-    run = prepare("EnhancedGenRec", "rings", options=shop(text=texts) | {"retrieved_reviews": 0})
+    texts = [None, "", "in full"] * (60 * 14 // 3)
+    options = shop(text=texts, summary="in short") | {"retrieved_reviews": 0}
+    run = prepare("EnhancedGenRec", "rings", options=options)
     reviews = training_reviews(run.config, run.train_data.dataset)
-    assert not any(reviews.texts)
+    assert Counter(reviews.texts) == {"in short": 60 * 12 * 2 // 3, "in full": 60 * 12 // 3}
     assert not reviews.helpful.any()
     entries = run.model.context.retriever.repository.entries
     assert KINDS.index("review") not in entries.kinds

@@ -104,7 +104,8 @@ def test_sequences_are_padded_at_once(
         inter=[HEADER, *(f"u | i{n} | {n}" for n in range(len(cells)))],
         item=["item_id:token | tags:token_seq | price:float", *items],
     )
-    data = dataset(seq_len={"tags": 2})
+    data = dataset()
+    data.field2seqlen["tags"] = 2
     made = []
     tensor = torch.LongTensor
     monkeypatch.setattr(torch, "LongTensor", lambda values: made.append(1) or tensor(values))
