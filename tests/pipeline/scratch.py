@@ -45,7 +45,7 @@ class Checkout:
 
     def run(self, *command: str, code: int = 0) -> str:
         process = self.start(*command)
-        output, _ = process.communicate(timeout=300)
+        output, _ = process.communicate(timeout=900)  # a machine may have other work
         assert process.returncode == code, output
         return output
 
