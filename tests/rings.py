@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from llm4rec_recbole.evaluation.held_out import HeldOut
+
 N_ITEMS, N_USERS, LENGTH = 40, 60, 14
 
 
@@ -29,6 +31,18 @@ def rings(tmp_path_factory: pytest.TempPathFactory) -> Path:
             rows.append(f"u{user}\ti{item}\t5\t{time}")
     (folder / "rings.inter").write_text("\n".join(rows) + "\n")
     return folder.parent
+
+
+def one_history(items: np.ndarray, asked: float) -> HeldOut:
+    """User 1 with `items`, ids of `rings`, all seen at `asked`."""
+    return HeldOut(
+        users=np.array([1]),
+        targets=np.array([1]),
+        indptr=np.array([0, len(items)]),
+        items=items,
+        times=np.full(len(items), asked),
+        n_items=N_ITEMS + 1,
+    )
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from rings import one_history
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.held_out import HeldOut
@@ -289,14 +290,7 @@ def test_what_came_to_be_later_is_not_retrieved_earlier(described: dict[str, Any
     times = context.retriever.repository.entries.times
     found = []
     for now in (0.0, 2e9):
-        history = HeldOut(
-            users=np.array([1]),
-            targets=np.array([1]),
-            indptr=np.array([0, 39]),
-            items=np.arange(2, 41),
-            times=np.full(39, now),
-            n_items=41,
-        )
+        history = one_history(np.arange(2, 41), now)
         entries = context.now(history, np.array([0])).numpy()[0]
         found.append(times[entries[entries >= 0]])
     assert (found[0] == -np.inf).all()

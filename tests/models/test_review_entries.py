@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rings import one_history
 
 from llm4rec_recbole.components.repository import KINDS
-from llm4rec_recbole.evaluation.held_out import HeldOut
 from llm4rec_recbole.models.reviews import earliest_of_each_item, training_reviews
 from llm4rec_recbole.training.train import prepare
 
@@ -25,7 +25,7 @@ SMALL = {
     "retrieved_entries": 1000,
     "retrieved_reviews": 1000,
 }
-LONG_AGO, NOW, LATER = 0.0, 1.1e9, 1.2e9  # the users of `rings` act between the latter two
+MIDDLE = 1_000_000_000 + 60 * 6 + 30  # half of each user's training items come before it
 
 
 @pytest.fixture
@@ -83,24 +83,17 @@ def test_few_of_an_item_are_kept_and_only_those_with_words(shop):
 
 
 def scores(options, asked):
-    """Untrained, of user 1 with the history 2 … 20, asked at `asked`."""
+    """Untrained, of a user with the history 2 … 20."""
     model = prepare("EnhancedGenRec", "rings", options=options).model.eval()
-    history = HeldOut(
-        users=np.array([1]),
-        targets=np.array([1]),
-        indptr=np.array([0, 19]),
-        items=np.arange(2, 21),
-        times=np.full(19, asked),
-        n_items=41,
-    )
-    return model.score_histories(history, np.array([0]))
+    return model.score_histories(one_history(np.arange(2, 21), asked), np.array([0]))
 
 
-@pytest.mark.parametrize(("asked", "told"), [(LONG_AGO, False), (LATER, True)])
-def test_what_is_written_later_changes_no_score(shop, asked, told):
-    one = scores(shop(text="one thing"), asked)
-    other = scores(shop(text="quite another"), asked)
-    assert (one != other).any() == told
+@pytest.mark.parametrize("later", [True, False])
+def test_what_is_written_later_changes_no_score_and_what_was_written_before_does(shop, later):
+    changed = [(float(time) > MIDDLE) == later for *_, time in shop.rows]
+    one = scores(shop(text="one thing"), MIDDLE)
+    texts = ["quite another" if each else "one thing" for each in changed]
+    assert (one == scores(shop(text=texts), MIDDLE)).all() == later
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3))), st.integers(1, 3))
