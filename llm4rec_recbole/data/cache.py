@@ -68,7 +68,10 @@ def cached_table(
                 if kind == "token":
                     tokens = arrays[f"{field}:tokens"].tobytes().decode().split("\n")
                     columns[field] = pd.Categorical.from_codes(columns[field], tokens)
-    except _DAMAGE:
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except _DAMAGE as error:  # found in reading: the file serves now, the next start makes it anew
+        _discard(_place(Path(path)), error)
         return None
     return pd.DataFrame(columns, copy=False), about["types"]
 
@@ -84,20 +87,23 @@ def _about(path: Path) -> dict[str, Any]:
 
 
 def _is_fresh(path: Path, required: Sequence[str]) -> bool:
-    """Whether there is a cache, whole, of the file as it is now."""
+    """Whether there is a cache of the file as it is now; reading finds out whether it is whole."""
     place = _place(path)
     try:
         with np.load(place, allow_pickle=False) as arrays:
             about = json.loads(str(arrays["about"]))
             fresh = _about(path).items() <= about.items()
-            if fresh and arrays.zip.testzip() is not None:
-                raise zipfile.BadZipFile("a checksum does not fit")
             return bool(fresh and set(required) <= set(about["required"]))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     except _DAMAGE as error:
-        print(f"{place}: the cache is damaged ({error}): made anew", file=sys.stderr)
+        _discard(place, error)
         return False
+
+
+def _discard(place: Path, damage: Exception) -> None:
+    print(f"{place}: the cache is damaged ({damage}) and is made anew", file=sys.stderr)
+    place.unlink(missing_ok=True)
 
 
 def _read_file(path: Path) -> dict[str, Any] | None:

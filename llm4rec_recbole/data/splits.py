@@ -13,12 +13,15 @@ Arrays are parallel, one entry per interaction, in file order. Ids are internal:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.held_out import HeldOut
+
+_SPAN = 1 << 16  # interactions sorted at once
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Split:
     `timeline` only, in the unit and type of the times given.
     """
 
-    train: np.ndarray  # (N,) int64, row numbers in exact order
+    train: np.ndarray  # (N,) int64, row numbers: user by user, oldest first
     valid: HeldOut
     test: HeldOut
     counts: dict[str, int] = field(default_factory=dict)
@@ -42,11 +45,35 @@ def exact_order(times: np.ndarray) -> np.ndarray:
 
     Raises TypeError for a narrower float, InputError for a NaN.
     """
-    if times.dtype.kind not in "iu" and times.dtype != np.float64:
-        raise TypeError(f"times must be integers or float64 to be exact, not {times.dtype}")
-    if times.dtype.kind == "f" and np.isnan(times).any():
-        raise InputError(f"interaction {int(np.isnan(times).argmax()) + 1} has no time (NaN)")
+    _check_exact(times)
     return stable_order(times)
+
+
+def order_by_user(users: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Row numbers (N,) user by user, each user's in exact order: np.lexsort((times, users)), some
+    users at a time, so that what is sorted fits the cache. Raises as `exact_order` does."""
+    _check_exact(times)
+    rows = stable_order(users)
+    for some in _some_users(users[rows]):
+        own = rows[some]
+        who = users[own].astype(np.int64) - int(users[own[0]])
+        least, n_times = _whole_range(times[own])
+        if (int(who[-1]) + 1) * n_times >= 2**62:
+            rows[some] = own[np.lexsort((times[own], who))]
+        else:
+            key = who * int(n_times) + (times[own].astype(np.int64) - int(least))
+            rows[some] = own[stable_order(key)]
+    return rows
+
+
+def _some_users(users: np.ndarray) -> Iterator[slice]:
+    """Spans of about 65,536 of the `users` (N,), ascending, none of which divides a user."""
+    start = 0
+    while start < len(users):
+        last = users[min(start + _SPAN, len(users)) - 1]
+        stop = int(np.searchsorted(users, last, side="right"))
+        yield slice(start, stop)
+        start = stop
 
 
 def stable_order(keys: np.ndarray) -> np.ndarray:
@@ -55,11 +82,11 @@ def stable_order(keys: np.ndarray) -> np.ndarray:
     Whole numbers are sorted together with their places, key << bits | place, which NumPy does
     seven times as fast as it sorts places alone.
     """
-    if not len(keys):
-        return np.zeros(0, dtype=np.int64)
-    least, most, n_bits = float(keys.min()), float(keys.max()), len(keys).bit_length()
-    whole = keys.dtype.kind in "iu" or (keys == np.floor(keys)).all()
-    if not whole or max(-least, most) >= 2**53 or (most - least) * 2**n_bits >= 2**62:
+    if (keys[1:] >= keys[:-1]).all():
+        return np.arange(len(keys))
+    n_bits = len(keys).bit_length()
+    least, n_keys = _whole_range(keys)
+    if n_keys * 2**n_bits >= 2**62:
         return np.argsort(keys, kind="stable")
     packed = keys.astype(np.int64)
     packed -= int(least)
@@ -68,6 +95,24 @@ def stable_order(keys: np.ndarray) -> np.ndarray:
     packed.sort()
     packed &= (1 << n_bits) - 1
     return packed
+
+
+def _check_exact(times: np.ndarray) -> None:
+    if times.dtype.kind not in "iu" and times.dtype != np.float64:
+        raise TypeError(f"times must be integers or float64 to be exact, not {times.dtype}")
+    if times.dtype.kind == "f" and np.isnan(times).any():
+        raise InputError(f"interaction {int(np.isnan(times).argmax()) + 1} has no time (NaN)")
+
+
+def _whole_range(keys: np.ndarray) -> tuple[float, float]:
+    """The least key, and how many whole numbers there are up to the largest; infinitely many where
+    not all keys are whole or int64 and float64 do not agree on them."""
+    if not len(keys):
+        return 0.0, 1.0
+    least, most = float(keys.min()), float(keys.max())
+    whole = keys.dtype.kind in "iu" or bool((keys == np.floor(keys)).all())
+    exact = whole and max(-least, most) < 2**53
+    return least, most - least + 1 if exact else np.inf
 
 
 def leave_one_out(
@@ -85,7 +130,7 @@ def leave_one_out(
     trains = np.ones(len(log.rows), dtype=bool)
     trains[last] = trains[last - 1] = False
     return Split(
-        train=log.in_exact_order(trains),
+        train=log.rows[trains],
         valid=log.held_out(held, last - 1),
         test=log.held_out(held, last),
         counts=log.counts | {"users_train_only": len(log.users) - len(held)},
@@ -129,7 +174,7 @@ def timeline(
             hint="the data set is too small or its times too alike for the timeline protocol",
         )
     return Split(
-        train=log.in_exact_order(trains),
+        train=log.rows[trains],
         valid=log.held_out(valid, log.starts[valid] + before_valid[valid]),
         test=log.held_out(test, log.starts[test] + before_test[test]),
         counts=log.counts
@@ -148,10 +193,15 @@ def _cut(sorted_times: np.ndarray, share: float) -> np.generic:
     return sorted_times[min(int(len(sorted_times) * share + 1e-6), len(sorted_times) - 1)]
 
 
-def _has_repeats(pairs: np.ndarray) -> bool:
-    """Whether a number comes twice: much cheaper to ask than where."""
-    ordered = np.sort(pairs)
-    return bool((ordered[1:] == ordered[:-1]).any())
+def _has_repeats(users: np.ndarray, items: np.ndarray) -> bool:
+    """Whether a pair comes twice, users (N,) ascending: much cheaper to ask than where."""
+    n_items = int(items.max()) + 1
+    for some in _some_users(users):
+        who = (users[some] - users[some.start]).astype(np.int64)
+        pairs = np.sort(who * n_items + items[some])
+        if (pairs[1:] == pairs[:-1]).any():
+            return True
+    return False
 
 
 class _Log:
@@ -163,46 +213,36 @@ class _Log:
         if not len(users):
             raise InputError("the data set has no interactions")
         self.n_items = int(items.max()) + 1 if n_items is None else n_items
-        order = exact_order(times)
-        who = users[order]
-        pairs = who.astype(np.int64) * self.n_items + items[order]
-        if _has_repeats(pairs):
-            first = np.zeros(len(order), dtype=bool)
-            first[np.unique(pairs, return_index=True)[1]] = True
-            order, who = order[first], who[first]
-        del pairs
-        self._order = order
-        self._by_user = stable_order(who)
-        self.rows = order[self._by_user]  # (N,) row numbers: user by user, oldest first
-        self.times, self._items = times[self.rows], items[self.rows]
-        of_rows = users[self.rows]
-        self.starts = np.flatnonzero(np.diff(of_rows, prepend=of_rows[0] - 1))  # (users,)
+        self.rows = order_by_user(users, times)  # (N,) row numbers
+        of_rows, self.items = users[self.rows], items[self.rows]
+        if _has_repeats(of_rows, self.items):
+            pairs = of_rows.astype(np.int64) * self.n_items + self.items
+            self.rows = self.rows[np.sort(np.unique(pairs, return_index=True)[1])]
+            of_rows, self.items = users[self.rows], items[self.rows]
+        self.times = times[self.rows]
+        self.starts = np.append(0, np.flatnonzero(of_rows[1:] != of_rows[:-1]) + 1)  # (users,)
         self.ends = np.append(self.starts[1:], len(of_rows))
         self.users, self.lengths = of_rows[self.starts], self.ends - self.starts
-        self.counts = {"repeats_dropped": len(users) - len(order)}
+        self.counts = {"repeats_dropped": len(users) - len(self.rows)}
 
     def count(self, mask: np.ndarray) -> np.ndarray:
         """How many of each user's interactions are in the mask (N,): (users,)."""
         return np.add.reduceat(mask, self.starts, dtype=np.int64)
 
-    def in_exact_order(self, mask: np.ndarray) -> np.ndarray:
-        """The row numbers in the mask (N,), no longer user by user but in exact order."""
-        kept = np.zeros(len(mask), dtype=bool)
-        kept[self._by_user] = mask
-        return self._order[kept]
-
     def held_out(self, who: np.ndarray, targets: np.ndarray) -> HeldOut:
-        """Hold out `targets` (U,), positions in the log, of users `who` (U,): what precedes it
-        is the history."""
-        starts, lengths = self.starts[who], targets - self.starts[who]
-        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        seen = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], lengths)  # (H,)
+        """Hold out `targets` (U,), positions in the log, of users `who` (U,), ascending: what
+        precedes it is the history."""
+        starts = self.starts[who]
+        edges = np.zeros(len(self.rows) + 1, dtype=np.int8)
+        edges[starts] += 1
+        edges[targets] -= 1
+        seen = np.cumsum(edges, dtype=np.int8)[:-1].view(bool)  # (N,) between start and target
         times = self.times[seen]
         return HeldOut(
             users=self.users[who].astype(np.int64),
-            targets=self._items[targets].astype(np.int64),
-            indptr=indptr,
-            items=self._items[seen].astype(np.int64),
-            times=times if times.dtype.kind == "f" else times.astype(np.int64),
+            targets=self.items[targets].astype(np.int64),
+            indptr=np.concatenate([[0], np.cumsum(targets - starts)]).astype(np.int64),
+            items=self.items[seen].astype(np.int64, copy=False),
+            times=times if times.dtype.kind == "f" else times.astype(np.int64, copy=False),
             n_items=self.n_items,
         )

@@ -9,7 +9,7 @@ import torch
 from recbole.data.dataset import SequentialDataset
 from recbole.data.interaction import Interaction
 
-from llm4rec_recbole.data.splits import leave_one_out, timeline
+from llm4rec_recbole.data.splits import exact_order, leave_one_out, timeline
 from llm4rec_recbole.evaluation.held_out import HeldOut
 
 
@@ -32,8 +32,9 @@ GenRecDataset = P5Dataset = WindowDataset
 def split_dataset(dataset: Any) -> list[Any]:
     """Split into training, validation and test as `config["protocol"]` says.
 
-    The training data set holds its interactions in exact order (time, then file order), or, for
-    RecBole's other sequential models, RecBole's rows made of them. The other two carry `held_out`
+    The training data set holds its interactions user by user, each user's in exact order, for the
+    models that train on windows; for RecBole's own in exact order (time, then file order) over all
+    users, or, for its sequential models, as its rows made of them. The other two carry `held_out`
     (what is to be ranked), `train_counts` (n_items,), how many users each item is trained on with,
     and `train_users`, how many users are trained on.
     """
@@ -45,8 +46,12 @@ def split_dataset(dataset: Any) -> list[Any]:
     split = {"loo": leave_one_out, "timeline": timeline}[dataset.config["protocol"]](
         users, items, times, dataset.item_num
     )
-    rows = torch.from_numpy(split.train)
-    train = dataset.copy(Interaction({name: inter[name][rows] for name in inter}))
+    rows = split.train
+    if not isinstance(dataset, WindowDataset):
+        rows = np.sort(rows)
+        rows = rows[exact_order(times[rows])]
+    chosen = torch.from_numpy(rows)
+    train = dataset.copy(Interaction({name: inter[name][chosen] for name in inter}))
     train.split_counts = split.counts
     counts = np.bincount(train.inter_feat[dataset.iid_field].numpy(), minlength=dataset.item_num)
     train_users = np.count_nonzero(np.bincount(train.inter_feat[dataset.uid_field].numpy()))

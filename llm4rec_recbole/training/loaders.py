@@ -44,7 +44,7 @@ class WindowLoader:
         self.config = config
         self.length: int = config["MAX_ITEM_LIST_LENGTH"]
         self.batch_size: int = config["train_batch_size"]
-        inter = dataset.inter_feat  # in exact order
+        inter = dataset.inter_feat  # each user's oldest first
         self.histories = Histories.of(
             inter[dataset.uid_field].numpy(), inter[dataset.iid_field].numpy()
         )

@@ -54,7 +54,7 @@ class Restored:
     model: Any
     dataset: Any  # the data set of the test phase: features of users and items
     test: HeldOut
-    users: np.ndarray  # (N,) int64, the training interactions in exact order …
+    users: np.ndarray  # (N,) int64, the training interactions, user by user …
     items: np.ndarray  # (N,) int64
     times: np.ndarray  # (N,), in seconds
     user_tokens: np.ndarray  # (n_users,) str

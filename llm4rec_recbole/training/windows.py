@@ -31,10 +31,10 @@ class Histories:
 
     @classmethod
     def of(cls, users: np.ndarray, items: np.ndarray) -> Histories:
-        """Group interactions (N,), given in exact order, by user."""
+        """Group interactions (N,), each user's given oldest first, by user."""
         order = stable_order(users)
         users = users[order]
-        starts = np.flatnonzero(np.diff(users, prepend=-1))
+        starts = np.append(0, np.flatnonzero(users[1:] != users[:-1]) + 1)[: len(users)]
         return cls(items[order], np.append(starts, len(items)), users[starts])
 
 

@@ -121,7 +121,7 @@ def test_a_damaged_cache_is_told_in_one_line_and_made_anew(inter, damage, reads,
         "other": b"a text\n",
     }
     place(inter).write_bytes(broken[damage])
-    assert cache.cached_table(inter) is None
+    assert cache.cached_table(inter) is None  # whoever wants it then reads the file
     check(inter)
     assert len(reads) == 2
     told = capsys.readouterr().err

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm4rec_recbole.data.splits import Split, exact_order, leave_one_out, stable_order, timeline
+from llm4rec_recbole.data import splits
+from llm4rec_recbole.data.splits import (
+    Split,
+    exact_order,
+    leave_one_out,
+    order_by_user,
+    stable_order,
+    timeline,
+)
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.held_out import HeldOut
 
@@ -40,6 +48,10 @@ def naive_log(rows: list[Row]) -> list[tuple[int, int, int, int]]:
     return log
 
 
+def by_user(log: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
+    return sorted(log, key=lambda entry: entry[2])  # stable
+
+
 rows_of_a_log = st.lists(
     st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(-3, 8)), min_size=1, max_size=40
 )
@@ -72,14 +84,42 @@ def test_stable_order_is_argsort_of_fractions_and_infinities():
     assert stable_order(keys).tolist() == [1, 0, 2]
 
 
-def test_float32_times_are_refused():
+numbers = st.one_of(st.integers(-3, 3), st.integers(-(2**53), 2**53), st.sampled_from([0.5, 1e300]))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([0, 1, 2, 7, 2**40]), numbers), max_size=40),
+    st.sampled_from([np.int64, np.float64]),
+    st.booleans(),
+    st.integers(1, 9),
+)
+def test_order_by_user_is_lexsort(rows, dtype, grouped, span):
+    users = np.array([user for user, _ in rows], dtype=np.int64)
+    times = np.array([time for _, time in rows], dtype=np.float64)
+    times = np.where(abs(times) < 2**62, times, 0).astype(dtype)
+    users = np.sort(users) if grouped else users
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(splits, "_SPAN", span)
+        assert order_by_user(users, times).tolist() == np.lexsort((times, users)).tolist()
+
+
+@pytest.mark.parametrize("order", [exact_order, lambda times: order_by_user(np.ones(2), times)])
+def test_times_that_are_not_exact_are_refused(order):
     with pytest.raises(TypeError, match="float32"):
-        exact_order(np.array([1.0, 2.0], dtype=np.float32))
-
-
-def test_a_time_that_is_nan_is_refused_by_number():
+        order(np.array([1.0, 2.0], dtype=np.float32))
     with pytest.raises(InputError, match="interaction 2 has no time"):
-        exact_order(np.array([1.0, np.nan]))
+        order(np.array([1.0, np.nan]))
+
+
+@given(rows_of_a_log, st.integers(1, 9))
+def test_a_log_is_split_alike_however_many_users_are_sorted_at_once(rows, span):
+    whole = leave_one_out(*arrays(rows))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(splits, "_SPAN", span)
+        some = leave_one_out(*arrays(rows))
+    assert some.train.tolist() == whole.train.tolist()
+    assert as_dict(some.test) == as_dict(whole.test)
+    assert some.counts == whole.counts
 
 
 def test_an_empty_log_is_refused():
@@ -94,7 +134,7 @@ def test_loo_tests_the_last_and_validates_the_one_before():
     split = leave_one_out(users, items, times, n_items=20)
     assert as_dict(split.test) == {1: (5, [(8, 10), (6, 20), (7, 30)])}
     assert as_dict(split.valid) == {1: (7, [(8, 10), (6, 20)])}
-    assert split.train.tolist() == [2, 1, 3]  # exact order over all users: times 5, 10, 20
+    assert split.train.tolist() == [1, 3, 2]  # user 1 at times 10 and 20, then user 2
     assert split.test.n_items == split.valid.n_items == 20
     assert split.counts == {"repeats_dropped": 0, "users_train_only": 1}
 
@@ -134,7 +174,7 @@ def test_timeline_cuts_all_users_at_one_time():
     # 16 rows; times in order 1 2 3 4 4 5 6 7 | 8 8 9 | 9 10 10 10 11: the cuts are times 8 and 9.
     assert (split.valid_cut, split.test_cut) == (8, 9)
     assert isinstance(split.valid_cut, int)
-    assert split.train.tolist() == [0, 1, 2, 3, 10, 4, 5, 6]
+    assert split.train.tolist() == [0, 1, 2, 3, 4, 5, 6, 10]
     assert as_dict(split.valid) == {1: (8, [(i, i) for i in range(1, 8)]), 2: (2, [(1, 4)])}
     assert as_dict(split.test) == {
         1: (9, [(i, i) for i in range(1, 9)]),
@@ -173,7 +213,7 @@ def test_loo_agrees_with_a_naive_loop(rows):
     split = leave_one_out(*arrays(rows))
     assert as_dict(split.test) == test
     assert as_dict(split.valid) == valid
-    assert split.train.tolist() == [row for _, row, _, _ in log if row in train]
+    assert split.train.tolist() == [row for _, row, _, _ in by_user(log) if row in train]
 
 
 @given(rows_of_a_log)
@@ -183,7 +223,8 @@ def test_timeline_agrees_with_a_naive_loop_and_never_sees_the_future(rows):
     except InputError:
         return
     log = naive_log(rows)
-    assert split.train.tolist() == [row for time, row, _, _ in log if time < split.valid_cut]
+    trained = [row for time, row, _, _ in by_user(log) if time < split.valid_cut]
+    assert split.train.tolist() == trained
     for held_out, start, end in (
         (split.valid, split.valid_cut, split.test_cut),
         (split.test, split.test_cut, float("inf")),

@@ -90,3 +90,21 @@ def test_no_interaction_is_counted_when_none_can_be_dropped(
     dataset()
     with pytest.raises(pytest.fail.Exception):
         dataset(item_inter_num_interval="[2,inf)")
+
+
+def test_interactions_of_unknown_users_and_items_are_dropped_and_else_not_copied(
+    write: Callable, dataset: Callable
+) -> None:
+    rows = ["a | i | 1", "b | i | 2", "a | j | 3", "a | k | 4"]
+    header = "user_id:token | item_id:token | timestamp:float"
+    tables = {"inter": [header, *rows], "item": ["item_id:token | t:token", "i | x", "k | y"]}
+    write(**tables, user=["user_id:token", "a"])
+    kept = dataset(filter_inter_by_user_or_item=True)
+    assert kept.inter_feat["timestamp"].tolist() == [1.0, 4.0]
+    whole = dataset(filter_inter_by_user_or_item=False)
+    assert len(whole.inter_feat) == 4
+    whole.config["filter_inter_by_user_or_item"] = True
+    whole.user_feat = whole.item_feat = None
+    before = whole.inter_feat
+    whole._filter_inter_by_user_or_item()
+    assert whole.inter_feat is before

@@ -226,3 +226,14 @@ def test_no_pickle_is_written(write: Callable, dataset: Callable, option: str) -
     write(inter=[HEADER, "u | a | 1"])
     with pytest.raises(InputError, match=option):
         dataset(**{option: True})
+
+
+@pytest.mark.parametrize(("model", "expected"), [("SASRec", [1, 3, 6, 2]), ("BPR", [1, 2, 3, 6])])
+def test_training_interactions_come_user_by_user_for_windows_and_else_by_time(
+    write: Callable, dataset: Callable, model: str, expected: list[int]
+) -> None:
+    rows = ["a | i | 1", "b | i | 2", "a | j | 3", "a | k | 8", "a | l | 9", "a | m | 6"]
+    rows += ["b | k | 7", "b | l | 8"]
+    write(inter=[HEADER, *rows])
+    train = dataset(model, protocol="loo").build()[0]
+    assert train.inter_feat["timestamp"].tolist() == expected

@@ -115,6 +115,13 @@ def test_recboles_evaluation_keeps_its_own_sampler(prepared: Callable) -> None:
     run.trainer.fit(run.train_data, run.valid_data, verbose=False, saved=False)
 
 
+def test_held_out_items_need_no_sampler(prepared: Callable, monkeypatch: Any) -> None:
+    import recbole.sampler.sampler as module
+
+    monkeypatch.setattr(module.Sampler, "get_used_ids", lambda self: pytest.fail("collected"))
+    prepared("SASRec", None)  # full cross-entropy: no negatives in training either
+
+
 @pytest.mark.parametrize("distribution", ["uniform", "popularity"])
 def test_recboles_distributions_work_as_before(prepared: Callable, distribution: str) -> None:
     run = prepared("BPR", {"distribution": distribution})

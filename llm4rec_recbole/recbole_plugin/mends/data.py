@@ -164,9 +164,12 @@ def atomic_files(module: ModuleType) -> None:
     module.Dataset._load_feat = load_feat
 
 
-@mends("recbole.data.dataset.dataset", upstream="none: counts every token in Python to drop none")
+@mends("recbole.data.dataset.dataset", upstream="none: counts and copies every row to drop none")
 def no_filter_costs_nothing(module: ModuleType) -> None:
-    """Leave out the count of interactions where the intervals, RecBole's defaults, let all pass."""
+    """Leave out the count of interactions where the intervals, RecBole's defaults, let all pass,
+    and copy the table only where a row's user or item is not in the table of users or items."""
+    import numpy as np
+
     filter_by_inter_num = module.Dataset._filter_by_inter_num
 
     def filter_some(self: Any) -> None:
@@ -174,7 +177,18 @@ def no_filter_costs_nothing(module: ModuleType) -> None:
         if any(interval not in (None, "[0,inf)") for interval in intervals):
             filter_by_inter_num(self)
 
+    def filter_inter(self: Any) -> None:
+        if self.config["filter_inter_by_user_or_item"] is not True:
+            return
+        known = np.ones(len(self.inter_feat), dtype=bool)
+        for feat, field in ((self.user_feat, self.uid_field), (self.item_feat, self.iid_field)):
+            if feat is not None:
+                known &= self.inter_feat[field].isin(feat[field].to_numpy()).to_numpy()
+        if not known.all():
+            self.inter_feat = self.inter_feat[known]
+
     module.Dataset._filter_by_inter_num = filter_some
+    module.Dataset._filter_inter_by_user_or_item = filter_inter
 
 
 @mends("recbole.data.dataset.dataset", upstream="none: a Python string for each row")

@@ -11,6 +11,7 @@ from typing import Any
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.recbole_plugin.hook import mends, replace
+from llm4rec_recbole.recbole_plugin.mends.config import OWN_PROTOCOLS
 from llm4rec_recbole.sampling import DISTRIBUTIONS
 
 OF_RECBOLE = ("uniform", "popularity", "none")
@@ -55,16 +56,23 @@ def loaders_that_sample(module: ModuleType) -> None:
 
 @mends("recbole.data.utils", upstream="none: same")
 def own_samplers(module: ModuleType) -> None:
-    """Give training the sampler asked for; validation and test keep RecBole's.
+    """Give training the sampler asked for. Validation and test keep RecBole's under its own
+    protocol, and have none under ours, which rank by held-out items (RecBole would collect what
+    each user has seen, again).
 
     Its strata, its propensities and the items it rejects come from the training interactions, for
     sequential models too: RecBole's own sampler for those counts popularity in the whole data set.
     """
-    create = module.create_samplers
+    create, make = module.create_samplers, module._create_sampler
 
     def create_samplers(config: Any, dataset: Any, built_datasets: list[Any]) -> tuple:
-        train, valid, test = create(config, dataset, built_datasets)
         options = config["train_neg_sample_args"]
+        if config["protocol"] in OWN_PROTOCOLS:
+            kind, alpha = options["distribution"], options["alpha"]
+            train = make(dataset, built_datasets, kind, config["repeatable"], alpha)
+            train, valid, test = train.set_phase("train") if train else None, None, None
+        else:
+            train, valid, test = create(config, dataset, built_datasets)
         if options["distribution"] in DISTRIBUTIONS:
             train = _sampler(built_datasets[0], options)
         return train, valid, test
