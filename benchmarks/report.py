@@ -107,18 +107,12 @@ def _quality(quality: Measured) -> list[str]:
             )
         else:
             lines.append([f"ours, {name}", "not reached", "–", "–"])
-    curve = [
-        [str(p["epoch"]), number(p["seconds"]), f"{p['valid']:.4f}", f"{p['test']:.4f}"]
-        for p in quality["ours"]["curve"]
-    ]
     return [
         "BERT4Rec, full-ranking NDCG@10 on the exact-order leave-one-out split, seen items "
         "excluded. Models of the same size, trained on the same interactions: RecTools with its "
         "defaults, ours with its property file. Seconds are of training; ours count validation and "
         "checkpoints, but not the looks at the test, which were made to measure only.",
         table(["", "s", "valid NDCG@10", "test NDCG@10"], lines),
-        "Our curve:",
-        table(["epoch", "s", "valid NDCG@10", "test NDCG@10"], curve),
     ]
 
 
