@@ -118,7 +118,10 @@ def test_recboles_evaluation_keeps_its_own_sampler(prepared: Callable) -> None:
 def test_held_out_items_need_no_sampler(prepared: Callable, monkeypatch: Any) -> None:
     import recbole.sampler.sampler as module
 
-    monkeypatch.setattr(module.Sampler, "get_used_ids", lambda self: pytest.fail("collected"))
+    def made(self: Any, *given: Any, **named: Any) -> None:
+        pytest.fail("a sampler was made")
+
+    monkeypatch.setattr(module.AbstractSampler, "__init__", made)
     prepared("SASRec", None)  # full cross-entropy: no negatives in training either
 
 
