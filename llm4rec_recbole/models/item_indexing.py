@@ -7,9 +7,10 @@
                    (Hua et al., SIGIR-AP 2023; OpenP5), then the item's own token: 3 17 208
 
 P5's published sequential ids were numbered over whole histories, so that a test item's number tells
-that it follows the item before. Here every id is made from training interactions alone. Items that
-do not train come last, in the order of their raw tokens: neither RecBole's numbering nor the file's
-order, which the held-out interactions have a part in, changes any code.
+that it follows the item before. Here every id is made from training interactions alone. P5 gives
+its users in the order of their raw tokens, and items that do not train come last, in that of
+theirs: neither RecBole's numbering nor the file's order, which the held-out interactions have a
+part in, changes any code.
 
 Codes never begin one another, so that an item's last token ends it.
 """

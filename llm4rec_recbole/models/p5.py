@@ -20,6 +20,7 @@ import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 
+from llm4rec_recbole.data.splits import stable_order
 from llm4rec_recbole.decoding.scores import catalogue_scores, check_decoding
 from llm4rec_recbole.decoding.t5 import T5TreeDecoder
 from llm4rec_recbole.decoding.trie import ItemTrie
@@ -52,10 +53,14 @@ class P5(SequentialRecommender):
         self.evaluated = _evaluated(config["evaluation_family"], config["evaluation_prompt"])
 
         inter = dataset.inter_feat
+        users = inter[self.USER_ID].numpy()
+        # By raw token: held-out rows have a part in how RecBole numbers users.
+        names = np.asarray(dataset.field2id_token[self.USER_ID], dtype=str)
+        by_name = stable_order(names.argsort().argsort()[users])
         codes = item_codes(
             config["item_indexing"],
-            inter[self.USER_ID].numpy(),
-            inter[self.ITEM_ID].numpy() - 1,
+            users[by_name],
+            inter[self.ITEM_ID].numpy()[by_name] - 1,
             list(dataset.field2id_token[self.ITEM_ID][1:]),
             config["id_clusters"],
             config["id_items"],
