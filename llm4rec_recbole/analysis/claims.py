@@ -1,53 +1,24 @@
 """The claims ledger: what the paper says, its own arithmetic, our measurement, and a verdict.
 
-The verdict comes from these rules, the first that applies:
-
-    contradicted by the paper itself   its own printed numbers give something else
-    supported                          it is about the printed numbers only, and they agree
-    not testable here                  no run could test it, or none that could has been made, or
-                                       the printed gain lies inside the interval of ours and below
-                                       what this many users can show
-    not supported                      somewhere, Ours is not above the best baseline (Tables IV
-                                       and V: the row not above what it is compared with), or not
-                                       by more than chance (Holm's p), or by less than is printed
-    supported                          everywhere, it is above and the printed gain is not above
-                                       the interval of ours
+What the paper says is in claim_list.py, the rules of the verdicts in verdicts.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from llm4rec_recbole.analysis import ablation, printed, significance
-from llm4rec_recbole.analysis.arithmetic import per_cent
 from llm4rec_recbole.analysis.claim_list import Claim, Tables, Test, claims
 from llm4rec_recbole.analysis.compare import best_baseline
-from llm4rec_recbole.analysis.comparisons import LEVEL, Comparison
+from llm4rec_recbole.analysis.comparisons import Comparison
 from llm4rec_recbole.analysis.per_user import per_user_values
-from llm4rec_recbole.analysis.records import RANKINGS, Record
+from llm4rec_recbole.analysis.records import RANKINGS, Failure, Record
 from llm4rec_recbole.analysis.table_rows import OURS, paper_rows, table_methods
-
-Verdict = Literal[
-    "supported", "not supported", "contradicted by the paper itself", "not testable here"
-]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Ours on one data set and protocol; gains in per cent of the best baseline's mean."""
-
-    where: str
-    text: str
-    gain: float | None = None
-    low: float | None = None  # of the gain's 95 % interval; None where there is no interval
-    high: float | None = None
-    p_holm: float | None = None
-    detectable: float | None = None  # the least gain that this many users show, with 80 % power
+from llm4rec_recbole.analysis.verdicts import Measured, Verdict, verdict
 
 
 @dataclass(frozen=True)
@@ -65,63 +36,110 @@ def read_printed(folder: Path) -> Tables:
     return {f"table_{n}": printed.read(folder / f"table_{n}.csv") for n in range(1, 6)}
 
 
+Places = dict[tuple[str, str], dict[str, list[Record]]]  # (data set, protocol) -> method -> runs
+
+
 def ledger(
     paper: Tables,
     records: Sequence[Record],
     comparisons: Sequence[Comparison],
+    failures: Sequence[Failure] = (),
     recbole_row: str = "BPR",
 ) -> list[Entry]:
     """A line for each claim, in the order of the paper."""
-    methods = {*table_methods(recbole_row), *ablation.METHODS}
-    places: dict[tuple[str, str], dict[str, list[Record]]] = {}
+    baselines = [method for method in table_methods(recbole_row) if method != OURS]
+    methods = {OURS, *baselines, *ablation.METHODS}
+    places: Places = {}
     for record in records:
         if record.dataset in printed.STANDS_FOR and record.method in methods:
             place = places.setdefault((record.dataset, record.protocol), {})
             place.setdefault(record.method, []).append(record)
+    failed = {place: {f.method for f in failures if (f.dataset, f.protocol) == place}
+              for place in places}  # fmt: skip
+    missing = {
+        place: _missing(runs.keys(), failed[place], baselines, recbole_row)
+        for place, runs in places.items()
+    }
     entries = []
     for claim in claims(paper):
-        measured = [*_measure(claim, places, comparisons)]
-        entries.append(Entry(claim, measured, *_verdict(claim, measured)))
+        measured = [*_measure(claim, places, comparisons, missing)]
+        absent = "" if measured else _absent(claim, {f.method for f in failures})
+        entries.append(Entry(claim, measured, *verdict(claim, measured, absent)))
     return entries
+
+
+def _missing(ran: Set[str], failed: set[str], baselines: Sequence[str], recbole_row: str) -> str:
+    """The baselines that might be the best one, had they a run: those that failed, and those of
+    the paper that never ran; "" where none lacks."""
+    of_paper = paper_rows(recbole_row).values()
+    absent = [m for m in baselines if m not in ran]
+    without = [m for m in absent if m in of_paper and m not in failed]
+    parts = []
+    if failing := [m for m in absent if m in failed]:
+        parts.append(f"{', '.join(failing)} failed")
+    if without:
+        parts.append(f"{', '.join(without)} did not run")
+    return "; ".join(parts)
+
+
+def _absent(claim: Claim, failed: set[str]) -> str:
+    """Why there is no measurement of `claim`."""
+    needed = (OURS,) if claim.test is None else (claim.test.method, claim.test.baseline)
+    if broken := [method for method in needed if method in failed]:
+        return f"{' and '.join(broken)} failed"
+    if claim.test is not None:
+        return f"no runs of {claim.test.method} and {claim.test.baseline}"
+    return f"no run of {OURS} and a baseline to compare it with"
 
 
 def _measure(
     claim: Claim,
-    places: dict[tuple[str, str], dict[str, list[Record]]],
+    places: Places,
     comparisons: Sequence[Comparison],
+    missing: dict[tuple[str, str], str],
 ) -> Iterator[Measured]:
-    """Our measurements of `claim`, one for each data set and protocol with a run of Ours."""
+    """Our measurements of `claim`: of each metric on each data set and protocol with Ours."""
     if claim.test is not None:
         yield from _ablated(claim, claim.test, places, comparisons)
     if claim.cost:
         yield from _costs(places)
-    if not claim.metric:
-        return
-    for (dataset, protocol), methods in sorted(places.items()):
-        stands_for = printed.STANDS_FOR[dataset]
+    for place, methods in sorted(places.items()):
+        stands_for = printed.STANDS_FOR[place[0]]
         if OURS not in methods or claim.dataset not in ("", stands_for):
             continue
-        where = f"{dataset}, {protocol}"
-        if claim.level:
-            yield Measured(where, _levels(methods[OURS], claim.metric))
-            continue
-        test = next(
-            (c for c in comparisons
-             if (c.dataset, c.protocol, c.ranking, c.metric, c.method)
-             == (dataset, protocol, "full", claim.metric, OURS)
-             and c.table in ("table_1", "table_2")),
-            None,
-        )  # fmt: skip
-        if test is not None:
-            yield _tested(where, test, _mean(methods[test.baseline], claim.metric))
-        elif (found := _untested(where, methods, claim.metric)) is not None:
-            yield found
+        for metric in claim.metrics:
+            where = ", ".join(place) + (f", {metric}" if len(claim.metrics) > 1 else "")
+            if claim.level:
+                yield Measured(where, metric, _levels(methods[OURS], metric))
+                continue
+            test = _of_ours(comparisons, place, metric)
+            if test is not None:
+                found = _tested(where, test, _mean(methods[test.baseline], metric))
+            elif (untested := _untested(where, methods, metric)) is not None:
+                found = untested
+            else:
+                continue
+            lacking = f" ({missing[place]})" if missing[place] else ""
+            yield replace(found, text=found.text + lacking, missing=missing[place])
+
+
+def _of_ours(
+    comparisons: Sequence[Comparison], place: tuple[str, str], metric: str
+) -> Comparison | None:
+    """Ours against the best baseline, among all items."""
+    wanted = (*place, "full", metric, OURS)
+    return next(
+        (c for c in comparisons
+         if (c.dataset, c.protocol, c.ranking, c.metric, c.method) == wanted
+         and c.table in ("table_1", "table_2")),
+        None,
+    )  # fmt: skip
 
 
 def _ablated(
     claim: Claim,
     test: Test,
-    places: dict[tuple[str, str], dict[str, list[Record]]],
+    places: Places,
     comparisons: Sequence[Comparison],
 ) -> Iterator[Measured]:
     """The comparisons of `test`; gains of Table V in per cent of the backbone, as the paper's."""
@@ -137,7 +155,7 @@ def _ablated(
             yield _tested(where, c, _mean(methods[of], c.metric) if of in methods else None)
 
 
-def _costs(places: dict[tuple[str, str], dict[str, list[Record]]]) -> Iterator[Measured]:
+def _costs(places: Places) -> Iterator[Measured]:
     """How many of the paper's baselines are faster, and smaller in memory, than Ours."""
     for (dataset, protocol), methods in sorted(places.items()):
         others = [m for m in paper_rows().values() if m != OURS and m in methods]
@@ -152,7 +170,8 @@ def _costs(places: dict[tuple[str, str], dict[str, list[Record]]]) -> Iterator[M
             fewer = sum(means[OURS] > means[m] for m in others)
             said.append(f"{word} than {fewer} of {len(others)} baselines ({means[OURS]:.3g})")
         if said:
-            yield Measured(f"{dataset}, {protocol}", ", ".join(said) + " in ms a user and GiB")
+            text = ", ".join(said) + " in ms a user and GiB"
+            yield Measured(f"{dataset}, {protocol}", "", text)
 
 
 def _levels(records: list[Record], metric: str) -> str:
@@ -168,12 +187,12 @@ def _tested(where: str, test: Comparison, baseline: float | None) -> Measured:
     if not baseline:
         text = f"{test.difference:+.4f} over {test.baseline}, whose mean is 0"
         gain = np.sign(test.difference) * np.inf
-        return Measured(where, text, gain, -np.inf, np.inf, test.p_holm, np.inf)
+        return Measured(where, test.metric, text, gain, -np.inf, np.inf, test.p_holm, np.inf)
     gain, low, high, least = (
         100 * x / baseline for x in (test.difference, test.low, test.high, test.smallest_detectable)
     )
     text = f"{gain:+.1f} % [{low:+.1f}, {high:+.1f}] over {test.baseline}, p {test.p_holm:.2g}"
-    return Measured(where, text, gain, low, high, test.p_holm, least)
+    return Measured(where, test.metric, text, gain, low, high, test.p_holm, least)
 
 
 def _untested(where: str, methods: dict[str, list[Record]], metric: str) -> Measured | None:
@@ -184,7 +203,7 @@ def _untested(where: str, methods: dict[str, list[Record]], metric: str) -> Meas
     if baseline is None or OURS not in means or not means[baseline]:
         return None
     gain = 100 * (means[OURS] / means[baseline] - 1)
-    return Measured(where, f"{gain:+.1f} % over {baseline}, no interval", gain)
+    return Measured(where, metric, f"{gain:+.1f} % over {baseline}, no interval", gain)
 
 
 def _mean(records: Sequence[Record], metric: str) -> float | None:
@@ -194,55 +213,3 @@ def _mean(records: Sequence[Record], metric: str) -> float | None:
     values = [record.beyond_accuracy.get(metric) for record in records]
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if len(known) == len(values) else None
-
-
-def _verdict(claim: Claim, measured: Sequence[Measured]) -> tuple[Verdict, str]:
-    if claim.holds is False:
-        by_rounding = "may be" if claim.rounding else "is not"
-        return "contradicted by the paper itself", f"rounding {by_rounding} the reason"
-    if claim.internal:
-        return "supported", "by the paper's own numbers"
-    if claim.needs:
-        return "not testable here", claim.needs
-    if not measured and claim.test is not None:
-        return "not testable here", f"no runs of {claim.test.method} and {claim.test.baseline}"
-    if not measured:
-        return "not testable here", f"no run of {OURS} and a baseline to compare it with"
-    problems = [(m, problem) for m in measured if (problem := _problem(claim, m))]
-    if problems and all(_is_too_small(claim, m) for m, _ in problems):
-        few = problems[0][0]
-        shown = f"so many users show a gain of {few.detectable:.0f} % or more"
-        return "not testable here", f"{few.where}: {shown}, and {claim.gain} is in our interval"
-    if problems:
-        where, problem = problems[0][0].where, problems[0][1]
-        return "not supported", f"{where}: {problem}"
-    if any(m.high is None for m in measured):
-        return "not testable here", "one number a run, without an interval, shows no difference"
-    less = ", and not by less than is printed" if claim.gain else ""
-    return "supported", f"above {_other(claim)}{less}"
-
-
-def _is_too_small(claim: Claim, measured: Measured) -> bool:
-    """Whether the printed gain may well be true and could not have been seen."""
-    if not claim.gain or measured.p_holm is None or measured.p_holm < LEVEL:
-        return False
-    assert measured.low is not None
-    assert measured.high is not None
-    assert measured.detectable is not None
-    printed_gain = float(per_cent(claim.gain))
-    return measured.low <= printed_gain <= measured.high and printed_gain < measured.detectable
-
-
-def _problem(claim: Claim, measured: Measured) -> str:
-    """Why `measured` does not support `claim`; "" where it does or cannot tell."""
-    if measured.gain is None or measured.gain <= 0:
-        return f"not above {_other(claim)}"
-    if measured.p_holm is not None and measured.p_holm >= LEVEL:
-        return f"the difference may be chance, p {measured.p_holm:.2g}"
-    if claim.gain and measured.high is not None and measured.high < float(per_cent(claim.gain)):
-        return f"above {_other(claim)}, but by less than {claim.gain}"
-    return ""
-
-
-def _other(claim: Claim) -> str:
-    return "the best baseline" if claim.test is None else claim.test.baseline

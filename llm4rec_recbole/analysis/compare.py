@@ -135,15 +135,14 @@ def _tested(
 def _whole_runs(
     table: str, place: tuple[str, str], methods: dict[str, list[Record]], data: Path
 ) -> list[Comparison]:
-    """The methods against the best baseline in the numbers of a whole run; not those of which
-    there are more seeds than of the baseline, or fewer."""
+    """The methods against the best baseline in the numbers of a whole run."""
     rows = []
     for metric in whole_run.METRICS:
         found = whole_run.summed(methods, metric, data)
         means = {method: sum(s.value for s in runs) / len(runs) for method, runs in found.items()}
         baseline = best_baseline(means)
         for method in found:
-            if baseline is None or method == baseline or len(found[method]) != len(found[baseline]):
+            if baseline is None or method == baseline:
                 continue
             result = asdict(whole_run.compared(found[method], found[baseline]))
             users = found[method][0].of_users.shape[0]

@@ -12,6 +12,7 @@ of the NDCG that each group of users gets and of the exposure that each category
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,11 +89,16 @@ def swapped(
 
 
 def compared(ours: Sequence[Summed], others: Sequence[Summed]) -> Difference:
-    """The difference between two methods' means over seeds; arguments as `swapped` has them."""
+    """The difference between two methods' means over seeds.
+
+    ours, others: one for each seed. Where one method has fewer, as those without randomness have,
+    its runs are used again until both have as many; no mean changes by that.
+    """
     from scipy import stats
 
     difference = float(np.mean([a.value for a in ours]) - np.mean([b.value for b in others]))
-    found = swapped(ours, others)
+    pairs = math.lcm(len(ours), len(others))
+    found = swapped([*ours] * (pairs // len(ours)), [*others] * (pairs // len(others)))
     users, error = ours[0].of_users.shape[0], float(found.std(ddof=1))
     z = difference / error if error else np.sign(difference) * np.inf if difference else 0.0
     extreme = int(np.count_nonzero(np.abs(found) >= abs(difference) - TOLERANCE))

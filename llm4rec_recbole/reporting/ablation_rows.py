@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm4rec_recbole.analysis import ablation, printed
-from llm4rec_recbole.analysis.compare import Label, differences
+from llm4rec_recbole.analysis.compare import Label
 from llm4rec_recbole.analysis.comparisons import FILE, LEVEL, Comparison
-from llm4rec_recbole.analysis.per_user import TOLERANCE, Values, mean_of_known, per_user_values
+from llm4rec_recbole.analysis.per_user import Values, mean_of_known, per_user_values
 from llm4rec_recbole.analysis.records import (
     Failure,
     Record,
@@ -17,9 +17,10 @@ from llm4rec_recbole.analysis.records import (
     read_failures,
     read_records,
 )
-from llm4rec_recbole.reporting.accuracy_rows import AccuracySection, Column, Row, stale
+from llm4rec_recbole.reporting.accuracy_rows import AccuracySection, Column, Row
 from llm4rec_recbole.reporting.cells import NONE, to_csv_text, which_row
 from llm4rec_recbole.reporting.formats import Cell
+from llm4rec_recbole.reporting.freshness import checked
 
 Printed = dict[tuple[str, str], str]
 PAPER_DATA = "ml-25m"  # the one data set of the paper's ablation
@@ -59,7 +60,8 @@ def read_ablations(
             ("table_5", ablation.TABLE_5, ablation.CONTRIBUTIONS),
         ):
             its = [c for c in comparisons if (c.table, c.dataset, c.protocol) == (table, *place)]
-            tests = _checked(table, values, its, results / FILE)
+            pairs, columns = ablation.TABLES[table]
+            tests = checked(its, values, columns, pairs, results / FILE)
             rows = [
                 _row(label, method, compared.get(label), tests, values, records, its_failures,
                      paper[table] if printed.STANDS_FOR.get(place[0]) == PAPER_DATA else {})
@@ -69,24 +71,6 @@ def read_ablations(
             sections.append(AccuracySection(*place, users, rows, {}))
         found.append(Ablation(sections[0], sections[1], backbone))
     return found
-
-
-def _checked(
-    table: str, values: dict[str, Values], comparisons: list[Comparison], path: Path
-) -> dict[Label, Comparison]:
-    """`comparisons` by what they compare, each checked against the users files."""
-    pairs, columns = ablation.TABLES[table]
-    given = {(c.ranking, c.metric, c.method, c.baseline): c for c in comparisons}
-    made = {
-        label: float(each.mean())
-        for group in differences(values, columns, pairs)
-        for label, each in group
-    }
-    if given.keys() != made.keys():
-        raise stale(path)
-    if any(abs(given[label].difference - mean) > TOLERANCE for label, mean in made.items()):
-        raise stale(path)
-    return given
 
 
 def _row(

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm4rec_recbole.analysis import printed
-from llm4rec_recbole.analysis.compare import METRICS, best_baseline
+from llm4rec_recbole.analysis.compare import COLUMNS as MADE_OF
+from llm4rec_recbole.analysis.compare import METRICS, against_best, best_baseline
 from llm4rec_recbole.analysis.comparisons import FILE, Comparison, read_comparisons
-from llm4rec_recbole.analysis.per_user import TOLERANCE, per_user_values
+from llm4rec_recbole.analysis.per_user import per_user_values
 from llm4rec_recbole.analysis.records import (
     RANKINGS,
     Failure,
@@ -18,7 +19,9 @@ from llm4rec_recbole.analysis.records import (
     read_records,
 )
 from llm4rec_recbole.analysis.table_rows import paper_rows, table_methods
+from llm4rec_recbole.analysis.whole_run import METRICS as WHOLE_RUN
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.reporting.freshness import check_whole_runs, checked, stale
 
 Column = tuple[str, str]  # (ranking, metric)
 COLUMNS: tuple[Column, ...] = tuple((r, m) for r in RANKINGS for m in METRICS)
@@ -90,7 +93,7 @@ def read_sections(
     if not places:
         raise InputError("there are no run records", file=results / "runs", hint="run something")
     paper = printed.read(printed_folder / "table_1.csv")
-    comparisons = [c for c in read_comparisons(results / FILE) if c.table == "table_1"]
+    comparisons = [c for c in read_comparisons(results / FILE) if c.table in MADE_OF]
     if any((c.dataset, c.protocol) not in grouped for c in comparisons):
         raise stale(results / FILE)
     return [
@@ -120,7 +123,15 @@ def _section(
     values = per_user_values(records)
     means = {m: {c: float(v[c].mean()) for c in COLUMNS} for m, v in values.items()}
     baselines = {c: best_baseline({m: its[c] for m, its in means.items()}) for c in COLUMNS}
-    tests = _tests(means, baselines, comparisons, comparisons_path)
+    tests: dict[str, dict[Column, Comparison]] = {method: {} for method in means}
+    of_table = {table: [c for c in comparisons if c.table == table] for table in MADE_OF}
+    found = checked(of_table["table_1"], values, COLUMNS, against_best, comparisons_path)
+    for (ranking, metric, method, _), test in found.items():
+        tests[method][ranking, metric] = test
+    of_users = [c for c in of_table["table_2"] if c.metric not in WHOLE_RUN]
+    checked(of_users, values, MADE_OF["table_2"], against_best, comparisons_path)
+    of_runs = [c for c in of_table["table_2"] if c.metric in WHOLE_RUN]
+    check_whole_runs(of_runs, records, comparisons_path)
     labels = {method: label for label, method in paper_rows(recbole_row).items()}
     stands_for = printed.STANDS_FOR.get(dataset, "")
     rows = []
@@ -145,32 +156,3 @@ def _section(
     return AccuracySection(
         dataset, protocol, users, rows, {c: b for c, b in baselines.items() if b is not None}
     )
-
-
-def _tests(
-    means: dict[str, dict[Column, float]],
-    baselines: dict[Column, str | None],
-    comparisons: list[Comparison],
-    path: Path,
-) -> dict[str, dict[Column, Comparison]]:
-    """The comparisons by method and column, each checked against the means it was made from."""
-    given = {(c.method, c.baseline, (c.ranking, c.metric)): c for c in comparisons}
-    tests: dict[str, dict[Column, Comparison]] = {method: {} for method in means}
-    for column, baseline in baselines.items():
-        for method in means:
-            if baseline is None or method == baseline:
-                continue
-            test = given.pop((method, baseline, column), None)
-            difference = means[method][column] - means[baseline][column]
-            if test is None or abs(test.difference - difference) > TOLERANCE:
-                raise stale(path)
-            tests[method][column] = test
-    if given:
-        raise stale(path)
-    return tests
-
-
-def stale(path: Path) -> InputError:
-    """What to raise when comparisons.csv is older than the users files."""
-    hint = "run `python -m llm4rec_recbole.analysis.compare` again"
-    return InputError("the comparisons were not made from these users files", file=path, hint=hint)

@@ -11,7 +11,7 @@ from llm4rec_recbole.reporting.formats import Cell, Section, Table
 
 COLUMNS = ("Place", "The paper says", "Its own numbers give", "Ours", "Verdict", "Why")
 NOTES = [
-    "Verdicts come from the rules in llm4rec_recbole/analysis/claims.py. What the paper's tables "
+    "Verdicts come from the rules in llm4rec_recbole/analysis/verdicts.py. What the paper's tables "
     "print is read from paper_tables/printed, what its abstract and text say from claim_list.py.",
     "Contradicted: the printed numbers give something else. Rounding may be the reason where some "
     "numbers that round to the printed ones would give the printed percentage.",
@@ -61,4 +61,4 @@ def texts(entry: Entry) -> list[str]:
 def _ours(entry: Entry) -> str:
     if entry.measured:
         return "; ".join(f"{m.where}: {m.text}" for m in entry.measured)
-    return "not run" if entry.claim.metric or entry.claim.test else "–"
+    return "not run" if entry.claim.metrics or entry.claim.test else "–"

@@ -11,7 +11,7 @@ from llm4rec_recbole.analysis.chance import Chance, read_chance
 from llm4rec_recbole.analysis.claim_list import Tables
 from llm4rec_recbole.analysis.claims import Entry, ledger, read_printed
 from llm4rec_recbole.analysis.comparisons import FILE, Comparison, read_comparisons
-from llm4rec_recbole.analysis.records import Record, read_records
+from llm4rec_recbole.analysis.records import Record, read_failures, read_records
 from llm4rec_recbole.reporting import table_1, table_2, table_3, table_4, table_5
 from llm4rec_recbole.reporting.ablation_rows import Ablation, read_ablations
 from llm4rec_recbole.reporting.accuracy_rows import AccuracySection, read_sections
@@ -56,7 +56,7 @@ def read(results: Path, failures: Path, printed_folder: Path, recbole_row: str =
     places = [(section.dataset, section.protocol) for section in sections]
     ablations = read_ablations(results, failures, paper, comparisons, places)
     records = read_records(results)
-    claims = ledger(paper, records, comparisons, recbole_row)
+    claims = ledger(paper, records, comparisons, read_failures(failures), recbole_row)
     chances = read_chance(results / chance.FILE)
     return Evidence(sections, ablations, comparisons, records, paper, claims, chances)
 

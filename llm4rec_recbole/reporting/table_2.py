@@ -105,12 +105,11 @@ def _tested(sections: list[AccuracySection], tests: Sequence[Comparison]) -> lis
         return []
     names = {measure.key: measure.name for measure in TABLE.measures}
     found = {f"{t.dataset}, {t.protocol}: {names[t.metric]} {t.baseline}" for t in tests}
-    made = {(t.dataset, t.protocol, t.metric) for t in tests}
     missing = [
-        f"{section.place}: {names[metric]}"
+        f"{section.place}: {names[metric]}{left_out}"
         for section in sections
         for metric in METRICS
-        if (section.dataset, section.protocol, metric) not in made
+        if (left_out := _untested(section, metric, tests)) is not None
     ]
     return [
         f"*: differs from the best baseline of its column ({'; '.join(sorted(found))}), p < "
@@ -119,3 +118,19 @@ def _tested(sections: list[AccuracySection], tests: Sequence[Comparison]) -> lis
         "standard error comes from swapping the two methods' lists for random users.",
         *([f"Not tested: {'; '.join(missing)}."] if missing else []),
     ]
+
+
+def _untested(section: AccuracySection, metric: str, tests: Sequence[Comparison]) -> str | None:
+    """Which methods with a number of `metric` were not tested, "" for all; None for none."""
+    place = (section.dataset, section.protocol, metric)
+    made = [t for t in tests if (t.dataset, t.protocol, t.metric) == place]
+    if not made:
+        return ""
+    compared = {method for t in made for method in (t.method, t.baseline)}
+    left_out = [
+        row.method
+        for row in section.rows
+        if row.method not in compared
+        and any(record.beyond_accuracy[metric] is not None for record in row.records)
+    ]
+    return f" of {', '.join(left_out)}" if left_out else None

@@ -53,6 +53,11 @@ def test_a_run_is_measured_on_its_own_users_file(tmp_path):
     assert (by_gender.method, by_gender.users, by_gender.users_part) == ("BPR", 60, 0)
     assert by_gender.low > 0
     assert even.users_part == 1
+    groups = {"gender": np.repeat([1, 0], 30)}
+    _, dealt = shuffled(np.repeat([1.0, 0.0], 30), groups)
+    within = (dealt >= by_gender.low) & (dealt <= by_gender.high)
+    assert (dealt < by_gender.low).sum() <= 0.025 * len(dealt) < (dealt <= by_gender.low).sum()
+    assert within.mean() >= 0.95
 
 
 def test_one_group_of_users_or_none_known_leaves_no_range(tmp_path):

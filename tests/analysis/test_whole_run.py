@@ -173,9 +173,24 @@ def test_what_a_run_does_not_have_is_not_compared(runs):
     assert {row.method, row.baseline} == {"BPR", "EASE"}
 
 
-def test_methods_with_other_numbers_of_seeds_are_not_compared(runs):
+def test_a_method_with_one_run_is_compared_with_each_seed_of_another(runs):
     random = np.random.default_rng(5)
     few = draw(random, steep=3.0)  # and so Pop is not the best
     add(runs[0], "Pop", few, random.integers(9, size=USERS), seed=2)
-    (row,) = whole(runs, "coverage@100").values()
-    assert {row.method, row.baseline} == {"BPR", "EASE"}
+    rows = whole(runs, "coverage@100")
+    values: dict[str, list[float]] = {}
+    for record in read_records(runs[0]):
+        values.setdefault(record.method, []).append(record.beyond_accuracy["coverage@100"])
+    assert len(values["Pop"]) == 2
+    best = rows["Pop"].baseline
+    assert len(values[best]) == 1
+    assert rows["Pop"].difference == pytest.approx(np.mean(values["Pop"]) - values[best][0])
+    assert rows["Pop"].low < rows["Pop"].difference < rows["Pop"].high
+
+
+def test_runs_are_used_again_until_both_sides_have_as_many():
+    random = np.random.default_rng(0)
+    one, a, b, c = (covering(draw(random)) for _ in range(4))
+    assert compared([a, b], [one]) == compared([a, b], [one, one])
+    assert compared([one], [a, b, c]) == compared([one, one, one], [a, b, c])
+    assert compared([a, b], [a, b]).difference == 0
