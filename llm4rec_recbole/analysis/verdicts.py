@@ -90,7 +90,7 @@ def judge(claim: Claim, m: Measured) -> tuple[Verdict, str]:
             return "not testable here", f"{m.missing}, and might be the best baseline"
         return "supported", ""
     if printed and float(per_cent(printed)) < m.detectable:
-        few = f"so many users show a gain of {m.detectable:.0f} % or more, and {printed} is printed"
+        few = f"so many users show gains from {m.detectable:.0f} % on, and {printed} is printed"
         return "not testable here", few
     chance = f"the difference may be chance, p {m.p_holm:.2g}"
     return "not supported", chance if above else f"not above {other}"

@@ -354,7 +354,7 @@ def test_a_printed_gain_that_so_few_users_cannot_show_is_not_testable(paper, res
     assert measured.low < 0.4 < measured.high
     assert measured.detectable > 0.4
     assert entry.verdict == "not testable here"
-    assert entry.reason.endswith("% or more, and +0.4% is printed")
+    assert entry.reason.endswith("% on, and +0.4% is printed")
 
 
 def test_a_component_that_is_worse_is_not_supported_however_few_the_users(paper, results):
