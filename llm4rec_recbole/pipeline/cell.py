@@ -88,7 +88,8 @@ def _headline(cell: Cell, statuses: list[status.Status], expected: float | None)
     waiting = sum(s.kind == "waiting" for s in statuses)
     whole = "never timed" if expected is None else f"about {seconds.phrase(expected)}"
     place = f"[{len(statuses) - waiting}/{len(statuses)}]"
-    return f"{place} {cell}: {whole}; all cells: {status.remaining(statuses)}"
+    after = "then explanations and tables"  # a few minutes, never timed
+    return f"{place} {cell}: {whole}; all cells: {status.remaining(statuses)}, {after}"
 
 
 def _run(command: Sequence[str], lock: int) -> tuple[int, str]:
