@@ -1,0 +1,110 @@
+"""Numbers in the README's and the docs' sentences are those of the committed records.
+
+Of the committed ones: who runs `make repro` has records of another machine, and the same sentences.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+NUMBER = r"(\.\d+|\d+)"
+
+
+def git(*words: str) -> str:
+    done = subprocess.run(["git", "-C", TOP, *words], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no committed records here: {done.stderr.strip()}")
+    return done.stdout
+
+
+@cache
+def committed(folder: str) -> list[str]:
+    return git("ls-tree", "-r", "--name-only", "HEAD", "--", folder).splitlines()
+
+
+@cache
+def runs(where: str, method: str) -> list[dict]:
+    """The records of a method in a folder of results, one for each seed."""
+    paths = [p for p in committed(f"{where}/runs") if f"/loo/{method}/seed_" in p]
+    assert paths, f"no record of {method} in {where}"
+    return [json.loads(git("show", f"HEAD:{path}")) for path in paths]
+
+
+def mean(where: str, method: str, metric: str) -> str:
+    values = [run["metrics"]["test"]["full"][metric] for run in runs(where, method)]
+    return f"{sum(values) / len(values):.3f}".removeprefix("0")
+
+
+def both(where: str, method: str, first: str = "hit@10", second: str = "ndcg@10") -> list[str]:
+    return [mean(where, method, first), mean(where, method, second)]
+
+
+def minutes(*methods: str) -> str:
+    seconds = sum(runs("results", method)[0]["cost"]["train_seconds"] for method in methods)
+    return f"{seconds / 60:.0f}"
+
+
+CLASSICAL = ("Pop", "ItemKNN", "EASE", "RecencyEASE", "BERT4Rec", "SASRec", "LightGCN", "BPR")
+GENERATIVE = ("GenRec", "P5")
+
+
+def ours() -> list[str]:
+    methods = {path.split("/")[-2] for path in committed("results/runs/ml-100k/loo")}
+    return sorted(methods - {*CLASSICAL, *GENERATIVE})
+
+
+def costs() -> list[str]:
+    each = sorted((minutes(method) for method in ours()), key=int)
+    whole = minutes(*CLASSICAL, *GENERATIVE, *ours())
+    return [whole, minutes(*CLASSICAL), *map(minutes, GENERATIVE), each[0], each[-1]]
+
+
+SEEDS, BEAUTY, ML_1M = (f"benchmarks/results/{name}" for name in ("seeds", "beauty", "ml-1m"))
+
+#: (file, sentence with # for each number, the numbers); spaces stand for any white space.
+SENTENCES = [
+    ("README.md", "20 cells whose records add up to # minutes of training on one core: the eight "
+     "classical baselines #, GenRec #, P5 #, EnhancedGenRec and each of its ablations # to #;",
+     costs),
+    ("README.md", "EnhancedGenRec has a mean NDCG@10 of # and HR@10 of #, SASRec # and #, and "
+     "EnhancedGenRec without its components # and #:",
+     lambda: [n for m in ("EnhancedGenRec", "SASRec", "EnhancedGenRec_none")
+              for n in both(SEEDS, m, "ndcg@10", "hit@10")]),
+    ("README.md", "EnhancedGenRec reaches HR@10 # and NDCG@10 #, SASRec # and #, RecencyEASE # "
+     "and #:",
+     lambda: [n for m in ("EnhancedGenRec", "SASRec", "RecencyEASE") for n in both(BEAUTY, m)]),
+    ("README.md", "does not beat SASRec**: # and # against # and #,",
+     lambda: both(ML_1M, "EnhancedGenRec") + both(ML_1M, "SASRec")),
+    ("docs/baselines.md", "comes to # / #, where the TIGER paper has",
+     lambda: both(BEAUTY, "BERT4Rec")),
+    ("docs/baselines.md", "and comes to # / # on the test items, EnhancedGenRec to # / #.",
+     lambda: both(ML_1M, "SASRec") + both(ML_1M, "EnhancedGenRec")),
+    ("docs/baselines.md", "validated once, comes to # / # after", lambda: both(ML_1M, "P5")),
+    ("docs/generative.md", "P5 reaches HR@10 #, NDCG@10 # on ml-100k",
+     lambda: both("results", "P5")),
+    ("docs/generative.md", "(`--evaluation_prompt=unseen`) it reaches # and #.",
+     lambda: both("benchmarks/results/unseen", "P5")),
+    ("docs/generative.md", "costs a sixth of the hits: HR@10 # and NDCG@10 #;",
+     lambda: both("benchmarks/results/unconstrained", "P5")),
+    ("docs/generative.md", "in the mean # and # (", lambda: both(SEEDS, "P5")),
+    ("docs/generative.md", "it comes to # and #, and GenRec to # and # instead of # and #",
+     lambda: [n for where, method in (("benchmarks/results/two_threads", "P5"),
+              ("benchmarks/results/two_threads", "GenRec"), ("results", "GenRec"))
+              for n in both(where, method)]),
+    ("docs/generative.md", "one epoch reaches HR@10 # and NDCG@10 #, validation",
+     lambda: both("benchmarks/results/genrec_full", "GenRec")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "sentence", "numbers"), SENTENCES)
+def test_the_numbers_of_a_sentence_are_those_of_the_records(file, sentence, numbers):
+    pattern = r"\s+".join(re.escape(word).replace(r"\#", NUMBER) for word in sentence.split())
+    (found,) = re.finditer(pattern, (TOP / file).read_text(encoding="utf-8"))
+    assert list(found.groups()) == numbers()
