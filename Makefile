@@ -24,7 +24,7 @@ cells:
 	dvc stage list --name-only | grep -E '^(showcase|faithfulness|replay)@' | \
 		xargs -P $(JOBS) -I{} sh -c 'dvc --wait-for-lock repro --single-item {} || exit 1' || code=$$?; \
 	[ $$code -eq 0 ] || force=--force; \
-	dvc repro --single-item $$force metrics compare chance tables report || code=$$?; \
+	dvc repro --single-item $$force metrics compare chance tables data_sets report || code=$$?; \
 	python -m llm4rec_recbole.pipeline.status; \
 	python -m llm4rec_recbole.reporting.readme; \
 	cat paper_tables/table_1.md; \

@@ -6,7 +6,7 @@
 A cell is a run of `run_recbole` with the options of `make repro` and those of --options, in
 work/wider/NAME; one that is there already is kept, so a table may come from several commands.
 Tables I to IV and records go to benchmarks/results/NAME; the users' ranks, which are large, stay in
-work/wider.
+work/wider. A NAME that is a data set's gets its columns in paper_tables/table_1_data_sets.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from llm4rec_recbole.analysis import chance, compare
 from llm4rec_recbole.files import write_json
 from llm4rec_recbole.pipeline.cells import Cell
-from llm4rec_recbole.reporting import tables
+from llm4rec_recbole.reporting import data_sets, tables
 
 RESULTS = Path(__file__).resolve().parent / "results"
 WORK = Path("work") / "wider"
@@ -66,6 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name in KEPT:
         shutil.copy(made / name, out)
     shutil.copytree(results / "runs", out / "runs", dirs_exist_ok=True)
+    steps.append(data_sets.main(["--wider", str(RESULTS)]))
     return int(any(codes) or any(steps))
 
 

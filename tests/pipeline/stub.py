@@ -99,6 +99,12 @@ def tables(arguments: list[str]) -> int:
     return 0
 
 
+def data_sets(arguments: list[str]) -> int:
+    for kind in ("md", "tex", "csv"):
+        Path("paper_tables", f"table_1_data_sets.{kind}").write_text(" ".join(_methods()))
+    return 0
+
+
 def _methods() -> list[str]:
     return sorted(path.parts[-2] for path in Path("results/runs").rglob("*.json"))
 

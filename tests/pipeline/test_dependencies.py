@@ -47,6 +47,7 @@ ROOTS = {
     "compare": [f"{PACKAGE}.analysis.compare"],
     "chance": [f"{PACKAGE}.analysis.chance"],
     "tables": [f"{PACKAGE}.reporting.tables"],
+    "data_sets": [f"{PACKAGE}.reporting.data_sets"],
     "report": [f"{PACKAGE}.reporting.report"],
 }
 

@@ -1,0 +1,71 @@
+"""Table I over data sets: whose runs stand in which columns."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+from synthetic_runs import add_run, ranks_around
+
+from llm4rec_recbole.reporting.data_sets import main
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Runs on ml-100k of `make repro`, on beauty beside them, and others that do not count."""
+    results, wider = tmp_path / "results", tmp_path / "wider"
+    add_run(results, "BPR", ranks_around(20), seed=1)
+    add_run(results, "BPR", ranks_around(4), seed=2)
+    add_run(results, "SASRec", ranks_around(9))
+    add_run(results, "EnhancedGenRec_none", ranks_around(1))  # no method of Table I
+    add_run(results, "BPR", ranks_around(1), dataset="beauty", protocol="timeline")
+    add_run(wider / "beauty", "SASRec", ranks_around(30), dataset="beauty")
+    add_run(wider / "seeds", "SASRec", ranks_around(1))  # a second look at ml-100k
+    add_run(wider / "seeds", "SASRec", ranks_around(1), dataset="yelp-2023")
+
+    def make() -> dict[tuple[str, str], dict[str, str]]:
+        paths = ["--results", str(results), "--wider", str(wider), "--out", str(tmp_path / "out")]
+        assert main(paths) == 0
+        text = (tmp_path / "out/table_1_data_sets.csv").read_text()
+        return {(x["dataset"], x["method"]): x for x in csv.DictReader(text.splitlines())}
+
+    return make
+
+
+def hits(*ranks) -> str:
+    return f"{sum((r < 10).mean() for r in ranks) / len(ranks):.6f}"
+
+
+def test_each_data_set_has_the_runs_of_its_own_folder(made):
+    found = made()
+    assert set(found) == {("ml-100k", "BPR"), ("ml-100k", "SASRec"), ("beauty", "SASRec")}
+    assert found["beauty", "SASRec"]["hit@10"] == hits(ranks_around(30))
+    assert found["ml-100k", "SASRec"]["hit@10"] == hits(ranks_around(9))
+    assert found["ml-100k", "BPR"]["hit@10"] == hits(ranks_around(20), ranks_around(4))
+    assert found["ml-100k", "BPR"]["seeds"] == "2"
+    assert found["beauty", "SASRec"]["folder"].endswith("wider/beauty")
+
+
+def test_what_has_not_run_is_a_dash_and_several_seeds_are_told(made, tmp_path):
+    made()
+    text = (tmp_path / "out/table_1_data_sets.md").read_text()
+    header = "| Method | ml-100k HR@10 | ml-100k NDCG@10 | beauty HR@10 | beauty NDCG@10 |"
+    assert header in text
+    (bpr,) = (line for line in text.splitlines() if line.startswith("| RecBole (BPR) |"))
+    assert bpr.endswith("| – | – |")
+    assert "Means over seeds: BPR on ml-100k: 2; else one seed." in text
+
+
+def test_a_data_set_of_make_repro_is_not_taken_from_elsewhere(made, tmp_path):
+    add_run(tmp_path / "results", "Pop", ranks_around(50), dataset="beauty")
+    assert ("beauty", "SASRec") not in made()
+
+
+def test_a_bad_record_is_named_and_the_old_table_stays(made, tmp_path, capsys):
+    made()
+    before = (tmp_path / "out/table_1_data_sets.md").read_text()
+    (tmp_path / "wider/beauty/runs/beauty/loo/SASRec/seed_1.json").write_text("{")
+    paths = ["--results", str(tmp_path / "results"), "--wider", str(tmp_path / "wider")]
+    assert main([*paths, "--out", str(tmp_path / "out")]) == 2
+    assert "seed_1.json:1: not JSON" in capsys.readouterr().err
+    assert (tmp_path / "out/table_1_data_sets.md").read_text() == before
