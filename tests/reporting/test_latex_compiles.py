@@ -9,7 +9,8 @@ import pytest
 from synthetic_runs import add_run, ranks_around
 
 from llm4rec_recbole.analysis import compare
-from llm4rec_recbole.reporting import tables
+from llm4rec_recbole.reporting import data_sets, tables
+from llm4rec_recbole.reporting.data_sets import NAME
 
 TEX = next((name for name in ("pdflatex", "lualatex", "tectonic") if shutil.which(name)), None)
 
@@ -24,13 +25,14 @@ def has_booktabs() -> bool:
 @pytest.mark.skipif(
     not has_booktabs(), reason="no pdflatex, lualatex or tectonic with booktabs is installed"
 )
-@pytest.mark.parametrize("table", ["table_1", "table_2", "table_3", "table_4", "table_5"])
+@pytest.mark.parametrize("table", [*(f"table_{n}" for n in range(1, 6)), NAME])
 def test_it_compiles(tmp_path, table):
     for method, middle in (("BPR", 40), ("EASE", 9)):
         add_run(tmp_path / "results", method, ranks_around(middle))
     paths = ["--results", str(tmp_path / "results")]
     assert compare.main(paths) == 0
     assert tables.main([*paths, "--out", str(tmp_path)]) == 0
+    assert data_sets.main([*paths, "--wider", str(tmp_path), "--out", str(tmp_path)]) == 0
     lines = [r"\documentclass{article}", r"\usepackage{booktabs,graphicx}", r"\begin{document}",
              rf"\input{{{table}.tex}}", r"\end{document}"]  # fmt: skip
     (tmp_path / "all.tex").write_text("\n".join(lines))
