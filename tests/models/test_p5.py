@@ -98,6 +98,60 @@ def learn(run, epochs):
     return run.model
 
 
+def test_free_beams_spend_themselves_on_words_users_and_seen_items_too(options):
+    """Each item is one token: of the best tokens, those that are items not yet seen are found."""
+    chosen = {"item_indexing": "sequential", "decoding": "unconstrained", "beam_width": 60}
+    run = prepare("P5", "rings", options=options | chosen)
+    model, held_out, rows = run.model.eval(), run.test_data.held_out, np.arange(6)
+    seen, (items, _) = held_out.seen_mask(rows), held_out.last(rows, model.max_seq_length)
+    scores = model.score_histories(held_out, rows)
+    histories = model._histories(torch.from_numpy(items))
+    in_vain = 0
+    for row, prompt in enumerate(
+        model._prompts(*model.evaluated, held_out.users[rows].tolist(), histories)
+    ):
+        with torch.no_grad():
+            logits = model.t5(input_ids=torch.tensor([prompt]), labels=torch.tensor([[0]])).logits[
+                0, 0
+            ]
+        best = logits.topk(60).indices.tolist()
+        is_best = np.array([code[0] in best for code in model.codes[1:]])
+        expected = logits.log_softmax(0)[[code[0] for code in model.codes[1:]]].numpy()
+        found = is_best & ~seen[row, 1:]
+        in_vain += (is_best & seen[row, 1:]).sum()
+        assert 0 < found.sum() < 60
+        np.testing.assert_allclose(scores[row, 1:][found], expected[found], rtol=1e-4)
+        assert (scores[row, 1:][~found] == NOT_FOUND).all()
+    assert in_vain
+
+
+def trained_with(model, batches, n):
+    """Which (family, template) each of `n` batches trains."""
+    asked = []
+    ask = model._prompts
+
+    def prompts(family, template, *given):
+        asked.append((family, template))
+        return ask(family, template, *given)
+
+    model._prompts = prompts
+    model._answer_loss = lambda prompts, answers: torch.zeros(())
+    for number in range(n):
+        model.calculate_loss(batches[number % len(batches)])
+    return asked
+
+
+def test_every_family_trains_its_share_with_each_seen_template_and_no_unseen_one(p5):
+    n = 600
+    asked = trained_with(p5.model, list(p5.train_data), n)
+    families = {"sequential": 1.0, "direct": 0.2, "rating": 0.2}
+    assert set(asked) == {(family, template) for family in families for template in range(3)}
+    for family, share in families.items():
+        assert len(FAMILIES[family].seen) == 3
+        for template in range(3):
+            assert asked.count((family, template)) == pytest.approx(n * share / 3, rel=0.4)
+
+
 def test_a_data_set_without_reviews_trains_the_other_families(p5):
     assert set(p5.model.families) == {"sequential", "direct", "rating"}
 
@@ -146,6 +200,13 @@ def test_the_answers_in_words_are_those_about_the_item_asked(options, rings, tmp
 def test_reviews_are_learnt_and_written(options, rings, tmp_path):
     model = learn(reviewed(options, rings, tmp_path, table=False), 40)
     assert model.write("explanation", [1], [2])[0].startswith("good fun number i")
+
+
+def test_explanations_train_with_each_seen_template(options, rings, tmp_path):
+    run = reviewed(options, rings, tmp_path, table=False)
+    asked = trained_with(run.model, list(run.train_data), 100)
+    assert set(asked) == {("explanation", template) for template in range(3)}
+    assert len(asked) == 100
 
 
 def test_words_are_asked_for_with_a_template_that_trained_or_one_that_did_not(p5, monkeypatch):
