@@ -89,6 +89,31 @@ def test_an_unknown_option_in_a_file_is_refused_too(capsys):
     assert "did you mean seed?" in said(capsys, *DATA, "--config_files=bad.yaml")
 
 
+@pytest.mark.parametrize("protocol", ["loo", "timeline"])
+@pytest.mark.parametrize("model", ["P5", "GenRec", "SASRec", "EASE"])
+@pytest.mark.parametrize("items", [["i0"], ["i0", "i1"]])
+def test_data_that_leave_nobody_to_test_are_refused(capsys, tmp_path, items, model, protocol):
+    """One item, or two of which each user has both or, once more, the first."""
+    folder = tmp_path / "dataset" / "shop"
+    folder.mkdir(parents=True)
+    rows = [
+        f"u{user}\t{item}\t5\t{1_700_000_000 + user}"
+        for user in range(6)
+        for item in (*items, "i0")
+    ]
+    head = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
+    (folder / "shop.inter").write_text("\n".join([head, *rows]) + "\n")
+    Path("shop.yaml").write_text("load_col:\n  inter: [user_id, item_id, rating, timestamp]\n")
+    line = said(
+        capsys,
+        *(f"--model={model}", "--dataset=shop", "--config_files=shop.yaml"),
+        *(f"--protocol={protocol}", "--quiet=true", "--show_progress=false"),
+    )
+    expected = {"loo": "none of 6 has interacted with three items", "timeline": "0 to test on"}
+    assert expected[protocol] in line
+    assert not Path("work/runs").exists()
+
+
 def test_every_model_of_recbole_is_listed_under_the_name_recbole_finds_it_by():
     from recbole.utils import get_model
 

@@ -199,12 +199,6 @@ def test_odd_titles_are_told_apart(options, rings, tmp_path):
     assert np.isfinite(scores).all()
 
 
-def test_a_catalogue_of_one_item_has_nothing_to_choose(options, one_item):
-    run = prepare("GenRec", "shop", options=options | SMALL | {"data_path": str(one_item)})
-    scores = run.model._scores(np.array([[1]]), np.zeros((1, 2), dtype=bool))
-    assert scores.tolist() == [[0.0, 0.0]]
-
-
 def test_a_language_model_of_another_build_is_refused(options, tmp_path):
     from transformers import ByT5Tokenizer, GPT2Config, GPT2LMHeadModel
 

@@ -303,13 +303,3 @@ def test_of_a_long_history_the_last_items_are_read(options, monkeypatch):
     seen = held_out.items[held_out.indptr[0] : held_out.indptr[1]]
     assert len(seen) > 3
     assert told[0][-1] == [[token for item in seen[-3:] for token in model.codes[item]]]
-
-
-def test_a_catalogue_of_one_item_is_scored(options, one_item):
-    run = prepare("P5", "shop", options=options | {"data_path": str(one_item)})
-    model = run.model.eval()
-    with torch.no_grad():
-        scores = model._scores(np.array([1]), np.array([[1]]), np.zeros((1, 2), dtype=bool))
-    (prompt,) = model._prompts(*model.evaluated, [1], [model.codes[1]])
-    expected = log_probability(model.t5, prompt, model.codes[1]).sum()
-    assert scores.tolist() == [[0.0, pytest.approx(expected.item(), rel=1e-5)]]
