@@ -14,6 +14,9 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.recbole_plugin import catalogue
 
 DATA = ["--model=EASE", "--dataset=ml-100k"]
+QUIET = ["--dataset=ml-100k", "--quiet=true", "--show_progress=false"]
+P5 = ["--model=P5", *QUIET]
+GENREC = ["--model=GenRec", "--llm=scratch-32x1", "--llm_layers=~", *QUIET]
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +76,14 @@ def test_what_is_no_option_is_refused(argv):
         (["--dataset=ml-100k"], "--model=… is missing"),
         ([*DATA, "--config_files=gone.yaml"], "gone.yaml: cannot read it"),
         ([*DATA, "--protocol=recbole", "--metrics=[NDCG]"], "add MRR to --metrics"),
+        (
+            [*P5, "--beam_width=-3", "--decoding=beam"],
+            "beam_width is -3 (a whole number, 1 or more)",
+        ),
+        ([*P5, "--targets_per_prompt=0"], "targets_per_prompt is 0"),
+        ([*P5, "--id_tokens=100", "--id_clusters=100"], "100 id tokens for 100 clusters"),
+        ([*GENREC, "--beam_width=0", "--decoding=beam"], "beam_width is 0"),
+        ([*GENREC, "--title_tokens=0"], "title_tokens is 0"),
     ],
 )
 def test_a_mistake_gets_one_line_that_names_the_right_one(capsys, argv, line):

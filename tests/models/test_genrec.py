@@ -250,6 +250,10 @@ def test_a_tokenizer_that_cannot_end_a_title_is_refused():
         ({"probability": "all"}, "probability is 'all'"),
         ({"decoding": "unconstrained"}, "needs a model trained to write whole titles"),
         ({"llm_dtype": "int8"}, "llm_dtype is int8"),
+        ({"beam_width": 0, "decoding": "beam"}, "beam_width is 0"),
+        ({"title_tokens": 0}, "title_tokens is 0"),
+        ({"most_tokens": None}, "most_tokens is None"),
+        ({"lora_rank": -1}, "lora_rank is -1"),
     ],
 )
 def test_options_that_do_not_exist_are_refused(options, option, message):

@@ -23,9 +23,26 @@ def test_codes_spell_a_trie_whatever_the_interactions(kind, data, n_items, n):
     draw = np.random.default_rng(data.draw(st.integers(0, 99)))
     users, items = draw.integers(5, size=n), draw.integers(n_items, size=n)
     names = [f"i{item}" for item in range(n_items)]
-    codes = item_codes(kind, users, items, names, clusters=3, most_in_cluster=4, id_tokens=6)
+    clusters, most = data.draw(st.integers(2, 4)), data.draw(st.integers(1, 5))
+    id_tokens = max(clusters + 1, most)  # as few as are allowed
+    codes = item_codes(kind, users, items, names, clusters, most, id_tokens)
     assert ItemTrie.build(codes).n_items == n_items  # refuses collisions and prefixes
-    assert max(max(code) for code in codes) < (6 if kind == "collaborative" else 100)
+    assert max(max(code) for code in codes) < (id_tokens if kind == "collaborative" else 100)
+
+
+def test_a_cluster_with_items_that_nothing_links_has_a_token_for_each_part():
+    """Two groups of users, and items that one user each had alone: three parts of one cluster."""
+    shared = [
+        (user, item) for user in range(8) for item in range(5 * (user % 2), 5 + 5 * (user % 2))
+    ]
+    users, items = np.array([*shared, *((10 + item, item) for item in range(10, 14))]).T
+    names = [f"{item:02}" for item in range(14)]
+    codes = item_codes("collaborative", users, items, names, 2, 5, id_tokens=5)
+    first, second, unlinked = ({code[:2] for code in codes[at : at + 5]} for at in (0, 5, 10))
+    assert [len(part) for part in (first, second, unlinked)] == [1, 1, 1]
+    assert len(first | second | unlinked) == 3
+    with pytest.raises(InputError, match="2 id tokens for 2 clusters of at most 2"):
+        item_codes("collaborative", users, items, names, 2, 2, id_tokens=2)
 
 
 def test_sequential_numbers_items_as_training_histories_name_them():
@@ -89,5 +106,8 @@ def test_what_cannot_be_indexed_is_refused():
     one = np.zeros(1, int)
     with pytest.raises(InputError, match="no item indexing 'titles'"):
         item_codes("titles", one, one, ["a"])
-    with pytest.raises(InputError, match="5 id tokens for 20 clusters"):
-        item_codes("collaborative", one, one, ["a"], id_tokens=5)
+    for id_tokens in (5, 20):
+        with pytest.raises(InputError, match=f"{id_tokens} id tokens for 20 clusters"):
+            item_codes("collaborative", one, one, ["a"], 20, 10, id_tokens)
+    with pytest.raises(InputError, match="clusters of at most 0"):
+        item_codes("collaborative", one, one, ["a"], 20, 0, 30)

@@ -253,6 +253,12 @@ def test_reviews_of_held_out_items_are_not_read(options, rings, tmp_path):
         ({"evaluation_prompt": "new"}, "evaluation_prompt is 'new'"),
         ({"decoding": "greedy"}, "no decoding 'greedy'"),
         ({"hidden_size": 15}, "not a multiple of n_heads"),
+        ({"n_heads": 0}, "n_heads is 0"),
+        ({"n_layers": -1}, "n_layers is -1"),
+        ({"beam_width": -3, "decoding": "beam"}, "beam_width is -3"),
+        ({"beam_width": 2.5, "decoding": "beam"}, "beam_width is 2.5"),
+        ({"targets_per_prompt": 0}, "targets_per_prompt is 0"),
+        ({"targets_per_prompt": "many"}, "targets_per_prompt is many"),
         ({"t5": "no/such/t5"}, "no T5 'no/such/t5'"),
     ],
 )
