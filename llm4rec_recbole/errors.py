@@ -27,7 +27,7 @@ class InputError(ValueError):
 
 
 def whole_number(name: str, value: Any, least: int = 1) -> int:
-    """`value` itself. Raises InputError unless the option `name` is a whole number, `least` or more."""
+    """`value` itself. Raises InputError unless option `name` is a whole number from `least` on."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise InputError(f"{name} is {value}", hint=f"a whole number, {least} or more")
     return int(value)

@@ -211,6 +211,98 @@ def test_a_language_model_of_another_build_is_refused(options, tmp_path):
             genrec(options, llm=str(tmp_path / "gpt"), llm_layers=layers)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("build", "more", "reason"),
+    [
+        ("Llama", {}, None),
+        ("Qwen2", {}, None),
+        ("Qwen3", {}, None),
+        ("Mistral", {"sliding_window": 4096}, None),
+        ("Gemma", {}, None),
+        ("Granite", {"logits_scaling": 8.0}, "its logits are others"),
+        ("Granite", {"embedding_multiplier": 12.0}, None),
+        ("Cohere", {}, "its logits are others"),
+        ("Gemma2", {}, "its logits are capped"),
+        ("Gemma3Text", {}, "its logits are others"),
+    ],
+)
+def test_a_model_is_read_exactly_or_refused(tmp_path, build, more, reason, dtype):
+    own, _ = save_model(tmp_path / "lm", build, **more)
+    if reason:
+        with pytest.raises(InputError, match=f"cannot read exactly: {reason}"):
+            TitleModel(str(tmp_path / "lm"), None, 2, dtype)
+        return
+    model = TitleModel(str(tmp_path / "lm"), None, 2, dtype).eval()
+    kept = list(range(80, 120))
+    model.keep_tokens(kept)
+    tokens = torch.arange(10)[None]
+    with torch.no_grad():
+        expected = own(tokens + 80).logits[0][:, kept]
+        logits = model.head(model(input_ids=tokens).last_hidden_state)[0]
+    near = 1e-4 if dtype == torch.float32 else 0.1
+    torch.testing.assert_close(logits, expected, rtol=near, atol=near * float(expected.std()))
+
+
+def test_a_model_whose_layers_cannot_be_called_as_trees_need_it_is_refused(tmp_path, monkeypatch):
+    from transformers import LlamaModel
+
+    save_model(tmp_path / "lm", "Llama")
+    forward = LlamaModel.forward
+
+    def no_positions(self, position_ids=None, **given):
+        if position_ids is not None:
+            raise TypeError("no position_ids here\nof any kind")
+        return forward(self, **given)
+
+    monkeypatch.setattr(LlamaModel, "forward", no_positions)
+    with pytest.raises(InputError, match=r"exactly: no position_ids here \(a model built as"):
+        TitleModel(str(tmp_path / "lm"), None, 2, torch.float32)
+
+
+def test_positions_or_branches_that_a_model_ignores_are_noticed(tmp_path, monkeypatch):
+    from llm4rec_recbole.decoding.causal import CausalTreeDecoder
+
+    save_model(tmp_path / "lm", "Llama")
+    grow = CausalTreeDecoder.grow
+    for ignored in ("depth", "sees"):
+
+        def without(self, memory, tokens, depth, sees, keep, ignored=ignored):
+            if ignored == "depth":
+                depth = torch.arange(1, tokens.shape[1] + 1)
+            else:
+                sees = torch.ones_like(sees).tril()
+            return grow(self, memory, tokens, depth, sees, keep)
+
+        monkeypatch.setattr(CausalTreeDecoder, "grow", without)
+        with pytest.raises(InputError, match="its logits are others"):
+            TitleModel(str(tmp_path / "lm"), None, 2, torch.float32)
+
+
+def test_the_question_leaves_weights_modes_and_random_numbers_as_they_were(tmp_path, monkeypatch):
+    save_model(tmp_path / "lm", "Llama")
+    states = []
+    for asked in (True, False):
+        if not asked:
+            monkeypatch.setattr(TitleModel, "_check_logits", lambda *given: None)
+        torch.manual_seed(5)
+        model = TitleModel(str(tmp_path / "lm"), 1, 2, torch.float32)
+        drawn = torch.rand(3)
+        assert model.training
+        assert model.body.config._attn_implementation == "eager"
+        assert model.head.out_features == len(model.head.weight)
+        needs = {name: value.requires_grad for name, value in model.named_parameters()}
+        states.append((model.state_dict() | {"drawn": drawn}, needs))
+    torch.testing.assert_close(states[0][0], states[1][0], rtol=0, atol=0)
+    assert states[0][1] == states[1][1]
+
+
+def test_a_window_that_slides_bounds_the_prompt(options, tmp_path):
+    save_model(tmp_path / "lm", "Mistral", sliding_window=100)
+    model = genrec(options, llm=str(tmp_path / "lm"), most_tokens=512).model
+    assert model.budget == 100 - model.trie.max_depth
+
+
 def test_lora_leaves_the_language_model_as_it_is(options):
     model = genrec(options, lora_rank=2).model
     trains = {name for name, value in model.named_parameters() if value.requires_grad}
