@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 
 class InputError(ValueError):
@@ -22,3 +24,10 @@ class InputError(ValueError):
         self.message, self.file, self.line, self.hint = message, file, line, hint
         place = "" if file is None else f"{file}: " if line is None else f"{file}:{line}: "
         super().__init__(place + message + (f" ({hint})" if hint else ""))
+
+
+def whole_number(name: str, value: Any, least: int = 1) -> int:
+    """`value` itself. Raises InputError unless option `name` is a whole number from `least` on."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise InputError(f"{name} is {value}", hint=f"a whole number, {least} or more")
+    return int(value)

@@ -45,17 +45,6 @@ def one_history(items: np.ndarray, asked: float) -> HeldOut:
     )
 
 
-@pytest.fixture
-def one_item(tmp_path: Path) -> Path:
-    """A data folder with `shop`: three users and one item."""
-    folder = tmp_path / "one" / "shop"
-    folder.mkdir(parents=True)
-    rows = [f"u{user}\ti0\t5\t{user}" for user in range(3)]
-    head = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
-    (folder / "shop.inter").write_text("\n".join([head, *rows]) + "\n")
-    return folder.parent
-
-
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """RecBole writes `log/` where it runs, and reads pytest's own arguments."""

@@ -123,9 +123,17 @@ def leave_one_out(
     The history in validation is what trains; in test it is that and the validation item. A user
     with fewer than three interactions trains only (`counts["users_train_only"]`): two would leave
     the user no history. `n_items` is the catalogue's size, pad included (default: largest id + 1).
+
+    Raises InputError when no user has three, as in a catalogue of fewer than three items.
     """
     log = _Log(users, items, times, n_items)
     held = np.flatnonzero(log.lengths >= 3)
+    if not len(held):
+        raise InputError(
+            f"no user can be tested: none of {len(log.users)} has interacted with three items",
+            hint="of each history leave-one-out tests on one, validates on one and trains on the "
+            "others: take data with longer ones",
+        )
     last = log.ends[held] - 1
     trains = np.ones(len(log.rows), dtype=bool)
     trains[last] = trains[last - 1] = False

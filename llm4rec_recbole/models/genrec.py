@@ -28,7 +28,7 @@ from torch.nn.functional import cross_entropy
 from llm4rec_recbole.decoding.probabilities import OVER
 from llm4rec_recbole.decoding.scores import catalogue_scores, check_decoding
 from llm4rec_recbole.decoding.trie import ItemTrie
-from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.errors import InputError, whole_number
 from llm4rec_recbole.evaluation.held_out import HeldOut
 from llm4rec_recbole.models.backbone import arithmetic
 from llm4rec_recbole.models.item_titles import Tokens, title_tokens, titles_of
@@ -50,7 +50,7 @@ class GenRec(SequentialRecommender):
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))  # ScheduledTrainer's
         self.pretrained: str = config["llm"]
         self.decoding = check_decoding(config["decoding"])
-        self.beam_width: int = config["beam_width"]
+        self.beam_width = whole_number("beam_width", config["beam_width"])
         self.over: str = config["probability"]
         if self.over not in OVER:
             raise InputError(f"probability is {self.over!r}", hint=f"one of {', '.join(OVER)}")
@@ -60,14 +60,17 @@ class GenRec(SequentialRecommender):
         self.llm = TitleModel(
             config["llm"],
             config["llm_layers"],
-            config["lora_rank"],
+            whole_number("lora_rank", config["lora_rank"], least=0),
             arithmetic(config["llm_dtype"], config["device"].type),
         )
         names = list(dataset.field2id_token[self.ITEM_ID][1:])
         file = Path(config["data_path"], f"{config['dataset']}.item")
         prompt = self._read_titles(*titles_of(file, names), names, config)
 
-        self.budget = min(config["most_tokens"], self.llm.context - self.trie.max_depth)
+        self.budget = min(
+            whole_number("most_tokens", config["most_tokens"]),
+            self.llm.context - self.trie.max_depth,
+        )
         longest = max(map(len, self.titles))
         if len(prompt) + longest > self.budget:
             message = f"a title of {longest} tokens does not fit into {self.budget}"
@@ -85,7 +88,8 @@ class GenRec(SequentialRecommender):
             ids = tokenizer.encode(text, add_special_tokens=False)
             return [token for token in ids if token != end]
 
-        spelt = title_tokens(titles, years, names, tokenize, config["title_tokens"])
+        most = whole_number("title_tokens", config["title_tokens"])
+        spelt = title_tokens(titles, years, names, tokenize, most)
         prompt = tokenize(config["prompt"])
         used = [end, *sorted({token for tokens in (*spelt, prompt) for token in tokens} - {end})]
         number = {token: place for place, token in enumerate(used)}

@@ -58,9 +58,11 @@ def item_codes(
         return _numbered(order)
     if kind == "random":
         return _numbered(by_name[np.random.default_rng(seed).permutation(len(names))])
-    if id_tokens < max(clusters, most_in_cluster) or clusters < 2:
+    # A cluster has one part more where it holds items that share no user with the others.
+    if id_tokens < max(clusters + 1, most_in_cluster) or clusters < 2 or most_in_cluster < 1:
         message = f"{id_tokens} id tokens for {clusters} clusters of at most {most_in_cluster}"
-        raise InputError(message, hint="id_tokens >= max(id_clusters, id_items), id_clusters >= 2")
+        hint = "id_tokens >= max(id_clusters + 1, id_items), id_clusters >= 2, id_items >= 1"
+        raise InputError(message, hint=hint)
     return _collaborative(users, items, by_name, clusters, most_in_cluster, id_tokens, seed)
 
 

@@ -24,7 +24,7 @@ from llm4rec_recbole.data.splits import stable_order
 from llm4rec_recbole.decoding.scores import catalogue_scores, check_decoding
 from llm4rec_recbole.decoding.t5 import T5TreeDecoder
 from llm4rec_recbole.decoding.trie import ItemTrie
-from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.errors import InputError, whole_number
 from llm4rec_recbole.evaluation.held_out import HeldOut
 from llm4rec_recbole.models.item_indexing import item_codes
 from llm4rec_recbole.models.p5_prompts import FAMILIES, Words, fill, parse
@@ -49,7 +49,7 @@ class P5(SequentialRecommender):
         self.texts = Texts(config, dataset)
         self.families = _families(config["families"], self.texts)
         self.decoding = check_decoding(config["decoding"])
-        self.beam_width: int = config["beam_width"]
+        self.beam_width = whole_number("beam_width", config["beam_width"])
         self.evaluated = _evaluated(config["evaluation_family"], config["evaluation_prompt"])
 
         inter = dataset.inter_feat

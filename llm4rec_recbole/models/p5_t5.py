@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.errors import InputError, whole_number
 from llm4rec_recbole.models.p5_prompts import TokenizerWords, Words
 
 
@@ -25,7 +25,8 @@ def _from_scratch(config: Any, n_tokens: int) -> Any:
     from transformers import T5Config, T5ForConditionalGeneration
     from transformers.models.t5.modeling_t5 import T5Attention
 
-    d, heads = config["hidden_size"], config["n_heads"]
+    sizes = ("hidden_size", "n_heads", "inner_size", "n_layers")
+    d, heads, inner, layers = (whole_number(name, config[name]) for name in sizes)
     if d % heads:
         raise InputError(f"hidden_size {d} is not a multiple of n_heads {heads}")
     t5 = T5ForConditionalGeneration(
@@ -34,9 +35,9 @@ def _from_scratch(config: Any, n_tokens: int) -> Any:
             d_model=d,
             d_kv=d // heads,
             num_heads=heads,
-            d_ff=config["inner_size"],
-            num_layers=config["n_layers"],
-            num_decoder_layers=config["n_layers"],
+            d_ff=inner,
+            num_layers=layers,
+            num_decoder_layers=layers,
             dropout_rate=config["hidden_dropout_prob"],
             pad_token_id=Words.pad,
             eos_token_id=Words.end,

@@ -11,6 +11,7 @@ import torch
 from recbole.data.interaction import Interaction
 
 from llm4rec_recbole.data.splits import stable_order
+from llm4rec_recbole.errors import whole_number
 from llm4rec_recbole.evaluation.candidates import draw_negatives
 from llm4rec_recbole.evaluation.held_out import HeldOut
 from llm4rec_recbole.recbole_plugin.registry import ENHANCED_GENREC
@@ -142,7 +143,7 @@ class PromptLoader(WindowLoader):
         super().__init__(config, dataset)
         users = dataset.inter_feat[dataset.uid_field].numpy()
         self.rows = stable_order(users)  # as Histories groups them
-        self.targets: int = config["targets_per_prompt"]
+        self.targets = whole_number("targets_per_prompt", config["targets_per_prompt"])
         self._windows = int(np.ceil(np.diff(self.histories.indptr) / self.targets).sum())
 
     def epoch(self, random: np.random.Generator) -> Iterator[dict[str, np.ndarray]]:

@@ -14,6 +14,9 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.recbole_plugin import catalogue
 
 DATA = ["--model=EASE", "--dataset=ml-100k"]
+QUIET = ["--dataset=ml-100k", "--quiet=true", "--show_progress=false"]
+P5 = ["--model=P5", *QUIET]
+GENREC = ["--model=GenRec", "--llm=scratch-32x1", "--llm_layers=~", *QUIET]
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +76,14 @@ def test_what_is_no_option_is_refused(argv):
         (["--dataset=ml-100k"], "--model=… is missing"),
         ([*DATA, "--config_files=gone.yaml"], "gone.yaml: cannot read it"),
         ([*DATA, "--protocol=recbole", "--metrics=[NDCG]"], "add MRR to --metrics"),
+        (
+            [*P5, "--beam_width=-3", "--decoding=beam"],
+            "beam_width is -3 (a whole number, 1 or more)",
+        ),
+        ([*P5, "--targets_per_prompt=0"], "targets_per_prompt is 0"),
+        ([*P5, "--id_tokens=100", "--id_clusters=100"], "100 id tokens for 100 clusters"),
+        ([*GENREC, "--beam_width=0", "--decoding=beam"], "beam_width is 0"),
+        ([*GENREC, "--title_tokens=0"], "title_tokens is 0"),
     ],
 )
 def test_a_mistake_gets_one_line_that_names_the_right_one(capsys, argv, line):
@@ -87,6 +98,31 @@ def test_broken_yaml_is_named_with_its_line(capsys, tmp_path):
 def test_an_unknown_option_in_a_file_is_refused_too(capsys):
     Path("bad.yaml").write_text("sead: 1\n")
     assert "did you mean seed?" in said(capsys, *DATA, "--config_files=bad.yaml")
+
+
+@pytest.mark.parametrize("protocol", ["loo", "timeline"])
+@pytest.mark.parametrize("model", ["P5", "GenRec", "SASRec", "EASE"])
+@pytest.mark.parametrize("items", [["i0"], ["i0", "i1"]])
+def test_data_that_leave_nobody_to_test_are_refused(capsys, tmp_path, items, model, protocol):
+    """One item, or two of which each user has both or, once more, the first."""
+    folder = tmp_path / "dataset" / "shop"
+    folder.mkdir(parents=True)
+    rows = [
+        f"u{user}\t{item}\t5\t{1_700_000_000 + user}"
+        for user in range(6)
+        for item in (*items, "i0")
+    ]
+    head = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
+    (folder / "shop.inter").write_text("\n".join([head, *rows]) + "\n")
+    Path("shop.yaml").write_text("load_col:\n  inter: [user_id, item_id, rating, timestamp]\n")
+    line = said(
+        capsys,
+        *(f"--model={model}", "--dataset=shop", "--config_files=shop.yaml"),
+        *(f"--protocol={protocol}", "--quiet=true", "--show_progress=false"),
+    )
+    expected = {"loo": "none of 6 has interacted with three items", "timeline": "0 to test on"}
+    assert expected[protocol] in line
+    assert not Path("work/runs").exists()
 
 
 def test_every_model_of_recbole_is_listed_under_the_name_recbole_finds_it_by():

@@ -57,6 +57,11 @@ rows_of_a_log = st.lists(
 )
 
 
+def has_three_of_a_user(rows: list[Row]) -> bool:
+    users = [user for user, _ in {(user, item) for user, item, _ in rows}]
+    return any(users.count(user) >= 3 for user in users)
+
+
 def test_order_is_time_then_file_order():
     assert exact_order(np.array([5, 3, 5, 3, 4])).tolist() == [1, 3, 4, 0, 2]
 
@@ -111,7 +116,7 @@ def test_times_that_are_not_exact_are_refused(order):
         order(np.array([1.0, np.nan]))
 
 
-@given(rows_of_a_log, st.integers(1, 9))
+@given(rows_of_a_log.filter(has_three_of_a_user), st.integers(1, 9))
 def test_a_log_is_split_alike_however_many_users_are_sorted_at_once(rows, span):
     whole = leave_one_out(*arrays(rows))
     with pytest.MonkeyPatch.context() as patch:
@@ -147,11 +152,22 @@ def test_loo_breaks_ties_by_file_order():
 @pytest.mark.parametrize("length", [1, 2])
 def test_loo_only_trains_on_a_user_with_fewer_than_three(length):
     rows = [(1, item, item) for item in range(1, length + 1)]
-    split = leave_one_out(*arrays(rows))
-    assert split.train.tolist() == list(range(length))
-    assert len(split.valid) == len(split.test) == 0
-    assert split.test.indptr.tolist() == [0]
+    split = leave_one_out(*arrays([*rows, (2, 1, 1), (2, 2, 2), (2, 3, 3)]))
+    assert split.train.tolist() == list(range(length + 1))
+    assert split.valid.users.tolist() == split.test.users.tolist() == [2]
     assert split.counts["users_train_only"] == 1
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [(user, 1, user) for user in range(1, 6)],  # one item
+        [(1, 1, 1), (1, 2, 2), (1, 1, 3), (2, 3, 1), (2, 4, 2)],  # three with the repeat
+    ],
+)
+def test_loo_of_users_who_all_have_fewer_than_three_is_refused(rows):
+    with pytest.raises(InputError, match=r"none of \d has interacted with three items"):
+        leave_one_out(*arrays(rows))
 
 
 def test_a_repeat_is_dropped_before_splitting_and_counted():
@@ -202,6 +218,10 @@ def test_timeline_history_stops_strictly_before_the_cut():
 
 @given(rows_of_a_log)
 def test_loo_agrees_with_a_naive_loop(rows):
+    if not has_three_of_a_user(rows):
+        with pytest.raises(InputError, match="no user can be tested"):
+            leave_one_out(*arrays(rows))
+        return
     log = naive_log(rows)
     train, valid, test = set(), {}, {}
     for user in {u for *_, u, _ in log}:
@@ -238,7 +258,7 @@ def test_timeline_agrees_with_a_naive_loop_and_never_sees_the_future(rows):
         assert as_dict(held_out) == expected
 
 
-@given(rows_of_a_log)
+@given(rows_of_a_log.filter(has_three_of_a_user))
 def test_a_target_is_never_among_the_seen_items(rows):
     split = leave_one_out(*arrays(rows))
     for target, history in [*as_dict(split.valid).values(), *as_dict(split.test).values()]:

@@ -5,13 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from decoding.tiny_models import END, MODELS, catalogues, decoder_of, one_by_one, prompts
+from decoding.tiny_models import (
+    END,
+    MODELS,
+    catalogues,
+    decoder_of,
+    one_by_one,
+    prompts,
+    teacher_forced,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm4rec_recbole.decoding import probabilities
 from llm4rec_recbole.decoding.beam import beam_search
 from llm4rec_recbole.decoding.exhaustive import chunks, exhaustive_scores
+from llm4rec_recbole.decoding.scores import NOT_FOUND, catalogue_scores
 from llm4rec_recbole.decoding.trie import ItemTrie
 from llm4rec_recbole.decoding.unconstrained import unconstrained_search
 
@@ -199,3 +208,67 @@ def test_unconstrained_and_wide_enough_finds_what_the_trie_finds(kind):
         is_item = free.items[row] >= 0
         assert free.items[row][is_item].tolist() == held.items[row].tolist()
         np.testing.assert_allclose(free.scores[row][is_item], held.scores[row], rtol=1e-4)
+
+
+def free_beams(kind, prompt, width, depth, ends):
+    """The `width` best sequences that end, as (log-probability, tokens), best first: a plain search
+    over all tokens, one forward pass for each beam."""
+    running, ended = [(0.0, ())], []
+    for _ in range(depth):
+        longer = [
+            (score + step, (*tokens, token))
+            for score, tokens in running
+            for token, step in enumerate(
+                teacher_forced(kind, prompt, [*tokens, END])[-1].log_softmax(0).tolist()
+            )
+        ]
+        longer.sort(reverse=True)
+        ended += [beam for beam in longer[:width] if ends(beam[1])]
+        ended = sorted(ended, reverse=True)[:width]
+        running = [beam for beam in longer if not ends(beam[1])][:width]
+    return ended
+
+
+PAIRS = [(a, b) for a in range(12) for b in range(a % 2, 12, 2)]  # that are both odd or even
+
+
+@pytest.mark.parametrize(
+    ("kind", "end", "catalogue", "depth"),
+    [
+        ("causal", END, [(3, 5), (2,), (8, 5), (11, 10), (7,)], 3),
+        ("causal", None, PAIRS, 2),
+        ("t5", None, PAIRS, 2),
+    ],
+)
+def test_narrow_and_unconstrained_a_non_item_and_a_seen_item_each_cost_a_beam(
+    kind, end, catalogue, depth
+):
+    """The best item that free beams find has been seen; the catalogue is not all that they find."""
+    width, trie, decoder = 4, ItemTrie.build(catalogue, end), decoder_of(kind)
+    spelt = [s if end is None else (*s, end) for s in catalogue]
+    assert trie.max_depth == depth
+
+    def ends(tokens):
+        return tokens in spelt if end is None else tokens[-1] == end
+
+    seen = torch.zeros(3, len(catalogue), dtype=torch.bool)
+    expected = np.full((3, width), -1), np.full((3, width), -np.inf)
+    for row, (tokens, mask) in enumerate(zip(*prompts())):
+        found = free_beams(kind, tokens[mask].tolist(), width, depth, ends)
+        items = [spelt.index(s) if s in spelt else -1 for _, s in found]
+        seen[row, next(item for item in items if item >= 0)] = True
+        expected[0][row, : len(found)] = [-1 if i < 0 or seen[row, i] else i for i in items]
+        expected[1][row, : len(found)] = [score for score, _ in found]
+    held = beam_search(decoder, *prompts(), trie, width, seen)
+    assert (expected[0] < 0).any(1).all()
+    assert (expected[0] >= 0).any()
+    assert (np.isin(expected[0], held.items) | (expected[0] < 0)).all()
+
+    beams = unconstrained_search(decoder, *prompts(), trie, width, end, seen)
+    np.testing.assert_array_equal(beams.items, expected[0])
+    np.testing.assert_allclose(beams.scores, expected[1], rtol=1e-4)
+    scores = catalogue_scores(decoder, *prompts(), trie, seen, "unconstrained", width, end=end)
+    entered = np.full(scores.shape, NOT_FOUND)
+    for row, item in np.argwhere(expected[0] >= 0):
+        entered[row, expected[0][row, item]] = expected[1][row, item]
+    np.testing.assert_allclose(scores, entered, rtol=1e-4)

@@ -1,3 +1,3 @@
 """The fixtures of tests/rings.py."""
 
-from rings import one_item, options, own_folder, rings  # noqa: F401
+from rings import options, own_folder, rings  # noqa: F401

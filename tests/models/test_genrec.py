@@ -14,6 +14,24 @@ SMALL = {"llm": "scratch-32x1", "llm_layers": None, "llm_dtype": "float32", "lor
 either = pytest.mark.parametrize("over", ["catalogue", "vocabulary"])
 
 
+def save_model(folder, build, **more):
+    """A causal model of the given build, of random weights that make its probabilities differ, with
+    bytes for tokens; returned as transformers loads it."""
+    import transformers
+
+    tokenizer = transformers.ByT5Tokenizer()
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 8}
+    special = {"pad_token_id": 0, "bos_token_id": None, "eos_token_id": 1}
+    config = getattr(transformers, f"{build}Config")(
+        vocab_size=len(tokenizer), initializer_range=0.3, **sizes, **heads, **special, **more
+    )
+    torch.manual_seed(0)
+    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return transformers.AutoModelForCausalLM.from_pretrained(folder).eval(), tokenizer
+
+
 def genrec(options, **more):
     run = prepare("GenRec", "rings", options=options | SMALL | more)
     run.model.eval()
@@ -65,6 +83,40 @@ def test_one_pass_over_a_window_learns_every_next_title(options, over):
     assert model.calculate_loss(batch).item() == pytest.approx(-np.mean(terms), rel=1e-4)
 
 
+@either
+def test_of_recboles_rows_the_item_learns_too(options, over):
+    """Under `protocol: recbole` a row is a history and the one item after it."""
+    model = genrec(options, probability=over).model
+    sequences = {model.ITEM_SEQ: torch.tensor([[3, 9, 27], [5, 0, 0], [8, 2, 0]])}
+    after = {model.ITEM_ID: torch.tensor([4, 6, 7])}
+    windows = [[3, 9, 27, 4], [5, 6], [8, 2, 7]]
+    terms = [
+        log_probability(model, window[:place], window[place], over)
+        for window in windows
+        for place in range(1, len(window))
+    ]
+    loss = model.calculate_loss(sequences | after).item()
+    assert loss == pytest.approx(-np.mean(terms), rel=1e-4)
+
+
+def test_under_recboles_protocol_it_learns_the_rows_items(options):
+    """The rows that its loaders give: the history without the item alone would be another loss."""
+    run = genrec(options, protocol="recbole", probability="vocabulary")
+    batch = next(iter(run.train_data))
+    model, items = run.model, batch[run.model.ITEM_ID]
+    assert items.dim() == 1
+    windows = [
+        [*filter(None, row), item]
+        for row, item in zip(batch[model.ITEM_SEQ].tolist(), items.tolist())
+    ]
+    longest = max(map(len, windows))
+    padded = torch.tensor([window + [0] * (longest - len(window)) for window in windows])
+    same = {model.ITEM_SEQ: padded[:, :-1], model.ITEM_ID: padded[:, 1:]}
+    assert model.calculate_loss(batch).item() == pytest.approx(
+        model.calculate_loss(same).item(), rel=1e-5
+    )
+
+
 def test_over_the_catalogue_the_scores_are_a_distribution_over_items(options):
     run = genrec(options)
     scores = run.model.score_histories(run.test_data.held_out, np.arange(3))
@@ -85,6 +137,28 @@ def test_beams_give_found_items_their_exact_score(options, decoding):
     assert not (is_found & held_out.seen_mask(rows)).any()
 
 
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_tokens_that_titles_use_keep_the_pretrained_models_weights(options, tmp_path, tied):
+    """Scores by the untouched model, on the tokenizer's own tokens, the softmax over those kept."""
+    pretrained, tokenizer = save_model(tmp_path / "lm", "Llama", tie_word_embeddings=tied)
+    run = genrec(options, llm=str(tmp_path / "lm"), probability="vocabulary")
+    held_out, row = run.test_data.held_out, np.array([4])
+    names = [f"item {name}\n" for name in run.train_data.dataset.field2id_token["item_id"]]
+    items, lengths = held_out.last(row, run.model.max_seq_length)
+    asked = run.config["prompt"] + "\n" + "".join(names[item] for item in items[0, : lengths[0]])
+    kept = sorted(set(tokenizer.encode(asked + "".join(names[1:]), add_special_tokens=False)))
+    scores = run.model.score_histories(held_out, row)[0]
+    for item in (1, 17, 40):
+        prompt, title = (
+            tokenizer.encode(text, add_special_tokens=False) for text in (asked, names[item])
+        )
+        with torch.no_grad():
+            logits = pretrained(torch.tensor([prompt + title])).logits[0, len(prompt) - 1 : -1]
+        steps = logits[:, kept].log_softmax(1)
+        expected = sum(step[kept.index(token)] for step, token in zip(steps, title))
+        assert scores[item] == pytest.approx(expected.item(), rel=1e-4)
+
+
 def test_a_history_longer_than_the_context_loses_its_oldest_titles(options):
     run = genrec(options, most_tokens=90)
     model, held_out = run.model, run.test_data.held_out
@@ -96,13 +170,7 @@ def test_a_history_longer_than_the_context_loses_its_oldest_titles(options):
 
 
 def test_a_history_longer_than_the_model_reads_loses_its_oldest_titles(options, tmp_path):
-    from transformers import ByT5Tokenizer, LlamaConfig, LlamaForCausalLM
-
-    tokenizer = ByT5Tokenizer()
-    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
-    heads = {"num_attention_heads": 1, "num_key_value_heads": 1, "max_position_embeddings": 100}
-    LlamaForCausalLM(LlamaConfig(len(tokenizer), **sizes, **heads)).save_pretrained(tmp_path / "lm")
-    tokenizer.save_pretrained(tmp_path / "lm")
+    save_model(tmp_path / "lm", "Llama", max_position_embeddings=100)
     run = genrec(options, llm=str(tmp_path / "lm"), most_tokens=512)
     model, held_out = run.model, run.test_data.held_out
     assert model.budget == 100 - model.trie.max_depth
@@ -131,12 +199,6 @@ def test_odd_titles_are_told_apart(options, rings, tmp_path):
     assert np.isfinite(scores).all()
 
 
-def test_a_catalogue_of_one_item_has_nothing_to_choose(options, one_item):
-    run = prepare("GenRec", "shop", options=options | SMALL | {"data_path": str(one_item)})
-    scores = run.model._scores(np.array([[1]]), np.zeros((1, 2), dtype=bool))
-    assert scores.tolist() == [[0.0, 0.0]]
-
-
 def test_a_language_model_of_another_build_is_refused(options, tmp_path):
     from transformers import ByT5Tokenizer, GPT2Config, GPT2LMHeadModel
 
@@ -147,6 +209,98 @@ def test_a_language_model_of_another_build_is_refused(options, tmp_path):
     for layers in (None, 1):
         with pytest.raises(InputError, match="is a GPT2LMHeadModel, whose layers"):
             genrec(options, llm=str(tmp_path / "gpt"), llm_layers=layers)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("build", "more", "reason"),
+    [
+        ("Llama", {}, None),
+        ("Qwen2", {}, None),
+        ("Qwen3", {}, None),
+        ("Mistral", {"sliding_window": 4096}, None),
+        ("Gemma", {}, None),
+        ("Granite", {"logits_scaling": 8.0}, "its logits are others"),
+        ("Granite", {"embedding_multiplier": 12.0}, None),
+        ("Cohere", {}, "its logits are others"),
+        ("Gemma2", {}, "its logits are capped"),
+        ("Gemma3Text", {}, "its logits are others"),
+    ],
+)
+def test_a_model_is_read_exactly_or_refused(tmp_path, build, more, reason, dtype):
+    own, _ = save_model(tmp_path / "lm", build, **more)
+    if reason:
+        with pytest.raises(InputError, match=f"cannot read exactly: {reason}"):
+            TitleModel(str(tmp_path / "lm"), None, 2, dtype)
+        return
+    model = TitleModel(str(tmp_path / "lm"), None, 2, dtype).eval()
+    kept = list(range(80, 120))
+    model.keep_tokens(kept)
+    tokens = torch.arange(10)[None]
+    with torch.no_grad():
+        expected = own(tokens + 80).logits[0][:, kept]
+        logits = model.head(model(input_ids=tokens).last_hidden_state)[0]
+    near = 1e-4 if dtype == torch.float32 else 0.1
+    torch.testing.assert_close(logits, expected, rtol=near, atol=near * float(expected.std()))
+
+
+def test_a_model_whose_layers_cannot_be_called_as_trees_need_it_is_refused(tmp_path, monkeypatch):
+    from transformers import LlamaModel
+
+    save_model(tmp_path / "lm", "Llama")
+    forward = LlamaModel.forward
+
+    def no_positions(self, position_ids=None, **given):
+        if position_ids is not None:
+            raise TypeError("no position_ids here\nof any kind")
+        return forward(self, **given)
+
+    monkeypatch.setattr(LlamaModel, "forward", no_positions)
+    with pytest.raises(InputError, match=r"exactly: no position_ids here \(a model built as"):
+        TitleModel(str(tmp_path / "lm"), None, 2, torch.float32)
+
+
+def test_positions_or_branches_that_a_model_ignores_are_noticed(tmp_path, monkeypatch):
+    from llm4rec_recbole.decoding.causal import CausalTreeDecoder
+
+    save_model(tmp_path / "lm", "Llama")
+    grow = CausalTreeDecoder.grow
+    for ignored in ("depth", "sees"):
+
+        def without(self, memory, tokens, depth, sees, keep, ignored=ignored):
+            if ignored == "depth":
+                depth = torch.arange(1, tokens.shape[1] + 1)
+            else:
+                sees = torch.ones_like(sees).tril()
+            return grow(self, memory, tokens, depth, sees, keep)
+
+        monkeypatch.setattr(CausalTreeDecoder, "grow", without)
+        with pytest.raises(InputError, match="its logits are others"):
+            TitleModel(str(tmp_path / "lm"), None, 2, torch.float32)
+
+
+def test_the_question_leaves_weights_modes_and_random_numbers_as_they_were(tmp_path, monkeypatch):
+    save_model(tmp_path / "lm", "Llama")
+    states = []
+    for asked in (True, False):
+        if not asked:
+            monkeypatch.setattr(TitleModel, "_check_logits", lambda *given: None)
+        torch.manual_seed(5)
+        model = TitleModel(str(tmp_path / "lm"), 1, 2, torch.float32)
+        drawn = torch.rand(3)
+        assert model.training
+        assert model.body.config._attn_implementation == "eager"
+        assert model.head.out_features == len(model.head.weight)
+        needs = {name: value.requires_grad for name, value in model.named_parameters()}
+        states.append((model.state_dict() | {"drawn": drawn}, needs))
+    torch.testing.assert_close(states[0][0], states[1][0], rtol=0, atol=0)
+    assert states[0][1] == states[1][1]
+
+
+def test_a_window_that_slides_bounds_the_prompt(options, tmp_path):
+    save_model(tmp_path / "lm", "Mistral", sliding_window=100)
+    model = genrec(options, llm=str(tmp_path / "lm"), most_tokens=512).model
+    assert model.budget == 100 - model.trie.max_depth
 
 
 def test_lora_leaves_the_language_model_as_it_is(options):
@@ -188,6 +342,10 @@ def test_a_tokenizer_that_cannot_end_a_title_is_refused():
         ({"probability": "all"}, "probability is 'all'"),
         ({"decoding": "unconstrained"}, "needs a model trained to write whole titles"),
         ({"llm_dtype": "int8"}, "llm_dtype is int8"),
+        ({"beam_width": 0, "decoding": "beam"}, "beam_width is 0"),
+        ({"title_tokens": 0}, "title_tokens is 0"),
+        ({"most_tokens": None}, "most_tokens is None"),
+        ({"lora_rank": -1}, "lora_rank is -1"),
     ],
 )
 def test_options_that_do_not_exist_are_refused(options, option, message):

@@ -23,9 +23,26 @@ def test_codes_spell_a_trie_whatever_the_interactions(kind, data, n_items, n):
     draw = np.random.default_rng(data.draw(st.integers(0, 99)))
     users, items = draw.integers(5, size=n), draw.integers(n_items, size=n)
     names = [f"i{item}" for item in range(n_items)]
-    codes = item_codes(kind, users, items, names, clusters=3, most_in_cluster=4, id_tokens=6)
+    clusters, most = data.draw(st.integers(2, 4)), data.draw(st.integers(1, 5))
+    id_tokens = max(clusters + 1, most)  # as few as are allowed
+    codes = item_codes(kind, users, items, names, clusters, most, id_tokens)
     assert ItemTrie.build(codes).n_items == n_items  # refuses collisions and prefixes
-    assert max(max(code) for code in codes) < (6 if kind == "collaborative" else 100)
+    assert max(max(code) for code in codes) < (id_tokens if kind == "collaborative" else 100)
+
+
+def test_a_cluster_with_items_that_nothing_links_has_a_token_for_each_part():
+    """Two groups of users, and items that one user each had alone: three parts of one cluster."""
+    shared = [
+        (user, item) for user in range(8) for item in range(5 * (user % 2), 5 + 5 * (user % 2))
+    ]
+    users, items = np.array([*shared, *((10 + item, item) for item in range(10, 14))]).T
+    names = [f"{item:02}" for item in range(14)]
+    codes = item_codes("collaborative", users, items, names, 2, 5, id_tokens=5)
+    first, second, unlinked = ({code[:2] for code in codes[at : at + 5]} for at in (0, 5, 10))
+    assert [len(part) for part in (first, second, unlinked)] == [1, 1, 1]
+    assert len(first | second | unlinked) == 3
+    with pytest.raises(InputError, match="2 id tokens for 2 clusters of at most 2"):
+        item_codes("collaborative", users, items, names, 2, 2, id_tokens=2)
 
 
 def test_sequential_numbers_items_as_training_histories_name_them():
@@ -55,12 +72,13 @@ def test_collaborative_codes_put_items_that_share_users_together():
 @kinds
 def test_held_out_interactions_change_no_index(kind, options, rings, tmp_path):
     """Other held-out items for all users, in another order of the file, so that RecBole numbers
-    users and items anew: each raw item keeps its code. One item is met in held-out rows alone."""
+    users and items anew: each raw item keeps its code. Six items are met in held-out rows alone."""
+    untrained = {f"i{item}" for item in (4, 5, 20, 21, 36, 37)}
     head, *rows = (rings / "rings" / "rings.inter").read_text().splitlines()
     split = [row.split("\t") for row in rows]
     held = {name: [n for n, row in enumerate(split) if row[0] == name][-2:] for name, *_ in split}
     is_held = {n for numbers in held.values() for n in numbers}
-    trained = [row for n, row in enumerate(split) if n not in is_held and row[1] != "i37"]
+    trained = [row for n, row in enumerate(split) if n not in is_held and row[1] not in untrained]
     codes = []
     for version, other in (("one", 0), ("two", 1)):
         folder = tmp_path / version / "rings"
@@ -79,11 +97,17 @@ def test_held_out_interactions_change_no_index(kind, options, rings, tmp_path):
     assert sorted(codes[0]) == sorted(codes[1])
     assert list(codes[0]) != list(codes[1])  # RecBole did number them anew
     assert codes[0] == codes[1]
+    orders = [[name for name in version if name in untrained] for version in codes]
+    assert len(orders[0]) == 6  # they are in the catalogue,
+    assert orders[0] != orders[1]  # and RecBole numbered them anew, too
 
 
 def test_what_cannot_be_indexed_is_refused():
     one = np.zeros(1, int)
     with pytest.raises(InputError, match="no item indexing 'titles'"):
         item_codes("titles", one, one, ["a"])
-    with pytest.raises(InputError, match="5 id tokens for 20 clusters"):
-        item_codes("collaborative", one, one, ["a"], id_tokens=5)
+    for id_tokens in (5, 20):
+        with pytest.raises(InputError, match=f"{id_tokens} id tokens for 20 clusters"):
+            item_codes("collaborative", one, one, ["a"], 20, 10, id_tokens)
+    with pytest.raises(InputError, match="clusters of at most 0"):
+        item_codes("collaborative", one, one, ["a"], 20, 0, 30)

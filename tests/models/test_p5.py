@@ -98,6 +98,60 @@ def learn(run, epochs):
     return run.model
 
 
+def test_free_beams_spend_themselves_on_words_users_and_seen_items_too(options):
+    """Each item is one token: of the best tokens, those that are items not yet seen are found."""
+    chosen = {"item_indexing": "sequential", "decoding": "unconstrained", "beam_width": 60}
+    run = prepare("P5", "rings", options=options | chosen)
+    model, held_out, rows = run.model.eval(), run.test_data.held_out, np.arange(6)
+    seen, (items, _) = held_out.seen_mask(rows), held_out.last(rows, model.max_seq_length)
+    scores = model.score_histories(held_out, rows)
+    histories = model._histories(torch.from_numpy(items))
+    in_vain = 0
+    for row, prompt in enumerate(
+        model._prompts(*model.evaluated, held_out.users[rows].tolist(), histories)
+    ):
+        with torch.no_grad():
+            logits = model.t5(input_ids=torch.tensor([prompt]), labels=torch.tensor([[0]])).logits[
+                0, 0
+            ]
+        best = logits.topk(60).indices.tolist()
+        is_best = np.array([code[0] in best for code in model.codes[1:]])
+        expected = logits.log_softmax(0)[[code[0] for code in model.codes[1:]]].numpy()
+        found = is_best & ~seen[row, 1:]
+        in_vain += (is_best & seen[row, 1:]).sum()
+        assert 0 < found.sum() < 60
+        np.testing.assert_allclose(scores[row, 1:][found], expected[found], rtol=1e-4)
+        assert (scores[row, 1:][~found] == NOT_FOUND).all()
+    assert in_vain
+
+
+def trained_with(model, batches, n):
+    """Which (family, template) each of `n` batches trains."""
+    asked = []
+    ask = model._prompts
+
+    def prompts(family, template, *given):
+        asked.append((family, template))
+        return ask(family, template, *given)
+
+    model._prompts = prompts
+    model._answer_loss = lambda prompts, answers: torch.zeros(())
+    for number in range(n):
+        model.calculate_loss(batches[number % len(batches)])
+    return asked
+
+
+def test_every_family_trains_its_share_with_each_seen_template_and_no_unseen_one(p5):
+    n = 600
+    asked = trained_with(p5.model, list(p5.train_data), n)
+    families = {"sequential": 1.0, "direct": 0.2, "rating": 0.2}
+    assert set(asked) == {(family, template) for family in families for template in range(3)}
+    for family, share in families.items():
+        assert len(FAMILIES[family].seen) == 3
+        for template in range(3):
+            assert asked.count((family, template)) == pytest.approx(n * share / 3, rel=0.4)
+
+
 def test_a_data_set_without_reviews_trains_the_other_families(p5):
     assert set(p5.model.families) == {"sequential", "direct", "rating"}
 
@@ -148,6 +202,13 @@ def test_reviews_are_learnt_and_written(options, rings, tmp_path):
     assert model.write("explanation", [1], [2])[0].startswith("good fun number i")
 
 
+def test_explanations_train_with_each_seen_template(options, rings, tmp_path):
+    run = reviewed(options, rings, tmp_path, table=False)
+    asked = trained_with(run.model, list(run.train_data), 100)
+    assert set(asked) == {("explanation", template) for template in range(3)}
+    assert len(asked) == 100
+
+
 def test_words_are_asked_for_with_a_template_that_trained_or_one_that_did_not(p5, monkeypatch):
     asked = []
 
@@ -192,6 +253,12 @@ def test_reviews_of_held_out_items_are_not_read(options, rings, tmp_path):
         ({"evaluation_prompt": "new"}, "evaluation_prompt is 'new'"),
         ({"decoding": "greedy"}, "no decoding 'greedy'"),
         ({"hidden_size": 15}, "not a multiple of n_heads"),
+        ({"n_heads": 0}, "n_heads is 0"),
+        ({"n_layers": -1}, "n_layers is -1"),
+        ({"beam_width": -3, "decoding": "beam"}, "beam_width is -3"),
+        ({"beam_width": 2.5, "decoding": "beam"}, "beam_width is 2.5"),
+        ({"targets_per_prompt": 0}, "targets_per_prompt is 0"),
+        ({"targets_per_prompt": "many"}, "targets_per_prompt is many"),
         ({"t5": "no/such/t5"}, "no T5 'no/such/t5'"),
     ],
 )
@@ -242,13 +309,3 @@ def test_of_a_long_history_the_last_items_are_read(options, monkeypatch):
     seen = held_out.items[held_out.indptr[0] : held_out.indptr[1]]
     assert len(seen) > 3
     assert told[0][-1] == [[token for item in seen[-3:] for token in model.codes[item]]]
-
-
-def test_a_catalogue_of_one_item_is_scored(options, one_item):
-    run = prepare("P5", "shop", options=options | {"data_path": str(one_item)})
-    model = run.model.eval()
-    with torch.no_grad():
-        scores = model._scores(np.array([1]), np.array([[1]]), np.zeros((1, 2), dtype=bool))
-    (prompt,) = model._prompts(*model.evaluated, [1], [model.codes[1]])
-    expected = log_probability(model.t5, prompt, model.codes[1]).sum()
-    assert scores.tolist() == [[0.0, pytest.approx(expected.item(), rel=1e-5)]]
