@@ -15,13 +15,13 @@ from llm4rec_recbole.reporting.figures.kinds import DASHES, HUES, line_styles
 from llm4rec_recbole.reporting.figures.names import spread
 from llm4rec_recbole.reporting.figures.rankings import rankings
 from llm4rec_recbole.reporting.figures.scatter import Point, scatter
-from llm4rec_recbole.reporting.figures.svg import STYLE
+from llm4rec_recbole.reporting.figures.svg import STYLE, width_of
 from llm4rec_recbole.reporting.figures.waterfall import Step, waterfall
 
 TESTS = [
     comparison("P5", -0.048, -0.064, -0.033, smallest_detectable=0.021),
     comparison("EnhancedGenRec", 0.016, 0.003, 0.041, p_holm=0.28, smallest_detectable=0.025),
-    comparison("Pop", -0.070, -0.088, -0.051, p_holm=0.05, smallest_detectable=0.031),
+    comparison("RecencyEASE", -0.070, -0.188, -0.051, p_holm=0.05, smallest_detectable=0.031),
 ]
 RUNS = {
     "P5": [(2.0, 0.040), (4.0, 0.069), (8.0, 0.087)],
@@ -52,26 +52,27 @@ def test_a_forest_plot_has_each_difference_its_interval_and_what_could_not_be_se
         assert close(value(left), -test.smallest_detectable)
         assert close(value(left + number(pale, "width")), test.smallest_detectable)
         assert close(number(drawn.names()[test.method], "y"), y)
+        assert width_of([test.method]) < number(interval, "x1") < number(interval, "x2") < 332
     (zero,) = drawn.each("line", "zero")
     assert close(value(number(zero, "x1")), 0)
 
 
 def test_a_forest_plot_says_the_same_in_words_best_first():
     drawn = Drawn(forest("f", "NDCG@10", "ml-100k, loo", TESTS, 0.114))
-    said = ["+0.016 [+0.003, +0.041]", "−0.048 [−0.064, −0.033]", "−0.070 [−0.088, −0.051]"]
+    said = ["+0.016 [+0.003, +0.041]", "−0.048 [−0.064, −0.033]", "−0.070 [−0.188, −0.051]"]
     written = [*drawn.names()]
     assert [text for text in written if "[" in text] == said
     assert "0 = SASRec, 0.114" in written
     assert "EnhancedGenRec +0.016 [+0.003, +0.041], may be chance; P5 -0.048" in drawn.alt
     heights = [middle(mark)[1] for mark in drawn.marks().values()]
     assert heights == sorted(heights)
-    assert [*drawn.marks()] == ["EnhancedGenRec", "P5", "Pop"]
+    assert [*drawn.marks()] == ["EnhancedGenRec", "P5", "RecencyEASE"]
 
 
 def test_only_what_holms_p_tells_from_chance_is_filled():
     marks = Drawn(forest("f", "NDCG@10", "ml-100k, loo", TESTS, 0.114)).marks()
     hollow = {method for method, mark in marks.items() if "hollow" in (mark.get("class") or "")}
-    assert hollow == {"EnhancedGenRec", "Pop"}
+    assert hollow == {"EnhancedGenRec", "RecencyEASE"}
 
 
 @pytest.mark.parametrize("log", [False, True])
