@@ -32,7 +32,11 @@ def full_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     add_ablation(results)
     for method, middle in (("SASRec", 6), ("EASE", 9), ("Pop", 60), ("LightGCN", 21)):
         cost = {"train_seconds": float(middle), "inference_ms_per_user": middle / 10}
-        path = add_run(results, method, ranks_around(middle, seed=middle), cost=cost)
+        traced = {
+            "config_sha256": f"{middle:02d}".ljust(64, "a" if middle % 2 else "0"),
+            "started": f"2026-11-22T18:{middle % 60:02d}:00Z",
+        }
+        path = add_run(results, method, ranks_around(middle, seed=middle), cost=cost, **traced)
         add_history(path, 0.1 + middle / 10_000)
     add_history(results / "runs/ml-100k/loo/EnhancedGenRec/seed_1.json", 0.13)
     for method, middle in (("BPR", 30), ("EASE", 9)):
