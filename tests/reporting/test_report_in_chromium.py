@@ -2,175 +2,158 @@
 
 from __future__ import annotations
 
-import html
-import json
 import re
-import shutil
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import Chromium
 
-CHROMIUM = next((n for n in ("chromium", "chromium-browser", "google-chrome") if shutil.which(n)),
-                None)  # fmt: skip
-QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync",
-         "--enable-logging=stderr", "--window-size=500,900")  # fmt: skip
-
-# Runs in the page; what it finds is left in the page for `--dump-dom` to print.
-PROBE = """
+# Presses every button of every table's head, twice.
+SORT = """(() => {
 const texts = (table, column) => [...table.tBodies[0].rows].map((r) => r.cells[column].textContent);
-const tables = [...document.querySelectorAll("table.sortable")];
 const sorted = [];
-tables.forEach((table, n) => table.querySelectorAll("thead button").forEach((button) => {
-  const head = button.closest("th");
-  for (let click = 0; click < 2; click += 1) {
-    button.click();
-    sorted.push({ table: n, column: head.cellIndex, order: head.getAttribute("aria-sort"),
-      shown: texts(table, head.cellIndex), rows: table.tBodies[0].rows.length });
-  }
-}));
-const all = (selector) => [...document.querySelectorAll(selector)];
-const shown = (selector) => all(selector).filter((each) => !each.hidden).length;
-const press = (selector) => document.querySelector(selector).click();
-const verdicts = [shown("[data-verdict]")];
-press(".verdicts .contradicted");
-verdicts.push(shown("[data-verdict]"), shown("[data-verdict=contradicted]"));
-press(".verdicts .contradicted");
-verdicts.push(shown("[data-verdict]"));
-const places = [shown("[data-place$=timeline]")];
-press(".places button");
-places.push(shown("[data-place$=timeline]"), shown("[data-place$=loo]"));
-const outside = all("svg text").filter((text) => {
-  const [box, sheet] = [text.getBBox(), text.closest("svg").viewBox.baseVal];
-  return box.x < -1 || box.x + box.width > sheet.width + 1;
-}).map((text) => text.textContent);
-const controls = all("button, a[href], summary, input, select");
-const unreached = controls.filter((each) => {
-  if (each.getClientRects().length === 0) return false; // nobody sees it
+[...document.querySelectorAll("table.sortable")].forEach((table, n) => {
+  table.querySelectorAll("thead button").forEach((button) => {
+    const head = button.closest("th");
+    for (let click = 0; click < 2; click += 1) {
+      button.click();
+      sorted.push({ table: n, column: head.cellIndex, name: head.textContent,
+        order: head.getAttribute("aria-sort"), shown: texts(table, head.cellIndex) });
+    }
+  });
+});
+return sorted;
+})()"""
+# Which of the controls that are seen cannot be reached with the Tab key.
+UNREACHED = """(() => {
+const seen = [...document.querySelectorAll("button, a[href], summary, input, select")]
+  .filter((each) => each.getClientRects().length > 0);
+return { seen: seen.length, unreached: seen.filter((each) => {
   each.focus();
   return document.activeElement !== each || each.tabIndex < 0;
-}).map((each) => each.outerHTML);
-const probe = document.createElement("pre");
-probe.id = "probe";
-probe.textContent = JSON.stringify({ sorted, verdicts, places, outside, unreached,
-  controls: controls.length, errors: window.errors,
-  fetched: performance.getEntriesByType("resource").map((entry) => entry.name),
-  wide: document.documentElement.scrollWidth - window.innerWidth });
-document.body.append(probe);
-"""
-CATCH = "window.errors = []; window.onerror = (said) => { window.errors.push(String(said)); };"
-
-
-# The page around the report: Chromium opens no window as narrow as a phone.
-PHONE = """
-<iframe width="360" height="640"></iframe>
-<script>
-const frame = document.querySelector("iframe");
-frame.onload = () => {
-  const page = frame.contentDocument.documentElement;
-  const probe = document.createElement("pre");
-  probe.id = "probe";
-  probe.textContent = JSON.stringify({ width: page.clientWidth, needed: page.scrollWidth });
-  document.body.append(probe);
-};
-frame.srcdoc = REPORT;
-</script>
-"""
+}).map((each) => each.outerHTML) };
+})()"""
+# The head of Table I whose numbers are read, and these numbers.
+COLUMN = """(() => {
+const table = document.querySelector("#accuracy table.sortable");
+const head = table.tHead.rows[1].cells[COLUMN];
+return { order: head.getAttribute("aria-sort"),
+  shown: [...table.tBodies[0].rows].map((row) => row.cells[COLUMN].textContent) };
+})()"""
 
 
 @pytest.fixture(scope="module")
-def seen(report_page: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the probe saw, and under "log" what the browser's console said."""
-    folder = tmp_path_factory.mktemp("chromium")
-    text = report_page.read_text(encoding="utf-8")
-    text = text.replace("<head>", f"<head><script>{CATCH}</script>")
-    copy = folder / "report.html"
-    copy.write_text(text.replace("</body>", f"<script>{PROBE}</script></body>"), encoding="utf-8")
-    run = browse(copy, "--dump-dom")
-    log = [line for line in run.stderr.splitlines() if "CONSOLE" in line]
-    return probed(run) | {"log": log}
+def clicks(browser: Chromium) -> list[dict[str, Any]]:
+    return browser.run(SORT)
 
 
-def browse(page: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed")
-    command = [CHROMIUM, *QUIET, f"--user-data-dir={page.parent / 'profile'}", *options]
-    return subprocess.run(
-        [*command, page.as_uri()], capture_output=True, text=True, timeout=300, check=True
+def shown(browser: Chromium, selector: str) -> int:
+    """How many are not hidden."""
+    return browser.run(
+        f"[...document.querySelectorAll('{selector}')].filter((each) => !each.hidden).length"
     )
 
 
-def probed(run: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    found = re.search(r'<pre id="probe">(.*?)</pre>', run.stdout, re.DOTALL)
-    assert found, run.stdout[-500:] + run.stderr[-2000:]
-    return json.loads(html.unescape(found[1]))
+def click(browser: Chromium, selector: str) -> None:
+    browser.run(f"document.querySelector('{selector}').click()")
 
 
-def test_it_opens_without_an_error_or_a_warning(seen):
-    assert seen["errors"] == []
-    assert seen["log"] == []
+def test_it_opens_without_an_error_or_a_warning(browser, clicks):
+    assert browser.said == []
 
 
-def test_nothing_is_fetched(seen):
-    assert seen["fetched"] == []
+def test_nothing_is_fetched(browser, clicks, report_page):
+    assert {url for url in browser.fetched if not url.startswith("data:")} == {report_page.as_uri()}
 
 
-def test_every_column_of_every_table_sorts_both_ways(seen):
-    assert len(seen["sorted"]) > 100
-    for click in seen["sorted"]:
-        if click["column"] == 0 or not any(number(text) is not None for text in click["shown"]):
+def test_every_column_of_every_table_sorts_both_ways(clicks):
+    assert len(clicks) > 100
+    for each in clicks:
+        texts = each["shown"]
+        if each["column"] == 0 or not any(number(text) is not None for text in texts):
             continue
-        known = [n for text in click["shown"] if (n := number(text)) is not None]
-        descending = click["order"] == "descending"
-        assert known == sorted(known, reverse=descending), click
-        last = [number(text) for text in click["shown"]][len(known) :]
+        if each["name"] == "Options":
+            continue  # hashes, some of which are digits only
+        known = [n for text in texts if (n := number(text)) is not None]
+        descending = each["order"] == "descending"
+        assert known == sorted(known, reverse=descending), each
+        last = [number(text) for text in texts][len(known) :]
         assert set(last) <= {None}, "what has no number stands last"
 
 
-def test_a_second_click_turns_the_order_round(seen):
-    pairs = [*zip(seen["sorted"][::2], seen["sorted"][1::2])]
+def test_a_second_click_turns_the_order_round(clicks):
+    pairs = [*zip(clicks[::2], clicks[1::2])]
     assert all({a["order"], b["order"]} == {"ascending", "descending"} for a, b in pairs)
 
 
-def test_verdicts_and_places_can_be_shown_alone_and_together_again(seen):
-    everything, alone, contradicted, again = seen["verdicts"]
-    assert everything == again > alone == contradicted > 0
-    before, hidden, left = seen["places"]
-    assert (before > 0, hidden, left > 0) == (True, 0, True)
+@pytest.mark.parametrize("name", ["Options", "Started", "Commit"])
+def test_hashes_and_dates_are_sorted_as_text(clicks, name):
+    orders = {
+        each["order"]: [text for text in each["shown"] if text != "–"]
+        for each in clicks
+        if each["name"] == name
+    }
+    assert len(set(orders["ascending"])) > 1
+    assert orders["ascending"] == sorted(orders["ascending"], key=runs_of_digits)
+    assert orders["descending"] == sorted(orders["ascending"], key=runs_of_digits, reverse=True)
 
 
-def test_in_a_narrow_window_the_page_is_not_wider_than_the_screen(seen):
-    assert seen["wide"] <= 0
+@pytest.mark.parametrize(("key", "column"), [("Enter", 3), (" ", 4)])
+def test_a_column_is_sorted_from_the_keyboard(browser, key, column):
+    """Tab goes to the head's button, Enter or Space presses it, once more turns the order round."""
+    script = COLUMN.replace("COLUMN", str(column))
+    before = browser.run(script)
+    browser.run(
+        "document.querySelector('#accuracy table.sortable').tHead.rows[1]"
+        f".cells[{column - 1}].querySelector('button').focus()"
+    )
+    browser.press("Tab")
+    orders = []
+    for _ in range(2):
+        browser.press(key)
+        after = browser.run(script)
+        numbers = [n for text in after["shown"] if (n := number(text)) is not None]
+        orders.append(after["order"])
+        assert len(numbers) > 5
+        assert numbers == sorted(numbers, reverse=after["order"] == "descending")
+        assert sorted(after["shown"]) == sorted(before["shown"])
+    assert {*orders} == {"ascending", "descending"}
+    assert before["order"] != orders[0]
 
 
-def test_on_a_phone_the_page_is_not_wider_than_the_screen(report_page, tmp_path):
-    report = json.dumps(report_page.read_text(encoding="utf-8")).replace("</", "<\\/")
-    page = tmp_path / "phone.html"
-    page.write_text(PHONE.replace("REPORT", report), encoding="utf-8")
-    found = probed(browse(page, "--dump-dom", "--virtual-time-budget=20000"))
-    assert 340 <= found["width"] <= 360
-    assert found["needed"] <= found["width"]
+def test_verdicts_can_be_shown_alone_and_together_again(browser):
+    everything = shown(browser, "[data-verdict]")
+    click(browser, ".verdicts .contradicted")
+    alone = shown(browser, "[data-verdict]"), shown(browser, "[data-verdict=contradicted]")
+    click(browser, ".verdicts .contradicted")
+    assert everything == shown(browser, "[data-verdict]") > alone[0] == alone[1] > 0
 
 
-def test_every_control_is_reached_by_keyboard(seen):
-    assert seen["controls"] > 50
-    assert seen["unreached"] == []
+def test_a_data_set_and_protocol_can_be_shown_alone(browser):
+    assert shown(browser, "[data-place$=timeline]") > 0
+    click(browser, ".places button")
+    assert shown(browser, "[data-place$=timeline]") == 0 < shown(browser, "[data-place$=loo]")
+    click(browser, ".places button")
+    assert shown(browser, "[data-place$=timeline]") > 0
 
 
-def test_it_prints(report_page, tmp_path):
-    page, paper = tmp_path / "report.html", tmp_path / "report.pdf"
-    page.write_bytes(report_page.read_bytes())
-    browse(page, f"--print-to-pdf={paper}", "--no-pdf-header-footer")
-    pages = len(re.findall(rb"/Type ?/Page\b", paper.read_bytes()))
+def test_every_control_is_reached_by_keyboard(browser):
+    found = browser.run(UNREACHED)
+    assert found["seen"] > 50
+    assert found["unreached"] == []
+
+
+def test_it_prints(browser):
+    pages = len(re.findall(rb"/Type ?/Page\b", browser.pdf()))
     assert pages >= 5
 
 
-def test_no_figure_cuts_its_words_off(seen):
-    assert seen["outside"] == []
+def runs_of_digits(text: str) -> list[tuple[int, str]]:
+    """A key that has seed_2 before seed_10."""
+    parts = re.findall(r"(\d+)|(\D+)", text)
+    return [(int(digits or -1), letters) for digits, letters in parts]
 
 
 def number(text: str) -> float | None:
-    found = re.match(r"\s*([+-]?\d+(\.\d+)?(e[+-]?\d+)?)", text.replace("−", "-"))
+    found = re.match(r"\s*([+-]?\d+(\.\d+)?(e[+-]?\d+)?)(?![\w.:-])", text.replace("−", "-"))
     return float(found[1]) if found else None

@@ -1,44 +1,97 @@
-"""Training curves: validation NDCG@10 over the epochs, a line a run, named at its end."""
+"""Training curves: validation NDCG@10 over the epochs, a line a run, tied to its name."""
 
 from __future__ import annotations
 
-from llm4rec_recbole.reporting.figures.kinds import kind
-from llm4rec_recbole.reporting.figures.scale import covering, horizontal_axis, vertical_axis
-from llm4rec_recbole.reporting.figures.svg import Figure, mark, polyline, spread, text, width_of
+from itertools import pairwise
 
-WIDTH, HEIGHT = 480.0, 330.0
+from llm4rec_recbole.reporting.figures.kinds import kind, line_styles
+from llm4rec_recbole.reporting.figures.names import (
+    GAP,
+    Box,
+    around,
+    beside,
+    spread,
+    style,
+    tied,
+)
+from llm4rec_recbole.reporting.figures.scale import (
+    Scale,
+    covering,
+    horizontal_axis,
+    vertical_axis,
+)
+from llm4rec_recbole.reporting.figures.svg import Figure, mark, polyline, text, width_of
+
+WIDTH, HEIGHT = 640.0, 360.0
+TIE, KEY = 34.0, 26.0  # room for the ties, and for a piece of each line before its name
 Curve = list[tuple[float, float]]  # epoch, counted from 1, and value
+Place = tuple[float, float]  # px
 
 
 def curves(name: str, title: str, y_name: str, runs: dict[str, Curve]) -> Figure | None:
     """A line for each of `runs`, method -> curve; epochs on a logarithmic axis; None without any.
 
-    The best epoch, the one whose weights are kept, has a mark.
+    The best epoch, the one whose weights are kept, has a mark; a run of one epoch is a mark alone.
+    Lines differ in colour and in dashes, so that they can be followed in greyscale, too.
     """
     runs = {method: curve for method, curve in runs.items() if curve}
     if not runs:
         return None
-    left, right = 40.0, WIDTH - width_of(list(runs)) - 12
+    lines = {method: curve for method, curve in runs.items() if len(curve) > 1}
+    left, right = 40.0, WIDTH - width_of([*lines]) - KEY - TIE
     top, bottom = 26.0, HEIGHT - 40
     everything = [point for curve in runs.values() for point in curve]
     across = covering([x for x, _ in everything], left + 8, right - 8, log=True)
     up = covering([y for _, y in everything], bottom, top, zero=True)
+    drawn = {m: [(across(x), up(y)) for x, y in curve] for m, curve in runs.items()}
+    styles = line_styles([*lines])
     parts = [vertical_axis(up, left, right, y_name), horizontal_axis(across, top, bottom, "epoch")]
-    places = spread([up(curve[-1][1]) for curve in runs.values()], 14, top, bottom)
-    said = []
-    for (method, curve), y in zip(runs.items(), places):
-        points = [(across(epoch), up(value)) for epoch, value in curve]
-        best = max(curve, key=lambda point: point[1])
-        parts.append(polyline(points, f"path {kind(method)}"))
-        hint = f"{method}: {best[1]:.4f} after epoch {best[0]:g} of {curve[-1][0]:g}"
-        parts.append(mark(across(best[0]), up(best[1]), kind(method), hint))
-        parts.append(text(right + 6, y, method, "ours" if kind(method) == "ours" else ""))
-        said.append(f"{method} reaches {best[1]:.3f} after epoch {best[0]:g}")
+    parts += [polyline(drawn[m], f"path {kind(m)} {styles[m]}".rstrip()) for m in lines]
+    places = spread([drawn[method][-1][1] for method in lines], GAP, top, bottom)
+    for method, y in zip(lines, places):
+        parts.append(tied(method, drawn[method][-1], right + TIE, y, styles[method]))
+        parts.append(_key(method, right + TIE, y, styles[method]))
+    parts += [_best(m, curve, across, up, styles.get(m, "")) for m, curve in runs.items()]
+    taken = [box for points in drawn.values() for box in _covered(points)]
+    parts += [beside(m, *drawn[m][0], taken, right) for m in runs if m not in lines]
     return Figure(
         name=name,
         title=title,
-        alt=f"Line plot, {title}. {'; '.join(said)}.",
+        alt=f"Line plot, {title}. {'; '.join(_said(*run) for run in runs.items())}.",
         width=WIDTH,
         height=HEIGHT,
         body="".join(parts),
     )
+
+
+def _key(method: str, x: float, y: float, line_style: str) -> str:
+    """A piece of the method's line, and its name."""
+    piece = polyline([(x, y), (x + KEY - 5, y)], f"path {kind(method)} {line_style}".rstrip())
+    return piece + text(x + KEY, y, method, style(method))
+
+
+def _best(method: str, curve: Curve, across: Scale, up: Scale, line_style: str) -> str:
+    epoch, value = _top(curve)
+    hint = f"{method}: {value:.4f} after epoch {epoch:g} of {curve[-1][0]:g}"
+    return mark(across(epoch), up(value), kind(method), hint, line_style=line_style)
+
+
+def _said(method: str, curve: Curve) -> str:
+    epoch, value = _top(curve)
+    return f"{method} reaches {value:.3f} after epoch {epoch:g}"
+
+
+def _top(curve: Curve) -> tuple[float, float]:
+    return max(curve, key=lambda point: point[1])
+
+
+def _covered(points: list[Place]) -> list[Box]:
+    """What a line covers: small boxes along it."""
+    boxes = [around(*points[0])]
+    for (x1, y1), (x2, y2) in pairwise(points):
+        steps = int(max(abs(x2 - x1), abs(y2 - y1)) // 6) + 1
+        boxes += [
+            around(x1 + (x2 - x1) * n / steps, y1 + (y2 - y1) * n / steps, 3)
+            for n in range(1, steps + 1)
+        ]
+    return boxes

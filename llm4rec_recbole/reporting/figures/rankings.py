@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from llm4rec_recbole.reporting.accuracy_rows import AccuracySection, Row
 from llm4rec_recbole.reporting.figures.kinds import kind
+from llm4rec_recbole.reporting.figures.names import GAP, spread, style, tied
 from llm4rec_recbole.reporting.figures.scale import covering, vertical_axis
 from llm4rec_recbole.reporting.figures.svg import (
     Figure,
     mark,
     polyline,
     rectangle,
-    spread,
     text,
     width_of,
 )
 
 SHOWN = {"full": "all items", "pop100": "100 popular", "uni100": "100 uniform"}
 WIDTH, HEIGHT = 480.0, 380.0
+TIE = 24.0  # room for the lines from a run's last mark to its name
 
 
 def rankings(name: str, section: AccuracySection, metric: str, shown: str) -> Figure | None:
@@ -30,22 +31,22 @@ def rankings(name: str, section: AccuracySection, metric: str, shown: str) -> Fi
     printed = [float(row.paper[metric]) for row in section.rows if metric in row.paper]
     values = [row.ours[ranking, metric] for row in rows for ranking in SHOWN]
     labels = [f"{row.method} {row.ours['uni100', metric]:.3f}" for row in rows]
-    left, right = 34.0, WIDTH - width_of(labels) - 14
+    left, right = 34.0, WIDTH - width_of(labels) - TIE
     top, bottom = 34.0, HEIGHT - 30
     scale = covering([0.0, *values, *printed], bottom, top, zero=True)
-    step = (right - left - 30) / (len(SHOWN) - 1)
-    columns = {ranking: left + 15 + step * n for n, ranking in enumerate(SHOWN)}
+    step = (right - left - 36) / (len(SHOWN) - 1)
+    columns = {ranking: left + 26 + step * n for n, ranking in enumerate(SHOWN)}
     parts = []
     if printed:
         low, high = min(printed), max(printed)
         parts.append(rectangle(left, scale(high), right - left, scale(low) - scale(high), "band"))
     parts.append(vertical_axis(scale, left, right, shown))
     if printed:
-        said = f"printed in the paper: {low:.3f} to {high:.3f}"
+        said = f"the paper: {low:.3f} to {high:.3f}"
         parts.append(text(left + 6, (scale(low) + scale(high)) / 2, said, "quiet"))
     for ranking, x in columns.items():
         parts.append(text(x, HEIGHT - 16, SHOWN[ranking], "tick", "middle"))
-    places = spread([scale(r.ours["uni100", metric]) for r in rows], 14, top, bottom)
+    places = spread([scale(r.ours["uni100", metric]) for r in rows], GAP, top, bottom)
     for row, label, y in zip(rows, labels, places):
         points = [(x, scale(row.ours[ranking, metric])) for ranking, x in columns.items()]
         parts.append(polyline(points, f"path {kind(row.method)}"))
@@ -53,7 +54,8 @@ def rankings(name: str, section: AccuracySection, metric: str, shown: str) -> Fi
             mark(x, y_, kind(row.method), f"{row.method}: {row.ours[ranking, metric]:.3f}")
             for (x, y_), ranking in zip(points, columns)
         ]
-        parts.append(text(right + 8, y, label, "ours" if kind(row.method) == "ours" else ""))
+        parts.append(tied(row.method, points[-1], right + TIE, y))
+        parts.append(text(right + TIE, y, label, style(row.method)))
     return Figure(
         name=name,
         title=f"{shown} of the same runs, ranked among all items and among 100 sampled ones",

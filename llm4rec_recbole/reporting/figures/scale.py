@@ -56,15 +56,26 @@ def label(value: float) -> str:
     return f"{value:,.0f}".replace(",", " ") if abs(value) >= 1000 else f"{value:.6g}"
 
 
+def named_ticks(scale: Scale) -> list[tuple[float, str]]:
+    """The ticks with what stands beside them: all with as many decimals, but for 0 and powers."""
+    ticks = scale.ticks()
+    names = [label(tick) for tick in ticks]
+    if not scale.log and (decimals := max((len(n.partition(".")[2]) for n in names), default=0)):
+        names = [f"{tick:.{decimals}f}" for tick in ticks]
+    return [
+        (tick, "0" if abs(tick) <= 1e-12 else name.replace("-", "−"))
+        for tick, name in zip(ticks, names)
+    ]
+
+
 def horizontal_axis(
     scale: Scale, top: float, bottom: float, name: str, signed: bool = False
 ) -> str:
     """Grid lines, tick labels below `bottom`, and the axis' name below these."""
     parts = []
-    for tick in scale.ticks():
+    for tick, shown in named_ticks(scale):
+        shown = f"+{shown}" if signed and tick > 1e-12 else shown
         parts.append(line(scale(tick), top, scale(tick), bottom, "grid"))
-        shown = f"{tick:+.6g}" if signed and abs(tick) > 1e-12 else label(tick)
-        shown = "0" if abs(tick) <= 1e-12 else shown.replace("-", "−")
         parts.append(text(scale(tick), bottom + 12, shown, "tick", "middle"))
     parts.append(text((scale.start + scale.stop) / 2, bottom + 30, name, "axis", "middle"))
     return "".join(parts)
@@ -73,7 +84,7 @@ def horizontal_axis(
 def vertical_axis(scale: Scale, left: float, right: float, name: str) -> str:
     """Grid lines, tick labels left of `left`, and the axis' name above the topmost."""
     parts = [text(0, scale.stop - 16, name, "axis")]
-    for tick in scale.ticks():
+    for tick, shown in named_ticks(scale):
         parts.append(line(left, scale(tick), right, scale(tick), "grid"))
-        parts.append(text(left - 6, scale(tick), label(tick), "tick", "end"))
+        parts.append(text(left - 6, scale(tick), shown, "tick", "end"))
     return "".join(parts)

@@ -10,7 +10,9 @@ from html import escape
 from pathlib import Path
 
 STYLE = Path(__file__).with_name("figure.css")
-CHARACTER = 7.6  # width of a bold one at 12 px in the widest of common typefaces
+SIZE = 12.0  # of the type, px
+# How wide a character may be, in ems: bold ones of DejaVu Sans, the widest of common typefaces.
+NARROW, WIDE = set(" .,:;'|!()[]ijltfrIJ"), set("mwMW%@")
 
 
 @dataclass(frozen=True)
@@ -71,12 +73,15 @@ def text(x: float, y: float, said: str, kind: str = "", anchor: str = "start") -
     )
 
 
-def mark(x: float, y: float, kind: str, hint: str = "", hollow: bool = False) -> str:
+def mark(
+    x: float, y: float, kind: str, hint: str = "", *, hollow: bool = False, line_style: str = ""
+) -> str:
     """A point whose shape, not colour alone, tells its kind; `hint` shows under the pointer.
 
-    ours: a diamond; paper: a disc; reference: a square. Hollow ones have no filling.
+    ours: a diamond; paper: a disc; reference: a square. Hollow ones have no filling. On a line
+    that is told apart by its `line_style`, the point has the line's colour.
     """
-    classes = f"mark {kind}{' hollow' if hollow else ''}"
+    classes = f"mark {kind}{' hollow' if hollow else ''} {line_style}".rstrip()
     if kind == "ours":
         shape = f'<path class="{classes}" d="M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6-6z"/>'
     elif kind == "reference":
@@ -89,21 +94,11 @@ def mark(x: float, y: float, kind: str, hint: str = "", hollow: bool = False) ->
 
 
 def width_of(words: list[str]) -> float:
-    """Width in px of the longest of `words` in the figures' type."""
-    return CHARACTER * max((len(word) for word in words), default=0)
+    """Width in px that the longest of `words` may have, bold or not, in the figures' type."""
+    return SIZE * max((sum(map(_ems, word)) for word in words), default=0.0)
 
 
-def spread(places: list[float], gap: float, low: float, high: float) -> list[float]:
-    """`places` moved apart so that no two are closer than `gap`, within low..high if they fit."""
-    order = sorted(range(len(places)), key=places.__getitem__)
-    moved = [min(max(places[i], low), high) for i in order]
-    for n in range(1, len(moved)):
-        moved[n] = max(moved[n], moved[n - 1] + gap)
-    if moved and moved[-1] > high:
-        moved[-1] = high
-        for n in range(len(moved) - 2, -1, -1):
-            moved[n] = min(moved[n], moved[n + 1] - gap)
-    found = [0.0] * len(places)
-    for i, place in zip(order, moved):
-        found[i] = place
-    return found
+def _ems(sign: str) -> float:
+    if sign in NARROW:
+        return 0.5
+    return 1.1 if sign in WIDE else 0.85 if sign.isupper() or sign in "+−=" else 0.72

@@ -7,7 +7,7 @@ from html import escape
 
 from llm4rec_recbole.analysis.claims import Entry
 from llm4rec_recbole.reporting import claims_page
-from llm4rec_recbole.reporting.page.html import columns, scrollable
+from llm4rec_recbole.reporting.page.html import columns, scrollable, words
 
 CLASSES = {
     "supported": "yes",
@@ -34,7 +34,7 @@ def ledger(entries: list[Entry]) -> str:
     """All claims, in the order of the paper."""
     head = columns([("", name) for name in claims_page.COLUMNS])
     rows = "".join(_row(entry) for entry in entries)
-    notes = "".join(f"<li>{escape(note)}</li>" for note in claims_page.NOTES)
+    notes = "".join(f"<li>{words(note)}</li>" for note in claims_page.NOTES)
     whole = f'<table class="sortable cards">{head}<tbody>{rows}</tbody></table>'
     return scrollable(whole, "Claims of the paper") + f'<ul class="notes">{notes}</ul>'
 
@@ -42,9 +42,9 @@ def ledger(entries: list[Entry]) -> str:
 def _row(entry: Entry) -> str:
     short = CLASSES[entry.verdict]
     place, *texts = claims_page.texts(entry)
-    cells = [f'<th scope="row">{escape(place)}</th>']
+    cells = [f'<th scope="row">{words(place)}</th>']
     for name, text in zip(claims_page.COLUMNS[1:], texts):
-        shown = escape(text)
+        shown = words(text)
         if name == "Verdict":
             shown = f'<span class="verdict {short}">{shown}</span>'
         cells.append(f'<td data-name="{escape(name)}">{shown}</td>')

@@ -99,8 +99,9 @@ def training(section: AccuracySection) -> str:
     drawn = [curves("curves", title, "NDCG@10", runs)]
     return figures(
         drawn,
-        "Full ranking of the validation items after each epoch, first seed of each method. The "
-        "mark is the best epoch, whose weights are tested.",
+        "Full ranking of the validation items after each epoch, first seed of each method; a thin "
+        "line leads from where a run ends to its name. The mark is the best epoch, whose weights "
+        "are tested; a mark without a line: validated once.",
         section.place,
     )
 

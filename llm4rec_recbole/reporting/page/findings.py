@@ -6,39 +6,67 @@ from html import escape
 
 from llm4rec_recbole.analysis.comparisons import LEVEL
 from llm4rec_recbole.analysis.table_rows import OURS
-from llm4rec_recbole.reporting.accuracy_rows import AccuracySection
+from llm4rec_recbole.reporting.accuracy_rows import AccuracySection, Row
+from llm4rec_recbole.reporting.page.html import words
 
 HIT, NDCG = ("full", "hit@10"), ("full", "ndcg@10")
 
 
 def findings(sections: list[AccuracySection]) -> str:
-    """A list of sentences on each data set and protocol with a run."""
-    said = [(s, line) for s in sections if s.users for line in (_best(s), _ours(s), _sampled(s))]
-    items = "".join(f'<li data-place="{escape(s.place)}">{escape(line)}</li>' for s, line in said)
+    """A list of sentences on each data set and protocol."""
+    items = "".join(
+        f'<li data-place="{escape(section.place)}">{words(f"{section.place}: {line}")}</li>'
+        for section in sections
+        for line in _lines(section)
+    )
     return f'<ul class="findings">{items}</ul>'
+
+
+def _lines(section: AccuracySection) -> list[str]:
+    if not section.users:
+        return [f"no method has a result; {_missing(section.rows)}."]
+    return [_best(section), _ours(section), _sampled(section)]
+
+
+def _missing(rows: list[Row]) -> str:
+    """Which of `rows` lack a result, or a part of it, and why; "" where nothing is missing."""
+    failed = [row.method for row in rows if row.failures and not row.records]
+    not_run = [row.method for row in rows if not row.failures and not row.records]
+    said = [f"{', '.join(failed)} failed"] if failed else []
+    said += [f"{', '.join(not_run)} not run"] if not_run else []
+    for row in rows:
+        if row.failures and row.records:
+            runs = len(row.failures) + len(row.records)
+            said.append(f"{len(row.failures)} of {runs} seeds of {row.method} failed")
+    return "; ".join(said)
 
 
 def _best(section: AccuracySection) -> str:
     ran = [row for row in section.rows if row.ours]
     best = max(ran, key=lambda row: row.ours[NDCG])
+    missing = _missing(section.rows)
+    methods = f"{len(ran)} method{'s' if len(ran) > 1 else ''}"
     return (
-        f"{section.place}: of {len(ran)} methods, {best.method} ranks the held-out item best among "
-        f"all items: NDCG@10 {best.ours[NDCG]:.3f}, HR@10 {best.ours[HIT]:.3f}."
+        f"of {f'the {methods} that ran ({missing})' if missing else methods}, {best.method} ranks "
+        f"the held-out item best among all items: NDCG@10 {best.ours[NDCG]:.3f}, "
+        f"HR@10 {best.ours[HIT]:.3f}."
     )
 
 
 def _ours(section: AccuracySection) -> str:
     (row,) = (row for row in section.rows if row.method == OURS)
     if not row.ours:
-        return f"{section.place}: the paper's model has no result ({row.status})."
+        return f"the paper's model has no result ({row.status})."
+    missing = _missing([each for each in section.rows if each.method != OURS])
     test = row.tests.get(NDCG)
     if test is None:
-        return f"{section.place}: the paper's model has no baseline to be compared with."
+        return f"the paper's model has no baseline to be compared with ({missing})."
+    against = "the best of the baselines that ran" if missing else "the best baseline"
     sure = "a difference" if test.p_holm < LEVEL else "which may be chance"
     return (
-        f"{section.place}: the paper's model is at NDCG@10 {row.ours[NDCG]:.3f}, "
-        f"{test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}] against the best baseline, "
-        f"{test.baseline} (Holm's p {test.p_holm:.2g}, {sure})."
+        f"the paper's model is at NDCG@10 {row.ours[NDCG]:.3f}, "
+        f"{test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}] against {against}, "
+        f"{test.baseline} (Holm's p {test.p_holm:.2g}, {sure}{f'; {missing}' if missing else ''})."
     )
 
 
@@ -51,6 +79,6 @@ def _sampled(section: AccuracySection) -> str:
     printed = [float(row.paper["hit@10"]) for row in section.rows if "hit@10" in row.paper]
     paper = f" The paper prints {min(printed):.3f} to {max(printed):.3f}." if printed else ""
     return (
-        f"{section.place}: the same runs' HR@10 is {ends[0]} among all items, and {ends[1]} when "
+        f"the same runs' HR@10 is {ends[0]} among all items, and {ends[1]} when "
         f"the item only has to beat 100 random ones.{paper}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 from itertools import groupby
@@ -11,11 +12,23 @@ from llm4rec_recbole.reporting.formats import Cell, Section, Table
 
 MARK = '<abbr class="mark" title="p below 0.05, see the notes below the table">*</abbr>'
 
+LONG = 30  # signs; a cell with more of them is words, which may take several lines
+MINUS = re.compile(r"(?<![\w.)])-(?=\d)")  # before a number, and no hyphen as in Uniform-100
+INTERVAL = re.compile(r"\[[^\]]*\]")
+WHOLE = re.compile(rf"{INTERVAL.pattern}|[\w.+−]+ %")  # what stands in one line
+
+
+def words(text: str) -> str:
+    """`text` as HTML: a line may end after an underscore of a long name, not within an interval
+    or before a per cent sign."""
+    shown = MINUS.sub("−", escape(text)).replace("_", "_<wbr>")
+    return WHOLE.sub(lambda found: f'<span class="whole">{found[0]}</span>', shown)
+
 
 def table(made: Table) -> str:
     """A table for each section of `made`, each with its heading, the notes below them all."""
     shown = [_section(made, section) for section in made.sections]
-    notes = "".join(f"<li>{escape(note)}</li>" for note in made.notes)
+    notes = "".join(f"<li>{words(note)}</li>" for note in made.notes)
     title = f"<h3>{escape(f'{made.name}. {made.title}')}</h3>"
     return title + "".join(shown) + f'<ul class="notes">{notes}</ul>'
 
@@ -32,7 +45,8 @@ def columns(names: Sequence[tuple[str, str]]) -> str:
         )  # fmt: skip
         groups = f"<tr>{groups}</tr>"
     cells = "".join(
-        f'<th scope="col"{_tint(group)}><button type="button">{escape(name)}</button></th>'
+        f'<th scope="col"{_classes(_tint(group))}>'
+        f'<button type="button">{escape(name)}</button></th>'
         for group, name in names
     )
     return f"<thead>{groups}<tr>{cells}</tr></thead>"
@@ -50,13 +64,18 @@ def figures(made: Sequence[Figure | None], caption: str, place: str = "") -> str
     drawn = [figure for figure in made if figure is not None]
     if not drawn:
         return ""
-    shown = "".join(
-        f'<figure class="figure"><h4>{escape(each.title)}</h4>{each.inline()}</figure>'
-        for each in drawn
-    )
+    shown = "".join(_figure(each) for each in drawn)
     return (
         f'<div class="figures"{at(place)}><div class="row">{shown}</div>'
         f'<p class="caption">{escape(caption)}</p></div>'
+    )
+
+
+def _figure(drawn: Figure) -> str:
+    """A drawing that is scrolled where it does not fit: smaller, nobody could read it."""
+    return (
+        f'<figure class="figure" style="--width:{drawn.width:g}px"><h4>{escape(drawn.title)}</h4>'
+        f"{scrollable(drawn.inline(), drawn.title)}</figure>"
     )
 
 
@@ -82,15 +101,30 @@ def _section(made: Table, section: Section) -> str:
 
 def _row(cells: list[Cell], tints: list[str]) -> str:
     first = f'<th scope="row">{_content(cells[0])}</th>'
-    rest = "".join(f"<td{tint}>{_content(cell)}</td>" for cell, tint in zip(cells[1:], tints[1:]))
+    rest = "".join(
+        f"<td{_classes(tint, _wraps(cell))}>{_content(cell)}</td>"
+        for cell, tint in zip(cells[1:], tints[1:])
+    )
     return f"<tr>{first}{rest}</tr>"
+
+
+def _wraps(cell: Cell) -> str:
+    """The class of a cell that may take several lines."""
+    if INTERVAL.search(cell.text):
+        return "interval"
+    return "words" if len(cell.text) > LONG else ""
 
 
 def _content(cell: Cell) -> str:
     tag = {"best": "strong", "second": "u"}.get(cell.place)
-    shown = escape(cell.text)
+    shown = words(cell.text)
     return (f"<{tag}>{shown}</{tag}>" if tag else shown) + (MARK if cell.marked else "")
 
 
 def _tint(group: str) -> str:
-    return ' class="paper"' if group == "Paper" else ""
+    return "paper" if group == "Paper" else ""
+
+
+def _classes(*names: str) -> str:
+    given = " ".join(name for name in names if name)
+    return f' class="{given}"' if given else ""

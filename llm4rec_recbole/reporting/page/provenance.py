@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 from llm4rec_recbole.analysis.records import Record
 from llm4rec_recbole.reporting.accuracy_rows import AccuracySection
-from llm4rec_recbole.reporting.page.html import columns, scrollable
+from llm4rec_recbole.reporting.page.html import columns, scrollable, words
 
 SHOWN = {
     "Commit": "git_commit",
@@ -25,18 +26,26 @@ SHOWN = {
 
 
 def provenance(records: list[Record], sections: list[AccuracySection]) -> str:
-    """A row for each record, hashes cut to eight digits (whole under the pointer), and failures."""
-    head = columns([("", name) for name in ("Run", "Record", *SHOWN)])
-    rows = "".join(_row(record) for record in records)
+    """A row for each record, and failures; what all records agree on is said once, above.
+
+    Hashes are cut to eight digits, whole under the pointer.
+    """
+    values = {name: [record.provenance.get(key) for record in records]
+              for name, key in SHOWN.items()}  # fmt: skip
+    alike = [name for name, its in values.items() if len(its) > 1 and all(v == its[0] for v in its)]
+    said = "; ".join(f"{escape(name)} {_value(values[name][0])}" for name in alike)
+    above = f'<p class="caption">Alike in every run: {said}.</p>' if alike else ""
+    differing = {name: key for name, key in SHOWN.items() if name not in alike}
+    head = columns([("", name) for name in ("Record", *differing)])
+    rows = "".join(_row(record, [*differing.values()]) for record in records)
     whole = f'<table class="sortable">{head}<tbody>{rows}</tbody></table>'
-    return scrollable(whole, "Provenance of every run") + _failures(sections)
+    return above + scrollable(whole, "Provenance of every run") + _failures(sections)
 
 
-def _row(record: Record) -> str:
-    run = f"{record.dataset} {record.protocol} {record.method} seed {record.seed}"
-    path = "/".join(record.path.parts[-5:])
-    cells = [f'<th scope="row">{escape(run)}</th>', f"<td><code>{escape(path)}</code></td>"]
-    cells += [f"<td>{_value(record.provenance.get(key))}</td>" for key in SHOWN.values()]
+def _row(record: Record, keys: Sequence[str]) -> str:
+    path = "/<wbr>".join(words(part) for part in record.path.parts[-5:])
+    cells = [f'<th scope="row"><code>{path}</code></th>']
+    cells += [f"<td>{_value(record.provenance.get(key))}</td>" for key in keys]
     return (
         f'<tr data-place="{escape(f"{record.dataset}, {record.protocol}")}">{"".join(cells)}</tr>'
     )

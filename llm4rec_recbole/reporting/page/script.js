@@ -1,9 +1,12 @@
 "use strict";
 // Sorting, and showing only one data set or one verdict. Without it the page shows everything.
 
-// The number that a cell begins with; what has none sorts last, whichever the direction.
+// The number that a cell begins with; what has none sorts last, whichever the direction. A date
+// and the digits of a hash are no numbers.
 const numberIn = (cell) => {
-  const found = cell.textContent.replace(/−/g, "-").match(/^\s*([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)/);
+  if (cell.querySelector("code")) return NaN;
+  const found = cell.textContent.replace(/−/g, "-")
+    .match(/^\s*([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?![\w.:-])/);
   return found ? Number(found[1]) : NaN;
 };
 
@@ -32,6 +35,12 @@ const sortBy = (head) => {
 document.querySelectorAll("table.sortable thead button").forEach((button) => {
   button.addEventListener("click", () => sortBy(button.closest("th")));
 });
+
+// A region takes the focus, for the arrow keys, only while there is something to scroll.
+const regions = new ResizeObserver((seen) => seen.forEach(({ target }) => {
+  target.tabIndex = target.scrollWidth > target.clientWidth ? 0 : -1;
+}));
+document.querySelectorAll(".scroll").forEach((region) => regions.observe(region));
 
 // A group of buttons of which at most one is pressed; pressing it again shows everything.
 const onlyOne = (buttons, show) => {

@@ -1,0 +1,99 @@
+"""The page's first sentences: each number is the one that it says it is, and nothing is hidden."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+from made_up import comparison, row, section
+
+from llm4rec_recbole.reporting.page.findings import findings
+
+LEAD = comparison("EnhancedGenRec", 0.016, 0.003, 0.031)
+
+
+def said(*rows) -> list[str]:
+    """The sentences, as they are read."""
+    items = re.findall(r"<li[^>]*>(.*?)</li>", findings([section(*rows)]))
+    return [html.unescape(re.sub(r"<[^>]*>", "", item)) for item in items]
+
+
+def test_the_best_method_is_the_one_with_the_highest_ndcg():
+    best, _, _ = said(row("Pop", 0.02), row("SASRec", 0.114), row("P5", 0.06),
+                      row("EnhancedGenRec", 0.08))  # fmt: skip
+    assert best == (
+        "ml-100k, loo: of 4 methods, SASRec ranks the held-out item best among all items: "
+        "NDCG@10 0.114, HR@10 0.164."
+    )
+
+
+def test_the_papers_model_stands_with_its_difference_interval_and_baseline():
+    _, ours, _ = said(row("EnhancedGenRec", 0.130, test=LEAD), row("SASRec", 0.114))
+    assert ours == (
+        "ml-100k, loo: the paper's model is at NDCG@10 0.130, +0.016 [+0.003, +0.031] against the "
+        "best baseline, SASRec (Holm's p 0.01, a difference)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("p", "sure"), [(0.049, "a difference"), (0.05, "which may be chance"), (0.28, "chance")]
+)
+def test_only_a_small_p_makes_a_difference(p, sure):
+    test = comparison("EnhancedGenRec", 0.016, 0.003, 0.031, p_holm=p)
+    _, ours, _ = said(row("EnhancedGenRec", 0.130, test=test), row("SASRec", 0.114))
+    assert f"(Holm's p {p:.2g}, " in ours
+    assert ours.endswith(f"{sure}).")
+
+
+def test_the_ranges_of_full_and_sampled_ranking_and_the_papers():
+    *_, sampled = said(row("P5", 0.06), row("EnhancedGenRec", 0.13), row("Pop", 0.02))
+    assert sampled == (
+        "ml-100k, loo: the same runs' HR@10 is 0.070 to 0.180 among all items, and 0.110 to 0.440 "
+        "when the item only has to beat 100 random ones. The paper prints 0.718 to 0.724."
+    )
+
+
+def test_what_failed_or_was_not_run_is_named_where_the_best_are():
+    best, ours, _ = said(row("EnhancedGenRec", 0.130, test=LEAD), row("GenRec", failed=1),
+                         row("LightGCN", failed=2), row("P5"), row("SASRec", 0.114))  # fmt: skip
+    missing = "GenRec, LightGCN failed; P5 not run"
+    assert f"of the 2 methods that ran ({missing}), EnhancedGenRec ranks" in best
+    assert "against the best of the baselines that ran, SASRec (" in ours
+    assert ours.endswith(f"a difference; {missing}).")
+
+
+def test_a_method_of_which_only_some_seeds_failed_is_named_too():
+    best, ours, _ = said(
+        row("EnhancedGenRec", 0.130, test=LEAD), row("SASRec", 0.114), row("P5", 0.06, failed=2)
+    )
+    assert "(2 of 3 seeds of P5 failed)" in best
+    assert ours.endswith("a difference; 2 of 3 seeds of P5 failed).")
+
+
+def test_the_papers_model_itself_may_have_failed():
+    best, ours, _ = said(row("EnhancedGenRec", failed=1), row("SASRec", 0.114))
+    assert "of the 1 method that ran (EnhancedGenRec failed), SASRec" in best
+    assert ours == "ml-100k, loo: the paper's model has no result (failed: no memory)."
+
+
+def test_without_a_baseline_the_missing_ones_are_named():
+    _, ours, _ = said(row("EnhancedGenRec", 0.130), row("SASRec", failed=1), row("P5"))
+    assert ours == (
+        "ml-100k, loo: the paper's model has no baseline to be compared with "
+        "(SASRec failed; P5 not run)."
+    )
+
+
+def test_where_everything_failed_that_is_what_is_found():
+    (line,) = said(row("EnhancedGenRec", failed=1), row("SASRec", failed=1), row("P5"))
+    assert line == (
+        "ml-100k, loo: no method has a result; EnhancedGenRec, SASRec failed; P5 not run."
+    )
+
+
+def test_the_failure_and_the_methods_not_run_reach_the_page(report_page):
+    text = report_page.read_text(encoding="utf-8")
+    lead = html.unescape(text[text.index('<ul class="findings">') : text.index("</ul>")])
+    assert "ml-100k, loo: of the 6 methods that ran (ItemKNN failed; GenRec, P5, " in lead
+    assert "against the best of the baselines that ran, SASRec (" in lead
