@@ -19,6 +19,7 @@ from synthetic_runs import add_run, ranks_around
 
 from llm4rec_recbole.analysis import compare
 from llm4rec_recbole.reporting.page.faithfulness import faithfulness
+from llm4rec_recbole.reporting.page.html import words
 from llm4rec_recbole.reporting.page.recommendations import recommendations
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "wbr"}
@@ -244,3 +245,18 @@ def test_the_report_starts_without_torch_recbole_pandas_or_scipy():
     script = "import sys, llm4rec_recbole.reporting.report; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not {"torch", "recbole", "pandas", "scipy"} & set(run.stdout.split())
+
+
+def test_what_belongs_together_stays_in_one_line_and_long_names_may_end_one():
+    assert words("-1.5 % [-2.4, -0.6], p 9.5e-08") == (
+        '<span class="whole">−1.5 %</span> <span class="whole">[−2.4, −0.6]</span>, '
+        '<span class="whole">p 9.5e-08</span>'
+    )
+    assert words("GenRec_none on Uniform-100, <b>") == "GenRec_<wbr>none on Uniform-100, &lt;b&gt;"
+
+
+def test_each_measurement_of_a_claim_has_a_line_of_its_own(report_page):
+    claims = report_page.read_text(encoding="utf-8").split('<section id="claims"')[1]
+    lines = re.findall(r'<span class="line">(.*?);? ?</span>(?=<span class="line">|</td>)', claims)
+    assert len(lines) > 8
+    assert all(re.match(r"ml-100k, (loo|timeline)", line) for line in lines)

@@ -47,5 +47,8 @@ def _row(entry: Entry) -> str:
         shown = words(text)
         if name == "Verdict":
             shown = f'<span class="verdict {short}">{shown}</span>'
+        if name == "Ours" and len(entry.measured) > 1:
+            lines = "; \n".join(f"{m.where}: {m.text}" for m in entry.measured).splitlines()
+            shown = "".join(f'<span class="line">{words(line)}</span>' for line in lines)
         cells.append(f'<td data-name="{escape(name)}">{shown}</td>')
     return f'<tr data-verdict="{short}">{"".join(cells)}</tr>'

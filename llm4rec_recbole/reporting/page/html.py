@@ -15,12 +15,12 @@ MARK = '<abbr class="mark" title="p below 0.05, see the notes below the table">*
 LONG = 30  # signs; a cell with more of them is words, which may take several lines
 MINUS = re.compile(r"(?<![\w.)])-(?=\d)")  # before a number, and no hyphen as in Uniform-100
 INTERVAL = re.compile(r"\[[^\]]*\]")
-WHOLE = re.compile(rf"{INTERVAL.pattern}|[\w.+−]+ %")  # what stands in one line
+WHOLE = re.compile(rf"{INTERVAL.pattern}|[\w.+−]+ %|\bp \d[\w.-]*")  # what stands in one line
 
 
 def words(text: str) -> str:
-    """`text` as HTML: a line may end after an underscore of a long name, not within an interval
-    or before a per cent sign."""
+    """`text` as HTML: a line may end after an underscore of a long name, not within an interval,
+    before a per cent sign, or between p and its value."""
     shown = MINUS.sub("−", escape(text)).replace("_", "_<wbr>")
     return WHOLE.sub(lambda found: f'<span class="whole">{found[0]}</span>', shown)
 
