@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import shutil
+import tempfile
 from pathlib import Path
 
 from llm4rec_recbole.data.interactions import read_interactions, statistics
+from llm4rec_recbole.data.places import BROKEN
 from llm4rec_recbole.data.source import RawFile, Source, raw_files
 from llm4rec_recbole.data.take import verdict
 from llm4rec_recbole.errors import InputError
@@ -26,9 +30,8 @@ def check(source: Source, folder: Path, raw: Path) -> tuple[list[str], bool]:
     if raw.is_dir():
         by_name = {file.name: file for files in source.files.values() for file in files}
         for path in raw_files(source, raw).values():
-            wanted = by_name.get(path.name, RawFile(path.name))  # packed or unpacked by hand
             try:
-                told = verdict(path, wanted, sha256_of(path), path)
+                told = _checksum(path, by_name)
             except InputError as error:
                 told, same = error.message, False
             lines.append(f"{path.name}: {told}")
@@ -41,10 +44,33 @@ def check(source: Source, folder: Path, raw: Path) -> tuple[list[str], bool]:
     return lines, same
 
 
+def _checksum(path: Path, by_name: dict[str, RawFile]) -> str:
+    """What the checksum of `path` says; of a file packed by hand, that of what is in it.
+
+    Raises InputError for a wrong one, and for a gzip that is broken.
+    """
+    unpacked = by_name.get(path.name.removesuffix(".gz"))
+    if path.name in by_name or unpacked is None:
+        return verdict(path, by_name.get(path.name, RawFile(path.name)), sha256_of(path), path)
+    with tempfile.NamedTemporaryFile() as out, gzip.open(path) as packed:
+        try:
+            shutil.copyfileobj(packed, out)
+        except BROKEN as error:
+            raise InputError(f"broken, perhaps cut short: {error}", file=path) from None
+        out.flush()
+        return verdict(Path(out.name), unpacked, sha256_of(out.name), path)
+
+
 def _rows(folder: Path) -> dict[str, int]:
     path = folder / "raw.json"
-    report = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"rows": {}}
-    return {role: counts["read"] for role, counts in report["rows"].items()}
+    if not path.is_file():
+        return {}
+    try:
+        rows = json.loads(path.read_bytes())["rows"]
+        return {role: int(counts["read"]) for role, counts in rows.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        hint = "run llm4rec prepare again"
+        raise InputError("not the report of a prepare", file=path, hint=hint) from None
 
 
 def _compare(lines: list[str], name: str, expected: float, found: float | None) -> bool:

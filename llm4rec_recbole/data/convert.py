@@ -10,7 +10,9 @@ A reader is a module with `read(files, source, scratch) -> RawData`.
 from __future__ import annotations
 
 import importlib
+import json
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +58,7 @@ def convert(source: Source, raw: str | Path, out: str | Path) -> list[Tally]:
         if not len(log):
             raise InputError(f"no interaction is left: {log_tally}", file=log_tally.file)
         _write_content(source, data, log, out)
+        _remove_older_events(source, out)
         _write_events(data, kept, log, out)
     write_json(out / "raw.json", _report(source, files, data.tallies))
     write_inter(out / f"{source.dataset}.inter", log)
@@ -75,9 +78,18 @@ def _write_content(source: Source, data: RawData, log: RawLog, out: Path) -> Non
         write_table(path, _those(table, interacted, data.tallies.get(role)))
 
 
+def _remove_older_events(source: Source, out: Path) -> None:
+    """Remove the events that an earlier run of this wrote, and no other file of that kind."""
+    report = out / "raw.json"
+    roles = set(source.files)
+    if report.is_file():
+        with suppress(ValueError, KeyError, TypeError):
+            roles |= json.loads(report.read_bytes())["rows"].keys()
+    for role in roles:
+        (out / f"{role}.parquet").unlink(missing_ok=True)
+
+
 def _write_events(data: RawData, kept: np.ndarray, log: RawLog, out: Path) -> None:
-    for old in out.glob("*.parquet"):  # an earlier version's
-        old.unlink()
     for role, events in data.events.items():
         left = keep_events(events, kept, log, out / f"{role}.parquet")
         if events.belongs_to != "row":

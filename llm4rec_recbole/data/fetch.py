@@ -18,7 +18,7 @@ from pathlib import Path
 from llm4rec_recbole.data.check import check
 from llm4rec_recbole.data.download import download
 from llm4rec_recbole.data.locate import EMBEDDED, atomic_folder
-from llm4rec_recbole.data.source import Source, read_source
+from llm4rec_recbole.data.source import DOWNLOADS, Source, read_source
 from llm4rec_recbole.data.take import take
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import properties_folder
@@ -33,16 +33,25 @@ def fetch(source: Source, raw: Path, place: str | Path | None = None) -> list[st
     if place is not None:
         return take(source, place, raw)
     _refuse_what_a_person_must_get(source)
-    came = raw / "download"
+    came = raw / DOWNLOADS
     if source.archive is not None:
         assert source.archive.url is not None
-        urls = {source.archive.name: source.archive.url}
+        urls = {source.archive.name: (source.archive.url, False)}
     else:
         every = (file for files in source.files.values() for file in files)
-        urls = {file.url.rpartition("/")[2]: file.url for file in every if file.url is not None}
-    for name, url in urls.items():
-        if not (came / name).is_file():  # it came before the connection broke at another one
+        urls = {
+            file.url.rpartition("/")[2]: (file.url, file.optional)
+            for file in every
+            if file.url is not None
+        }
+    for name, (url, optional) in urls.items():
+        if (came / name).is_file():  # it came before the connection broke at another one
+            continue
+        try:
             download(url, came / name)
+        except InputError:
+            if not optional:
+                raise
     place = came if source.archive is None else came / source.archive.name
     try:
         return take(source, place, raw)

@@ -28,15 +28,27 @@ def read_objects(path: Path, *, python: bool = False) -> Iterator[tuple[int, dic
 
 def _parse(path: Path, number: int, line: str, python: bool) -> Any:
     try:
-        return json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        why = str(error)
+        value = json.loads(line)
+        return _whole(value) if "\\ud" in line.lower() else value
+    except (ValueError, RecursionError) as error:  # also of a number of thousands of digits
+        why = str(error).partition(";")[0]
     if python and line.startswith("{'"):
         try:
             return ast.literal_eval(line)
         except (SyntaxError, ValueError, MemoryError, RecursionError):
             why = "nor a Python literal"
     raise InputError(f"not JSON, or cut in half: {why}", file=path, line=number)
+
+
+def _whole(value: Any) -> Any:
+    """`value` with a "?" for each half of a character (a lone surrogate): no file can hold one."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    if isinstance(value, dict):
+        return {_whole(key): _whole(each) for key, each in value.items()}
+    return value
 
 
 def text_of(value: Any) -> str | None:

@@ -41,6 +41,8 @@ def read_ratings(path: Path, tally: Tally) -> RawLog:
     row with a wrong number of cells.
     """
     blocks = list(_blocks(path, tally))
+    if not blocks:
+        raise InputError("it has no rating", file=path)
     users, user_tokens = _number(np.concatenate([block.users for block in blocks]))
     items, item_tokens = _number(np.concatenate([block.items for block in blocks]))
     return RawLog(
@@ -56,7 +58,7 @@ def read_ratings(path: Path, tally: Tally) -> RawLog:
 def _number(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """`ids` (N,) as int32 from 0, and the token of each number, in ascending order of id."""
     least, most = ids.min(initial=0), ids.max(initial=0)
-    if most - least > 20 * len(ids) + 1_000_000:  # too thin for a table of all possible ids
+    if int(most) - int(least) > 20 * len(ids) + 1_000_000:  # too thin for a table of all ids
         tokens, numbers = np.unique(ids, return_inverse=True)
         return numbers.astype(np.int32), tokens.astype(str).astype(object)
     there = np.zeros(most - least + 1, dtype=bool)

@@ -91,6 +91,6 @@ def _of_tar(path: Path, tar: tarfile.TarFile) -> Openers:
 def _refuse_escapes(path: Path, names: list[str]) -> None:
     for name in names:
         inside = PurePosixPath(name.replace("\\", "/"))
-        if inside.is_absolute() or ".." in inside.parts or ":" in inside.parts[:1]:
+        if inside.is_absolute() or ".." in inside.parts or ":" in "".join(inside.parts[:1]):
             hint = "nothing was taken from it"
             raise InputError(f"{name!r} leaves the archive's folder", file=path, hint=hint)

@@ -127,7 +127,7 @@ def seconds(value: Any) -> float | None:
     """
     try:
         time = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     time = time / 1000 if time >= MILLISECONDS else time
     return time if 0 <= time < END_OF_TIME else None

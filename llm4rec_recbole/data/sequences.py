@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm4rec_recbole.data.amazon_2014 import read_products
 from llm4rec_recbole.data.lines import open_bytes, read_lines
+from llm4rec_recbole.data.places import BROKEN
 from llm4rec_recbole.data.raw_log import LogBuilder, RawData, is_id
 from llm4rec_recbole.data.source import Source
 from llm4rec_recbole.data.tally import Tally
@@ -69,18 +70,27 @@ def _items(files: dict[str, Path], tokens: list[str]) -> pd.DataFrame | None:
         attributes = read_json(files["attributes"])
         table["categories"] = [attributes.get(token, []) for token in tokens]
     if "titles" in files:
-        names = read_json(files["ids"])["id2item"] if "ids" in files else {}
+        names = _of_key(read_json(files["ids"]), "id2item", files["ids"]) if "ids" in files else {}
         pairs = (line.partition(" ") for _, line in read_lines(files["titles"]))
         titles = {original: words for original, _, words in pairs}
         table["title"] = [titles.get(names.get(token, token)) for token in tokens]
     if "texts" in files:
         texts = read_json(files["texts"])
-        found = [texts.get(str(int(token) - 1), {}) for token in tokens]
+        if not all(token.isdigit() for token in tokens):
+            message = "its items are numbers, and those of the sequences are not"
+            raise InputError(message, file=files["texts"])
+        found = [texts.get(str(int(token) - 1)) or {} for token in tokens]
         table["title"] = [text.get("title") for text in found]
         table["categories"] = [
-            [name for name in text.get("description", "").split(", ") if name] for text in found
+            [name for name in (text.get("description") or "").split(", ") if name] for text in found
         ]
     return pd.DataFrame(table) if len(table) > 1 else None
+
+
+def _of_key(value: dict[str, Any], key: str, path: Path) -> Any:
+    if key not in value:
+        raise InputError(f"it has no {key!r}", file=path)
+    return value[key]
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -93,8 +103,8 @@ def read_json(path: Path) -> dict[str, Any]:
             raise InputError(message, file=path, line=error.lineno) from None
         except UnicodeDecodeError as error:
             raise InputError(f"not valid UTF-8: {error.reason}", file=path) from None
-        except EOFError as error:
-            raise InputError(f"the gzip file is cut short: {error}", file=path) from None
+        except BROKEN as error:
+            raise InputError(f"broken, perhaps cut short: {error}", file=path) from None
     if not isinstance(value, dict):
         raise InputError("it must hold a JSON object", file=path, line=1)
     return value

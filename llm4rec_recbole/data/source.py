@@ -18,6 +18,8 @@ from typing import Any
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import properties_folder
 
+DOWNLOADS = "download"  # below raw/, what has come and was not checked yet: nobody reads it there
+
 
 @dataclass(frozen=True)
 class RawFile:
@@ -100,7 +102,12 @@ def _find(folder: Path, name: str) -> list[Path]:
     """Files of that name, gzip or not: in the folder itself first, then below it."""
     names = (name, f"{name}.gz") if not name.endswith(".gz") else (name, name[:-3])
     here = [folder / one for one in names if (folder / one).is_file()]
-    below = [path for one in names for path in sorted(folder.rglob(one)) if path.is_file()]
+    below = [
+        path
+        for one in names
+        for path in sorted(folder.rglob(one))
+        if path.is_file() and path.relative_to(folder).parts[0] != DOWNLOADS
+    ]
     if not here and len(below) > 1:
         hint = f"name the folder of one: {', '.join(str(path) for path in below)}"
         raise InputError(f"there are several {name}", file=folder, hint=hint)

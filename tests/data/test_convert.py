@@ -62,6 +62,21 @@ def test_a_broken_file_leaves_the_atomic_files_as_they_were(raw, tmp_path):
     assert {path.name: path.read_bytes() for path in (tmp_path / "toy").iterdir()} == before
 
 
+def test_only_what_an_earlier_version_wrote_is_removed(raw, tmp_path):
+    out = tmp_path / "toy"
+    convert(SOURCE, raw, out)
+    (out / "my_embeddings.parquet").write_bytes(b"a person's own")
+    report = json.loads((out / "raw.json").read_text())
+    report["rows"]["reviews"] = report["rows"]["ratings"]
+    (out / "raw.json").write_text(json.dumps(report))
+    (out / "reviews.parquet").write_bytes(b"of an earlier version")
+    (raw / "movies.dat").unlink()
+    convert(SOURCE, raw, out)
+    assert (out / "my_embeddings.parquet").read_bytes() == b"a person's own"
+    assert not (out / "reviews.parquet").exists()
+    assert not (out / "toy.item").exists()
+
+
 def test_a_missing_raw_file_says_what_to_do(raw, tmp_path):
     (raw / "ratings.dat").unlink()
     with pytest.raises(InputError, match=r"there is no ratings\.dat \(llm4rec fetch toy\)"):
@@ -142,6 +157,6 @@ def test_a_time_is_the_same_in_seconds_and_in_milliseconds(time):
     assert seconds(time) == seconds(time * 1000) == time
 
 
-@pytest.mark.parametrize("bad", [None, "", "yesterday", -1, float("nan"), 5e9, 1e20])
+@pytest.mark.parametrize("bad", [None, "", "yesterday", -1, float("nan"), 5e9, 1e20, 10**400])
 def test_what_is_no_time_is_none(bad):
     assert seconds(bad) is None

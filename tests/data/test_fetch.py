@@ -7,14 +7,16 @@ import hashlib
 import io
 import tarfile
 import zipfile
+from dataclasses import replace
 
 import pytest
 from web import serving
 
 from llm4rec_recbole.cli import llm4rec
 from llm4rec_recbole.data import fetch as fetching
+from llm4rec_recbole.data.check import check
 from llm4rec_recbole.data.fetch import fetch
-from llm4rec_recbole.data.source import RawFile, Source
+from llm4rec_recbole.data.source import RawFile, Source, raw_files
 from llm4rec_recbole.data.take import git_blob
 from llm4rec_recbole.errors import InputError
 
@@ -148,7 +150,7 @@ def escaping_tar(path, name):
 
 
 @pytest.mark.parametrize("pack", [escaping_zip, escaping_tar])
-@pytest.mark.parametrize("name", ["../harm", "a/../../harm", "/tmp/harm", "..\\harm"])
+@pytest.mark.parametrize("name", ["../harm", "a/../../harm", "/tmp/harm", "..\\harm", "C:/harm"])
 def test_an_archive_with_a_path_that_leaves_its_folder_is_refused(tmp_path, pack, name):
     pack(tmp_path / "own", name)
     with pytest.raises(InputError, match="leaves the archive's folder"):
@@ -226,6 +228,98 @@ def test_from_raw_to_check_on_the_command_line(tmp_path, monkeypatch, capsys):
     assert f"instead of {right}" in capsys.readouterr().out
     assert llm4rec(["fetch", "toys"]) == 2
     assert "nearest is 'toy'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def checked(tmp_path):
+    """A source with all that --check compares, and its data set prepared."""
+    from llm4rec_recbole.data.convert import convert
+
+    raw, out = tmp_path / "raw", tmp_path / "toy"
+    raw.mkdir()
+    (raw / "ratings.dat").write_bytes(RATINGS)
+    one = source(rows={"ratings": 20_000}, statistics={"users": 20_000, "items": 7})
+    convert(one, raw, out)
+    return one, out, raw
+
+
+def test_a_check_finds_every_kind_of_difference(checked):
+    one, out, raw = checked
+    assert check(one, out, raw)[1]
+    lines, same = check(replace(one, rows={"ratings": 19_999}), out, raw)
+    assert (same, "rows of ratings: 20,000, 19,999 expected" in lines) == (False, True)
+    lines, same = check(replace(one, statistics={"items": 8}), out, raw)
+    assert (same, "items: 7, 8 expected" in lines) == (False, True)
+    (raw / "ratings.dat").write_bytes(RATINGS[:-1])
+    assert not check(one, out, raw)[1]
+
+
+def test_a_file_that_only_git_knows_is_checked_by_its_sum(tmp_path):
+    (tmp_path / "ratings.dat").write_bytes(RATINGS)
+    right = git_blob(tmp_path / "ratings.dat")
+    for blob, expected in ((right, True), ("0" * 40, False)):
+        files = {"ratings": [RawFile("ratings.dat", git_blob=blob)]}
+        lines, same = check(Source("toy", "movielens_dat", files), tmp_path, tmp_path)
+        assert same is expected
+        assert ("is right" in lines[0]) is expected
+
+
+def test_packing_a_file_by_hand_does_not_lose_its_checksum(checked):
+    one, out, raw = checked
+    (raw / "ratings.dat").unlink()
+    packed = raw / "ratings.dat.gz"
+    packed.write_bytes(gzip.compress(RATINGS))
+    lines, same = check(one, out, raw)
+    assert (same, lines[0]) == (True, "ratings.dat.gz: SHA-256 is right")
+    packed.write_bytes(gzip.compress(RATINGS.replace(b"::5::", b"::1::")))
+    lines, same = check(one, out, raw)
+    assert not same
+    assert f"instead of {SUM}" in lines[0]
+    packed.write_bytes(gzip.compress(RATINGS)[:-20])
+    lines, same = check(one, out, raw)
+    assert not same
+    assert "broken, perhaps cut short" in lines[0]
+
+
+def test_a_damaged_report_of_prepare_is_named(checked):
+    one, out, raw = checked
+    (out / "raw.json").write_text('{"rows": {"ratings": 3}}')
+    with pytest.raises(InputError, match=r"raw\.json: not the report of a prepare"):
+        check(one, out, raw)
+
+
+def test_what_came_before_a_download_broke_is_not_read(web, tmp_path):
+    files = {
+        "ratings": [RawFile("ratings.dat", sha256=SUM, url=f"{web.address}/ratings.dat")],
+        "movies": [RawFile("movies.dat", url=f"{web.address}/movies.dat")],
+    }
+    two = Source("toy", "movielens_dat", files)
+    with pytest.raises(InputError, match="404"):
+        fetch(two, tmp_path)
+    assert (tmp_path / "download/ratings.dat").is_file()  # and unchecked
+    with pytest.raises(InputError, match=r"there is no ratings\.dat"):
+        raw_files(source(), tmp_path)
+    web.files["movies.dat"] = b"1::A::B\n"
+    del web.asked[:]
+    fetch(two, tmp_path)
+    assert [path for path, _ in web.asked] == ["/movies.dat"]  # the other one had come
+
+
+def test_an_optional_file_that_is_gone_does_not_stop_the_others(web, tmp_path):
+    one = source(f"{web.address}/ratings.dat")
+    one.files["users"][0] = RawFile("users.dat", optional=True, url=f"{web.address}/users.dat")
+    said = fetch(one, tmp_path)
+    assert said == ["ratings.dat: SHA-256 is right", "users.dat: not there; it is optional"]
+
+
+def test_what_had_come_whole_is_not_asked_for_again(web, tmp_path):
+    came = tmp_path / "download"
+    came.mkdir()
+    (came / "ratings.dat.part").write_bytes(RATINGS)
+    (came / "ratings.dat.part.tag").write_text(web.version)
+    fetch(source(f"{web.address}/ratings.dat"), tmp_path)  # the server says 416: no rest
+    assert (tmp_path / "ratings.dat").read_bytes() == RATINGS
+    assert web.asked == [("/ratings.dat", f"bytes={len(RATINGS)}-")]
 
 
 def test_ml_100k_has_come_with_recbole_as_its_property_file_says(capsys):

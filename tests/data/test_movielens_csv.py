@@ -108,6 +108,21 @@ def test_blocks_and_rows_one_by_one_give_the_same(tmp_path_factory, rows, n_byte
     assert fast_tally.first_line == slow_tally.first_line
 
 
+def test_a_header_alone_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"ratings\.csv: it has no rating"):
+        ratings(tmp_path, HEADER)
+
+
+def test_ids_may_lie_as_far_apart_as_numbers_do(tmp_path):
+    least, most = -(2**63) + 1, 2**63 - 1
+    text = f"{HEADER}{least},{most},4.0,1147880044\n{most},{least},4.0,1147880044\n"
+    log, _ = ratings(tmp_path, text)
+    assert tokens(log) == [
+        (str(least), str(most), 4, 1147880044),
+        (str(most), str(least), 4, 1147880044),
+    ]
+
+
 def test_milliseconds_are_read_in_blocks_too(tmp_path):
     log, _ = ratings(tmp_path, f"{HEADER}1,4,4.0,1147880044\n1,5,4.0,1147880044250\n")
     assert log.times.tolist() == [1147880044, 1147880044.25]

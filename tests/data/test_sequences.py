@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pandas as pd
 import pytest
 
-from llm4rec_recbole.data.sequences import read
+from llm4rec_recbole.data.sequences import read, read_json
 from llm4rec_recbole.data.source import RawFile, Source
 from llm4rec_recbole.errors import InputError
 
@@ -50,6 +51,29 @@ def test_texts_are_numbered_from_nought(tmp_path):
     data = read_text(tmp_path, "1 1 2\n", texts=texts)
     assert data.items["title"].fillna("").tolist() == ["Sal's", ""]
     assert data.items["categories"].tolist() == [["Pizza", "Food Delivery"], []]
+
+
+def test_texts_that_say_nothing_leave_a_gap_and_wrong_ones_are_named(tmp_path):
+    data = read_text(
+        tmp_path, "1 1 2\n", texts={"0": {"title": "x", "description": None}, "1": None}
+    )
+    assert data.items["categories"].tolist() == [[], []]
+    with pytest.raises(InputError, match="texts: its items are numbers"):
+        read_text(tmp_path, "1 B001\n", texts={"0": {}})
+    with pytest.raises(InputError, match="ids: it has no 'id2item'"):
+        read_text(tmp_path, "1 2\n", ids={}, titles="B001 comb\n")
+
+
+@pytest.mark.parametrize("damage", ["trailer", "middle"])
+def test_attributes_in_a_broken_gzip_are_refused(tmp_path, damage):
+    packed = bytearray(
+        gzip.compress(json.dumps({"1": [2]} | {str(n): [n] for n in range(999)}).encode())
+    )
+    place = -6 if damage == "trailer" else len(packed) // 2
+    packed[place] ^= 0xFF
+    (tmp_path / "a.json.gz").write_bytes(packed)
+    with pytest.raises(InputError, match=r"a\.json\.gz"):
+        read_json(tmp_path / "a.json.gz")
 
 
 def test_an_id_that_pandas_reads_as_missing_is_dropped_and_counted(tmp_path):

@@ -31,7 +31,7 @@ def serving() -> Iterator[Web]:
             if content is None:
                 return self.send_error(404)
             start = 0
-            if wanted and self.headers["If-Range"] == web.version:
+            if wanted and self.headers["If-Range"] in (None, web.version):
                 start = int(wanted.removeprefix("bytes=").removesuffix("-"))
                 if start >= len(content):
                     return self.send_error(416)

@@ -1,0 +1,41 @@
+"""JSON lines as people send them: what no file can hold is mended, what is no JSON is named."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm4rec_recbole.data.json_lines import read_objects
+from llm4rec_recbole.errors import InputError
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters(codec=None)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+def read(tmp_path, line: str) -> dict:
+    path = tmp_path / "reviews.json"
+    path.write_text(line + "\n", encoding="utf-8")
+    ((_, value),) = read_objects(path)
+    return value
+
+
+@given(st.dictionaries(st.text(), anything, max_size=3))
+def test_whatever_comes_can_be_written_again(tmp_path_factory, value):
+    found = read(tmp_path_factory.mktemp("json"), json.dumps(value))
+    assert json.dumps(found, ensure_ascii=False).encode("utf-8")
+
+
+def test_half_a_character_becomes_a_question_mark_and_a_whole_one_stays(tmp_path):
+    line = r'{"text": "good \ud83d!", "also": ["\ud83d\ude00"], "\udc00": {"a": "\uDC00"}}'
+    assert read(tmp_path, line) == {"text": "good ?!", "also": ["\U0001f600"], "?": {"a": "?"}}
+
+
+@pytest.mark.parametrize("line", ['{"n": ' + "9" * 5000 + "}", '{"a": ' * 100_000, '{"a": 1', "[]"])
+def test_what_cannot_be_read_is_named_with_its_line(tmp_path, line):
+    with pytest.raises(InputError, match=r"reviews\.json:1: "):
+        read(tmp_path, line)
