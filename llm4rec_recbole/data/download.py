@@ -17,6 +17,11 @@ from typing import Any
 
 from llm4rec_recbole.errors import InputError
 
+
+class Refused(InputError):
+    """The server does not give the file."""
+
+
 _BLOCK = 1 << 16
 _SECONDS = 60  # without a byte, the connection is given up
 
@@ -24,7 +29,8 @@ _SECONDS = 60  # without a byte, the connection is given up
 def download(url: str, path: Path) -> Path:
     """Download `url` into `path`, which appears when it is whole; return it.
 
-    Raises InputError when the server refuses or the connection breaks; what came is kept.
+    Raises Refused when the server does not give it, InputError when the connection breaks; what
+    came is kept.
     """
     if not url.startswith(("https://", "http://")):
         raise InputError(f"not a web address: {url}")
@@ -40,7 +46,7 @@ def download(url: str, path: Path) -> Path:
             _receive(answer, part, tag)
     except urllib.error.HTTPError as error:
         if error.code != 416 or not headers:  # 416: there is no rest, all of it had come
-            raise InputError(f"the server says {error.code} {error.reason}", file=url) from None
+            raise Refused(f"the server says {error.code} {error.reason}", file=url) from None
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         why = getattr(error, "reason", None) or error
         hint = "run it again to go on from there"

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llm4rec_recbole.data.check import check
-from llm4rec_recbole.data.download import download
+from llm4rec_recbole.data.download import Refused, download
 from llm4rec_recbole.data.locate import EMBEDDED, atomic_folder
 from llm4rec_recbole.data.source import DOWNLOADS, Source, read_source
 from llm4rec_recbole.data.take import take
@@ -49,9 +49,10 @@ def fetch(source: Source, raw: Path, place: str | Path | None = None) -> list[st
             continue
         try:
             download(url, came / name)
-        except InputError:
+        except Refused as error:  # a broken connection is another matter: the next try goes on
             if not optional:
                 raise
+            print(error, file=sys.stderr)
     place = came if source.archive is None else came / source.archive.name
     try:
         return take(source, place, raw)

@@ -101,8 +101,7 @@ def _notes(found: dict[str, tuple[Path, Runs]]) -> list[str]:
         f"From the run records of {'; '.join(elsewhere)}. Which differences are more than chance, "
         "and the sampled rankings, are in the tables of those runs.",
         f"Means over seeds: {'; '.join(several)}; else one seed." if several else "One seed each.",
-        "On ml-100k every baseline had four trials on validation; elsewhere most had one setting, "
-        "which docs/baselines.md lists, and may be stronger than shown.",
+        "How much a method was tuned differs by data set; docs/baselines.md says what of ours was.",
         "Best of a column bold, second best underlined, as rounded here. –: not run.",
     ]
 

@@ -15,6 +15,7 @@ from web import serving
 from llm4rec_recbole.cli import llm4rec
 from llm4rec_recbole.data import fetch as fetching
 from llm4rec_recbole.data.check import check
+from llm4rec_recbole.data.download import download
 from llm4rec_recbole.data.fetch import fetch
 from llm4rec_recbole.data.source import RawFile, Source, raw_files
 from llm4rec_recbole.data.take import git_blob
@@ -305,11 +306,26 @@ def test_what_came_before_a_download_broke_is_not_read(web, tmp_path):
     assert [path for path, _ in web.asked] == ["/movies.dat"]  # the other one had come
 
 
-def test_an_optional_file_that_is_gone_does_not_stop_the_others(web, tmp_path):
+def test_an_optional_file_that_is_gone_does_not_stop_the_others(web, tmp_path, capsys):
     one = source(f"{web.address}/ratings.dat")
     one.files["users"][0] = RawFile("users.dat", optional=True, url=f"{web.address}/users.dat")
     said = fetch(one, tmp_path)
     assert said == ["ratings.dat: SHA-256 is right", "users.dat: not there; it is optional"]
+    assert "users.dat: the server says 404" in capsys.readouterr().err
+
+
+def test_a_connection_that_breaks_at_an_optional_file_is_told_and_goes_on(web, tmp_path):
+    web.files["users.dat"] = b"1::M::25::1::0\n" * 20_000
+    one = source(f"{web.address}/ratings.dat")
+    one.files["users"][0] = RawFile("users.dat", optional=True, url=f"{web.address}/users.dat")
+    download(f"{web.address}/ratings.dat", tmp_path / "download/ratings.dat")
+    web.breaks_after = 100_000
+    with pytest.raises(InputError, match="broke after 100,000 bytes"):
+        fetch(one, tmp_path)
+    web.breaks_after = None
+    fetch(one, tmp_path)
+    assert web.asked[-1] == ("/users.dat", "bytes=100000-")
+    assert (tmp_path / "users.dat").read_bytes() == web.files["users.dat"]
 
 
 def test_what_had_come_whole_is_not_asked_for_again(web, tmp_path):
