@@ -24,6 +24,18 @@ def nearness(users: np.ndarray, items: np.ndarray, n_items: int, window: int) ->
     return total + total.T
 
 
+def _positive_information(near: sp.csr_matrix, mass: np.ndarray) -> sp.csr_matrix:
+    """PPMI, in C's own memory: 25 million ratings have 10⁸ pairs. mass: C's row sums, (n_items,)."""
+    expected = np.repeat(mass, np.diff(near.indptr))
+    expected *= mass[near.indices]
+    near.data *= mass.sum()
+    near.data /= expected
+    np.log(near.data, out=near.data)
+    np.maximum(near.data, 0, out=near.data)
+    near.eliminate_zeros()
+    return near
+
+
 def spectral_vectors(
     users: np.ndarray, items: np.ndarray, n_items: int, d: int, window: int = 5
 ) -> np.ndarray:
@@ -32,13 +44,12 @@ def spectral_vectors(
 
     users, items: (N,), the training interactions, user by user, oldest first.
     """
-    near = nearness(users, items, n_items, window).tocoo()
+    near = nearness(users, items, n_items, window)
     vectors = np.zeros((n_items, d), dtype=np.float32)
     if not near.nnz:
         return vectors
-    mass = np.asarray(near.sum(1)).ravel()
-    information = np.log(near.data * mass.sum() / (mass[near.row] * mass[near.col]))
-    ppmi = sp.csr_matrix((np.maximum(information, 0), (near.row, near.col)), near.shape)
+    mass = near @ np.ones(n_items)  # C_i
+    ppmi = _positive_information(near, mass)
     rank = min(d, n_items - 1)
     start = np.random.default_rng(0).standard_normal(n_items)  # else ARPACK draws one
     values, basis = sp.linalg.eigsh(ppmi, k=rank, which="LA", v0=start)

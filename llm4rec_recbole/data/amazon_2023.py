@@ -50,7 +50,8 @@ def _review(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _item(row: dict[str, Any]) -> dict[str, Any]:
-    names = row.get("categories") or [row.get("main_category")]
+    names = row.get("categories")
+    names = names if isinstance(names, list) and names else [row.get("main_category")]
     words = text_of(row.get("description")) or text_of(row.get("features")) or ""
     return {
         "title": html.unescape(text_of(row.get("title")) or ""),

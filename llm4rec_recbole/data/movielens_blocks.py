@@ -100,7 +100,8 @@ def _parse(block: bytes, header: list[str]) -> _Block | None:
         )
     except pa.ArrowInvalid:
         return None
-    return _Block(*(table[name].to_numpy() for name in COLUMNS))
+    parsed = _Block(*(table[name].to_numpy() for name in COLUMNS))
+    return None if min(parsed.users.min(), parsed.items.min()) < 0 else parsed  # no ids
 
 
 def _checked(block: _Block, first: int, tally: Tally) -> _Block:

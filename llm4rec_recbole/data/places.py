@@ -7,6 +7,7 @@ with a path that leaves its folder is refused all the same: somebody made it to 
 from __future__ import annotations
 
 import gzip
+import lzma
 import tarfile
 import zipfile
 import zlib
@@ -20,7 +21,14 @@ from llm4rec_recbole.errors import InputError
 #: Path inside the place → opens that file for reading bytes.
 Openers = dict[str, Callable[[], IO[bytes]]]
 #: What reading a broken archive raises.
-BROKEN = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
+BROKEN = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+)
 
 
 @contextmanager
@@ -72,7 +80,14 @@ def _opener(path: Path) -> Callable[[], IO[bytes]]:
 
 def _of_zip(path: Path, archive: zipfile.ZipFile) -> Openers:
     def opener(name: str) -> Callable[[], IO[bytes]]:
-        return lambda: archive.open(name)
+        def opened() -> IO[bytes]:
+            try:
+                return archive.open(name)
+            except RuntimeError as error:  # a password, or a compression that Python has not
+                hint = "unpack it yourself and give the folder"
+                raise InputError(f"cannot read {name}: {error}", file=path, hint=hint) from None
+
+        return opened
 
     names = archive.namelist()
     _refuse_escapes(path, names)

@@ -45,7 +45,7 @@ def read_reviews(
             time = form.time(row)
             if not (is_id(user) and is_id(item)):
                 tally.drop("user or item is missing", line)
-            elif not (isinstance(rating, int | float) and 1 <= rating <= 5):
+            elif rating is True or not (isinstance(rating, int | float) and 1 <= rating <= 5):
                 tally.drop("rating is no number from 1 to 5", line)
             elif time is None:
                 tally.drop("time is missing or no Unix time", line)

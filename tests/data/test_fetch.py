@@ -189,6 +189,38 @@ def test_a_truncated_archive_is_refused_and_the_old_file_stays(tmp_path, name):
     assert (tmp_path / "raw" / "ratings.dat").read_bytes() == b"old"
 
 
+def with_a_password(archive):
+    for header, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        archive[archive.index(header) + flags] |= 1
+
+
+def packed_in_a_new_way(archive):
+    for header, method in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
+        archive[archive.index(header) + method] = 99
+
+
+@pytest.mark.parametrize("change", [with_a_password, packed_in_a_new_way])
+def test_a_zip_that_python_cannot_open_is_told_and_what_to_do(tmp_path, change):
+    escaping_zip(tmp_path / "own.zip", "harmless")
+    archive = bytearray((tmp_path / "own.zip").read_bytes())
+    change(archive)
+    (tmp_path / "own.zip").write_bytes(archive)
+    with pytest.raises(
+        InputError, match=r"own\.zip: cannot read ratings\.dat: .*unpack it yourself"
+    ):
+        fetch(source(), tmp_path / "raw", tmp_path / "own.zip")
+
+
+def test_a_damaged_lzma_is_a_broken_archive(tmp_path):
+    with zipfile.ZipFile(tmp_path / "own.zip", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("ratings.dat", RATINGS * 1000)
+    content = bytearray((tmp_path / "own.zip").read_bytes())
+    content[60:80] = b"\xff" * 20
+    (tmp_path / "own.zip").write_bytes(content)
+    with pytest.raises(InputError, match="broken"):
+        fetch(source(), tmp_path / "raw", tmp_path / "own.zip")
+
+
 def test_gits_sum_of_a_file(tmp_path):
     (tmp_path / "hello").write_bytes(b"hello\n")  # echo hello | git hash-object --stdin
     assert git_blob(tmp_path / "hello") == "ce013625030ba8dba906f756967f9e9ca394464a"

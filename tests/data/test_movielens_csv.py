@@ -49,11 +49,15 @@ def test_ratings_keep_their_order_whatever_the_columns_order(tmp_path, end):
     [
         (",5,4.0,1147880044", "an id is missing or no whole number"),
         ("1,x,4.0,1147880044", "an id is missing or no whole number"),
+        ("-3,5,4.0,1147880044", "an id is missing or no whole number"),
+        ("1,-3,4.0,1147880044", "an id is missing or no whole number"),
         ("1,5,,1147880044", "rating is no number from 0.5 to 5"),
         ("1,5,7.5,1147880044", "rating is no number from 0.5 to 5"),
+        ("1,5,0.4,1147880044", "rating is no number from 0.5 to 5"),
         ("1,5,nan,1147880044", "rating is no number from 0.5 to 5"),
         ("1,5,4.0,", "time is missing or no Unix time"),
         ("1,5,4.0,-3", "time is missing or no Unix time"),
+        ("1,5,4.0,4102444800", "time is missing or no Unix time"),  # the year 2100
         ("1,5,4.0,yesterday", "time is missing or no Unix time"),
     ],
 )
@@ -114,13 +118,19 @@ def test_a_header_alone_is_refused(tmp_path):
 
 
 def test_ids_may_lie_as_far_apart_as_numbers_do(tmp_path):
-    least, most = -(2**63) + 1, 2**63 - 1
+    least, most = 1, 2**63 - 1
     text = f"{HEADER}{least},{most},4.0,1147880044\n{most},{least},4.0,1147880044\n"
     log, _ = ratings(tmp_path, text)
     assert tokens(log) == [
         (str(least), str(most), 4, 1147880044),
         (str(most), str(least), 4, 1147880044),
     ]
+
+
+def test_the_least_rating_and_the_last_moment_are_kept(tmp_path):
+    log, tally = ratings(tmp_path, f"{HEADER}0,0,0.5,4102444799\n")
+    assert tokens(log) == [("0", "0", 0.5, 4102444799)]
+    assert not tally.dropped
 
 
 def test_milliseconds_are_read_in_blocks_too(tmp_path):

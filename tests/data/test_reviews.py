@@ -73,6 +73,7 @@ def test_a_review_is_an_interaction_and_what_was_written(tmp_path, module, row, 
         ("rating", 0, "rating is no number from 1 to 5"),
         ("rating", 5.5, "rating is no number from 1 to 5"),
         ("rating", "five", "rating is no number from 1 to 5"),
+        ("rating", True, "rating is no number from 1 to 5"),
         ("time", None, "time is missing or no Unix time"),
         ("time", "once", "time is missing or no Unix time"),
     ],
@@ -129,6 +130,13 @@ def test_a_product_of_2023(tmp_path):
             "price": None,
         }
     ]
+
+
+@pytest.mark.parametrize("categories", [5, None, "Toys", {"Toys": 1}])
+def test_categories_of_2023_that_are_no_list_are_not_read(tmp_path, categories):
+    meta = {"parent_asin": "B1", "categories": categories, "main_category": "All Electronics"}
+    items = read(amazon_2023, tmp_path, [OF_2023], items=[meta]).items
+    assert items["categories"].tolist() == [["All Electronics"]]
 
 
 def test_yelps_other_files(tmp_path):
