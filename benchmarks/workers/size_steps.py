@@ -10,16 +10,6 @@ from typing import Any
 
 from answer import peak_gib, serve
 
-MODEL_OPTIONS: dict[str, dict[str, Any]] = {
-    # Its relations need a dense matrix of the catalogue. A text encoder and vectors to start from
-    # take minutes before the first step, and nothing in it.
-    "EnhancedGenRec": {
-        "components": ["fusion", "debiasing", "explanation", "adaptation"],
-        "text_encoder": "hash-64",
-        "spectral_scale": 0,
-    }
-}
-
 
 def prepare(data_path: str, dataset: str, out: str) -> dict[str, Any]:
     """`llm4rec prepare`: raw files to atomic files, check, columnar cache, counts of the splits."""
@@ -52,19 +42,20 @@ def start(data_path: str, dataset: str) -> dict[str, Any]:
 
 
 def step(data_path: str, dataset: str, model: str) -> dict[str, Any]:
-    """One training step and one full-ranking evaluation batch of `model`, its own options."""
+    """Data and `model` with its own options, one training step, one full-ranking evaluation
+    batch."""
     import numpy as np
 
     from llm4rec_recbole.evaluation.ranking import full_ranks
     from llm4rec_recbole.training.scoring import scorer
     from llm4rec_recbole.training.train import prepare as prepare_run
 
-    options = _options(data_path) | MODEL_OPTIONS.get(model, {})
-    trained = prepare_run(model, dataset, options=options)
+    clock = _Clock()
+    trained = prepare_run(model, dataset, options=_options(data_path))
     config, network, valid = trained.config, trained.model, trained.valid_data
     batch = next(iter(trained.train_data)).to(config["device"])
     found: dict[str, Any] = {"loaded_gib": peak_gib(), "n_items": network.n_items - 1}
-    clock = _Clock()
+    clock.lap("before")
     loss = network.calculate_loss(batch)
     loss.backward()
     trained.trainer.optimizer.step()
@@ -75,7 +66,7 @@ def step(data_path: str, dataset: str, model: str) -> dict[str, Any]:
     full_ranks(scores, valid.held_out.targets[rows], valid.held_out.seen_mask(rows))
     clock.lap("evaluation batch")
     sizes = {"windows": config["train_batch_size"], "users": len(rows), "loss": float(loss)}
-    return found | clock.answer() | sizes | {"options": MODEL_OPTIONS.get(model, {})}
+    return found | clock.answer() | sizes
 
 
 def _config(model: str, dataset: str, data_path: str) -> Any:

@@ -20,19 +20,25 @@ from llm4rec_recbole.components.relations import relation_scores
 class RelationContext(nn.Module):
     """Scores of related items.
 
-    relations: B, (n_items, n_items); it comes from the data, so it is kept out of the state dict;
-    decay: γ, what an item weighs against the one after it; weight: λ_r.
+    relations: B, (M, M); places: (n_items,) each item's row of it, 0 for one that has no relations
+    and for the pad. Both come from the data, so they are kept out of the state dict. decay: γ,
+    what an item weighs against the one after it; weight: λ_r.
     """
 
     relations: torch.Tensor
+    places: torch.Tensor
 
-    def __init__(self, relations: torch.Tensor, decay: float, weight: float) -> None:
+    def __init__(
+        self, relations: torch.Tensor, places: torch.Tensor, decay: float, weight: float
+    ) -> None:
         super().__init__()
         self.register_buffer("relations", relations, persistent=False)
+        self.register_buffer("places", places, persistent=False)
         self.decay, self.weight = decay, weight
 
     def forward(self, history: torch.Tensor) -> torch.Tensor:
         """λ_r s, (B, n_items), of histories (B, L), oldest first, padded on the right."""
         lengths = (history > 0).sum(1, keepdim=True)  # (B, 1)
         ages = (lengths - 1 - torch.arange(history.shape[1], device=history.device)).clamp(min=0)
-        return self.weight * relation_scores(history, ages, self.relations, self.decay)
+        scores = relation_scores(self.places[history], ages, self.relations, self.decay)  # (B, M)
+        return self.weight * scores[:, self.places]

@@ -11,9 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from llm4rec_recbole.errors import InputError
-
-MOST_ITEMS = 30_000  # P is dense: 3.6 GB of float32 at this size
+_TOGETHER = 1024  # rows of XᵀX that are counted at once: sparse, all of them are larger than dense
 
 
 def decayed_histories(
@@ -28,33 +26,45 @@ def decayed_histories(
     return sp.csr_matrix((weights, items, indptr), shape=(len(lengths), n_items))
 
 
-def item_relations(
-    users: np.ndarray,
-    items: np.ndarray,
-    times: np.ndarray,
-    n_items: int,
-    reg_weight: float = 200.0,
-    before: float | None = None,
-) -> torch.Tensor:
-    """B, (n_items, n_items) float32, with zeros for the pad, from the interactions dated before
-    `before` (None: from all).
+def related_places(items: np.ndarray, n_items: int, most: int) -> np.ndarray:
+    """Which items take part in relations, which are a dense matrix: the `most` that the training
+    interactions `items` (N,) hold most often, of equals those of the smaller id.
 
-    users, items, times: (N,), the training interactions alone, ids from 1; repeats count once.
-    reg_weight: λ > 0. Raises InputError when the catalogue is too large for a dense matrix.
+    (n_items,) int64: an item's row in the matrix, 1 … `most` in order of id, 0 for one that takes
+    no part and for the pad.
     """
-    if n_items > MOST_ITEMS:
-        raise InputError(
-            f"relations of {n_items} items need a dense matrix of {4e-9 * n_items**2:.0f} GB",
-            hint=f"at most {MOST_ITEMS} items; filter the data set, or leave the relations out",
-        )
-    known = np.ones(len(items), dtype=bool) if before is None else times < before
+    if n_items - 1 <= most:
+        return np.arange(n_items)
+    counts = np.bincount(items, minlength=n_items)[1:]
+    kept = 1 + np.sort(np.argsort(-counts, kind="stable")[:most])
+    places = np.zeros(n_items, dtype=np.int64)
+    places[kept] = np.arange(1, len(kept) + 1)
+    return places
+
+
+def item_relations(
+    users: np.ndarray, items: np.ndarray, n_items: int, reg_weight: float = 200.0
+) -> torch.Tensor:
+    """B, (n_items, n_items) float32, with zeros for the pad.
+
+    users, items: (N,), the training interactions alone; those of item 0 are left out, repeats
+    count once. reg_weight: λ > 0. Takes 16 n_items² bytes on the way.
+    """
+    known = items > 0
     n_users = int(users.max(initial=0)) + 1
     pairs = sp.csr_matrix((np.ones(known.sum()), (users[known], items[known])), (n_users, n_items))
     pairs.data[:] = 1.0  # once, however often
-    gram = torch.from_numpy((pairs.T @ pairs).toarray())  # (n_items, n_items)
-    gram.diagonal().add_(reg_weight)
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram))
-    weights = -inverse / inverse.diagonal()
+    transposed = pairs.T.tocsr()
+    dense = np.empty((n_items, n_items))
+    for start in range(0, n_items, _TOGETHER):
+        rows = slice(start, start + _TOGETHER)
+        (transposed[rows] @ pairs).toarray(out=dense[rows])
+    weights = torch.from_numpy(dense)
+    weights.diagonal().add_(reg_weight)
+    del dense  # of this matrix, two at most are kept at a time
+    weights = torch.linalg.cholesky(weights)
+    weights = torch.cholesky_inverse(weights)
+    weights = weights.div_(weights.diagonal().clone()).neg_()
     weights.fill_diagonal_(0.0)
     return weights.float().contiguous()  # else each lookup of a row copies all of it
 

@@ -24,6 +24,8 @@ import numpy as np
 
 KINDS = ("item", "category", "relation", "review")
 FULL_CREDIT = 100.0  # as many ratings, users or votes are as good as any number
+LEAST = 3  # users who went from one item to the next make a relation …
+PER_USER = 500_000  # … and in larger data one user for each so many interactions
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +65,15 @@ def relation_entries(
     users: np.ndarray,
     items: np.ndarray,
     times: np.ndarray,
-    least: int = 3,
+    least: int | None = None,
 ) -> Entries:
     """One entry for each (i, j) such that `least` users went on from i straight to j.
 
-    users, items, times: (N,), the training interactions in exact order.
+    users, items, times: (N,), the training interactions in exact order. least: where it is None,
+    LEAST, and in larger data one for every PER_USER interactions: else the pairs of ML-25M alone
+    would be millions, and few of them more than chance.
     """
+    least = max(LEAST, len(users) // PER_USER) if least is None else least
     order = np.argsort(users, kind="stable")
     u, i, t = users[order], items[order], times[order]
     follows = u[1:] == u[:-1]
@@ -77,11 +82,12 @@ def relation_entries(
     order = np.lexsort((when, pair))
     codes, starts, counts = np.unique(pair[order], return_index=True, return_counts=True)
     about = np.stack(np.divmod(codes, len(vectors)), 1)  # (pairs, 2)
-    keys = vectors[about[:, 0]] + vectors[about[:, 1]]
-    kept = (counts >= least) & keys.any(1)
+    has_text = np.any(vectors, axis=1)
+    kept = (counts >= least) & has_text[about].any(1)
+    keys = vectors[about[kept, 0]] + vectors[about[kept, 1]]
     came = when[order][starts[kept] + least - 1]
     dates = when[order][np.repeat(kept, counts)]
-    return _entries("relation", keys[kept], about[kept], came, backed=counts[kept], dates=dates)
+    return _entries("relation", keys, about[kept], came, backed=counts[kept], dates=dates)
 
 
 def review_entries(

@@ -25,7 +25,7 @@ def nearness(users: np.ndarray, items: np.ndarray, n_items: int, window: int) ->
 
 
 def _positive_information(near: sp.csr_matrix, mass: np.ndarray) -> sp.csr_matrix:
-    """PPMI, in C's own memory: 25 million ratings have 10⁸ pairs. mass: C's row sums, (n_items,)."""
+    """PPMI, in C's own memory: 25 million ratings have 10⁸ pairs. mass: (n_items,), C_i."""
     expected = np.repeat(mass, np.diff(near.indptr))
     expected *= mass[near.indices]
     near.data *= mass.sum()

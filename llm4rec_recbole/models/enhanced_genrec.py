@@ -27,7 +27,7 @@ from llm4rec_recbole.components.explanation.preference import AspectPreference
 from llm4rec_recbole.components.fusion import MultimodalFusion
 from llm4rec_recbole.components.online import AdaptationSettings, EventLoss
 from llm4rec_recbole.components.relation_context import RelationContext
-from llm4rec_recbole.components.relations import item_relations
+from llm4rec_recbole.components.relations import item_relations, related_places
 from llm4rec_recbole.components.spectral import spectral_vectors
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.held_out import HeldOut
@@ -98,11 +98,12 @@ class EnhancedGenRec(SequentialRecommender):
             # Normalised vectors are ten times as long as the items' own are at the start.
             self.content_share = nn.Parameter(torch.tensor([config["content_scale"]]))
         if "retrieval" in self.components:
+            places = related_places(known.items, self.n_items, config["relation_items"])
             found = item_relations(
-                known.users, known.items, known.times, self.n_items, config["relation_reg"]
+                known.users, places[known.items], int(places.max()) + 1, config["relation_reg"]
             )
             self.relations = RelationContext(
-                found, config["relation_decay"], config["relation_weight"]
+                found, torch.from_numpy(places), config["relation_decay"], config["relation_weight"]
             )
             if config["retrieved_entries"] and known.content.text.any():
                 reviews = reviews_to_retrieve(config, dataset, config["retrieved_reviews"])

@@ -11,11 +11,11 @@ def test_weighs_each_item_seen_by_its_age() -> None:
     torch.manual_seed(0)
     relations = torch.randn(6, 6)
     relations[0] = 0
-    context = RelationContext(relations, decay=0.5, weight=3.0)
+    context = RelationContext(relations, torch.arange(6), decay=0.5, weight=3.0)
     history = torch.tensor([[2, 4, 1], [5, 0, 0]])
     first = 3 * (0.25 * relations[2] + 0.5 * relations[4] + relations[1])
     torch.testing.assert_close(context(history), torch.stack([first, 3 * relations[5]]))
 
 
-def test_nothing_of_it_is_in_the_state() -> None:
-    assert not RelationContext(torch.zeros(3, 3), 0.9, 1.0).state_dict()
+def test_an_item_without_relations_only_ages_the_others() -> None:
+    assert not RelationContext(torch.zeros(3, 3), torch.arange(3), 0.9, 1.0).state_dict()

@@ -6,22 +6,23 @@ import numpy as np
 import pytest
 import torch
 
+from llm4rec_recbole.components import relations
 from llm4rec_recbole.components.relations import (
     decayed_histories,
     item_relations,
+    related_places,
     relation_scores,
 )
-from llm4rec_recbole.errors import InputError
 
 N_ITEMS, DECAY = 12, 0.8
 
 
-def interactions(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ten users with four to eight items each; times rise with the user."""
+def interactions(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Ten users with four to eight items each."""
     random = np.random.default_rng(seed)
     rows = [random.permutation(np.arange(1, N_ITEMS))[: random.integers(4, 9)] for _ in range(10)]
     users = np.repeat(np.arange(1, 11), [len(row) for row in rows])
-    return users, np.concatenate(rows), np.arange(len(users)) * 60
+    return users, np.concatenate(rows)
 
 
 def naive_ease(x: np.ndarray, reg_weight: float) -> np.ndarray:
@@ -41,43 +42,50 @@ def matrix(users: np.ndarray, items: np.ndarray, without: int | None = None) -> 
     return x
 
 
-def fitted(**options: float) -> torch.Tensor:
-    return item_relations(*interactions(), N_ITEMS, reg_weight=3.0, **options)
+def fitted() -> torch.Tensor:
+    return item_relations(*interactions(), N_ITEMS, reg_weight=3.0)
 
 
 def test_relations_are_ease() -> None:
-    users, items, _ = interactions()
+    users, items = interactions()
     expected = naive_ease(matrix(users, items), 3.0)
     np.testing.assert_allclose(fitted(), expected, atol=1e-6)
 
 
 def test_rows_lie_together_or_every_lookup_copies_the_matrix() -> None:
-    found = item_relations(np.array([1, 1]), np.array([1, 2]), np.zeros(2), 3)
+    found = item_relations(np.array([1, 1]), np.array([1, 2]), 3)
     assert found.is_contiguous()
 
 
 def test_a_repeat_counts_once() -> None:
-    users, items, times = (np.append(x, x[:3]) for x in interactions())
-    again = item_relations(users, items, times, N_ITEMS, reg_weight=3.0)
+    users, items = (np.append(x, x[:3]) for x in interactions())
+    again = item_relations(users, items, N_ITEMS, reg_weight=3.0)
     torch.testing.assert_close(again, fitted(), rtol=0, atol=0)
-
-
-def test_nothing_dated_at_or_after_the_cut_changes_relations() -> None:
-    users, items, times = interactions()
-    cut = float(times[20])
-    early = item_relations(users[:20], items[:20], times[:20], N_ITEMS, reg_weight=3.0)
-    torch.testing.assert_close(fitted(before=cut), early, rtol=0, atol=0)
-    assert not torch.equal(fitted(before=cut + 1), early)
 
 
 def test_no_interactions_relate_nothing() -> None:
     none = np.zeros(0, dtype=np.int64)
-    assert not item_relations(none, none, none, N_ITEMS).any()
+    assert not item_relations(none, none, N_ITEMS).any()
 
 
-def test_too_many_items_are_refused_before_memory_is() -> None:
-    with pytest.raises(InputError, match="dense matrix of 40 GB"):
-        item_relations(*interactions(), n_items=100_000)
+def test_interactions_of_item_0_are_left_out() -> None:
+    users, items = interactions()
+    assert not fitted()[0].any()
+    again = item_relations(np.append(users, [1, 2]), np.append(items, [0, 0]), N_ITEMS, 3.0)
+    torch.testing.assert_close(again, fitted(), rtol=0, atol=0)
+
+
+def test_rows_counted_apart_are_those_counted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = fitted()
+    monkeypatch.setattr(relations, "_TOGETHER", 5)
+    torch.testing.assert_close(fitted(), expected, rtol=0, atol=0)
+
+
+def test_in_a_large_catalogue_the_most_frequent_items_take_part() -> None:
+    items = np.array([2, 5, 5, 3, 2, 5, 4, 3, 4])  # 5 three times; 2, 3 and 4 twice each
+    np.testing.assert_array_equal(related_places(items, 7, most=3), [0, 0, 1, 2, 0, 3, 0])
+    np.testing.assert_array_equal(related_places(items, 7, most=6), np.arange(7))
+    np.testing.assert_array_equal(related_places(items, 7, most=0), np.zeros(7))
 
 
 def test_an_item_of_age_a_weighs_decay_to_the_a() -> None:
@@ -107,6 +115,6 @@ def test_scores_are_those_of_recency_ease() -> None:
 
 
 def test_the_pad_retrieves_nothing() -> None:
-    relations = fitted()
-    assert not relations[0].any()
-    assert not relations[:, 0].any()
+    weights = fitted()
+    assert not weights[0].any()
+    assert not weights[:, 0].any()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from llm4rec_recbole.components import repository
 from llm4rec_recbole.components.repository import (
     FULL_CREDIT,
     KINDS,
@@ -90,6 +91,13 @@ def test_kinds_stay_apart_when_joined() -> None:
 def test_a_relation_needs_its_least_users(least: int) -> None:
     pairs = relation_entries(VECTORS, USERS, ITEMS, TIMES, least=least).about.tolist()
     assert pairs == {1: [[1, 2], [2, 3], [2, 4]], 2: [[1, 2]], 3: [[1, 2]]}[least]
+
+
+def test_in_larger_data_a_relation_needs_more_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repository, "PER_USER", 4)  # eight interactions: 2, less than LEAST
+    assert relation_entries(VECTORS, USERS, ITEMS, TIMES).about.tolist() == [[1, 2]]
+    monkeypatch.setattr(repository, "PER_USER", 2)  # 4 users
+    assert not len(relation_entries(VECTORS, USERS, ITEMS, TIMES).kinds)
 
 
 def test_no_interactions_relate_nothing() -> None:

@@ -122,6 +122,23 @@ def test_without_titles_categories_and_groups_it_runs_on_ids_and_relations(
     assert np.isfinite(scores_of(trained, trained.test_data.held_out)).all()
 
 
+def test_relations_among_few_items_leave_the_others_ranking_alone(small: dict[str, Any]) -> None:
+    """What they add is all that differs: with every item, the items that take part, or none."""
+    options = small | {"components": ["retrieval"], "relation_weight": 8.0}
+    some, none = (
+        prepare("EnhancedGenRec", "rings", options=options | {"relation_items": n}) for n in (6, 0)
+    )
+    places = some.model.relations.places
+    assert places.count_nonzero() == 6 < some.model.n_items - 1
+    history = places.nonzero()[:3, 0][None]  # three items that have relations
+    users = torch.tensor([1])
+    for trained in (some, none):
+        trained.model.eval()
+    added = (some.model.score(users, history) - none.model.score(users, history))[0]
+    assert not added[places == 0].any()
+    assert added[places > 0].any()
+
+
 def test_a_history_of_one_item_and_a_user_with_none_of_the_groups(
     described: dict[str, Any],
 ) -> None:
