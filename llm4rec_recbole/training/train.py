@@ -118,6 +118,7 @@ def prepare(
         logging.getLogger().setLevel(logging.WARNING)
     _set_threads(config)
     data = data_preparation(config, create_dataset(config))
+    _check_labels(config, data[0]._dataset)
     init_seed(config["seed"], config["reproducibility"])  # so that loading draws nothing from it
     network = get_model(model)(config, data[0]._dataset).to(config["device"])
     use_byte_dropout(network)
@@ -178,6 +179,15 @@ def _check_metric(config: Any) -> None:
     if k and k not in map(str, config["topk"]):
         message = f"valid_metric is {wanted}, but topk is {config['topk']}"
         raise InputError(message, hint=f"add {k} to --topk, or set --valid_metric to one of them")
+
+
+def _check_labels(config: Any, dataset: Any) -> None:
+    """Refuse data without labels for a model that learns from them, such as FM."""
+    learns = config["MODEL_TYPE"].name == "CONTEXT"
+    drawn = config["train_neg_sample_args"]["distribution"] != "none"
+    if learns and not drawn and dataset.label_field not in dataset.inter_feat:
+        message = f"{config['model']} learns from labels, and nothing makes them"
+        raise InputError(message, hint="let load_col read ratings, and --threshold='{rating: 4}'")
 
 
 def _set_threads(config: Any) -> None:

@@ -103,15 +103,27 @@ def test_a_mistake_gets_one_line_that_names_the_right_one(capsys, argv, line):
     assert line in said(capsys, *argv)
 
 
-def test_of_own_data_the_columns_to_read_are_asked_for(capsys, tmp_path):
-    """RecBole reads no times unless told to: without a property file they would be missing."""
+@pytest.mark.parametrize(
+    ("argv", "n_items", "told"),
+    [
+        # RecBole reads no times unless told to: without a property file they would be missing.
+        (
+            ["--model=EASE"],
+            6,
+            "timestamp is needed (such as {inter: [user_id, item_id, timestamp]}",
+        ),
+        (["--model=FM", "--load_col=~"], 6, "FM learns from labels, and nothing makes them"),
+        (["--model=SASRec", "--load_col=~", "--protocol=recbole"], 1, "leaves no interaction"),
+        (["--model=BPR", "--load_col=~", "--protocol=recbole"], 1, "interacted with all items"),
+    ],
+)
+def test_own_data_that_a_run_cannot_use_are_refused(capsys, tmp_path, argv, n_items, told):
     folder = tmp_path / "dataset" / "shop"
     folder.mkdir(parents=True)
-    rows = [f"u{u}\ti{(u + t) % 6}\t{t}\n" for u in range(6) for t in range(4)]
+    rows = [f"u{u}\ti{(u + t) % n_items}\t{t}\n" for u in range(6) for t in range(min(4, n_items))]
     head = "user_id:token\titem_id:token\ttimestamp:float\n"
     (folder / "shop.inter").write_text(head + "".join(rows))
-    line = said(capsys, "--model=EASE", "--dataset=shop")
-    assert "timestamp is needed (such as {inter: [user_id, item_id, timestamp]}" in line
+    assert told in said(capsys, *argv, "--dataset=shop", "--quiet=true", "--show_progress=false")
 
 
 def test_an_error_of_ours_keeps_its_traceback(monkeypatch):
