@@ -208,3 +208,10 @@ def test_llm4rec_lists_its_commands_and_corrects_a_misspelt_one(capsys):
     assert "status" in capsys.readouterr().out
     assert llm4rec(["statsu"]) == 2
     assert "did you mean status?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["fetch", "prepare", "status"])
+def test_the_help_of_a_command_calls_it_by_its_name(capsys, command):
+    with pytest.raises(SystemExit):
+        llm4rec([command, "--help"])
+    assert capsys.readouterr().out.startswith(f"usage: llm4rec {command} ")
