@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from llm4rec_recbole.data.atomic import check_atomic_files
 from llm4rec_recbole.data.interactions import read_interactions, statistics
 from llm4rec_recbole.data.places import BROKEN
 from llm4rec_recbole.data.source import RawFile, Source, raw_files
@@ -21,7 +22,7 @@ def check(source: Source, folder: Path, raw: Path) -> tuple[list[str], bool]:
 
     Compared are the checksums of the files in `raw`, and in `folder` the rows that `prepare` read
     of each, and the statistics of the interactions it kept. What is not there is no difference, and
-    told. Raises InputError when nothing is there at all.
+    told. Raises InputError when nothing is there at all, and for interactions that are broken.
     """
     lines, same = [], True
     inter = folder / f"{source.dataset}.inter"
@@ -38,7 +39,10 @@ def check(source: Source, folder: Path, raw: Path) -> tuple[list[str], bool]:
     rows = _rows(folder)
     for role, expected in source.rows.items():
         same &= _compare(lines, f"rows of {role}", expected, rows.get(role))
-    found = statistics(read_interactions(inter)) if inter.is_file() else {}
+    found = {}
+    if inter.is_file():
+        check_atomic_files(folder, source.dataset)
+        found = statistics(read_interactions(inter))
     for name, number in source.statistics.items():
         same &= _compare(lines, name, number, found.get(name))
     return lines, same

@@ -84,10 +84,7 @@ def sources() -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; the exit status is 2 for bad input, 1 where --check finds a difference."""
-    parser = argparse.ArgumentParser(
-        prog="python -m llm4rec_recbole.data.fetch",
-        epilog=f"data sets: {', '.join(sources())}",
-    )
+    parser = argparse.ArgumentParser(epilog=f"data sets: {', '.join(sources())}")
     parser.add_argument("name", help="the data set")
     parser.add_argument("--from", dest="place", help="your own copy: a folder, zip, tar or gzip")
     parser.add_argument("--check", action="store_true", help="only compare what is here")

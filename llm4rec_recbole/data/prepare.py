@@ -130,7 +130,7 @@ def _protocol(log: Interactions, split_by: Any) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status: 2 for bad input or a full disk, in one line."""
-    parser = argparse.ArgumentParser(prog="python -m llm4rec_recbole.data.prepare")
+    parser = argparse.ArgumentParser()
     parser.add_argument("--dataset", default="ml-100k", help="its name (default: %(default)s)")
     parser.add_argument("--out", help="folder to write to (default: work/data/<dataset>)")
     parser.add_argument(

@@ -76,6 +76,19 @@ def test_what_is_no_option_is_refused(argv):
         (["--dataset=ml-100k"], "--model=… is missing"),
         ([*DATA, "--config_files=gone.yaml"], "gone.yaml: cannot read it"),
         ([*DATA, "--protocol=recbole", "--metrics=[NDCG]"], "add MRR to --metrics"),
+        ([*DATA, "--protocol=recbole", "--valid_metric=MRR@7"], "add 7 to --topk"),
+        ([*DATA, "--valid_metric=NDCG@7"], "valid_metric is NDCG@7 (one of hit@5, hit@10, "),
+        ([*DATA, "--metrics=[Foo]"], "There is no metric named 'Foo'"),
+        ([*DATA, "--epochs=many"], "epochs is many (a whole number, 0 or more)"),
+        ([*DATA, "--seed=1.5"], "seed is 1.5 (a whole number, 0 or more)"),
+        ([*DATA, "--train_batch_size=0"], "train_batch_size is 0 (a whole number, 1 or more)"),
+        ([*DATA, "--reg_weight=much"], "reg_weight is much, not a number such as "),
+        ([*DATA, "--load_col=5"], "load_col is 5, not a list of columns for each file"),
+        (
+            [*DATA, "--load_col={inter: [user_id, item_id]}"],
+            "load_col reads user_id, item_id of the interactions, but timestamp is needed",
+        ),
+        (["--model=KGAT", *QUIET], "this model needs the package dgl"),
         (
             [*P5, "--beam_width=-3", "--decoding=beam"],
             "beam_width is -3 (a whole number, 1 or more)",
@@ -88,6 +101,41 @@ def test_what_is_no_option_is_refused(argv):
 )
 def test_a_mistake_gets_one_line_that_names_the_right_one(capsys, argv, line):
     assert line in said(capsys, *argv)
+
+
+@pytest.mark.parametrize(
+    ("argv", "n_items", "told"),
+    [
+        # RecBole reads no times unless told to: without a property file they would be missing.
+        (
+            ["--model=EASE"],
+            6,
+            "timestamp is needed (such as {inter: [user_id, item_id, timestamp]}",
+        ),
+        (["--model=FM", "--load_col=~"], 6, "FM learns from labels, and nothing makes them"),
+        (["--model=SASRec", "--load_col=~", "--protocol=recbole"], 1, "leaves no interaction"),
+        (["--model=BPR", "--load_col=~", "--protocol=recbole"], 1, "interacted with all items"),
+    ],
+)
+def test_own_data_that_a_run_cannot_use_are_refused(capsys, tmp_path, argv, n_items, told):
+    folder = tmp_path / "dataset" / "shop"
+    folder.mkdir(parents=True)
+    rows = [f"u{u}\ti{(u + t) % n_items}\t{t}\n" for u in range(6) for t in range(min(4, n_items))]
+    head = "user_id:token\titem_id:token\ttimestamp:float\n"
+    (folder / "shop.inter").write_text(head + "".join(rows))
+    assert told in said(capsys, *argv, "--dataset=shop", "--quiet=true", "--show_progress=false")
+
+
+def test_an_error_of_ours_keeps_its_traceback(monkeypatch):
+    from llm4rec_recbole.training import train
+
+    def broken(*arguments):
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(train, "_check_data", broken)
+    with pytest.raises(ValueError, match=r"^a bug$") as caught:
+        run_recbole(DATA)
+    assert not isinstance(caught.value, InputError)
 
 
 def test_broken_yaml_is_named_with_its_line(capsys, tmp_path):
@@ -160,3 +208,10 @@ def test_llm4rec_lists_its_commands_and_corrects_a_misspelt_one(capsys):
     assert "status" in capsys.readouterr().out
     assert llm4rec(["statsu"]) == 2
     assert "did you mean status?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["fetch", "prepare", "status"])
+def test_the_help_of_a_command_calls_it_by_its_name(capsys, command):
+    with pytest.raises(SystemExit):
+        llm4rec([command, "--help"])
+    assert capsys.readouterr().out.startswith(f"usage: llm4rec {command} ")

@@ -287,6 +287,22 @@ def test_a_check_finds_every_kind_of_difference(checked):
     assert not check(one, out, raw)[1]
 
 
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("", "toy.inter: the file is empty"),
+        ("{head}", "toy.inter: no rows below the header"),
+        ("{head}u\ti\n", "toy.inter:2: 2 columns where the header has 3"),
+    ],
+)
+def test_broken_interactions_are_named_by_a_check(checked, content, line):
+    one, out, raw = checked
+    head = "user_id:token\titem_id:token\ttimestamp:float\n"
+    (out / "toy.inter").write_text(content.format(head=head))
+    with pytest.raises(InputError, match=line):
+        check(one, out, raw)
+
+
 def test_a_file_that_only_git_knows_is_checked_by_its_sum(tmp_path):
     (tmp_path / "ratings.dat").write_bytes(RATINGS)
     right = git_blob(tmp_path / "ratings.dat")

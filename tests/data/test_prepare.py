@@ -89,7 +89,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_earlier_summary(data_path, monke
     monkeypatch.setattr("os.fsync", full)
     capsys.readouterr()
     assert run(data_path) == 2
-    assert capsys.readouterr().err == f"{out}: No space left on device\n"
+    assert capsys.readouterr().err == f"{out}/summary.json: No space left on device\n"
     assert [path.name for path in out.iterdir()] == ["summary.json"]
     assert (out / "summary.json").read_bytes() == before
 

@@ -25,7 +25,5 @@ def test_a_model_trains_and_is_ranked(model, protocol, options):
     for name in ("data_path", "load_col"):
         options.pop(name)
     options |= {"epochs": 1, "eval_step": 1, "protocol": protocol, "train_batch_size": 4096}
-    if model == "GRU4Rec":
-        options |= {"train_neg_sample_args": None}
     record = json.loads(run(model, "ml-100k", options=options).read_text())
     assert 0 <= record["metrics"]["test"]["full"]["ndcg@10"] < 1

@@ -87,6 +87,21 @@ def test_use_gpu_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert config(use_gpu=True)["device"].type == "cuda"
 
 
+@pytest.mark.parametrize("model", ["GRU4Rec", "Caser", "S3Rec"])
+@pytest.mark.parametrize("protocol", ["loo", "recbole"])
+def test_full_cross_entropy_needs_no_option_to_do_without_negatives(
+    model: str, protocol: str
+) -> None:
+    for loss, negatives in (("CE", "none"), ("BPR", "uniform")):
+        found = config(model, protocol=protocol, loss_type=loss)["train_neg_sample_args"]
+        assert found["distribution"] == negatives
+
+
+def test_negatives_that_full_cross_entropy_cannot_use_are_still_refused() -> None:
+    with pytest.raises(ValueError, match="should be None"):
+        config("GRU4Rec", train_neg_sample_args={"distribution": "uniform"})
+
+
 def test_property_files_are_laid_over_recboles(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

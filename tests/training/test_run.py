@@ -91,7 +91,8 @@ def test_a_full_disk_gives_one_line_and_leaves_the_earlier_record(options, monke
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(InputError, match="No space left on device") as error:
+    told = r"\.safetensors: cannot write: No space left on device"
+    with pytest.raises(InputError, match=told) as error:
         run("EASE", "rings", options=options | {"reg_weight": 3.0})
     assert "\n" not in str(error.value)
     assert path.read_bytes() == before

@@ -111,6 +111,22 @@ def repeatable_has_one_meaning(module: ModuleType) -> None:
     module.Config._set_default_parameters = set_default_parameters
 
 
+@mends("recbole.config.configurator", upstream="none: RecBole's defaults refuse each other")
+def full_cross_entropy_draws_no_negatives(module: ModuleType) -> None:
+    """Drop the default sampler where, with the default loss CE, it stops GRU4Rec and its like."""
+    check = module.Config._set_default_parameters
+
+    def set_default_parameters(self: Any) -> None:
+        values = self.final_config_dict
+        sequential = values["MODEL_TYPE"] == module.ModelType.SEQUENTIAL
+        by_loss = not hasattr(self.model_class, "input_type") and values.get("loss_type") == "CE"
+        if sequential and by_loss and "train_neg_sample_args" not in self.external_config_dict:
+            values["train_neg_sample_args"] = None
+        check(self)
+
+    module.Config._set_default_parameters = set_default_parameters
+
+
 @mends("recbole.config.configurator", upstream="none: RecBole reads use_gpu but never heeds it")
 def use_gpu_is_heeded(module: ModuleType) -> None:
     """Run on the CPU when `use_gpu` is False."""

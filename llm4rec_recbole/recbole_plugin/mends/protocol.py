@@ -9,6 +9,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.recbole_plugin.hook import mends, replace
 from llm4rec_recbole.recbole_plugin.mends.config import OWN_PROTOCOLS
 
@@ -20,7 +21,11 @@ def split_in_exact_order(module: ModuleType) -> None:
 
     def build(self: Any) -> list[Any]:
         if self.config["protocol"] not in OWN_PROTOCOLS:
-            return build_as_recbole(self)
+            parts = build_as_recbole(self)
+            if not len(parts[0]):
+                hint = "the data set is too small"
+                raise InputError("the split leaves no interaction to train on", hint=hint)
+            return parts
         from llm4rec_recbole.training.datasets import split_dataset
 
         return split_dataset(self)
