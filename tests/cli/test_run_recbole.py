@@ -80,6 +80,8 @@ def test_what_is_no_option_is_refused(argv):
         ([*DATA, "--valid_metric=NDCG@7"], "valid_metric is NDCG@7 (one of hit@5, hit@10, "),
         ([*DATA, "--metrics=[Foo]"], "There is no metric named 'Foo'"),
         ([*DATA, "--epochs=many"], "epochs is many (a whole number, 0 or more)"),
+        ([*DATA, "--method=../../x"], "method is ../../x, not a name such as SASRec_long"),
+        ([*DATA, "--method=5"], "method is 5, not a name such as SASRec_long"),
         ([*DATA, "--seed=1.5"], "seed is 1.5 (a whole number, 0 or more)"),
         ([*DATA, "--train_batch_size=0"], "train_batch_size is 0 (a whole number, 1 or more)"),
         ([*DATA, "--reg_weight=much"], "reg_weight is much, not a number such as "),
@@ -132,7 +134,7 @@ def test_an_error_of_ours_keeps_its_traceback(monkeypatch):
     def broken(*arguments):
         raise ValueError("a bug")
 
-    monkeypatch.setattr(train, "_check_data", broken)
+    monkeypatch.setattr(train, "check_data", broken)
     with pytest.raises(ValueError, match=r"^a bug$") as caught:
         run_recbole(DATA)
     assert not isinstance(caught.value, InputError)
