@@ -201,6 +201,29 @@ def test_an_update_scores_what_the_ranking_scores(described: dict[str, Any]) -> 
         assert not torch.equal(ignorant, expected)
 
 
+def test_the_ranking_asks_after_the_last_item_as_training_did(described: dict[str, Any]) -> None:
+    """Histories of unequal length; `states` is what the loss is made of."""
+    model = prepare("EnhancedGenRec", "rings", options=described).model.eval()
+    users, items = torch.tensor([1, 2]), torch.tensor([[3, 4, 5, 6], [7, 8, 0, 0]])
+    table, entries = model.item_table(), torch.tensor([[0, 1, -1], [2, -1, -1]])
+    for retrieved in (None, entries):
+        every = model.states(users, items, table, retrieved)
+        last = model.last_states(users, items, table, retrieved)
+        torch.testing.assert_close(last, every[[0, 1], [3, 1]])
+
+
+def test_aspects_and_relations_add_their_terms_to_the_scores(described: dict[str, Any]) -> None:
+    model = prepare("EnhancedGenRec", "rings", options=described).model.eval()
+    users, items = torch.tensor([1, 2]), torch.tensor([[3, 4, 5, 6], [7, 8, 0, 0]])
+    model.aspect_weight = 0.5
+    aspects = 0.5 * model.aspects(model.last_states(users, items, model.item_table()))[1]
+    relations = model.relations(items)
+    whole, model.relations = model.score(users, items), None
+    without_relations, model.aspects = model.score(users, items), None
+    torch.testing.assert_close(whole - without_relations, relations)
+    torch.testing.assert_close(without_relations - model.score(users, items), aspects)
+
+
 def test_scores_depend_on_no_other_row(described: dict[str, Any]) -> None:
     run_ = prepare("EnhancedGenRec", "rings", options=described)
     model, whole = run_.model.eval(), run_.valid_data.held_out
