@@ -132,3 +132,10 @@ def test_histories_of_one_item_are_refused_before_training(
     (folder / "rings.inter").write_text("\n".join(rows[: 1 + 3 * N_USERS]) + "\n")
     with pytest.raises(InputError, match="no user has two training interactions"):
         prepare(model, "rings", options=options | {"data_path": str(folder.parent)})
+
+
+@pytest.mark.parametrize("model", ["BPR", "EnhancedGenRec"])
+def test_interactions_read_without_times_are_refused(options: dict[str, Any], model: str) -> None:
+    without = options | {"load_col": {"inter": ["user_id", "item_id"]}}
+    with pytest.raises(InputError, match=r"rings is read without times.*\[user_id, item_id, times"):
+        prepare(model, "rings", options=without)
