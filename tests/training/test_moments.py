@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import torch
 
 from llm4rec_recbole.evaluation.held_out import HeldOut
 from llm4rec_recbole.training.adapt import right_after, steps
-from llm4rec_recbole.training.replay import stream
+from llm4rec_recbole.training.replay import HeldOutTask, stream
 
 # User 1 has item 3 in the same second as item 2.
 USERS, ITEMS, TIMES = np.array([1, 1, 1, 1]), np.array([1, 2, 3, 4]), np.array([10, 20, 20, 30])
@@ -35,3 +37,22 @@ def test_a_moment_of_the_stream_asks_no_later_than_its_item() -> None:
     model: Any = SimpleNamespace(users=USERS[:2], items=ITEMS[:2], log=log)
     found = [moment.step for moment in stream(model)]
     assert [(step.item, step.asked) for step in found] == [(3, 20), (4, np.nextafter(20, np.inf))]
+
+
+def test_an_item_that_comes_again_is_no_moment() -> None:
+    items = np.array([1, 2, 2, 4])
+    log = SimpleNamespace(users=USERS, items=items, times=TIMES)
+    model: Any = SimpleNamespace(users=USERS[:1], items=items[:1], log=log)
+    found = [moment.step for moment in stream(model)]
+    assert [(step.history.tolist(), step.item) for step in found] == [([1], 2), ([1, 2], 4)]
+
+
+def test_every_method_starts_from_the_same_weights() -> None:
+    learner = torch.nn.Linear(2, 1)
+    weights = copy.deepcopy(learner.state_dict())
+    torch.nn.init.zeros_(learner.weight)  # what the method before has learned
+    model: Any = SimpleNamespace(model=learner)
+    HeldOutTask(
+        model, weights, HeldOut(USERS[:1], ITEMS[3:], np.array([0, 3]), ITEMS[:3], TIMES[:3], 5)
+    )
+    assert torch.equal(learner.weight, weights["weight"])
