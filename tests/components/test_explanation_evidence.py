@@ -255,4 +255,6 @@ def test_interaction_vectors_have_the_cosines_of_who_had_what() -> None:
     assert alike[same].min() > alike[~same].max()
     whole = interaction_vectors(users, items, 70, d=99)
     np.testing.assert_array_equal(whole, had.T)
+    again = interaction_vectors(np.tile(users, 2), np.tile(items, 2), 70, d=99)
+    np.testing.assert_array_equal(again, whole)  # once, however often
     np.testing.assert_array_equal(small, interaction_vectors(users, items, 70, d=2))

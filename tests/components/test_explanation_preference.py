@@ -112,6 +112,19 @@ def test_it_learns_which_aspect_a_user_likes() -> None:
     assert score[:, 1:].argmax(1).tolist() == [2, 0]
 
 
+def test_the_loss_is_a_mean_over_the_items_that_have_aspects() -> None:
+    """Each item's aspects share its weight."""
+    module, _ = preference()
+    users, items = torch.randn(4, D), [1, 5, 3, 2]
+    naive = []
+    for user, item in zip(module.project(users).detach().double().numpy(), items):
+        if len(own := np.flatnonzero(ASPECTS[item])):
+            naive.append(-np.log(softmax(user))[own].mean())
+    found = module.loss(users, torch.tensor(items)).item()
+    assert found == pytest.approx(np.mean(naive), rel=1e-5)
+    assert module.loss(users[:1], torch.tensor([5])).item() == 0
+
+
 def test_the_data_sets_aspects_are_not_in_the_state_dict() -> None:
     assert set(preference()[0].state_dict()) == {"project.weight", "project.bias"}
 

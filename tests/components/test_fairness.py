@@ -112,6 +112,10 @@ def test_eq18_demographic_parity_gap():
     )
 
 
+def test_a_score_at_the_threshold_does_not_exceed_it():
+    assert exceedance(torch.tensor([1.0, 2.0]), torch.tensor([0, 0]), 1.0).tolist() == [0.5]
+
+
 @given(st.lists(st.tuples(st.floats(-3, 3), st.integers(-1, 3)), min_size=1))
 def test_the_gap_is_between_0_and_1_and_blind_to_group_names(rows):
     scores = torch.tensor([s for s, _ in rows])

@@ -52,6 +52,13 @@ def fusion(of: ItemContent, seed: int = 0) -> MultimodalFusion:
     return made
 
 
+def test_a_text_whose_vector_has_a_zero_is_a_text() -> None:
+    of = content()
+    of.text[1, 2] = 0
+    _, there = fusion(of).encoders["text"](torch.tensor([1, 3]))
+    assert there.all(1).tolist() == [True, False]
+
+
 def test_eq01_each_encoder_is_its_formula() -> None:
     of = content()
     made = fusion(of)

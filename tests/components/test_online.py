@@ -95,6 +95,25 @@ def test_one_update_is_the_equations_put_together():
     assert done.selected == pytest.approx(moved / sum(p.numel() for p in parameters.values()))
 
 
+def test_what_is_remembered_from_event_to_event():
+    """Velocities only of what was selected, and each kind's decayed mean loss, over chance."""
+    adapter = make(AdaptationSettings(rate=0.1, momentum=0.5, share=0.3, memory=0.75))
+    parameters = dict(adapter.model.named_parameters())
+    velocity = {name: torch.zeros_like(p) for name, p in parameters.items()}
+    mean = None
+    for event in events(3, kinds=("explicit",)):
+        own = adapter.loss(event).loss
+        gradients = torch.autograd.grad(0.5 * own, list(parameters.values()))
+        for (name, v), gradient in zip(velocity.items(), gradients):
+            chosen = select_entries(gradient, 0.3)
+            velocity[name] = torch.where(chosen, 0.5 * v + gradient, v)
+        relative = own.item() / math.log(4)
+        mean = relative if mean is None else 0.75 * mean + 0.25 * relative
+        adapter.update(event)
+        torch.testing.assert_close(adapter._velocity, velocity)
+        assert adapter.mean_loss == pytest.approx({"explicit": mean})
+
+
 def test_parameters_that_require_no_gradient_stay():
     adapter = make()
     adapter.model[0].requires_grad_(False)

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from llm4rec_recbole.components.logistic import sigmoid
+from llm4rec_recbole.components import propensity
+from llm4rec_recbole.components.calibration import calibration
+from llm4rec_recbole.components.logistic import fit_logistic, sigmoid
 from llm4rec_recbole.components.propensity import PropensityModel, fit_propensity
 
 N_USERS, N_ITEMS = 301, 201
@@ -47,6 +49,29 @@ def test_calibration_is_reported_for_pairs_not_fitted(world):
     assert found.skill > 0.15
     assert found.observed_rate == pytest.approx(len(users) / (300 * 200), rel=0.05)
     assert found.predicted_rate == pytest.approx(found.observed_rate, rel=0.05)
+
+
+def test_what_is_fitted_and_what_is_held_out(world, monkeypatch):
+    """The columns that the head of propensity.py tells of; no pair is fitted and measured too."""
+    _, users, items, *_ = world
+    given, sizes = [], []
+
+    def fit(features, *others, **options):
+        given.append(features)
+        return fit_logistic(features, *others, **options)
+
+    def measure(predicted, *others):
+        sizes.append(len(predicted))
+        return calibration(predicted, *others)
+
+    monkeypatch.setattr(propensity, "fit_logistic", fit)
+    monkeypatch.setattr(propensity, "calibration", measure)
+    fit_propensity(users, items, N_USERS, N_ITEMS)
+    (features,) = given
+    a, p = features[:, 0], features[:, 2]
+    np.testing.assert_array_equal(features, np.stack([a, a**2, p, p**2, a * p, a**0], 1))
+    assert len(features) + sizes[0] == 2 * len(users)
+    assert sizes[0] == pytest.approx(0.2 * 2 * len(users), rel=0.1)
 
 
 def test_eq13_propensity():

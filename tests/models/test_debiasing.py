@@ -1,4 +1,5 @@
-"""Debiasing's groups: those that are asked for, else the first that are known."""
+"""Debiasing's groups: those that are asked for, else the first that are known; its parts in the
+model's loss and scores."""
 
 from __future__ import annotations
 
@@ -7,9 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from llm4rec_recbole.components.fairness import adversary_loss, parity_penalty
+from llm4rec_recbole.components.propensity import fit_propensity
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.models.debiasing import group_membership
+from llm4rec_recbole.models.debiasing import (
+    TOLERANCE,
+    Debiasing,
+    group_membership,
+    propensity_weights,
+)
 
 GENDER, AGE = np.array([-1, 0, 1, 0]), np.array([-1, 2, 0, 1])  # the pad first
 
@@ -36,3 +45,63 @@ def test_items_are_shared_out_among_their_categories_where_no_user_is_known() ->
 def test_an_attribute_that_is_not_known_is_refused_and_the_known_are_named() -> None:
     with pytest.raises(InputError, match=r"fairness_groups is age, .*knows gender"):
         group_membership(known(gender=GENDER), "age")
+
+
+def world(with_users: bool) -> Any:
+    """Nine users, seven items, of which the later ones were had more often."""
+    random = np.random.default_rng(0)
+    users, items = np.nonzero(random.random((10, 8)) < np.linspace(0.2, 0.9, 8))
+    there = (users > 0) & (items > 0)
+    categories = np.zeros((8, 2), dtype=bool)
+    categories[1:, 0], categories[4:, 1] = True, True
+    return SimpleNamespace(
+        users=users[there],
+        items=items[there],
+        n_users=10,
+        n_items=8,
+        counts=np.bincount(items[there], minlength=8),
+        user_groups={"gender": np.array([-1, 0, 1, 0, 1, 1, 0, -1, 0, 1])} if with_users else {},
+        categories=categories,
+    )
+
+
+def debiasing(with_users: bool = True, **options: Any) -> Debiasing:
+    torch.manual_seed(0)
+    given = {"popularity_strata": 3, "adjustment": 0.3, "ips_clip": 0.25, "fairness": 0.7}
+    return Debiasing(world(with_users), 4, given | {"fairness_groups": None} | options)
+
+
+def test_the_ranking_mixes_what_was_observed_with_the_intervention() -> None:
+    made, states, table = debiasing(), torch.randn(5, 4), torch.randn(8, 4)
+    torch.nn.init.normal_(made.stratified.scale)
+    torch.nn.init.normal_(made.stratified.reason.weight)
+    observed = made.stratified(states, table, made.strata).log_softmax(1)
+    intervened = made.stratified.intervene(states, table)
+    assert not torch.allclose(observed, intervened)
+    torch.testing.assert_close(made.scores(states, table), 0.7 * observed + 0.3 * intervened)
+    made.adjustment = 0.0
+    torch.testing.assert_close(made.scores(states, table), observed)
+
+
+def test_propensities_are_clipped_at_their_quantile() -> None:
+    of = world(True)
+    model = fit_propensity(of.users, of.items, of.n_users, of.n_items)
+    pairs = zip(of.users.tolist(), of.items.tolist())
+    e = np.array([model(torch.tensor(u), torch.tensor(i)).item() for u, i in pairs])
+    naive = 1 / np.maximum(e, np.quantile(e, 0.25))
+    np.testing.assert_allclose(propensity_weights(of, 0.25).numpy(), naive, rtol=1e-5)
+
+
+@pytest.mark.parametrize("with_users", [True, False])
+def test_fairness_is_the_adversarys_loss_and_the_parity_penalty(with_users: bool) -> None:
+    made = debiasing(with_users)
+    scores = torch.tensor([-9.0, -8.0, -7.5, -7.0, -3.0, -2.0, -1.0, -0.5])
+    users, items = torch.tensor([1, 3, 6, 7, 2, 4, 5, 7]), torch.tensor([5, 6, 7, 4, 1, 2, 3, 1])
+    member = made.membership[users if with_users else items]
+    groups = [row.argmax().item() if row.any() else -1 for row in member]
+    penalty = parity_penalty(
+        scores, torch.tensor(groups), scores.median(), TOLERANCE, scores.std().item()
+    )
+    expected = 0.7 * (adversary_loss(made.adversary(scores[:, None]), member) + penalty)
+    torch.testing.assert_close(made.fairness_loss(scores, users, items), expected)
+    assert (penalty > 0) == with_users  # all items share their first category

@@ -11,9 +11,10 @@ import pytest
 import torch
 from rings import one_history
 
+from llm4rec_recbole.components.retrieval import Retrieved
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.held_out import HeldOut
-from llm4rec_recbole.models import enhanced_genrec
+from llm4rec_recbole.models import enhanced_genrec, retrieved_context
 from llm4rec_recbole.models.debiasing import log_likelihood
 from llm4rec_recbole.models.enhanced_genrec import COMPONENTS, chosen_components
 from llm4rec_recbole.models.knowledge import knowledge
@@ -183,6 +184,64 @@ def test_a_windows_entries_are_of_what_was_seen_before_it(described: dict[str, A
     assert set(entries.about[its].ravel()) <= {0, *known.items[:2]}
 
 
+def test_what_is_asked_of_the_repository(
+    described: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a window what was seen before it, at the time of the next item; for a history all of it,
+    right after; the latest item weighs most in the query."""
+    monkeypatch.setattr(retrieved_context, "STEP", 2)
+    context = prepare("EnhancedGenRec", "rings", options=described).model.context
+    known, asked = context.known, []
+
+    def record(queries: Any, times: Any, seen: Any, k: int) -> Any:
+        asked.append((queries[0], times[0], seen[0]))
+        return Retrieved(np.full((1, k), 7), np.zeros((1, k)))
+
+    monkeypatch.setattr(context.retriever, "retrieve", record)
+    assert (context.before(torch.tensor([[6, 7, 8, 9]])).numpy() == 7).all()  # 5 seen, in twos: 4
+    history = HeldOut(
+        users=np.array([1]),
+        targets=np.array([9]),
+        indptr=np.array([0, 3]),
+        items=np.array([2, 3, 4]),
+        times=np.array([10.0, 20.0, 30.0]),
+        n_items=41,
+    )
+    context.now(history, np.array([0]))
+    moments = (known.times[4], np.nextafter(30.0, np.inf))
+    for items, moment, (query, time, seen) in zip((known.items[:4], [2, 3, 4]), moments, asked):
+        assert time == moment
+        assert seen.tolist() == list(items)[::-1]
+        naive = sum(0.9**age * context.vectors[item] for age, item in enumerate(seen))
+        np.testing.assert_allclose(query, naive / np.linalg.norm(naive), rtol=1e-5, atol=1e-7)
+
+
+def test_an_items_numbers_are_its_count_in_training_its_year_and_its_rating(
+    described: dict[str, Any],
+) -> None:
+    run_ = prepare("EnhancedGenRec", "rings", options=described)
+    known = knowledge(run_.config, run_.train_data.dataset)
+    counts, tokens = np.log1p(known.counts[1:]), run_.train_data.dataset.field2id_token["item_id"]
+    years = np.array([1950 + int(token[1:]) for token in tokens[1:]], dtype=float)
+    years[[token in ("i4", "i39") for token in tokens[1:]]] = np.nan  # not told
+    for column, naive in enumerate((counts, years)):
+        naive = (naive - np.nanmean(naive)) / np.nanstd(naive)
+        found = known.content.numbers[1:, column].numpy()
+        np.testing.assert_allclose(found, np.nan_to_num(naive), rtol=1e-4, atol=1e-5)
+        assert known.content.known_numbers[1:, column].tolist() == (~np.isnan(naive)).tolist()
+    assert known.content.numbers.shape[1] == 3
+
+
+def test_the_aspects_loss_has_its_weight(described: dict[str, Any]) -> None:
+    run_ = prepare("EnhancedGenRec", "rings", options=described | {"components": ["explanation"]})
+    model, batch = run_.model.eval(), next(iter(run_.train_data))
+    losses = []
+    for model.aspect_loss in (0.0, 1.0, 3.0):
+        losses.append(model.calculate_loss(batch).item())
+    assert losses[1] > losses[0] + 0.1
+    assert losses[2] - losses[0] == pytest.approx(3 * (losses[1] - losses[0]), rel=1e-4)
+
+
 def test_adaptation_learns_from_the_validation_items_and_from_nothing_else(
     described: dict[str, Any],
 ) -> None:
@@ -216,6 +275,36 @@ def test_an_update_scores_what_the_ranking_scores(described: dict[str, Any]) -> 
         torch.testing.assert_close(model.step_loss(step).loss, expected)
         ignorant = model.step_loss(step._replace(asked=None)).loss
         assert not torch.equal(ignorant, expected)
+
+
+def test_the_ranking_asks_after_the_last_item_as_training_did(described: dict[str, Any]) -> None:
+    """Histories of unequal length; `states` is what the loss is made of."""
+    model = prepare("EnhancedGenRec", "rings", options=described).model.eval()
+    users, items = torch.tensor([1, 2]), torch.tensor([[3, 4, 5, 6], [7, 8, 0, 0]])
+    table, entries = model.item_table(), torch.tensor([[0, 1, -1], [2, -1, -1]])
+    for retrieved in (None, entries):
+        every = model.states(users, items, table, retrieved)
+        last = model.last_states(users, items, table, retrieved)
+        torch.testing.assert_close(last, every[[0, 1], [3, 1]])
+
+
+def test_aspects_and_relations_add_their_terms_to_the_scores(described: dict[str, Any]) -> None:
+    model = prepare("EnhancedGenRec", "rings", options=described).model.eval()
+    users, items = torch.tensor([1, 2]), torch.tensor([[3, 4, 5, 6], [7, 8, 0, 0]])
+    model.aspect_weight = 0.5
+    aspects = 0.5 * model.aspects(model.last_states(users, items, model.item_table()))[1]
+    relations = model.relations(items)
+    whole, model.relations = model.score(users, items), None
+    without_relations, model.aspects = model.score(users, items), None
+    torch.testing.assert_close(whole - without_relations, relations)
+    torch.testing.assert_close(without_relations - model.score(users, items), aspects)
+
+
+def test_an_items_vector_is_its_own_and_its_contents(described: dict[str, Any]) -> None:
+    model = prepare("EnhancedGenRec", "rings", options=described).model.eval()
+    content = model.item_table() - model.item_embedding.weight
+    torch.testing.assert_close(content, model.content_share * model.fusion())
+    assert content[1:].any(1).all()  # each has a count of its interactions, if nothing else
 
 
 def test_scores_depend_on_no_other_row(described: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,18 @@ def test_what_is_written_later_changes_no_score_and_what_was_written_before_does
     one = scores(shop(text="one thing"), MIDDLE)
     texts = ["quite another" if each else "one thing" for each in changed]
     assert (one == scores(shop(text=texts), MIDDLE)).all() == later
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_of_several_reviews_of_one_pair_the_interactions_own_is_read(shop, first):
+    """Whichever the file has first: the other one is younger than the interaction's date says."""
+    options = shop(text="said")
+    table = Path(options["data_path"], "rings", "reviews.parquet")
+    own = pd.read_parquet(table)
+    again = own.assign(text="secret", timestamp=own["timestamp"] + 1e6)
+    pd.concat([own, again] if first else [again, own]).to_parquet(table)
+    run = prepare("EnhancedGenRec", "rings", options=options)
+    assert set(training_reviews(run.config, run.train_data.dataset).texts) == {"said"}
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3))), st.integers(1, 3))

@@ -6,12 +6,15 @@ import errno
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rings import N_USERS
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.users_file import read_users
 from llm4rec_recbole.training.run import run
+from llm4rec_recbole.training.train import prepare
 
 COST = {
     "train_seconds",
@@ -118,3 +121,22 @@ def test_a_user_with_one_interaction_trains_and_is_not_tested(options, rings, tm
     users = read_users(Path(str(path).replace("runs", "users")).with_suffix(".parquet"))
     assert "lonely" not in set(users.user)
     assert len(users) == 60
+
+
+@pytest.mark.parametrize("model", ["BERT4Rec", "EnhancedGenRec", "P5", "SASRec"])
+def test_histories_of_one_item_are_refused_before_training(
+    rings: Path, tmp_path: Path, options: dict[str, Any], model: str
+) -> None:
+    folder = tmp_path / "short" / "rings"
+    folder.mkdir(parents=True)
+    rows = (rings / "rings" / "rings.inter").read_text().splitlines()
+    (folder / "rings.inter").write_text("\n".join(rows[: 1 + 3 * N_USERS]) + "\n")
+    with pytest.raises(InputError, match="no user has two training interactions"):
+        prepare(model, "rings", options=options | {"data_path": str(folder.parent)})
+
+
+@pytest.mark.parametrize("model", ["BPR", "EnhancedGenRec"])
+def test_interactions_read_without_times_are_refused(options: dict[str, Any], model: str) -> None:
+    without = options | {"load_col": {"inter": ["user_id", "item_id"]}}
+    with pytest.raises(InputError, match=r"rings is read without times.*\[user_id, item_id, times"):
+        prepare(model, "rings", options=without)
