@@ -10,7 +10,6 @@ from recbole.data.dataset import SequentialDataset
 from recbole.data.interaction import Interaction
 
 from llm4rec_recbole.data.splits import exact_order, leave_one_out, timeline
-from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.held_out import HeldOut
 
 
@@ -43,13 +42,6 @@ def split_dataset(dataset: Any) -> list[Any]:
     dataset._drop_unused_col()
     inter = dataset.inter_feat
     users, items = inter[dataset.uid_field].numpy(), inter[dataset.iid_field].numpy()
-    if dataset.time_field not in inter:
-        raise InputError(
-            f"{dataset.dataset_name} is read without times, which the protocol "
-            f"{dataset.config['protocol']} goes by",
-            hint=f"--load_col='{{inter: [{dataset.uid_field}, {dataset.iid_field}, "
-            f"{dataset.time_field}]}}', or the same in a property file",
-        )
     times = inter[dataset.time_field].numpy()
     split = {"loo": leave_one_out, "timeline": timeline}[dataset.config["protocol"]](
         users, items, times, dataset.item_num
