@@ -45,7 +45,7 @@ class Cost:
         return 1 / self.share
 
 
-def profiled(what: str, work: Callable[[], None]) -> Cost:
+def profiled(what: str, work: Callable[[], object]) -> Cost:
     """Do the work once to warm up, once timed, once profiled."""
     from torch.profiler import ProfilerActivity, profile
 

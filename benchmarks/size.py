@@ -213,6 +213,7 @@ def main(arguments: list[str] | None = None) -> int:
     measured = machine | measured if "ours" not in options.parts else measured | machine
     if "steps" in options.parts:
         measured["steps_on"] = f"{machine['machine']}, on {machine['date']}"
+        measured["steps"] = {}
 
     def keep() -> None:
         write_json(written, measured)
@@ -225,7 +226,7 @@ def main(arguments: list[str] | None = None) -> int:
             found |= measure(n_rows, workers)
             keep()
         if "steps" in options.parts and n_rows in (min(options.rows), max(options.rows)):
-            measured.setdefault("steps", {})[str(n_rows)] = measure_steps(n_rows, workers)
+            measured["steps"][str(n_rows)] = measure_steps(n_rows, workers)
             keep()
         if "stock" in options.parts:
             limits = {"memory_gib": options.stock_gib, "minutes": options.stock_minutes}

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from llm4rec_recbole.encoders.refusal import refusing
+from llm4rec_recbole.encoders.refusal import load_whole, refusing
 from llm4rec_recbole.errors import InputError
 
 DEFAULT = "SmolLM2-135M"
@@ -47,7 +47,7 @@ def load_language_model(
         hint = f"a folder, a hub name where there is a network, or the packaged {DEFAULT}"
         with refusing("language model", name, hint):
             tokenizer = AutoTokenizer.from_pretrained(place)
-            model = AutoModelForCausalLM.from_pretrained(place, dtype=dtype, use_safetensors=True)
+            model = load_whole(AutoModelForCausalLM, place, dtype=dtype)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token_id = tokenizer.eos_token_id
     return keep_layers(model.to(dtype), name, layers), tokenizer

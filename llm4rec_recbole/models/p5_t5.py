@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llm4rec_recbole.encoders.refusal import refusing
+from llm4rec_recbole.encoders.refusal import load_whole, refusing
 from llm4rec_recbole.errors import InputError, whole_number
 from llm4rec_recbole.models.p5_prompts import TokenizerWords, Words
 
@@ -57,7 +57,7 @@ def _pretrained(name: str, n_more: int) -> tuple[Any, TokenizerWords]:
     hint = "a T5's folder, its name on the hub where there is a network, or `scratch`"
     with refusing("T5", name, hint):
         tokenizer = AutoTokenizer.from_pretrained(name)
-        t5 = T5ForConditionalGeneration.from_pretrained(name, use_safetensors=True)
+        t5 = load_whole(T5ForConditionalGeneration, name)
     words = TokenizerWords(tokenizer, name, max(len(tokenizer), t5.config.vocab_size))
     t5.resize_token_embeddings(len(words) + n_more, mean_resizing=False)
     return t5, words

@@ -11,8 +11,9 @@ from benchmarks.processes import WorkerFailed
 from benchmarks.synthetic_movielens import ITEMS, LEAST, write_movies, write_ratings
 
 LOADED = {"total_seconds": 60.0, "cpu_seconds": 50.0, "peak_gib": 2.0}
-STEP = {"n_items": 59_047, "windows": 16, "users": 256, "loaded_gib": 0.5, "options": {}}
-STEP |= {"seconds": {"training step": 1.0, "evaluation batch": 0.5}, "peak_gib": 1.25}
+STEP = {"n_items": 59_047, "windows": 16, "users": 256, "loaded_gib": 0.5}
+STEP |= {"seconds": {"before": 9.0, "training step": 1.0, "evaluation batch": 0.5}}
+STEP |= {"peak_gib": 1.25}
 
 
 class Stub:
@@ -62,18 +63,21 @@ def test_where_stock_recbole_stopped_is_told(run):
 
 
 def test_a_part_leaves_the_numbers_of_the_others(run, tmp_path):
-    run(Stub(), "--rows", "1000000", "5000000", "--parts", "ours", "steps")
+    run(Stub(), "--rows", "1000000", "5000000", "25000095", "--parts", "ours", "steps")
     stub = Stub(LOADED | {"reached": "the training rows", "stopped": None})
     code, text = run(stub, "--rows", "1000000", "--parts", "stock")
     assert stub.asked == ["load"]
     assert "made the training rows" in text
-    assert "| EnhancedGenRec: step and evaluation, GiB | ≤ 8 | 1.25: reached |" in text
-    assert set(json.loads((tmp_path / "out" / "size.json").read_text())["sizes"]["5000000"]) == {
-        "shape",
-        "first start",
-        "second start",
-    }
-    assert code == 0
+    for n_rows in ("1,000,000", "25,000,095"):
+        goal = f"EnhancedGenRec, {n_rows} ratings: all up to evaluation, GiB"
+        assert f"| {goal} | ≤ 8 | 1.25: reached |" in text
+        assert f"| {n_rows} | 59,047 | EnhancedGenRec | 9 | 16 | 1 | 256 | 0.5 | 1.25 (be" in text
+    kept = json.loads((tmp_path / "out" / "size.json").read_text())
+    assert set(kept["sizes"]["5000000"]) == {"shape", "first start", "second start"}
+    assert set(kept["steps"]) == {"1000000", "25000095"}
+    assert code == 1  # the 60 s of the second start
+    run(Stub(), "--rows", "5000000", "--parts", "steps")
+    assert set(json.loads((tmp_path / "out" / "size.json").read_text())["steps"]) == {"5000000"}
 
 
 def test_made_up_ratings_have_the_shape_of_movielens(tmp_path):

@@ -78,6 +78,17 @@ def test_a_model_that_is_broken_is_refused_in_one_line(tmp_path: Path, broken: s
     assert "\n" not in str(refused.value)
 
 
+def test_a_model_without_some_of_its_weights_is_not_filled_up(tmp_path: Path) -> None:
+    model, tokenizer = load_language_model(SMALL, dtype=torch.float32)
+    tokenizer.save_pretrained(tmp_path)
+    whole = model.state_dict()
+    lost = {key for key in whole if key.startswith("model.layers.1.")}
+    model.save_pretrained(tmp_path, state_dict={k: v for k, v in whole.items() if k not in lost})
+    complaint = rf"its weights lack model\.layers\.1\..*, and {len(lost) - 1} more"
+    with pytest.raises(InputError, match=complaint):
+        load_language_model(str(tmp_path))
+
+
 @pytest.mark.parametrize("name", ["scratch-0x1", "scratch-32x0", "empty"])
 def test_a_refusal_is_short(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
