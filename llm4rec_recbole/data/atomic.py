@@ -53,6 +53,9 @@ def _check_file(path: Path, required: Sequence[str], *, empty_floats: bool) -> N
         first = next(blocks, b"")
         if not first:
             raise InputError("the file is empty", file=path)
+        if first.startswith(b"\xef\xbb\xbf"):
+            hint = "save it as UTF-8 without one"
+            raise InputError("it begins with a byte order mark", file=path, line=1, hint=hint)
         header, _, rows = first.partition(b"\n")
         check_text(path, 1, header + b"\n" if len(header) < len(first) else header)
         rows_of = RowChecker(path, header, _columns(path, header.decode(), required, empty_floats))
