@@ -18,4 +18,12 @@ def test_weighs_each_item_seen_by_its_age() -> None:
 
 
 def test_an_item_without_relations_only_ages_the_others() -> None:
-    assert not RelationContext(torch.zeros(3, 3), torch.arange(3), 0.9, 1.0).state_dict()
+    relations = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 7.0], [0.0, 5.0, 0.0]])
+    context = RelationContext(relations, torch.tensor([0, 0, 1, 0, 2]), decay=0.5, weight=2.0)
+    expected = torch.tensor([[0, 0, 0, 0, 7.0], [0, 0, 0, 0, 0], [0, 0, 10, 0, 0]])
+    torch.testing.assert_close(context(torch.tensor([[2, 3], [1, 3], [4, 0]])), expected)
+
+
+def test_nothing_of_it_is_in_the_state() -> None:
+    context = RelationContext(torch.zeros(3, 3), torch.arange(3), decay=0.9, weight=1.0)
+    assert not context.state_dict()
