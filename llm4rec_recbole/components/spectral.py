@@ -24,7 +24,7 @@ def nearness(users: np.ndarray, items: np.ndarray, n_items: int, window: int) ->
     return total + total.T
 
 
-def _positive_information(near: sp.csr_matrix, mass: np.ndarray) -> sp.csr_matrix:
+def positive_information(near: sp.csr_matrix, mass: np.ndarray) -> sp.csr_matrix:
     """PPMI, in C's own memory: 25 million ratings have 10⁸ pairs. mass: (n_items,), C_i."""
     expected = np.repeat(mass, np.diff(near.indptr))
     expected *= mass[near.indices]
@@ -49,7 +49,7 @@ def spectral_vectors(
     if not near.nnz:
         return vectors
     mass = near @ np.ones(n_items)  # C_i
-    ppmi = _positive_information(near, mass)
+    ppmi = positive_information(near, mass)
     rank = min(d, n_items - 1)
     start = np.random.default_rng(0).standard_normal(n_items)  # else ARPACK draws one
     values, basis = sp.linalg.eigsh(ppmi, k=rank, which="LA", v0=start)

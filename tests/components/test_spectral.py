@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from llm4rec_recbole.components.spectral import nearness, spectral_vectors
+from llm4rec_recbole.components.spectral import nearness, positive_information, spectral_vectors
 
 USERS = np.array([1, 1, 1, 1, 2, 2, 2])
 ITEMS = np.array([1, 2, 3, 1, 2, 3, 4])
@@ -36,6 +36,20 @@ def test_products_of_vectors_are_the_ppmi_where_all_directions_are_kept() -> Non
     vectors = spectral_vectors(USERS, ITEMS, 6, d=5, window=2)
     products = vectors @ vectors.T
     np.testing.assert_allclose(products / products.max(), expected / expected.max(), atol=1e-5)
+
+
+def test_pairs_rarer_than_chance_tell_nothing() -> None:
+    users = np.repeat([1, 2, 3], 6)
+    items = np.array([1, 2, 1, 2, 1, 2, 3, 4, 3, 4, 3, 4, 1, 3, 1, 2, 3, 4])  # 1 and 3 meet rarely
+    near = naive_nearness(users, items, 5, 1)
+    mass = near.sum(1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        information = np.log(near * mass.sum() / np.outer(mass, mass))
+    assert (information[near > 0] < 0).any()
+    found = positive_information(nearness(users, items, 5, 1), mass)
+    expected = np.where(near > 0, np.maximum(information, 0), 0)
+    np.testing.assert_allclose(found.toarray(), expected)
+    assert (found.data > 0).all()
 
 
 def test_items_of_two_worlds_are_orthogonal_and_neighbours_are_alike() -> None:

@@ -16,6 +16,7 @@ from llm4rec_recbole.data.convert import convert
 from llm4rec_recbole.data.events import training_events
 from llm4rec_recbole.data.json_items import price_of
 from llm4rec_recbole.data.json_lines import read_objects
+from llm4rec_recbole.data.raw_log import seconds
 from llm4rec_recbole.data.source import read_source
 from llm4rec_recbole.data.tally import Tally
 from llm4rec_recbole.errors import InputError
@@ -204,6 +205,12 @@ def test_no_cut_object_is_taken_for_whole(tmp_path_factory, value, data):
 )
 def test_prices(value, price):
     assert price_of(value) == price
+
+
+def test_times_end_before_the_year_2100():
+    assert seconds(4102444799) == seconds(4102444799000) == 4102444799
+    assert seconds(4102444800) is seconds(4102444800000) is None
+    assert seconds(10**11) == 10**8  # milliseconds from here on
 
 
 def test_reviews_go_with_their_interactions_and_a_feature_sees_only_training(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 import torch
 from rings import one_history
 
+from llm4rec_recbole.components.relations import item_relations
 from llm4rec_recbole.components.retrieval import Retrieved
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.held_out import HeldOut
@@ -131,6 +132,10 @@ def test_relations_among_few_items_leave_the_others_ranking_alone(small: dict[st
     )
     places = some.model.relations.places
     assert places.count_nonzero() == 6 < some.model.n_items - 1
+    inter = some.train_data._dataset.inter_feat
+    users, rows = inter["user_id"].numpy(), places[inter["item_id"]].numpy()
+    expected = item_relations(users[rows > 0], rows[rows > 0], 7, some.config["relation_reg"])
+    torch.testing.assert_close(some.model.relations.relations, expected)
     history = places.nonzero()[:3, 0][None]  # three items that have relations
     users = torch.tensor([1])
     for trained in (some, none):
