@@ -46,8 +46,8 @@ def both(where: str, method: str, first: str = "hit@10", second: str = "ndcg@10"
     return [mean(where, method, first), mean(where, method, second)]
 
 
-def minutes(*methods: str) -> str:
-    seconds = sum(runs("results", method)[0]["cost"]["train_seconds"] for method in methods)
+def minutes(*methods: str, where: str = "results") -> str:
+    seconds = sum(runs(where, method)[0]["cost"]["train_seconds"] for method in methods)
     return f"{seconds / 60:.0f}"
 
 
@@ -66,7 +66,9 @@ def costs() -> list[str]:
     return [whole, minutes(*CLASSICAL), *map(minutes, GENERATIVE), each[0], each[-1]]
 
 
-SEEDS, BEAUTY, ML_1M = (f"benchmarks/results/{name}" for name in ("seeds", "beauty", "ml-1m"))
+SEEDS, BEAUTY, ML_1M, WITHOUT_AMX = (
+    f"benchmarks/results/{name}" for name in ("seeds", "beauty", "ml-1m", "without_amx")
+)
 
 #: (file, sentence with # for each number, the numbers); spaces stand for any white space.
 SENTENCES = [
@@ -100,6 +102,14 @@ SENTENCES = [
      lambda: [n for where, method in (("benchmarks/results/two_threads", "P5"),
               ("benchmarks/results/two_threads", "GenRec"), ("results", "GenRec"))
               for n in both(where, method)]),
+    ("docs/generative.md", "On a processor without AMX P5 comes to # and #",
+     lambda: both(WITHOUT_AMX, "P5")),
+    *(("docs/pipeline.md", f"{method} comes to {text} # and {also}# instead of # and #",
+       lambda method=method: both(WITHOUT_AMX, method) + both("results", method))
+      for method, text, also in (("EnhancedGenRec", "HR@10", "NDCG@10 "), ("BERT4Rec", "", ""),
+                                 ("P5", "", ""))),
+    ("docs/pipeline.md", "and trains # minutes instead of #.",
+     lambda: [minutes("EnhancedGenRec", where=WITHOUT_AMX), minutes("EnhancedGenRec")]),
     ("docs/generative.md", "one epoch reaches HR@10 # and NDCG@10 #, validation",
      lambda: both("benchmarks/results/genrec_full", "GenRec")),
 ]  # fmt: skip
@@ -110,3 +120,10 @@ def test_the_numbers_of_a_sentence_are_those_of_the_records(file, sentence, numb
     pattern = r"\s+".join(re.escape(word).replace(r"\#", NUMBER) for word in sentence.split())
     (found,) = re.finditer(pattern, (TOP / file).read_text(encoding="utf-8"))
     assert list(found.groups()) == numbers()
+
+
+@pytest.mark.parametrize("method", [m for m in CLASSICAL if m != "BERT4Rec"])
+def test_classical_methods_have_the_same_metrics_on_another_processor(method):
+    here, there = (runs(where, method)[0] for where in ("results", WITHOUT_AMX))
+    assert here["provenance"]["hardware"] != there["provenance"]["hardware"]
+    assert here["metrics"] == there["metrics"]
