@@ -33,6 +33,7 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.held_out import HeldOut
 from llm4rec_recbole.models.backbone import Backbone, arithmetic
 from llm4rec_recbole.models.debiasing import Debiasing, log_likelihood
+from llm4rec_recbole.models.enhanced_genrec_options import check_options
 from llm4rec_recbole.models.knowledge import Knowledge, knowledge
 from llm4rec_recbole.models.retrieved_context import RetrievedContext
 from llm4rec_recbole.models.reviews import reviews_to_retrieve
@@ -55,6 +56,7 @@ class EnhancedGenRec(SequentialRecommender):
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
+        check_options(config)
         self.components = chosen_components(config["components"], self.default_components)
         self.user_field = config["USER_ID_FIELD"]
         self.length = config["MAX_ITEM_LIST_LENGTH"]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from llm4rec_recbole.errors import InputError, whole_number
+from llm4rec_recbole.errors import InputError, number_in, whole_number
 from llm4rec_recbole.evaluation.metrics import ACCURACY
 from llm4rec_recbole.recbole_plugin.mends.config import OWN_PROTOCOLS
 
@@ -23,7 +23,10 @@ _WHOLE = {
     "train_batch_size": 1,
     "eval_batch_size": 1,
     "eval_users_per_batch": 1,
+    "MAX_ITEM_LIST_LENGTH": 1,
 }
+#: Options of every run that are numbers, and the interval of each.
+_INTERVALS = {"learning_rate": "[0, inf)", "weight_decay": "[0, inf)", "warmup": "[0, 1]"}
 
 
 def check_data(config: Any) -> None:
@@ -55,12 +58,17 @@ def _check_columns(load_col: Any, required: list[str]) -> None:
 
 
 def check_options(config: Any) -> None:
-    """Refuse a word where the property files have a number, and a `method` that is no file name."""
+    """Refuse a word where the property files have a number, a number out of its range, and a
+    `method` that is no file name."""
     method = config["method"]
     if method is not None and not (isinstance(method, str) and re.fullmatch(r"\w[\w.+-]*", method)):
         raise InputError(f"method is {method}, not a name such as SASRec_long")
     for name, least in _WHOLE.items():
-        whole_number(name, config[name], least)
+        if config[name] is not None:  # of a model that has no such option
+            whole_number(name, config[name], least)
+    for name, interval in _INTERVALS.items():
+        if config[name] is not None:
+            number_in(interval, name, config[name])
     for name, value in config.external_config_dict.items():
         default = config.internal_config_dict.get(name)
         if type(default) in (int, float) and isinstance(value, (str, list, dict)):

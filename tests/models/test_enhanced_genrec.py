@@ -9,21 +9,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from rings import one_history
 
 from llm4rec_recbole.components.relations import item_relations
 from llm4rec_recbole.components.retrieval import Retrieved
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.held_out import HeldOut
-from llm4rec_recbole.models import enhanced_genrec, retrieved_context
+from llm4rec_recbole.models import enhanced_genrec, enhanced_genrec_options, retrieved_context
 from llm4rec_recbole.models.debiasing import log_likelihood
 from llm4rec_recbole.models.enhanced_genrec import COMPONENTS, chosen_components
 from llm4rec_recbole.models.knowledge import knowledge
 from llm4rec_recbole.recbole_plugin.registry import ENHANCED_GENREC, variant
+from llm4rec_recbole.training import checks
 from llm4rec_recbole.training.adapt import steps
 from llm4rec_recbole.training.run import run
 from llm4rec_recbole.training.train import prepare, train
 
+TOP = Path(__file__).parents[2]
 SMALL = {
     "llm": "scratch-32x1",
     "llm_layers": 1,
@@ -104,6 +107,39 @@ def test_a_name_stands_for_a_subset_and_the_record_goes_by_it(described: dict[st
     assert record["components"] == ["fusion", "explanation"]
     assert variant("EnhancedGenRec_none")[1]["components"] == []
     assert variant("BPR") == ("BPR", {})
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "allowed"),
+    [
+        ("relation_items", -1, "a whole number, 0 or more"),
+        ("retrieved_entries", 1.5, "a whole number, 0 or more"),
+        ("popularity_strata", 0, "a whole number, 1 or more"),
+        ("relation_reg", 0, r"a number in \(0, inf\)"),
+        ("relation_decay", 1.1, r"a number in \(0, 1\]"),
+        ("hidden_dropout_prob", 1.0, r"a number in \[0, 1\)"),
+        ("ips_clip", -0.1, r"a number in \[0, 1\]"),
+        ("adaptation_share", True, r"a number in \(0, 1\]"),
+        ("fairness", float("nan"), r"a number in \[0, inf\)"),
+        ("warmup", 3, r"a number in \[0, 1\]"),
+        ("learning_rate", -1, r"a number in \[0, inf\)"),
+        ("MAX_ITEM_LIST_LENGTH", 0, "a whole number, 1 or more"),
+    ],
+)
+def test_an_option_out_of_its_range_is_named(
+    small: dict[str, Any], option: str, value: Any, allowed: str
+) -> None:
+    with pytest.raises(InputError, match=rf"{option} is {value} \({allowed}\)"):
+        prepare("EnhancedGenRec", "rings", options=small | {option: value})
+
+
+def test_every_option_of_its_property_file_is_checked() -> None:
+    told = yaml.safe_load((TOP / "properties/model/EnhancedGenRec.yaml").read_text())
+    numbers = {k for k, v in told.items() if isinstance(v, int | float) and v is not True}
+    checked = {*enhanced_genrec_options.WHOLE, *enhanced_genrec_options.INTERVALS}
+    everywhere = {*checks._WHOLE, *checks._INTERVALS}
+    assert numbers - checked - everywhere == {"llm_layers"}  # by the language model itself
+    assert checked <= numbers
 
 
 def test_an_unknown_component_is_told() -> None:
