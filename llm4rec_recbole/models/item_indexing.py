@@ -17,13 +17,13 @@ Codes never begin one another, so that an item's last token ends it.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import scipy.sparse as sp
 
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.models.spectral_clusters import spectral_clusters
 
 KINDS = ("sequential", "random", "collaborative")
 _BASE = 100  # T5's own tokenizer, too, reads numbers about two digits at a time
@@ -120,18 +120,11 @@ def _collaborative(
 
 def _divide(graph: sp.csr_matrix, part: np.ndarray, clusters: int, seed: int) -> list[np.ndarray]:
     """Spectral clusters of the items `part`; equal parts, in order, where nothing connects them."""
-    from sklearn.cluster import SpectralClustering
-
     among = graph[part][:, part]
     linked = np.asarray(among.sum(1)).ravel() > 0
     found: list[np.ndarray] = []
     if linked.sum() > clusters + 1:  # the solver needs more items than eigenvectors
-        spectral = SpectralClustering(
-            clusters, affinity="precomputed", assign_labels="cluster_qr", random_state=seed
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that the graph is not connected
-            label = spectral.fit_predict(among[linked][:, linked])
+        label = spectral_clusters(among[linked][:, linked], clusters, seed)
         found = [part[linked][label == cluster] for cluster in np.unique(label)]
     if len(found) < 2:
         return np.array_split(part, clusters)
