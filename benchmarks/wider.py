@@ -5,8 +5,10 @@
 
 A cell is a run of `run_recbole` with the options of `make repro` and those of --options, in
 work/wider/NAME; one that is there already is kept, so a table may come from several commands.
-Tables I to IV and records go to benchmarks/results/NAME; the users' ranks, which are large, stay in
-work/wider. A NAME that is a data set's gets its columns in paper_tables/table_1_data_sets.
+Tables I to IV, comparisons, records and users files go to benchmarks/results/NAME, for git: the
+users files as ranks alone, a twentieth of their size. They are enough to go on from in another
+checkout: what it lacks in work/wider/NAME is taken from there first. A NAME that is a data set's
+gets its columns in paper_tables/table_1_data_sets.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from benchmarks import kept
 from llm4rec_recbole.analysis import chance, compare
 from llm4rec_recbole.files import write_json
 from llm4rec_recbole.pipeline.cells import Cell
@@ -51,23 +54,30 @@ def main(arguments: list[str] | None = None) -> int:
             options.datasets, options.seeds, options.methods
         )
     ]
-    results, failures = WORK / options.name, WORK / options.name / "failures"
+    results, out = WORK / options.name, RESULTS / options.name
+    failures = results / "failures"
+    asked = {cell.record.relative_to("results/runs").with_suffix("") for cell in cells}
+    if lost := kept.restore(out, results) - asked:
+        named = " ".join(sorted(map(str, lost)))
+        print(f"error: without users files the tables of {out} would lose {named}; run those "
+              "methods too, or give another name", file=sys.stderr)  # fmt: skip
+        return 2
     given = [f"config_files=properties/scale/{options.scale}.yaml", *options.options]
     more = [f"--{each}" for each in given]
     with ThreadPoolExecutor(options.jobs) as pool:
         codes = list(pool.map(lambda cell: run(cell, results, failures, more), cells))
-    made, out = results / "tables", RESULTS / options.name
+    made = results / "tables"
     steps = [
         compare.main(["--results", str(results)]),
         chance.main(["--results", str(results)]),
         tables.main(["--results", str(results), "--failures", str(failures), "--out", str(made)]),
     ]
-    out.mkdir(parents=True, exist_ok=True)
+    if any(steps):
+        return 1
+    kept.keep(results, out)
     for name in KEPT:
         shutil.copy(made / name, out)
-    shutil.copytree(results / "runs", out / "runs", dirs_exist_ok=True)
-    steps.append(data_sets.main(["--wider", str(RESULTS)]))
-    return int(any(codes) or any(steps))
+    return int(any(codes) or data_sets.main(["--wider", str(RESULTS)]))
 
 
 def run(cell: Cell, results: Path, failures: Path, more: list[str]) -> int:

@@ -67,7 +67,7 @@ def compare(
         for place in sorted(values):
             its_values = {m: values[place][m] for m in methods if m in values[place]}
             for together in differences(its_values, columns, pairs):
-                rows += _tested(table, place, together)
+                rows += tested(table, place, together)
             if table == "table_2":
                 here = {m: grouped[place][m] for m in methods if m in grouped[place]}
                 rows += _whole_runs(table, place, here, data)
@@ -91,7 +91,8 @@ def differences(
 ) -> list[list[tuple[Label, np.ndarray]]]:
     """Per-user differences (U,) of all `pairs` in all `columns`, those of the same users together.
 
-    A user for whom one method's list has no value is left out of that column for all methods.
+    A user for whom one method's list has no value is left out of that column for all methods, so
+    a column is not compared where the lists of one method are not at hand.
     """
     groups: dict[bytes, list[tuple[Label, np.ndarray]]] = {}
     for ranking, metric in columns if values else ():
@@ -105,11 +106,15 @@ def differences(
     return [group for group in groups.values() if group]
 
 
-def _tested(
+def tested(
     table: str,
     place: tuple[str, str],
     labelled: list[tuple[Label, np.ndarray]],
 ) -> list[Comparison]:
+    """The tests of differences (U,) of the same users, without Holm's adjustment (p_holm is 1).
+
+    Raises InputError where there is one user.
+    """
     stacked = np.stack([each for _, each in labelled], axis=1)  # (U, C)
     if len(stacked) < 2:
         raise InputError(f"{place[0]} {place[1]} has one test user: a test needs two")

@@ -1,4 +1,7 @@
-"""Per-user accuracy of every method, recomputed from the users files; diversity, novelty read."""
+"""Per-user accuracy of every method, recomputed from the users files; diversity, novelty read.
+
+A users file that git keeps holds ranks alone: diversity and novelty are then NaN for each user.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import numpy as np
 from llm4rec_recbole.analysis.records import RANKINGS, Record
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import ACCURACY
-from llm4rec_recbole.evaluation.users_file import BEYOND_ACCURACY, RANKS, read_users
+from llm4rec_recbole.evaluation.users_file import BEYOND_ACCURACY, RANKED, read_users
 
 TOLERANCE = 1e-9  # by which a record may differ from its users file
 
@@ -67,7 +70,7 @@ def _require_users_files(records: list[Record]) -> None:
 
 def _read(record: Record) -> _Run:
     path = record.users_path
-    users = read_users(path, ["user", "target", *RANKS, *BEYOND_ACCURACY])
+    users = read_users(path, RANKED, if_there=BEYOND_ACCURACY)
     users = users.sort_values("user", kind="stable")
     if not len(users):
         raise InputError("the users file has no rows", file=path)
@@ -83,8 +86,11 @@ def _read(record: Record) -> _Run:
             values[ranking, metric] = function(ranks, k)
     said: dict[tuple[str, str], float | None] = {**record.accuracy}
     for metric in BEYOND_ACCURACY:
-        values["full", metric] = users[metric].to_numpy(np.float64)
-        said["full", metric] = record.beyond_accuracy[metric]
+        if metric in users:
+            values["full", metric] = users[metric].to_numpy(np.float64)
+            said["full", metric] = record.beyond_accuracy[metric]
+        else:
+            values["full", metric] = np.full(len(users), np.nan)
     for (ranking, metric), number in said.items():
         found = mean_of_known(values[ranking, metric])
         expected = np.nan if number is None else number

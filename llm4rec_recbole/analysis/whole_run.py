@@ -26,7 +26,7 @@ from llm4rec_recbole.data.groups import item_categories, user_groups
 from llm4rec_recbole.data.locate import data_file
 from llm4rec_recbole.evaluation.metrics.fairness import parity_of_means
 from llm4rec_recbole.evaluation.metrics.ndcg import ndcg
-from llm4rec_recbole.evaluation.users_file import read_users
+from llm4rec_recbole.evaluation.users_file import has_lists, read_users
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -118,10 +118,13 @@ def summed(
     methods: Mapping[str, Sequence[Record]], metric: str, data: Path
 ) -> dict[str, list[Summed]]:
     """The runs of each method on one data set, as sums; a method whose number cannot be had again
-    from the users files and the data set's own files, as they are now, is left out.
+    from the users files and the data set's own files, as they are now, is left out. None where one
+    users file has no lists: the best baseline could be the one that is left out.
 
     data: the folder of the data sets' atomic files, each in one of its own.
     """
+    if not all(has_lists(record.users_path) for its in methods.values() for record in its):
+        return {}
     number_of: dict[str, int] = {}  # each listed item's column
     found = {}
     for method, records in methods.items():

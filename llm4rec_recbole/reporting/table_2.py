@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from llm4rec_recbole.analysis.chance import Chance
 from llm4rec_recbole.analysis.comparisons import LEVEL, Comparison
-from llm4rec_recbole.analysis.whole_run import METRICS
 from llm4rec_recbole.reporting.accuracy_rows import AccuracySection
 from llm4rec_recbole.reporting.record_table import Measure, RecordTable
 from llm4rec_recbole.reporting.run_notes import COMMON, run_notes
@@ -101,21 +100,22 @@ def _by_chance(sections: list[AccuracySection], chances: Sequence[Chance]) -> li
 
 
 def _tested(sections: list[AccuracySection], tests: Sequence[Comparison]) -> list[str]:
-    if not tests:
-        return []
     names = {measure.key: measure.name for measure in TABLE.measures}
     found = {f"{t.dataset}, {t.protocol}: {names[t.metric]} {t.baseline}" for t in tests}
     missing = [
         f"{section.place}: {names[metric]}{left_out}"
         for section in sections
-        for metric in METRICS
+        for metric in names
         if (left_out := _untested(section, metric, tests)) is not None
     ]
-    return [
+    marks = (
         f"*: differs from the best baseline of its column ({'; '.join(sorted(found))}), p < "
         f"{LEVEL:g}: paired t test over users, Holm-adjusted over the {len(tests)} comparisons of "
         "this table. Cov@100 and Fairness@10 are numbers of a whole run: there, a z test whose "
-        "standard error comes from swapping the two methods' lists for random users.",
+        "standard error comes from swapping the two methods' lists for random users."
+    )
+    return [
+        *([marks] if tests else []),
         *([f"Not tested: {'; '.join(missing)}."] if missing else []),
     ]
 
@@ -124,13 +124,13 @@ def _untested(section: AccuracySection, metric: str, tests: Sequence[Comparison]
     """Which methods with a number of `metric` were not tested, "" for all; None for none."""
     place = (section.dataset, section.protocol, metric)
     made = [t for t in tests if (t.dataset, t.protocol, t.metric) == place]
-    if not made:
-        return ""
     compared = {method for t in made for method in (t.method, t.baseline)}
-    left_out = [
+    numbered = [
         row.method
         for row in section.rows
-        if row.method not in compared
-        and any(record.beyond_accuracy[metric] is not None for record in row.records)
+        if any(record.beyond_accuracy[metric] is not None for record in row.records)
     ]
+    left_out = [method for method in numbered if method not in compared]
+    if not made:
+        return "" if len(numbered) > 1 else None
     return f" of {', '.join(left_out)}" if left_out else None

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from synthetic_runs import add_run, ranks_around
 
-from benchmarks import wider
+from benchmarks import kept, wider
+from llm4rec_recbole.evaluation.users_file import read_users
 from llm4rec_recbole.pipeline.cells import Cell
 
 CELL = Cell("ml-100k", "loo", "Pop", 3)
@@ -44,3 +48,70 @@ def test_a_cell_runs_with_the_options_of_the_pipeline_and_a_failure_is_kept(tmp_
     assert f"--results_dir={tmp_path}" in command
     failure = tmp_path / "failures/ml-100k.loo.Pop.seed_3.json"
     assert json.loads(failure.read_text()) == {"error": "run_recbole: no such thing"}
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """Runs of Pop and BPR in work/wider/mine; the two folders, and nothing that runs anything."""
+    monkeypatch.setattr(wider, "RESULTS", tmp_path / "kept")
+    monkeypatch.setattr(wider, "WORK", tmp_path / "work")
+    monkeypatch.setattr(wider.data_sets, "main", lambda arguments: 0)
+    results = tmp_path / "work" / "mine"
+    for method, middle in (("Pop", 30), ("BPR", 20)):
+        add_run(results, method, ranks_around(middle), seed=0)
+    return results, tmp_path / "kept" / "mine"
+
+
+def tables(folder: Path) -> dict[str, str]:
+    return {name: (folder / name).read_text() for name in wider.KEPT}
+
+
+def test_another_checkout_goes_on_from_what_git_keeps(folders, capsys):
+    """A third method there: Table I is what it would be here, though the lists are gone."""
+    results, out = folders
+    assert wider.main(["mine", "--methods", "Pop", "BPR"]) == 0
+    users = read_users(out / "users/ml-100k/loo/Pop/seed_0.parquet", ["user"], ["top_100"])
+    assert [*users] == ["user"]
+    assert (out / "comparisons.csv").read_text() == (results / "comparisons.csv").read_text()
+    add_run(results, "SASRec", ranks_around(5), seed=0)
+    assert wider.main(["mine", "--methods", "SASRec"]) == 0
+    here, added = tables(out), results.parent / "added"
+    shutil.copytree(out, added / "kept")
+    shutil.rmtree(results)
+    for kind, ending in (("runs", "json"), ("users", "parquet")):  # as before SASRec ran
+        (out / kind / f"ml-100k/loo/SASRec/seed_0.{ending}").unlink()
+    add_run(results, "SASRec", ranks_around(5), seed=0)
+    assert wider.main(["mine", "--methods", "SASRec"]) == 0
+    there = tables(out)
+    assert there["table_1.md"] == here["table_1.md"]
+    assert "SASRec | – | – | **" in there["table_1.md"]
+    assert "Not tested: ml-100k, loo: ILD@10; ml-100k, loo: Cov@100" in there["table_2.md"]
+    assert "Not tested: ml-100k, loo: Fairness@10." in here["table_2.md"]  # no data set's files
+    before = [*(added / "kept").rglob("*.parquet"), *(added / "kept").rglob("*.json")]
+    assert len(before) == 6
+    for path in before:
+        assert (out / path.relative_to(added / "kept")).read_bytes() == path.read_bytes()
+
+
+def test_a_run_here_is_not_replaced_by_the_kept_one(folders):
+    results, out = folders
+    assert wider.main(["mine", "--methods", "Pop", "BPR"]) == 0
+    record = add_run(results, "BPR", ranks_around(10), seed=0)
+    assert kept.restore(out, results) == set()
+    assert record.read_text() != (out / "runs/ml-100k/loo/BPR/seed_0.json").read_text()
+    kept.keep(results, out)
+    assert record.read_text() == (out / "runs/ml-100k/loo/BPR/seed_0.json").read_text()
+
+
+def test_a_table_that_would_lose_rows_is_not_made(folders, commands, capsys):
+    results, out = folders
+    assert wider.main(["mine", "--methods", "Pop", "BPR"]) == 0
+    before = tables(out)
+    shutil.rmtree(results)
+    shutil.rmtree(out / "users/ml-100k/loo/BPR")
+    assert wider.main(["mine", "--methods", "Pop"]) == 2
+    assert "would lose ml-100k/loo/BPR/seed_0; run" in capsys.readouterr().err
+    assert not commands
+    assert tables(out) == before
+    assert wider.main(["mine", "--methods", "BPR"]) == 1  # asked, so that it is run anew: it fails
+    assert len(commands) == 1

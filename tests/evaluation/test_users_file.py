@@ -1,11 +1,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.ranking import Rankings
-from llm4rec_recbole.evaluation.users_file import read_users, write_users
+from llm4rec_recbole.evaluation.users_file import (
+    RANKED,
+    has_lists,
+    read_users,
+    write_ranks,
+    write_users,
+)
 
 USERS, ITEMS = ["[PAD]", "u-9", "7"], np.array(["[PAD]", "a", "b", "c"])
 
@@ -66,3 +73,18 @@ def test_a_missing_column_is_named(tmp_path):
     pd.DataFrame({"user": ["1"], "target": ["2"]}).to_parquet(path)
     with pytest.raises(InputError, match="no column rank_full"):
         read_users(path, ["user", "rank_full"])
+
+
+def test_what_git_keeps_is_the_file_without_its_lists(tmp_path):
+    path = tmp_path / "whole.parquet"
+    write_users(path, rankings(), USERS, ITEMS)
+    write_ranks(tmp_path / "ranks.parquet", path)
+    assert has_lists(path)
+    assert not has_lists(tmp_path / "ranks.parquet")
+    ranks = read_users(tmp_path / "ranks.parquet", RANKED, if_there=["top_100"])
+    pd.testing.assert_frame_equal(ranks, read_users(path, RANKED))
+    assert "top_100" in read_users(path, RANKED, if_there=["top_100", "novelty@10"])
+    with pytest.raises(InputError, match="no column top_100"):
+        read_users(tmp_path / "ranks.parquet")
+    with pytest.raises(InputError, match="there is no such users file"):
+        has_lists(tmp_path / "absent.parquet")

@@ -1,0 +1,75 @@
+"""Two methods compared on the command line."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import ttest_rel
+from synthetic_runs import add_run, ranks_around
+
+from llm4rec_recbole.analysis import pair
+from llm4rec_recbole.evaluation.metrics.ndcg import ndcg
+from llm4rec_recbole.evaluation.users_file import write_ranks
+
+
+@pytest.fixture
+def results(tmp_path):
+    for method, middle in (("SASRec", 10), ("BPR", 20)):
+        add_run(tmp_path, method, ranks_around(middle))
+    add_run(tmp_path, "SASRec", ranks_around(12), protocol="timeline")
+    return tmp_path
+
+
+def rows(text: str) -> dict[tuple[str, str], list[str]]:
+    """The words of each row after ranking and metric."""
+    lines = [line.split() for line in text.splitlines() if line.startswith(("full", "uni", "pop"))]
+    return {(line[0], line[1]): line[2:] for line in lines}
+
+
+def test_it_prints_the_paired_t_test_of_any_two(results, capsys):
+    assert pair.main(["BPR", "SASRec", "--results", str(results)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("ml-100k, loo: 60 users; runs: 1 of BPR and 1 of SASRec\n")
+    assert "timeline" not in said  # one of them did not run there
+    bpr, sasrec = ndcg(ranks_around(20), 10), ndcg(ranks_around(10), 10)
+    first, second, difference, low, _, high, p, by_signs = rows(said)["full", "NDCG@10"]
+    assert (float(first), float(second)) == pytest.approx((bpr.mean(), sasrec.mean()), abs=5e-5)
+    assert float(difference) == pytest.approx((bpr - sasrec).mean(), abs=5e-5)
+    assert float(p) == pytest.approx(ttest_rel(bpr, sasrec).pvalue, rel=0.05)
+    assert float(low) < float(difference) < float(high)
+    assert float(by_signs) < 0.05
+    assert len(rows(said)) == 8
+
+
+def test_ranks_alone_are_enough_for_accuracy(results, capsys):
+    for users in results.rglob("*.parquet"):
+        write_ranks(users, users)
+    assert pair.main(["BPR", "SASRec", "--results", str(results)]) == 0
+    metrics = {metric for _, metric in rows(capsys.readouterr().out)}
+    assert metrics == {"HR@10", "NDCG@10"}
+
+
+def test_users_without_a_value_count_in_neither_mean(results, capsys):
+    add_run(results, "Pop", ranks_around(30), beyond={"novelty@10": None})
+    assert pair.main(["BPR", "Pop", "--results", str(results)]) == 0
+    assert ("full", "Novelty@10") not in rows(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("two", [("BPR", "GenRec"), ("BPR", "BPR")])
+def test_what_did_not_run_is_named_with_what_did(results, capsys, two):
+    assert pair.main([*two, "--results", str(results)]) == 2
+    error = capsys.readouterr().err
+    assert "have not both run on one data set (two of BPR, SASRec)" in error
+    assert error.count("\n") == 1
+
+
+def test_nothing_at_all_is_said(tmp_path, capsys):
+    assert pair.main(["BPR", "SASRec", "--results", str(tmp_path)]) == 2
+    assert "(run something)" in capsys.readouterr().err
+
+
+def test_a_difference_of_nothing_has_p_1(tmp_path, capsys):
+    for method in ("BPR", "SASRec"):
+        add_run(tmp_path, method, np.arange(60.0))
+    assert pair.main(["BPR", "SASRec", "--results", str(tmp_path)]) == 0
+    assert {tuple(words[-2:]) for words in rows(capsys.readouterr().out).values()} == {("1", "1")}
