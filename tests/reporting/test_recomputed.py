@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +13,19 @@ import pytest
 from synthetic_runs import add_run
 from table_from_users import assert_table_1_is_that_of_the_users
 
+from benchmarks.kept import places
 from llm4rec_recbole.analysis import compare
+from llm4rec_recbole.analysis.comparisons import read_comparisons
+from llm4rec_recbole.analysis.per_user import per_user_values
+from llm4rec_recbole.analysis.records import by_method, read_records
+from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import accuracy
 from llm4rec_recbole.evaluation.ranking import Rankings
 from llm4rec_recbole.evaluation.users_file import write_users
 from llm4rec_recbole.reporting import tables
 
 TOP = Path(__file__).parents[2]
+KEPT = sorted(path.parent for path in (TOP / "benchmarks/results").glob("*/users"))
 USERS = 80
 
 
@@ -72,3 +80,39 @@ def test_the_table_here_follows_from_the_users_files_here():
     with open(table, encoding="utf-8") as file:
         lines = [*csv.DictReader(file)]
     assert assert_table_1_is_that_of_the_users(lines, users) > 0
+
+
+@pytest.mark.parametrize("folder", KEPT, ids=lambda folder: folder.name)
+def test_each_record_that_git_keeps_ranks_of_follows_from_them(folder):
+    kept = [record for record in read_records(folder) if record.users_path.is_file()]
+    assert len(kept) == len([*folder.glob("users/*/*/*/*.parquet")]) > 0
+    methods = sorted({record.method for record in kept})
+    for its_records in by_method(kept, methods).values():
+        per_user_values(its_records)  # raises InputError where the two disagree
+    key = ("full", "hit@10")
+    other = replace(kept[0], accuracy=kept[0].accuracy | {key: kept[0].accuracy[key] + 1e-6})
+    with pytest.raises(InputError, match="full hit@10 is"):
+        per_user_values({other.method: [other]})
+
+
+def test_the_table_of_the_other_processor_follows_from_what_git_keeps(tmp_path):
+    """Its marks too: their p values are those of the ranks."""
+    folder = TOP / "benchmarks/results/without_amx"
+    results = tmp_path / "results"
+    for name in ("runs", "users"):
+        shutil.copytree(folder / name, results / name)
+    assert len(places(results)) == 11
+    assert compare.main(["--results", str(results)]) == 0
+    found, kept = (
+        [astuple(c) for c in read_comparisons(path / "comparisons.csv") if c.table == "table_1"]
+        for path in (results, folder)
+    )
+    for one, other in zip(found, kept, strict=True):
+        assert one[:7] == other[:7]  # what is compared
+        assert one[7:] == pytest.approx(other[7:], rel=1e-6, abs=1e-9)
+    nothing = ["--failures", str(tmp_path), "--out", str(tmp_path)]
+    assert tables.main(["--results", str(results), *nothing]) == 0
+    made = tmp_path / "table_1.csv"
+    lines = [*csv.DictReader(made.read_text().splitlines())]
+    assert assert_table_1_is_that_of_the_users(lines, results / "users") == 11 * 6
+    assert made.with_suffix(".md").read_text() == (folder / "table_1.md").read_text()
