@@ -26,7 +26,12 @@ _WHOLE = {
     "MAX_ITEM_LIST_LENGTH": 1,
 }
 #: Options of every run that are numbers, and the interval of each.
-_INTERVALS = {"learning_rate": "[0, inf)", "weight_decay": "[0, inf)", "warmup": "[0, 1]"}
+_INTERVALS = {
+    "seed": "[0, 4294967295]",  # NumPy takes no larger one
+    "learning_rate": "[0, inf)",
+    "weight_decay": "[0, inf)",
+    "warmup": "[0, 1]",
+}
 
 
 def check_data(config: Any) -> None:
@@ -69,10 +74,25 @@ def check_options(config: Any) -> None:
     for name, interval in _INTERVALS.items():
         if config[name] is not None:
             number_in(interval, name, config[name])
+    if config["rm_dup_inter"] not in (None, "first", "last"):
+        raise InputError(f"rm_dup_inter is {config['rm_dup_inter']}", hint="first, last or ~")
+    _check_negatives(config["train_neg_sample_args"])
     for name, value in config.external_config_dict.items():
         default = config.internal_config_dict.get(name)
         if type(default) in (int, float) and isinstance(value, (str, list, dict)):
             raise InputError(f"{name} is {value}, not a number such as {default}")
+
+
+def _check_negatives(drawn: dict[str, Any]) -> None:
+    """Refuse nonsense about how negatives are drawn; RecBole checks the distribution's name."""
+    if drawn["distribution"] == "none":
+        return
+    of = "train_neg_sample_args."
+    whole_number(f"{of}sample_num", drawn["sample_num"], 1)
+    whole_number(f"{of}candidate_num", drawn["candidate_num"], 0)
+    number_in("(-inf, inf)", f"{of}alpha", drawn["alpha"])
+    if not isinstance(drawn["dynamic"], bool):
+        raise InputError(f"{of}dynamic is {drawn['dynamic']}", hint="true or false")
 
 
 def check_metric(config: Any) -> None:

@@ -15,6 +15,7 @@ from llm4rec_recbole.recbole_plugin import catalogue
 
 DATA = ["--model=EASE", "--dataset=ml-100k"]
 QUIET = ["--dataset=ml-100k", "--quiet=true", "--show_progress=false"]
+DRAWN = ["--model=BPR", *QUIET]
 P5 = ["--model=P5", *QUIET]
 GENREC = ["--model=GenRec", "--llm=scratch-32x1", "--llm_layers=~", *QUIET]
 
@@ -83,6 +84,13 @@ def test_what_is_no_option_is_refused(argv):
         ([*DATA, "--method=../../x"], "method is ../../x, not a name such as SASRec_long"),
         ([*DATA, "--method=5"], "method is 5, not a name such as SASRec_long"),
         ([*DATA, "--seed=1.5"], "seed is 1.5 (a whole number, 0 or more)"),
+        ([*DATA, "--seed=4294967296"], "seed is 4294967296 (a number in [0, 4294967295])"),
+        ([*DATA, "--rm_dup_inter=foo"], "rm_dup_inter is foo (first, last or ~)"),
+        ([*DRAWN, "--train_neg_sample_args={sample_num: many}"], "sample_num is many (a whole"),
+        ([*DRAWN, "--train_neg_sample_args={sample_num: 0}"], "sample_num is 0 (a whole number, 1"),
+        ([*DRAWN, "--train_neg_sample_args={alpha: x}"], "alpha is x (a number in (-inf, inf))"),
+        ([*DRAWN, "--train_neg_sample_args={dynamic: maybe}"], "dynamic is maybe (true or false)"),
+        ([*DRAWN, "--train_neg_sample_args={candidate_num: x}"], "candidate_num is x (a whole"),
         ([*DATA, "--train_batch_size=0"], "train_batch_size is 0 (a whole number, 1 or more)"),
         ([*DATA, "--reg_weight=much"], "reg_weight is much, not a number such as "),
         ([*DATA, "--load_col=5"], "load_col is 5, not a list of columns for each file"),
