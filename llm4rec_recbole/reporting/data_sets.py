@@ -3,8 +3,8 @@
     python -m llm4rec_recbole.reporting.data_sets --results results --wider benchmarks/results
 
 `make repro` runs the data sets of params.yaml; runs on others lie in <wider>/<data set>/runs, where
-`python -m benchmarks.wider <data set>` puts them, without their users files. So this shows numbers
-of run records and tests nothing; the tables in those folders do.
+`python -m benchmarks.wider <data set>` puts them, not all with their users' ranks. So this shows
+numbers of run records and tests nothing; the tables in those folders do.
 """
 
 from __future__ import annotations

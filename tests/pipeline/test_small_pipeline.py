@@ -31,3 +31,16 @@ def test_small_pipeline_end_to_end(checkout: Checkout) -> None:
     shown = checkout.dvc("metrics", "show")
     assert all(name in shown for name in ("ndcg@10", "loo.Pop", "loo.BPR", "loo.SASRec"))
     assert "3 of 3" in checkout.run("llm4rec", "status")
+
+
+@pytest.mark.slow
+def test_a_data_set_that_is_not_here_stops_no_other(checkout: Checkout) -> None:
+    checkout.use_real_commands()
+    methods = {"exact": ["Pop"], "trained": [], "generative": [], "ours": []}
+    checkout.write_params(datasets=["ml-25m", "ml-100k"], methods=methods)
+    output = checkout.make_repro(code=2)
+    assert "\nthe data set ml-25m is not here (llm4rec fetch ml-25m)\n" in output
+    assert "1 of 2 cells done" in output
+    table = (checkout.folder / "paper_tables" / "table_1.md").read_text()
+    assert "## ml-100k" in table
+    assert "ml-25m" not in table
