@@ -13,7 +13,7 @@ import torch
 OVER = ("vocabulary", "catalogue")
 
 
-_FEW = 16  # children whose logits are made one by one; for more, the whole vocabulary's are
+_FEW = 16  # children whose logits are made one by one; for more, each node's of all tokens are
 _CACHED = 2**18  # logits at once, so that they stay in a processor's cache
 _ROWS = 128  # states at once at least: below, reading `output` costs more than the cache saves
 
@@ -28,9 +28,12 @@ def child_log_probabilities(
     """log P(child | its node), -inf where there is no child.
 
     states: (B, N, d) after N nodes; output: (V, d), output embeddings; tokens: (B, N, C), the
-    children's; exists: (B, N, C), which of them there are; over: see above. Returns (B, N, C)
-    float32.
+    children's; exists: (B, N, C), which of them there are; over: see above, "catalogue" costs less.
+    Returns (B, N, C) float32.
     """
+    if over == "catalogue":  # no other token's logit counts, and a vocabulary is large
+        wanted, tokens = tokens.clamp(min=0).unique(return_inverse=True)
+        output = output[wanted]
     n_users = len(states)
     if states.device.type == "cpu":
         n_users = max(1, max(_ROWS, _CACHED // len(output)) // states.shape[1])
