@@ -12,7 +12,7 @@ import pytest
 from synthetic_runs import add_run, ranks_around
 
 from benchmarks import kept, wider
-from llm4rec_recbole.evaluation.users_file import read_users
+from llm4rec_recbole.evaluation.users_file import RANKED, read_users
 from llm4rec_recbole.pipeline.cells import Cell
 
 CELL = Cell("ml-100k", "loo", "Pop", 3)
@@ -75,6 +75,8 @@ def test_another_checkout_goes_on_from_what_git_keeps(folders, capsys):
     assert (out / "comparisons.csv").read_text() == (results / "comparisons.csv").read_text()
     add_run(results, "SASRec", ranks_around(5), seed=0)
     assert wider.main(["mine", "--methods", "SASRec"]) == 0
+    pop = out / "users/ml-100k/loo/Pop/seed_0.parquet"
+    read_users(pop, RANKED).to_parquet(pop, compression="gzip")  # as other versions write it
     here, added = tables(out), results.parent / "added"
     shutil.copytree(out, added / "kept")
     shutil.rmtree(results)
@@ -101,6 +103,16 @@ def test_a_run_here_is_not_replaced_by_the_kept_one(folders):
     assert record.read_text() != (out / "runs/ml-100k/loo/BPR/seed_0.json").read_text()
     kept.keep(results, out)
     assert record.read_text() == (out / "runs/ml-100k/loo/BPR/seed_0.json").read_text()
+
+
+def test_tables_stay_where_a_users_file_is_broken(folders, capsys):
+    results, out = folders
+    assert wider.main(["mine", "--methods", "Pop", "BPR"]) == 0
+    before = tables(out)
+    (results / "users/ml-100k/loo/Pop/seed_0.parquet").write_bytes(b"PAR1")
+    assert wider.main(["mine", "--methods", "Pop"]) == 1
+    assert "not a whole Parquet file" in capsys.readouterr().err
+    assert tables(out) == before
 
 
 def test_a_table_that_would_lose_rows_is_not_made(folders, commands, capsys):
