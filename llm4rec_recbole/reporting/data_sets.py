@@ -99,7 +99,8 @@ def _notes(found: dict[str, tuple[Path, Runs]]) -> list[str]:
     elsewhere = [f"{dataset}: {folder.as_posix()}" for dataset, (folder, _) in found.items()]
     return [
         f"From the run records of {'; '.join(elsewhere)}. Which differences are more than chance, "
-        "and the sampled rankings, are in the tables of those runs.",
+        "and the sampled rankings, are in the tables there, of the methods whose users' ranks were "
+        "at hand; `llm4rec pair` tests any two whose ranks git keeps.",
         f"Means over seeds: {'; '.join(several)}; else one seed." if several else "One seed each.",
         "How much a method was tuned differs by data set; docs/baselines.md says what of ours was.",
         "Best of a column bold, second best underlined, as rounded here. –: not run.",
