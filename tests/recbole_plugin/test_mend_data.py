@@ -187,12 +187,17 @@ def test_rows_are_picked_as_torch_picks_them() -> None:
     assert rows[np.array([])]["x"].shape == (0, 2)
     many = Interaction({"x": torch.zeros(100_000, 50)})
     index = np.random.default_rng(0).permutation(100_000)[:2000]
-    started = time.process_time()
-    many[index]
-    fast = time.process_time() - started
-    started = time.process_time()
-    many[index.tolist()]
-    assert fast < time.process_time() - started
+
+    def seconds(which: np.ndarray | list[int]) -> float:
+        """The least of ten: a single one may be another process's."""
+        found = []
+        for _ in range(10):
+            started = time.perf_counter()
+            many[which]
+            found.append(time.perf_counter() - started)
+        return min(found)
+
+    assert seconds(index) < seconds(index.tolist())
 
 
 class Bomb:
