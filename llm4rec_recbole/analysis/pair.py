@@ -1,6 +1,6 @@
 """Two methods of your choice: what lies between them, and whether it is more than chance.
 
-    llm4rec pair EnhancedGenRec SASRec --results benchmarks/results/beauty
+    llm4rec pair EnhancedGenRec SASRec --results benchmarks/results/without_amx
 
 The tables compare each method with the best baseline; this compares any two whose records and users
 files are there, and writes nothing.

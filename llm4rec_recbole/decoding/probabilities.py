@@ -13,7 +13,7 @@ import torch
 OVER = ("vocabulary", "catalogue")
 
 
-_FEW = 16  # children whose logits are made one by one; for more, each node's of all tokens are
+_FEW = 16  # children of a node up to which its own logits alone are made, where users share nodes
 _CACHED = 2**18  # logits at once, so that they stay in a processor's cache
 _ROWS = 128  # states at once at least: below, reading `output` costs more than the cache saves
 
@@ -28,12 +28,13 @@ def child_log_probabilities(
     """log P(child | its node), -inf where there is no child.
 
     states: (B, N, d) after N nodes; output: (V, d), output embeddings; tokens: (B, N, C), the
-    children's; exists: (B, N, C), which of them there are; over: see above, "catalogue" costs less.
-    Returns (B, N, C) float32.
+    children's, or (1, N, C) where users share nodes; exists: which of them there are, of the same
+    shape; over: see above, "catalogue" costs less. Returns (B, N, C) float32.
     """
     if over == "catalogue":  # no other token's logit counts, and a vocabulary is large
         wanted, tokens = tokens.clamp(min=0).unique(return_inverse=True)
         output = output[wanted]
+    tokens = tokens.expand(len(states), -1, -1)
     n_users = len(states)
     if states.device.type == "cpu":
         n_users = max(1, max(_ROWS, _CACHED // len(output)) // states.shape[1])
@@ -64,10 +65,7 @@ def shared_child_log_probabilities(
     catalogue and with few children only the children's logits are made.
     """
     if over == "vocabulary" or tokens.shape[1] > _FEW:
-        shape = (len(states), -1, -1)
-        return child_log_probabilities(
-            states, output, tokens.expand(*shape), exists.expand(*shape), over
-        )
+        return child_log_probabilities(states, output, tokens[None], exists[None], over)
     embedded = output[tokens.clamp(min=0)]  # (N, C, d)
     logits = torch.bmm(states.transpose(0, 1), embedded.transpose(1, 2)).transpose(0, 1).float()
     return logits.masked_fill(~exists, -torch.inf).log_softmax(2).masked_fill(~exists, -torch.inf)

@@ -7,8 +7,8 @@
 | top_100 | list of string | raw item tokens, best first |
 | intra_list_diversity@10, novelty@10 | float64 | of the first ten; null where undefined |
 
-The lists are 95 % of it. Where git keeps users files (benchmarks/results), they are cut down to the
-columns up to `rank_pop100`: all that accuracy and its tests need.
+The last three columns are 95 % of it. Where git keeps users files (benchmarks/results), it keeps
+the others: all that accuracy and its tests need.
 """
 
 from __future__ import annotations

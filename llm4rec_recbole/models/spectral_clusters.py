@@ -2,8 +2,9 @@
 
 The eigenvectors of the smallest eigenvalues of the normalised Laplacian I - D^-1/2 A D^-1/2 are
 those of the largest of D^-1/2 A D^-1/2, which Lanczos finds by products with it alone. scikit-learn
-inverts the Laplacian, and a sparse graph's inverse is not sparse: for the 12,101 items of Beauty it
-takes 15 minutes, this 2 s. Both find the same clusters (tests/models/test_spectral_clusters.py).
+factorises the Laplacian, and a sparse graph's factors are not sparse: the 12,101 items of Beauty
+took it more than 15 minutes beside other runs, this 2 s. Both find the same clusters
+(tests/models/test_spectral_clusters.py).
 """
 
 from __future__ import annotations
