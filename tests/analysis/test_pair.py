@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import ttest_rel
 from synthetic_runs import add_run, ranks_around
@@ -49,10 +50,24 @@ def test_ranks_alone_are_enough_for_accuracy(results, capsys):
     assert metrics == {"HR@10", "NDCG@10"}
 
 
-def test_users_without_a_value_count_in_neither_mean(results, capsys):
+def test_what_no_user_of_one_has_is_not_compared(results, capsys):
     add_run(results, "Pop", ranks_around(30), beyond={"novelty@10": None})
     assert pair.main(["BPR", "Pop", "--results", str(results)]) == 0
     assert ("full", "Novelty@10") not in rows(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("two", [("BPR", "Pop"), ("Pop", "BPR")])
+def test_a_user_without_a_value_in_one_counts_in_neither_mean(results, capsys, two):
+    add_run(results, "Pop", ranks_around(30))
+    (file,) = (results / "users").rglob("Pop/*.parquet")
+    users = pd.read_parquet(file)
+    users["novelty@10"] = [np.nan, *[0.3] * 59]  # the record's mean
+    users.to_parquet(file)
+    bpr = pd.read_parquet(next((results / "users").rglob("loo/BPR/*.parquet")))["novelty@10"][1:]
+    assert pair.main([*two, "--results", str(results)]) == 0
+    means = rows(capsys.readouterr().out)["full", "Novelty@10"][:2]
+    expected = {"BPR": f"{bpr.mean():.4f}", "Pop": "0.3000"}
+    assert means == [expected[method] for method in two]
 
 
 @pytest.mark.parametrize("two", [("BPR", "GenRec"), ("BPR", "BPR")])

@@ -80,6 +80,12 @@ def test_what_is_tested_and_against_what_is_told_in_the_caption_of_table_2(resul
     assert "*" not in text(results, 3).split("Measured")[0].replace("**", "")
 
 
+def test_one_method_alone_has_nothing_to_be_tested_against(results):
+    add_run(results, "Pop", ranks_around(20), dataset="beauty")
+    make(results)
+    assert "beauty" not in text(results, 2).split("Not tested:")[1].splitlines()[0]
+
+
 def test_what_a_data_set_does_not_tell_is_not_available_and_never_best(results):
     nothing = {"intra_list_diversity@10": None, "fairness@10": None}
     add_run(results, "EASE", ranks_around(18), beyond=nothing)
