@@ -9,7 +9,7 @@ cleaned no further than this:
   "La Double vie de Véronique (The Double Life of Veronique)", "Postino, Il" "Il Postino", and
   "Enfer, L'" "L'Enfer".
 - A year in brackets at the title's end is taken off, and is the year where the file has none.
-- In categories `_` is a space: RecBole parts them at spaces.
+- In categories `_` is a space: RecBole parts them at spaces. One before a text is dropped.
 - "unknown", and the wheel's own "unkonwn", are no title, no year and no category.
 
 Two items may have one title and year: ml-100k lists some films under two ids. They stay two.
@@ -57,7 +57,7 @@ def read_items(path: str | Path) -> pd.DataFrame:
         }
     )
     if "description" in raw:
-        items["description"] = raw["description"]
+        items["description"] = raw["description"].str.lstrip(" ")
     if "price" in raw:
         items["price"] = pd.to_numeric(raw["price"]).astype("Float64")
     return items

@@ -73,13 +73,20 @@ def _text(lines: pa.StringArray) -> bytes:
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
     """Write items or users as an atomic file; what is missing (None, NaN, []) is an empty cell.
 
-    In lists the words of an entry are joined by `_`: RecBole parts them at spaces.
+    In lists the words of an entry are joined by `_`: RecBole parts them at spaces. Words that begin
+    with a quote get a space in front, which RecBole drops: to its own reader a quote at a cell's
+    beginning guards all up to the next one, line ends included.
     """
-    header = "\t".join(f"{name}:{_TYPES[name]}" for name in table.columns)
+    types = [_TYPES[name] for name in table.columns]
+    header = "\t".join(f"{name}:{kind}" for name, kind in zip(table.columns, types))
     with replacing(path) as file:
         file.write(f"{header}\n".encode())
         for row in table.itertuples(index=False, name=None):
-            file.write(("\t".join(map(cell, row)) + "\n").encode())
+            cells = [
+                f" {text}" if kind == "token_seq" and text.startswith('"') else text
+                for kind, text in zip(types, map(cell, row))
+            ]
+            file.write(("\t".join(cells) + "\n").encode())
 
 
 def cell(value: Any) -> str:

@@ -144,6 +144,19 @@ def test_any_title_fits_into_one_cell(tmp_path_factory, title, categories):
         assert read_items(folder / "toy.item")["categories"][0] == words
 
 
+@pytest.mark.parametrize("text", ['"Heat" and more', '"Heat', 'a 7" single', '""', 'end"'])
+def test_quotes_mean_nothing_to_recboles_own_reader_either(tmp_path, text):
+    columns = {"title": [text] * 2, "categories": [[text], []], "description": [text, "x"]}
+    write_table(tmp_path / "toy.item", pd.DataFrame({"item_id": ["1", "2"]} | columns))
+    stock = pd.read_csv(tmp_path / "toy.item", delimiter="\t", engine="python")  # as in RecBole
+    words = [cell.split(" ") for cell in stock["description:token_seq"]]
+    assert [list(filter(None, row)) for row in words] == [text.split(" "), ["x"]]
+    items = read_items(tmp_path / "toy.item")
+    assert items["title"].tolist() == [text] * 2
+    assert items["categories"].tolist() == [[text], []]
+    assert items["description"].tolist() == [text, "x"]
+
+
 def test_a_cell_holds_what_it_was_given():
     assert cell('7" vinyl,\t"Greatest\r\nHits"') == '7" vinyl, "Greatest Hits"'
     assert cell(["Food Delivery", "Pizza"]) == "Food_Delivery Pizza"
