@@ -21,6 +21,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from llm4rec_recbole.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 
 _ARTICLES = "The|A|An|La|Le|Les|L'|Il|El|Der|Die|Das|Det|O"
 _TRAILING_ARTICLE = re.compile(rf"([^()]+), ({_ARTICLES})(?=\)|$| \()")
-_YEAR_AT_END = re.compile(r" \((\d{4})\)$")
+_YEAR_AT_END = re.compile(r" \(([0-9]{4})\)$")
+_OLDEST = 130  # years
 _UNKNOWN = {"", "unknown", "unkonwn"}
 
 
@@ -36,7 +39,8 @@ def read_items(path: str | Path) -> pd.DataFrame:
     """Items in file order: item_id str, title str, year Int16, categories list of str, and where
     the file has them description str and price Float64.
 
-    What the file does not say is "", <NA> or []. Raises InputError without an `item_id` column.
+    What the file does not say is "", <NA> or []. Raises InputError without an `item_id` column, for
+    an item that comes twice, and for a price that is no number.
     """
     import pandas as pd
 
@@ -44,7 +48,7 @@ def read_items(path: str | Path) -> pd.DataFrame:
     titles = _first(raw, "title", "movie_title")
     years = _first(raw, "year", "release_year")
     at_end = titles.str.extract(_YEAR_AT_END, expand=False)
-    is_year = years.str.fullmatch(r"\d{4}")
+    is_year = years.str.fullmatch("[0-9]{4}")
     items = pd.DataFrame(
         {
             "item_id": raw["item_id"],
@@ -59,7 +63,7 @@ def read_items(path: str | Path) -> pd.DataFrame:
     if "description" in raw:
         items["description"] = raw["description"].str.lstrip(" ")
     if "price" in raw:
-        items["price"] = pd.to_numeric(raw["price"]).astype("Float64")
+        items["price"] = _numbers(raw["price"], path)
     return items
 
 
@@ -74,16 +78,18 @@ def read_users(path: str | Path) -> pd.DataFrame:
     """Users in file order: user_id str, age Int16, gender str, occupation str, and where the file
     has them `since` (a year) and `elite` ("yes", "no") str; unknown <NA> or "".
 
-    Raises InputError without a `user_id` column.
+    An age counts whole years; one that nobody has is unknown. Raises InputError without a `user_id`
+    column, and for a user who comes twice.
     """
     import pandas as pd
 
     raw = _read(path, "user_id")
     blank = pd.Series("", index=raw.index)
+    ages = pd.to_numeric(raw.get("age", blank), errors="coerce")
     users = pd.DataFrame(
         {
             "user_id": raw["user_id"],
-            "age": pd.to_numeric(raw.get("age", blank), errors="coerce").astype("Int16"),
+            "age": np.floor(ages.where(ages.between(0, _OLDEST))).astype("Int16"),
             "gender": raw.get("gender", blank),
             "occupation": raw.get("occupation", blank),
         }
@@ -115,4 +121,20 @@ def _read(path: str | Path, id_column: str) -> pd.DataFrame:
     if id_column not in table:
         hint = f"there are {', '.join(table)}"
         raise InputError(f"column {id_column!r} is missing", file=path, line=1, hint=hint)
+    if (again := table[id_column].duplicated()).any():
+        row = int(again.to_numpy().argmax())
+        message = f"{id_column} {table[id_column][row]!r} comes a second time"
+        raise InputError(message, file=path, line=row + 2)
     return table
+
+
+def _numbers(texts: pd.Series, path: str | Path) -> pd.Series:
+    """Float64, <NA> where there is no text. Raises InputError for the first that is no number."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(texts, errors="coerce").astype("Float64")
+    if (bad := numbers.isna() & (texts.str.strip() != "")).any():
+        row = int(bad.to_numpy().argmax())
+        message = f"{texts.name} is {texts[row]!r}, not a number"
+        raise InputError(message, file=path, line=row + 2)
+    return numbers

@@ -48,6 +48,8 @@ def read_interactions(path: str | Path) -> Interactions:
         )
         table = table.rename(columns=lambda name: name.partition(":")[0])
     times = table["timestamp"].to_numpy()
+    if times.dtype.kind not in "if":  # whole numbers beyond int64
+        times = times.astype(np.float64)
     if times.dtype.kind == "f" and (np.abs(times) < 2**53).all() and (times % 1 == 0).all():
         times = times.astype(np.int64)  # whole, however they were written or kept
     users, user_tokens = _number(table["user_id"])

@@ -21,9 +21,12 @@ def atomic_folder(dataset: str, data_path: str | Path = "dataset") -> Path:
     folder = Path(data_path) / dataset
     if (folder / f"{dataset}.inter").is_file():
         return folder
-    known = [EMBEDDED, *sorted(path.parent.name for path in Path(data_path).glob("*/*.inter"))]
+    there = sorted(Path(data_path).glob("*/*.inter"))
+    known = [EMBEDDED, *(path.stem for path in there if path.stem == path.parent.name)]
     nearest = difflib.get_close_matches(dataset, known, n=1)
     hint = f"known: {', '.join(known)}; others go to {folder / dataset}.inter"
+    if misnamed := [path.name for path in there if path.parent == folder]:
+        hint += f", where there is {' and '.join(misnamed)}"
     raise InputError(
         f"no data set {dataset!r}" + "".join(f", nearest is {name!r}" for name in nearest),
         hint=hint,

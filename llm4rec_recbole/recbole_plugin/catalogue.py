@@ -127,6 +127,8 @@ def _read_config(file: str) -> dict[str, Any]:
             values = yaml.safe_load(text)
     except OSError as error:
         raise InputError(f"cannot read it: {error.strerror}", file=file) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"this is not UTF-8 text: {error.reason}", file=file) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else None

@@ -153,6 +153,11 @@ def test_broken_yaml_is_named_with_its_line(capsys, tmp_path):
     assert "bad.yaml:3: " in said(capsys, *DATA, "--config_files=bad.yaml")
 
 
+def test_a_configuration_that_is_no_text_is_named(capsys):
+    Path("bad.yaml").write_bytes(b"seed: 1 # \xe9\n")
+    assert "bad.yaml: this is not UTF-8 text" in said(capsys, *DATA, "--config_files=bad.yaml")
+
+
 def test_an_unknown_option_in_a_file_is_refused_too(capsys):
     Path("bad.yaml").write_text("sead: 1\n")
     assert "did you mean seed?" in said(capsys, *DATA, "--config_files=bad.yaml")

@@ -68,6 +68,36 @@ def test_columns_that_are_not_there_stay_empty(tmp_path):
     assert users.occupation.tolist() == ["", ""]
 
 
+@pytest.mark.parametrize("price", ["$5.00", "1 2", "nan?"])
+def test_a_price_that_is_no_number_is_refused_with_its_line(tmp_path, price):
+    (tmp_path / "t.item").write_text(f"item_id:token\tprice:token\n7\t\n8\t2.5\n9\t{price}\n")
+    with pytest.raises(InputError, match=r"t\.item:4: price is '.*', not a number"):
+        read_items(tmp_path / "t.item")
+
+
+@pytest.mark.parametrize("year", ["\u0662\u0660\u0660\u0665", "20055", "V"])
+def test_only_four_digits_are_a_year(tmp_path, year):
+    row = f"7\tHeat ({year})\t{year}\n"
+    (tmp_path / "t.item").write_text(f"item_id:token\ttitle:token_seq\tyear:token\n{row}")
+    assert read_items(tmp_path / "t.item").year.isna().all()
+
+
+def test_an_age_is_in_whole_years_and_nobodys_is_unknown(tmp_path):
+    ages = ["25.5", "40000", "inf", "-1", "NaN", "x", "130"]
+    rows = "".join(f"{user}\t{age}\n" for user, age in enumerate(ages))
+    (tmp_path / "t.user").write_text(f"user_id:token\tage:token\n{rows}")
+    found = read_users(tmp_path / "t.user").age
+    assert (found[0], found[6]) == (25, 130)
+    assert found[1:6].isna().all()
+
+
+@pytest.mark.parametrize(("read", "kind"), [(read_items, "item"), (read_users, "user")])
+def test_what_is_described_twice_is_refused(tmp_path, read, kind):
+    (tmp_path / "t").write_text(f"{kind}_id:token\tage:token\na\t1\nb\t2\na\t3\n")
+    with pytest.raises(InputError, match=f"t:4: {kind}_id 'a' comes a second time"):
+        read(tmp_path / "t")
+
+
 @pytest.mark.parametrize("read", [read_items, read_users])
 def test_a_table_without_ids_is_refused(tmp_path, read):
     (tmp_path / "t").write_text("name:token\tage:float\nx\t1\n")

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from llm4rec_recbole.data.interactions import read_interactions
-from llm4rec_recbole.data.prepare import main, summarise, tied_at_the_end
+from llm4rec_recbole.data.prepare import main, prepare, summarise, tied_at_the_end
 from llm4rec_recbole.data.splits import leave_one_out, timeline
+from llm4rec_recbole.errors import InputError
 
 HEADER = "user_id:token\titem_id:token\ttimestamp:float\n"
 
@@ -107,6 +108,16 @@ def test_a_missing_data_set_is_one_line_with_those_known_and_status_2(data_path)
     )
 
 
+def test_a_file_of_another_name_in_the_data_sets_folder_is_named(tmp_path):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "Shop.inter").write_text(HEADER + "u\ti\t1\n")
+    with pytest.raises(InputError) as refused:
+        prepare("shop", tmp_path / "out", tmp_path)
+    place = tmp_path / "shop" / "shop.inter"
+    known = f"known: ml-100k; others go to {place}, where there is Shop.inter"
+    assert str(refused.value) == f"no data set 'shop' ({known})"
+
+
 def test_it_starts_without_torch_and_recbole():
     code = (
         "import sys; from llm4rec_recbole.data.prepare import main; main(['--dataset', 'none'])\n"
@@ -136,3 +147,10 @@ def test_times_are_integers_unless_the_file_has_fractions(tmp_path):
     assert log.item_tokens.tolist() == ["[PAD]", "i", "007"]
     (tmp_path / "x.inter").write_text(HEADER + "u\ti\t893286638.25\n")
     assert read_interactions(tmp_path / "x.inter").times.tolist() == [893286638.25]
+
+
+@pytest.mark.parametrize("other", ["-1", "1"])
+def test_whole_times_beyond_64_bits_are_numbers_too(tmp_path, other):
+    for large in ("99999999999999999999", "9223372036854775808"):
+        (tmp_path / "x.inter").write_text(HEADER + f"u\ti\t{large}\nu\tj\t{other}\n")
+        assert read_interactions(tmp_path / "x.inter").times.tolist() == [float(large), int(other)]

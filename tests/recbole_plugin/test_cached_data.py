@@ -93,7 +93,7 @@ def test_no_interaction_is_counted_when_none_can_be_dropped(
 
 
 def test_interactions_of_unknown_users_and_items_are_dropped_and_else_not_copied(
-    write: Callable, dataset: Callable
+    write: Callable, dataset: Callable, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = ["a | i | 1", "b | i | 2", "a | j | 3", "a | k | 4"]
     header = "user_id:token | item_id:token | timestamp:float"
@@ -101,6 +101,7 @@ def test_interactions_of_unknown_users_and_items_are_dropped_and_else_not_copied
     write(**tables, user=["user_id:token", "a"])
     kept = dataset(filter_inter_by_user_or_item=True)
     assert kept.inter_feat["timestamp"].tolist() == [1.0, 4.0]
+    assert "2 of 4 interactions are left out" in caplog.text
     whole = dataset(filter_inter_by_user_or_item=False)
     assert len(whole.inter_feat) == 4
     whole.config["filter_inter_by_user_or_item"] = True

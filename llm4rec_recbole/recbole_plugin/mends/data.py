@@ -185,6 +185,11 @@ def no_filter_costs_nothing(module: ModuleType) -> None:
             if feat is not None:
                 known &= self.inter_feat[field].isin(feat[field].to_numpy()).to_numpy()
         if not known.all():
+            self.logger.warning(
+                f"{int((~known).sum())} of {len(known)} interactions are left out, as "
+                f"{self.dataset_name}.item or .user lacks their item or user "
+                "(--filter_inter_by_user_or_item=False keeps them)"
+            )
             self.inter_feat = self.inter_feat[known]
 
     module.Dataset._filter_by_inter_num = filter_some
