@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import resource
 import zipfile
 
 import pytest
@@ -66,6 +67,34 @@ def test_a_wrong_checksum_is_refused_with_both_sums_and_the_old_file_stays(web, 
 def test_what_the_server_refuses_is_told(web, tmp_path):
     with pytest.raises(InputError, match="the server says 404"):
         fetch(source(f"{web.address}/nothing.dat"), tmp_path)
+
+
+def test_what_the_server_refuses_leaves_no_folder(web, tmp_path):
+    with pytest.raises(InputError, match="the server says 404"):
+        fetch(source(f"{web.address}/nothing.dat"), tmp_path / "raw")
+    web.files["ratings.dat"] = b"other"
+    with pytest.raises(InputError, match="wrong SHA-256"):
+        fetch(source(f"{web.address}/ratings.dat"), tmp_path / "raw")
+    assert not (tmp_path / "raw").exists()
+
+
+def test_a_length_that_is_no_number_is_not_known(web, tmp_path):
+    web.length = "abc"
+    fetch(source(f"{web.address}/ratings.dat"), tmp_path)
+    assert (tmp_path / "ratings.dat").read_bytes() == RATINGS
+
+
+def test_a_disk_that_takes_no_more_is_no_broken_connection(web, tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))  # stands in for a full disk
+    try:
+        with pytest.raises(InputError, match=r"ratings\.dat\.part: cannot write it: File too"):
+            fetch(source(f"{web.address}/ratings.dat"), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (tmp_path / "download/ratings.dat.part").stat().st_size == 100_000
+    fetch(source(f"{web.address}/ratings.dat"), tmp_path)
+    assert web.asked[-1] == ("/ratings.dat", "bytes=100000-")
 
 
 def test_only_web_addresses_are_opened(tmp_path):

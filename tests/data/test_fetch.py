@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+import pytest
+
 from llm4rec_recbole.cli import llm4rec
 from llm4rec_recbole.data import fetch as fetching
 
@@ -52,6 +54,44 @@ def test_ml_100k_has_come_with_recbole_as_its_property_file_says(capsys):
     said = capsys.readouterr().out
     assert "ml-100k.inter: SHA-256 is right" in said
     assert said.count("as expected") == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["ml-1m", "--from", ""], "--from names no folder or archive"),
+        (["ml-100k", "--from", "."], "there is nothing to fetch (leave --from out)"),
+        (["../dataset/ml-1m", "--from", "."], "nothing is known of where '../dataset/ml-1m' is"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_one_line(
+    tmp_path, monkeypatch, capsys, arguments, line
+):
+    monkeypatch.chdir(tmp_path)
+    assert llm4rec(["fetch", *arguments]) == 2
+    err = capsys.readouterr().err
+    assert line in err
+    assert err.count("\n") == 1
+    assert not any(tmp_path.iterdir())
+
+
+def test_taking_and_checking_at_once_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        llm4rec(["fetch", "ml-1m", "--from", ".", "--check"])
+    assert "--check: not allowed with argument --from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", [b"source: [", b"- a list", b"source: \xff"])
+def test_a_broken_property_file_breaks_only_its_own_data_set(tmp_path, monkeypatch, text):
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    (folder / "broken.yaml").write_bytes(text)
+    right = "source: {format: movielens_dat, files: {ratings: {name: ratings.dat}}}"
+    (folder / "right.yaml").write_text(right)
+    for module in ("fetch", "source"):
+        where = f"llm4rec_recbole.data.{module}.properties_folder"
+        monkeypatch.setattr(where, lambda: tmp_path)
+    assert fetching.sources() == ["right"]
 
 
 def test_every_source_of_this_project_can_be_read_and_says_what_it_must():
