@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -62,11 +63,16 @@ def _download(source: Source, raw: Path) -> list[str]:
             print(error, file=sys.stderr)
     place = came if source.archive is None else came / source.archive.name
     try:
-        return take(source, place, raw)
-    finally:  # right or wrong, it has been read: a wrong one must not come again from here
-        for path in came.iterdir():
+        said = take(source, place, raw)
+    except InputError as error:  # what is wrong must not come again from here; the others may
+        wrong = came / Path(error.file or "").name
+        for path in [wrong] if wrong.is_file() else list(came.iterdir()):
             path.unlink()
-        came.rmdir()
+        with suppress(OSError):
+            came.rmdir()
+        raise
+    shutil.rmtree(came)
+    return said
 
 
 def _refuse_what_a_person_must_get(source: Source) -> None:

@@ -138,6 +138,19 @@ def test_what_came_before_a_download_broke_is_not_read(web, tmp_path):
     assert [path for path, _ in web.asked] == ["/movies.dat"]  # the other one had come
 
 
+def test_a_wrong_file_does_not_cost_the_right_ones(web, tmp_path):
+    one = source(f"{web.address}/ratings.dat")
+    one.files["users"][0] = RawFile("users.dat", optional=True, url=f"{web.address}/users.dat")
+    web.files["users.dat"] = b"<html>Log in</html>"
+    with pytest.raises(InputError, match=r"users\.dat: it is a web page"):
+        fetch(one, tmp_path)
+    web.files["users.dat"] = b"1::M::25::1::0\n"
+    del web.asked[:]
+    fetch(one, tmp_path)
+    assert web.asked == [("/users.dat", None)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ratings.dat", "users.dat"]
+
+
 def test_an_optional_file_that_is_gone_does_not_stop_the_others(web, tmp_path, capsys):
     one = source(f"{web.address}/ratings.dat")
     one.files["users"][0] = RawFile("users.dat", optional=True, url=f"{web.address}/users.dat")
