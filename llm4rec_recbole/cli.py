@@ -6,6 +6,7 @@ Nothing heavy is imported before the options are known to be right.
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +36,7 @@ COMMANDS = {
 
 
 def run_recbole(argv: Sequence[str] | None = None) -> int:
-    """Entry point of `run_recbole`; returns the exit status: 0, or 2 for bad input."""
+    """Entry point of `run_recbole`; returns the exit status: 0, 2 for bad input, 130 for Ctrl-C."""
     argv = list(sys.argv[1:] if argv is None else argv)
     from llm4rec_recbole.recbole_plugin import catalogue, registry
 
@@ -53,6 +54,8 @@ def run_recbole(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"run_recbole: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return _stopped()
     return 0
 
 
@@ -114,7 +117,8 @@ def _print_result(path: Path) -> None:
 
 
 def llm4rec(argv: Sequence[str] | None = None) -> int:
-    """Entry point of `llm4rec COMMAND …`; returns the exit status: 0, or 2 for bad input."""
+    """Entry point of `llm4rec COMMAND …`; returns the exit status, also 2 for bad input, 130 for
+    Ctrl-C."""
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in ("-h", "--help"):
         lines = [f"  {name:<12} {about}" for name, (_, about) in COMMANDS.items()]
@@ -125,13 +129,21 @@ def llm4rec(argv: Sequence[str] | None = None) -> int:
 
         print(f"llm4rec: no command {argv[0]!r}{nearest(argv[0], COMMANDS)}", file=sys.stderr)
         return 2
-    module = importlib.import_module(COMMANDS[argv[0]][0])
     sys.argv = [f"llm4rec {argv[0]}"]  # what its --help calls it
     try:
+        module = importlib.import_module(COMMANDS[argv[0]][0])
         return module.main(argv[1:]) or 0
     except InputError as error:
         print(f"llm4rec {argv[0]}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return _stopped()
+
+
+def _stopped() -> int:
+    """What Ctrl-C comes to, a shell's own status for it: the pipeline calls no such run failed."""
+    print("stopped", file=sys.stderr)
+    return 128 + signal.SIGINT
 
 
 def _exit() -> NoReturn:

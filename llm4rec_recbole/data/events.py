@@ -141,11 +141,12 @@ def _copy(table: Path, choose: Any, out: Path) -> int:
 
     left = 0
     source = pq.ParquetFile(table)
-    with replacing(out) as file:
-        writer = pq.ParquetWriter(file, source.schema_arrow, compression="zstd")
+    with (
+        replacing(out) as file,
+        pq.ParquetWriter(file, source.schema_arrow, compression="zstd") as writer,
+    ):
         for batch in source.iter_batches():
             chosen = choose(batch)
             left += int((~chosen).sum())
             writer.write_batch(batch.filter(pa.array(chosen)))
-        writer.close()
     return left

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from llm4rec_recbole.data.check import check
@@ -30,8 +32,14 @@ def fetch(source: Source, raw: Path, place: str | Path | None = None) -> list[st
     Raises InputError for a wrong checksum, a broken connection or archive, and for a data set that
     a person has to get: then it says where, and what to accept. Files that were there stay.
     """
-    if place is not None:
-        return take(source, place, raw)
+    try:
+        return take(source, place, raw) if place is not None else _download(source, raw)
+    finally:  # an empty folder would count as one that lacks its files
+        with suppress(OSError):
+            raw.rmdir()
+
+
+def _download(source: Source, raw: Path) -> list[str]:
     _refuse_what_a_person_must_get(source)
     came = raw / DOWNLOADS
     if source.archive is not None:
@@ -55,11 +63,16 @@ def fetch(source: Source, raw: Path, place: str | Path | None = None) -> list[st
             print(error, file=sys.stderr)
     place = came if source.archive is None else came / source.archive.name
     try:
-        return take(source, place, raw)
-    finally:  # right or wrong, it has been read: a wrong one must not come again from here
-        for path in came.iterdir():
+        said = take(source, place, raw)
+    except InputError as error:  # what is wrong must not come again from here; the others may
+        wrong = came / Path(error.file or "").name
+        for path in [wrong] if wrong.is_file() else list(came.iterdir()):
             path.unlink()
-        came.rmdir()
+        with suppress(OSError):
+            came.rmdir()
+        raise
+    shutil.rmtree(came)
+    return said
 
 
 def _refuse_what_a_person_must_get(source: Source) -> None:
@@ -77,31 +90,41 @@ def _refuse_what_a_person_must_get(source: Source) -> None:
 
 
 def sources() -> list[str]:
-    """The data sets whose property file names a source."""
-    files = sorted((properties_folder() / "dataset").glob("*.yaml"))
-    return [file.stem for file in files if read_source(file.stem) is not None]
+    """The data sets whose property file names a source; one that is broken is left out."""
+    names = []
+    for file in sorted((properties_folder() / "dataset").glob("*.yaml")):
+        with suppress(ValueError, AttributeError, OSError):  # told when it is asked for by name
+            if read_source(file.stem) is not None:
+                names.append(file.stem)
+    return names
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; the exit status is 2 for bad input, 1 where --check finds a difference."""
     parser = argparse.ArgumentParser(epilog=f"data sets: {', '.join(sources())}")
     parser.add_argument("name", help="the data set")
-    parser.add_argument("--from", dest="place", help="your own copy: a folder, zip, tar or gzip")
-    parser.add_argument("--check", action="store_true", help="only compare what is here")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--from", dest="place", help="your own copy: a folder, zip, tar or gzip")
+    either.add_argument("--check", action="store_true", help="only compare what is here")
     parser.add_argument("--data-path", default="dataset", help="default: %(default)s")
     options = parser.parse_args(arguments)
     try:
-        source = read_source(options.name)
+        path = Path(options.name)  # such as ../dataset/ml-1m, which is no name
+        source = read_source(options.name) if path.name == options.name else None
         if source is None:
             near = difflib.get_close_matches(options.name, sources(), n=1)
             found = "".join(f", nearest is {name!r}" for name in near)
             hint = f"there are {', '.join(sources())}"
             raise InputError(f"nothing is known of where {options.name!r} is{found}", hint=hint)
         folder = Path(options.data_path) / options.name
+        if options.place == "":
+            raise InputError("--from names no folder or archive")
         if options.name == EMBEDDED:
             wheel = atomic_folder(EMBEDDED)
-            told = [f"{EMBEDDED} comes with recbole, in {wheel}: there is nothing to fetch"]
-            lines, same = check(source, wheel, wheel) if options.check else (told, True)
+            told = f"{EMBEDDED} comes with recbole, in {wheel}: there is nothing to fetch"
+            if options.place is not None:
+                raise InputError(told, hint="leave --from out")
+            lines, same = check(source, wheel, wheel) if options.check else ([told], True)
         elif options.check:
             lines, same = check(source, folder, folder / "raw")
         else:

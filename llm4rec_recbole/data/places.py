@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import os
+import re
 import tarfile
 import zipfile
 import zlib
@@ -29,6 +31,26 @@ BROKEN = (
     lzma.LZMAError,
     EOFError,
 )
+_BLOCK = 1 << 20
+_ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
+#: How a file begins that was not opened as an archive → what to tell of it.
+_BEGINNINGS = (
+    (b"", "it is neither a zip nor a tar nor a gzip"),
+    (b"PK", "it begins as a zip does but is no whole one, perhaps cut short"),
+    (b"\x1f\x8b", "it is a gzip, but of no tar, and has another name"),
+    (b"<", "it looks like a web page, not an archive"),
+)
+
+
+@contextmanager
+def told_if_broken(message: str, file: str | Path, hint: str | None = None) -> Iterator[None]:
+    """Raises InputError when what is read in the block is broken as an archive or as a gzip."""
+    try:
+        yield
+    except (*BROKEN, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's, not the archive's: bz2 has an OSError without a number for that
+        raise InputError(f"{message}: {error}", file=file, hint=hint) from None
 
 
 @contextmanager
@@ -38,8 +60,9 @@ def open_place(path: str | Path) -> Iterator[Openers]:
     Raises InputError when it is not there, is a broken archive, or holds a path that leaves it.
     """
     path = Path(path)
-    try:
+    with told_if_broken("a broken archive, perhaps cut short", path):
         if path.is_dir():
+            os.listdir(path)  # rglob finds nothing in a folder that may not be read
             files = (file for file in sorted(path.rglob("*")) if file.is_file())
             yield {str(file.relative_to(path)): _opener(file) for file in files}
         elif not path.is_file():
@@ -52,9 +75,6 @@ def open_place(path: str | Path) -> Iterator[Openers]:
                 yield _of_tar(path, tar)
         else:
             yield {path.name: _opener(path)}
-    except BROKEN as error:
-        message = f"a broken archive, perhaps cut short: {error}"
-        raise InputError(message, file=path) from None
 
 
 def find(files: Openers, name: str) -> str | None:
@@ -74,6 +94,21 @@ def find(files: Openers, name: str) -> str | None:
     return None
 
 
+def describe(path: str | Path, files: Openers) -> str:
+    """What is at `path`, in a few words, for a person who expected another file in it."""
+    path = Path(path)
+    names = [name for name in files if not PurePosixPath(name).name.startswith(".")]
+    if path.is_file() and names == [path.name]:
+        with open(path, "rb") as file:
+            beginning = file.read(512).lstrip()
+        told = [words for start, words in _BEGINNINGS if beginning.startswith(start)]
+        return told[-1] if beginning else "it is empty"
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    held = f"it holds {', '.join(names[:3])}{more}" if names else "it holds no files"
+    inner = next((name for name in names if name.lower().endswith(_ARCHIVES)), None)
+    return held if inner is None else f"{held}; {inner} is an archive: unpack it and give that"
+
+
 def _opener(path: Path) -> Callable[[], IO[bytes]]:
     return lambda: open(path, "rb")
 
@@ -81,14 +116,16 @@ def _opener(path: Path) -> Callable[[], IO[bytes]]:
 def _of_zip(path: Path, archive: zipfile.ZipFile) -> Openers:
     def opener(name: str) -> Callable[[], IO[bytes]]:
         def opened() -> IO[bytes]:
+            if names.count(name) > 1:
+                raise InputError(f"there are several {name}", file=path, hint=hint)
             try:
                 return archive.open(name)
             except RuntimeError as error:  # a password, or a compression that Python has not
-                hint = "unpack it yourself and give the folder"
                 raise InputError(f"cannot read {name}: {error}", file=path, hint=hint) from None
 
         return opened
 
+    hint = "unpack it yourself and give the folder"
     names = archive.namelist()
     _refuse_escapes(path, names)
     return {name: opener(name) for name in names if not name.endswith("/")}
@@ -99,6 +136,9 @@ def _of_tar(path: Path, tar: tarfile.TarFile) -> Openers:
         return lambda: cast(IO[bytes], tar.extractfile(member))
 
     members = tar.getmembers()
+    assert tar.fileobj is not None
+    while tar.fileobj.read(_BLOCK):
+        pass  # a compressed one has its checksum at its end, behind the last member
     _refuse_escapes(path, [member.name for member in members])
     return {member.name: opener(member) for member in members if member.isfile()}
 
@@ -106,6 +146,6 @@ def _of_tar(path: Path, tar: tarfile.TarFile) -> Openers:
 def _refuse_escapes(path: Path, names: list[str]) -> None:
     for name in names:
         inside = PurePosixPath(name.replace("\\", "/"))
-        if inside.is_absolute() or ".." in inside.parts or ":" in "".join(inside.parts[:1]):
+        if inside.is_absolute() or ".." in inside.parts or re.match("[A-Za-z]:", name):
             hint = "nothing was taken from it"
             raise InputError(f"{name!r} leaves the archive's folder", file=path, hint=hint)

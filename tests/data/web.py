@@ -15,6 +15,7 @@ class Web:
         self.files: dict[str, bytes] = {}
         self.breaks_after: int | None = None
         self.version = '"1"'
+        self.length: str | None = None  # what it says of the length; None: the truth
         self.asked: list[tuple[str, str | None]] = []  # path, Range
         self.address = ""
 
@@ -37,7 +38,7 @@ def serving() -> Iterator[Web]:
                     return self.send_error(416)
             self.send_response(206 if start else 200)
             self.send_header("ETag", web.version)
-            self.send_header("Content-Length", str(len(content) - start))
+            self.send_header("Content-Length", web.length or str(len(content) - start))
             self.end_headers()
             self.wfile.write(content[start:][: web.breaks_after])
 

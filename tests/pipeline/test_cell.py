@@ -73,6 +73,11 @@ def test_stopped_cell_has_not_failed_and_stops_its_run(checkout: Checkout) -> No
     assert "running" not in checkout.module("status")
 
 
+def test_a_run_that_ctrl_c_stopped_has_not_failed(checkout: Checkout) -> None:
+    checkout.run(*command("sh", "-c", "echo stopped >&2; exit 130"), code=130)
+    assert not (checkout.folder / BPR.failure).exists()
+
+
 def test_orphan_of_other_code_is_waited_for_and_the_cell_run_again(checkout: Checkout) -> None:
     hold = checkout.tell("hold_BPR")
     first = checkout.start(*command(*RUN))

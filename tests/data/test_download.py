@@ -1,0 +1,183 @@
+"""Fetching from the web: nothing wrong is taken, nothing right is lost, a person's part is told."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import resource
+import zipfile
+
+import pytest
+from toy import RATINGS, SUM, source
+from web import serving
+
+from llm4rec_recbole.data.download import download
+from llm4rec_recbole.data.fetch import fetch
+from llm4rec_recbole.data.source import RawFile, Source, raw_files
+from llm4rec_recbole.errors import InputError
+
+
+@pytest.fixture
+def web():
+    with serving() as one:
+        one.files["ratings.dat"] = RATINGS
+        yield one
+
+
+def test_a_download_is_checked_and_put_in_its_place(web, tmp_path):
+    said = fetch(source(f"{web.address}/ratings.dat"), tmp_path)
+    assert said == ["ratings.dat: SHA-256 is right", "users.dat: not there; it is optional"]
+    assert (tmp_path / "ratings.dat").read_bytes() == RATINGS
+    assert [path.name for path in tmp_path.iterdir()] == ["ratings.dat"]
+
+
+def test_a_broken_connection_is_told_and_the_next_try_goes_on(web, tmp_path):
+    web.breaks_after = 100_000
+    with pytest.raises(InputError, match=r"broke after 100,000 bytes.*run it again"):
+        fetch(source(f"{web.address}/ratings.dat"), tmp_path)
+    assert not (tmp_path / "ratings.dat").exists()
+    web.breaks_after = None
+    fetch(source(f"{web.address}/ratings.dat"), tmp_path)
+    assert (tmp_path / "ratings.dat").read_bytes() == RATINGS
+    assert web.asked == [("/ratings.dat", None), ("/ratings.dat", "bytes=100000-")]
+
+
+def test_a_file_that_changed_meanwhile_is_fetched_from_its_beginning(web, tmp_path):
+    web.breaks_after, web.files["ratings.dat"] = 100_000, b"x" * 200_000
+    with pytest.raises(InputError, match="broke"):
+        fetch(source(f"{web.address}/ratings.dat"), tmp_path)
+    web.breaks_after, web.files["ratings.dat"], web.version = None, RATINGS, '"2"'
+    fetch(source(f"{web.address}/ratings.dat"), tmp_path)
+    assert (tmp_path / "ratings.dat").read_bytes() == RATINGS
+
+
+def test_a_wrong_checksum_is_refused_with_both_sums_and_the_old_file_stays(web, tmp_path):
+    (tmp_path / "ratings.dat").write_bytes(b"old")
+    web.files["ratings.dat"] = b"other"
+    wrong = hashlib.sha256(b"other").hexdigest()
+    with pytest.raises(InputError, match=f"wrong SHA-256: {wrong} instead of {SUM}"):
+        fetch(source(f"{web.address}/ratings.dat"), tmp_path)
+    assert (tmp_path / "ratings.dat").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["ratings.dat"]
+    web.files["ratings.dat"] = RATINGS
+    fetch(source(f"{web.address}/ratings.dat"), tmp_path)
+    assert (tmp_path / "ratings.dat").read_bytes() == RATINGS
+
+
+def test_what_the_server_refuses_is_told(web, tmp_path):
+    with pytest.raises(InputError, match="the server says 404"):
+        fetch(source(f"{web.address}/nothing.dat"), tmp_path)
+
+
+def test_what_the_server_refuses_leaves_no_folder(web, tmp_path):
+    with pytest.raises(InputError, match="the server says 404"):
+        fetch(source(f"{web.address}/nothing.dat"), tmp_path / "raw")
+    web.files["ratings.dat"] = b"other"
+    with pytest.raises(InputError, match="wrong SHA-256"):
+        fetch(source(f"{web.address}/ratings.dat"), tmp_path / "raw")
+    assert not (tmp_path / "raw").exists()
+
+
+def test_a_length_that_is_no_number_is_not_known(web, tmp_path):
+    web.length = "abc"
+    fetch(source(f"{web.address}/ratings.dat"), tmp_path)
+    assert (tmp_path / "ratings.dat").read_bytes() == RATINGS
+
+
+def test_a_disk_that_takes_no_more_is_no_broken_connection(web, tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))  # stands in for a full disk
+    try:
+        with pytest.raises(InputError, match=r"ratings\.dat\.part: cannot write it: File too"):
+            fetch(source(f"{web.address}/ratings.dat"), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (tmp_path / "download/ratings.dat.part").stat().st_size == 100_000
+    fetch(source(f"{web.address}/ratings.dat"), tmp_path)
+    assert web.asked[-1] == ("/ratings.dat", "bytes=100000-")
+
+
+def test_only_web_addresses_are_opened(tmp_path):
+    (tmp_path / "ratings.dat").write_bytes(RATINGS)
+    with pytest.raises(InputError, match="not a web address"):
+        fetch(source(f"file://{tmp_path}/ratings.dat"), tmp_path / "raw")
+
+
+def test_an_archive_is_downloaded_and_opened(web, tmp_path):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("ml/ratings.dat", RATINGS)
+        archive.writestr("ml/README", "hello")
+    web.files["ml.zip"] = packed.getvalue()
+    fetch(source(archive=RawFile("ml.zip", url=f"{web.address}/ml.zip")), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["ratings.dat"]
+
+
+def test_a_licence_that_a_person_must_accept_is_told_and_nothing_is_asked(web, tmp_path):
+    with pytest.raises(InputError) as error:
+        fetch(source(f"{web.address}/ratings.dat", accept="the terms"), tmp_path)
+    for told in ("accept the terms", "https://example.org", "fetch toy --from FOLDER", "users.dat"):
+        assert told in str(error.value)
+    assert web.asked == []
+
+
+def test_what_came_before_a_download_broke_is_not_read(web, tmp_path):
+    files = {
+        "ratings": [RawFile("ratings.dat", sha256=SUM, url=f"{web.address}/ratings.dat")],
+        "movies": [RawFile("movies.dat", url=f"{web.address}/movies.dat")],
+    }
+    two = Source("toy", "movielens_dat", files)
+    with pytest.raises(InputError, match="404"):
+        fetch(two, tmp_path)
+    assert (tmp_path / "download/ratings.dat").is_file()  # and unchecked
+    with pytest.raises(InputError, match=r"there is no ratings\.dat"):
+        raw_files(source(), tmp_path)
+    web.files["movies.dat"] = b"1::A::B\n"
+    del web.asked[:]
+    fetch(two, tmp_path)
+    assert [path for path, _ in web.asked] == ["/movies.dat"]  # the other one had come
+
+
+def test_a_wrong_file_does_not_cost_the_right_ones(web, tmp_path):
+    one = source(f"{web.address}/ratings.dat")
+    one.files["users"][0] = RawFile("users.dat", optional=True, url=f"{web.address}/users.dat")
+    web.files["users.dat"] = b"<html>Log in</html>"
+    with pytest.raises(InputError, match=r"users\.dat: it is a web page"):
+        fetch(one, tmp_path)
+    web.files["users.dat"] = b"1::M::25::1::0\n"
+    del web.asked[:]
+    fetch(one, tmp_path)
+    assert web.asked == [("/users.dat", None)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ratings.dat", "users.dat"]
+
+
+def test_an_optional_file_that_is_gone_does_not_stop_the_others(web, tmp_path, capsys):
+    one = source(f"{web.address}/ratings.dat")
+    one.files["users"][0] = RawFile("users.dat", optional=True, url=f"{web.address}/users.dat")
+    said = fetch(one, tmp_path)
+    assert said == ["ratings.dat: SHA-256 is right", "users.dat: not there; it is optional"]
+    assert "users.dat: the server says 404" in capsys.readouterr().err
+
+
+def test_a_connection_that_breaks_at_an_optional_file_is_told_and_goes_on(web, tmp_path):
+    web.files["users.dat"] = b"1::M::25::1::0\n" * 20_000
+    one = source(f"{web.address}/ratings.dat")
+    one.files["users"][0] = RawFile("users.dat", optional=True, url=f"{web.address}/users.dat")
+    download(f"{web.address}/ratings.dat", tmp_path / "download/ratings.dat")
+    web.breaks_after = 100_000
+    with pytest.raises(InputError, match="broke after 100,000 bytes"):
+        fetch(one, tmp_path)
+    web.breaks_after = None
+    fetch(one, tmp_path)
+    assert web.asked[-1] == ("/users.dat", "bytes=100000-")
+    assert (tmp_path / "users.dat").read_bytes() == web.files["users.dat"]
+
+
+def test_what_had_come_whole_is_not_asked_for_again(web, tmp_path):
+    came = tmp_path / "download"
+    came.mkdir()
+    (came / "ratings.dat.part").write_bytes(RATINGS)
+    (came / "ratings.dat.part.tag").write_text(web.version)
+    fetch(source(f"{web.address}/ratings.dat"), tmp_path)  # the server says 416: no rest
+    assert (tmp_path / "ratings.dat").read_bytes() == RATINGS
+    assert web.asked == [("/ratings.dat", f"bytes={len(RATINGS)}-")]
