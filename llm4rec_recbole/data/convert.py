@@ -53,7 +53,8 @@ def convert(source: Source, raw: str | Path, out: str | Path) -> list[Tally]:
     with tempfile.TemporaryDirectory(dir=out, prefix=".raw.") as scratch:
         data: RawData = reader.read(files, source, Path(scratch))
         log_tally = next(iter(data.tallies.values()))
-        kept = keep(data.log, source.keep, log_tally)
+        none = np.zeros(0, dtype=bool)
+        kept = keep(data.log, source.keep, log_tally) if len(data.log) else none
         log = data.log.rows(kept)
         if not len(log):
             raise InputError(f"no interaction is left: {log_tally}", file=log_tally.file)
@@ -74,8 +75,7 @@ def _write_content(source: Source, data: RawData, log: RawLog, out: Path) -> Non
         if table is None:
             path.unlink(missing_ok=True)  # an earlier version's
             continue
-        interacted = set(tokens[np.unique(ids)])
-        write_table(path, _those(table, interacted, data.tallies.get(role)))
+        write_table(path, _those(table, tokens[np.unique(ids)], data.tallies.get(role)))
 
 
 def _remove_older_events(source: Source, out: Path) -> None:
@@ -97,12 +97,19 @@ def _write_events(data: RawData, kept: np.ndarray, log: RawLog, out: Path) -> No
             data.tallies[role].drop(reason, count=left)
 
 
-def _those(table: pd.DataFrame, interacted: set[str], tally: Tally | None) -> pd.DataFrame:
-    """The rows of items or users that have an interaction: RecBole would recommend all others."""
-    known = table.iloc[:, 0].isin(interacted)
+def _those(table: pd.DataFrame, tokens: np.ndarray, tally: Tally | None) -> pd.DataFrame:
+    """The rows of the items or users `tokens`, those that have an interaction; blank ones last.
+
+    RecBole would recommend all other items, and drop the interactions of an item without a row.
+    """
+    ids = table.iloc[:, 0]
+    known = ids[ids.isin(set(tokens))]
+    described = set(known)
+    blank = [token for token in tokens if token not in described]
     if tally is not None:
-        tally.drop("no interaction is kept", count=int((~known).sum()))
-    return table[known]
+        tally.drop("no interaction is kept", count=len(ids) - len(known))
+        tally.blank = len(blank)
+    return table.set_index(ids.name).reindex([*known, *blank]).reset_index()
 
 
 def _report(source: Source, files: dict[str, Path], tallies: dict[str, Tally]) -> dict[str, Any]:
