@@ -47,9 +47,12 @@ def convert(source: Source, raw: str | Path, out: str | Path) -> list[Tally]:
         hint = f"there are {', '.join(FORMATS)}"
         raise InputError(f"{source.dataset}: no format {source.format!r}", hint=hint)
     reader = importlib.import_module(f"llm4rec_recbole.data.{source.format}")
-    out, files = Path(out), raw_files(source, raw)
+    out, raw = Path(out), Path(raw)
+    files = raw_files(source, raw)
     with scratch_folder(out) as scratch:
         data: RawData = reader.read(files, source, scratch)
+        for tally in data.tallies.values():
+            tally.raw = raw
         log_tally = next(iter(data.tallies.values()))
         none = np.zeros(0, dtype=bool)
         kept = keep(data.log, source.keep, log_tally) if len(data.log) else none
@@ -59,7 +62,7 @@ def convert(source: Source, raw: str | Path, out: str | Path) -> list[Tally]:
         new = scratch / "new"
         _write_content(source, data, log, new)
         _write_events(data, kept, log, new)
-        write_json(new / "raw.json", _report(source, files, data.tallies))
+        write_json(new / "raw.json", _report(source, raw, files, data.tallies))
         write_inter(new / f"{source.dataset}.inter", log)
         gone = _of_earlier_versions(source, out) - {path.name for path in new.iterdir()}
         swap(new, out, f"{source.dataset}.inter", gone)
@@ -108,13 +111,16 @@ def _those(table: pd.DataFrame, tokens: np.ndarray, tally: Tally | None) -> pd.D
     return table.set_index(ids.name).reindex([*known, *blank]).reset_index()
 
 
-def _report(source: Source, files: dict[str, Path], tallies: dict[str, Tally]) -> dict[str, Any]:
+def _report(
+    source: Source, raw: Path, files: dict[str, Path], tallies: dict[str, Tally]
+) -> dict[str, Any]:
     return {
         "dataset": source.dataset,
         "format": source.format,
         "keep": source.keep,
         "files": {
-            role: {"name": path.name, "sha256": sha256_of(path)} for role, path in files.items()
+            role: {"name": path.relative_to(raw).as_posix(), "sha256": sha256_of(path)}
+            for role, path in files.items()
         },
         "rows": {role: tally.as_json() for role, tally in tallies.items()},
     }

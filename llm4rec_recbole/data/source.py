@@ -82,33 +82,48 @@ def _files(entry: dict[str, Any] | list[dict[str, Any]]) -> list[RawFile]:
 
 
 def raw_files(source: Source, folder: str | Path) -> dict[str, Path]:
-    """Role → the file in `folder`, or in a folder below it, that plays it.
+    """Role → the file that plays it, in `folder` or below it.
 
-    An optional file that is not there is left out. Raises InputError for one that must be.
+    Files of two places never mix: where the first file that must be there is found, all others are
+    looked for, and below that. An optional file that is not there is left out. Raises InputError
+    for one that must be, and for one that is only below, more than once.
     """
+    home = folder = Path(folder)
     found: dict[str, Path] = {}
-    for role, files in source.files.items():
-        at_hand = [path for file in files for path in _find(Path(folder), file.name)]
+    needed = {
+        role: not all(file.optional for file in files) for role, files in source.files.items()
+    }
+    for role in sorted(source.files, key=lambda role: not needed[role]):
+        files = source.files[role]
+        at_hand = [path for file in files for path in _find(home, file.name, folder)]
         if at_hand:
+            home = home if found else at_hand[0].parent
             found[role] = at_hand[0]
-        elif not all(file.optional for file in files):
+        elif needed[role]:
             names = " or ".join(file.name for file in files)
             hint = f"llm4rec fetch {source.dataset}"
-            raise InputError(f"there is no {names}", file=folder, hint=hint)
-    return found
+            raise InputError(f"there is no {names}", file=home, hint=hint)
+    return {role: found[role] for role in source.files if role in found}
 
 
-def _find(folder: Path, name: str) -> list[Path]:
-    """Files of that name, gzip or not: in the folder itself first, then below it."""
+def any_raw_file(source: Source, folder: Path) -> bool:
+    """Whether `folder` holds, or one below it, any of the source's files."""
+    names = {file.name for files in source.files.values() for file in files}
+    return any(_find(folder, name, folder, several=True) for name in names)
+
+
+def _find(home: Path, name: str, raw: Path, *, several: bool = False) -> list[Path]:
+    """Files of that name, gzip or not: in `home` itself first, then below it, but not among the
+    downloads of the folder `raw`."""
     names = (name, f"{name}.gz") if not name.endswith(".gz") else (name, name[:-3])
-    here = [folder / one for one in names if (folder / one).is_file()]
+    here = [home / one for one in names if (home / one).is_file()]
     below = [
         path
         for one in names
-        for path in sorted(folder.rglob(one))
-        if path.is_file() and path.relative_to(folder).parts[0] != DOWNLOADS
+        for path in sorted(home.rglob(one))
+        if path.is_file() and path.relative_to(raw).parts[0] != DOWNLOADS
     ]
-    if not here and len(below) > 1:
+    if not here and len(below) > 1 and not several:
         hint = f"name the folder of one: {', '.join(str(path) for path in below)}"
-        raise InputError(f"there are several {name}", file=folder, hint=hint)
+        raise InputError(f"there are several {name}", file=home, hint=hint)
     return here or below
