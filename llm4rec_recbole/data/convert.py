@@ -21,6 +21,7 @@ from llm4rec_recbole.data.events import keep_events
 from llm4rec_recbole.data.keep import keep
 from llm4rec_recbole.data.raw_log import RawData, RawLog
 from llm4rec_recbole.data.source import Source, raw_files
+from llm4rec_recbole.data.source_checks import ROLES
 from llm4rec_recbole.data.swap import scratch_folder, swap
 from llm4rec_recbole.data.tally import Tally
 from llm4rec_recbole.data.write_atomic import write_inter, write_table
@@ -30,11 +31,8 @@ from llm4rec_recbole.files import sha256_of, write_json
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Format in a property file → the module of llm4rec_recbole.data that reads it.
-FORMATS = (
-    *("sequences", "movielens_dat", "movielens_csv"),
-    *("amazon_2014", "amazon_2023", "yelp"),
-)
+#: Format in a property file = the module of llm4rec_recbole.data that reads it.
+FORMATS = [name for name in ROLES if name != "atomic"]
 
 
 def convert(source: Source, raw: str | Path, out: str | Path) -> list[Tally]:

@@ -53,32 +53,46 @@ class Source:
 def read_source(dataset: str, folder: str | Path | None = None) -> Source | None:
     """The source that the data set's property file names, or None where it names none.
 
-    `folder` holds the property files (default: this project's own). Raises InputError for a
-    property file that is no YAML, or whose `source` lacks or misnames something.
+    `folder` holds the property files (default: this project's own). Raises InputError, with the
+    file, for one that is no YAML, or whose `source` lacks or misnames something.
     """
     import yaml
+
+    from llm4rec_recbole.data.source_checks import check_source
 
     path = Path(folder or properties_folder() / "dataset") / f"{dataset}.yaml"
     if not path.is_file():
         return None
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # also of bytes, of dates
         raise InputError(f"not YAML: {error}".splitlines()[0], file=path) from None
-    given = values.get("source")
-    if given is None:
+    hint = "see llm4rec_recbole/data/source.py"
+    given = values.get("source") if isinstance(values, dict) else values
+    if isinstance(values, dict) and given is None:
         return None
+    if not isinstance(given, dict) or not isinstance(given.get("files"), dict):
+        raise InputError("cannot read its source: it names no files", file=path, hint=hint)
     try:
         files = {role: _files(entry) for role, entry in given.pop("files").items()}
-        archive = RawFile(**given.pop("archive")) if "archive" in given else None
-        return Source(dataset=dataset, files=files, archive=archive, **given)
-    except (AttributeError, KeyError, TypeError) as error:
-        hint = "see llm4rec_recbole/data/source.py"
+        archive = _file(given.pop("archive")) if "archive" in given else None
+        source = Source(dataset=dataset, files=files, archive=archive, **given)
+        check_source(source)
+    except TypeError as error:
         raise InputError(f"cannot read its source: {error}", file=path, hint=hint) from None
+    except InputError as error:
+        raise InputError(f"in its source, {error.message}", file=path, hint=error.hint) from None
+    return source
 
 
-def _files(entry: dict[str, Any] | list[dict[str, Any]]) -> list[RawFile]:
-    return [RawFile(**one) for one in (entry if isinstance(entry, list) else [entry])]
+def _files(entry: Any) -> list[RawFile]:
+    return [_file(one) for one in (entry if isinstance(entry, list) else [entry])]
+
+
+def _file(entry: Any) -> RawFile:
+    if not isinstance(entry, dict):
+        raise TypeError(f"{entry!r} is no file, such as {{name: ratings.csv}}")
+    return RawFile(**entry)
 
 
 def raw_files(source: Source, folder: str | Path) -> dict[str, Path]:
