@@ -15,14 +15,16 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[st
     """Yield (line, the cells of `columns`) for each row below the header, in which quotes guard
     commas, doubled quotes and line ends.
 
-    Raises InputError, with the line, for a missing column, a row with another number of cells than
-    the header, and a quote that is never closed.
+    Raises InputError for an empty file, and with the line for a missing column, a row with another
+    number of cells than the header, and a quote that is never closed.
     """
     lines = (f"{line}\n" for _, line in read_lines(path))
     reader = csv.reader(lines, strict=True)
     number = 1
     try:
-        header = next(reader, [])
+        header = next(reader, None)
+        if header is None:
+            raise InputError("the file is empty", file=path)
         where = find_columns(path, header, columns)
         number = reader.line_num + 1
         for cells in reader:

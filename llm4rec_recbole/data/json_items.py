@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from llm4rec_recbole.data.raw_log import is_id
+from llm4rec_recbole.data.raw_log import BAD_ID, is_id
 from llm4rec_recbole.data.tally import Tally
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def table(
         tally.read += 1
         token = row.get(id_field)
         if not is_id(token):
-            tally.drop("an id is missing", line)
+            tally.drop(BAD_ID, line)
         elif token in kept:
             tally.drop("an id that came before", line)
         else:

@@ -29,25 +29,28 @@ def read_objects(path: Path, *, python: bool = False) -> Iterator[tuple[int, dic
 def _parse(path: Path, number: int, line: str, python: bool) -> Any:
     try:
         value = json.loads(line)
-        return _whole(value) if "\\ud" in line.lower() else value
-    except (ValueError, RecursionError) as error:  # also of a number of thousands of digits
+        return whole(value) if "\\ud" in line.lower() else value
+    except json.JSONDecodeError as error:
+        why = f"{error.msg} at column {error.colno}"
+    except (ValueError, RecursionError) as error:  # of a number of thousands of digits, or depth
         why = str(error).partition(";")[0]
     if python and line.startswith("{'"):
         try:
-            return ast.literal_eval(line)
-        except (SyntaxError, ValueError, MemoryError, RecursionError):
+            value = ast.literal_eval(line)
+            return whole(value) if "\\u" in line.lower() else value
+        except (SyntaxError, TypeError, ValueError, MemoryError, RecursionError):
             why = "nor a Python literal"
     raise InputError(f"not JSON, or cut in half: {why}", file=path, line=number)
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
     """`value` with a "?" for each half of a character (a lone surrogate): no file can hold one."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, list):
-        return [_whole(each) for each in value]
+        return [whole(each) for each in value]
     if isinstance(value, dict):
-        return {_whole(key): _whole(each) for key, each in value.items()}
+        return {whole(key): whole(each) for key, each in value.items()}
     return value
 
 
@@ -60,4 +63,5 @@ def text_of(value: Any) -> str | None:
 
 def count_of(value: Any) -> int | None:
     """`value` if it is a count, None if it is missing or none."""
-    return value if isinstance(value, int) and 0 <= value < 2**31 else None
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
+    return value if is_count else None

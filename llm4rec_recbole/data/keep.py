@@ -13,7 +13,7 @@ import numpy as np
 
 from llm4rec_recbole.data.raw_log import RawLog
 from llm4rec_recbole.data.tally import Tally
-from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.errors import InputError, whole_number
 
 _COMPARE = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt}
 
@@ -23,23 +23,38 @@ def keep(log: RawLog, filters: dict[str, Any], tally: Tally) -> np.ndarray:
 
     Dropped are, in this order: repetitions of user, item and time (the first one stays); what does
     not meet `filters["rating"]`, such as ">=4"; what is not in the `filters["core"]`-core.
-    Raises InputError for a filter that is none of these.
+    Raises InputError for a filter that is none of these, and by rating where there are no ratings.
     """
-    if unknown := set(filters) - {"rating", "core"}:
-        raise InputError(f"no filter {unknown.pop()!r} in keep", hint="there are rating, core")
+    check_filters(filters)
     kept = ~_repeated(log)
     tally.drop("same user, item and time again", count=int((~kept).sum()))
     if "rating" in filters:
-        meets = _condition(log, str(filters["rating"]))
+        if log.ratings is None:
+            message = f"cannot keep by rating {filters['rating']!r}: the data has no ratings"
+            raise InputError(message, file=tally.file)
+        sign, least_or_most = _condition(filters["rating"])
+        meets = _COMPARE[sign](log.ratings, least_or_most)
         tally.drop(f"rating is not {filters['rating']}", count=int((kept & ~meets).sum()))
         kept &= meets
     if "core" in filters:
-        least = int(filters["core"])
+        least = filters["core"]
         inside = core(log.users, log.items, least, kept)
         reason = f"its user or item has fewer than {least} interactions"
         tally.drop(reason, count=int((kept & ~inside).sum()))
         kept = inside
     return kept
+
+
+def check_filters(filters: Any) -> None:
+    """Raises InputError for what cannot be the `filters` of `keep`."""
+    if not isinstance(filters, dict):
+        raise InputError(f"keep is {filters!r}", hint="filters, such as {core: 5}")
+    if unknown := set(filters) - {"rating", "core"}:
+        raise InputError(f"no filter {unknown.pop()!r} in keep", hint="there are rating, core")
+    if "rating" in filters:
+        _condition(filters["rating"])
+    if "core" in filters:
+        whole_number("core in keep", filters["core"])
 
 
 def core(users: np.ndarray, items: np.ndarray, least: int, kept: np.ndarray) -> np.ndarray:
@@ -72,9 +87,8 @@ def _repeated(log: RawLog) -> np.ndarray:
     return repeated
 
 
-def _condition(log: RawLog, text: str) -> np.ndarray:
-    match = re.fullmatch(r"(>=|>|<=|<) ?(-?\d+(?:\.\d+)?)", text)
-    if match is None or log.ratings is None:
-        why = "the data has no ratings" if match else "it must look like '>=4'"
-        raise InputError(f"cannot keep by rating {text!r}: {why}")
-    return _COMPARE[match[1]](log.ratings, float(match[2]))
+def _condition(text: str) -> tuple[str, float]:
+    match = re.fullmatch(r"(>=|>|<=|<) ?(-?\d+(?:\.\d+)?)", str(text))
+    if match is None:
+        raise InputError(f"cannot keep by rating {text!r}: it must look like '>=4'")
+    return match[1], float(match[2])

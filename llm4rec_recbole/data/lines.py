@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
 from llm4rec_recbole.errors import InputError
 
+_BROKEN = (EOFError, zlib.error, gzip.BadGzipFile)
 _GZIP = b"\x1f\x8b"
 
 
@@ -35,9 +37,9 @@ def read_lines(
     """Yield (number from 1, text without its end) for each line; CRLF ends a line as LF does.
 
     With `latin_1`, a line that is not UTF-8 is read as ISO-8859-1, MovieLens' old encoding. Raises
-    InputError, with the line, for a gzip file that is cut short or corrupt (where reading stopped,
-    within a mebibyte), a NUL byte, text that is not UTF-8, and a last line without an end: nobody
-    can tell whether it was cut short. With `open_end`, the caller can.
+    InputError, with the line, for a gzip file that is cut short or corrupt (the last whole one), a
+    NUL byte, text that is not UTF-8, and a last line without an end: nobody can tell whether it was
+    cut short. With `open_end`, the caller can.
     """
     for first, block in read_blocks(path, open_end=open_end):
         for number, line in enumerate(block.removesuffix(b"\n").split(b"\n"), first):
@@ -49,8 +51,8 @@ def read_blocks(
 ) -> Iterator[tuple[int, bytes]]:
     """Yield (number of its first line, bytes) for blocks of whole lines, each of about `n_bytes`.
 
-    Raises InputError, with the line, for a gzip file that is cut short or corrupt, and a last line
-    without an end, unless it may have an `open_end`.
+    Raises InputError, with the line, for a gzip file that is cut short or corrupt (the last whole
+    one), and a last line without an end, unless it may have an `open_end`.
     """
     number = 1
     with open_bytes(path) as file:
@@ -63,9 +65,19 @@ def read_blocks(
                     raise InputError("the last line has no end", file=path, line=line, hint=hint)
                 yield number, block
                 number += block.count(b"\n")
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        except _BROKEN as error:
             message = f"the gzip file is cut short or corrupt: {error}"
-            raise InputError(message, file=path, line=number) from None
+            raise InputError(message, file=path, line=_last_whole_line(path)) from None
+
+
+def _last_whole_line(path: str | Path) -> int:
+    """The last line before the damage: a block that cannot be read to its end is lost as a whole,
+    and line by line no more than one line is."""
+    number = 0
+    with open_bytes(path) as file, suppress(*_BROKEN):
+        for _ in file:
+            number += 1
+    return max(number, 1)
 
 
 def decode(path: str | Path, number: int, line: bytes, latin_1: bool = False) -> str:

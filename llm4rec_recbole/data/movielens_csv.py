@@ -16,7 +16,7 @@ from llm4rec_recbole.data.csv_rows import read_rows
 from llm4rec_recbole.data.events import EventWriter
 from llm4rec_recbole.data.movielens_blocks import read_ratings
 from llm4rec_recbole.data.movielens_rows import BAD_TIME, table
-from llm4rec_recbole.data.raw_log import Events, RawData, is_id, seconds
+from llm4rec_recbole.data.raw_log import BAD_ID, Events, RawData, is_id, seconds
 from llm4rec_recbole.data.source import Source
 from llm4rec_recbole.data.tally import Tally
 
@@ -45,7 +45,7 @@ def _tags(path: Path, tally: Tally, out: Path) -> Events:
             tally.read += 1
             time = seconds(when)
             if not (is_id(user) and is_id(item)):
-                tally.drop("an id is missing", line)
+                tally.drop(BAD_ID, line)
             elif not tag.strip():
                 tally.drop("the tag is empty", line)
             elif time is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from llm4rec_recbole.data.raw_log import LogBuilder, is_id, seconds
+from llm4rec_recbole.data.raw_log import BAD_ID, LogBuilder, is_id, number_of, seconds
 from llm4rec_recbole.data.tally import Tally
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def add_rating(log: LogBuilder, tally: Tally, line: int, row: Iterable[str]) -> 
     user, item, stars, when = row
     rating, time = rating_of(stars), seconds(when)
     if not (is_id(user) and is_id(item)):
-        tally.drop("an id is missing", line)
+        tally.drop(BAD_ID, line)
     elif rating is None:
         tally.drop(BAD_RATING, line)
     elif time is None:
@@ -33,11 +33,8 @@ def add_rating(log: LogBuilder, tally: Tally, line: int, row: Iterable[str]) -> 
 
 def rating_of(value: object) -> float | None:
     """A rating as a number, None where it is none or is not from 0.5 to 5."""
-    try:
-        rating = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return None
-    return rating if LEAST <= rating <= MOST else None
+    rating = number_of(value)
+    return rating if rating is not None and LEAST <= rating <= MOST else None
 
 
 def table(rows: Iterable[tuple[int, list[str]]], tally: Tally, names: list[str]) -> pd.DataFrame:
@@ -51,7 +48,7 @@ def table(rows: Iterable[tuple[int, list[str]]], tally: Tally, names: list[str])
     for line, cells in rows:
         tally.read += 1
         if not is_id(cells[0]):
-            tally.drop("an id is missing", line)
+            tally.drop(BAD_ID, line)
         elif cells[0] in kept:
             tally.drop("an id that came before", line)
         else:

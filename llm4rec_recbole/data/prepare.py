@@ -22,7 +22,7 @@ from llm4rec_recbole.data.atomic import check_atomic_files
 from llm4rec_recbole.data.convert import convert
 from llm4rec_recbole.data.interactions import Interactions, read_interactions, statistics
 from llm4rec_recbole.data.locate import EMBEDDED, atomic_folder
-from llm4rec_recbole.data.source import Source, read_source
+from llm4rec_recbole.data.source import Source, any_raw_file, read_source
 from llm4rec_recbole.data.splits import leave_one_out, timeline
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import sha256_of, write_atomically, write_json
@@ -36,9 +36,9 @@ def prepare(
 ) -> dict[str, Any]:
     """Check the data set, write its content tables and its summary into `out`; return the summary.
 
-    `raw` is the folder of its raw files (default: <data_path>/<dataset>/raw, if that is there);
-    they are made into atomic files in <data_path>/<dataset> first. Raises InputError when the data
-    set is not there or a file of it is broken; nothing is written then, and each file appears whole
+    `raw` is the folder of its raw files (default: <data_path>/<dataset>/raw, if any is there); they
+    are made into atomic files in <data_path>/<dataset> first. Raises InputError when the data set
+    is not there or a file of it is broken; nothing is written then, and each file appears whole
     or not at all.
     """
     from llm4rec_recbole.data.content import read_items, read_users
@@ -73,17 +73,19 @@ def _convert(
 ) -> None:
     """Make the atomic files from the raw ones, and say what became of each row."""
     folder = Path(data_path) / dataset
-    at_hand = raw is not None or any(folder.glob("*.inter")) or (folder / "raw").is_dir()
+    if raw is None and source is not None and any_raw_file(source, folder / "raw"):
+        raw = folder / "raw"
+    at_hand = raw is not None or any(folder.glob("*.inter"))
     if source is not None and dataset != EMBEDDED and not at_hand:
         own_copy = f"llm4rec fetch {dataset} --from FOLDER"
         hint = f"your own copy: {own_copy}" if source.accept else f"llm4rec fetch {dataset}"
         raise InputError(f"the data set {dataset} is not here", hint=hint)
-    if raw is None and (source is None or not (folder / "raw").is_dir()):
+    if raw is None:
         return
     if source is None or dataset == EMBEDDED:
         hint = f"properties/dataset/{dataset}.yaml would have to say so under `source`"
         raise InputError(f"nothing tells the format of {dataset}'s raw files", hint=hint)
-    for tally in convert(source, raw or folder / "raw", folder):
+    for tally in convert(source, raw, folder):
         print(tally)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # What RecBole's pandas reads as missing: an item of that name would vanish.
+_NUMBER = re.compile(r"[\x21-\x5e\x60-\x7e ]+")  # ASCII, no "_": as Arrow reads numbers
 _MISSING = {"", *(word.decode() for word in MISSING)}
+
+BAD_ID = "an id is missing or unusable"  # in JSON also one that is no text
 
 MILLISECONDS = 1e11  # a Unix time from here on is in milliseconds (see `seconds`)
 END_OF_TIME = 4_102_444_800.0  # the year 2100, in seconds
@@ -119,15 +123,24 @@ def is_id(value: Any) -> TypeGuard[str]:
     )
 
 
+def number_of(value: Any) -> float | None:
+    """`value` as a number, None where it is none; "1_0" and digits of other scripts are none."""
+    if isinstance(value, bool) or (isinstance(value, str) and not _NUMBER.fullmatch(value)):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
 def seconds(value: Any) -> float | None:
     """A Unix time in seconds from one in seconds or milliseconds, None where it is no such time.
 
     100,000,000,000 is the year 5138 in seconds and March 1973 in milliseconds; from there on it is
     milliseconds. What comes out is before the year 2100.
     """
-    try:
-        time = float(value)
-    except (TypeError, ValueError, OverflowError):
+    time = number_of(value)
+    if time is None:
         return None
     time = time / 1000 if time >= MILLISECONDS else time
     return time if 0 <= time < END_OF_TIME else None

@@ -9,7 +9,7 @@ from typing import Any
 
 from llm4rec_recbole.data.events import EventWriter
 from llm4rec_recbole.data.json_lines import read_objects
-from llm4rec_recbole.data.raw_log import Events, LogBuilder, RawLog, is_id
+from llm4rec_recbole.data.raw_log import BAD_ID, Events, LogBuilder, RawLog, is_id
 from llm4rec_recbole.data.tally import Tally
 
 CONTENT = {"summary": "string", "text": "string", "helpful": "int32", "votes": "int32"}
@@ -44,7 +44,7 @@ def read_reviews(
             user, item, rating = (row.get(name) for name in (form.user, form.item, form.rating))
             time = form.time(row)
             if not (is_id(user) and is_id(item)):
-                tally.drop("user or item is missing", line)
+                tally.drop(BAD_ID, line)
             elif rating is True or not (isinstance(rating, int | float) and 1 <= rating <= 5):
                 tally.drop("rating is no number from 1 to 5", line)
             elif time is None:

@@ -53,62 +53,91 @@ class Source:
 def read_source(dataset: str, folder: str | Path | None = None) -> Source | None:
     """The source that the data set's property file names, or None where it names none.
 
-    `folder` holds the property files (default: this project's own). Raises InputError for a
-    property file that is no YAML, or whose `source` lacks or misnames something.
+    `folder` holds the property files (default: this project's own). Raises InputError, with the
+    file, for one that is no YAML, or whose `source` lacks or misnames something.
     """
     import yaml
+
+    from llm4rec_recbole.data.source_checks import check_source
 
     path = Path(folder or properties_folder() / "dataset") / f"{dataset}.yaml"
     if not path.is_file():
         return None
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # also of bytes, of dates
         raise InputError(f"not YAML: {error}".splitlines()[0], file=path) from None
-    given = values.get("source")
-    if given is None:
+    hint = "see llm4rec_recbole/data/source.py"
+    given = values.get("source") if isinstance(values, dict) else values
+    if isinstance(values, dict) and given is None:
         return None
+    if not isinstance(given, dict) or not isinstance(given.get("files"), dict):
+        raise InputError("cannot read its source: it names no files", file=path, hint=hint)
     try:
         files = {role: _files(entry) for role, entry in given.pop("files").items()}
-        archive = RawFile(**given.pop("archive")) if "archive" in given else None
-        return Source(dataset=dataset, files=files, archive=archive, **given)
-    except (AttributeError, KeyError, TypeError) as error:
-        hint = "see llm4rec_recbole/data/source.py"
+        archive = _file(given.pop("archive")) if "archive" in given else None
+        source = Source(dataset=dataset, files=files, archive=archive, **given)
+        check_source(source)
+    except TypeError as error:
         raise InputError(f"cannot read its source: {error}", file=path, hint=hint) from None
+    except InputError as error:
+        raise InputError(f"in its source, {error.message}", file=path, hint=error.hint) from None
+    return source
 
 
-def _files(entry: dict[str, Any] | list[dict[str, Any]]) -> list[RawFile]:
-    return [RawFile(**one) for one in (entry if isinstance(entry, list) else [entry])]
+def _files(entry: Any) -> list[RawFile]:
+    return [_file(one) for one in (entry if isinstance(entry, list) else [entry])]
+
+
+def _file(entry: Any) -> RawFile:
+    if not isinstance(entry, dict):
+        raise TypeError(f"{entry!r} is no file, such as {{name: ratings.csv}}")
+    return RawFile(**entry)
 
 
 def raw_files(source: Source, folder: str | Path) -> dict[str, Path]:
-    """Role → the file in `folder`, or in a folder below it, that plays it.
+    """Role → the file that plays it, in `folder` or below it.
 
-    An optional file that is not there is left out. Raises InputError for one that must be.
+    Files of two places never mix: where the first file that must be there is found, all others are
+    looked for, and below that. An optional file that is not there is left out. Raises InputError
+    for one that must be, and for one that is only below, more than once.
     """
+    home = folder = Path(folder)
     found: dict[str, Path] = {}
-    for role, files in source.files.items():
-        at_hand = [path for file in files for path in _find(Path(folder), file.name)]
+    needed = {
+        role: not all(file.optional for file in files) for role, files in source.files.items()
+    }
+    for role in sorted(source.files, key=lambda role: not needed[role]):
+        files = source.files[role]
+        at_hand = [path for file in files for path in _find(home, file.name, folder)]
         if at_hand:
+            home = home if found else at_hand[0].parent
             found[role] = at_hand[0]
-        elif not all(file.optional for file in files):
+        elif needed[role]:
             names = " or ".join(file.name for file in files)
             hint = f"llm4rec fetch {source.dataset}"
-            raise InputError(f"there is no {names}", file=folder, hint=hint)
-    return found
+            raise InputError(f"there is no {names}", file=home, hint=hint)
+    return {role: found[role] for role in source.files if role in found}
 
 
-def _find(folder: Path, name: str) -> list[Path]:
-    """Files of that name, gzip or not: in the folder itself first, then below it."""
+def any_raw_file(source: Source, folder: Path) -> bool:
+    """Whether `folder` holds, or one below it, any of the source's files."""
+    names = {file.name for files in source.files.values() for file in files}
+    return any(_find(folder, name, folder, several=True) for name in names)
+
+
+def _find(home: Path, name: str, raw: Path, *, several: bool = False) -> list[Path]:
+    """Files of that name, gzip or not: in `home` itself first, then below it, but not among the
+    downloads of the folder `raw`."""
     names = (name, f"{name}.gz") if not name.endswith(".gz") else (name, name[:-3])
-    here = [folder / one for one in names if (folder / one).is_file()]
+    here = [home / one for one in names if (home / one).is_file()]
     below = [
         path
         for one in names
-        for path in sorted(folder.rglob(one))
-        if path.is_file() and path.relative_to(folder).parts[0] != DOWNLOADS
+        for path in sorted(home.rglob(one))
+        if path.is_file() and path.relative_to(raw).parts[0] != DOWNLOADS
     ]
-    if not here and len(below) > 1:
+    if not here and len(below) > 1 and not several:
         hint = f"name the folder of one: {', '.join(str(path) for path in below)}"
-        raise InputError(f"there are several {name}", file=folder, hint=hint)
+        raise InputError(f"there are several {name}", file=home, hint=hint)
     return here or below

@@ -9,13 +9,23 @@ from typing import Any
 
 @dataclass
 class Tally:
-    """Counts for one raw file; `unit` is what a row of it is. Always: read = kept + dropped."""
+    """Counts for one raw file; `unit` is what a row of it is. Always: read = kept + dropped.
+
+    `blank` counts, beside them, the kept ids of which the file says nothing: their rows are blank.
+    The file is named by its path from the folder `raw`, so that one that lies elsewhere shows.
+    """
 
     file: Path
     unit: str = "rows"
     read: int = 0
+    blank: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     first_line: dict[str, int] = field(default_factory=dict)  # of each reason, where it is known
+    raw: Path | None = None
+
+    @property
+    def name(self) -> str:
+        return self.file.name if self.raw is None else self.file.relative_to(self.raw).as_posix()
 
     @property
     def kept(self) -> int:
@@ -35,11 +45,14 @@ class Tally:
             "read": self.read,
             "kept": self.kept,
             "dropped": dict(sorted(self.dropped.items())),
+            **({"blank": self.blank} if self.blank else {}),
         }
 
     def __str__(self) -> str:
         """`ratings.dat: 5 ratings read, 3 kept, 2 dropped: rating is not >= 4 (2, first line 3)`"""
-        counts = f"{self.file.name}: {self.read:,} {self.unit} read, {self.kept:,} kept"
+        counts = f"{self.name}: {self.read:,} {self.unit} read, {self.kept:,} kept"
+        if self.blank:
+            counts += f" and {self.blank:,} blank, of which it says nothing"
         if not self.dropped:
             return counts
         reasons = [

@@ -9,8 +9,8 @@
     checkins   {"business_id": …, "date": "2020-03-13 21:10:56, 2020-06-02 22:18:06"}
 
 The price is Yelp's range, 1 to 4. Stars and counts of reviews, fans and compliments come from
-everybody's reviews, held-out ones included, and are not read. Dates name no time zone; they are
-taken for UTC, which keeps their order.
+everybody's reviews, held-out ones included, and are not read. Dates name no time zone and are
+taken for UTC, which keeps their order; one that names its zone is taken at its word.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 from llm4rec_recbole.data.events import EventWriter
 from llm4rec_recbole.data.json_items import price_of, table
 from llm4rec_recbole.data.json_lines import count_of, read_objects, text_of
-from llm4rec_recbole.data.raw_log import Events, RawData, is_id, seconds
+from llm4rec_recbole.data.raw_log import BAD_ID, Events, RawData, is_id, seconds
 from llm4rec_recbole.data.reviews import ReviewFormat, read_reviews
 from llm4rec_recbole.data.source import Source
 from llm4rec_recbole.data.tally import Tally
@@ -52,8 +52,9 @@ def read(files: dict[str, Path], source: Source, scratch: Path) -> RawData:
 def time_of(date: Any) -> float | None:
     """Seconds of a date such as "2018-07-07 22:09:11" or "2018-07-07", None for any other."""
     try:
-        return seconds(datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp())
-    except (TypeError, ValueError):
+        time = datetime.fromisoformat(date)
+        return seconds((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
@@ -88,7 +89,7 @@ def _tips(path: Path, tally: Tally, out: Path) -> Events:
             tally.read += 1
             user, item, time = row.get("user_id"), row.get("business_id"), time_of(row.get("date"))
             if not (is_id(user) and is_id(item)):
-                tally.drop("user or item is missing", line)
+                tally.drop(BAD_ID, line)
             elif time is None:
                 tally.drop("time is missing or no date", line)
             else:
@@ -103,7 +104,7 @@ def _checkins(path: Path, tally: Tally, out: Path) -> Events:
             dates = (text_of(row.get("date")) or "").split(", ")
             tally.read += len(dates)
             if not is_id(row.get("business_id")):
-                tally.drop("item is missing", line, len(dates))
+                tally.drop(BAD_ID, line, len(dates))
                 continue
             for time in map(time_of, dates):
                 if time is None:

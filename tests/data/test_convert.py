@@ -92,9 +92,17 @@ def test_raw_files_may_lie_deeper_or_be_gzipped(raw, tmp_path):
     assert convert(SOURCE, raw, tmp_path / "toy")[0].read == 4
 
 
-def test_nothing_left_is_refused(raw, tmp_path):
-    (raw / "ratings.dat").write_text("1::20::3::978300761\n")
-    with pytest.raises(InputError, match="no interaction is left"):
+@pytest.mark.parametrize(
+    ("ratings", "why"),
+    [
+        ("1::20::3::978300761\n", r"1 ratings read, 0 kept, 1 dropped: rating is not >=4"),
+        ("1::20::9::978300761\n", r"1 ratings read, 0 kept, 1 dropped: rating is no number"),
+        ("", "0 ratings read, 0 kept"),
+    ],
+)
+def test_nothing_left_is_refused_with_what_became_of_the_rows(raw, tmp_path, ratings, why):
+    (raw / "ratings.dat").write_text(ratings)
+    with pytest.raises(InputError, match=rf"no interaction is left: ratings\.dat: {why}"):
         convert(SOURCE, raw, tmp_path / "toy")
 
 

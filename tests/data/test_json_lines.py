@@ -39,3 +39,25 @@ def test_half_a_character_becomes_a_question_mark_and_a_whole_one_stays(tmp_path
 def test_what_cannot_be_read_is_named_with_its_line(tmp_path, line):
     with pytest.raises(InputError, match=r"reviews\.json:1: "):
         read(tmp_path, line)
+
+
+def test_the_place_of_an_error_is_told_once(tmp_path):
+    with pytest.raises(InputError) as error:
+        read(tmp_path, '{"a": 1')
+    why = "not JSON, or cut in half: Expecting ',' delimiter at column 8"
+    assert str(error.value) == f"{tmp_path / 'reviews.json'}:1: {why}"
+
+
+def test_half_a_character_in_a_python_literal_becomes_a_question_mark(tmp_path):
+    path = tmp_path / "meta.json"
+    path.write_text(r"{'asin': 'i\ud800', 'categories': [['\U0000DFFF x']]}" + "\n")
+    ((_, value),) = read_objects(path, python=True)
+    assert value == {"asin": "i?", "categories": [["? x"]]}
+
+
+@pytest.mark.parametrize("line", ["{'asin': 'i1', ['a']: 2}", "{'a': {{}}}"])
+def test_a_python_literal_with_a_key_that_can_be_none_is_named(tmp_path, line):
+    path = tmp_path / "meta.json"
+    path.write_text(f"{line}\n")
+    with pytest.raises(InputError, match=r"meta\.json:1: .*nor a Python literal"):
+        list(read_objects(path, python=True))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm4rec_recbole.data.lines import read_lines
+from llm4rec_recbole.data.lines import read_blocks, read_lines
 from llm4rec_recbole.errors import InputError
 
 
@@ -49,6 +50,17 @@ def test_what_cannot_be_trusted_is_refused_with_its_line(tmp_path, content, line
         list(read_lines(write(tmp_path, content)))
     assert error.value.file is not None
     assert error.value.line == line if line else error.value.line > 0
+
+
+@pytest.mark.parametrize("n_bytes", [1 << 20, 1 << 25])
+@pytest.mark.parametrize("cut", [40_000, 300])
+def test_a_cut_gzip_is_named_with_its_last_whole_line(tmp_path, n_bytes, cut):
+    text = "".join(f"{n}::{n * 2654435761 % 2**32}\n" for n in range(90_000)).encode()
+    packed = gzip.compress(text)[:-cut]
+    whole = zlib.decompressobj(wbits=31).decompress(packed).count(b"\n")
+    with pytest.raises(InputError) as error:
+        list(read_blocks(write(tmp_path, packed), n_bytes))
+    assert whole - 2 <= error.value.line <= whole < 90_000
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -16,7 +16,7 @@ def read_text(tmp_path, **texts):
     files = {}
     for role, text in texts.items():
         files[role] = tmp_path / f"{role}.dat"
-        files[role].write_bytes(text.encode("latin-1"))
+        files[role].write_bytes(text.encode("utf-8" if "٥" in text else "latin-1"))
     return read(files, SOURCE, tmp_path)
 
 
@@ -40,7 +40,11 @@ def test_ratings_movies_and_users_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ("::5::4::978300760", "an id is missing"),
+        ("::5::4::978300760", "an id is missing or unusable"),
+        ("7 ::5::4::978300760", "an id is missing or unusable"),
+        ("1::x y::4::978300760", "an id is missing or unusable"),
+        ("1::5::٥::978300760", "rating is no number from 0.5 to 5"),
+        ("1::5::4::978_300_760", "time is missing or no Unix time"),
         ("1::5::::978300760", "rating is no number from 0.5 to 5"),
         ("1::5::11::978300760", "rating is no number from 0.5 to 5"),
         ("1::5::nan::978300760", "rating is no number from 0.5 to 5"),

@@ -66,16 +66,19 @@ def test_a_review_is_an_interaction_and_what_was_written(tmp_path, module, row, 
 @pytest.mark.parametrize(
     ("field", "value", "reason"),
     [
-        ("user", None, "user or item is missing"),
-        ("user", "", "user or item is missing"),
-        ("item", "null", "user or item is missing"),
-        ("item", 7, "user or item is missing"),
+        ("user", None, "an id is missing or unusable"),
+        ("user", "", "an id is missing or unusable"),
+        ("item", "null", "an id is missing or unusable"),
+        ("user", "John Smith", "an id is missing or unusable"),
+        ("item", 7, "an id is missing or unusable"),
         ("rating", None, "rating is no number from 1 to 5"),
         ("rating", 0, "rating is no number from 1 to 5"),
         ("rating", 5.5, "rating is no number from 1 to 5"),
         ("rating", "five", "rating is no number from 1 to 5"),
         ("rating", True, "rating is no number from 1 to 5"),
         ("time", None, "time is missing or no Unix time"),
+        ("time", True, "time is missing or no Unix time"),
+        ("time", "1_0", "time is missing or no Unix time"),
         ("time", "once", "time is missing or no Unix time"),
     ],
 )
@@ -88,6 +91,27 @@ def test_a_bad_review_is_dropped_with_its_reason_and_line(tmp_path, which, field
         tally = read(module, tmp_path, [row, bad]).tallies["reviews"]
         assert (tally.read, tally.kept, tally.dropped) == (2, 1, {reason: 1})
         assert tally.first_line == {reason: 2}
+
+
+@pytest.mark.parametrize(
+    ("module", "row"),
+    [
+        (amazon_2014, {**OF_2014, "helpful": [True, False]}),
+        (amazon_2023, {**OF_2023, "helpful_vote": True}),
+        (yelp, {**OF_YELP, "useful": True}),
+    ],
+    ids=["2014", "2023", "yelp"],
+)
+def test_yes_and_no_are_no_counts(tmp_path, module, row):
+    data = read(module, tmp_path, [row])
+    table = pd.read_parquet(data.events["reviews"].path)
+    assert table[["helpful", "votes"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("zone", ["+02:00", "+0200"])
+def test_a_date_of_yelp_that_names_its_zone_is_taken_at_its_word(zone):
+    assert yelp.time_of(f"2018-07-07 22:09:11{zone}") == 1531001351 - 2 * 3600
+    assert yelp.time_of("2018-07-07T22:09:11Z") == 1531001351
 
 
 def test_seconds_and_milliseconds_may_be_mixed(tmp_path):
@@ -106,7 +130,7 @@ def test_products_of_2014_may_be_python_literals(tmp_path):
     table = amazon_2014.read_products(path, tally)
     assert table.iloc[0].tolist() == ["B1", "Bob's & Co", ["Toys", "Games", "Cards"], "", 12.99]
     assert table.iloc[1].tolist() == ["B2", "", [], "", 1299.5]
-    assert tally.dropped == {"an id that came before": 1, "an id is missing": 1}
+    assert tally.dropped == {"an id that came before": 1, "an id is missing or unusable": 1}
 
 
 def test_python_that_is_no_literal_is_not_run(tmp_path):

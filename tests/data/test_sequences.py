@@ -8,7 +8,8 @@ import json
 import pandas as pd
 import pytest
 
-from llm4rec_recbole.data.sequences import read, read_json
+from llm4rec_recbole.data.sequence_items import read_json
+from llm4rec_recbole.data.sequences import read
 from llm4rec_recbole.data.source import RawFile, Source
 from llm4rec_recbole.errors import InputError
 
@@ -78,7 +79,7 @@ def test_attributes_in_a_broken_gzip_are_refused(tmp_path, damage):
 
 def test_an_id_that_pandas_reads_as_missing_is_dropped_and_counted(tmp_path):
     data = read_text(tmp_path, "1 NA 5 null\n")
-    assert data.tallies["sequences"].dropped == {"an id that reads as missing": 2}
+    assert data.tallies["sequences"].dropped == {"an id is missing or unusable": 2}
     assert data.log.item_tokens.tolist() == ["5"]
     assert data.log.times.tolist() == [2]
 
