@@ -98,6 +98,8 @@ SENTENCES = [
      lambda: both(ML_1M, "BERT4Rec")),
     ("docs/baselines.md", "in epoch 64 of 108, comes to # / #:", lambda: both(ML_1M, "LightGCN")),
     ("docs/baselines.md", "validated once, comes to # / # after", lambda: both(ML_1M, "P5")),
+    ("docs/baselines.md", "but for 20 beams, comes to # / # there, ahead of P5",
+     lambda: both(ML_1M, "GenRec")),
     ("docs/generative.md", "P5 reaches HR@10 #, NDCG@10 # on ml-100k",
      lambda: both("results", "P5")),
     ("docs/generative.md", "(`--evaluation_prompt=unseen`) it reaches # and #.",
