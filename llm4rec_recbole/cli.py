@@ -6,6 +6,7 @@ Nothing heavy is imported before the options are known to be right.
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -132,7 +133,12 @@ def llm4rec(argv: Sequence[str] | None = None) -> int:
     sys.argv = [f"llm4rec {argv[0]}"]  # what its --help calls it
     try:
         module = importlib.import_module(COMMANDS[argv[0]][0])
-        return module.main(argv[1:]) or 0
+        status: int = module.main(argv[1:]) or 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # `llm4rec … | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to be flushed
+        return 128 + signal.SIGPIPE
     except InputError as error:
         print(f"llm4rec {argv[0]}: {error}", file=sys.stderr)
         return 2

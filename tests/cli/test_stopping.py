@@ -1,7 +1,8 @@
-"""Ctrl-C: one line, the status that a shell gives it, nothing half written."""
+"""Ctrl-C and a reader that has read enough: one line or none, the status that a shell gives it."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pyarrow as pa
@@ -31,6 +32,22 @@ def test_a_run_that_is_stopped_says_so_in_one_line(monkeypatch, capsys):
     monkeypatch.setattr(cli, "_run", interrupted)
     assert cli.run_recbole(["--model=Pop", "--dataset=ml-100k"]) == 130
     assert capsys.readouterr().err == "stopped\n"
+
+
+def test_a_reader_that_has_read_enough_is_no_error():
+    steps = [
+        "from llm4rec_recbole import cli",
+        "from llm4rec_recbole.analysis import pair",
+        "pair.main = lambda arguments: print('a table')",
+        "raise SystemExit(cli.llm4rec(['pair']))",
+    ]
+    command = [sys.executable, "-c", "; ".join(steps)]
+    asked = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert asked.stdout is not None
+    assert asked.stderr is not None
+    asked.stdout.close()
+    assert asked.stderr.read() == ""
+    assert asked.wait() == 141
 
 
 def test_stopping_while_events_are_copied_leaves_nothing_to_complain_later(monkeypatch, tmp_path):
