@@ -92,7 +92,7 @@ SENTENCES = [
      lambda: both(ML_1M, "SASRec") + both(ML_1M, "EnhancedGenRec")),
     ("docs/baselines.md", "and one validation, comes to # / # (TIGER paper: .0254 / .0136)",
      lambda: both(BEAUTY, "P5")),
-    ("docs/baselines.md", "processor beside other runs), comes to # / # there, below P5",
+    ("docs/baselines.md", "validation, beside other runs), comes to # / # there, below P5",
      lambda: both(BEAUTY, "GenRec")),
     ("docs/baselines.md", "in epoch 96 of 116 and comes to # / #;",
      lambda: both(ML_1M, "BERT4Rec")),
