@@ -75,8 +75,15 @@ def to_csv(found: dict[str, tuple[Path, Runs]]) -> str:
     for dataset, (folder, runs) in found.items():
         for method, records in runs.items():
             means = [number(_mean(runs, method, metric), 6) for metric in METRICS]
-            writer.writerow([dataset, PROTOCOL, method, *means, len(records), folder.as_posix()])
+            writer.writerow([dataset, PROTOCOL, method, *means, len(records), _shown(folder)])
     return text.getvalue()
+
+
+def _shown(folder: Path) -> str:
+    """As seen from the working folder, if it lies there: a table names no place of one machine."""
+    here = Path.cwd()
+    inside = folder.resolve().is_relative_to(here)
+    return (folder.resolve().relative_to(here) if inside else folder).as_posix()
 
 
 def _label(method: str, printed: str) -> str:
@@ -96,7 +103,7 @@ def _notes(found: dict[str, tuple[Path, Runs]]) -> list[str]:
         for method, records in runs.items()
         if len(records) > 1
     ]
-    elsewhere = [f"{dataset}: {folder.as_posix()}" for dataset, (folder, _) in found.items()]
+    elsewhere = [f"{dataset}: {_shown(folder)}" for dataset, (folder, _) in found.items()]
     return [
         f"From the run records of {'; '.join(elsewhere)}. Which differences are more than chance, "
         "and the sampled rankings, are in the tables there, of the methods whose users' ranks were "

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 
 import pytest
 from synthetic_runs import add_run, ranks_around
 
 from llm4rec_recbole.reporting.data_sets import main
+
+TOP = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -44,6 +47,19 @@ def test_each_data_set_has_the_runs_of_its_own_folder(made):
     assert found["ml-100k", "BPR"]["hit@10"] == hits(ranks_around(20), ranks_around(4))
     assert found["ml-100k", "BPR"]["seeds"] == "2"
     assert found["beauty", "SASRec"]["folder"].endswith("wider/beauty")
+
+
+def test_folders_are_named_as_seen_from_the_working_folder(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert made()["beauty", "SASRec"]["folder"] == "wider/beauty"
+    text = (tmp_path / "out/table_1_data_sets.md").read_text()
+    assert "beauty: wider/beauty" in text and str(tmp_path) not in text
+
+
+def test_the_committed_table_names_folders_of_the_project():
+    text = (TOP / "paper_tables/table_1_data_sets.csv").read_text()
+    folders = {row["folder"] for row in csv.DictReader(text.splitlines())}
+    assert [f for f in folders if Path(f).is_absolute() or not (TOP / f / "runs").is_dir()] == []
 
 
 def test_what_has_not_run_is_a_dash_and_several_seeds_are_told(made, tmp_path):
