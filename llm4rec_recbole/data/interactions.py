@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from llm4rec_recbole.data.cache import cached_table
+from llm4rec_recbole.data.raw_log import MILLISECONDS
+from llm4rec_recbole.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_SECONDS_OF_1973 = MILLISECONDS / 1000
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,10 @@ class Interactions:
 
 
 def read_interactions(path: str | Path) -> Interactions:
-    """Read a `.inter` file that `check_atomic_files` has passed."""
+    """Read a `.inter` file that `check_atomic_files` has passed.
+
+    Raises InputError with the line of a time in another unit than those before it.
+    """
     import pandas as pd
 
     names = ("user_id", "item_id", "timestamp")
@@ -52,9 +59,34 @@ def read_interactions(path: str | Path) -> Interactions:
         times = times.astype(np.float64)
     if times.dtype.kind == "f" and (np.abs(times) < 2**53).all() and (times % 1 == 0).all():
         times = times.astype(np.int64)  # whole, however they were written or kept
+    row = first_in_another_unit(times)
+    if row is not None:
+        raise another_unit(path, line=row + 2)
     users, user_tokens = _number(table["user_id"])
     items, item_tokens = _number(table["item_id"])
     return Interactions(users, items, times, user_tokens, item_tokens)
+
+
+def first_in_another_unit(times: np.ndarray) -> int | None:
+    """The first row whose time is in milliseconds where those above it are in seconds, or the other
+    way round; None where all of `times` (N,) are alike.
+
+    Times of both kinds, and a factor of 100 or more between the two, is what a mixture looks like;
+    times in milliseconds since some event of one's own have no such gap.
+    """
+    large = times >= MILLISECONDS
+    if large.all() or not large.any():
+        return None
+    below, above = times[~large].max(), times[large].min()
+    if below < _SECONDS_OF_1973 or above < 100 * below:
+        return None
+    return int((large != large[0]).argmax())
+
+
+def another_unit(path: str | Path, line: int) -> InputError:
+    """The error for a file whose times are in seconds here and in milliseconds there."""
+    message = "the time is in milliseconds where others are in seconds, or the other way round"
+    return InputError(message, file=path, line=line, hint="write all times in one unit")
 
 
 def statistics(log: Interactions) -> dict[str, Any]:

@@ -70,3 +70,9 @@ def test_a_missing_time_is_named(write: Callable, dataset: Callable) -> None:
     write(inter=[HEADER, "1 | a | 5", "1 | b | "])
     with pytest.raises(InputError, match=r"tiny\.inter:3: timestamp is missing"):
         dataset()
+
+
+def test_a_time_in_another_unit_is_named(write: Callable, dataset: Callable) -> None:
+    write(inter=[HEADER, "1 | a | 1700000000", "", "1 | b | 1700000060000"])
+    with pytest.raises(InputError, match=r"tiny\.inter:4: the time is in milliseconds"):
+        dataset()

@@ -53,7 +53,8 @@ def test_folders_are_named_as_seen_from_the_working_folder(made, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     assert made()["beauty", "SASRec"]["folder"] == "wider/beauty"
     text = (tmp_path / "out/table_1_data_sets.md").read_text()
-    assert "beauty: wider/beauty" in text and str(tmp_path) not in text
+    assert "beauty: wider/beauty" in text
+    assert str(tmp_path) not in text
 
 
 def test_the_committed_table_names_folders_of_the_project():

@@ -115,6 +115,7 @@ def atomic_files(module: ModuleType) -> None:
     import numpy as np
 
     from llm4rec_recbole.data.cache import cached_table
+    from llm4rec_recbole.data.interactions import another_unit, first_in_another_unit
     from llm4rec_recbole.recbole_plugin.atomic import line_of_row, read_atomic
 
     def load_feat(self: Any, filepath: str, source: Any) -> Any:
@@ -130,10 +131,8 @@ def atomic_files(module: ModuleType) -> None:
         frame, types = found or read_atomic(
             filepath, wanted, separator=separator, encoding=encoding
         )
-        if self.time_field in frame and frame[self.time_field].isna().any():
-            row = int(frame[self.time_field].isna().to_numpy().argmax())
-            line = line_of_row(filepath, row)
-            raise InputError(f"{self.time_field} is missing", file=filepath, line=line)
+        if self.time_field in frame:
+            check_times(frame[self.time_field], filepath)
         for field in frame:
             set_properties(self, field, module.FeatureType(types[field]), source)
             if types[field].endswith("seq"):
@@ -146,6 +145,14 @@ def atomic_files(module: ModuleType) -> None:
             self.logger.warning(f"No columns has been loaded from [{source}]")
             return None
         return frame
+
+    def check_times(times: Any, filepath: str) -> None:
+        if times.isna().any():
+            line = line_of_row(filepath, int(times.isna().to_numpy().argmax()))
+            raise InputError(f"{times.name} is missing", file=filepath, line=line)
+        row = first_in_another_unit(times.to_numpy()) if times.dtype.kind == "f" else None
+        if row is not None:
+            raise another_unit(filepath, line_of_row(filepath, row))
 
     def set_properties(self: Any, field: str, kind: Any, source: Any) -> None:
         if source != "link":
