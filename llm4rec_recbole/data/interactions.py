@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from llm4rec_recbole.data.cache import cached_table
-from llm4rec_recbole.data.raw_log import MILLISECONDS
-from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.data.times import another_unit, first_in_another_unit
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_SECONDS_OF_1973 = MILLISECONDS / 1000
 
 
 @dataclass(frozen=True)
@@ -65,28 +62,6 @@ def read_interactions(path: str | Path) -> Interactions:
     users, user_tokens = _number(table["user_id"])
     items, item_tokens = _number(table["item_id"])
     return Interactions(users, items, times, user_tokens, item_tokens)
-
-
-def first_in_another_unit(times: np.ndarray) -> int | None:
-    """The first row whose time is in milliseconds where those above it are in seconds, or the other
-    way round; None where all of `times` (N,) are alike.
-
-    Times of both kinds, and a factor of 100 or more between the two, is what a mixture looks like;
-    times in milliseconds since some event of one's own have no such gap.
-    """
-    large = times >= MILLISECONDS
-    if large.all() or not large.any():
-        return None
-    below, above = times[~large].max(), times[large].min()
-    if below < _SECONDS_OF_1973 or above < 100 * below:
-        return None
-    return int((large != large[0]).argmax())
-
-
-def another_unit(path: str | Path, line: int) -> InputError:
-    """The error for a file whose times are in seconds here and in milliseconds there."""
-    message = "the time is in milliseconds where others are in seconds, or the other way round"
-    return InputError(message, file=path, line=line, hint="write all times in one unit")
 
 
 def statistics(log: Interactions) -> dict[str, Any]:

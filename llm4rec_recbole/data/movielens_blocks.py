@@ -16,8 +16,9 @@ import numpy as np
 from llm4rec_recbole.data.csv_rows import find_columns, split_line
 from llm4rec_recbole.data.lines import decode, read_blocks
 from llm4rec_recbole.data.movielens_rows import BAD_RATING, BAD_TIME, LEAST, MOST, add_rating
-from llm4rec_recbole.data.raw_log import END_OF_TIME, MILLISECONDS, LogBuilder, RawLog
+from llm4rec_recbole.data.raw_log import LogBuilder, RawLog
 from llm4rec_recbole.data.tally import Tally
+from llm4rec_recbole.data.times import END_OF_TIME, MILLISECONDS
 from llm4rec_recbole.errors import InputError
 
 COLUMNS = ("userId", "movieId", "rating", "timestamp")

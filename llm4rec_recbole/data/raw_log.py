@@ -12,18 +12,16 @@ import numpy as np
 
 from llm4rec_recbole.data.atomic_rows import MISSING
 from llm4rec_recbole.data.tally import Tally
+from llm4rec_recbole.data.times import END_OF_TIME, MILLISECONDS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# What RecBole's pandas reads as missing: an item of that name would vanish.
 _NUMBER = re.compile(r"[\x21-\x5e\x60-\x7e ]+")  # ASCII, no "_": as Arrow reads numbers
+# What RecBole's pandas reads as missing: an item of that name would vanish.
 _MISSING = {"", *(word.decode() for word in MISSING)}
 
 BAD_ID = "an id is missing or unusable"  # in JSON also one that is no text
-
-MILLISECONDS = 1e11  # a Unix time from here on is in milliseconds (see `seconds`)
-END_OF_TIME = 4_102_444_800.0  # the year 2100, in seconds
 
 
 @dataclass(frozen=True)
@@ -136,8 +134,7 @@ def number_of(value: Any) -> float | None:
 def seconds(value: Any) -> float | None:
     """A Unix time in seconds from one in seconds or milliseconds, None where it is no such time.
 
-    100,000,000,000 is the year 5138 in seconds and March 1973 in milliseconds; from there on it is
-    milliseconds. What comes out is before the year 2100.
+    What comes out is before the year 2100.
     """
     time = number_of(value)
     if time is None:

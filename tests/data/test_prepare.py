@@ -7,10 +7,8 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from llm4rec_recbole.data.interactions import first_in_another_unit, read_interactions
+from llm4rec_recbole.data.interactions import read_interactions
 from llm4rec_recbole.data.prepare import main, prepare, summarise, tied_at_the_end
 from llm4rec_recbole.data.splits import leave_one_out, timeline
 from llm4rec_recbole.errors import InputError
@@ -142,22 +140,6 @@ def test_seconds_among_milliseconds_are_refused_with_their_line(data_path, capsy
     (line,) = capsys.readouterr().err.splitlines()
     assert "tiny.inter:4: the time is in milliseconds where others are in seconds" in line
     assert not (data_path.parent / "out").exists()
-
-
-SECONDS = st.integers(10**8, 4 * 10**9)  # 1973 to 2096
-
-
-@given(st.lists(SECONDS, min_size=1), st.lists(SECONDS, min_size=1), st.sampled_from([1, 1000]))
-def test_the_first_time_in_another_unit_is_found(first, then, unit):
-    times = np.array([t * unit for t in first] + [t * (1000 // unit) for t in then])
-    apart = 100 * max(first if unit == 1 else then) <= 1000 * min(then if unit == 1 else first)
-    assert first_in_another_unit(times) == (len(first) if apart else None)
-    assert first_in_another_unit(times[: len(first)]) is None
-
-
-@pytest.mark.parametrize("times", [[0, 2 * 10**9, 10**11], [0, 10**11], [-5, 3, 9], [2e9, 9e10]])
-def test_times_of_ones_own_count_are_left_alone(times):
-    assert first_in_another_unit(np.array(times)) is None
 
 
 def test_a_protocol_that_cannot_split_is_told_in_the_summary(tmp_path):

@@ -115,7 +115,7 @@ def atomic_files(module: ModuleType) -> None:
     import numpy as np
 
     from llm4rec_recbole.data.cache import cached_table
-    from llm4rec_recbole.data.interactions import another_unit, first_in_another_unit
+    from llm4rec_recbole.data.times import another_unit, first_in_another_unit
     from llm4rec_recbole.recbole_plugin.atomic import line_of_row, read_atomic
 
     def load_feat(self: Any, filepath: str, source: Any) -> Any:
