@@ -26,7 +26,7 @@ def entries(paper, results=None, failures=()) -> dict[str, Entry]:
     return {entry.claim.key: entry for entry in ledger(paper, *runs, failures)}
 
 
-# Each contradiction that PAPER.md lists: keys of the claims, and whether rounding may explain it.
+# Each contradiction within the paper: keys of the claims, and whether rounding may explain it.
 KNOWN = {
     "1 Ours differs between Tables I and IV": (["IV-I Ours hit@10", "IV-I Ours ndcg@10"], False),
     "1 as in Table IV it would lose to P5": (["IV best hit@10"], False),

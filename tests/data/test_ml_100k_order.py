@@ -36,7 +36,7 @@ def test_the_943_leave_one_out_items_are_those_of_the_raw_file(ml_100k, ml_100k_
 
 
 def test_float32_times_would_test_another_item_for_149_users(ml_100k, split):
-    """RECBOLE.md: 46.6 % of rows move and 15.8 % of users get another test item (RecBole #2204)."""
+    """docs/data.md: 46.6 % of rows move, 15.8 % of test items change (RecBole #2204)."""
     users, items, times = ml_100k.users, ml_100k.items, ml_100k.times
     rounded = times.astype(np.float32).astype(np.float64)
     assert np.spacing(times.astype(np.float32).max()) == 64  # seconds

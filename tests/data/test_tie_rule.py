@@ -86,7 +86,7 @@ def test_the_table_has_a_line_for_each_rule():
 
 
 def test_ml_100k_by_file_order_has_the_known_quality(ml_100k):
-    """TARGETS.md: Pop .086 / .044 and EASE with history 0.9^age .188 / .101, λ = 200."""
+    """docs/data.md: Pop .086 / .044 and EASE with history 0.9^age .188 / .101, λ = 200."""
     split = split_in_order(ml_100k, np.arange(len(ml_100k.users)))
     measured = quality(ml_100k, split)
     np.testing.assert_allclose(measured["Pop"], (0.086, 0.044), atol=5e-4)
