@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from real_data import REAL_DATA, why_absent
 
 from benchmarks import sanity_bands
 from llm4rec_recbole.errors import InputError
 
-ML_1M = Path(__file__).resolve().parents[3] / "shared" / "data" / "ml-1m"
-needs_ml_1m = pytest.mark.skipif(not ML_1M.is_dir(), reason=f"no MovieLens-1M in {ML_1M.parent}")
+ML_1M = REAL_DATA / "ml-1m"
+needs_ml_1m = pytest.mark.skipif(bool(why_absent("ml-1m")), reason=str(why_absent("ml-1m")))
 
 
 def test_a_folder_without_ratings_is_named(tmp_path):

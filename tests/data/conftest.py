@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from real_data import REAL_DATA, why_absent
 
 from llm4rec_recbole.data.interactions import Interactions, read_interactions
 from llm4rec_recbole.data.locate import atomic_folder
@@ -24,13 +25,12 @@ def ml_100k(ml_100k_folder) -> Interactions:
 
 @pytest.fixture(scope="session")
 def real_data() -> Callable[[str], Path]:
-    """`real_data("s3rec")` is that folder of real data beside the project; without it, a skip."""
+    """`real_data("s3rec")` is that folder of the originals; without it, a skip."""
 
     def folder(name: str) -> Path:
-        path = Path(__file__).resolve().parents[3] / "shared" / "data" / name
-        if not path.is_dir():
-            pytest.skip(f"no {name} in {path.parent}")
-        return path
+        if reason := why_absent(name):
+            pytest.skip(reason)
+        return REAL_DATA / name
 
     return folder
 

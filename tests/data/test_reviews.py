@@ -278,6 +278,13 @@ def test_all_sequences_and_products_of_amazon_movies_arrive(real_data, prepared,
 
 
 @pytest.mark.realdata
+def test_all_sequences_of_the_part_of_amazon_electronics_arrive(real_data, prepared):
+    summary, rows = prepared("amazon-electronics-gid", real_data("amazon-electronics-gid"))
+    assert (summary["users"], summary["items"], summary["interactions"]) == (9699, 7679, 204_934)
+    assert rows["sequences"]["dropped"] == {}
+
+
+@pytest.mark.realdata
 @pytest.mark.parametrize(
     ("dataset", "folder", "reviews", "items"),
     [
