@@ -27,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
     """Print and write the comparison. Raises InputError when there is no trained model, or when it
     does not learn from single events."""
     parser = argparse.ArgumentParser(description="Test, then train, on what was held out.")
-    parser.add_argument("--results_dir", default="results", help="folder to write to (%(default)s)")
+    parser.add_argument("--results_dir", default="work", help="folder to write to (%(default)s)")
     parser.add_argument("--most", type=int, help="only so many events, the first (default: all)")
     parser.add_argument(
         "--ewc",

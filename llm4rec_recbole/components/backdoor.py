@@ -42,34 +42,12 @@ def stratum_prior(strata: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return mass / mass.sum()
 
 
-def conditional_distribution(
-    x: np.ndarray, p: np.ndarray, y: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """P(Y | X, P) as (X, S, Y) and P(P) as (S,), the shares in observations (N,) numbered from 0.
-
-    Raises InputError, naming the pair, where some X never occurs with some P: without overlap the
-    adjustment has no answer.
-    """
-    table = np.zeros((x.max() + 1, p.max() + 1, y.max() + 1))
-    np.add.at(table, (x, p, y), 1)
-    total = table.sum(-1, keepdims=True)  # (X, S, 1)
-    if (total == 0).any():
-        missing_x, missing_p, _ = np.argwhere(total == 0)[0]
-        raise InputError(f"X = {missing_x} never occurs with P = {missing_p}")
-    return table / total, np.bincount(p) / len(p)
-
-
 def backdoor_adjustment(conditional: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
     """Eq. 15: P(Y | do(X)) = Σ_p P(Y | X, P = p) P(P = p).
 
     conditional: (..., S, Y), P(Y | X, P = p); prior: (S,), P(P = p). Returns (..., Y).
     """
     return torch.einsum("...sy,s->...y", conditional, prior)
-
-
-def backdoor_log_adjustment(log_conditional: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
-    """Eq. 15 in logarithms, safe for small probabilities: (..., S, Y) and (S,) to (..., Y)."""
-    return torch.logsumexp(log_conditional + prior.log()[:, None], dim=-2)
 
 
 class StratifiedScores(nn.Module):

@@ -6,8 +6,7 @@ skill (how far the log loss falls below that model's) stands beside the calibrat
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -32,10 +31,6 @@ class Calibration:
     predicted_rate: float
     observed_rate: float
     bins: tuple[ReliabilityBin, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain numbers, lists and dicts, for a JSON file."""
-        return asdict(self) | {"bins": [asdict(each) for each in self.bins]}
 
 
 def reliability_table(

@@ -25,7 +25,6 @@ from llm4rec_recbole.components.fairness import (
     threshold_at_share,
 )
 from llm4rec_recbole.components.ips import (
-    effective_sample_size,
     inverse_propensity_weights,
     ips_loss,
     self_normalised_ips_loss,
@@ -39,7 +38,6 @@ __all__ = [
     "adversary_loss",
     "backdoor_adjustment",
     "demographic_parity_gap",
-    "effective_sample_size",
     "fair_loss",
     "fit_propensity",
     "inverse_propensity_weights",

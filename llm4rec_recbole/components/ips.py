@@ -46,11 +46,3 @@ def self_normalised_ips_loss(
     """
     weights = inverse_propensity_weights(propensities, clip)  # (N,)
     return (weights * losses).sum() / weights.sum()
-
-
-def effective_sample_size(weights: torch.Tensor) -> torch.Tensor:
-    """(Σ w)² / Σ w²: how many equally weighted observations tell as much (Kish, 1965).
-
-    weights: (N,). N when all are equal, 1 when one has all the weight: what `clip` is chosen by.
-    """
-    return weights.sum() ** 2 / (weights**2).sum()

@@ -1,7 +1,5 @@
 """Calibration and the logistic fit, against naive versions and SciPy."""
 
-import json
-
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -66,10 +64,6 @@ def test_weights_count_like_copies():
     copied = calibration(np.repeat(probabilities, copies), np.repeat(outcomes, copies), None, 1)
     assert weighted.error == pytest.approx(copied.error)
     assert weighted.skill == pytest.approx(copied.skill)
-
-
-def test_it_is_written_as_json():
-    assert len(json.loads(json.dumps(calibration(*draw()).as_dict()))["bins"]) == 10
 
 
 def test_sigmoid_does_not_overflow():

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from llm4rec_recbole.components.ips import (
-    effective_sample_size,
     inverse_propensity_weights,
     ips_loss,
     self_normalised_ips_loss,
@@ -54,11 +53,6 @@ def test_self_normalised_is_unmoved_by_a_common_factor():
 def test_clipping_bounds_the_weights():
     weights = inverse_propensity_weights(torch.tensor([1e-9, 0.05, 0.5]), 0.1)
     torch.testing.assert_close(weights, torch.tensor([10.0, 10.0, 2.0]))
-
-
-def test_effective_sample_size():
-    assert effective_sample_size(torch.ones(7)).item() == pytest.approx(7)
-    assert effective_sample_size(torch.tensor([1.0, 0, 0])).item() == pytest.approx(1)
 
 
 @pytest.fixture(scope="module")

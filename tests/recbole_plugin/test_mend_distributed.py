@@ -55,4 +55,6 @@ def test_two_processes_find_what_one_finds() -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_two_processes_train_a_model() -> None:
-    assert run("BPR", 2)["ndcg@10"] >= 0
+    """One epoch on noise moves little: what this finds is a crash, or parameters of two kinds."""
+    alone, together = run("BPR", 1), run("BPR", 2)
+    assert together == pytest.approx(alone, abs=0.05)
