@@ -13,6 +13,7 @@ from pathlib import Path
 
 from llm4rec_recbole.data.atomic_rows import Column, RowChecker, check_text
 from llm4rec_recbole.data.cache import checked
+from llm4rec_recbole.data.lines import rest_of_line
 from llm4rec_recbole.errors import InputError
 
 SUFFIXES = ("inter", "item", "user", "kg", "link", "net")
@@ -71,9 +72,13 @@ def _check_file(path: Path, required: Sequence[str], *, empty_floats: bool) -> N
 
 def _blocks(path: Path) -> Iterator[bytes]:
     """The file in blocks of whole lines; Windows line ends become newlines."""
+    number = 1
     with open(path, "rb") as file:
         while block := file.read(_BLOCK_BYTES):
-            block += file.readline()
+            number += block.count(b"\n")
+            rest = rest_of_line(file, path, number)
+            number += rest.endswith(b"\n")
+            block += rest
             yield block.replace(b"\r\n", b"\n") if b"\r" in block else block
 
 

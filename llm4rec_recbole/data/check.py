@@ -28,15 +28,19 @@ def check(source: Source, folder: Path, raw: Path) -> tuple[list[str], bool]:
     inter = folder / f"{source.dataset}.inter"
     if not raw.is_dir() and not inter.is_file():
         raise InputError("neither raw files nor interactions are here", file=folder)
+    rows, made_from = _report(folder)
     if raw.is_dir():
         by_name = {file.name: file for files in source.files.values() for file in files}
-        for path in raw_files(source, raw).values():
+        for role, path in raw_files(source, raw).items():
             try:
                 told = _checksum(path, by_name)
             except InputError as error:
                 told, same = error.message, False
+            name, sum_then = made_from.get(role, ("", ""))  # not to be compared if packed since
+            if name == path.relative_to(raw).as_posix() and sum_then != sha256_of(path):
+                told += "; what is below was made from another version: run llm4rec prepare"
+                same = False
             lines.append(f"{path.name}: {told}")
-    rows = _rows(folder)
     for role, expected in source.rows.items():
         same &= _compare(lines, f"rows of {role}", expected, rows.get(role))
     found = {}
@@ -65,13 +69,16 @@ def _checksum(path: Path, by_name: dict[str, RawFile]) -> str:
         return verdict(Path(out.name), unpacked, sha256_of(out.name), path)
 
 
-def _rows(folder: Path) -> dict[str, int]:
+def _report(folder: Path) -> tuple[dict[str, int], dict[str, tuple[str, str]]]:
+    """What the last `prepare` says of each role: the rows it read, the file's name and SHA-256."""
     path = folder / "raw.json"
     if not path.is_file():
-        return {}
+        return {}, {}
     try:
-        rows = json.loads(path.read_bytes())["rows"]
-        return {role: int(counts["read"]) for role, counts in rows.items()}
+        report = json.loads(path.read_bytes())
+        rows = {role: int(counts["read"]) for role, counts in report["rows"].items()}
+        files = report["files"].items()
+        return rows, {role: (file["name"], file["sha256"]) for role, file in files}
     except (ValueError, KeyError, TypeError, AttributeError):
         hint = "run llm4rec prepare again"
         raise InputError("not the report of a prepare", file=path, hint=hint) from None

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 #: Format in a property file = the module of llm4rec_recbole.data that reads it.
 FORMATS = [name for name in ROLES if name != "atomic"]
+EVENTS = ("reviews", "tags", "tips", "checkins")  # roles whose rows become <role>.parquet
 
 
 def convert(source: Source, raw: str | Path, out: str | Path) -> list[Tally]:
@@ -79,11 +80,11 @@ def _write_content(source: Source, data: RawData, log: RawLog, out: Path) -> Non
 
 def _of_earlier_versions(source: Source, out: Path) -> set[str]:
     """The names of what an earlier run of this may have written, and of no other file."""
-    roles = set(source.files)
-    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # no report of ours
-        roles |= json.loads((out / "raw.json").read_bytes())["rows"].keys()
     names = {f"{source.dataset}.{suffix}" for suffix in ("item", "user")}
-    return names | {f"{role}.parquet" for role in roles}
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # no report of ours
+        roles = json.loads((out / "raw.json").read_bytes())["rows"].keys()
+        names |= {f"{role}.parquet" for role in EVENTS if role in roles}
+    return names
 
 
 def _write_events(data: RawData, kept: np.ndarray, log: RawLog, out: Path) -> None:

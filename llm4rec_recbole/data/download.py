@@ -50,7 +50,9 @@ def download(url: str, path: Path) -> Path:
             _receive(answer, part, tag)
     except urllib.error.HTTPError as error:
         if error.code != 416 or not headers:  # 416: there is no rest, all of it had come
-            raise Refused(f"the server says {error.code} {error.reason}", file=url) from None
+            hint = "or give your own copy, with --from"
+            message = f"the server says {error.code} {error.reason}"
+            raise Refused(message, file=url, hint=hint) from None
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         why = getattr(error, "reason", None) or error
         hint = "run it again to go on from there"
@@ -68,6 +70,9 @@ def _receive(answer: Any, part: Path, tag: Path) -> None:
     going_on = answer.status == 206
     version = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
     part.parent.mkdir(parents=True, exist_ok=True)
+    if going_on and not _is_the_rest(answer, version, part, tag):
+        part.unlink()
+        raise http.client.HTTPException("the server sent another part than the one asked for")
     if not going_on:
         part.unlink(missing_ok=True)
         tag.unlink(missing_ok=True)
@@ -87,6 +92,12 @@ def _receive(answer: Any, part: Path, tag: Path) -> None:
             bar.update(len(block))
     if total is not None and part.stat().st_size != total:
         raise http.client.IncompleteRead(b"", total - part.stat().st_size)
+
+
+def _is_the_rest(answer: Any, version: str | None, part: Path, tag: Path) -> bool:
+    """Whether the answer begins where `part` ends and is of its version, as far as it tells."""
+    told = answer.headers.get("Content-Range") or ""
+    return told.startswith(f"bytes {part.stat().st_size}-") and version in (None, tag.read_text())
 
 
 def _read(answer: Any) -> bytes:

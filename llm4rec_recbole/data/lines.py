@@ -13,6 +13,7 @@ from llm4rec_recbole.errors import InputError
 
 _BROKEN = (EOFError, zlib.error, gzip.BadGzipFile)
 _GZIP = b"\x1f\x8b"
+_LONGEST = 1 << 26  # bytes of a line; what has no end in so many would fill the memory
 
 
 def open_bytes(path: str | Path) -> IO[bytes]:
@@ -58,16 +59,26 @@ def read_blocks(
     with open_bytes(path) as file:
         try:
             while block := file.read(n_bytes):
-                block += file.readline()
+                last = number + block.count(b"\n")
+                rest = rest_of_line(file, path, last)
+                block, last = block + rest, last + rest.endswith(b"\n")
                 if not (open_end or block.endswith(b"\n")):
                     hint = "it may be cut short; if it is whole, end it with a newline"
-                    line = number + block.count(b"\n")
-                    raise InputError("the last line has no end", file=path, line=line, hint=hint)
+                    raise InputError("the last line has no end", file=path, line=last, hint=hint)
                 yield number, block
-                number += block.count(b"\n")
+                number = last
         except _BROKEN as error:
             message = f"the gzip file is cut short or corrupt: {error}"
             raise InputError(message, file=path, line=_last_whole_line(path)) from None
+
+
+def rest_of_line(file: IO[bytes], path: str | Path, number: int) -> bytes:
+    """What is left of the line `number`. Raises InputError where that is too long to be a line."""
+    rest = file.readline(_LONGEST)
+    if len(rest) == _LONGEST and not rest.endswith(b"\n"):
+        message = f"a line longer than {_LONGEST >> 20} MiB: the file is corrupt"
+        raise InputError(message, file=path, line=number)
+    return rest
 
 
 def _last_whole_line(path: str | Path) -> int:
@@ -75,8 +86,8 @@ def _last_whole_line(path: str | Path) -> int:
     and line by line no more than one line is."""
     number = 0
     with open_bytes(path) as file, suppress(*_BROKEN):
-        for _ in file:
-            number += 1
+        while line := file.readline(_LONGEST):
+            number += line.endswith(b"\n")
     return max(number, 1)
 
 

@@ -6,6 +6,7 @@ with a path that leaves its folder is refused all the same: somebody made it to 
 
 from __future__ import annotations
 
+import errno
 import gzip
 import lzma
 import os
@@ -22,7 +23,7 @@ from llm4rec_recbole.errors import InputError
 
 #: Path inside the place → opens that file for reading bytes.
 Openers = dict[str, Callable[[], IO[bytes]]]
-#: What reading a broken archive raises.
+#: What reading a broken gzip or archive is documented to raise.
 BROKEN = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -31,6 +32,9 @@ BROKEN = (
     lzma.LZMAError,
     EOFError,
 )
+#: And what it raises all the same: for a damaged name, size or sparse map; a damaged version or
+#: kind of compression; tar headers that each announce another one.
+_DAMAGED = (*BROKEN, ValueError, NotImplementedError, RecursionError)
 _BLOCK = 1 << 20
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 #: How a file begins that was not opened as an archive → what to tell of it.
@@ -47,10 +51,15 @@ def told_if_broken(message: str, file: str | Path, hint: str | None = None) -> I
     """Raises InputError when what is read in the block is broken as an archive or as a gzip."""
     try:
         yield
-    except (*BROKEN, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk's, not the archive's: bz2 has an OSError without a number for that
-        raise InputError(f"{message}: {error}", file=file, hint=hint) from None
+    except InputError:
+        raise
+    except (*_DAMAGED, OSError) as error:
+        # The disk's OSErrors are not the archive's: of those bz2's has no number, and seeking to a
+        # damaged offset is an invalid argument.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
+        why = f": {error}" if str(error) else ""
+        raise InputError(f"{message}{why}", file=file, hint=hint) from None
 
 
 @contextmanager

@@ -24,8 +24,11 @@ from llm4rec_recbole.data.interactions import Interactions, read_interactions, s
 from llm4rec_recbole.data.locate import EMBEDDED, atomic_folder
 from llm4rec_recbole.data.source import Source, any_raw_file, read_source
 from llm4rec_recbole.data.splits import leave_one_out, timeline
+from llm4rec_recbole.data.swap import scratch_folder, swap
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import sha256_of, write_atomically, write_json
+
+TABLES = ("items", "users")  # that `prepare` writes, where the data set has them
 
 
 def prepare(
@@ -38,8 +41,8 @@ def prepare(
 
     `raw` is the folder of its raw files (default: <data_path>/<dataset>/raw, if any is there); they
     are made into atomic files in <data_path>/<dataset> first. Raises InputError when the data set
-    is not there or a file of it is broken; nothing is written then, and each file appears whole
-    or not at all.
+    is not there or a file of it is broken; nothing is written then. Tables and summary are all of
+    one version.
     """
     from llm4rec_recbole.data.content import read_items, read_users
 
@@ -54,7 +57,7 @@ def prepare(
     ]
     tables = {
         name: read(path)
-        for name, suffix, read in (("items", "item", read_items), ("users", "user", read_users))
+        for name, suffix, read in zip(TABLES, ("item", "user"), (read_items, read_users))
         if (path := folder / f"{dataset}.{suffix}") in files
     }
     summary = {
@@ -62,9 +65,13 @@ def prepare(
         **summarise(read_interactions(files[0]), timed=source is None or source.times == "seconds"),
         "sha256": {path.name: sha256_of(path) for path in files},
     }
-    for name, table in tables.items():
-        write_atomically(out / f"{name}.parquet", table.to_parquet(index=False))
-    write_json(out / "summary.json", summary)
+    with scratch_folder(out) as scratch:
+        new = scratch / "new"
+        for name, table in tables.items():
+            write_atomically(new / f"{name}.parquet", table.to_parquet(index=False))
+        write_json(new / "summary.json", summary)
+        gone = {f"{name}.parquet" for name in TABLES if name not in tables}
+        swap(new, out, "summary.json", gone)
     return summary
 
 

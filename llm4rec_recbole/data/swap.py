@@ -1,12 +1,13 @@
 """The files of a data set are all of one version, whatever ends the run that makes them.
 
 They are written into a scratch folder beside the old ones and take their names when all of them are
-whole and on the disk. First the old interactions go, and the new ones come last: interactions never
-stand beside files of another version.
+whole and on the disk. First the old file goes by which the others are found, the interactions or
+the summary, and the new one comes last: it never stands beside files of another version.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import time
@@ -15,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PREFIX = ".raw."
+_SCRATCH = re.compile(re.escape(_PREFIX) + "[a-z0-9_]{8}")  # as tempfile names them
 _STALE = 24 * 3600  # seconds; a scratch folder that old belongs to no run that is alive
 
 
@@ -28,7 +30,7 @@ def scratch_folder(out: Path) -> Iterator[Path]:
     out.mkdir(parents=True, exist_ok=True)
     for left in out.glob(f"{_PREFIX}*"):
         with suppress(OSError):  # another run has just ended
-            if time.time() - left.stat().st_mtime > _STALE:
+            if _SCRATCH.fullmatch(left.name) and time.time() - left.stat().st_mtime > _STALE:
                 shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=_PREFIX) as folder:
         try:

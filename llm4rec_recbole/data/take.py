@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -74,6 +75,7 @@ def copy(files: Openers, name: str, wanted: RawFile, out: IO[bytes], target: Pat
                 out.write(block)
                 sha256.update(block)
     out.flush()
+    os.fsync(out.fileno())  # a full disk shows now, before any file has taken its name
     if wanted.sha256 is None and wanted.git_blob is None:
         _refuse_what_is_no_data(Path(out.name), name.endswith(".gz") and not unpack, target)
     return verdict(Path(out.name), wanted, sha256.hexdigest(), target)

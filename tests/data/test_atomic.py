@@ -170,3 +170,13 @@ def test_ml_100k_is_valid_and_checked_in_an_instant():
         check_atomic_files(atomic_folder("ml-100k"), "ml-100k")
         seconds.append(time.process_time() - start)
     assert min(seconds) < 0.15
+
+
+def test_what_has_no_end_is_refused_with_its_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("llm4rec_recbole.data.lines._LONGEST", 1000)
+    monkeypatch.setattr("llm4rec_recbole.data.atomic._BLOCK_BYTES", 64)
+    rows = "".join(f"u{n}\ti{n}\t{n}\n" for n in range(20))
+    content = f"user_id:token\titem_id:token\ttimestamp:float\n{rows}".encode()
+    (tmp_path / "toy.inter").write_bytes(content + bytes(5000))
+    with pytest.raises(InputError, match=r"toy\.inter:22: a line longer than"):
+        check_atomic_files(tmp_path, "toy")

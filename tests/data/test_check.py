@@ -86,3 +86,13 @@ def test_a_damaged_report_of_prepare_is_named(checked):
     (out / "raw.json").write_text('{"rows": {"ratings": 3}}')
     with pytest.raises(InputError, match=r"raw\.json: not the report of a prepare"):
         check(one, out, raw)
+
+
+def test_interactions_of_another_version_of_the_raw_file_are_told(checked):
+    one, out, raw = checked
+    unpinned = replace(one, files={"ratings": [RawFile("ratings.dat")]}, rows={}, statistics={})
+    assert check(unpinned, out, raw)[1]
+    (raw / "ratings.dat").write_bytes(RATINGS[:-24])
+    lines, same = check(unpinned, out, raw)
+    assert not same
+    assert "made from another version: run llm4rec prepare" in lines[0]

@@ -181,3 +181,18 @@ def test_what_had_come_whole_is_not_asked_for_again(web, tmp_path):
     fetch(source(f"{web.address}/ratings.dat"), tmp_path)  # the server says 416: no rest
     assert (tmp_path / "ratings.dat").read_bytes() == RATINGS
     assert web.asked == [("/ratings.dat", f"bytes={len(RATINGS)}-")]
+
+
+@pytest.mark.parametrize("lie", [{"version": '"2"', "ignores_if_range": True}, {"part_from": 0}])
+def test_a_part_that_was_not_asked_for_is_not_taken(web, tmp_path, lie):
+    """Without a checksum nothing later would tell: the file would be half old, or twice begun."""
+    web.breaks_after = 100_000
+    with pytest.raises(InputError, match="broke"):
+        download(f"{web.address}/ratings.dat", tmp_path / "ratings.dat")
+    web.breaks_after = None
+    for name, value in lie.items():
+        setattr(web, name, value)
+    with pytest.raises(InputError, match=r"sent another part.*run it again"):
+        download(f"{web.address}/ratings.dat", tmp_path / "ratings.dat")
+    download(f"{web.address}/ratings.dat", tmp_path / "ratings.dat")
+    assert (tmp_path / "ratings.dat").read_bytes() == RATINGS

@@ -85,3 +85,14 @@ def test_a_gzip_cut_anywhere_is_never_taken_for_whole(tmp_path_factory, cut):
     path.write_bytes(whole[: len(whole) - cut])
     with pytest.raises(InputError, match="cut short"):
         list(read_lines(path))
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_what_has_no_end_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch, pack):
+    """A download that broke off in a file of the final size ends in gigabytes of NUL bytes."""
+    monkeypatch.setattr("llm4rec_recbole.data.lines._LONGEST", 1000)
+    path = write(tmp_path, pack(b"a\nb\n" + bytes(5000)))
+    with pytest.raises(InputError, match="line longer than") as error:
+        list(read_blocks(path, 8))
+    assert error.value.line == 3
+    assert [n for n, _ in read_blocks(write(tmp_path, pack(b"a\n" + b"b" * 999 + b"\nc\n")), 2)]

@@ -164,3 +164,16 @@ def test_whole_times_beyond_64_bits_are_numbers_too(tmp_path, other):
     for large in ("99999999999999999999", "9223372036854775808"):
         (tmp_path / "x.inter").write_text(HEADER + f"u\ti\t{large}\nu\tj\t{other}\n")
         assert read_interactions(tmp_path / "x.inter").times.tolist() == [float(large), int(other)]
+
+
+def test_tables_of_an_earlier_version_do_not_stay(data_path):
+    item = data_path / "tiny" / "tiny.item"
+    item.write_text(
+        "item_id:token\ttitle:token_seq\n" + "".join(f"i{n}\tx\n" for n in range(1, 13))
+    )
+    assert run(data_path) == 0
+    out = data_path.parent / "out"
+    assert (out / "items.parquet").is_file()
+    item.unlink()
+    assert run(data_path) == 0
+    assert [path.name for path in out.iterdir()] == ["summary.json"]

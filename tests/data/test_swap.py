@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
@@ -112,11 +113,25 @@ def test_a_file_that_outgrows_the_limit_is_one_line_and_leaves_the_old_version(t
 
 
 def test_what_killed_runs_left_is_removed_after_a_day_and_no_sooner(out, tmp_path):
-    ages = {".raw.dead": 25, ".raw.alive": 1}  # hours
+    ages = {".raw.deaddead": 25, ".raw.alive_01": 1, ".raw.bak": 25}  # hours; the last is no run's
     for name, hours in ages.items():
         (out / name).mkdir()
         (out / name / "tags.parquet").write_bytes(b"half a table")
         then = time.time() - hours * 3600
         os.utime(out / name, (then, then))
     convert(SOURCE, tmp_path / "old", out)
-    assert [path.name for path in out.glob(".*")] == [".raw.alive"]
+    assert {path.name for path in out.glob(".*")} == {".raw.alive_01", ".raw.bak"}
+
+
+def test_only_tables_that_an_earlier_run_wrote_are_removed(out, tmp_path):
+    """`ratings.parquet` and `reviews.parquet` are somebody's own, whatever raw.json says."""
+    for name in ("ratings.parquet", "reviews.parquet"):
+        (out / name).write_bytes(b"my own")
+    (tmp_path / "precious.parquet").write_bytes(b"my own")
+    report = json.loads((out / "raw.json").read_bytes())
+    report["rows"]["../precious"] = {}
+    (out / "raw.json").write_text(json.dumps(report))
+    convert(SOURCE, write_raw(tmp_path / "new", 5, tags=False), out)
+    assert not (out / "tags.parquet").exists()
+    for path in (out / "ratings.parquet", out / "reviews.parquet", tmp_path / "precious.parquet"):
+        assert path.read_bytes() == b"my own"

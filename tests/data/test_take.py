@@ -269,3 +269,66 @@ def test_two_files_of_one_name_and_place_in_a_zip_are_refused(tmp_path):
     escaping_zip(tmp_path / "own.zip", "ratings.dat")
     with pytest.raises(InputError, match=r"several ratings\.dat \(unpack it yourself"):
         fetch(source(), tmp_path / "raw", tmp_path / "own.zip")
+
+
+def damaged_zip(place, header, at, value):
+    """A zip one field of which, `at` bytes behind each such `header`, is `value`."""
+    escaping_zip(place, "harmless")
+    content = bytearray(place.read_bytes())
+    start = content.index(header)
+    content[start + at : start + at + len(value)] = value
+    place.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("header", "at", "value"),
+    [
+        (b"PK\1\2", 6, b"\xc8"),  # the version that is needed to read it
+        (b"PK\5\6", 16, b"\xff\xff\xff\x7f"),  # where the directory begins
+        (b"PK\1\2", 42, b"\xff\xff\xff\x7f"),  # where the file begins
+    ],
+)
+def test_a_damaged_zip_is_one_line(tmp_path, header, at, value):
+    damaged_zip(tmp_path / "own.zip", header, at, value)
+    with pytest.raises(InputError):
+        fetch(source(), tmp_path / "raw", tmp_path / "own.zip")
+    assert not (tmp_path / "raw").exists()
+
+
+def test_a_name_that_is_no_text_is_a_broken_archive(tmp_path):
+    place = tmp_path / "own.zip"
+    with zipfile.ZipFile(place, "w") as archive:
+        archive.writestr("Amélie", RATINGS)
+    place.write_bytes(place.read_bytes().replace("é".encode(), b"\xff\xff"))
+    with pytest.raises(InputError, match=r"own\.zip: a broken archive, .*can't decode"):
+        fetch(source(), tmp_path / "raw", place)
+
+
+@pytest.mark.parametrize("headers", [{"GNU.sparse.map": "a,b"}, {"GNU.sparse.size": "x"}])
+def test_a_damaged_tar_header_is_a_broken_archive(tmp_path, headers):
+    with tarfile.open(tmp_path / "own.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        member = tarfile.TarInfo("ratings.dat")
+        member.size, member.pax_headers = len(RATINGS), headers
+        tar.addfile(member, io.BytesIO(RATINGS))
+    with pytest.raises(InputError):
+        fetch(source(), tmp_path / "raw", tmp_path / "own.tar")
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+def test_a_disk_that_is_full_at_any_file_takes_none(tmp_path, monkeypatch, nth):
+    two = Source("toy", "movielens_dat", {r: [RawFile(f"{r}.dat")] for r in ("ratings", "items")})
+    folder_of(tmp_path / "raw", ratings_dat=b"old", items_dat=b"old")
+    folder_of(tmp_path / "own", ratings_dat=b"new", items_dat=b"new")
+    fsync, synced = os.fsync, []
+
+    def full(handle: int) -> None:
+        synced.append(handle)
+        if len(synced) == nth:
+            raise OSError(28, "No space left on device")
+        fsync(handle)
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        fetch(two, tmp_path / "raw", tmp_path / "own")
+    left = {path.name: path.read_bytes() for path in (tmp_path / "raw").iterdir()}
+    assert left == {"ratings.dat": b"old", "items.dat": b"old"}

@@ -15,6 +15,8 @@ class Web:
         self.files: dict[str, bytes] = {}
         self.breaks_after: int | None = None
         self.version = '"1"'
+        self.ignores_if_range = False
+        self.part_from: int | None = None  # where its parts begin; None: where it was asked to
         self.length: str | None = None  # what it says of the length; None: the truth
         self.asked: list[tuple[str, str | None]] = []  # path, Range
         self.address = ""
@@ -32,11 +34,14 @@ def serving() -> Iterator[Web]:
             if content is None:
                 return self.send_error(404)
             start = 0
-            if wanted and self.headers["If-Range"] in (None, web.version):
+            if wanted and (web.ignores_if_range or self.headers["If-Range"] == web.version):
                 start = int(wanted.removeprefix("bytes=").removesuffix("-"))
                 if start >= len(content):
                     return self.send_error(416)
             self.send_response(206 if start else 200)
+            if start:
+                start = start if web.part_from is None else web.part_from
+                self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/*")
             self.send_header("ETag", web.version)
             self.send_header("Content-Length", web.length or str(len(content) - start))
             self.end_headers()
