@@ -3,8 +3,8 @@
     python -m llm4rec_recbole.reporting.data_sets --results results --wider benchmarks/results
 
 `make repro` runs the data sets of params.yaml; runs on others lie in <wider>/<data set>/runs, where
-`python -m benchmarks.wider <data set>` puts them, not all with their users' ranks. So this shows
-numbers of run records and tests nothing; the tables in those folders do.
+`python -m benchmarks.wider <data set>` puts them. This shows numbers of run records and tests
+nothing; the tables in those folders do.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ def _notes(found: dict[str, tuple[Path, Runs]]) -> list[str]:
     elsewhere = [f"{dataset}: {_shown(folder)}" for dataset, (folder, _) in found.items()]
     return [
         f"From the run records of {'; '.join(elsewhere)}. Which differences are more than chance, "
-        "and the sampled rankings, are in the tables there, of the methods whose users' ranks were "
-        "at hand; `llm4rec pair` tests any two whose ranks git keeps.",
+        "and the sampled rankings, are in the tables there; `llm4rec pair` tests any two methods "
+        "whose users' ranks git keeps.",
         f"Means over seeds: {'; '.join(several)}; else one seed." if several else "One seed each.",
         "How much a method was tuned differs by data set; docs/baselines.md says what of ours was.",
         "Best of a column bold, second best underlined, as rounded here. –: not run.",

@@ -85,8 +85,9 @@ def milliseconds() -> list[str]:
     return [f"{min(each):.0f}", f"{max(each):.0f}"]
 
 
-SEEDS, BEAUTY, ML_1M, WITHOUT_AMX = (
-    f"benchmarks/results/{name}" for name in ("seeds", "beauty", "ml-1m", "without_amx")
+SEEDS, BEAUTY, ML_1M, MOVIES, WITHOUT_AMX = (
+    f"benchmarks/results/{name}"
+    for name in ("seeds", "beauty", "ml-1m", "amazon-movies", "without_amx")
 )
 
 #: (file, sentence with # for each number, the numbers); spaces stand for any white space.
@@ -116,7 +117,11 @@ SENTENCES = [
     ("docs/baselines.md", "in epoch 96 of 116 and comes to # / #;",
      lambda: both(ML_1M, "BERT4Rec")),
     ("docs/baselines.md", "in epoch 64 of 108, comes to # / #:", lambda: both(ML_1M, "LightGCN")),
-    ("docs/baselines.md", "validated once, comes to # / # after", lambda: both(ML_1M, "P5")),
+    ("docs/baselines.md", "validated once, comes to # / # on that", lambda: both(ML_1M, "P5")),
+    ("docs/baselines.md", "by its recency, comes to # / # and EASE to # / #:",
+     lambda: both(MOVIES, "RecencyEASE") + both(MOVIES, "EASE")),
+    ("docs/baselines.md", "on that processor, after # minutes;",
+     lambda: [minutes("P5", where=ML_1M)]),
     ("docs/baselines.md", "but for 20 beams, comes to # / # there, ahead of P5",
      lambda: both(ML_1M, "GenRec")),
     ("docs/generative.md", "P5 reaches HR@10 #, NDCG@10 # on ml-100k",
