@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,24 @@ def real_data() -> Callable[[str], Path]:
         return REAL_DATA / name
 
     return folder
+
+
+@pytest.fixture
+def full_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """`full_at(2)`: the disk takes one file more, and is full when the second is to reach it."""
+
+    def set_up(nth: int) -> None:
+        fsync, synced = os.fsync, []
+
+        def full(handle: int) -> None:
+            synced.append(handle)
+            if len(synced) == nth:
+                raise OSError(28, "No space left on device")
+            fsync(handle)
+
+        monkeypatch.setattr("os.fsync", full)
+
+    return set_up
 
 
 @pytest.fixture

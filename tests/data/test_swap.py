@@ -47,18 +47,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("nth", "name"), enumerate(("toy.item", "tags.parquet", "raw.json", "toy.inter"), 1)
 )
-def test_a_disk_that_is_full_at_any_file_leaves_the_old_version(
-    out, tmp_path, monkeypatch, nth, name
-):
-    raw, before, fsync, synced = write_raw(tmp_path / "new", 5), contents(out), os.fsync, []
-
-    def full(handle: int) -> None:
-        synced.append(handle)
-        if len(synced) == nth:
-            raise OSError(28, "No space left on device")
-        fsync(handle)
-
-    monkeypatch.setattr("os.fsync", full)
+def test_a_disk_that_is_full_at_any_file_leaves_the_old_version(out, tmp_path, full_at, nth, name):
+    raw, before = write_raw(tmp_path / "new", 5), contents(out)
+    full_at(nth)
     with pytest.raises(OSError, match="No space left") as error:
         convert(SOURCE, raw, out)
     assert error.value.filename == str(out / name)

@@ -315,19 +315,11 @@ def test_a_damaged_tar_header_is_a_broken_archive(tmp_path, headers):
 
 
 @pytest.mark.parametrize("nth", [1, 2])
-def test_a_disk_that_is_full_at_any_file_takes_none(tmp_path, monkeypatch, nth):
+def test_a_disk_that_is_full_at_any_file_takes_none(tmp_path, full_at, nth):
     two = Source("toy", "movielens_dat", {r: [RawFile(f"{r}.dat")] for r in ("ratings", "items")})
     folder_of(tmp_path / "raw", ratings_dat=b"old", items_dat=b"old")
     folder_of(tmp_path / "own", ratings_dat=b"new", items_dat=b"new")
-    fsync, synced = os.fsync, []
-
-    def full(handle: int) -> None:
-        synced.append(handle)
-        if len(synced) == nth:
-            raise OSError(28, "No space left on device")
-        fsync(handle)
-
-    monkeypatch.setattr("os.fsync", full)
+    full_at(nth)
     with pytest.raises(OSError, match="No space left"):
         fetch(two, tmp_path / "raw", tmp_path / "own")
     left = {path.name: path.read_bytes() for path in (tmp_path / "raw").iterdir()}
