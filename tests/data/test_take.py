@@ -324,3 +324,13 @@ def test_a_disk_that_is_full_at_any_file_takes_none(tmp_path, full_at, nth):
         fetch(two, tmp_path / "raw", tmp_path / "own")
     left = {path.name: path.read_bytes() for path in (tmp_path / "raw").iterdir()}
     assert left == {"ratings.dat": b"old", "items.dat": b"old"}
+
+
+def test_tar_headers_that_announce_each_other_without_end_are_a_broken_archive(tmp_path):
+    with tarfile.open(tmp_path / "own.tar", "w", format=tarfile.GNU_FORMAT) as tar:
+        for _ in range(1200):
+            member = tarfile.TarInfo("././@LongLink")
+            member.type, member.size = tarfile.GNUTYPE_LONGNAME, 5
+            tar.addfile(member, io.BytesIO(b"name\0"))
+    with pytest.raises(InputError, match=r"own\.tar: "):
+        fetch(source(), tmp_path / "raw", tmp_path / "own.tar")
