@@ -74,7 +74,7 @@ def _seconds(kernels: Iterable[Any]) -> float:
 
 def training(model: str, options: dict[str, Any], steps: int) -> Cost:
     """Of `steps` steps."""
-    from llm4rec_recbole.training.train import prepare
+    from llm4rec_recbole.training.run import prepare
 
     run = prepare(model, "ml-100k", options=options)
 
@@ -89,8 +89,8 @@ def training(model: str, options: dict[str, Any], steps: int) -> Cost:
 
 def scoring(name: str, options: dict[str, Any], users: int) -> Cost:
     """Of all items for `users` users, by EnhancedGenRec with the options that `name` stands for."""
-    from llm4rec_recbole.training.scoring import scorer
-    from llm4rec_recbole.training.train import prepare
+    from llm4rec_recbole.evaluation.scoring import scorer
+    from llm4rec_recbole.training.run import prepare
 
     run = prepare("EnhancedGenRec", "ml-100k", options=options | MODELS[name])
     test = run.test_data
@@ -134,8 +134,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, write and print."""
     import torch
 
-    from llm4rec_recbole.models.backbone import arithmetic
-    from llm4rec_recbole.training.hardware import hardware
+    from llm4rec_recbole.evaluation.record import hardware
+    from llm4rec_recbole.language_models.backbone import arithmetic
 
     assert __doc__
     parser = argparse.ArgumentParser(

@@ -26,9 +26,9 @@ from benchmarks.data import folder
 from benchmarks.options import add_training_options, training_options
 from benchmarks.report import table
 from llm4rec_recbole.analysis.significance import bootstrap_interval, paired_t
+from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.data.interactions import read_interactions
 from llm4rec_recbole.data.splits import exact_order
-from llm4rec_recbole.evaluation.held_out import HeldOut
 from llm4rec_recbole.evaluation.ranking import full_ranks
 from llm4rec_recbole.files import write_atomically, write_json
 
@@ -172,7 +172,7 @@ def by_chance(counts: np.ndarray) -> dict[str, float]:
 
 def measure(source: Path, seed: int, options: dict[str, Any]) -> dict[str, Any]:
     """Train both models on the same split of the data set in `source`; what each makes of it."""
-    from llm4rec_recbole.training.train import train
+    from llm4rec_recbole.training.run import train
 
     with tempfile.TemporaryDirectory() as place:
         # Not the data set's own name: RecBole reads `ml-100k` from its wheel, whatever data_path.

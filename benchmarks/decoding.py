@@ -24,12 +24,12 @@ from benchmarks.data import folder, interactions
 from llm4rec_recbole.data.splits import leave_one_out
 from llm4rec_recbole.decoding.beam import beam_search
 from llm4rec_recbole.decoding.causal import CausalTreeDecoder
+from llm4rec_recbole.decoding.padding import padded
 from llm4rec_recbole.decoding.t5 import T5TreeDecoder
 from llm4rec_recbole.decoding.tree_decoder import TreeDecoder
 from llm4rec_recbole.decoding.trie import ItemTrie
+from llm4rec_recbole.evaluation.record import hardware
 from llm4rec_recbole.files import write_atomically, write_json
-from llm4rec_recbole.training.hardware import hardware
-from llm4rec_recbole.training.padding import padded
 
 RESULTS = Path(__file__).resolve().parent / "results"
 GOAL = 10  # times the users per second
@@ -78,7 +78,7 @@ def p5(data: Data) -> Subject:
     """A T5 of the size that properties/model/P5.yaml says, and collaborative ids."""
     from transformers import T5Config, T5ForConditionalGeneration
 
-    from llm4rec_recbole.models.item_indexing import item_codes
+    from llm4rec_recbole.models.p5.item_ids import item_codes
 
     codes = item_codes("collaborative", data.train_users, data.train_items, data.names)
     spelt = [[token + 2 for token in code] for code in codes]
@@ -92,8 +92,8 @@ def p5(data: Data) -> Subject:
 
 def genrec(data: Data, llm: str, layers: int | None) -> Subject:
     """The first `layers` layers of `llm`, and titles in the tokens that titles use."""
-    from llm4rec_recbole.encoders.language_model import load_language_model
-    from llm4rec_recbole.models.item_titles import title_tokens, titles_of
+    from llm4rec_recbole.language_models.load import load_language_model
+    from llm4rec_recbole.models.genrec.titles import title_tokens, titles_of
 
     model, tokenizer = load_language_model(llm, layers, torch.float32)
     titles, years = titles_of(folder() / "ml-100k.item", data.names)

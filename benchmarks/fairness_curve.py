@@ -20,13 +20,13 @@ import torch
 
 from benchmarks.options import add_training_options, training_options
 from benchmarks.report import table
-from llm4rec_recbole.components.fairness import demographic_parity_gap, threshold_at_share
+from llm4rec_recbole.components.debiasing.debiased_loss import log_likelihood
+from llm4rec_recbole.components.debiasing.fairness import demographic_parity_gap, threshold_at_share
+from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.held_out import HeldOut
-from llm4rec_recbole.evaluation.metrics.ndcg import ndcg
+from llm4rec_recbole.evaluation.metrics import ndcg
 from llm4rec_recbole.evaluation.ranking import full_ranks
 from llm4rec_recbole.files import write_atomically, write_json
-from llm4rec_recbole.models.debiasing import log_likelihood
 from llm4rec_recbole.reporting.figures.scatter import Point, scatter
 
 FAIRNESS = (0.0, 0.3, 1.0, 3.0, 10.0)
@@ -101,7 +101,7 @@ def measure(
     dataset: str, fairness: list[float], groups: str | None, seed: int, options: dict[str, Any]
 ) -> dict[str, Any]:
     """Train once for each λ_fair; the curve. Raises InputError without groups of users."""
-    from llm4rec_recbole.training.train import train
+    from llm4rec_recbole.training.run import train
 
     rows = []
     with tempfile.TemporaryDirectory() as place:

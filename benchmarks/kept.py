@@ -8,13 +8,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from llm4rec_recbole.analysis import comparisons
+from llm4rec_recbole.analysis import compare
 from llm4rec_recbole.evaluation.users_file import has_lists, write_ranks
 
 
 def keep(results: Path, kept: Path) -> None:
     """Leave in `kept` the comparisons, and each run's record and its users' ranks."""
-    _copy(results / comparisons.FILE, kept / comparisons.FILE)
+    _copy(results / compare.FILE, kept / compare.FILE)
     for place in places(results):
         _copy(_record(results, place), _record(kept, place))
         if has_lists(_users(results, place)):  # else it came from there

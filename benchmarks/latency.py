@@ -29,9 +29,9 @@ PRINTED = 142  # ms a user, the paper's Table III
 
 def measure(dataset: str, users: int, events: int, options: dict[str, Any]) -> dict[str, Any]:
     """Milliseconds of each batch, by its users, and of each event, of an untrained model."""
-    from llm4rec_recbole.training.adapt import online_adapter, steps
-    from llm4rec_recbole.training.scoring import scorer
-    from llm4rec_recbole.training.train import prepare
+    from llm4rec_recbole.components.adaptation.steps import online_adapter, steps
+    from llm4rec_recbole.evaluation.scoring import scorer
+    from llm4rec_recbole.training.run import prepare
 
     with tempfile.TemporaryDirectory() as place:
         given = {"checkpoint_dir": place, "quiet": True, "show_progress": False}

@@ -23,10 +23,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks import kept
-from llm4rec_recbole.analysis import chance, compare
+from llm4rec_recbole.analysis import compare, fairness_null
+from llm4rec_recbole.cli import tables
+from llm4rec_recbole.evaluation.paths import Cell
 from llm4rec_recbole.files import write_json
-from llm4rec_recbole.pipeline.cells import Cell
-from llm4rec_recbole.reporting import data_sets, tables
+from llm4rec_recbole.reporting.tables import datasets
 
 RESULTS = Path(__file__).resolve().parent / "results"
 WORK = Path("work") / "wider"
@@ -69,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     made = results / "tables"
     steps = [
         compare.main(["--results", str(results)]),
-        chance.main(["--results", str(results)]),
+        fairness_null.main(["--results", str(results)]),
         tables.main(["--results", str(results), "--failures", str(failures), "--out", str(made)]),
     ]
     if any(steps):
@@ -77,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     kept.keep(results, out)
     for name in KEPT:
         shutil.copy(made / name, out)
-    return int(any(codes) or data_sets.main(["--wider", str(RESULTS)]))
+    return int(any(codes) or datasets.main(["--wider", str(RESULTS)]))
 
 
 def run(cell: Cell, results: Path, failures: Path, more: list[str]) -> int:

@@ -4,6 +4,8 @@ The mends wait in an import hook (recbole_plugin/hook.py) until RecBole itself i
 `import llm4rec_recbole` costs milliseconds and is all a user's own script needs.
 """
 
-from llm4rec_recbole.recbole_plugin.hook import install
+from __future__ import annotations
+
+from llm4rec_recbole.recbole_compat.import_hook import install
 
 install()

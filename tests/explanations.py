@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llm4rec_recbole.components.explanation.evidence import Aspect, Cited, Evidence, Moment
-from llm4rec_recbole.components.explanation.template import TypeWeights
+from llm4rec_recbole.components.explanation.templates import TypeWeights
 
 
 def made(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llm4rec_recbole.evaluation.held_out import HeldOut
+from llm4rec_recbole.data.held_out import HeldOut
 
 N_ITEMS, N_USERS, LENGTH = 40, 60, 14
 

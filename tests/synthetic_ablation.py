@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from synthetic_runs import add_run, ranks_around
 
-from llm4rec_recbole.analysis.ablation import METHODS
+from llm4rec_recbole.analysis.paper.tables import METHODS
 
 #: How well each does; the smaller, the better.
 MIDDLES = dict(zip(METHODS, (20, 18, 17, 17, 16, 3, 15, 30, 20, 20)))

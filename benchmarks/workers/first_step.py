@@ -44,7 +44,7 @@ def main() -> None:
             saved=False,
         )
     else:
-        from llm4rec_recbole.cli import run_recbole
+        from llm4rec_recbole.cli.run import run_recbole
 
         run_recbole()
     raise SystemExit("the command ended without an optimizer step")

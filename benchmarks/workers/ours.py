@@ -12,7 +12,7 @@ from recbole_runs import masked_targets, timed_training
 from steps import Enough
 
 from llm4rec_recbole.evaluation.ranking import rank_held_out
-from llm4rec_recbole.training.train import Trained, prepare
+from llm4rec_recbole.training.run import Trained, prepare
 
 COMMON = {"protocol": "loo", "use_gpu": False, "show_progress": False, "quiet": True}
 
@@ -26,7 +26,7 @@ def train(model: str, options: dict[str, Any], threads: int, seconds: float) -> 
 
 def evaluate(model: str, options: dict[str, Any], threads: int) -> dict[str, Any]:
     """All three rankings of all test users, the drawing of their negatives included."""
-    from llm4rec_recbole.training.scoring import scorer
+    from llm4rec_recbole.evaluation.scoring import scorer
 
     run = _prepare(model, options, threads)
     held_out, batch_size = run.test_data.held_out, run.test_data.batch_size
@@ -51,7 +51,7 @@ def quality(
 
     The curve's seconds are of training and validation, without the looks at the test.
     """
-    from llm4rec_recbole.training.scoring import validate
+    from llm4rec_recbole.evaluation.scoring import validate
 
     run = _prepare(model, options | {"seed": seed}, threads)
     curve: list[dict[str, float]] = []

@@ -14,7 +14,7 @@ from answer import peak_gib, serve
 def prepare(data_path: str, dataset: str, out: str) -> dict[str, Any]:
     """`llm4rec prepare`: raw files to atomic files, check, columnar cache, counts of the splits."""
     clock = _Clock()
-    from llm4rec_recbole.data.prepare import prepare as prepare_data
+    from llm4rec_recbole.datasets.prepare import prepare as prepare_data
 
     prepare_data(dataset, out, data_path)
     clock.lap("prepare")
@@ -47,8 +47,8 @@ def step(data_path: str, dataset: str, model: str) -> dict[str, Any]:
     import numpy as np
 
     from llm4rec_recbole.evaluation.ranking import full_ranks
-    from llm4rec_recbole.training.scoring import scorer
-    from llm4rec_recbole.training.train import prepare as prepare_run
+    from llm4rec_recbole.evaluation.scoring import scorer
+    from llm4rec_recbole.training.run import prepare as prepare_run
 
     clock = _Clock()
     trained = prepare_run(model, dataset, options=_options(data_path))

@@ -1,1 +1,1 @@
-"""Statistics over run records and users files: knows files, never a model."""
+"""Statistics over run records and users files."""

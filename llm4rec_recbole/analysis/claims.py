@@ -1,6 +1,25 @@
-"""The claims ledger: what the paper says, its own arithmetic, our measurement, and a verdict.
+"""The verdict on a claim of the paper, by rules: the first of these that applies.
 
-What the paper says is in claim_list.py, the rules of the verdicts in verdicts.py.
+    contradicted by the paper itself   its own printed numbers give something else
+    supported                          it is about the printed numbers only, and they agree
+    not testable here                  no run could test it, or none that could has been made
+    not supported                      what `judge` says of any measurement
+    not testable here                  what `judge` says of any measurement
+    supported                          what `judge` says of all
+
+A measurement is of one metric on one data set and protocol. `judge` asks whether Ours is above the
+best baseline there (Tables IV and V: the row above what it is compared with):
+
+    not supported       no, by a number without an interval
+    not testable here   yes, by a number without an interval
+    not supported       the interval of the gain lies below the printed one
+    not supported       it is below, by more than chance (Holm's p)
+    supported           it is above, by more than chance
+    not testable here   the same, but a baseline that might be the best one failed or never ran
+    not testable here   it may be chance, and so many users cannot show a gain as small as printed
+    not supported       it may be chance
+
+Of two measurements with the same users, the one with the larger gain never has the worse verdict.
 """
 
 from __future__ import annotations
@@ -8,17 +27,90 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from llm4rec_recbole.analysis import ablation, printed, significance
-from llm4rec_recbole.analysis.claim_list import Claim, Tables, Test, claims
-from llm4rec_recbole.analysis.compare import best_baseline
-from llm4rec_recbole.analysis.comparisons import Comparison
-from llm4rec_recbole.analysis.per_user import per_user_values
-from llm4rec_recbole.analysis.records import RANKINGS, Failure, Record
-from llm4rec_recbole.analysis.table_rows import OURS, paper_rows, table_methods
-from llm4rec_recbole.analysis.verdicts import Measured, Verdict, verdict
+from llm4rec_recbole.analysis import significance
+from llm4rec_recbole.analysis.compare import LEVEL, Comparison, best_baseline
+from llm4rec_recbole.analysis.paper import printed, tables
+from llm4rec_recbole.analysis.paper.claims import Claim, Tables, Test, claims
+from llm4rec_recbole.analysis.paper.printed import per_cent
+from llm4rec_recbole.analysis.paper.tables import OURS, paper_rows, table_methods
+from llm4rec_recbole.evaluation.per_user import per_user_values
+from llm4rec_recbole.evaluation.records import RANKINGS, Failure, Record
+
+Verdict = Literal[
+    "supported", "not supported", "contradicted by the paper itself", "not testable here"
+]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Ours on one data set and protocol; gains in per cent of the best baseline's mean."""
+
+    where: str
+    metric: str
+    text: str
+    gain: float | None = None
+    low: float | None = None  # of the gain's 95 % interval; None where there is no interval
+    high: float | None = None
+    p_holm: float | None = None
+    detectable: float | None = None  # the least gain that this many users show, with 80 % power
+    missing: str = ""  # which baselines failed or never ran, and might be the best
+
+
+def verdict(claim: Claim, measured: Sequence[Measured], absent: str = "") -> tuple[Verdict, str]:
+    """The verdict and the reason; `absent` says why nothing was measured, where nothing was."""
+    if claim.holds is False:
+        by_rounding = "may be" if claim.rounding else "is not"
+        return "contradicted by the paper itself", f"rounding {by_rounding} the reason"
+    if claim.internal:
+        return "supported", "by the paper's own numbers"
+    if claim.needs:
+        return "not testable here", claim.needs
+    if not measured:
+        return "not testable here", absent
+    judged = [(m, *judge(claim, m)) for m in measured]
+    for worst in ("not supported", "not testable here"):
+        for m, its_verdict, reason in judged:
+            if its_verdict == worst:
+                return its_verdict, f"{m.where}: {reason}"
+    less = ", and not by less than is printed" if claim.gains else ""
+    return "supported", f"above {_other(claim)}{less}"
+
+
+def judge(claim: Claim, m: Measured) -> tuple[Verdict, str]:
+    """What one measurement says of `claim`, and why."""
+    other, printed = _other(claim), claim.gains.get(m.metric)
+    above = m.gain is not None and m.gain > 0
+    if m.p_holm is None or m.high is None or m.detectable is None:
+        if not above:
+            return "not supported", f"not above {other}"
+        return "not testable here", "one number a run, without an interval, shows no difference"
+    if printed and m.high < float(per_cent(printed)):
+        less = f"above {other}, but by less than {printed}"
+        return "not supported", less if above else f"not above {other}"
+    if m.p_holm < LEVEL:
+        if not above:
+            return "not supported", f"not above {other}"
+        if m.missing:
+            return "not testable here", f"{m.missing}, and might be the best baseline"
+        return "supported", ""
+    if printed and float(per_cent(printed)) < m.detectable:
+        few = f"so many users show gains from {m.detectable:.0f} % on, and {printed} is printed"
+        return "not testable here", few
+    chance = f"the difference may be chance, p {m.p_holm:.2g}"
+    return "not supported", chance if above else f"not above {other}"
+
+
+def _other(claim: Claim) -> str:
+    return "the best baseline" if claim.test is None else claim.test.baseline
+
+
+# The claims ledger: what the paper says, its own arithmetic, our measurement, and a verdict.
+#
+# What the paper says is in claim_list.py, the rules of the verdicts in verdicts.py.
 
 
 @dataclass(frozen=True)
@@ -48,7 +140,7 @@ def ledger(
 ) -> list[Entry]:
     """A line for each claim, in the order of the paper."""
     baselines = [method for method in table_methods(recbole_row) if method != OURS]
-    methods = {OURS, *baselines, *ablation.METHODS}
+    methods = {OURS, *baselines, *tables.METHODS}
     places: Places = {}
     for record in records:
         if record.dataset in printed.STANDS_FOR and record.method in methods:
@@ -150,7 +242,7 @@ def _ablated(
             and printed.STANDS_FOR.get(c.dataset) == claim.dataset
         ):
             methods = places[c.dataset, c.protocol]
-            of = c.baseline if test.table == "table_4" else ablation.BACKBONE
+            of = c.baseline if test.table == "table_4" else tables.BACKBONE
             where = f"{c.dataset}, {c.protocol}, {c.metric}"
             yield _tested(where, c, _mean(methods[of], c.metric) if of in methods else None)
 
@@ -199,7 +291,7 @@ def _untested(where: str, methods: dict[str, list[Record]], metric: str) -> Meas
     """The gain in a number that a run has as a whole; None where either side lacks it."""
     found = {method: _mean(records, metric) for method, records in methods.items()}
     means = {method: mean for method, mean in found.items() if mean is not None}
-    baseline = best_baseline({m: mean for m, mean in means.items() if m not in ablation.METHODS})
+    baseline = best_baseline({m: mean for m, mean in means.items() if m not in tables.METHODS})
     if baseline is None or OURS not in means or not means[baseline]:
         return None
     gain = 100 * (means[OURS] / means[baseline] - 1)

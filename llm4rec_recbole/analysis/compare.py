@@ -1,34 +1,82 @@
-"""Compares the methods of each table: results/comparisons.csv.
-
-    python -m llm4rec_recbole.analysis.compare --results results
-
-Tables I and II: for each data set, protocol, ranking and metric, the baseline with the best mean is
-the one that every other method is compared with, this project's own model included, which is never
-a baseline. As it is chosen on the same users, a baseline's distance from it is slightly overstated,
-this project's model's lead over it slightly understated. Tables IV and V: what ablation.py says.
-
-Holm's adjustment runs over all the t tests of one table. Coverage and fairness are numbers of a
-whole run, which no user has a value of: whole_run.py tests them, and their z tests join in.
-"""
+"""results/comparisons.csv: one row for each method, ranking and metric of a table."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from llm4rec_recbole.analysis import ablation, significance, whole_run
-from llm4rec_recbole.analysis.ablation import Pairing, Pairs
-from llm4rec_recbole.analysis.comparisons import FILE, Comparison, write_comparisons
-from llm4rec_recbole.analysis.per_user import Values, per_user_values
-from llm4rec_recbole.analysis.records import RANKINGS, Record, by_method, read_records
-from llm4rec_recbole.analysis.table_rows import OURS, table_methods
+from llm4rec_recbole.analysis import significance, system_level_tests
+from llm4rec_recbole.analysis.paper import tables as ablation
+from llm4rec_recbole.analysis.paper.tables import OURS, Pairing, Pairs, table_methods
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.per_user import Values, per_user_values
+from llm4rec_recbole.evaluation.records import (
+    RANKINGS,
+    Record,
+    by_method,
+    read_records,
+    read_rows,
+    write_rows,
+)
 from llm4rec_recbole.evaluation.users_file import BEYOND_ACCURACY
+
+FILE = "comparisons.csv"
+_HINT = "run `python -m llm4rec_recbole.analysis.compare`"
+LEVEL = 0.05  # below which Holm's p counts as a difference
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One method against the best baseline; a row of comparisons.csv."""
+
+    table: str
+    dataset: str
+    protocol: str
+    ranking: str
+    metric: str
+    method: str
+    baseline: str
+    difference: float  # mean over users of method - baseline
+    low: float  # 95 % bootstrap interval of the difference
+    high: float
+    d: float  # Cohen's d, paired: t / √U
+    p_t: float  # of the paired t test; for a number of a whole run, the z test of whole_run.py
+    p_randomization: float
+    p_holm: float  # p_t, adjusted over the whole table
+    users: int
+    smallest_detectable: float  # with 80 % power at the 5 % level, before Holm
+
+
+def write_comparisons(path: Path, comparisons: list[Comparison]) -> None:
+    """Write one row for each comparison, with a header, atomically."""
+    write_rows(path, Comparison, comparisons)
+
+
+def read_comparisons(path: Path) -> list[Comparison]:
+    """Read what `write_comparisons` wrote; InputError names the line that it cannot have."""
+    try:
+        return read_rows(path, Comparison, _HINT)
+    except FileNotFoundError as error:
+        raise InputError("there are no comparisons", file=path, hint=_HINT) from error
+
+
+# Compares the methods of each table: results/comparisons.csv.
+#
+#     python -m llm4rec_recbole.analysis.compare --results results
+#
+# Tables I and II: for each data set, protocol, ranking and metric, the baseline with the best mean is
+# the one that every other method is compared with, this project's own model included, which is never
+# a baseline. As it is chosen on the same users, a baseline's distance from it is slightly overstated,
+# this project's model's lead over it slightly understated. Tables IV and V: what ablation.py says.
+#
+# Holm's adjustment runs over all the t tests of one table. Coverage and fairness are numbers of a
+# whole run, which no user has a value of: whole_run.py tests them, and their z tests join in.
+
 
 Label = tuple[str, str, str, str]  # ranking, metric, method, baseline
 
@@ -142,14 +190,14 @@ def _whole_runs(
 ) -> list[Comparison]:
     """The methods against the best baseline in the numbers of a whole run."""
     rows = []
-    for metric in whole_run.METRICS:
-        found = whole_run.summed(methods, metric, data)
+    for metric in system_level_tests.METRICS:
+        found = system_level_tests.summed(methods, metric, data)
         means = {method: sum(s.value for s in runs) / len(runs) for method, runs in found.items()}
         baseline = best_baseline(means)
         for method in found:
             if baseline is None or method == baseline:
                 continue
-            result = asdict(whole_run.compared(found[method], found[baseline]))
+            result = asdict(system_level_tests.compared(found[method], found[baseline]))
             users = found[method][0].of_users.shape[0]
             rows.append(
                 Comparison(table, *place, "full", metric, method, baseline, **result,

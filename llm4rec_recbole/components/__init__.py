@@ -1,1 +1,1 @@
-"""The paper's five components, equation by equation: plain torch and NumPy, no RecBole."""
+"""The five components of the paper, one folder each, and what they share."""

@@ -1,1 +1,1 @@
-"""From raw files to exact-order splits."""
+"""What a run reads: atomic files, interactions, splits, held-out users, features."""

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from llm4rec_recbole.data.atomic_rows import Column, RowChecker, check_text
-from llm4rec_recbole.data.cache import checked
-from llm4rec_recbole.data.lines import rest_of_line
+from llm4rec_recbole.data.line_reader import rest_of_line
+from llm4rec_recbole.data.table_cache import checked
 from llm4rec_recbole.errors import InputError
 
 SUFFIXES = ("inter", "item", "user", "kg", "link", "net")

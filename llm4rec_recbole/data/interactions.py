@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from llm4rec_recbole.data.cache import cached_table
-from llm4rec_recbole.data.times import another_unit, first_in_another_unit
+from llm4rec_recbole.data.table_cache import cached_table
+from llm4rec_recbole.data.timestamps import another_unit, first_in_another_unit
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.held_out import HeldOut
 
 _SPAN = 1 << 16  # interactions sorted at once
 

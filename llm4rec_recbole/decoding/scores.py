@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import torch
 
-from llm4rec_recbole.decoding.beam import Beams, beam_search
+from llm4rec_recbole.decoding.beam import Beams, beam_search, unconstrained_search
 from llm4rec_recbole.decoding.exhaustive import exhaustive_scores
 from llm4rec_recbole.decoding.tree_decoder import TreeDecoder
 from llm4rec_recbole.decoding.trie import ItemTrie
-from llm4rec_recbole.decoding.unconstrained import unconstrained_search
 from llm4rec_recbole.errors import InputError
 
 DECODINGS = ("exhaustive", "beam", "unconstrained")

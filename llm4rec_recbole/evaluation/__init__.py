@@ -1,1 +1,1 @@
-"""One scoring pass, every ranking: knows scores and held-out items, never a model."""
+"""Ranking, metrics, the held-out loader, run records and users files."""

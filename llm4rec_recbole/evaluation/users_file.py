@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+
 RANKS = ("rank_full", "rank_uni100", "rank_pop100")
 BEYOND_ACCURACY = ("intra_list_diversity@10", "novelty@10")
 RANKED = ("user", "target", *RANKS)

@@ -1,1 +1,1 @@
-"""Models that RecBole lacks; found by RecBole through recbole_plugin/registry.py."""
+"""RecBole models: baselines, EnhancedGenRec, GenRec, P5."""

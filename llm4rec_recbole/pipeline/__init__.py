@@ -1,1 +1,1 @@
-"""What DVC lacks: cells that run once and fail alone, and k of N with an ETA."""
+"""DVC stages: one run each, their state, and the status of all."""

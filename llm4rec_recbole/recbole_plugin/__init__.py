@@ -1,1 +1,1 @@
-"""The only code that touches RecBole's insides: what it lacks and what is broken in it."""
+"""What this project adds to RecBole, at the places where RecBole looks for it."""

@@ -16,10 +16,8 @@ from recbole.evaluator.base_metric import AbstractMetric
 from recbole.utils import EvaluatorType
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.metrics import fairness
-from llm4rec_recbole.evaluation.metrics.coverage import coverage
-from llm4rec_recbole.evaluation.metrics.intra_list_diversity import intra_list_diversity
-from llm4rec_recbole.evaluation.metrics.novelty import novelty
+from llm4rec_recbole.evaluation import metrics
+from llm4rec_recbole.evaluation.metrics import coverage, intra_list_diversity, novelty
 
 
 class _ListMetric(AbstractMetric):
@@ -87,9 +85,9 @@ class Fairness(_ListMetric):
 
         top, hits, users, categories, groups = _arrays(dataobject, *self.metric_need)
         ndcg = NDCG(self.config).metric_info(hits[:, :-1].astype(bool), hits[:, -1])[:, k - 1]
-        parts = {str(n): fairness.user_parity(ndcg, column[users])
+        parts = {str(n): metrics.user_parity(ndcg, column[users])
                  for n, column in enumerate(groups.T)}  # fmt: skip
-        return fairness.fairness(parts, fairness.item_parity(top, categories, k))
+        return metrics.fairness(parts, metrics.item_parity(top, categories, k))
 
 
 def _arrays(dataobject: Any, *names: str) -> list[np.ndarray]:

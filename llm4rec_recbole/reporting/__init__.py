@@ -1,1 +1,1 @@
-"""Tables and figures, generated only from run records and users files."""
+"""Tables, figures and the report page."""

@@ -1,1 +1,1 @@
-"""Windows over whole histories, crash-safe checkpoints, and one run from options to record."""
+"""Batches, losses, the trainer, and run.py, the main path."""

@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
+from llm4rec_recbole.config import folder
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import write_atomically
-from llm4rec_recbole.recbole_plugin.properties import folder
 
 BUDGET = 4  # trials, for every method
 _COLUMNS = ["options", "valid_ndcg@10", "best_epoch", "epochs", "seconds", "seed"]
@@ -51,7 +51,7 @@ def read_space(model: str) -> dict[str, list[Any]]:
 
 def tune(model: str, dataset: str, protocol: str, results: Path, **options: Any) -> Path:
     """Run the trials of `model` that its file lacks; return the file."""
-    from llm4rec_recbole.training.train import train
+    from llm4rec_recbole.training.run import train
 
     path = results / "tuning" / dataset / protocol / f"{model}.csv"
     rows = list(csv.DictReader(io.StringIO(path.read_text()))) if path.exists() else []

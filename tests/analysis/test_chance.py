@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from synthetic_runs import add_run
 
-from llm4rec_recbole.analysis.chance import chance, main, read_chance, shuffled
+from llm4rec_recbole.analysis.fairness_null import chance, main, read_chance, shuffled
 from llm4rec_recbole.errors import InputError
 
 USERS = 200

@@ -10,11 +10,17 @@ from scipy import stats
 from synthetic_runs import add_run, ranks_around
 
 from llm4rec_recbole.analysis import significance
-from llm4rec_recbole.analysis.compare import against_best, best_baseline, compare, main
-from llm4rec_recbole.analysis.comparisons import read_comparisons, write_comparisons
-from llm4rec_recbole.analysis.table_rows import OURS
+from llm4rec_recbole.analysis.compare import (
+    against_best,
+    best_baseline,
+    compare,
+    main,
+    read_comparisons,
+    write_comparisons,
+)
+from llm4rec_recbole.analysis.paper.tables import OURS
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.metrics.ndcg import ndcg
+from llm4rec_recbole.evaluation.metrics import ndcg
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from scipy.stats import ttest_rel
 from synthetic_runs import add_run, ranks_around
 
-from llm4rec_recbole.analysis import pair
-from llm4rec_recbole.evaluation.metrics.ndcg import ndcg
+from llm4rec_recbole.cli import pair
+from llm4rec_recbole.evaluation.metrics import ndcg
 from llm4rec_recbole.evaluation.users_file import write_ranks
 
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from synthetic_runs import add_failure, add_run
 
-from llm4rec_recbole.analysis.per_user import per_user_values
-from llm4rec_recbole.analysis.records import by_method, read_failures, read_records
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.per_user import per_user_values
+from llm4rec_recbole.evaluation.records import by_method, read_failures, read_records
 
 METHODS = ("EASE", "BPR", "Pop")
 RANKS = np.array([0, 3, 12.5, 40])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from llm4rec_recbole.analysis.replays import against_first
-from llm4rec_recbole.components.prequential import Replay
+from llm4rec_recbole.analysis.online_replay import against_first
+from llm4rec_recbole.components.adaptation.prequential import Replay
 from llm4rec_recbole.errors import InputError
 
 

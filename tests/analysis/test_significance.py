@@ -15,8 +15,7 @@ from llm4rec_recbole.analysis.significance import (
     randomization,
     smallest_detectable,
 )
-from llm4rec_recbole.evaluation.metrics.hit import hit
-from llm4rec_recbole.evaluation.metrics.ndcg import ndcg
+from llm4rec_recbole.evaluation.metrics import hit, ndcg
 
 
 def null_experiments(metric, experiments: int, users: int = 300) -> np.ndarray:

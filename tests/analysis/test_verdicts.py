@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from llm4rec_recbole.analysis.claim_list import Claim
-from llm4rec_recbole.analysis.verdicts import Measured, judge, verdict
+from llm4rec_recbole.analysis.claims import Measured, judge, verdict
+from llm4rec_recbole.analysis.paper.claims import Claim
 
 NO, OPEN, YES = "not supported", "not testable here", "supported"
 WHERE = "ml-100k, loo"

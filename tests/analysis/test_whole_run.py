@@ -11,11 +11,9 @@ from scipy import sparse
 from synthetic_runs import add_run
 
 from llm4rec_recbole.analysis.compare import compare
-from llm4rec_recbole.analysis.records import read_records
-from llm4rec_recbole.analysis.whole_run import Summed, compared, summed, swapped
-from llm4rec_recbole.evaluation.metrics.coverage import coverage
-from llm4rec_recbole.evaluation.metrics.fairness import fairness, item_parity, user_parity
-from llm4rec_recbole.evaluation.metrics.ndcg import ndcg
+from llm4rec_recbole.analysis.system_level_tests import Summed, compared, summed, swapped
+from llm4rec_recbole.evaluation.metrics import coverage, fairness, item_parity, ndcg, user_parity
+from llm4rec_recbole.evaluation.records import read_records
 
 N_ITEMS, USERS, LENGTH = 200, 50, 8
 CATEGORIES = ["one", "two", "one two", "three", ""]

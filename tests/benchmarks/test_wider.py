@@ -12,8 +12,8 @@ import pytest
 from synthetic_runs import add_run, ranks_around
 
 from benchmarks import kept, wider
+from llm4rec_recbole.evaluation.paths import Cell
 from llm4rec_recbole.evaluation.users_file import RANKED, read_users
-from llm4rec_recbole.pipeline.cells import Cell
 
 CELL = Cell("ml-100k", "loo", "Pop", 3)
 

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from llm4rec_recbole.cli import llm4rec, run_recbole
+from llm4rec_recbole.cli.run import llm4rec, run_recbole
 
 ITEMS = ["tea", "cup", "pot", "jam", "egg", "oat"]
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from llm4rec_recbole.cli import llm4rec, parse, run_recbole
+from llm4rec_recbole import registry
+from llm4rec_recbole.cli.run import llm4rec, parse, run_recbole
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.recbole_plugin import catalogue
 
 DATA = ["--model=EASE", "--dataset=ml-100k"]
 QUIET = ["--dataset=ml-100k", "--quiet=true", "--show_progress=false"]
@@ -35,7 +35,7 @@ def said(capsys, *argv: str) -> str:
 
 
 def test_help_lists_models_and_options_without_importing_torch(tmp_path):
-    code = "import sys; from llm4rec_recbole.cli import run_recbole; run_recbole(['--help'])"
+    code = "import sys; from llm4rec_recbole.cli.run import run_recbole; run_recbole(['--help'])"
     code += "; assert not {'torch', 'recbole', 'pandas'} & set(sys.modules), 'heavy'"
     start = time.perf_counter()
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
@@ -137,12 +137,12 @@ def test_own_data_that_a_run_cannot_use_are_refused(capsys, tmp_path, argv, n_it
 
 
 def test_an_error_of_ours_keeps_its_traceback(monkeypatch):
-    from llm4rec_recbole.training import train
+    from llm4rec_recbole.training import run
 
     def broken(*arguments):
         raise ValueError("a bug")
 
-    monkeypatch.setattr(train, "check_data", broken)
+    monkeypatch.setattr(run, "check_data", broken)
     with pytest.raises(ValueError, match=r"^a bug$") as caught:
         run_recbole(DATA)
     assert not isinstance(caught.value, InputError)
@@ -191,7 +191,7 @@ def test_data_that_leave_nobody_to_test_are_refused(capsys, tmp_path, items, mod
 def test_every_model_of_recbole_is_listed_under_the_name_recbole_finds_it_by():
     from recbole.utils import get_model
 
-    listed = catalogue.models()
+    listed = registry.models()
     assert len(listed) > 80
     for name in ("GRU4Rec", "FM", "KGAT", "MultiVAE", "SASRec"):
         assert get_model(name).__name__ == name
@@ -209,7 +209,7 @@ def test_a_run_prints_the_test_metrics_and_where_the_record_lies(capsys):
 
 
 def test_options_win_over_files_and_later_files_over_earlier_ones():
-    from llm4rec_recbole.training.train import prepare
+    from llm4rec_recbole.training.run import prepare
 
     Path("a.yaml").write_text("reg_weight: 1.0\nseed: 5\n")
     Path("b.yaml").write_text("reg_weight: 2.0\n")

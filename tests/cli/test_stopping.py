@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from llm4rec_recbole import cli
-from llm4rec_recbole.data import events, prepare
+from llm4rec_recbole.cli import run
+from llm4rec_recbole.datasets import base, prepare
 
 
 def interrupted(*_: object) -> None:
@@ -24,13 +24,13 @@ def own_arguments(monkeypatch):
 
 def test_a_command_that_is_stopped_says_so_in_one_line(monkeypatch, capsys):
     monkeypatch.setattr(prepare, "prepare", interrupted)
-    assert cli.llm4rec(["prepare", "--dataset", "ml-100k"]) == 130
+    assert run.llm4rec(["prepare", "--dataset", "ml-100k"]) == 130
     assert capsys.readouterr().err == "stopped\n"
 
 
 def test_a_run_that_is_stopped_says_so_in_one_line(monkeypatch, capsys):
-    monkeypatch.setattr(cli, "_run", interrupted)
-    assert cli.run_recbole(["--model=Pop", "--dataset=ml-100k"]) == 130
+    monkeypatch.setattr(run, "_run", interrupted)
+    assert run.run_recbole(["--model=Pop", "--dataset=ml-100k"]) == 130
     assert capsys.readouterr().err == "stopped\n"
 
 
@@ -55,6 +55,6 @@ def test_stopping_while_events_are_copied_leaves_nothing_to_complain_later(monke
     monkeypatch.setattr(sys, "unraisablehook", ignored.append)
     pq.write_table(pa.table({"text": ["a"]}), tmp_path / "all.parquet")
     with pytest.raises(KeyboardInterrupt):
-        events._copy(tmp_path / "all.parquet", interrupted, tmp_path / "kept.parquet")
+        base._copy(tmp_path / "all.parquet", interrupted, tmp_path / "kept.parquet")
     assert not ignored  # pyarrow's writer, closed after its file
     assert [path.name for path in tmp_path.iterdir()] == ["all.parquet"]

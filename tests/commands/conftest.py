@@ -74,7 +74,7 @@ def trained_options(ringed: Path, tmp_path_factory: pytest.TempPathFactory) -> d
 @pytest.fixture(scope="session")
 def adaptive(trained_options: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checkpoint of an EnhancedGenRec, which learns from events, after an epoch."""
-    from llm4rec_recbole.training.restore import newest_checkpoint
+    from llm4rec_recbole.inference.restore import newest_checkpoint
     from llm4rec_recbole.training.run import run
 
     place = tmp_path_factory.mktemp("adaptive")

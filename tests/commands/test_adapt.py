@@ -15,14 +15,13 @@ import numpy as np
 import pytest
 import torch
 
-from llm4rec_recbole.cli import llm4rec
-from llm4rec_recbole.commands.state import adapted
-from llm4rec_recbole.components.durable import DurableAdapter
-from llm4rec_recbole.components.journal import Journal
-from llm4rec_recbole.components.online import OnlineAdapter
+from llm4rec_recbole import checkpoints
+from llm4rec_recbole.cli.run import llm4rec
+from llm4rec_recbole.components.adaptation.adapter import OnlineAdapter
+from llm4rec_recbole.components.adaptation.journal import DurableAdapter, Journal
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.training import checkpoint
-from llm4rec_recbole.training.restore import restore
+from llm4rec_recbole.inference.adaptation_session import adapted
+from llm4rec_recbole.inference.restore import restore
 
 
 def event(user: str, item: str, **others: Any) -> bytes:
@@ -49,7 +48,7 @@ def adapt(adaptive: Path, tmp_path: Path) -> Callable[..., int]:
 
 def learned(folder: Path) -> tuple[dict[str, torch.Tensor], list[str]]:
     """The parameters in a state folder, and the items in its journal."""
-    adapter = checkpoint.load(folder / "snapshot.safetensors")["adapter"]
+    adapter = checkpoints.load(folder / "snapshot.safetensors")["adapter"]
     journal = (folder / "journal.jsonl").read_text().splitlines()
     return adapter["parameters"], [json.loads(line)["event"]["item"] for line in journal]
 

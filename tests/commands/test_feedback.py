@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from llm4rec_recbole.components.events import Event
-from llm4rec_recbole.training.adapt import Step, online_adapter
-from llm4rec_recbole.training.feedback import Feedback
-from llm4rec_recbole.training.restore import Restored, restore
+from llm4rec_recbole.components.adaptation.events import Event
+from llm4rec_recbole.components.adaptation.steps import Step, online_adapter
+from llm4rec_recbole.inference.feedback import Feedback
+from llm4rec_recbole.inference.restore import Restored, restore
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from llm4rec_recbole.cli import llm4rec
-from llm4rec_recbole.commands import trained
-from llm4rec_recbole.commands.erasure import measure, shortened
-from llm4rec_recbole.training.restore import newest_checkpoint, restore
+from llm4rec_recbole.analysis.faithfulness import measure, shortened
+from llm4rec_recbole.cli.run import llm4rec
+from llm4rec_recbole.inference import trained_model
+from llm4rec_recbole.inference.restore import newest_checkpoint, restore
 
 
 class Praises:
@@ -81,11 +81,13 @@ def test_what_the_language_model_writes_is_shown_only_where_it_passes(
     places, capsys, monkeypatch
 ) -> None:
     asked = ["explain", "--user", "u1", "--item", "i13", "--model", "EASE", *places]
-    monkeypatch.setattr(trained, "load_writer", lambda name: Praises("is a good choice."))
+    monkeypatch.setattr(trained_model, "load_writer", lambda name: Praises("is a good choice."))
     out = said(capsys, *asked)
     assert "is a good choice." in out
     assert "written by  praises" in out
-    monkeypatch.setattr(trained, "load_writer", lambda name: Praises("is as good as Ring T here."))
+    monkeypatch.setattr(
+        trained_model, "load_writer", lambda name: Praises("is as good as Ring T here.")
+    )
     out = said(capsys, *asked)
     assert "written by  template" in out
     assert "'ring t' is a title" in out

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from llm4rec_recbole.cli import llm4rec
-from llm4rec_recbole.commands.replay import strongest_pull
-from llm4rec_recbole.evaluation.held_out import HeldOut
-from llm4rec_recbole.training import checkpoint
-from llm4rec_recbole.training.replay import HeldOutTask, last_trained, ndcg_of, stream
-from llm4rec_recbole.training.restore import Restored, restore
+from llm4rec_recbole import checkpoints
+from llm4rec_recbole.analysis.online_replay import HeldOutTask, last_trained, ndcg_of, stream
+from llm4rec_recbole.cli.replay import strongest_pull
+from llm4rec_recbole.cli.run import llm4rec
+from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.inference.restore import Restored, restore
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_not_adapted_a_model_stands_where_training_left_it(
     model: Restored,
     adaptive: Path,
 ) -> None:
-    saved = checkpoint.load(adaptive)["state_dict"]
+    saved = checkpoints.load(adaptive)["state_dict"]
     assert all(torch.equal(value, saved[name]) for name, value in model.model.state_dict().items())
     bias = restore(adaptive).model.item_bias
     assert not torch.equal(bias, saved["item_bias"])

@@ -11,7 +11,7 @@ import pytest
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.users_file import read_users
-from llm4rec_recbole.training.restore import Restored, newest_checkpoint, restore
+from llm4rec_recbole.inference.restore import Restored, newest_checkpoint, restore
 from llm4rec_recbole.training.run import run
 
 
@@ -26,7 +26,7 @@ def ease(trained_options: dict) -> Restored:
 
 @pytest.mark.parametrize("model", ["EASE", "BPR", "SASRec"])
 def test_it_recommends_what_the_users_file_holds(model: str, trained_options: dict) -> None:
-    from llm4rec_recbole.commands.trained import ranked
+    from llm4rec_recbole.inference.trained_model import ranked
 
     restored = restore(checkpoint_of(trained_options, model))
     folder = Path(trained_options["results_dir"], "users/rings/loo", model)
@@ -117,7 +117,7 @@ def test_a_run_is_found_by_the_name_of_its_record(trained_options: dict, tmp_pat
 def test_a_model_that_adapts_stands_where_the_test_found_it(
     trained_options: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llm4rec_recbole.models.linear import EASE
+    from llm4rec_recbole.models.baselines import EASE
 
     learned: list[np.ndarray] = []
     after = lambda self, held_out: learned.append(held_out.targets)  # noqa: E731

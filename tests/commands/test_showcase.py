@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from answers import PLAIN
 
-from llm4rec_recbole.cli import llm4rec
-from llm4rec_recbole.commands import trained
-from llm4rec_recbole.commands.showcase import spaced
-from llm4rec_recbole.reporting.page.recommendations import recommendations
-from llm4rec_recbole.training.restore import newest_checkpoint, restore
+from llm4rec_recbole.cli.run import llm4rec
+from llm4rec_recbole.cli.showcase import spaced
+from llm4rec_recbole.inference import trained_model
+from llm4rec_recbole.inference.restore import newest_checkpoint, restore
+from llm4rec_recbole.reporting.page.explanations import recommendations
 
 
 class Praises:
@@ -57,13 +57,13 @@ def test_it_writes_what_recommend_and_explain_print(places, tmp_path, trained_op
         for name, text in each["evidence"].items():
             assert f"{name:<10}  {text}\n" in printed
     last = model.known(users[1]).items[-1]
-    title = trained.Explainer(model).names.titles[last]
+    title = trained_model.Explainer(model).names.titles[last]
     assert shown[3]["recent_titles"][0] == (title or f"item {model.item_tokens[last]}")
     assert f"<h3>User {users[1]}</h3>" in recommendations(tmp_path)
 
 
 def test_it_says_who_wrote_each_sentence(places, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(trained, "load_writer", lambda name: Praises())
+    monkeypatch.setattr(trained_model, "load_writer", lambda name: Praises())
     assert llm4rec(["showcase", "--users", "3", *places]) == 0
     shown = json.loads((tmp_path / "explanations/rings/loo/EASE/seed_0.json").read_text())
     by = {each["written_by"]: each for each in shown}

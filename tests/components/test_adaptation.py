@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from llm4rec_recbole.components.adaptation import (
+from llm4rec_recbole.components.adaptation.equations import (
     combined_loss,
     dislike_loss,
     ewc_penalty,

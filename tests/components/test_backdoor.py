@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from llm4rec_recbole.components.backdoor import (
+from llm4rec_recbole.components.debiasing.backdoor import (
     StratifiedScores,
     backdoor_adjustment,
     popularity_strata,

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from llm4rec_recbole.components.calibration import (
+from llm4rec_recbole.components.debiasing.calibration import (
     calibration,
     expected_calibration_error,
     reliability_table,
 )
-from llm4rec_recbole.components.logistic import fit_logistic, sigmoid
+from llm4rec_recbole.components.debiasing.propensity import fit_logistic, sigmoid
 
 
 def draw(n=400, seed=0):

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.autograd import gradcheck
 
-from llm4rec_recbole.components.context import (
+from llm4rec_recbole.components.retrieval.context import (
     EntryEmbedding,
     context_sequence,
     output_distribution,

@@ -11,10 +11,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from llm4rec_recbole.components.durable import DurableAdapter
-from llm4rec_recbole.components.events import BadLine, Event
-from llm4rec_recbole.components.journal import Journal
-from llm4rec_recbole.components.online import AdaptationSettings, EventLoss, OnlineAdapter
+from llm4rec_recbole.components.adaptation.adapter import (
+    AdaptationSettings,
+    EventLoss,
+    OnlineAdapter,
+)
+from llm4rec_recbole.components.adaptation.events import BadLine, Event
+from llm4rec_recbole.components.adaptation.journal import DurableAdapter, Journal
 from llm4rec_recbole.errors import InputError
 
 N = 12

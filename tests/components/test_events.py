@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm4rec_recbole.components.events import (
+from llm4rec_recbole.components.adaptation.events import (
     BadLine,
     Event,
     event_fields,

@@ -7,7 +7,7 @@ from explanations import made
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm4rec_recbole.components.explanation.check import Catalogue, quoted, singular, words
+from llm4rec_recbole.components.explanation.grounding import Catalogue, quoted, singular, words
 
 TITLES = [
     "Toy Story", "Toy Story 2", "Star Wars", "Babe", "Apollo 13", "Apollo", "It", "Seven",

@@ -7,19 +7,17 @@ import pytest
 import torch
 from explanations import made
 
-from llm4rec_recbole.components.explanation.context import (
-    DAY,
-    context_attention,
-    moment,
-    trend,
-)
-from llm4rec_recbole.components.explanation.evidence import CITED, Evidence, Gatherer, Names
-from llm4rec_recbole.components.explanation.similarity import (
+from llm4rec_recbole.components.explanation.context import DAY, context_attention, moment, trend
+from llm4rec_recbole.components.explanation.evidence import (
+    CITED,
+    Evidence,
+    Gatherer,
+    Names,
     interaction_vectors,
     item_similarity,
     most_similar,
 )
-from llm4rec_recbole.components.explanation.template import (
+from llm4rec_recbole.components.explanation.templates import (
     TypeWeights,
     choose_template,
     listed,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from llm4rec_recbole.components.explanation.preference import (
+from llm4rec_recbole.components.explanation.aspects import (
     AspectPreference,
     aspect_distribution,
     explanation_log_probability,

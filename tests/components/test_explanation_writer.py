@@ -8,8 +8,8 @@ from explanations import made
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm4rec_recbole.components.explanation.check import Catalogue
-from llm4rec_recbole.components.explanation.template import template_sentence
+from llm4rec_recbole.components.explanation.grounding import Catalogue
+from llm4rec_recbole.components.explanation.templates import template_sentence
 from llm4rec_recbole.components.explanation.writer import (
     GreedyWriter,
     explain,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from llm4rec_recbole.components.fairness import (
+from llm4rec_recbole.components.debiasing.fairness import (
     GroupAdversary,
     adversary_loss,
     demographic_parity_gap,

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from llm4rec_recbole.components.fusion import (
+from llm4rec_recbole.components.fusion.fusion import (
     MultimodalFusion,
     attended,
     cross_modal_attention,
     fuse,
     modality_weights,
 )
-from llm4rec_recbole.components.item_content import ItemContent, item_content
+from llm4rec_recbole.components.fusion.item_content import ItemContent, item_content
 from llm4rec_recbole.errors import InputError
 
 RANDOM = np.random.default_rng(0)

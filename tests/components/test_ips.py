@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from llm4rec_recbole.components.ips import (
+from llm4rec_recbole.components.debiasing.propensity import (
+    fit_propensity,
     inverse_propensity_weights,
     ips_loss,
     self_normalised_ips_loss,
 )
-from llm4rec_recbole.components.propensity import fit_propensity
 
 N_USERS, N_ITEMS = 401, 301
 

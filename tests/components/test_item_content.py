@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from llm4rec_recbole.components.item_content import (
+from llm4rec_recbole.components.fusion.item_content import (
     item_content,
     listed,
     mean_ratings,

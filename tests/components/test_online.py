@@ -8,9 +8,17 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from llm4rec_recbole.components.adaptation import combined_loss, ewc_penalty, select_entries
-from llm4rec_recbole.components.online import AdaptationSettings, EventLoss, OnlineAdapter
-from llm4rec_recbole.training import checkpoint
+from llm4rec_recbole import checkpoints
+from llm4rec_recbole.components.adaptation.adapter import (
+    AdaptationSettings,
+    EventLoss,
+    OnlineAdapter,
+)
+from llm4rec_recbole.components.adaptation.equations import (
+    combined_loss,
+    ewc_penalty,
+    select_entries,
+)
 
 EVERYTHING = AdaptationSettings(
     rate=0.1, momentum=0.5, uncertainty_decay=1.0, share=0.3, regularisation=0.2, ewc=3.0
@@ -160,9 +168,9 @@ def test_a_saved_state_goes_on_to_the_same_bits(settings, tmp_path):
         whole.update(event)
     for event in events(8)[:3]:
         first.update(event)
-    checkpoint.save(tmp_path / "state.safetensors", first.state_dict())
+    checkpoints.save(tmp_path / "state.safetensors", first.state_dict())
     second = make(settings)
-    second.load_state_dict(checkpoint.load(tmp_path / "state.safetensors"))
+    second.load_state_dict(checkpoints.load(tmp_path / "state.safetensors"))
     for event in events(8)[3:]:
         second.update(event)
     for name, value in weights_of(whole).items():

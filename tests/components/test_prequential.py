@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from llm4rec_recbole.components.adaptation import fisher_diagonal
-from llm4rec_recbole.components.online import AdaptationSettings, EventLoss
-from llm4rec_recbole.components.prequential import compare, standard_methods
+from llm4rec_recbole.components.adaptation.adapter import AdaptationSettings, EventLoss
+from llm4rec_recbole.components.adaptation.equations import fisher_diagonal
+from llm4rec_recbole.components.adaptation.prequential import compare, standard_methods
 
 D, N_ITEMS = 12, 8
 OLD_PART = slice(0, 9)  # the features that old data use; the stream uses the last six

@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from llm4rec_recbole.components import propensity
-from llm4rec_recbole.components.calibration import calibration
-from llm4rec_recbole.components.logistic import fit_logistic, sigmoid
-from llm4rec_recbole.components.propensity import PropensityModel, fit_propensity
+from llm4rec_recbole.components.debiasing import propensity
+from llm4rec_recbole.components.debiasing.calibration import calibration
+from llm4rec_recbole.components.debiasing.propensity import (
+    PropensityModel,
+    fit_logistic,
+    fit_propensity,
+    sigmoid,
+)
 
 N_USERS, N_ITEMS = 301, 201
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from llm4rec_recbole.components.relation_context import RelationContext
+from llm4rec_recbole.components.retrieval.context import RelationContext
 
 
 def test_weighs_each_item_seen_by_its_age() -> None:

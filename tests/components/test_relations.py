@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from llm4rec_recbole.components import relations
-from llm4rec_recbole.components.relations import (
+from llm4rec_recbole.components import item_relations as relations
+from llm4rec_recbole.components.item_relations import (
     decayed_histories,
     item_relations,
     related_places,

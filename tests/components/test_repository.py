@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from llm4rec_recbole.components import repository
-from llm4rec_recbole.components.repository import (
+from llm4rec_recbole.components.retrieval import repository
+from llm4rec_recbole.components.retrieval.repository import (
     FULL_CREDIT,
     KINDS,
     Repository,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm4rec_recbole.components.repository import (
+from llm4rec_recbole.components.retrieval.repository import (
     FULL_CREDIT,
     Repository,
     category_entries,
@@ -17,7 +17,7 @@ from llm4rec_recbole.components.repository import (
     relation_entries,
     review_entries,
 )
-from llm4rec_recbole.components.retrieval import (
+from llm4rec_recbole.components.retrieval.retriever import (
     Retrieved,
     Retriever,
     cosine_similarity,

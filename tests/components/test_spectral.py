@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from llm4rec_recbole.components.spectral import nearness, positive_information, spectral_vectors
+from llm4rec_recbole.components.fusion.item_content import (
+    nearness,
+    positive_information,
+    spectral_vectors,
+)
 
 USERS = np.array([1, 1, 1, 1, 2, 2, 2])
 ITEMS = np.array([1, 2, 3, 1, 2, 3, 4])

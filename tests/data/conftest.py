@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from real_data import REAL_DATA, why_absent
 
+from llm4rec_recbole.data.dataset_paths import atomic_folder
 from llm4rec_recbole.data.interactions import Interactions, read_interactions
-from llm4rec_recbole.data.locate import atomic_folder
-from llm4rec_recbole.data.prepare import prepare
+from llm4rec_recbole.datasets.prepare import prepare
 
 
 @pytest.fixture(scope="session")

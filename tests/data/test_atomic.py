@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from llm4rec_recbole.data.atomic import check_atomic_files
-from llm4rec_recbole.data.locate import atomic_folder
+from llm4rec_recbole.data.dataset_paths import atomic_folder
 from llm4rec_recbole.errors import InputError
 
 HEADER = b"user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
@@ -173,7 +173,7 @@ def test_ml_100k_is_valid_and_checked_in_an_instant():
 
 
 def test_what_has_no_end_is_refused_with_its_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("llm4rec_recbole.data.lines._LONGEST", 1000)
+    monkeypatch.setattr("llm4rec_recbole.data.line_reader._LONGEST", 1000)
     monkeypatch.setattr("llm4rec_recbole.data.atomic._BLOCK_BYTES", 64)
     rows = "".join(f"u{n}\ti{n}\t{n}\n" for n in range(20))
     content = f"user_id:token\titem_id:token\ttimestamp:float\n{rows}".encode()

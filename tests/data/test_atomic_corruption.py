@@ -12,8 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from llm4rec_recbole.data.atomic import check_atomic_files
+from llm4rec_recbole.data.read_atomic import read_atomic
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.recbole_plugin.atomic import read_atomic
 
 HEADER = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
 rows = st.builds(

@@ -8,12 +8,12 @@ import os
 import numpy as np
 import pytest
 
-from llm4rec_recbole.data import atomic, cache
+from llm4rec_recbole.data import atomic, table_cache
 from llm4rec_recbole.data.atomic import check_atomic_files
 from llm4rec_recbole.data.interactions import read_interactions
+from llm4rec_recbole.data.read_atomic import read_atomic
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import sha256_of
-from llm4rec_recbole.recbole_plugin.atomic import read_atomic
 
 HEADER = "user_id:token\titem_id:token\tgroup:token\ttimestamp:float\n"
 ROWS = "b\tz\tNA\t1700000001\na\tz\t\t1700000000\nb\tÿ\tg\t1700000002\n"
@@ -21,7 +21,7 @@ ROWS = "b\tz\tNA\t1700000001\na\tz\t\t1700000000\nb\tÿ\tg\t1700000002\n"
 
 @pytest.fixture(autouse=True)
 def small_files_too(monkeypatch):
-    monkeypatch.setattr(cache, "LEAST_BYTES", 0)
+    monkeypatch.setattr(table_cache, "LEAST_BYTES", 0)
 
 
 @pytest.fixture
@@ -60,13 +60,13 @@ def same(one, other):
 def test_the_cache_holds_what_the_file_says(inter):
     frame, types = read_atomic(inter)
     check(inter)
-    cached, cached_types = cache.cached_table(inter)
+    cached, cached_types = table_cache.cached_table(inter)
     assert cached_types == types
     for field, kind in types.items():
         assert cached[field].isna().tolist() == frame[field].isna().tolist()
         assert cached[field].dropna().tolist() == frame[field].dropna().tolist()
         assert (cached[field].dtype == "category") == (kind == "token")
-    assert list(cache.cached_table(inter, ["item_id", "timestamp"].__contains__)[0]) == [
+    assert list(table_cache.cached_table(inter, ["item_id", "timestamp"].__contains__)[0]) == [
         "item_id",
         "timestamp",
     ]
@@ -95,7 +95,7 @@ def test_a_changed_file_is_checked_and_read_again(inter, reads):
     before = sha256_of(place(inter))
     inter.write_text(HEADER + ROWS.replace("a\t", "c\t"))  # as long as before
     os.utime(inter, ns=(1, 1))
-    assert cache.cached_table(inter) is None
+    assert table_cache.cached_table(inter) is None
     check(inter)
     assert len(reads) == 2
     assert sha256_of(place(inter)) != before
@@ -121,7 +121,7 @@ def test_a_damaged_cache_is_told_in_one_line_and_made_anew(inter, damage, reads,
         "other": b"a text\n",
     }
     place(inter).write_bytes(broken[damage])
-    assert cache.cached_table(inter) is None  # whoever wants it then reads the file
+    assert table_cache.cached_table(inter) is None  # whoever wants it then reads the file
     check(inter)
     assert len(reads) == 2
     told = capsys.readouterr().err
@@ -135,7 +135,7 @@ def test_a_pickle_in_its_place_is_not_loaded(inter, capsys):
     np.savez(place(inter), about=np.array([{"an": "object"}]))
     check(inter)
     assert "damaged" in capsys.readouterr().err
-    assert cache.cached_table(inter) is not None
+    assert table_cache.cached_table(inter) is not None
 
 
 def test_more_columns_required_is_another_check(inter, reads):
@@ -166,7 +166,7 @@ def test_a_number_that_only_pandas_reads_is_not_cached(inter):
 
 
 def test_small_files_get_no_cache(inter, monkeypatch):
-    monkeypatch.setattr(cache, "LEAST_BYTES", 1 << 20)
+    monkeypatch.setattr(table_cache, "LEAST_BYTES", 1 << 20)
     check(inter)
     assert not place(inter).exists()
 

@@ -8,16 +8,16 @@ from dataclasses import replace
 import pytest
 from toy import RATINGS, SUM, source
 
-from llm4rec_recbole.data.check import check
-from llm4rec_recbole.data.source import RawFile, Source
-from llm4rec_recbole.data.take import git_blob
+from llm4rec_recbole.datasets.import_raw_files import git_blob
+from llm4rec_recbole.datasets.spec import RawFile, Source
+from llm4rec_recbole.datasets.verify import check
 from llm4rec_recbole.errors import InputError
 
 
 @pytest.fixture
 def checked(tmp_path):
     """A source with all that --check compares, and its data set prepared."""
-    from llm4rec_recbole.data.convert import convert
+    from llm4rec_recbole.datasets.convert import convert
 
     raw, out = tmp_path / "raw", tmp_path / "toy"
     raw.mkdir()

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 
 from llm4rec_recbole.data.atomic import check_atomic_files
 from llm4rec_recbole.data.atomic_rows import MISSING
-from llm4rec_recbole.data.content import read_items
-from llm4rec_recbole.data.convert import convert
+from llm4rec_recbole.data.features import read_items
 from llm4rec_recbole.data.interactions import read_interactions
-from llm4rec_recbole.data.raw_log import LogBuilder, seconds
-from llm4rec_recbole.data.source import RawFile, Source, read_source
-from llm4rec_recbole.data.write_atomic import cell, write_inter, write_table
+from llm4rec_recbole.datasets.base import LogBuilder, seconds
+from llm4rec_recbole.datasets.convert import cell, convert, write_inter, write_table
+from llm4rec_recbole.datasets.spec import RawFile, Source, read_source
 from llm4rec_recbole.errors import InputError
 
 FILES = {"ratings": [RawFile("ratings.dat")], "items": [RawFile("movies.dat", optional=True)]}

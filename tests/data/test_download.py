@@ -11,9 +11,9 @@ import pytest
 from toy import RATINGS, SUM, source
 from web import serving
 
-from llm4rec_recbole.data.download import download
-from llm4rec_recbole.data.fetch import fetch
-from llm4rec_recbole.data.source import RawFile, Source, raw_files
+from llm4rec_recbole.datasets.download import download
+from llm4rec_recbole.datasets.fetch import fetch
+from llm4rec_recbole.datasets.spec import RawFile, Source, raw_files
 from llm4rec_recbole.errors import InputError
 
 

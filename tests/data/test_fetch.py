@@ -6,8 +6,8 @@ import hashlib
 
 import pytest
 
-from llm4rec_recbole.cli import llm4rec
-from llm4rec_recbole.data import fetch as fetching
+from llm4rec_recbole.cli.run import llm4rec
+from llm4rec_recbole.datasets import fetch as fetching
 
 
 def test_from_raw_to_check_on_the_command_line(tmp_path, monkeypatch, capsys):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from llm4rec_recbole.data.groups import item_categories, user_groups
+from llm4rec_recbole.data.features import item_categories, user_groups
 
 ITEMS = """item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq
 7\tToy Story\t1995\tComedy Animation

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm4rec_recbole.data.json_lines import read_objects
+from llm4rec_recbole.datasets.readers.json_lines import read_objects
 from llm4rec_recbole.errors import InputError
 
 anything = st.recursive(

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm4rec_recbole.data.keep import core, keep
-from llm4rec_recbole.data.raw_log import LogBuilder
-from llm4rec_recbole.data.tally import Tally
+from llm4rec_recbole.datasets.base import LogBuilder
+from llm4rec_recbole.datasets.filters import core, keep
+from llm4rec_recbole.datasets.row_report import Tally
 from llm4rec_recbole.errors import InputError
 
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm4rec_recbole.data import movielens_blocks
-from llm4rec_recbole.data.convert import convert
-from llm4rec_recbole.data.csv_rows import read_rows
-from llm4rec_recbole.data.movielens_blocks import read_ratings
-from llm4rec_recbole.data.source import read_source
-from llm4rec_recbole.data.tally import Tally
+from llm4rec_recbole.data.line_reader import read_rows
+from llm4rec_recbole.datasets.convert import convert
+from llm4rec_recbole.datasets.readers import movielens
+from llm4rec_recbole.datasets.readers.movielens import read_ratings
+from llm4rec_recbole.datasets.row_report import Tally
+from llm4rec_recbole.datasets.spec import read_source
 from llm4rec_recbole.errors import InputError
 
 HEADER = "userId,movieId,rating,timestamp\n"
@@ -108,9 +108,9 @@ def test_blocks_and_rows_one_by_one_give_the_same(tmp_path_factory, rows, n_byte
     text = HEADER + "".join(f"{u},{i},{r},{t}\n" for u, i, r, t in rows)
     folder = tmp_path_factory.mktemp("ratings")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(movielens_blocks, "_BLOCK_BYTES", n_bytes)
+        patch.setattr(movielens, "_BLOCK_BYTES", n_bytes)
         fast, fast_tally = ratings(folder, text)
-        patch.setattr(movielens_blocks, "_parse", lambda block, header: None)
+        patch.setattr(movielens, "_parse", lambda block, header: None)
         slow, slow_tally = ratings(folder, text)
     assert tokens(fast) == tokens(slow)
     assert tokens(fast) == [(str(u), str(i), r, t) for u, i, r, t in rows if r <= 5]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from llm4rec_recbole.data.movielens_dat import read
-from llm4rec_recbole.data.source import RawFile, Source
+from llm4rec_recbole.datasets.readers.movielens_dat import read
+from llm4rec_recbole.datasets.spec import RawFile, Source
 from llm4rec_recbole.errors import InputError
 
 SOURCE = Source("toy", "movielens_dat", {"ratings": [RawFile("ratings.dat")]})

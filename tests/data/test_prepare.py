@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from llm4rec_recbole.data.interactions import read_interactions
-from llm4rec_recbole.data.prepare import main, prepare, summarise, tied_at_the_end
 from llm4rec_recbole.data.splits import leave_one_out, timeline
+from llm4rec_recbole.datasets.prepare import main, prepare, summarise, tied_at_the_end
 from llm4rec_recbole.errors import InputError
 
 HEADER = "user_id:token\titem_id:token\ttimestamp:float\n"
@@ -96,7 +96,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_earlier_summary(data_path, monke
 
 
 def test_a_missing_data_set_is_one_line_with_those_known_and_status_2(data_path):
-    command = [sys.executable, "-m", "llm4rec_recbole.data.prepare", "--dataset", "tinny"]
+    command = [sys.executable, "-m", "llm4rec_recbole.datasets.prepare", "--dataset", "tinny"]
     done = subprocess.run(
         [*command, "--data-path", str(data_path)], capture_output=True, text=True, check=False
     )
@@ -120,7 +120,7 @@ def test_a_file_of_another_name_in_the_data_sets_folder_is_named(tmp_path):
 
 def test_it_starts_without_torch_and_recbole():
     code = (
-        "import sys; from llm4rec_recbole.data.prepare import main; main(['--dataset', 'none'])\n"
+        "import sys; from llm4rec_recbole.datasets.prepare import main; main(['--dataset', 'none'])\n"
         "assert not {'torch', 'recbole', 'scipy', 'pandas'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm4rec_recbole.data.source import read_source
-from llm4rec_recbole.data.source_checks import ROLES
+from llm4rec_recbole.datasets.spec import ROLES, read_source
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import properties_folder
 

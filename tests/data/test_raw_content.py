@@ -9,12 +9,12 @@ import json
 import pandas as pd
 import pytest
 
-from llm4rec_recbole.data.convert import convert
-from llm4rec_recbole.data.prepare import prepare
-from llm4rec_recbole.data.source import read_source
-from llm4rec_recbole.encoders.texts import item_texts
+from llm4rec_recbole.datasets.convert import convert
+from llm4rec_recbole.datasets.prepare import prepare
+from llm4rec_recbole.datasets.spec import read_source
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.models.item_titles import title_tokens, titles_of
+from llm4rec_recbole.language_models.text_encoder import item_texts
+from llm4rec_recbole.models.genrec.titles import title_tokens, titles_of
 
 MUSIC = "amazon-musical-instruments"
 

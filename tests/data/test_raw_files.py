@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from llm4rec_recbole.data.convert import convert
-from llm4rec_recbole.data.prepare import main
-from llm4rec_recbole.data.source import RawFile, Source, raw_files
+from llm4rec_recbole.datasets.convert import convert
+from llm4rec_recbole.datasets.prepare import main
+from llm4rec_recbole.datasets.spec import RawFile, Source, raw_files
 from llm4rec_recbole.errors import InputError
 
 FILES = {

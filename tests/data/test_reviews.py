@@ -11,14 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm4rec_recbole.data import amazon_2014, amazon_2023, yelp
-from llm4rec_recbole.data.convert import convert
-from llm4rec_recbole.data.events import training_events
-from llm4rec_recbole.data.json_items import price_of
-from llm4rec_recbole.data.json_lines import read_objects
-from llm4rec_recbole.data.raw_log import seconds
-from llm4rec_recbole.data.source import read_source
-from llm4rec_recbole.data.tally import Tally
+from llm4rec_recbole.datasets.base import seconds, training_events
+from llm4rec_recbole.datasets.convert import convert
+from llm4rec_recbole.datasets.readers import amazon_2014, amazon_2023, yelp
+from llm4rec_recbole.datasets.readers.json_lines import price_of, read_objects
+from llm4rec_recbole.datasets.row_report import Tally
+from llm4rec_recbole.datasets.spec import read_source
 from llm4rec_recbole.errors import InputError
 
 OF_2014 = {"reviewerID": "A1", "asin": "B1", "helpful": [13, 14], "reviewText": "Loud & clear"}

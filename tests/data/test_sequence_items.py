@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from llm4rec_recbole.data.convert import convert
-from llm4rec_recbole.data.sequence_items import read_items, read_json
-from llm4rec_recbole.data.source import RawFile, Source
+from llm4rec_recbole.datasets.convert import convert
+from llm4rec_recbole.datasets.readers.sequences import read_items, read_json
+from llm4rec_recbole.datasets.spec import RawFile, Source
 from llm4rec_recbole.errors import InputError
 
 

@@ -8,9 +8,8 @@ import json
 import pandas as pd
 import pytest
 
-from llm4rec_recbole.data.sequence_items import read_json
-from llm4rec_recbole.data.sequences import read
-from llm4rec_recbole.data.source import RawFile, Source
+from llm4rec_recbole.datasets.readers.sequences import read, read_json
+from llm4rec_recbole.datasets.spec import RawFile, Source
 from llm4rec_recbole.errors import InputError
 
 SOURCE = Source("toy", "sequences", {"sequences": [RawFile("toy.txt")]}, times="position")

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4rec_recbole.data import splits
+from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.data.splits import (
     Split,
     exact_order,
@@ -15,7 +16,6 @@ from llm4rec_recbole.data.splits import (
     timeline,
 )
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.held_out import HeldOut
 
 Row = tuple[int, int, int]  # user, item, time
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from llm4rec_recbole.data.convert import convert
-from llm4rec_recbole.data.source import RawFile, Source
+from llm4rec_recbole.datasets.convert import convert
+from llm4rec_recbole.datasets.spec import RawFile, Source
 
 FILES = {role: [RawFile(f"{role}.csv", optional=True)] for role in ("items", "tags")}
 SOURCE = Source("toy", "movielens_csv", {"ratings": [RawFile("ratings.csv")], **FILES})
@@ -82,7 +82,13 @@ def test_a_run_that_ends_between_two_renames_leaves_no_interactions(
 
 
 def test_a_file_that_outgrows_the_limit_is_one_line_and_leaves_the_old_version(tmp_path):
-    command = [sys.executable, "-m", "llm4rec_recbole.data.prepare", "--dataset", "ml-latest-small"]
+    command = [
+        sys.executable,
+        "-m",
+        "llm4rec_recbole.datasets.prepare",
+        "--dataset",
+        "ml-latest-small",
+    ]
     command += ["--data-path", str(tmp_path / "dataset"), "--out", str(tmp_path / "out"), "--raw"]
     for n_movies in (3, 4000):
         raw = write_raw(tmp_path / str(n_movies), n_movies)

@@ -12,9 +12,9 @@ import zipfile
 import pytest
 from toy import RATINGS, source
 
-from llm4rec_recbole.data.fetch import fetch
-from llm4rec_recbole.data.source import RawFile, Source
-from llm4rec_recbole.data.take import git_blob
+from llm4rec_recbole.datasets.fetch import fetch
+from llm4rec_recbole.datasets.import_raw_files import git_blob
+from llm4rec_recbole.datasets.spec import RawFile, Source
 from llm4rec_recbole.errors import InputError
 
 

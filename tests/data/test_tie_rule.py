@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.studies.tie_breaking import ease, measure, pop, quality, split_in_order, table
+from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.data.interactions import Interactions
 from llm4rec_recbole.data.splits import leave_one_out
-from llm4rec_recbole.data.tie_rule import ease, measure, pop, quality, split_in_order, table
-from llm4rec_recbole.evaluation.held_out import HeldOut
 
 
 def small_log(seed: int = 0, n: int = 400) -> Interactions:

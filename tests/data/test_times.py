@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm4rec_recbole.data.times import first_in_another_unit
+from llm4rec_recbole.data.timestamps import first_in_another_unit
 
 SECONDS = st.integers(10**8, 4 * 10**9)  # 1973 to 2096
 

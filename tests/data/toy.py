@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from llm4rec_recbole.data.source import RawFile, Source
+from llm4rec_recbole.datasets.spec import RawFile, Source
 
 RATINGS = b"".join(b"%d::%d::5::%d\n" % (n, n % 7, 978300760 + n) for n in range(20_000))
 SUM = hashlib.sha256(RATINGS).hexdigest()

@@ -17,12 +17,11 @@ from decoding.tiny_models import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm4rec_recbole.decoding import probabilities
-from llm4rec_recbole.decoding.beam import beam_search
+from llm4rec_recbole.decoding import exhaustive
+from llm4rec_recbole.decoding.beam import beam_search, unconstrained_search
 from llm4rec_recbole.decoding.exhaustive import chunks, exhaustive_scores
 from llm4rec_recbole.decoding.scores import NOT_FOUND, catalogue_scores
 from llm4rec_recbole.decoding.trie import ItemTrie
-from llm4rec_recbole.decoding.unconstrained import unconstrained_search
 
 CATALOGUE = [(2, 3, 4), (2, 3), (2, 5), (6,), (7, 8, 9, 10), (7, 8, 9, 11), (7, 3), (11, 2, 2), ()]
 both = pytest.mark.parametrize("kind", MODELS)
@@ -61,8 +60,8 @@ def test_exhaustive_scores_are_the_teacher_forced_log_probabilities(kind, over, 
 def test_logits_made_a_few_users_at_a_time_give_the_same_scores(kind, over, monkeypatch):
     trie = ItemTrie.build(CATALOGUE, END)
     at_once = beam_search(decoder_of(kind), *prompts(), trie, 3, over=over)
-    monkeypatch.setattr(probabilities, "_CACHED", 0)
-    monkeypatch.setattr(probabilities, "_ROWS", 0)
+    monkeypatch.setattr(exhaustive, "_CACHED", 0)
+    monkeypatch.setattr(exhaustive, "_ROWS", 0)
     apart = beam_search(decoder_of(kind), *prompts(), trie, 3, over=over)
     assert (at_once.items == apart.items).all()
     np.testing.assert_allclose(at_once.scores, apart.scores, rtol=1e-5)

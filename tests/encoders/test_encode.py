@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llm4rec_recbole.encoders.encode import encode, main
-from llm4rec_recbole.encoders.store import read_encoded, texts_sha256
-from llm4rec_recbole.encoders.text import HashEncoder
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.language_models.encode_items import encode, main
+from llm4rec_recbole.language_models.text_encoder import HashEncoder
+from llm4rec_recbole.language_models.vector_store import read_encoded, texts_sha256
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from llm4rec_recbole.encoders import language_model
-from llm4rec_recbole.encoders.language_model import DEFAULT, load_language_model
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.language_models import load
+from llm4rec_recbole.language_models.load import DEFAULT, load_language_model
 
 SMALL = "scratch-32x2"
 
@@ -110,8 +110,8 @@ def test_a_packaged_model_is_unpacked_once_and_whole(
         tokenizer.save_pretrained(folder)
 
     monkeypatch.setenv("LLM4REC_MODELS", str(tmp_path))
-    monkeypatch.setitem(language_model._PACKAGED, "small", ("llm4rec_recbole", "weights.gguf"))
-    monkeypatch.setattr(language_model, "_unpack", unpack)
+    monkeypatch.setitem(load._PACKAGED, "small", ("llm4rec_recbole", "weights.gguf"))
+    monkeypatch.setattr(load, "_unpack", unpack)
     load_language_model("small")
     load_language_model("small")
     assert unpacked == ["weights.gguf"]

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from llm4rec_recbole.encoders import text
-from llm4rec_recbole.encoders.text import (
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.language_models import text_encoder
+from llm4rec_recbole.language_models.text_encoder import (
     HashEncoder,
     PretrainedEncoder,
     fastest_dtype,
@@ -19,14 +20,13 @@ from llm4rec_recbole.encoders.text import (
     mean_pooled,
     text_states,
 )
-from llm4rec_recbole.errors import InputError
 
 TEXTS = ["toy story .", "", "heat", "the war drama . the toy story . the heat"]
 
 
 @pytest.fixture
 def encoder(small_model: Path, monkeypatch: pytest.MonkeyPatch) -> PretrainedEncoder:
-    monkeypatch.setattr(text, "fastest_dtype", lambda device: torch.float32)
+    monkeypatch.setattr(text_encoder, "fastest_dtype", lambda device: torch.float32)
     return PretrainedEncoder(str(small_model))
 
 

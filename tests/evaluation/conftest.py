@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from random_held_out import random_held_out
 
-from llm4rec_recbole.evaluation.held_out import HeldOut
+from llm4rec_recbole.data.held_out import HeldOut
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from llm4rec_recbole.evaluation.held_out import HeldOut
+from llm4rec_recbole.data.held_out import HeldOut
 
 
 def random_held_out(seed: int = 0, n_users: int = 40, n_items: int = 150) -> HeldOut:

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_held_out import random_held_out
 
-from llm4rec_recbole.evaluation import candidates
-from llm4rec_recbole.evaluation.candidates import draw_negatives
-from llm4rec_recbole.evaluation.held_out import HeldOut
+from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.evaluation import ranking
+from llm4rec_recbole.evaluation.ranking import draw_negatives
 
 
 @settings(max_examples=40)
@@ -29,7 +29,7 @@ def test_negatives_are_distinct_and_neither_seen_nor_the_target_nor_the_pad(seed
 def test_the_same_seed_draws_the_same_whatever_the_chunk(held_out, monkeypatch):
     weights = np.arange(150.0)
     first = draw_negatives(held_out, weights, 20, seed=7)
-    monkeypatch.setattr(candidates, "_CELLS", 450)
+    monkeypatch.setattr(ranking, "_CELLS", 450)
     assert (draw_negatives(held_out, weights, 20, seed=7) == first).all()
     assert (draw_negatives(held_out, weights, 20, seed=8) != first).any()
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from llm4rec_recbole.evaluation.held_out import HeldOut
+from llm4rec_recbole.data.held_out import HeldOut
 
 
 def three_users(**changes) -> HeldOut:

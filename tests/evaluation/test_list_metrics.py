@@ -9,15 +9,16 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import pdist
 
 import llm4rec_recbole  # noqa: F401, so that RecBole is mended when it is imported
-from llm4rec_recbole.evaluation.metrics.coverage import coverage
-from llm4rec_recbole.evaluation.metrics.fairness import (
+from llm4rec_recbole.evaluation.metrics import (
+    coverage,
     fairness,
+    intra_list_diversity,
+    item_novelty,
     item_parity,
+    novelty,
     parity,
     user_parity,
 )
-from llm4rec_recbole.evaluation.metrics.intra_list_diversity import intra_list_diversity
-from llm4rec_recbole.evaluation.metrics.novelty import item_novelty, novelty
 
 NAN = float("nan")
 

@@ -8,10 +8,7 @@ import pytest
 from ir_measures import RR, Qrel, ScoredDoc, Success, nDCG
 from random_held_out import random_held_out
 
-from llm4rec_recbole.evaluation.metrics import ACCURACY, accuracy
-from llm4rec_recbole.evaluation.metrics.hit import hit
-from llm4rec_recbole.evaluation.metrics.mrr import mrr
-from llm4rec_recbole.evaluation.metrics.ndcg import ndcg
+from llm4rec_recbole.evaluation.metrics import ACCURACY, accuracy, hit, mrr, ndcg
 from llm4rec_recbole.evaluation.ranking import full_ranks
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from llm4rec_recbole.encoders.language_model import load_language_model
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.models.backbone import Backbone, arithmetic, causal_mask
-from llm4rec_recbole.models.lora import add_lora
+from llm4rec_recbole.language_models.backbone import Backbone, arithmetic, causal_mask
+from llm4rec_recbole.language_models.load import load_language_model
+from llm4rec_recbole.language_models.lora import add_lora
 
 
 @pytest.fixture

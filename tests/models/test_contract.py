@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from llm4rec_recbole.evaluation.metrics import accuracy
+from llm4rec_recbole.evaluation.scoring import scorer
 from llm4rec_recbole.evaluation.users_file import read_users
-from llm4rec_recbole.training.run import run
-from llm4rec_recbole.training.scoring import scorer
-from llm4rec_recbole.training.train import train
+from llm4rec_recbole.training.run import run, train
 
 # The NDCG@10 that a method must reach on `rings`, where the last two items decide the next one.
 # Chance is 0.12 among the 27 items that a user has not seen; a method without a sense of order can

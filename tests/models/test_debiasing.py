@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from llm4rec_recbole.components.fairness import adversary_loss, parity_penalty
-from llm4rec_recbole.components.propensity import fit_propensity
-from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.models.debiasing import (
+from llm4rec_recbole.components.debiasing.debiased_loss import (
     TOLERANCE,
     Debiasing,
     group_membership,
     propensity_weights,
 )
+from llm4rec_recbole.components.debiasing.fairness import adversary_loss, parity_penalty
+from llm4rec_recbole.components.debiasing.propensity import fit_propensity
+from llm4rec_recbole.errors import InputError
 
 GENDER, AGE = np.array([-1, 0, 1, 0]), np.array([-1, 2, 0, 1])  # the pad first
 

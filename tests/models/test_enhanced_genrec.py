@@ -12,19 +12,20 @@ import torch
 import yaml
 from rings import one_history
 
-from llm4rec_recbole.components.relations import item_relations
-from llm4rec_recbole.components.retrieval import Retrieved
+from llm4rec_recbole.components.adaptation.steps import steps
+from llm4rec_recbole.components.debiasing.debiased_loss import log_likelihood
+from llm4rec_recbole.components.item_relations import item_relations
+from llm4rec_recbole.components.retrieval import context as retrieved_context
+from llm4rec_recbole.components.retrieval.retriever import Retrieved
+from llm4rec_recbole.components.training_features import knowledge
+from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.held_out import HeldOut
-from llm4rec_recbole.models import enhanced_genrec, enhanced_genrec_options, retrieved_context
-from llm4rec_recbole.models.debiasing import log_likelihood
-from llm4rec_recbole.models.enhanced_genrec import COMPONENTS, chosen_components
-from llm4rec_recbole.models.knowledge import knowledge
-from llm4rec_recbole.recbole_plugin.registry import ENHANCED_GENREC, variant
+from llm4rec_recbole.models.enhanced_genrec import model as enhanced_genrec
+from llm4rec_recbole.models.enhanced_genrec import options as enhanced_genrec_options
+from llm4rec_recbole.models.enhanced_genrec.model import COMPONENTS, chosen_components
+from llm4rec_recbole.registry import ENHANCED_GENREC, variant
 from llm4rec_recbole.training import checks
-from llm4rec_recbole.training.adapt import steps
-from llm4rec_recbole.training.run import run
-from llm4rec_recbole.training.train import prepare, train
+from llm4rec_recbole.training.run import prepare, run, train
 
 TOP = Path(__file__).parents[2]
 SMALL = {

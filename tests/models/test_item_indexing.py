@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from llm4rec_recbole.decoding.trie import ItemTrie
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.models.item_indexing import KINDS, item_codes
-from llm4rec_recbole.training.train import prepare
+from llm4rec_recbole.models.p5.item_ids import KINDS, item_codes
+from llm4rec_recbole.training.run import prepare
 
 kinds = pytest.mark.parametrize("kind", KINDS)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from llm4rec_recbole.decoding.trie import ItemTrie
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.models.item_titles import title_tokens, titles_of
+from llm4rec_recbole.models.genrec.titles import title_tokens, titles_of
 
 
 def by_letter(text: str) -> list[int]:

@@ -9,8 +9,8 @@ import torch
 
 from llm4rec_recbole.decoding.scores import NOT_FOUND
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.models.p5_prompts import FAMILIES, Words, fill, parse
-from llm4rec_recbole.training.train import prepare
+from llm4rec_recbole.models.p5.prompts import FAMILIES, Words, fill, parse
+from llm4rec_recbole.training.run import prepare
 
 SMALL = {"id_clusters": 3, "id_items": 6, "id_tokens": 50}
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rings import one_history
 
-from llm4rec_recbole.components.repository import KINDS
-from llm4rec_recbole.models.reviews import earliest_of_each_item, training_reviews
-from llm4rec_recbole.training.train import prepare
+from llm4rec_recbole.components.retrieval.repository import KINDS
+from llm4rec_recbole.components.retrieval.reviews import earliest_of_each_item, training_reviews
+from llm4rec_recbole.training.run import prepare
 
 SMALL = {
     "llm": "scratch-32x1",

@@ -10,8 +10,8 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm4rec_recbole.models import spectral_clusters as module
-from llm4rec_recbole.models.spectral_clusters import spectral_clusters
+from llm4rec_recbole.models.p5 import item_ids as module
+from llm4rec_recbole.models.p5.item_ids import spectral_clusters
 
 
 def blocks(sizes: list[int], across: float, seed: int = 0) -> tuple[sp.csr_matrix, np.ndarray]:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from scratch import Checkout, wait_until
 
-from llm4rec_recbole.pipeline.cell import _last_line
-from llm4rec_recbole.pipeline.cells import Cell
+from llm4rec_recbole.evaluation.paths import Cell
+from llm4rec_recbole.pipeline.run_cell import _last_line
 
 RUN = ["python", "stub.py", "run_recbole"]
 BPR = Cell("ml-100k", "loo", "BPR", 0)
@@ -30,7 +30,7 @@ def error_of(checkout: Checkout) -> str:
 
 
 def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "llm4rec_recbole.pipeline.cell", *words, *OPTIONS]
+    return [sys.executable, "-m", "llm4rec_recbole.pipeline.run_cell", *words, *OPTIONS]
 
 
 def test_success_removes_the_failure_note_and_keeps_the_seconds(checkout: Checkout) -> None:

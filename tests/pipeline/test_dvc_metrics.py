@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from llm4rec_recbole.pipeline import metrics
-from llm4rec_recbole.pipeline.cells import Cell
+from llm4rec_recbole.evaluation.paths import Cell
+from llm4rec_recbole.pipeline import dvc_metrics
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def test_means_over_seeds_of_the_full_ranking_and_nothing_else() -> None:
         full = {"hit@10": 0.5, "ndcg@10": ndcg, "mrr@10": 0.9}
         add(Cell("ml-100k", "loo", "BPR", seed), {"full": full, "uni100": {}})
     add(Cell("ml-1m", "recbole", "BPR", 0), {"recall@10": 0.2})
-    assert metrics.main() == 0
+    assert dvc_metrics.main() == 0
     written = {
         path.name: json.loads(path.read_text()) for path in Path("results/metrics").iterdir()
     }
@@ -35,6 +35,6 @@ def test_means_over_seeds_of_the_full_ranking_and_nothing_else() -> None:
 
 def test_record_without_numbers_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     add(Cell("ml-100k", "loo", "BPR", 0), {"full": {"hit@10": 0.5}})
-    assert metrics.main() == 2
+    assert dvc_metrics.main() == 2
     path = "results/runs/ml-100k/loo/BPR/seed_0.json"
     assert capsys.readouterr().err.startswith(f"error: {path}: no test metrics")

@@ -9,7 +9,7 @@ import pytest
 from scratch import Checkout
 from table_from_users import assert_table_1_is_that_of_the_users
 
-from llm4rec_recbole.pipeline.cells import stages
+from llm4rec_recbole.evaluation.paths import stages
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from scratch import Checkout
 
-from llm4rec_recbole.pipeline.cells import stages
+from llm4rec_recbole.evaluation.paths import stages
 
 TOP = Path(__file__).parents[2]
 

@@ -14,8 +14,11 @@ import pytest
 import yaml
 from scratch import PARAMS
 
-from llm4rec_recbole.pipeline import cells, dvc_lock, seconds, state, status
-from llm4rec_recbole.pipeline.cells import Cell
+from llm4rec_recbole.evaluation import paths as cells
+from llm4rec_recbole.evaluation.paths import Cell
+from llm4rec_recbole.pipeline import cell_state, status
+from llm4rec_recbole.pipeline import status as dvc_lock
+from llm4rec_recbole.pipeline import status as seconds
 
 POP, BPR, SASREC = (Cell("ml-100k", "loo", method, 0) for method in ("Pop", "BPR", "SASRec"))
 
@@ -126,7 +129,7 @@ def test_expected_seconds_come_from_the_last_commit_once_dvc_removed_the_record(
 
 def test_torn_state_is_no_state() -> None:
     write(BPR.state, '{"seconds": 1')
-    assert state.read(BPR) == {}
+    assert cell_state.read(BPR) == {}
 
 
 @pytest.mark.parametrize(

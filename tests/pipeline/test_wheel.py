@@ -38,7 +38,7 @@ def run(site: Path, folder: Path, *command: str) -> str:
 
 @pytest.mark.slow
 def test_commands_and_property_files_work_in_another_folder(site: Path, tmp_path: Path) -> None:
-    where = "import llm4rec_recbole.recbole_plugin.properties as p; print(p.folder())"
+    where = "import llm4rec_recbole.config as p; print(p.folder())"
     assert run(site, tmp_path, sys.executable, "-c", where).startswith(str(site))
     assert "SASRec" in run(site, tmp_path, "run_recbole", "--help")
     assert "status" in run(site, tmp_path, "llm4rec", "--help")

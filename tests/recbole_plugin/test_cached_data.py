@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from llm4rec_recbole.data import cache
+from llm4rec_recbole.data import read_atomic, table_cache
 from llm4rec_recbole.data.atomic import check_atomic_files
-from llm4rec_recbole.recbole_plugin import atomic
 
 HEADER = "user_id:token | item_id:token | group:token | rating:float | timestamp:float"
 
@@ -67,10 +66,12 @@ def test_data_are_the_same_with_and_without_the_cache(
     inter: Path, dataset: Callable, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without = contents(dataset(**options))
-    monkeypatch.setattr(cache, "LEAST_BYTES", 0)
+    monkeypatch.setattr(table_cache, "LEAST_BYTES", 0)
     check_atomic_files(inter.parent, "tiny")
-    assert cache.cached_table(inter) is not None
-    monkeypatch.setattr(atomic, "_check_lines", not_of_the_interactions(atomic._check_lines))
+    assert table_cache.cached_table(inter) is not None
+    monkeypatch.setattr(
+        read_atomic, "_check_lines", not_of_the_interactions(read_atomic._check_lines)
+    )
     with_cache = contents(dataset(**options))
     assert list(with_cache) == list(without)
     for name, value in without.items():

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from llm4rec_recbole.recbole_plugin.mends.config import parse_value
+from llm4rec_recbole.recbole_compat.config import parse_value
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_negatives_that_full_cross_entropy_cannot_use_are_still_refused() -> Non
 def test_property_files_are_laid_over_recboles(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llm4rec_recbole.recbole_plugin import properties
+    from llm4rec_recbole import config as properties
 
     for name, text in {
         "overall": "protocol: strict\nlearning_rate: 0.5\nseed: 1",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from llm4rec_recbole.data.read_atomic import read_atomic
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.recbole_plugin.atomic import read_atomic
 
 HEADER = "user_id:token | item_id:token | timestamp:float"
 

@@ -9,10 +9,15 @@ import numpy as np
 import pytest
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.metrics.coverage import coverage
-from llm4rec_recbole.evaluation.metrics.fairness import fairness, item_parity, user_parity
-from llm4rec_recbole.evaluation.metrics.intra_list_diversity import intra_list_diversity
-from llm4rec_recbole.evaluation.metrics.novelty import item_novelty, novelty
+from llm4rec_recbole.evaluation.metrics import (
+    coverage,
+    fairness,
+    intra_list_diversity,
+    item_novelty,
+    item_parity,
+    novelty,
+    user_parity,
+)
 
 OURS = ["IntraListDiversity", "Coverage", "Novelty", "Fairness"]
 N_USERS, N_ITEMS = 12, 9

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 import llm4rec_recbole  # noqa: F401
-from llm4rec_recbole.recbole_plugin import registry
+from llm4rec_recbole import registry
 
 
 @pytest.fixture

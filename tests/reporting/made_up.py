@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llm4rec_recbole.analysis.comparisons import Comparison
-from llm4rec_recbole.analysis.records import Failure, Record
-from llm4rec_recbole.reporting.accuracy_rows import AccuracySection, Column, Row
+from llm4rec_recbole.analysis.compare import Comparison
+from llm4rec_recbole.evaluation.records import Failure, Record
+from llm4rec_recbole.reporting.tables.rows import AccuracySection, Column, Row
 
 FULL = ("full", "ndcg@10")
 PAPER = {"GenRec": "0.692", "P5": "0.718", "EnhancedGenRec": "0.724"}

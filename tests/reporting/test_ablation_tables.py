@@ -9,7 +9,7 @@ from synthetic_ablation import add_ablation
 from synthetic_runs import add_failure, add_run, ranks_around
 
 from llm4rec_recbole.analysis import compare
-from llm4rec_recbole.reporting import tables
+from llm4rec_recbole.cli import tables
 
 
 @pytest.fixture

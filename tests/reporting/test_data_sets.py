@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from synthetic_runs import add_run, ranks_around
 
-from llm4rec_recbole.reporting.data_sets import main
+from llm4rec_recbole.reporting.tables.datasets import main
 
 TOP = Path(__file__).resolve().parents[2]
 

@@ -11,11 +11,10 @@ from made_up import comparison, row, section
 
 from llm4rec_recbole.reporting.figures.curves import curves
 from llm4rec_recbole.reporting.figures.forest import forest
-from llm4rec_recbole.reporting.figures.kinds import DASHES, HUES, line_styles
-from llm4rec_recbole.reporting.figures.names import spread
+from llm4rec_recbole.reporting.figures.place_labels import spread
 from llm4rec_recbole.reporting.figures.rankings import rankings
 from llm4rec_recbole.reporting.figures.scatter import Point, scatter
-from llm4rec_recbole.reporting.figures.svg import STYLE, width_of
+from llm4rec_recbole.reporting.figures.svg import DASHES, HUES, STYLE, line_styles, width_of
 from llm4rec_recbole.reporting.figures.waterfall import Step, waterfall
 
 TESTS = [

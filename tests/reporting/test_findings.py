@@ -8,7 +8,7 @@ import re
 import pytest
 from made_up import comparison, row, section
 
-from llm4rec_recbole.reporting.page.findings import findings
+from llm4rec_recbole.reporting.page.summary import findings
 
 LEAD = comparison("EnhancedGenRec", 0.016, 0.003, 0.031)
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from llm4rec_recbole.reporting.formats import Cell, Section, Table, to_latex, to_markdown
+from llm4rec_recbole.reporting.tables.render import Cell, Section, Table, to_latex, to_markdown
 
 TABLE = Table(
     name="Table I",

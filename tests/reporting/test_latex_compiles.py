@@ -9,8 +9,9 @@ import pytest
 from synthetic_runs import add_run, ranks_around
 
 from llm4rec_recbole.analysis import compare
-from llm4rec_recbole.reporting import data_sets, tables
-from llm4rec_recbole.reporting.data_sets import NAME
+from llm4rec_recbole.cli import tables
+from llm4rec_recbole.reporting.tables import datasets
+from llm4rec_recbole.reporting.tables.datasets import NAME
 
 TEX = next((name for name in ("pdflatex", "lualatex", "tectonic") if shutil.which(name)), None)
 
@@ -32,7 +33,7 @@ def test_it_compiles(tmp_path, table):
     paths = ["--results", str(tmp_path / "results")]
     assert compare.main(paths) == 0
     assert tables.main([*paths, "--out", str(tmp_path)]) == 0
-    assert data_sets.main([*paths, "--wider", str(tmp_path), "--out", str(tmp_path)]) == 0
+    assert datasets.main([*paths, "--wider", str(tmp_path), "--out", str(tmp_path)]) == 0
     lines = [r"\documentclass{article}", r"\usepackage{booktabs,graphicx}", r"\begin{document}",
              rf"\input{{{table}.tex}}", r"\end{document}"]  # fmt: skip
     (tmp_path / "all.tex").write_text("\n".join(lines))

@@ -15,14 +15,14 @@ from table_from_users import assert_table_1_is_that_of_the_users
 
 from benchmarks.kept import places
 from llm4rec_recbole.analysis import compare
-from llm4rec_recbole.analysis.comparisons import read_comparisons
-from llm4rec_recbole.analysis.per_user import per_user_values
-from llm4rec_recbole.analysis.records import by_method, read_records
+from llm4rec_recbole.analysis.compare import read_comparisons
+from llm4rec_recbole.cli import tables
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import accuracy
+from llm4rec_recbole.evaluation.per_user import per_user_values
 from llm4rec_recbole.evaluation.ranking import Rankings
+from llm4rec_recbole.evaluation.records import by_method, read_records
 from llm4rec_recbole.evaluation.users_file import write_users
-from llm4rec_recbole.reporting import tables
 
 TOP = Path(__file__).parents[2]
 KEPT = sorted(path.parent for path in (TOP / "benchmarks/results").glob("*/users"))

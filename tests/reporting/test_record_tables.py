@@ -8,9 +8,10 @@ import json
 import pytest
 from synthetic_runs import add_run, ranks_around
 
-from llm4rec_recbole.analysis import compare, printed
+from llm4rec_recbole.analysis import compare
+from llm4rec_recbole.analysis.paper import printed
+from llm4rec_recbole.cli import tables
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.reporting import tables
 
 
 @pytest.fixture

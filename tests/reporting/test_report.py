@@ -18,9 +18,9 @@ from synthetic_report import make_report
 from synthetic_runs import add_run, ranks_around
 
 from llm4rec_recbole.analysis import compare
+from llm4rec_recbole.reporting.page.explanations import recommendations
 from llm4rec_recbole.reporting.page.faithfulness import faithfulness
 from llm4rec_recbole.reporting.page.html import words
-from llm4rec_recbole.reporting.page.recommendations import recommendations
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "wbr"}
 
@@ -242,7 +242,7 @@ def test_the_readmes_figure_is_a_drawing_of_its_own(report_page):
 
 
 def test_the_report_starts_without_torch_recbole_pandas_or_scipy():
-    script = "import sys, llm4rec_recbole.reporting.report; print(*sys.modules)"
+    script = "import sys, llm4rec_recbole.reporting.page.report; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not {"torch", "recbole", "pandas", "scipy"} & set(run.stdout.split())
 

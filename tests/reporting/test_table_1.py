@@ -8,8 +8,8 @@ import pytest
 from synthetic_runs import add_failure, add_run, ranks_around
 
 from llm4rec_recbole.analysis import compare
+from llm4rec_recbole.cli import tables
 from llm4rec_recbole.evaluation.metrics import accuracy
-from llm4rec_recbole.reporting import tables
 
 RUNS = {"BPR": 40, "LightGCN": 30, "BERT4Rec": 9, "Pop": 90, "EASE": 18}
 

@@ -6,10 +6,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm4rec_recbole.components.pairs import ObservedPairs
+from llm4rec_recbole.components.debiasing.negative_sampling import (
+    PopularityStrataSampler,
+    PropensitySampler,
+)
+from llm4rec_recbole.components.debiasing.observed_pairs import ObservedPairs
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.sampling.popularity_strata import PopularityStrataSampler
-from llm4rec_recbole.sampling.propensity import PropensitySampler
 
 SAMPLERS = {"propensity": PropensitySampler, "popularity_strata": PopularityStrataSampler}
 N_USERS, N_ITEMS = 31, 41

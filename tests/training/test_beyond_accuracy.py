@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from llm4rec_recbole.evaluation.metrics.novelty import item_novelty
+from llm4rec_recbole.evaluation.beyond_accuracy import beyond_accuracy
+from llm4rec_recbole.evaluation.metrics import item_novelty
 from llm4rec_recbole.evaluation.ranking import Rankings
 from llm4rec_recbole.evaluation.users_file import BEYOND_ACCURACY, read_users, write_users
-from llm4rec_recbole.training.beyond_accuracy import beyond_accuracy
 
 ITEM = "item_id:token\tclass:token_seq\na\tX\nb\tX\nc\tY\n"
 USER = "user_id:token\tgender:token\nu\tF\nv\tM\n"

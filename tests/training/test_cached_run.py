@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from llm4rec_recbole.data import atomic, cache
-from llm4rec_recbole.recbole_plugin import atomic as plugin
+from llm4rec_recbole.data import atomic, table_cache
+from llm4rec_recbole.data import read_atomic as plugin
 from llm4rec_recbole.training.run import run
 
 
@@ -26,7 +26,7 @@ def test_a_record_is_the_same_from_the_file_and_from_the_cache(
         return record["metrics"] | {"data": record["provenance"]["data_sha256"]}
 
     of_the_file = metrics()
-    monkeypatch.setattr(cache, "LEAST_BYTES", 0)
+    monkeypatch.setattr(table_cache, "LEAST_BYTES", 0)
     assert metrics() == of_the_file  # makes the cache
     monkeypatch.setattr(atomic, "_check_file", lambda *given, **named: pytest.fail("checked again"))
     monkeypatch.setattr(plugin, "_check_lines", lambda *given: pytest.fail("read again"))

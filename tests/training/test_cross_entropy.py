@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from llm4rec_recbole.training import cross_entropy
-from llm4rec_recbole.training.cross_entropy import full_cross_entropy
+from llm4rec_recbole.training import losses as cross_entropy
+from llm4rec_recbole.training.losses import full_cross_entropy
 
 
 @pytest.mark.parametrize("with_bias", [False, True])

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from llm4rec_recbole.training.dropout import ByteDropout, use_byte_dropout
+from llm4rec_recbole.training.trainer import ByteDropout, use_byte_dropout
 
 
 def test_keeps_the_mean_and_zeroes_the_share():

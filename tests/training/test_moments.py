@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from llm4rec_recbole.evaluation.held_out import HeldOut
-from llm4rec_recbole.training.adapt import right_after, steps
-from llm4rec_recbole.training.replay import HeldOutTask, stream
+from llm4rec_recbole.analysis.online_replay import HeldOutTask, stream
+from llm4rec_recbole.components.adaptation.steps import right_after, steps
+from llm4rec_recbole.data.held_out import HeldOut
 
 # User 1 has item 3 in the same second as item 2.
 USERS, ITEMS, TIMES = np.array([1, 1, 1, 1]), np.array([1, 2, 3, 4]), np.array([10, 20, 20, 30])

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from rings import options, own_folder, rings  # noqa: F401
 
-from llm4rec_recbole.models.knowledge import knowledge
-from llm4rec_recbole.training.loaders import POSITION
-from llm4rec_recbole.training.train import prepare
+from llm4rec_recbole.components.training_features import knowledge
+from llm4rec_recbole.training.batches import POSITION
+from llm4rec_recbole.training.run import prepare
 
 
 def test_positions_are_rows_of_what_the_model_knows(options) -> None:  # noqa: F811

@@ -13,8 +13,7 @@ from rings import N_USERS
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.users_file import read_users
-from llm4rec_recbole.training.run import run
-from llm4rec_recbole.training.train import prepare
+from llm4rec_recbole.training.run import prepare, run
 
 COST = {
     "train_seconds",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm4rec_recbole.training.scheduled import schedule
+from llm4rec_recbole.training.trainer import schedule
 
 
 def test_rises_then_falls_to_nothing() -> None:

@@ -41,7 +41,7 @@ def test_trials_are_kept_and_not_run_again(options, tmp_path, monkeypatch):
     path = tune("EASE", "rings", "loo", tmp_path, **options)
     before = path.read_text()
     assert len(list(csv.DictReader(before.splitlines()))) == 2
-    monkeypatch.setattr("llm4rec_recbole.training.train.train", None)  # would fail if it ran
+    monkeypatch.setattr("llm4rec_recbole.training.run.train", None)  # would fail if it ran
     assert tune("EASE", "rings", "loo", tmp_path, **options).read_text() == before
 
 

@@ -1,1 +1,1 @@
-"""Explanations, Eqs. (19)–(25): evidence for an item, and a sentence that names nothing else."""
+"""Explanations, Eqs. (19)-(25)."""

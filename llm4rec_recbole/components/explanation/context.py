@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from llm4rec_recbole.components.fusion import attended, cross_modal_attention
+from llm4rec_recbole.components.fusion.fusion import attended, cross_modal_attention
 
 DAY = 86_400.0  # seconds
 TREND_DAYS = 30

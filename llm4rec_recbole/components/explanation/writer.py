@@ -14,9 +14,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from llm4rec_recbole.components.explanation.check import ABBREVIATION, Catalogue
 from llm4rec_recbole.components.explanation.evidence import Evidence
-from llm4rec_recbole.components.explanation.template import MOST_NAMED, listed, template_sentence
+from llm4rec_recbole.components.explanation.grounding import ABBREVIATION, Catalogue
+from llm4rec_recbole.components.explanation.templates import MOST_NAMED, listed, template_sentence
 
 MOST_SENTENCES = 2
 _SENTENCE = re.compile(r".*?[.!?][\"”’)]*(?=\s|$)", re.DOTALL)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from llm4rec_recbole.reporting.figures.kinds import kind, line_styles
-from llm4rec_recbole.reporting.figures.names import (
+from llm4rec_recbole.reporting.figures.place_labels import (
     GAP,
     Box,
     around,
@@ -14,13 +13,19 @@ from llm4rec_recbole.reporting.figures.names import (
     style,
     tied,
 )
-from llm4rec_recbole.reporting.figures.scale import (
+from llm4rec_recbole.reporting.figures.svg import (
+    Figure,
     Scale,
     covering,
     horizontal_axis,
+    kind,
+    line_styles,
+    mark,
+    polyline,
+    text,
     vertical_axis,
+    width_of,
 )
-from llm4rec_recbole.reporting.figures.svg import Figure, mark, polyline, text, width_of
 
 WIDTH, HEIGHT = 640.0, 360.0
 TIE, KEY = 34.0, 26.0  # room for the ties, and for a piece of each line before its name

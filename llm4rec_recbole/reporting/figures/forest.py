@@ -6,10 +6,19 @@ method   |      ░░░░░──●──░░ |   −0.013 [−0.025, −
 
 from __future__ import annotations
 
-from llm4rec_recbole.analysis.comparisons import LEVEL, Comparison
-from llm4rec_recbole.reporting.figures.kinds import kind
-from llm4rec_recbole.reporting.figures.scale import Scale, covering, horizontal_axis
-from llm4rec_recbole.reporting.figures.svg import Figure, line, mark, rectangle, text, width_of
+from llm4rec_recbole.analysis.compare import LEVEL, Comparison
+from llm4rec_recbole.reporting.figures.svg import (
+    Figure,
+    Scale,
+    covering,
+    horizontal_axis,
+    kind,
+    line,
+    mark,
+    rectangle,
+    text,
+    width_of,
+)
 
 ROW = 26.0
 NUMBERS = 148.0  # room for a difference and its interval

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from llm4rec_recbole.reporting.accuracy_rows import AccuracySection, Row
-from llm4rec_recbole.reporting.figures.kinds import kind
-from llm4rec_recbole.reporting.figures.names import GAP, spread, style, tied
-from llm4rec_recbole.reporting.figures.scale import covering, vertical_axis
+from llm4rec_recbole.reporting.figures.place_labels import GAP, spread, style, tied
 from llm4rec_recbole.reporting.figures.svg import (
     Figure,
+    covering,
+    kind,
     mark,
     polyline,
     rectangle,
     text,
+    vertical_axis,
     width_of,
 )
+from llm4rec_recbole.reporting.tables.rows import AccuracySection, Row
 
 SHOWN = {"full": "all items", "pop100": "100 popular", "uni100": "100 uniform"}
 WIDTH, HEIGHT = 480.0, 380.0

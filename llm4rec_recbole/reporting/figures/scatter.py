@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llm4rec_recbole.reporting.figures.kinds import kind
-from llm4rec_recbole.reporting.figures.names import Box, around, beside
-from llm4rec_recbole.reporting.figures.scale import covering, horizontal_axis, label, vertical_axis
-from llm4rec_recbole.reporting.figures.svg import Figure, mark
+from llm4rec_recbole.reporting.figures.place_labels import Box, around, beside
+from llm4rec_recbole.reporting.figures.svg import (
+    Figure,
+    covering,
+    horizontal_axis,
+    kind,
+    label,
+    mark,
+    vertical_axis,
+)
 
 WIDTH, HEIGHT = 480.0, 330.0
 

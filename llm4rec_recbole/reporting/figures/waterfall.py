@@ -10,9 +10,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llm4rec_recbole.reporting.accuracy_rows import Column, Row
-from llm4rec_recbole.reporting.figures.scale import Scale, covering, horizontal_axis
-from llm4rec_recbole.reporting.figures.svg import Figure, line, mark, rectangle, text, width_of
+from llm4rec_recbole.reporting.figures.svg import (
+    Figure,
+    Scale,
+    covering,
+    horizontal_axis,
+    line,
+    mark,
+    rectangle,
+    text,
+    width_of,
+)
+from llm4rec_recbole.reporting.tables.rows import Column, Row
 
 ROW = 26.0
 WIDTH, NUMBERS = 480.0, 150.0

@@ -1,1 +1,1 @@
-"""The parts of results/report.html, one a file: each turns what was read into HTML."""
+"""The report page and its sections."""

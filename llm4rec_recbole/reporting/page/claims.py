@@ -6,8 +6,8 @@ from collections import Counter
 from html import escape
 
 from llm4rec_recbole.analysis.claims import Entry
-from llm4rec_recbole.reporting import claims_page
 from llm4rec_recbole.reporting.page.html import columns, scrollable, words
+from llm4rec_recbole.reporting.tables import claims
 
 CLASSES = {
     "supported": "yes",
@@ -32,18 +32,18 @@ def counts(entries: list[Entry]) -> str:
 
 def ledger(entries: list[Entry]) -> str:
     """All claims, in the order of the paper."""
-    head = columns([("", name) for name in claims_page.COLUMNS])
+    head = columns([("", name) for name in claims.COLUMNS])
     rows = "".join(_row(entry) for entry in entries)
-    notes = "".join(f"<li>{words(note)}</li>" for note in claims_page.NOTES)
+    notes = "".join(f"<li>{words(note)}</li>" for note in claims.NOTES)
     whole = f'<table class="sortable cards">{head}<tbody>{rows}</tbody></table>'
     return scrollable(whole, "Claims of the paper") + f'<ul class="notes">{notes}</ul>'
 
 
 def _row(entry: Entry) -> str:
     short = CLASSES[entry.verdict]
-    place, *texts = claims_page.texts(entry)
+    place, *texts = claims.texts(entry)
     cells = [f'<th scope="row">{words(place)}</th>']
-    for name, text in zip(claims_page.COLUMNS[1:], texts):
+    for name, text in zip(claims.COLUMNS[1:], texts):
         shown = words(text)
         if name == "Verdict":
             shown = f'<span class="verdict {short}">{shown}</span>'

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from llm4rec_recbole.analysis.faithfulness import Faithfulness
-from llm4rec_recbole.reporting.formats import Cell, Section, Table
-from llm4rec_recbole.reporting.page import asked, html
+from llm4rec_recbole.reporting.page import html, model_outputs
+from llm4rec_recbole.reporting.tables.render import Cell, Section, Table
 
 KIND = "faithfulness"
 COLUMNS = (
@@ -27,15 +27,15 @@ NOTES = [
 def faithfulness(results: Path) -> str:
     """A table with a row for each model that was asked. Raises InputError for a bad file."""
     found = [
-        (answer, asked.numbers(answer.content, Faithfulness, answer.path))
-        for answer in asked.read(results, KIND)
+        (answer, model_outputs.numbers(answer.content, Faithfulness, answer.path))
+        for answer in model_outputs.read(results, KIND)
     ]
     if not found:
-        return asked.none_of(KIND, "faithfulness")
+        return model_outputs.none_of(KIND, "faithfulness")
     sections = [
         Section(place, [_row(answer.who, each) for answer, each in found if answer.place == place],
                 place)
-        for place in asked.places([answer for answer, _ in found])
+        for place in model_outputs.places([answer for answer, _ in found])
     ]  # fmt: skip
     columns = [("", name) for name in COLUMNS]
     title = "The score without the items that explanations cite"

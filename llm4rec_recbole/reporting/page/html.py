@@ -8,7 +8,7 @@ from html import escape
 from itertools import groupby
 
 from llm4rec_recbole.reporting.figures.svg import Figure
-from llm4rec_recbole.reporting.formats import Cell, Section, Table
+from llm4rec_recbole.reporting.tables.render import Cell, Section, Table
 
 MARK = '<abbr class="mark" title="p below 0.05, see the notes below the table">*</abbr>'
 

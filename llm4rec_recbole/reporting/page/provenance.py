@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from llm4rec_recbole.analysis.records import Record
-from llm4rec_recbole.reporting.accuracy_rows import AccuracySection
+from llm4rec_recbole.evaluation.records import Record
 from llm4rec_recbole.reporting.page.html import columns, scrollable, words
+from llm4rec_recbole.reporting.tables.rows import AccuracySection
 
 SHOWN = {
     "Commit": "git_commit",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llm4rec_recbole.analysis.ways import COLUMNS, Way, texts
+from llm4rec_recbole.analysis.online_replay import COLUMNS, Way, texts
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.reporting.formats import Cell, Section, Table
-from llm4rec_recbole.reporting.page import asked, html
+from llm4rec_recbole.reporting.page import html, model_outputs
+from llm4rec_recbole.reporting.tables.render import Cell, Section, Table
 
 KIND = "replay"
 NOTES = [
@@ -24,15 +24,15 @@ NOTES = [
 
 def replay(results: Path) -> str:
     """A section for each model that was asked. Raises InputError for a bad file."""
-    answers = asked.read(results, KIND)
+    answers = model_outputs.read(results, KIND)
     if not answers:
-        return asked.none_of(KIND, "replay")
+        return model_outputs.none_of(KIND, "replay")
     sections = [_section(answer) for answer in answers]
     columns = [("", name) for name in ("", *COLUMNS)]
     return html.table(Table("Replay", "tab:replay", "Test, then learn", columns, sections, NOTES))
 
 
-def _section(answer: asked.Answer) -> Section:
+def _section(answer: model_outputs.Answer) -> Section:
     content = answer.content if isinstance(answer.content, dict) else {}
     ways = content.get("ways")
     if not isinstance(ways, dict) or not {"events", "users"} <= set(content):
@@ -41,7 +41,7 @@ def _section(answer: asked.Answer) -> Section:
         f"{answer.place}: {answer.who}, {content['events']} events of {content['users']} users"
     )
     rows = [
-        [Cell(name), *map(Cell, texts(asked.numbers(way, Way, answer.path)))]
+        [Cell(name), *map(Cell, texts(model_outputs.numbers(way, Way, answer.path)))]
         for name, way in ways.items()
     ]
     return Section(heading, rows, answer.place)

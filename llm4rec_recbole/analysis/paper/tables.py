@@ -1,0 +1,123 @@
+"""Which method stands on which row of the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import numpy as np
+
+OURS = "EnhancedGenRec"
+REFERENCES = ("Pop", "ItemKNN", "EASE", "RecencyEASE", "SASRec")
+
+
+def paper_rows(recbole_row: str = "BPR") -> dict[str, str]:
+    """The paper's row labels, in its order, and the method that stands for each.
+
+    "RecBole" is a framework, not a model: the row is read as its quick-start default, BPR,
+    unless `recbole_row` names another method.
+    """
+    return {
+        "GenRec": "GenRec",
+        "P5": "P5",
+        "RecBole": recbole_row,
+        "LightGCN": "LightGCN",
+        "BERT4Rec": "BERT4Rec",
+        "Ours": OURS,
+    }
+
+
+def table_methods(recbole_row: str = "BPR") -> tuple[str, ...]:
+    """Every method of the accuracy table, in the order of its rows."""
+    return (*paper_rows(recbole_row).values(), *REFERENCES)
+
+
+# Which run stands on which row of Tables IV and V, and which runs each row compares.
+#
+#     Table IV   one component after another; a row's step is its difference from the row above
+#     Table V    each component alone, against the backbone; the synergy is what the whole gains
+#                beyond the sum of the parts
+#
+#     step      = row - row above                          (per user, averaged over seeds first)
+#     part      = component alone - backbone
+#     synergy   = (all five - backbone) - Σ parts
+#
+# The paper's Table IV has a row "+ Adaptive Learning" and then "Full Framework", but the former has
+# all five components already: in the paper's own terms both are one configuration, so one run fills
+# both, and the last row is compared with the first.
+
+
+BACKBONE = f"{OURS}_none"
+
+#: The rows of Table IV, as the paper labels them, and the method whose runs fill each.
+TABLE_4 = {
+    "Baseline (GenRec)": BACKBONE,
+    "+ Multimodal Fusion": "GenRecFusion",  # the first step is the first component alone
+    "+ Retrieval Augment.": f"{OURS}_fusion_retrieval",
+    "+ Causal Debiasing": f"{OURS}_fusion_retrieval_debiasing",
+    "+ Explainability": f"{OURS}_fusion_retrieval_debiasing_explanation",
+    "+ Adaptive Learning": OURS,
+    "Full Framework": OURS,
+}
+SYNERGY = "Synergistic Effect"
+#: The rows of Table V; each component runs alone, on the backbone.
+TABLE_5 = {
+    "Multimodal Fusion": "GenRecFusion",
+    "Retrieval Augment.": "GenRecRetrieval",
+    "Causal Debiasing": "GenRecDebias",
+    "Explainability": "GenRecExplain",
+    "Adaptive Learning": "GenRecAdapt",
+    SYNERGY: OURS,
+}
+#: Every method that Tables IV and V need a run of.
+METHODS = tuple(dict.fromkeys([*TABLE_4.values(), *TABLE_5.values()]))
+SUM = "sum of the parts"  # what the synergy is compared with
+
+#: For each row of Table IV but the first, the two methods that it compares.
+STEPS = {
+    after: (TABLE_4[after], TABLE_4[before])
+    for before, after in pairwise([label for label in TABLE_4 if label != "Full Framework"])
+} | {"Full Framework": (OURS, BACKBONE)}
+#: For each row of Table V, the two sides that it compares.
+CONTRIBUTIONS = {
+    label: (OURS, SUM) if label == SYNERGY else (method, BACKBONE)
+    for label, method in TABLE_5.items()
+}
+#: The paper's text ranks these two components, so they are compared with each other as well.
+RANKED = ("GenRecDebias", "GenRecRetrieval")
+
+#: (method, baseline, their differences (U,)), for every comparison of a column of a table.
+Pairs = Iterator[tuple[str, str, np.ndarray]]
+#: Makes them from the values (U,) of each method in that column.
+Pairing = Callable[[dict[str, np.ndarray]], Pairs]
+
+
+def steps(values: dict[str, np.ndarray]) -> Pairs:
+    """The comparisons of Table IV whose two methods have been run; values: method -> (U,)."""
+    for method, baseline in STEPS.values():
+        if method in values and baseline in values:
+            yield method, baseline, values[method] - values[baseline]
+
+
+def contributions(values: dict[str, np.ndarray]) -> Pairs:
+    """The comparisons of Table V whose methods have been run; values: method -> (U,)."""
+    for method, baseline in [*CONTRIBUTIONS.values(), RANKED]:
+        if baseline == SUM:
+            if values.keys() >= {BACKBONE, *TABLE_5.values()}:
+                yield method, baseline, synergy(values)
+        elif method in values and baseline in values:
+            yield method, baseline, values[method] - values[baseline]
+
+
+def synergy(values: dict[str, np.ndarray]) -> np.ndarray:
+    """What all five components gain together beyond what they gain one by one, (U,)."""
+    alone = [values[method] - values[BACKBONE] for method in TABLE_5.values() if method != OURS]
+    return values[OURS] - values[BACKBONE] - np.sum(alone, axis=0)
+
+
+#: Table -> what it compares, and the (ranking, metric) columns in which it does.
+TABLES: dict[str, tuple[Pairing, list[tuple[str, str]]]] = {
+    "table_4": (steps, [("full", m) for m in ("hit@5", "hit@10", "ndcg@5", "ndcg@10")]),
+    "table_5": (contributions,
+                [("full", m) for m in ("hit@10", "ndcg@10", "intra_list_diversity@10")]),
+}  # fmt: skip

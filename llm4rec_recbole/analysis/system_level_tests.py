@@ -1,0 +1,224 @@
+"""Coverage and fairness of two methods: is the difference more than chance?
+
+A number of a whole run is no mean of users' values, so neither t test nor bootstrap apply. What
+still holds under the null is that a user's lists of the two methods could as well have been each
+other's. So they are swapped for half of the users, drawn at random, and both numbers computed anew,
+many times: the randomization test of significance.py for any statistic of a set of users. The
+standard deviation of the swapped differences is the standard error for interval and z test.
+
+Both numbers are functions of sums over users: coverage of how often each item is listed, fairness
+of the NDCG that each group of users gets and of the exposure that each category of items gets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from llm4rec_recbole.data.dataset_paths import data_file
+from llm4rec_recbole.data.features import item_categories, read_items, user_groups
+from llm4rec_recbole.evaluation.metrics import ndcg, parity_of_means
+from llm4rec_recbole.evaluation.records import Record
+from llm4rec_recbole.evaluation.users_file import has_lists, read_users
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
+
+METRICS = ("coverage@100", "fairness@10")
+SWAPS = 999
+K = 10
+TOLERANCE = 1e-9  # by which a record may differ from what is computed here
+_CELLS = 1 << 24  # of sums held at once
+
+
+@dataclass(frozen=True, eq=False)
+class Summed:
+    """A run's number as a function of a sum over its users, in order of user."""
+
+    of_users: sp.csr_matrix  # (U, P)
+    number: Callable[[np.ndarray], np.ndarray]  # (R, P) sums -> (R,)
+
+    @property
+    def value(self) -> float:
+        """The number itself."""
+        return float(self.number(np.asarray(self.of_users.sum(axis=0)))[0])
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The columns of comparisons.csv that tell of it."""
+
+    difference: float
+    low: float
+    high: float
+    d: float  # z / √U, as it is for a mean of U differences
+    p_t: float  # of the z test
+    p_randomization: float
+    smallest_detectable: float
+
+
+def swapped(
+    ours: Sequence[Summed], others: Sequence[Summed], swaps: int = SWAPS, seed: int = 0
+) -> np.ndarray:
+    """Differences (swaps,) of the two methods' means over seeds, lists swapped for random users.
+
+    ours, others: one for each seed, as many of the one as of the other; a user's lists of all
+    seeds are swapped together.
+    """
+    users = ours[0].of_users.shape[0]
+    random = np.random.default_rng(seed)
+    flips = random.integers(0, 2, size=(swaps, users), dtype=np.int8)
+    differences = np.zeros(swaps)
+    for one, other in zip(ours, others, strict=True):
+        total = np.asarray((one.of_users + other.of_users).sum(axis=0))  # (1, P)
+        apart = (one.of_users - other.of_users).T.tocsr()  # (P, U)
+        low = np.asarray(other.of_users.sum(axis=0))
+        step = max(1, _CELLS // total.shape[1])
+        for start in range(0, swaps, step):
+            kept = flips[start : start + step]  # 1 where the user's lists stay
+            sums = low + (apart @ kept.T.astype(np.float64)).T  # (R, P)
+            differences[start : start + step] += one.number(sums) - one.number(total - sums)
+    return differences / len(ours)
+
+
+def compared(ours: Sequence[Summed], others: Sequence[Summed]) -> Difference:
+    """The difference between two methods' means over seeds.
+
+    ours, others: one for each seed. Where one method has fewer, as those without randomness have,
+    its runs are used again until both have as many; no mean changes by that.
+    """
+    from scipy import stats
+
+    difference = float(np.mean([a.value for a in ours]) - np.mean([b.value for b in others]))
+    pairs = math.lcm(len(ours), len(others))
+    found = swapped([*ours] * (pairs // len(ours)), [*others] * (pairs // len(others)))
+    users, error = ours[0].of_users.shape[0], float(found.std(ddof=1))
+    z = difference / error if error else np.sign(difference) * np.inf if difference else 0.0
+    extreme = int(np.count_nonzero(np.abs(found) >= abs(difference) - TOLERANCE))
+    half = float(stats.norm.ppf(0.975)) * error
+    return Difference(
+        difference,
+        difference - half,
+        difference + half,
+        d=float(z / users**0.5),
+        p_t=float(2 * stats.norm.sf(abs(z))),
+        p_randomization=(extreme + 1) / (len(found) + 1),
+        smallest_detectable=float(stats.norm.ppf([0.975, 0.8]).sum()) * error,
+    )
+
+
+def summed(
+    methods: Mapping[str, Sequence[Record]], metric: str, data: Path
+) -> dict[str, list[Summed]]:
+    """The runs of each method on one data set, as sums; a method whose number cannot be had again
+    from the users files and the data set's own files, as they are now, is left out. None where one
+    users file has no lists: the best baseline could be the one that is left out.
+
+    data: the folder of the data sets' atomic files, each in one of its own.
+    """
+    if not all(has_lists(record.users_path) for its in methods.values() for record in its):
+        return {}
+    number_of: dict[str, int] = {}  # each listed item's column
+    found = {}
+    for method, records in methods.items():
+        made = [
+            _coverage(record, number_of) if metric == METRICS[0] else _fairness(record, data)
+            for record in records
+        ]
+        said = [record.beyond_accuracy[metric] for record in records]
+        if all(
+            sums is not None and value is not None and abs(sums.value - value) < TOLERANCE
+            for sums, value in zip(made, said)
+        ):
+            found[method] = [sums for sums in made if sums is not None]
+    everything = [run.of_users for runs in found.values() for run in runs]
+    for of_users in everything:  # items that only a later run lists are columns of an earlier one
+        of_users.resize(of_users.shape[0], max(each.shape[1] for each in everything))
+    return found
+
+
+def _coverage(record: Record, number_of: dict[str, int]) -> Summed:
+    """How often each item stands in a first hundred, (U, items listed so far)."""
+    lists = _users(record)["top_100"]
+    columns = np.array([number_of.setdefault(t, len(number_of)) for row in lists for t in row])
+    of_users = _counts(columns, np.ones(len(columns)), lists, len(number_of))
+    share = (record.beyond_accuracy[METRICS[0]] or 0.0) / max(1, len(np.unique(columns)))
+    return Summed(of_users, lambda sums: share * (sums > 0.5).sum(axis=1))
+
+
+def _fairness(record: Record, data: Path) -> Summed | None:
+    """The NDCG that each group of users gets and the exposure that each category of items gets, as
+    evaluation/metrics/fairness.py defines fairness; None where the data set is not here."""
+    from scipy import sparse
+
+    table = _users(record)
+    blocks: list[tuple[sp.csr_matrix, np.ndarray]] = []  # (U, G) and the groups' sizes (G,)
+    accuracy = ndcg(table["rank_full"].to_numpy(), K)
+    file = data_file(record.dataset, "user", data)
+    for codes in user_groups(file, table["user"].to_numpy(str)).values():
+        known = np.flatnonzero(codes >= 0)
+        present, group = np.unique(codes[known], return_inverse=True)
+        if len(present) > 1:
+            shape = (len(table), len(present))
+            block = sparse.csr_matrix((accuracy[known], (known, group)), shape=shape)
+            blocks.append((block, np.bincount(group).astype(float)))
+    attributes = len(blocks)
+    blocks += _exposure(table["top_100"].str[:K], data_file(record.dataset, "item", data))
+    if not blocks:
+        return None
+    stops = np.cumsum([len(sizes) for _, sizes in blocks])
+
+    def number(sums: np.ndarray) -> np.ndarray:
+        columns = zip(np.split(sums, stops[:-1], axis=1), (sizes for _, sizes in blocks))
+        parities = [_parity(each, sizes) for each, sizes in columns]
+        parts = [np.mean(parities[:attributes], axis=0)] if attributes else []
+        return np.mean(parts + parities[attributes:], axis=0)
+
+    return Summed(sparse.hstack([block for block, _ in blocks], format="csr"), number)
+
+
+def _exposure(lists: Any, file: Path) -> list[tuple[sp.csr_matrix, np.ndarray]]:
+    """What a user's list gives each category, (U, C), and their sizes; [] with fewer than two."""
+    from scipy import sparse
+
+    if not file.is_file():
+        return []
+    tokens = read_items(file)["item_id"].unique()
+    marks = item_categories(file, tokens).astype(float)  # (n_items, C)
+    marks = marks[:, marks.any(axis=0)]
+    if marks.shape[1] < 2:
+        return []
+    marks /= np.maximum(marks.sum(axis=1, keepdims=True), 1)
+    row_of = {token: row for row, token in enumerate(tokens)}
+    listed = np.array([row_of.get(token, -1) for tokens_ in lists for token in tokens_])
+    places = np.concatenate([np.arange(len(tokens_)) for tokens_ in lists])
+    discount = np.where(listed >= 0, 1 / np.log2(places + 2), 0.0)
+    exposure = _counts(np.maximum(listed, 0), discount, lists, len(tokens))
+    return [(exposure @ sparse.csr_matrix(marks), marks.sum(axis=0))]
+
+
+def _parity(sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Parity (R,) of groups that get `sums` (R, G); what is left of nothing by rounding is 0."""
+    means = np.where(sums > TOLERANCE, sums, 0.0) / sizes
+    pieces = 1 + means.size * len(sizes) // _CELLS
+    return np.concatenate([parity_of_means(m, sizes) for m in np.array_split(means, pieces)])
+
+
+def _users(record: Record) -> Any:
+    """The users file in order of user, as per_user.py reads it."""
+    users = read_users(record.users_path, ["user", "rank_full", "top_100"])
+    return users.sort_values("user", kind="stable")
+
+
+def _counts(columns: np.ndarray, values: np.ndarray, lists: Any, width: int) -> sp.csr_matrix:
+    """A row for each list: `values` at `columns`, one after another."""
+    from scipy import sparse
+
+    ends = np.concatenate([[0], np.cumsum([len(each) for each in lists])])
+    return sparse.csr_matrix((values, columns, ends), shape=(len(lists), width))

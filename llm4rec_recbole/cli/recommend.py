@@ -1,0 +1,47 @@
+"""`llm4rec recommend --user U`: what a trained model would show this user, best first.
+
+The list is the one that the tables are made from: the user's history is what the test knows of it,
+and ties are broken as there. With `--state` the history is all that the data set holds and all that
+was learned since.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from llm4rec_recbole.cli.explain import lines
+from llm4rec_recbole.cli.options import (
+    add_k_option,
+    add_model_options,
+    add_state_option,
+    add_writer_option,
+    check_k,
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print the list. Raises InputError for a user who is not known, or a model not trained."""
+    parser = argparse.ArgumentParser(description="Recommend items to a user.")
+    parser.add_argument("--user", required=True, help="raw id")
+    add_k_option(parser, default=10)
+    parser.add_argument("--explain", action="store_true", help="say why, item by item")
+    add_model_options(parser)
+    add_state_option(parser)
+    add_writer_option(parser)
+    options = parser.parse_args(argv)
+    check_k(options.k)
+    from llm4rec_recbole.inference import trained_model
+
+    model = trained_model.asked(options)
+    known = model.known(options.user)
+    explainer = trained_model.Explainer(model)
+    writer = trained_model.load_writer(options.language_model) if options.explain else None
+    print(f"{trained_model.about(model)}\nfor user {options.user}:")
+    for place, item in enumerate(trained_model.best(model, known, options.k), start=1):
+        token, title = explainer.names.tokens[item], explainer.names.titles[item]
+        print(f"{place:3}  {token}  {title}".rstrip())
+        if options.explain:
+            found = explainer.explain(known, item, writer)
+            print("\n".join(f"     {line}" for line in lines(found)))
+    return 0

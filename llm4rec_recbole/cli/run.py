@@ -1,0 +1,164 @@
+"""The two commands, `run_recbole` and `llm4rec`: parsing only.
+
+Nothing heavy is imported before the options are known to be right.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from llm4rec_recbole.errors import InputError
+
+#: Sub-command of `llm4rec` → the module whose `main(argv)` runs it, and what it does.
+COMMANDS = {
+    "status": ("llm4rec_recbole.pipeline.status", "how far `make repro` is: k of N, failures, ETA"),
+    "fetch": ("llm4rec_recbole.datasets.fetch", "get a data set's raw files, or check them"),
+    "prepare": (
+        "llm4rec_recbole.datasets.prepare",
+        "check a data set and write its content tables",
+    ),
+    "tune": ("llm4rec_recbole.training.tune", "choose a model's options on validation"),
+    "compare": ("llm4rec_recbole.analysis.compare", "test every difference that the tables show"),
+    "pair": ("llm4rec_recbole.cli.pair", "test the differences between two methods"),
+    "recommend": ("llm4rec_recbole.cli.recommend", "what a trained model shows a user"),
+    "explain": ("llm4rec_recbole.cli.explain", "why it would show a user an item"),
+    "showcase": ("llm4rec_recbole.cli.showcase", "recommendations and reasons for some users"),
+    "faithfulness": (
+        "llm4rec_recbole.cli.faithfulness",
+        "whether explanations cite what the model goes by",
+    ),
+    "adapt": ("llm4rec_recbole.cli.adapt", "let a trained model learn from events"),
+    "replay": ("llm4rec_recbole.cli.replay", "test, then train, on what was held out"),
+    "tables": ("llm4rec_recbole.cli.tables", "write the tables from records and users files"),
+}
+
+
+def run_recbole(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `run_recbole`; returns the exit status: 0, 2 for bad input, 130 for Ctrl-C."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    from llm4rec_recbole import registry
+    from llm4rec_recbole import registry as catalogue
+
+    if not argv or {"-h", "--help"} & set(argv):
+        print(catalogue.help_text())
+        return 0
+    try:
+        options = parse(argv)
+        model, dataset = _take(options, "model"), _take(options, "dataset")
+        model, given = registry.variant(model)
+        options = given | options
+        files = [file for file in str(options.pop("config_files", "")).split(",") if file]
+        catalogue.check(model, dataset, options, files)
+        _print_result(_run(model, dataset, files, options))
+    except InputError as error:
+        print(f"run_recbole: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return _stopped()
+    return 0
+
+
+def parse(argv: Sequence[str]) -> dict[str, Any]:
+    """Options from `--key=value` and `--key value`, values read as YAML.
+
+    Raises InputError for anything else, and for an option given twice.
+    """
+    from llm4rec_recbole.recbole_compat.config import parse_value
+
+    options: dict[str, Any] = {}
+    rest = list(argv)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--") or word == "--":
+            raise InputError(f"cannot read {word!r}", hint="options look like --key=value")
+        key, equals, text = word[2:].partition("=")
+        if not equals:
+            if not rest or rest[0].startswith("--"):
+                raise InputError(f"--{key} has no value", hint="options look like --key=value")
+            text = rest.pop(0)
+        if key in options:
+            raise InputError(f"--{key} is given twice")
+        options[key] = text if key in ("model", "dataset", "config_files") else parse_value(text)
+    return options
+
+
+def _take(options: dict[str, Any], key: str) -> str:
+    if key not in options:
+        raise InputError(f"--{key}=… is missing", hint="run_recbole --help lists what there is")
+    return str(options.pop(key))
+
+
+def _run(model: str, dataset: str, files: list[str], options: dict[str, Any]) -> Path:
+    # RecBole reads the command line too, with `eval`: show it none.
+    sys.argv = sys.argv[:1]
+    from llm4rec_recbole.training.run import run
+
+    return run(model, dataset, files, options)
+
+
+def _print_result(path: Path) -> None:
+    """The test metrics as a table, and where the record lies."""
+    import json
+
+    from tabulate import tabulate
+
+    record = json.loads(path.read_text(encoding="utf-8"))
+    test = record["metrics"]["test"]
+    rankings = {name: values for name, values in test.items() if isinstance(values, dict)}
+    plain = {name: value for name, value in test.items() if isinstance(value, float)}
+    if plain:
+        print(tabulate(list(plain.items()), headers=["test", ""], floatfmt=".4f"))
+    if "full" in rankings:
+        names = [name for name in rankings if set(rankings[name]) == set(rankings["full"])]
+        rows = [[m, *(rankings[name][m] for name in names)] for m in rankings["full"]]
+        print(tabulate(rows, headers=["test", *names], floatfmt=".4f"))
+    print(f"\nrecord: {path}")
+
+
+def llm4rec(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `llm4rec COMMAND …`; returns the exit status, also 2 for bad input, 130 for
+    Ctrl-C."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or argv[0] in ("-h", "--help"):
+        lines = [f"  {name:<12} {about}" for name, (_, about) in COMMANDS.items()]
+        print("usage: llm4rec COMMAND [--help]\n\n" + "\n".join(lines))
+        return 0
+    if argv[0] not in COMMANDS:
+        from llm4rec_recbole.registry import nearest
+
+        print(f"llm4rec: no command {argv[0]!r}{nearest(argv[0], COMMANDS)}", file=sys.stderr)
+        return 2
+    sys.argv = [f"llm4rec {argv[0]}"]  # what its --help calls it
+    try:
+        module = importlib.import_module(COMMANDS[argv[0]][0])
+        status: int = module.main(argv[1:]) or 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # `llm4rec … | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to be flushed
+        return 128 + signal.SIGPIPE
+    except InputError as error:
+        print(f"llm4rec {argv[0]}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return _stopped()
+
+
+def _stopped() -> int:
+    """What Ctrl-C comes to, a shell's own status for it: the pipeline calls no such run failed."""
+    print("stopped", file=sys.stderr)
+    return 128 + signal.SIGINT
+
+
+def _exit() -> NoReturn:
+    sys.exit(run_recbole())
+
+
+if __name__ == "__main__":
+    _exit()

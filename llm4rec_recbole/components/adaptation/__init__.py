@@ -1,0 +1,1 @@
+"""Real-time adaptation, Eqs. (26)-(33)."""

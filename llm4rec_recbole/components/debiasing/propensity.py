@@ -1,0 +1,239 @@
+"""Logistic regression by Newton's method, with offsets."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from llm4rec_recbole.components.debiasing.calibration import Calibration, calibration
+from llm4rec_recbole.components.debiasing.observed_pairs import ObservedPairs
+
+MOST_STEPS = 50
+MOST_HALVINGS = 30
+TOLERANCE = 1e-8  # on the gradient's largest entry, per observation
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-logits)), without overflow."""
+    small = np.exp(-np.abs(logits))
+    return np.where(logits >= 0, 1.0, small) / (1 + small)
+
+
+def fit_logistic(
+    features: np.ndarray,
+    outcomes: np.ndarray,
+    offsets: np.ndarray | float = 0.0,
+    ridge: float = 1e-6,
+) -> np.ndarray:
+    """Coefficients c (p,) of greatest mean log-likelihood of P(O = 1) = σ(features @ c + offset).
+
+    features: (N, p), a column of ones included where an intercept is wanted; outcomes: (N,) 0 or 1.
+    `ridge` / 2 · |c|² is taken off, so that collinear columns and separable outcomes have an
+    answer too. A Newton step that would lower the likelihood is halved until it does not.
+    """
+    coefficients = np.zeros(features.shape[1])
+    value = _penalised_loss(features, outcomes, offsets, ridge, coefficients)
+    for _ in range(MOST_STEPS):
+        probabilities = sigmoid(features @ coefficients + offsets)  # (N,)
+        gradient = features.T @ (probabilities - outcomes) / len(outcomes) + ridge * coefficients
+        if np.abs(gradient).max() < TOLERANCE:
+            break
+        curvature = probabilities * (1 - probabilities)  # (N,)
+        hessian = (features.T * curvature) @ features / len(outcomes)  # (p, p)
+        step = np.linalg.solve(hessian + ridge * np.eye(len(gradient)), gradient)
+        for _ in range(MOST_HALVINGS):
+            new = coefficients - step
+            new_value = _penalised_loss(features, outcomes, offsets, ridge, new)
+            if new_value <= value:
+                break
+            step = step / 2
+        coefficients, value = new, new_value
+    return coefficients
+
+
+def _penalised_loss(
+    features: np.ndarray,
+    outcomes: np.ndarray,
+    offsets: np.ndarray | float,
+    ridge: float,
+    coefficients: np.ndarray,
+) -> float:
+    logits = features @ coefficients + offsets  # (N,)
+    loss = np.logaddexp(0, logits) - outcomes * logits
+    return float(loss.mean() + ridge / 2 * coefficients @ coefficients)
+
+
+# Propensity: how likely a pair of user and item is to be observed at all (Eq. 13).
+#
+#     logit e(u, i) = c + α · x_u + β · x_i + γ a_u p_i
+#
+#     a_u, p_i   log(1 + activity of the user), log(1 + popularity of the item), standardised
+#     x_u, x_i   a_u, a_u² and the user's features;  p_i, p_i² and the item's features
+#
+# Nearly all pairs are unobserved, so it is fitted to a sample: the observed pairs at a rate π₁, the
+# others at a rate π₀. That multiplies the odds of every pair by π₁ / π₀, and the logarithm of this
+# ratio, put in as an offset, takes it out again: for a logistic model the correction is exact
+# (Prentice & Pyke, 1979; King & Zeng, 2001).
+
+
+HELD_OUT_SHARE = 0.2  # of the sampled pairs: they are not fitted, they measure the calibration
+FEWEST_TO_MEASURE = 50  # observed pairs; with fewer all are fitted and the calibration is None
+
+
+class PropensityModel(torch.nn.Module):
+    """e(u, i) of every pair; all buffers, so it moves, saves and loads with the model it serves."""
+
+    user_term: torch.Tensor
+    item_term: torch.Tensor
+    user_activity: torch.Tensor
+    item_popularity: torch.Tensor
+    interaction: torch.Tensor
+
+    def __init__(
+        self,
+        user_term: np.ndarray,
+        item_term: np.ndarray,
+        user_activity: np.ndarray,
+        item_popularity: np.ndarray,
+        interaction: float,
+        measured: Calibration | None = None,
+    ) -> None:
+        """α · x_u (n_users,), c + β · x_i (n_items,), a (n_users,), p (n_items,) and γ."""
+        super().__init__()
+        tensors = {
+            "user_term": user_term,
+            "item_term": item_term,
+            "user_activity": user_activity,
+            "item_popularity": item_popularity,
+            "interaction": np.asarray(interaction),
+        }
+        for name, values in tensors.items():
+            self.register_buffer(name, torch.as_tensor(values, dtype=torch.float32))
+        self.calibration = measured
+
+    def logits(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        """logit e(u, i) of users and items, whose shapes broadcast."""
+        product = self.user_activity[users] * self.item_popularity[items]
+        return self.user_term[users] + self.item_term[items] + self.interaction * product
+
+    def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        """Eq. 13: e(u, i) = P(O_ui = 1 | x_u, x_i), of users and items whose shapes broadcast."""
+        return torch.sigmoid(self.logits(users, items))
+
+
+def fit_propensity(
+    users: np.ndarray,
+    items: np.ndarray,
+    n_users: int,
+    n_items: int,
+    *,
+    user_features: np.ndarray | None = None,
+    item_features: np.ndarray | None = None,
+    most_pairs: int = 200_000,
+    seed: int = 0,
+) -> PropensityModel:
+    """Fit Eq. 13 to training interactions, users (N,) and items (N,), and measure its calibration.
+
+    Ids are internal, n_users and n_items count the pad. user_features: (n_users, f) and
+    item_features: (n_items, g), any scale, the pad's row ignored. Up to `most_pairs` observed pairs
+    and as many unobserved ones are drawn; a fifth of them measures `calibration`, weighted so that
+    it speaks of all pairs. Each coefficient has a standard normal prior, which matters only for a
+    handful of pairs. Raises InputError for ids out of range, no interactions, or all observed.
+    """
+    random = np.random.default_rng(seed)
+    seen = ObservedPairs(users, items, n_users, n_items)
+    chosen = random.permutation(len(seen))[:most_pairs]
+    unseen = seen.draw_unobserved(len(chosen), random)  # (2, n)
+    u = np.concatenate([seen.users[chosen], unseen[0]])  # (2n,)
+    i = np.concatenate([seen.items[chosen], unseen[1]])
+    observed = np.repeat([1.0, 0.0], len(chosen))
+    rates = np.array([len(chosen) / seen.n_unobserved, len(chosen) / len(seen)])  # π₀, π₁
+
+    activity = _standardised_logs(seen.activity())
+    popularity = _standardised_logs(seen.popularity())
+    x_user = _columns(activity, user_features)  # (n_users, f + 2)
+    x_item = _columns(popularity, item_features)  # (n_items, g + 2)
+    product = activity[u] * popularity[i]
+    features = np.column_stack([x_user[u], x_item[i], product, np.ones(len(u))])
+    offset = np.log(rates[1] / rates[0])
+    held_out = HELD_OUT_SHARE if len(chosen) >= FEWEST_TO_MEASURE else 0.0
+    fitted = random.random(len(u)) >= held_out
+    coefficients = fit_logistic(features[fitted], observed[fitted], offset, ridge=1 / len(u))
+
+    of_user, of_item, (gamma, constant) = np.split(
+        coefficients, [x_user.shape[1], x_user.shape[1] + x_item.shape[1]]
+    )
+    terms = (x_user @ of_user, x_item @ of_item + constant, activity, popularity, gamma)
+    model = PropensityModel(*terms)
+    held = ~fitted
+    if held_out:
+        with torch.no_grad():
+            predicted = model(torch.from_numpy(u[held]), torch.from_numpy(i[held])).double().numpy()
+        weights = 1 / rates[observed[held].astype(int)]
+        model.calibration = calibration(predicted, observed[held], weights)
+    return model
+
+
+def _standardised_logs(counts: np.ndarray) -> np.ndarray:
+    """log(1 + counts) with mean 0 and variance 1 over the ids, the pad (id 0) put at 0."""
+    logs = np.log1p(counts)
+    return _standardised(logs[:, None])[:, 0]
+
+
+def _columns(logs: np.ndarray, features: np.ndarray | None) -> np.ndarray:
+    """The logs (n,), their squares, and the standardised features (n, f): (n, f + 2)."""
+    basic = np.column_stack([logs, logs**2])
+    return basic if features is None else np.hstack([basic, _standardised(features)])
+
+
+def _standardised(columns: np.ndarray) -> np.ndarray:
+    real = columns[1:]
+    spread = real.std(axis=0)
+    scaled = (columns - real.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    scaled[0] = 0.0
+    return scaled
+
+
+# Inverse propensity scoring: what is rarely observed counts for more (Eq. 14).
+#
+# Observed pairs are no random sample of all pairs. With e(u, i) = P(observed), a sum over the
+# observed ones weighted by 1 / e has the sum over all pairs as its expectation, whatever decides
+# what is observed, as long as e > 0 everywhere (Schnabel et al., ICML 2016).
+
+
+def inverse_propensity_weights(propensities: torch.Tensor, clip: float = 0.0) -> torch.Tensor:
+    """1 / max(e, clip), of any shape.
+
+    No weight exceeds 1 / clip: that bounds the variance, and it biases the estimate towards the
+    naive mean. With `clip` 0 the propensities must be above 0.
+    """
+    return 1 / propensities.clamp(min=clip)
+
+
+def ips_loss(
+    losses: torch.Tensor,
+    propensities: torch.Tensor,
+    clip: float = 0.0,
+    population: int | None = None,
+) -> torch.Tensor:
+    """Eq. 14: 1/|D| Σ ℓ / e over the observed pairs, a scalar.
+
+    losses, propensities: (N,). The paper divides by |D|, the number of observed pairs, which is the
+    default here. That has the right minimiser, but it estimates the mean loss over all pairs only
+    when divided by how many pairs there are: give that as `population`.
+    """
+    weights = inverse_propensity_weights(propensities, clip)  # (N,)
+    return (weights * losses).sum() / (len(losses) if population is None else population)
+
+
+def self_normalised_ips_loss(
+    losses: torch.Tensor, propensities: torch.Tensor, clip: float = 0.0
+) -> torch.Tensor:
+    """Eq. 14 divided by its own weights: Σ ℓ / e over Σ 1 / e, a scalar (Swaminathan & Joachims).
+
+    losses, propensities: (N,). It lies between the smallest and the largest loss, needs no count
+    of all pairs, is unmoved when every propensity is off by one factor, and has less variance than
+    Eq. 14, at the price of a bias that vanishes as N grows.
+    """
+    weights = inverse_propensity_weights(propensities, clip)  # (N,)
+    return (weights * losses).sum() / weights.sum()

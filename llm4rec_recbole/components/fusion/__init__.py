@@ -1,0 +1,1 @@
+"""Multimodal fusion, Eqs. (1)-(6)."""

@@ -1,0 +1,1 @@
+"""Retrieval-augmented generation, Eqs. (7)-(12)."""

@@ -1,0 +1,161 @@
+"""The lines of a raw text file, plain or gzip, each with its number for error messages."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import gzip
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, cast
+
+from llm4rec_recbole.errors import InputError
+
+_BROKEN = (EOFError, zlib.error, gzip.BadGzipFile)
+_GZIP = b"\x1f\x8b"
+_LONGEST = 1 << 26  # bytes of a line; what has no end in so many would fill the memory
+
+
+def open_bytes(path: str | Path) -> IO[bytes]:
+    """Open `path` for reading, through gzip where its first two bytes say so, whatever its name.
+
+    Raises InputError when it is not there or cannot be read.
+    """
+    try:
+        file = open(path, "rb")  # noqa: SIM115 - the caller closes it
+    except OSError as error:
+        raise InputError(f"cannot read it: {error.strerror}", file=path) from None
+    if file.read(2) == _GZIP:
+        file.close()
+        return cast(IO[bytes], gzip.open(path, "rb"))
+    file.seek(0)
+    return file
+
+
+def read_lines(
+    path: str | Path, *, latin_1: bool = False, open_end: bool = False
+) -> Iterator[tuple[int, str]]:
+    """Yield (number from 1, text without its end) for each line; CRLF ends a line as LF does.
+
+    With `latin_1`, a line that is not UTF-8 is read as ISO-8859-1, MovieLens' old encoding. Raises
+    InputError, with the line, for a gzip file that is cut short or corrupt (the last whole one), a
+    NUL byte, text that is not UTF-8, and a last line without an end: nobody can tell whether it was
+    cut short. With `open_end`, the caller can.
+    """
+    for first, block in read_blocks(path, open_end=open_end):
+        for number, line in enumerate(block.removesuffix(b"\n").split(b"\n"), first):
+            yield number, decode(path, number, line, latin_1)
+
+
+def read_blocks(
+    path: str | Path, n_bytes: int = 1 << 20, *, open_end: bool = False
+) -> Iterator[tuple[int, bytes]]:
+    """Yield (number of its first line, bytes) for blocks of whole lines, each of about `n_bytes`.
+
+    Raises InputError, with the line, for a gzip file that is cut short or corrupt (the last whole
+    one), and a last line without an end, unless it may have an `open_end`.
+    """
+    number = 1
+    with open_bytes(path) as file:
+        try:
+            while block := file.read(n_bytes):
+                last = number + block.count(b"\n")
+                rest = rest_of_line(file, path, last)
+                block, last = block + rest, last + rest.endswith(b"\n")
+                if not (open_end or block.endswith(b"\n")):
+                    hint = "it may be cut short; if it is whole, end it with a newline"
+                    raise InputError("the last line has no end", file=path, line=last, hint=hint)
+                yield number, block
+                number = last
+        except _BROKEN as error:
+            message = f"the gzip file is cut short or corrupt: {error}"
+            raise InputError(message, file=path, line=_last_whole_line(path)) from None
+
+
+def rest_of_line(file: IO[bytes], path: str | Path, number: int) -> bytes:
+    """What is left of the line `number`. Raises InputError where that is too long to be a line."""
+    rest = file.readline(_LONGEST)
+    if len(rest) == _LONGEST and not rest.endswith(b"\n"):
+        message = f"a line longer than {_LONGEST >> 20} MiB: the file is corrupt"
+        raise InputError(message, file=path, line=number)
+    return rest
+
+
+def _last_whole_line(path: str | Path) -> int:
+    """The last line before the damage: a block that cannot be read to its end is lost as a whole,
+    and line by line no more than one line is."""
+    number = 0
+    with open_bytes(path) as file, suppress(*_BROKEN):
+        while line := file.readline(_LONGEST):
+            number += line.endswith(b"\n")
+    return max(number, 1)
+
+
+def decode(path: str | Path, number: int, line: bytes, latin_1: bool = False) -> str:
+    """A line's text. Raises InputError for a NUL byte and for what is not UTF-8."""
+    if b"\0" in line:
+        raise InputError("a NUL byte: the file is corrupt", file=path, line=number)
+    line = line.removesuffix(b"\r")
+    if number == 1:
+        line = line.removeprefix(b"\xef\xbb\xbf")  # a byte order mark, as Windows writes it
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        if latin_1:
+            return line.decode("latin-1")
+        message = "not valid UTF-8: the file is corrupt or in another encoding"
+        raise InputError(message, file=path, line=number) from None
+
+
+# The rows of a CSV file (RFC 4180) with a header, each with the number of its first line.
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line, the cells of `columns`) for each row below the header, in which quotes guard
+    commas, doubled quotes and line ends.
+
+    Raises InputError for an empty file, and with the line for a missing column, a row with another
+    number of cells than the header, and a quote that is never closed.
+    """
+    lines = (f"{line}\n" for _, line in read_lines(path))
+    reader = csv.reader(lines, strict=True)
+    number = 1
+    try:
+        header = next(reader, None)
+        if header is None:
+            raise InputError("the file is empty", file=path)
+        where = find_columns(path, header, columns)
+        number = reader.line_num + 1
+        for cells in reader:
+            if len(cells) != len(header):
+                message = f"{len(cells)} cells where the header has {len(header)}"
+                raise InputError(message, file=path, line=number)
+            yield number, [cells[column] for column in where]
+            number = reader.line_num + 1
+    except csv.Error as error:
+        message = f"quotes do not match: {error}"
+        raise InputError(message, file=path, line=number) from None
+
+
+def split_line(path: Path, number: int, line: str, n_cells: int | None = None) -> list[str]:
+    """The cells of a row that is one line. Raises InputError where they are not `n_cells`."""
+    try:
+        cells = next(csv.reader([line], strict=True), [])
+    except csv.Error as error:
+        raise InputError(f"quotes do not match: {error}", file=path, line=number) from None
+    if n_cells is not None and len(cells) != n_cells:
+        message = f"{len(cells)} cells where the header has {n_cells}"
+        raise InputError(message, file=path, line=number)
+    return cells
+
+
+def find_columns(path: Path, header: list[str], columns: Sequence[str]) -> list[int]:
+    """The places of `columns` in the header. Raises InputError for one that it lacks."""
+    for name in columns:
+        if name not in header:
+            near = difflib.get_close_matches(name, header, n=1)
+            hint = f"there are {', '.join(header)}" + "".join(f"; nearest is {n}" for n in near)
+            raise InputError(f"column {name!r} is missing", file=path, line=1, hint=hint)
+    return [header.index(name) for name in columns]

@@ -1,0 +1,1 @@
+"""Raw files to atomic files: download, archives, readers, filters, conversion, checks."""

@@ -1,1 +1,0 @@
-"""Pretrained language models that turn text into vectors, once, before anything is trained."""

@@ -1,0 +1,1 @@
+"""Use a trained run: restore it, recommend, explain, adapt."""

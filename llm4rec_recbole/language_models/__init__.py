@@ -1,0 +1,1 @@
+"""Pretrained language models: loading, text encoding, the transformer body, LoRA."""

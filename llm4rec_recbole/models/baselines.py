@@ -1,0 +1,87 @@
+"""Item–item models that score a user from all the interactions known at the time of the test.
+
+RecBole's ItemKNN and EASE score from the interactions they were trained on. Under `loo` the
+sequence models also see the validation item when they are tested; so do these.
+
+    ItemKNN      x W          W = cosine similarities, k nearest       (Sarwar et al. 2001)
+    EASE         x B          B = closed-form ridge, zero diagonal     (Steck 2019)
+    RecencyEASE  (x · γ^age) B    the last item has age 0, the one before age 1, …
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from recbole.model.general_recommender.ease import EASE as RecBoleEASE
+from recbole.model.general_recommender.itemknn import ItemKNN as RecBoleItemKNN
+from recbole.model.sequential_recommender.sasrec import SASRec as RecBoleSASRec
+
+from llm4rec_recbole.components.item_relations import decayed_histories
+from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.training.losses import full_cross_entropy
+
+
+def history_matrix(held_out: HeldOut, rows: np.ndarray, decay: float = 1.0) -> sp.csr_matrix:
+    """The histories of `rows`, (B, n_items), an item of age a (0 = the latest) weighing decay^a."""
+    starts, lengths = held_out.indptr[rows], np.diff(held_out.indptr)[rows]  # (B,)
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    items = held_out.items[np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], lengths)]
+    return decayed_histories(items, indptr, held_out.n_items, decay)
+
+
+class ItemKNN(RecBoleItemKNN):
+    """RecBole's ItemKNN; `w` are its similarities, (n_items, n_items) sparse."""
+
+    def score_histories(self, held_out: HeldOut, rows: np.ndarray) -> np.ndarray:
+        """Scores (B, n_items) float32."""
+        return (history_matrix(held_out, rows) @ self.w).toarray()
+
+
+class EASE(RecBoleEASE):
+    """RecBole's EASE; `item_similarity` is B, (n_items, n_items) dense."""
+
+    decay = 1.0
+
+    def score_histories(self, held_out: HeldOut, rows: np.ndarray) -> np.ndarray:
+        """Scores (B, n_items) float32."""
+        return np.asarray(history_matrix(held_out, rows, self.decay) @ self.item_similarity)
+
+
+class RecencyEASE(EASE):
+    """EASE scored on a history whose weight decays with age; B is that of EASE.
+
+    Its published relatives are SLIST (Choi et al., WWW 2021) and TALE (Park et al., WSDM 2025).
+    Option `decay` in (0, 1] is γ.
+    """
+
+    def __init__(self, config: Any, dataset: Any) -> None:
+        super().__init__(config, dataset)
+        self.decay = float(config["decay"])
+
+
+# SASRec with full cross-entropy at every position (Kang & McAuley 2018; arXiv 2309.07602).
+#
+# RecBole's own class, but for the loss: RecBole trains one position of each row, the last one.
+
+
+class SASRec(RecBoleSASRec):
+    """Scores are dot products of the last position's state with the item embeddings."""
+
+    def states(self, item_seq: torch.Tensor) -> torch.Tensor:
+        """The state at every position, (B, L, d), from items (B, L) padded on the right."""
+        positions = torch.arange(item_seq.shape[1], device=item_seq.device)
+        embedded = self.item_embedding(item_seq) + self.position_embedding(positions)  # (B, L, d)
+        embedded = self.dropout(self.LayerNorm(embedded))
+        return self.trm_encoder(embedded, self.get_attention_mask(item_seq))[-1]
+
+    def calculate_loss(self, interaction: Any) -> torch.Tensor:
+        """Mean cross-entropy over the catalogue, at all positions that have a next item."""
+        targets = interaction[self.POS_ITEM_ID]  # (B, L)
+        if targets.dim() == 1:  # RecBole's own rows, under `protocol: recbole`
+            return super().calculate_loss(interaction)
+        has_target = targets > 0
+        states = self.states(interaction[self.ITEM_SEQ])[has_target]  # (targets, d)
+        return full_cross_entropy(states, self.item_embedding.weight, targets[has_target])

@@ -1,0 +1,1 @@
+"""EnhancedGenRec, the paper's model."""

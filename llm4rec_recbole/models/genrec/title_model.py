@@ -1,0 +1,149 @@
+"""The language model of GenRec: LoRA on a causal model, with the tokens that titles use alone.
+
+A catalogue's titles use a few thousand tokens of fifty thousand. Only their rows of the input and
+output embeddings are kept, so that a softmax over the vocabulary is over tokens that may come.
+
+Models differ in what they do beside their layers: some scale their embeddings or logits. So a model
+is asked once, when it is loaded, whether it is read here as it reads itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from llm4rec_recbole.decoding.causal import CausalTreeDecoder
+from llm4rec_recbole.decoding.padding import padded
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.language_models.load import decoder_of, load_language_model
+from llm4rec_recbole.language_models.lora import add_lora
+
+# How far logits may be from the model's own, in their standard deviations: SmolLM2's 30 layers are
+# 1e-6 and .02 off.
+_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.05}
+
+
+class TitleModel(nn.Module):
+    """States of tokens, and their logits: `head` is linear, without bias, float32, and trains.
+
+    name, layers: as load_language_model takes them; rank: of LoRA, 0 to train all weights; dtype:
+    of the layers' arithmetic. Call `keep_tokens` once before use: until then the vocabulary is the
+    tokenizer's. Raises InputError for a model whose own logits would be others.
+    """
+
+    def __init__(self, name: str, layers: int | None, rank: int, dtype: torch.dtype) -> None:
+        super().__init__()
+        model, self.tokenizer = load_language_model(name, layers, dtype if rank else torch.float32)
+        self.dtype = dtype
+        self.body = decoder_of(model, name)
+        self.context = _context(self.body.config)
+        output = model.get_output_embeddings().weight
+        self.head = nn.Linear(output.shape[1], output.shape[0], bias=False)
+        self.head.weight = nn.Parameter(output.detach().float().clone())
+        self.decoder = CausalTreeDecoder(self, self.head)
+        self._check_logits(model, name)
+        if rank:
+            add_lora(self.body, rank)
+        if layers is not None:  # norm and head were trained for the last layer's states:
+            nn.init.ones_(self.body.norm.weight)
+            self.head.weight.data *= 0.1  # start with little confidence
+        self.train()
+
+    def train(self, mode: bool = True) -> TitleModel:
+        """As nn.Module's. On a CPU the fused attention is fast, but not backwards."""
+        slow = mode and self.head.weight.device.type == "cpu"
+        self.body.set_attn_implementation("eager" if slow else "sdpa")
+        return super().train(mode)
+
+    def keep_tokens(self, tokens: list[int]) -> None:
+        """Make `tokens` of the tokenizer the whole vocabulary, numbered in this order."""
+        kept = torch.tensor(tokens)
+        old = self.body.get_input_embeddings().weight
+        rows = nn.Embedding(len(tokens), old.shape[1], dtype=old.dtype)
+        rows.weight = nn.Parameter(old.detach()[kept].clone(), requires_grad=old.requires_grad)
+        self.body.set_input_embeddings(rows)
+        self.head.weight = nn.Parameter(self.head.weight.detach()[kept].clone())
+        self.head.out_features = len(tokens)
+
+    @torch.no_grad()
+    def _check_logits(self, model: Any, name: str) -> None:
+        """Raise InputError unless trees of a few kept tokens get the logits of the whole `model`.
+
+        Leaves everything as it was, the random numbers too.
+        """
+        embeddings, head = self.body.get_input_embeddings(), self.head.weight
+        kept = torch.linspace(0, len(head) - 1, 11).long()  # numbered 0 to 10:
+        prompts = [[0, 1, 2, 3, 4], [5, 6, 7]]
+        branches = [[8, 9], [10]]  # ─┬─▶ 8 ▶ 9
+        sees = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 0, 1]]).bool()  # └─▶ 10
+        try:
+            model.set_attn_implementation("eager")
+            own = []  # (4, 11) for each prompt
+            for prompt in prompts:
+                long, short = (
+                    model(input_ids=kept[torch.tensor([prompt + branch])]).logits[0]
+                    for branch in branches
+                )
+                own.append(torch.cat([long[-3:], short[-1:]])[:, kept].float())
+            self.eval()
+            with torch.random.fork_rng(devices=[]):  # new embeddings draw from it
+                self.keep_tokens(kept.tolist())
+            tokens, depth = torch.tensor([[8, 9, 10]]).expand(2, -1), torch.tensor([1, 2, 1])
+            memory, first = self.decoder.read(*padded(prompts, "cpu"))
+            later = self.decoder.grow(memory, tokens, depth, sees[None], keep=True)
+            found = self.head(torch.cat([first[:, None], later], 1))  # (2, 4, 11)
+        except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
+            reason = str(error).strip().partition("\n")[0]
+        else:
+            scale, off = torch.stack(own).std(), (found - torch.stack(own)).square().mean().sqrt()
+            reason = "" if off <= _TOLERANCE[self.dtype] * scale else "its logits are others"
+        finally:
+            self.body.set_input_embeddings(embeddings)
+            self.head.weight, self.head.out_features = head, len(head)
+        if _caps(self.body.config):  # with small logits it hardly shows
+            reason = "its logits are capped"
+        if reason:
+            raise InputError(
+                f"{name} is a {type(model).__name__}, which GenRec cannot read exactly: {reason}",
+                hint="a model built as Llama is: SmolLM2, Qwen, Mistral, …",
+            )
+
+    def forward(self, **inputs: Any) -> Any:
+        """As transformers' own models are called; the last states (B, T, d) are float32."""
+        device, mask = self.head.weight.device.type, inputs.get("attention_mask")
+        if mask is not None and mask.is_floating_point():  # it must be of the queries' type
+            inputs["attention_mask"] = mask.to(self.dtype)
+        with torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32):
+            out = self.body(**inputs)
+        out.last_hidden_state = out.last_hidden_state.float()
+        return out
+
+
+def _context(config: Any) -> int:
+    """How many tokens a model sees from each: its positions, or a window that slides over them."""
+    most = getattr(config, "max_position_embeddings", 1 << 30)
+    slides = getattr(config, "use_sliding_window", True)  # Qwen has a window that it may not use
+    window = getattr(config, "sliding_window", None) if slides else None
+    chunk = getattr(config, "attention_chunk_size", None)
+    return min(size for size in (most, window, chunk) if size)
+
+
+def _caps(config: Any) -> bool:
+    """Whether a tanh bounds the logits, of tokens or of attention, as in Gemma 2."""
+    names = ("final_logit_softcapping", "attn_logit_softcapping")
+    return any(getattr(config, name, None) for name in names)
+
+
+def end_of_title(tokenizer: Any, name: str) -> int:
+    """The token that ends a title: a new line, else the tokenizer's end of text.
+
+    Raises InputError when the tokenizer has neither.
+    """
+    line = tokenizer.encode("\n", add_special_tokens=False)
+    if len(line) == 1 and line[0] != tokenizer.unk_token_id:
+        return line[0]
+    if tokenizer.eos_token_id is None:
+        raise InputError(f"the tokenizer of {name!r} has neither a new line nor an end of text")
+    return tokenizer.eos_token_id

@@ -1,0 +1,1 @@
+"""P5: T5 that generates item ids from prompts (RecSys 2022)."""

@@ -1,0 +1,341 @@
+"""Data: exact time order, missing values with pandas 3, fast augmentation, no pickles."""
+
+from __future__ import annotations
+
+import warnings
+from types import ModuleType
+from typing import Any
+
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.recbole_compat.import_hook import mends, replace, shadow
+
+
+@mends("recbole.data.dataset.dataset", upstream="RecBole #2204")
+def exact_times(module: ModuleType) -> None:
+    """Keep the time field in float64: float32 is 64 s coarse at today's Unix times.
+
+    RecBole sorts stably, so equal times stay in file order. A time field that a model also embeds
+    as a number (`numerical_features`) has two columns and stays float32.
+    """
+    import torch
+
+    convert = module.Dataset._dataframe_to_interaction
+
+    def dataframe_to_interaction(self: Any, data: Any) -> Any:
+        interaction = convert(self, data)
+        if self.time_field in data and self.time_field not in self.config["numerical_features"]:
+            times = torch.tensor(data[self.time_field].to_numpy(), dtype=torch.float64)  # (rows,)
+            interaction[self.time_field] = times
+        return interaction
+
+    module.Dataset._dataframe_to_interaction = dataframe_to_interaction
+
+
+@mends("recbole.data.dataset.dataset", upstream="none: pandas 3 lends its memory read-only")
+def own_memory(module: ModuleType) -> None:
+    """Copy each column out of pandas: torch may not write to the arrays that pandas 3 hands out."""
+    convert = module.Dataset._dataframe_to_interaction
+
+    def dataframe_to_interaction(self: Any, data: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+            interaction = convert(self, data)
+        return module.Interaction({field: interaction[field].clone() for field in interaction})
+
+    module.Dataset._dataframe_to_interaction = dataframe_to_interaction
+
+
+@mends("recbole.data.interaction", upstream="none: indexes are turned into Python lists")
+def fast_rows(module: ModuleType) -> None:
+    """Pick rows by tensor: five times faster than by list, and every batch is picked so."""
+    import numpy as np
+    import torch
+
+    pick = module.Interaction.__getitem__
+
+    def getitem(self: Any, index: Any) -> Any:
+        if isinstance(index, np.ndarray) and index.size:
+            index = torch.from_numpy(index)
+        if isinstance(index, torch.Tensor):
+            index = index.cpu()
+            return module.Interaction({name: self[name][index] for name in self})
+        return pick(self, index)
+
+    module.Interaction.__getitem__ = getitem
+
+
+@mends("recbole.data.dataset.dataset", upstream="none: same cause as RecBole #2204")
+def stable_duplicate_removal(module: ModuleType) -> None:
+    """Keep the first (or last) of repeated interactions by time, then file order.
+
+    RecBole sorts with an unstable algorithm, so that among equal times chance decides.
+    """
+    remove = module.Dataset._remove_duplication
+
+    def remove_duplication(self: Any) -> None:
+        keep = self.config["rm_dup_inter"]
+        if keep is None or self.time_field not in self.inter_feat:
+            return remove(self)
+        self.inter_feat = self.inter_feat.sort_values(self.time_field, kind="stable")
+        self.inter_feat = self.inter_feat.drop_duplicates(
+            [self.uid_field, self.iid_field], keep=keep
+        )
+
+    module.Dataset._remove_duplication = remove_duplication
+
+
+@mends("recbole.data.dataset.dataset", upstream="none: chained assignment is a no-op in pandas 3")
+def missing_values(module: ModuleType) -> None:
+    """Fill missing tokens with the pad, numbers with the mean, sequences with an empty one."""
+    import numpy as np
+
+    def fill_nan(self: Any) -> None:
+        FeatureType = module.FeatureType
+        for feat in (getattr(self, name) for name in self.feat_name_list):
+            for field in feat:
+                kind = self.field2type[field]
+                if kind == FeatureType.TOKEN:
+                    feat[field] = feat[field].fillna(0)
+                elif kind == FeatureType.FLOAT:
+                    feat[field] = feat[field].fillna(feat[field].mean())
+                else:
+                    dtype = np.int64 if kind == FeatureType.TOKEN_SEQ else np.float64
+                    empty = np.array([], dtype=dtype)
+                    feat[field] = [empty if isinstance(x, float) else x for x in feat[field]]
+
+    module.Dataset._fill_nan = fill_nan
+
+
+@mends("recbole.data.dataset.dataset", upstream="none: chained assignment is a no-op in pandas 3")
+def atomic_files(module: ModuleType) -> None:
+    """Read atomic files with an empty cell in a sequence column; name the line of a bad one.
+
+    A missing time is an error: RecBole would put the mean of the others in its place.
+    """
+    import numpy as np
+
+    from llm4rec_recbole.data.read_atomic import line_of_row, read_atomic
+    from llm4rec_recbole.data.table_cache import cached_table
+    from llm4rec_recbole.data.timestamps import another_unit, first_in_another_unit
+
+    def load_feat(self: Any, filepath: str, source: Any) -> Any:
+        load, unload = self._get_load_and_unload_col(source)
+        if load == set():
+            return None
+        separator, encoding = self.config["field_separator"], self.config["encoding"] or "utf-8"
+
+        def wanted(field: str) -> bool:
+            return (load is None or field in load) and field not in (unload or ())
+
+        found = cached_table(filepath, wanted) if (separator, encoding) == ("\t", "utf-8") else None
+        frame, types = found or read_atomic(
+            filepath, wanted, separator=separator, encoding=encoding
+        )
+        if self.time_field in frame:
+            check_times(frame[self.time_field], filepath)
+        for field in frame:
+            set_properties(self, field, module.FeatureType(types[field]), source)
+            if types[field].endswith("seq"):
+                frame[field] = sequences(self, frame[field], types[field])
+                longest = max(map(len, frame[field]))
+                most = (self.config["seq_len"] or {}).get(field, longest)
+                frame[field] = [sequence[:most] for sequence in frame[field]]
+                self.field2seqlen[field] = min(most, longest)
+        if frame.columns.empty:
+            self.logger.warning(f"No columns has been loaded from [{source}]")
+            return None
+        return frame
+
+    def check_times(times: Any, filepath: str) -> None:
+        if times.isna().any():
+            line = line_of_row(filepath, int(times.isna().to_numpy().argmax()))
+            raise InputError(f"{times.name} is missing", file=filepath, line=line)
+        row = first_in_another_unit(times.to_numpy()) if times.dtype.kind == "f" else None
+        if row is not None:
+            raise another_unit(filepath, line_of_row(filepath, row))
+
+    def set_properties(self: Any, field: str, kind: Any, source: Any) -> None:
+        if source != "link":
+            self.field2source[field] = source
+            self.field2type[field] = kind
+            if not kind.value.endswith("seq"):
+                self.field2seqlen[field] = 1
+            if "float" in kind.value:
+                self.field2bucketnum[field] = 2
+
+    def sequences(self: Any, cells: Any, kind: str) -> list[np.ndarray]:
+        separator, dtype = self.config["seq_separator"], float if kind == "float_seq" else str
+        cells = cells.fillna("")
+        return [np.array([x for x in cell.split(separator) if x], dtype=dtype) for cell in cells]
+
+    module.Dataset._load_feat = load_feat
+
+
+@mends("recbole.data.dataset.dataset", upstream="none: counts and copies every row to drop none")
+def no_filter_costs_nothing(module: ModuleType) -> None:
+    """Leave out the count of interactions where the intervals, RecBole's defaults, let all pass,
+    and copy the table only where a row's user or item is not in the table of users or items."""
+    import numpy as np
+
+    filter_by_inter_num = module.Dataset._filter_by_inter_num
+
+    def filter_some(self: Any) -> None:
+        intervals = (self.config[f"{name}_inter_num_interval"] for name in ("user", "item"))
+        if any(interval not in (None, "[0,inf)") for interval in intervals):
+            filter_by_inter_num(self)
+
+    def filter_inter(self: Any) -> None:
+        if self.config["filter_inter_by_user_or_item"] is not True:
+            return
+        known = np.ones(len(self.inter_feat), dtype=bool)
+        for feat, field in ((self.user_feat, self.uid_field), (self.item_feat, self.iid_field)):
+            if feat is not None:
+                known &= self.inter_feat[field].isin(feat[field].to_numpy()).to_numpy()
+        if not known.all():
+            self.logger.warning(
+                f"{int((~known).sum())} of {len(known)} interactions are left out, as "
+                f"{self.dataset_name}.item or .user lacks their item or user "
+                "(--filter_inter_by_user_or_item=False keeps them)"
+            )
+            self.inter_feat = self.inter_feat[known]
+
+    module.Dataset._filter_by_inter_num = filter_some
+    module.Dataset._filter_inter_by_user_or_item = filter_inter
+
+
+@mends("recbole.data.dataset.dataset", upstream="none: a Python string for each row")
+def categories_are_numbered_once(module: ModuleType) -> None:
+    """Give RecBole a category column's tokens once each, in the order of their first rows.
+
+    It numbers tokens in that order, so the ids are those that it gives all the rows' tokens.
+    """
+    import numpy as np
+    import pandas as pd
+
+    remap_all_rows = module.Dataset._remap
+
+    def remap(self: Any, remap_list: Any) -> None:
+        tables: list[Any] = []
+        rows: list[Any] = []
+        for feat, field, kind in remap_list:
+            if isinstance(feat[field].dtype, pd.CategoricalDtype):
+                codes, tokens = pd.factorize(feat[field])  # (rows,), -1 for none; (tokens,)
+                rows.append((feat, field, codes, len(tables)))
+                feat = pd.DataFrame({field: tokens.astype(object)})
+            tables.append((feat, field, kind))
+        remap_all_rows(self, tables)
+        for feat, field, codes, place in rows:
+            ids = tables[place][0][field].to_numpy()  # (tokens,)
+            feat[field] = np.append(ids, 0)[codes]
+
+    module.Dataset._remap = remap
+
+
+def sequence_lengths(module: ModuleType) -> None:
+    """Let `series.agg(len)` mean the length of each sequence in it, as RecBole expects.
+
+    pandas 3 calls `len` on the whole series, so RecBole's modules get one that looks inside.
+    """
+    import pandas as pd
+
+    def len_of_each(value: Any) -> Any:
+        return value.map(len) if isinstance(value, pd.Series) else len(value)
+
+    vars(module)["len"] = len_of_each
+
+
+for _name in ("dataset", "kg_dataset", "sequential_dataset"):
+    mends(f"recbole.data.dataset.{_name}", upstream="none: pandas 3")(sequence_lengths)
+
+
+@mends("recbole.data.dataset.dataset", upstream="none: a tensor in Python for each row's sequence")
+def fast_sequences(module: ModuleType) -> None:
+    """Number and pad columns of token sequences at once; ids and rows are RecBole's."""
+    import numpy as np
+    import torch
+
+    convert = module.Dataset._dataframe_to_interaction
+    sequence = module.FeatureType.TOKEN_SEQ
+
+    def concat_remaped_tokens(self: Any, remap_list: Any) -> Any:
+        columns = [feat[field].to_numpy() for feat, field, _ in remap_list]
+        kinds = (kind for *_, kind in remap_list)
+        tokens = [np.concatenate(c) if k == sequence else c for c, k in zip(columns, kinds)]
+        return np.concatenate(tokens), np.cumsum([len(each) for each in tokens])[:-1]
+
+    def padded(rows: np.ndarray, most: int) -> torch.Tensor:
+        lengths = np.minimum([len(row) for row in rows], most)  # (N,)
+        ids = np.zeros((len(rows), lengths.max(initial=0)), dtype=np.int64)
+        ids[np.arange(ids.shape[1]) < lengths[:, None]] = np.concatenate([r[:most] for r in rows])
+        return torch.from_numpy(ids)
+
+    def dataframe_to_interaction(self: Any, data: Any) -> Any:
+        kept = [field for field in data if self.field2type[field] != sequence]
+        found = convert(self, data[kept])
+        return module.Interaction(
+            {
+                field: found[field]
+                if field in kept
+                else padded(data[field].to_numpy(), self.field2seqlen[field])
+                for field in data
+            }
+        )
+
+    module.Dataset._concat_remaped_tokens = concat_remaped_tokens
+    module.Dataset._dataframe_to_interaction = dataframe_to_interaction
+
+
+@mends("recbole.data.dataset.sequential_dataset", upstream="none: one Python step for each row")
+def fast_augmentation(module: ModuleType) -> None:
+    """Lay out every prefix of every history at once; the rows are RecBole's to the last bit."""
+    import numpy as np
+    import torch
+
+    def data_augmentation(self: Any) -> None:
+        self._aug_presets()
+        self._check_field("uid_field", "time_field")
+        self.sort(by=[self.uid_field, self.time_field], ascending=True)
+        users = self.inter_feat[self.uid_field].numpy()  # (n,)
+        rows = np.arange(len(users))
+        first = np.maximum.accumulate(np.where(np.diff(users, prepend=-1) != 0, rows, 0))  # (n,)
+        targets = torch.from_numpy(rows[first < rows])  # (m,): all but each user's first
+        start = torch.from_numpy(np.maximum(first, rows - self.max_item_list_len))[targets]
+        length = targets - start  # (m,)
+
+        def histories(values: Any, longest: int) -> Any:
+            table = torch.zeros((len(start), longest, *values.shape[1:]), dtype=values.dtype)
+            for position in range(longest):
+                here = torch.nonzero(length > position).squeeze(1)
+                table[here, position] = values[start[here] + position]
+            return table  # (m, longest, ...)
+
+        columns = {self.item_list_length_field: length}
+        for field in self.inter_feat:
+            if field != self.uid_field:
+                name = getattr(self, f"{field}_list_field")
+                columns[name] = histories(self.inter_feat[field], self.max_item_list_len)
+        augmented = self.inter_feat[targets]
+        augmented.update(module.Interaction(columns))
+        self.inter_feat = augmented
+
+    module.SequentialDataset.data_augmentation = data_augmentation
+
+
+@mends("recbole.data.utils", upstream="RecBole #2212")
+def no_pickled_data(module: ModuleType) -> None:
+    """Refuse to load or save a data set or data loader as a pickle, which can hold any code."""
+
+    def load(file: Any) -> None:
+        hint = "remove it: data are read from the atomic files"
+        raise InputError("this is a pickle, which is never loaded", file=file.name, hint=hint)
+
+    shadow(module, "pickle", load=load)
+    create = module.create_dataset
+
+    def create_dataset(config: Any) -> Any:
+        for option in ("save_dataset", "save_dataloaders"):
+            if config[option]:
+                raise InputError(f"{option} would write a pickle, which is never loaded")
+        return create(config)
+
+    replace(module, "create_dataset", create_dataset)

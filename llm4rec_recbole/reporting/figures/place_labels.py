@@ -1,0 +1,75 @@
+"""Names in a figure: beside the point that they belong to, or tied to the end of its line."""
+
+from __future__ import annotations
+
+from statistics import fmean
+
+from llm4rec_recbole.reporting.figures.svg import kind, line, text, width_of
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+GAP = 14.0  # from one name to the next below it
+
+
+def around(x: float, y: float, reach: float = 6.0) -> Box:
+    """What a mark at (x, y) covers."""
+    return (x - reach, y - reach, x + reach, y + reach)
+
+
+def beside(name: str, x: float, y: float, taken: list[Box], right: float) -> str:
+    """The name of the point at (x, y), where it covers least of `taken`, to which it is added."""
+    box, anchor = _room(name, x, y, taken, right)
+    taken.append(box)
+    at = {"start": box[0], "end": box[2], "middle": (box[0] + box[2]) / 2}[anchor]
+    return text(at, (box[1] + box[3]) / 2, name, style(name), anchor)
+
+
+def tied(name: str, end: tuple[float, float], x: float, y: float, line_style: str = "") -> str:
+    """A thin line from the `end` of a line to (x, y), where the method's label begins."""
+    return line(end[0], end[1], x - 4, y, f"leader {kind(name)} {line_style}".rstrip())
+
+
+def style(method: str) -> str:
+    """The class of a method's name."""
+    return "ours" if kind(method) == "ours" else ""
+
+
+def spread(places: list[float], gap: float, low: float, high: float) -> list[float]:
+    """`places` moved as little as can be so that no two are closer than `gap`, in their order.
+
+    Within low..high if they fit. What has to move apart is spread about its own middle.
+    """
+    order = sorted(range(len(places)), key=places.__getitem__)
+    blocks: list[list[float]] = []  # places less the gaps above them; a block's share one mean
+    for n, i in enumerate(order):
+        blocks.append([places[i] - n * gap])
+        while len(blocks) > 1 and fmean(blocks[-2]) > fmean(blocks[-1]):
+            below = blocks.pop()
+            blocks[-1] += below
+    middles = [fmean(block) for block in blocks for _ in block]
+    last = high - (len(places) - 1) * gap
+    found = [0.0] * len(places)
+    for n, (i, middle) in enumerate(zip(order, middles)):
+        found[i] = min(max(middle, low), last) + n * gap
+    return found
+
+
+def _room(word: str, x: float, y: float, taken: list[Box], right: float) -> tuple[Box, str]:
+    """Where the name of the point at (x, y) covers least: right, left, above or below of it."""
+    w, h = width_of([word]), 13.0
+    choices: list[tuple[Box, str]] = [
+        ((x + 9, y - h / 2, x + 9 + w, y + h / 2), "start"),
+        ((x - 9 - w, y - h / 2, x - 9, y + h / 2), "end"),
+        ((x - w / 2, y - 9 - h, x + w / 2, y - 9), "middle"),
+        ((x - w / 2, y + 9, x + w / 2, y + 9 + h), "middle"),
+    ]
+
+    def covered(choice: tuple[Box, str]) -> float:
+        box = choice[0]
+        outside = max(0.0, box[2] - right) + max(0.0, -box[0])
+        return 1000 * outside + sum(_overlap(box, other) for other in taken)
+
+    return min(choices, key=covered)
+
+
+def _overlap(a: Box, b: Box) -> float:
+    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))

@@ -1,0 +1,84 @@
+"""The first paragraph: what came out, in sentences that rules fill in."""
+
+from __future__ import annotations
+
+from html import escape
+
+from llm4rec_recbole.analysis.compare import LEVEL
+from llm4rec_recbole.analysis.paper.tables import OURS
+from llm4rec_recbole.reporting.page.html import words
+from llm4rec_recbole.reporting.tables.rows import AccuracySection, Row
+
+HIT, NDCG = ("full", "hit@10"), ("full", "ndcg@10")
+
+
+def findings(sections: list[AccuracySection]) -> str:
+    """A list of sentences on each data set and protocol."""
+    items = "".join(
+        f'<li data-place="{escape(section.place)}">{words(f"{section.place}: {line}")}</li>'
+        for section in sections
+        for line in _lines(section)
+    )
+    return f'<ul class="findings">{items}</ul>'
+
+
+def _lines(section: AccuracySection) -> list[str]:
+    if not section.users:
+        return [f"no method has a result; {_missing(section.rows)}."]
+    return [_best(section), _ours(section), _sampled(section)]
+
+
+def _missing(rows: list[Row]) -> str:
+    """Which of `rows` lack a result, or a part of it, and why; "" where nothing is missing."""
+    failed = [row.method for row in rows if row.failures and not row.records]
+    not_run = [row.method for row in rows if not row.failures and not row.records]
+    said = [f"{', '.join(failed)} failed"] if failed else []
+    said += [f"{', '.join(not_run)} not run"] if not_run else []
+    for row in rows:
+        if row.failures and row.records:
+            runs = len(row.failures) + len(row.records)
+            said.append(f"{len(row.failures)} of {runs} seeds of {row.method} failed")
+    return "; ".join(said)
+
+
+def _best(section: AccuracySection) -> str:
+    ran = [row for row in section.rows if row.ours]
+    best = max(ran, key=lambda row: row.ours[NDCG])
+    missing = _missing(section.rows)
+    methods = f"{len(ran)} method{'s' if len(ran) > 1 else ''}"
+    return (
+        f"of {f'the {methods} that ran ({missing})' if missing else methods}, {best.method} ranks "
+        f"the held-out item best among all items: NDCG@10 {best.ours[NDCG]:.3f}, "
+        f"HR@10 {best.ours[HIT]:.3f}."
+    )
+
+
+def _ours(section: AccuracySection) -> str:
+    (row,) = (row for row in section.rows if row.method == OURS)
+    if not row.ours:
+        return f"the paper's model has no result ({row.status})."
+    missing = _missing([each for each in section.rows if each.method != OURS])
+    test = row.tests.get(NDCG)
+    if test is None:
+        return f"the paper's model has no baseline to be compared with ({missing})."
+    against = "the best of the baselines that ran" if missing else "the best baseline"
+    sure = "a difference" if test.p_holm < LEVEL else "which may be chance"
+    return (
+        f"the paper's model is at NDCG@10 {row.ours[NDCG]:.3f}, "
+        f"{test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}] against {against}, "
+        f"{test.baseline} (Holm's p {test.p_holm:.2g}, {sure}{f'; {missing}' if missing else ''})."
+    )
+
+
+def _sampled(section: AccuracySection) -> str:
+    ran = [row for row in section.rows if row.ours]
+    ends = [
+        f"{min(values):.3f} to {max(values):.3f}"
+        for values in ([r.ours[k, "hit@10"] for r in ran] for k in ("full", "uni100"))
+    ]
+    printed = [float(row.paper["hit@10"]) for row in section.rows if "hit@10" in row.paper]
+    paper = f" The paper prints {min(printed):.3f} to {max(printed):.3f}." if printed else ""
+    return (
+        f"the same runs' HR@10 is {ends[0]} among all items, and {ends[1]} when "
+        f"the item only has to beat 100 random ones.{paper}"
+    )

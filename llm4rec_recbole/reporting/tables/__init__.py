@@ -1,0 +1,1 @@
+"""Tables I-V, the data-set table and the claims table."""

@@ -1,0 +1,201 @@
+"""One small table model, and how it is written in Markdown and in LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from llm4rec_recbole.analysis.paper import printed
+from llm4rec_recbole.reporting.tables.rows import AccuracySection, Row
+
+Place = Literal["", "best", "second"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number or a few words; the best of its column is bold, the second underlined."""
+
+    text: str
+    place: Place = ""
+    marked: bool = False  # carries the significance mark
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows under a heading of their own."""
+
+    heading: str
+    rows: list[list[Cell]]
+    place: str = ""  # data set and protocol
+    foot: int = 0  # so many of the last rows are no rows like the others
+
+
+@dataclass(frozen=True)
+class Table:
+    """Sections that share their columns; a column is (group, name), either may be empty."""
+
+    name: str  # "Table I"; LaTeX numbers its tables itself
+    label: str
+    title: str
+    columns: list[tuple[str, str]]
+    sections: list[Section]
+    notes: list[str] = field(default_factory=list)  # the caption, sentence by sentence
+    text: bool = False  # all columns hold words, not numbers
+
+
+def to_markdown(table: Table) -> str:
+    """GitHub's Markdown: a table for each section, the caption below as a list."""
+    lines = [f"# {_md(table.name)}. {_md(table.title)}", ""]
+    for section in table.sections:
+        lines += [f"## {_md(section.heading)}", ""]
+        lines.append(_md_row([f"{group} {name}".strip() for group, name in table.columns]))
+        right = "---" if table.text else "---:"
+        lines.append(_md_row(["---", *[right] * (len(table.columns) - 1)]))
+        lines += [_md_row([_md_cell(cell) for cell in row]) for row in section.rows]
+        lines.append("")
+    lines += [f"- {_md(note)}" for note in table.notes]
+    return "\n".join(lines) + "\n"
+
+
+def to_latex(table: Table) -> str:
+    """A `table*` for the booktabs package, the sections one below the other."""
+    columns = len(table.columns)
+    lines = [
+        r"% Needs \usepackage{booktabs,graphicx}. Generated from run records and users files.",
+        r"\begin{table*}",
+        r"\centering",
+        rf"\caption{{{_tex(table.title)}. {_tex(' '.join(table.notes))}}}",
+        rf"\label{{{table.label}}}",
+        r"\resizebox{\ifdim\width>\linewidth \linewidth\else \width\fi}{!}{%",  # as text at most
+        rf"\begin{{tabular}}{{l{'r' * (columns - 1)}}}",
+        r"\toprule",
+        *_tex_groups([group for group, _ in table.columns]),
+        " & ".join(_tex(name) for _, name in table.columns) + r" \\",
+    ]
+    for section in table.sections:
+        heading = rf"\multicolumn{{{columns}}}{{l}}{{\textit{{{_tex(section.heading)}}}}} \\"
+        lines += [r"\midrule", heading]
+        lines += [" & ".join(_tex_cell(cell) for cell in row) + r" \\" for row in section.rows]
+    lines += [r"\bottomrule", r"\end{tabular}}", r"\end{table*}"]
+    return "\n".join(lines) + "\n"
+
+
+def _md_row(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _md_cell(cell: Cell) -> str:
+    text = _md(cell.text)
+    text = {"": text, "best": f"**{text}**", "second": f"<ins>{text}</ins>"}[cell.place]
+    return text + (r"\*" if cell.marked else "")
+
+
+def _md(text: str) -> str:
+    for sign in "\\|*_`<":
+        text = text.replace(sign, "\\" + sign)
+    return " ".join(text.split())
+
+
+def _tex_cell(cell: Cell) -> str:
+    text = _tex(cell.text)
+    command = {"best": r"\textbf", "second": r"\underline"}.get(cell.place)
+    return (f"{command}{{{text}}}" if command else text) + (r"$^{*}$" if cell.marked else "")
+
+
+_TEX = {
+    **{sign: "\\" + sign for sign in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "–": "--",
+    "—": "---",
+}
+
+
+def _tex(text: str) -> str:
+    return " ".join("".join(_TEX.get(sign, sign) for sign in text).split())
+
+
+def _tex_groups(groups: list[str]) -> list[str]:
+    """The line of group names over the columns they span, and the rules below it."""
+    names, rules, start = [], [], 0
+    while start < len(groups):
+        stop = start
+        while stop < len(groups) and groups[stop] == groups[start]:
+            stop += 1
+        if groups[start]:
+            names.append(rf"\multicolumn{{{stop - start}}}{{c}}{{{_tex(groups[start])}}}")
+            rules.append(rf"\cmidrule(lr){{{start + 1}-{stop}}}")
+        else:
+            names += [""] * (stop - start)
+        start = stop
+    return [" & ".join(names) + r" \\", "".join(rules)] if rules else []
+
+
+# Cells, columns and CSV lines, as all tables of methods have them.
+
+
+NONE = "–"  # no run
+UNDEFINED = "n/a"  # a run, but its data set lacks what the number is made of
+
+
+def number(value: float | None, decimals: int) -> str | None:
+    """`value` as a table shows it."""
+    return None if value is None else f"{value:.{decimals}f}"
+
+
+def column(
+    shown: Sequence[str | None], *, smaller: bool = False, marks: Sequence[bool] = ()
+) -> list[Cell]:
+    """A column of numbers as shown, its best and second best (the `smaller` ones) told apart.
+
+    What is no number is shown as it is, None as a dash.
+    """
+    values = [_float(text) for text in shown]
+    marks = marks or [False] * len(shown)
+    return [
+        Cell(NONE if text is None else text, place, mark)
+        for text, place, mark in zip(shown, _places(values, smaller), marks)
+    ]
+
+
+def _places(values: Sequence[float | None], smaller: bool) -> list[Place]:
+    """Best and second best as shown: equal to the last digit printed is equally good."""
+    ranked = sorted({value for value in values if value is not None}, reverse=not smaller)
+    places: dict[float | None, Place] = dict(zip(ranked, ("best", "second")))
+    return [places.get(value, "") for value in values]
+
+
+def _float(text: str | None) -> float | None:
+    return None if text is None or text == UNDEFINED else float(text)
+
+
+def which_row(section: AccuracySection, row: Row) -> dict[str, str | int]:
+    """The columns with which each line of a table's CSV begins and ends."""
+    return {
+        "dataset": section.dataset,
+        "stands_for": printed.STANDS_FOR.get(section.dataset, ""),
+        "protocol": section.protocol,
+        "users": section.users,
+        "row": row.label,
+        "method": row.method,
+        "seeds": len(row.records),
+        "status": row.status,
+    }
+
+
+def to_csv_text(names: Sequence[str], rows: Sequence[dict[str, str | int]]) -> str:
+    """CSV of `rows`, each `which_row` and values under `names`, empty where there is none."""
+    first = ["dataset", "stands_for", "protocol", "users", "row", "method"]
+    text = io.StringIO()
+    writer = csv.DictWriter(
+        text, [*first, *names, "seeds", "status"], restval="", lineterminator="\n"
+    )
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

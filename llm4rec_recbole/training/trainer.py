@@ -1,0 +1,74 @@
+"""A trainer whose learning rate rises, then falls to nothing by the last epoch."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from recbole.trainer import Trainer
+from torch import nn
+from torch.optim import Optimizer
+
+
+class ScheduledTrainer(Trainer):
+    """RecBole's trainer, with a linear warm-up over `warmup` of all steps and a cosine after it.
+
+    The model counts its steps in the buffer `steps`, so a resumed run goes on where it was.
+    `learning_rates` of the model, {parameter name: factor}, are multiples of the learning rate.
+    """
+
+    def _build_optimizer(self, **kwargs: Any) -> Optimizer:
+        optimizer = super()._build_optimizer(**kwargs)
+        self.total_steps = 0
+        optimizer.register_step_pre_hook(self._set_rate)
+        return optimizer
+
+    def fit(self, train_data: Any, *args: Any, **kwargs: Any) -> Any:
+        self.total_steps = self.epochs * len(train_data)
+        return super().fit(train_data, *args, **kwargs)
+
+    def _set_rate(self, optimizer: Optimizer, *unused: Any) -> None:
+        if self.total_steps:
+            share = schedule(int(self.model.steps), self.total_steps, self.config["warmup"])
+            for group in optimizer.param_groups:
+                group["lr"] = self.learning_rate * share
+
+
+def schedule(step: int, total: int, warmup: float) -> float:
+    """The share of the learning rate at `step` of `total`, both counted from 1: 0 to 1."""
+    done = min(1.0, step / total)
+    if done < warmup:
+        return done / warmup
+    return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
+
+
+EnhancedGenRecTrainer = GenRecFusionTrainer = GenRecRetrievalTrainer = ScheduledTrainer
+GenRecDebiasTrainer = GenRecExplainTrainer = GenRecAdaptTrainer = ScheduledTrainer
+GenRecTrainer = P5Trainer = ScheduledTrainer
+
+
+# Dropout from random bytes: on a CPU, PyTorch draws one float a number, four times slower.
+
+
+class ByteDropout(nn.Dropout):
+    """Zeroes a share of p, rounded to a multiple of 1/256, and scales the rest to keep the mean.
+
+    Draws from torch's global generator, so a seed and a checkpoint cover it.
+    """
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        if not self.training or self.p == 0 or input.device.type != "cpu":
+            return super().forward(input)
+        threshold = round(self.p * 256)
+        size = input.numel()
+        draws = torch.empty(-(-size // 8), dtype=torch.int64).random_(-(2**63), None)
+        keep = draws.view(torch.uint8)[:size].view(input.shape) >= threshold
+        return input * (keep * (256 / (256 - threshold))).to(input.dtype)
+
+
+def use_byte_dropout(model: nn.Module) -> None:
+    """Give every plain nn.Dropout inside `model` the faster forward pass."""
+    for module in model.modules():
+        if type(module) is nn.Dropout:
+            module.__class__ = ByteDropout
