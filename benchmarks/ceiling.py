@@ -148,7 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
     load = os.getloadavg()
     with tempfile.TemporaryDirectory() as place:
         options = {"protocol": "loo", "use_gpu": False, "show_progress": False, "quiet": True}
-        options |= {"threads": a.threads, "checkpoint_dir": place}
+        options |= {"num_threads": a.threads, "checkpoint_dir": place}
         costs = [training(model, options, a.steps) for model in ("BERT4Rec", "SASRec")]
         costs += [scoring(name, options, a.users) for name in MODELS]
     computes = str(arithmetic("auto", "cpu")).removeprefix("torch.")

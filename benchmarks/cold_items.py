@@ -6,7 +6,7 @@ and stopped early as `loo` does. Then each user's last interaction with a cold i
 from the warm items that the user had before it. Writes cold_items.json and cold_items.md.
 
 Items that never occur in training are negatives of every training step, and a model soon learns to
-rank whatever looks like them last. Here both models are trained with untrained_negatives=False.
+rank whatever looks like them last. Here both models are trained with cold_items_as_negatives=False.
 
 Two rankings, because they answer two questions. Among the cold items: which of the new ones? Among
 all items: would a new one be shown at all, beside those of known popularity?
@@ -181,7 +181,7 @@ def measure(source: Path, seed: int, options: dict[str, Any]) -> dict[str, Any]:
         given = {
             "data_path": place,
             "load_col": columns(Path(place) / name),
-            "untrained_negatives": False,
+            "cold_items_as_negatives": False,
             "checkpoint_dir": str(Path(place) / "checkpoints"),
             "seed": seed,
             "quiet": True,
@@ -256,13 +256,13 @@ def main(arguments: list[str] | None = None) -> int:
     )
     add_training_options(parser)
     parser.add_argument(
-        "--negatives", action="store_true", help="train with untrained_negatives=True instead"
+        "--negatives", action="store_true", help="train with cold_items_as_negatives=True instead"
     )
     parser.add_argument("--data", type=Path, help="folder of atomic files (default: ml-100k)")
     a = parser.parse_args(arguments)
     options = training_options(a)
     if a.negatives:
-        options["untrained_negatives"] = True
+        options["cold_items_as_negatives"] = True
     measured = measure(a.data or folder(), a.seed, options)
     report = render(measured)
     write_json(a.output / "cold_items.json", measured)

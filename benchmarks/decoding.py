@@ -93,11 +93,11 @@ def p5(data: Data) -> Subject:
 def genrec(data: Data, llm: str, layers: int | None) -> Subject:
     """The first `layers` layers of `llm`, and titles in the tokens that titles use."""
     from llm4rec_recbole.language_models.load import load_language_model
-    from llm4rec_recbole.models.genrec.titles import title_tokens, titles_of
+    from llm4rec_recbole.models.genrec.titles import max_title_tokens, titles_of
 
     model, tokenizer = load_language_model(llm, layers, torch.float32)
     titles, years = titles_of(folder() / "ml-100k.item", data.names)
-    tokens = title_tokens(
+    tokens = max_title_tokens(
         titles, years, data.names, lambda text: tokenizer.encode(text, add_special_tokens=False), 12
     )
     line = tokenizer.encode("\n", add_special_tokens=False)[0]

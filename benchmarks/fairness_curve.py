@@ -108,7 +108,9 @@ def measure(
         given = {"checkpoint_dir": place, "seed": seed, "quiet": True, "show_progress": False}
         given |= {"fairness_groups": groups}
         for strength in fairness:
-            trained = train("GenRecDebias", dataset, (), given | options | {"fairness": strength})
+            trained = train(
+                "GenRecDebias", dataset, (), given | options | {"fairness_weight": strength}
+            )
             debiasing = trained.model.debiasing
             if not debiasing.of_users:
                 raise InputError(f"{dataset} knows no groups of users")

@@ -22,5 +22,5 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
 def training_options(a: argparse.Namespace) -> dict[str, Any]:
     """The options as `train` takes them, but for the seed."""
     named = {"epochs": a.epochs, "llm": a.llm, "text_encoder": a.text_encoder}
-    options = {"threads": a.threads} | {k: v for k, v in named.items() if v is not None}
+    options = {"num_threads": a.threads} | {k: v for k, v in named.items() if v is not None}
     return options | ({"llm_layers": None} if a.llm else {})

@@ -18,7 +18,7 @@ def defaults_for(model: str, dataset: str, protocol: str | None, loader: Any) ->
     components alone share its file. A data set's `source` says
     how its files came about, not how to run on them, and is left out.
 
-    Raises InputError for the protocol `timeline` on a data set that has an order but no times.
+    Raises InputError for the protocol `temporal` on a data set that has an order but no times.
     """
     values = _read(folder() / "overall.yaml", loader)
     protocol = protocol or values.get("protocol", "recbole")
@@ -26,7 +26,7 @@ def defaults_for(model: str, dataset: str, protocol: str | None, loader: Any) ->
     for kind, name in (("model", family), ("dataset", dataset), ("protocol", protocol)):
         values |= _read(folder() / kind / f"{name}.yaml", loader)
     source = values.pop("source", None) or {}
-    if protocol == "timeline" and source.get("times") == "position":
+    if protocol == "temporal" and source.get("times") == "position":
         message = f"{dataset} has no times, only each user's order: no cut in time can be made"
         raise InputError(message, hint="use --protocol=loo")
     return values | {"protocol": protocol}

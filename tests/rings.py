@@ -61,7 +61,7 @@ def options(rings: Path, tmp_path: Path) -> dict[str, Any]:
         "load_col": {"inter": ["user_id", "item_id", "rating", "timestamp"]},
         "show_progress": False,
         "quiet": True,
-        "threads": 1,
+        "num_threads": 1,
         "epochs": 40,
         "eval_step": 5,
         "stopping_step": 3,

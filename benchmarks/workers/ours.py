@@ -75,7 +75,7 @@ def quality(
 
 
 def _prepare(model: str, options: dict[str, Any], threads: int) -> Trained:
-    return prepare(model, "ml-100k", options=COMMON | options | {"threads": threads})
+    return prepare(model, "ml-100k", options=COMMON | options | {"num_threads": threads})
 
 
 def _next_items(interaction: Any) -> int:

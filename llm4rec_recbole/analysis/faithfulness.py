@@ -115,7 +115,7 @@ def measure(model: Restored) -> Faithfulness:
     gatherer = Explainer(model).gatherer
     none = np.zeros((len(test), 1), dtype=np.int64)
     score = scorer(model.model, config, test, model.dataset)
-    top = rank_held_out(score, test, none, none, config["eval_users_per_batch"]).top_100[:, 0]
+    top = rank_held_out(score, test, none, none, config["eval_batch_users"]).top_100[:, 0]
     histories = [
         model.read_of(test.items[start:stop]) for start, stop in zip(test.indptr, test.indptr[1:])
     ]
@@ -125,7 +125,7 @@ def measure(model: Restored) -> Faithfulness:
 
 def score_of(model: Restored, items: np.ndarray) -> Score:
     """The model's score of items[u] (U,) for the test's user u, from any part of the history."""
-    test, batch = model.test, int(model.config["eval_users_per_batch"])
+    test, batch = model.test, int(model.config["eval_batch_users"])
 
     def score(users: np.ndarray, histories: list[np.ndarray]) -> np.ndarray:
         held_out = shortened(test, users, histories)

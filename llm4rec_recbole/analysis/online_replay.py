@@ -3,7 +3,7 @@
     training  |  validation and test, in exact order over all users
     old data  |  the stream: rank each item as the tables do, then learn from it
 
-`loo` gives each user's validation and test item, `timeline` all that came after the validation cut.
+`loo` gives each user's validation and test item, `temporal` all that came after the validation cut.
 Every interaction counts as implicit feedback, as it does in training. The user's history grows from
 item to item for every method; a method that learns moves its parameters too.
 """
@@ -75,7 +75,7 @@ def last_trained(held_out: HeldOut) -> HeldOut:
 def ndcg_of(model: Restored, held_out: HeldOut) -> np.ndarray:
     """NDCG@10 of each row of `held_out`, full ranking, (U,) float64."""
     score = scorer(model.model, model.config, held_out, model.dataset)
-    batch = int(model.config["eval_users_per_batch"])
+    batch = int(model.config["eval_batch_users"])
     ranks = np.empty(len(held_out))
     for start in range(0, len(held_out), batch):
         rows = np.arange(start, min(start + batch, len(held_out)))

@@ -1,4 +1,4 @@
-"""Which interactions train, validate and test: `loo` and `timeline`, in exact order.
+"""Which interactions train, validate and test: `loo` and `temporal`, in exact order.
 
 Exact order is (time, file order): times keep the precision they were read with, and interactions
 at the same time stay in the order of the file. float32, RecBole's own type for times, is refused:
@@ -29,7 +29,7 @@ class Split:
     """Row numbers that train, and the held-out items of validation and test.
 
     `counts` says how many interactions or users each rule left out; the cuts are set by
-    `timeline` only, in the unit and type of the times given.
+    `temporal` only, in the unit and type of the times given.
     """
 
     train: np.ndarray  # (N,) int64, row numbers: user by user, oldest first
@@ -145,7 +145,7 @@ def leave_one_out(
     )
 
 
-def timeline(
+def temporal_split(
     users: np.ndarray,
     items: np.ndarray,
     times: np.ndarray,
@@ -153,7 +153,7 @@ def timeline(
     valid_share: float = 0.1,
     test_share: float = 0.1,
 ) -> Split:
-    """`timeline`: one cut in time for all users; nothing at or after the validation cut trains.
+    """`temporal`: one cut in time for all users; nothing at or after the validation cut trains.
 
     The cuts are the times of the first interactions of the last `test_share` of the log and of
     the `valid_share` before it. Held out is a user's first interaction at or after the cut (for
@@ -179,7 +179,7 @@ def timeline(
         raise InputError(
             f"the cuts {valid_cut} and {test_cut} leave {int(trains.sum())} interactions to train "
             f"on, {len(valid)} users to validate on and {len(test)} to test on",
-            hint="the data set is too small or its times too alike for the timeline protocol",
+            hint="the data set is too small or its times too alike for the temporal protocol",
         )
     return Split(
         train=log.rows[trains],

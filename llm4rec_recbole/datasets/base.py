@@ -234,7 +234,7 @@ def training_events(
     """The events of the training interactions: what may be known of items when a model trains.
 
     users, items: (N,) raw ids of the training interactions, as in the atomic files. With `before`,
-    the `timeline` protocol's validation cut, later events are left out too: a tag may be given
+    the `temporal` protocol's validation cut, later events are left out too: a tag may be given
     long after the rating that trains.
     """
     import pandas as pd

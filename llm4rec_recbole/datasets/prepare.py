@@ -21,7 +21,7 @@ import numpy as np
 from llm4rec_recbole.data.atomic import check_atomic_files
 from llm4rec_recbole.data.dataset_paths import EMBEDDED, atomic_folder
 from llm4rec_recbole.data.interactions import Interactions, read_interactions, statistics
-from llm4rec_recbole.data.splits import leave_one_out, timeline
+from llm4rec_recbole.data.splits import leave_one_out, temporal_split
 from llm4rec_recbole.datasets.convert import convert
 from llm4rec_recbole.datasets.replace_files import scratch_folder, swap
 from llm4rec_recbole.datasets.spec import Source, any_raw_file, read_source
@@ -99,7 +99,7 @@ def _convert(
 def summarise(log: Interactions, timed: bool = True) -> dict[str, Any]:
     """Counts of users, items and interactions, and of what each protocol holds out and leaves out.
 
-    Without `timed` the times only order each user's interactions, and there is no `timeline`.
+    Without `timed` the times only order each user's interactions, and there is no `temporal`.
     """
     return {
         **statistics(log),
@@ -107,7 +107,7 @@ def summarise(log: Interactions, timed: bool = True) -> dict[str, Any]:
         "last_time": log.times.max().item(),
         "users_tied_at_their_last_time": tied_at_the_end(log.users, log.times),
         "loo": _protocol(log, leave_one_out),
-        "timeline": _protocol(log, timeline) if timed else {"refused": "there are no times"},
+        "temporal": _protocol(log, temporal_split) if timed else {"refused": "there are no times"},
     }
 
 

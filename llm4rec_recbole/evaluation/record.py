@@ -146,7 +146,7 @@ def _cost(trained: Trained, inference_ms: float | None) -> dict[str, float | int
     return {
         "train_seconds": round(trained.train_seconds, 3),
         "inference_ms_per_user": inference_ms,
-        "inference_batch_size": trained.config["eval_users_per_batch"],
+        "inference_batch_size": trained.config["eval_batch_users"],
         "peak_memory_gb": round(peak / 2**30, 3),
         "model_size_mb": round(_model_bytes(trained.model) / 2**20, 3),
         "parameters": sum(p.numel() for p in parameters),

@@ -16,7 +16,7 @@ from llm4rec_recbole.evaluation.metrics import ACCURACY
 from llm4rec_recbole.files import write_atomically
 
 RANKINGS = ("full", "uni100", "pop100")
-PROTOCOLS = ("loo", "timeline")  # "recbole" leaves no users file, so nothing can be recomputed
+PROTOCOLS = ("loo", "temporal")  # "recbole" leaves no users file, so nothing can be recomputed
 BEYOND_ACCURACY = ("intra_list_diversity@10", "coverage@100", "novelty@10", "fairness@10")
 COST = (
     "train_seconds",

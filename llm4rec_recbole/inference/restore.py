@@ -130,7 +130,7 @@ def restore(path: str | Path, adapted: bool = True) -> Restored:
     from recbole.utils import get_model, init_seed
 
     from llm4rec_recbole import checkpoints
-    from llm4rec_recbole.data.splits import leave_one_out, timeline
+    from llm4rec_recbole.data.splits import leave_one_out, temporal_split
     from llm4rec_recbole.recbole_compat.no_code_execution import load_weights
 
     run = checkpoints.load(path)["config"]
@@ -149,7 +149,7 @@ def restore(path: str | Path, adapted: bool = True) -> Restored:
     )
     rating = config["RATING_FIELD"]
     ratings = inter[rating].numpy() if rating in inter else None
-    split_by = {"loo": leave_one_out, "timeline": timeline}[config["protocol"]]
+    split_by = {"loo": leave_one_out, "temporal": temporal_split}[config["protocol"]]
     split = split_by(users, items, times, dataset.item_num)
     if adapted and hasattr(model, "after_training"):  # as training/train.py does before the test
         model.after_training(split.valid)

@@ -74,14 +74,16 @@ def fastest_dtype(device: str) -> torch.dtype:
 class PretrainedEncoder:
     """A transformers model by package, folder or hub name, ready to encode.
 
-    most_tokens: longer texts are cut there; batch_size: in texts. The same texts, in the same
+    max_prompt_tokens: longer texts are cut there; batch_size: in texts. The same texts, in the same
     order, on the same machine give the same bits. Raises InputError when `name` is no model.
     """
 
-    def __init__(self, name: str = DEFAULT, most_tokens: int = 256, batch_size: int = 128) -> None:
+    def __init__(
+        self, name: str = DEFAULT, max_prompt_tokens: int = 256, batch_size: int = 128
+    ) -> None:
         from transformers import AutoModel, AutoTokenizer
 
-        self.name, self.most_tokens, self.batch_size = name, most_tokens, batch_size
+        self.name, self.max_prompt_tokens, self.batch_size = name, max_prompt_tokens, batch_size
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = fastest_dtype(self.device)
         self.dtype = str(dtype).removeprefix("torch.")
@@ -97,7 +99,9 @@ class PretrainedEncoder:
         vectors = np.zeros((len(texts), self.model.config.hidden_size), dtype=np.float32)
         if not any(texts):
             return vectors
-        ids = self.tokenizer(list(texts), truncation=True, max_length=self.most_tokens)["input_ids"]
+        ids = self.tokenizer(list(texts), truncation=True, max_length=self.max_prompt_tokens)[
+            "input_ids"
+        ]
         order = np.argsort([len(row) for row in ids], kind="stable")
         order = order[[bool(texts[row]) for row in order]]
         with torch.inference_mode():

@@ -9,7 +9,7 @@ from typing import Any
 
 from llm4rec_recbole.recbole_compat.import_hook import mends
 
-OWN_PROTOCOLS = ("loo", "timeline")
+OWN_PROTOCOLS = ("loo", "temporal")
 
 
 @mends("recbole", upstream="RecBole PR #2203")

@@ -1,6 +1,6 @@
 """Exact-order protocols, window training and one-pass ranking, where RecBole looks for them.
 
-Only runs whose option `protocol` is `loo` or `timeline` are touched; with `protocol: recbole`
+Only runs whose option `protocol` is `loo` or `temporal` are touched; with `protocol: recbole`
 RecBole splits, loads and evaluates as it always does.
 """
 

@@ -183,7 +183,7 @@ class HeldOutLoader:
         self.dataset = self._dataset = dataset
         self.config = config
         self.held_out: HeldOut = dataset.held_out
-        self.batch_size: int = config["eval_users_per_batch"]
+        self.batch_size: int = config["eval_batch_users"]
         self._negatives: tuple[np.ndarray, np.ndarray] | None = None
 
     def __len__(self) -> int:

@@ -16,13 +16,13 @@ from llm4rec_recbole.recbole_compat.config import OWN_PROTOCOLS
 #: Options of every run that are whole numbers, and the least that each may be.
 _WHOLE = {
     "seed": 0,
-    "threads": 0,
+    "num_threads": 0,
     "epochs": 0,
     "eval_step": 0,
     "stopping_step": 0,
     "train_batch_size": 1,
     "eval_batch_size": 1,
-    "eval_users_per_batch": 1,
+    "eval_batch_users": 1,
     "MAX_ITEM_LIST_LENGTH": 1,
 }
 #: Options of every run that are numbers, and the interval of each.

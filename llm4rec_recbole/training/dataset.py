@@ -10,7 +10,7 @@ from recbole.data.dataset import SequentialDataset
 from recbole.data.interaction import Interaction
 
 from llm4rec_recbole.data.held_out import HeldOut
-from llm4rec_recbole.data.splits import exact_order, leave_one_out, timeline
+from llm4rec_recbole.data.splits import exact_order, leave_one_out, temporal_split
 
 
 class WindowDataset(SequentialDataset):
@@ -43,7 +43,7 @@ def split_dataset(dataset: Any) -> list[Any]:
     inter = dataset.inter_feat
     users, items = inter[dataset.uid_field].numpy(), inter[dataset.iid_field].numpy()
     times = inter[dataset.time_field].numpy()
-    split = {"loo": leave_one_out, "timeline": timeline}[dataset.config["protocol"]](
+    split = {"loo": leave_one_out, "temporal": temporal_split}[dataset.config["protocol"]](
         users, items, times, dataset.item_num
     )
     rows = split.train

@@ -104,8 +104,8 @@ def prepare(
 def _set_threads(config: Any) -> None:
     import torch
 
-    if config["threads"]:
-        torch.set_num_threads(config["threads"])
+    if config["num_threads"]:
+        torch.set_num_threads(config["num_threads"])
 
 
 # One run: options in; a trained model, a run record and a users file out.

@@ -97,7 +97,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: torch's choice")
     a = parser.parse_args(argv)
-    options = {"threads": a.threads, "quiet": True, "show_progress": False}
+    options = {"num_threads": a.threads, "quiet": True, "show_progress": False}
     print(tune(a.model, a.dataset, a.protocol, a.results, **options))
 
 

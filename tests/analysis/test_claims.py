@@ -191,10 +191,10 @@ def test_a_gain_smaller_than_printed_does_not_support_the_claim(paper, results):
 def test_a_claim_must_hold_everywhere(paper, results):
     ours(results, 3)
     for method, middle in (("BPR", 5), ("EnhancedGenRec", 30)):
-        add_run(results, method, ranks_around(middle), protocol="timeline")
+        add_run(results, method, ranks_around(middle), protocol="temporal")
     entry = entries(paper, results)[TRUE_GAIN]
     assert entry.verdict == "not supported"
-    assert entry.reason.startswith("ml-100k, timeline: ")
+    assert entry.reason.startswith("ml-100k, temporal: ")
 
 
 def test_another_data_set_does_not_speak_for_this_one(paper, results):

@@ -72,10 +72,10 @@ def test_holm_runs_over_all_rankings_and_metrics_of_the_table(results):
 
 
 def test_each_protocol_has_a_best_baseline_of_its_own(results):
-    add_run(results, "EASE", ranks_around(30), protocol="timeline")
-    add_run(results, "BPR", ranks_around(5), protocol="timeline")
+    add_run(results, "EASE", ranks_around(30), protocol="temporal")
+    add_run(results, "BPR", ranks_around(5), protocol="temporal")
     found = {c.protocol: c.baseline for c in compare(results) if c.table == "table_1"}
-    assert found == {"loo": "EASE", "timeline": "BPR"}
+    assert found == {"loo": "EASE", "temporal": "BPR"}
 
 
 def beyond(results, metric: str) -> dict[str, object]:

@@ -17,7 +17,7 @@ from llm4rec_recbole.evaluation.users_file import write_ranks
 def results(tmp_path):
     for method, middle in (("SASRec", 10), ("BPR", 20)):
         add_run(tmp_path, method, ranks_around(middle))
-    add_run(tmp_path, "SASRec", ranks_around(12), protocol="timeline")
+    add_run(tmp_path, "SASRec", ranks_around(12), protocol="temporal")
     return tmp_path
 
 
@@ -31,7 +31,7 @@ def test_it_prints_the_paired_t_test_of_any_two(results, capsys):
     assert pair.main(["BPR", "SASRec", "--results", str(results)]) == 0
     said = capsys.readouterr().out
     assert said.startswith("ml-100k, loo: 60 users; runs: 1 of BPR and 1 of SASRec\n")
-    assert "timeline" not in said  # one of them did not run there
+    assert "temporal" not in said  # one of them did not run there
     bpr, sasrec = ndcg(ranks_around(20), 10), ndcg(ranks_around(10), 10)
     first, second, difference, low, _, high, p, by_signs = rows(said)["full", "NDCG@10"]
     assert (float(first), float(second)) == pytest.approx((bpr.mean(), sasrec.mean()), abs=5e-5)

@@ -29,10 +29,10 @@ def test_records_are_grouped_by_data_set_protocol_and_method(tmp_path):
     for seed in (2, 10, 1):
         add_run(tmp_path, "BPR", RANKS, seed=seed)
     add_run(tmp_path, "EASE", RANKS)
-    add_run(tmp_path, "EASE", RANKS, protocol="timeline")
+    add_run(tmp_path, "EASE", RANKS, protocol="temporal")
     add_run(tmp_path, "NeuMF", RANKS, dataset="steam")
     grouped = by_method(read_records(tmp_path), METHODS)
-    assert list(grouped) == [("ml-100k", "loo"), ("ml-100k", "timeline")]
+    assert list(grouped) == [("ml-100k", "loo"), ("ml-100k", "temporal")]
     assert list(grouped["ml-100k", "loo"]) == ["EASE", "BPR"]
     assert [record.seed for record in grouped["ml-100k", "loo"]["BPR"]] == [1, 2, 10]
 

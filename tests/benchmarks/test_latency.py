@@ -10,7 +10,7 @@ from benchmarks import latency
 
 
 def test_users_and_events_are_timed(options: dict[str, Any]) -> None:  # noqa: F811
-    small = {"llm": "scratch-16x2", "llm_layers": None, "eval_users_per_batch": 16}
+    small = {"llm": "scratch-16x2", "llm_layers": None, "eval_batch_users": 16}
     found = latency.measure("rings", users=40, events=3, options=options | small)
     assert found["layers"] == 2
     assert found["batch"] == 16

@@ -40,7 +40,7 @@ def test_help_lists_models_and_options_without_importing_torch(tmp_path):
     start = time.perf_counter()
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert time.perf_counter() - start < 5  # 0.2 s on an idle machine; the goal is 1 s
-    for word in ("SASRec", "RecencyEASE", "GRU4Rec", "ml-100k", "timeline", "--seed=0"):
+    for word in ("SASRec", "RecencyEASE", "GRU4Rec", "ml-100k", "temporal", "--seed=0"):
         assert word in out.stdout
 
 
@@ -106,7 +106,7 @@ def test_what_is_no_option_is_refused(argv):
         ([*P5, "--targets_per_prompt=0"], "targets_per_prompt is 0"),
         ([*P5, "--id_tokens=100", "--id_clusters=100"], "100 id tokens for 100 clusters"),
         ([*GENREC, "--beam_width=0", "--decoding=beam"], "beam_width is 0"),
-        ([*GENREC, "--title_tokens=0"], "title_tokens is 0"),
+        ([*GENREC, "--max_title_tokens=0"], "max_title_tokens is 0"),
     ],
 )
 def test_a_mistake_gets_one_line_that_names_the_right_one(capsys, argv, line):
@@ -163,7 +163,7 @@ def test_an_unknown_option_in_a_file_is_refused_too(capsys):
     assert "did you mean seed?" in said(capsys, *DATA, "--config_files=bad.yaml")
 
 
-@pytest.mark.parametrize("protocol", ["loo", "timeline"])
+@pytest.mark.parametrize("protocol", ["loo", "temporal"])
 @pytest.mark.parametrize("model", ["P5", "GenRec", "SASRec", "EASE"])
 @pytest.mark.parametrize("items", [["i0"], ["i0", "i1"]])
 def test_data_that_leave_nobody_to_test_are_refused(capsys, tmp_path, items, model, protocol):
@@ -183,7 +183,7 @@ def test_data_that_leave_nobody_to_test_are_refused(capsys, tmp_path, items, mod
         *(f"--model={model}", "--dataset=shop", "--config_files=shop.yaml"),
         *(f"--protocol={protocol}", "--quiet=true", "--show_progress=false"),
     )
-    expected = {"loo": "none of 6 has interacted with three items", "timeline": "0 to test on"}
+    expected = {"loo": "none of 6 has interacted with three items", "temporal": "0 to test on"}
     assert expected[protocol] in line
     assert not Path("work/runs").exists()
 

@@ -53,7 +53,7 @@ def trained_options(ringed: Path, tmp_path_factory: pytest.TempPathFactory) -> d
         "load_col": {"inter": ["user_id", "item_id", "rating", "timestamp"]},
         "show_progress": False,
         "quiet": True,
-        "threads": 1,
+        "num_threads": 1,
         "epochs": 2,
         "eval_step": 1,
         "train_batch_size": 64,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from llm4rec_recbole.data.splits import leave_one_out, timeline
+from llm4rec_recbole.data.splits import leave_one_out, temporal_split
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_float32_times_would_test_another_item_for_149_users(ml_100k, split):
 
 
 def test_timeline_holds_out_what_docs_say(ml_100k):
-    split = timeline(ml_100k.users, ml_100k.items, ml_100k.times)
+    split = temporal_split(ml_100k.users, ml_100k.items, ml_100k.times)
     assert (split.valid_cut, split.test_cut) == (889237269, 891382309)
     assert len(split.train) == (ml_100k.times < 889237269).sum() == 79_999
     assert (len(split.valid), len(split.test)) == (81, 69)

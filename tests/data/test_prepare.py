@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from llm4rec_recbole.data.interactions import read_interactions
-from llm4rec_recbole.data.splits import leave_one_out, timeline
+from llm4rec_recbole.data.splits import leave_one_out, temporal_split
 from llm4rec_recbole.datasets.prepare import main, prepare, summarise, tied_at_the_end
 from llm4rec_recbole.errors import InputError
 
@@ -47,7 +47,7 @@ def test_ml_100k_is_prepared(tmp_path):
     assert (summary["users"], summary["items"], summary["interactions"]) == (943, 1682, 100_000)
     assert summary["users_tied_at_their_last_time"] == 415
     assert summary["loo"]["test_users"] == 943
-    assert summary["timeline"]["test_users"] == 69
+    assert summary["temporal"]["test_users"] == 69
     assert summary["sha256"]["ml-100k.inter"].startswith("4edb74e2a811")
 
 
@@ -59,7 +59,7 @@ def test_a_user_with_one_interaction_trains_only_from_file_to_split(data_path, c
     assert log.user_tokens[split.test.users].tolist() == ["often"]
     assert log.item_tokens[split.test.targets].tolist() == ["i12"]
     assert log.user_tokens[log.users[split.train]].tolist().count("once") == 1
-    later = timeline(log.users, log.items, log.times)
+    later = temporal_split(log.users, log.items, log.times)
     assert log.user_tokens[later.test.users].tolist() == ["often"]
     summary = json.loads((data_path.parent / "out" / "summary.json").read_text())
     assert summary["loo"]["users_train_only"] == 2
@@ -146,7 +146,7 @@ def test_a_protocol_that_cannot_split_is_told_in_the_summary(tmp_path):
     (tmp_path / "flat.inter").write_text(HEADER + "".join(f"u\ti{n}\t7\n" for n in range(9)))
     summary = summarise(read_interactions(tmp_path / "flat.inter"))
     assert summary["loo"]["test_users"] == 1
-    assert "leave 0 interactions to train on" in summary["timeline"]["refused"]
+    assert "leave 0 interactions to train on" in summary["temporal"]["refused"]
 
 
 def test_times_are_integers_unless_the_file_has_fractions(tmp_path):

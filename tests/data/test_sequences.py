@@ -121,7 +121,7 @@ def test_the_published_sequences_arrive_whole(
     assert summary["interactions"] == rows["sequences"]["read"] == interactions
     assert rows["sequences"]["dropped"] == {}
     assert summary["loo"]["test_users"] + summary["loo"]["users_train_only"] == users
-    assert summary["timeline"] == {"refused": "there are no times"}
+    assert summary["temporal"] == {"refused": "there are no times"}
     table = pd.read_parquet(tmp_path / "out" / "items.parquet")
     assert len(table) == items
     assert table["title"].eq("").sum() == untitled

@@ -13,7 +13,7 @@ from llm4rec_recbole.data.splits import (
     leave_one_out,
     order_by_user,
     stable_order,
-    timeline,
+    temporal_split,
 )
 from llm4rec_recbole.errors import InputError
 
@@ -129,7 +129,7 @@ def test_a_log_is_split_alike_however_many_users_are_sorted_at_once(rows, span):
 
 def test_an_empty_log_is_refused():
     empty = np.array([], dtype=np.int64)
-    for split in (leave_one_out, timeline):
+    for split in (leave_one_out, temporal_split):
         with pytest.raises(InputError, match="no interactions"):
             split(empty, empty, empty)
 
@@ -186,7 +186,7 @@ def test_of_a_repeat_the_earliest_is_kept_even_if_later_in_the_file():
 def test_timeline_cuts_all_users_at_one_time():
     rows = [(1, item, item) for item in range(1, 9)] + [(1, 9, 9), (1, 10, 10)]
     rows += [(2, 1, 4), (2, 2, 8), (2, 3, 9), (2, 4, 10), (3, 1, 10), (2, 5, 11)]
-    split = timeline(*arrays(rows), valid_share=0.2, test_share=0.3)
+    split = temporal_split(*arrays(rows), valid_share=0.2, test_share=0.3)
     # 16 rows; times in order 1 2 3 4 4 5 6 7 | 8 8 9 | 9 10 10 10 11: the cuts are times 8 and 9.
     assert (split.valid_cut, split.test_cut) == (8, 9)
     assert isinstance(split.valid_cut, int)
@@ -206,12 +206,12 @@ def test_timeline_cuts_all_users_at_one_time():
 
 def test_timeline_that_leaves_nobody_to_test_is_refused():
     with pytest.raises(InputError, match="leave 0 interactions to train on"):
-        timeline(*arrays([(1, item, 7) for item in range(1, 9)]))
+        temporal_split(*arrays([(1, item, 7) for item in range(1, 9)]))
 
 
 def test_timeline_history_stops_strictly_before_the_cut():
     rows = [(1, item, item) for item in range(1, 9)] + [(1, 9, 9), (1, 10, 10), (1, 11, 10)]
-    split = timeline(*arrays(rows), valid_share=0.1, test_share=0.1)
+    split = temporal_split(*arrays(rows), valid_share=0.1, test_share=0.1)
     assert split.test_cut == 10
     assert as_dict(split.test)[1] == (10, [(i, i) for i in range(1, 10)])
 
@@ -239,7 +239,7 @@ def test_loo_agrees_with_a_naive_loop(rows):
 @given(rows_of_a_log)
 def test_timeline_agrees_with_a_naive_loop_and_never_sees_the_future(rows):
     try:
-        split: Split = timeline(*arrays(rows), valid_share=0.25, test_share=0.25)
+        split: Split = temporal_split(*arrays(rows), valid_share=0.25, test_share=0.25)
     except InputError:
         return
     log = naive_log(rows)

@@ -101,7 +101,7 @@ def test_the_same_texts_give_the_same_bits(encoder: PretrainedEncoder) -> None:
 
 
 def test_a_long_text_is_cut(encoder: PretrainedEncoder) -> None:
-    encoder.most_tokens = 8
+    encoder.max_prompt_tokens = 8
     long = "the toy story the toy story " * 20
     np.testing.assert_allclose(encoder.encode([long]), encoder.encode([long[:60]]), atol=1e-6)
 

@@ -67,7 +67,12 @@ def world(with_users: bool) -> Any:
 
 def debiasing(with_users: bool = True, **options: Any) -> Debiasing:
     torch.manual_seed(0)
-    given = {"popularity_strata": 3, "adjustment": 0.3, "ips_clip": 0.25, "fairness": 0.7}
+    given = {
+        "popularity_strata": 3,
+        "backdoor_weight": 0.3,
+        "ips_clip_quantile": 0.25,
+        "fairness_weight": 0.7,
+    }
     return Debiasing(world(with_users), 4, given | {"fairness_groups": None} | options)
 
 

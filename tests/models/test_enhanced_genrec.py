@@ -113,15 +113,15 @@ def test_a_name_stands_for_a_subset_and_the_record_goes_by_it(described: dict[st
 @pytest.mark.parametrize(
     ("option", "value", "allowed"),
     [
-        ("relation_items", -1, "a whole number, 0 or more"),
+        ("max_relation_items", -1, "a whole number, 0 or more"),
         ("retrieved_entries", 1.5, "a whole number, 0 or more"),
         ("popularity_strata", 0, "a whole number, 1 or more"),
         ("relation_reg", 0, r"a number in \(0, inf\)"),
         ("relation_decay", 1.1, r"a number in \(0, 1\]"),
         ("hidden_dropout_prob", 1.0, r"a number in \[0, 1\)"),
-        ("ips_clip", -0.1, r"a number in \[0, 1\]"),
-        ("adaptation_share", True, r"a number in \(0, 1\]"),
-        ("fairness", float("nan"), r"a number in \[0, inf\)"),
+        ("ips_clip_quantile", -0.1, r"a number in \[0, 1\]"),
+        ("adaptation_update_fraction", True, r"a number in \(0, 1\]"),
+        ("fairness_weight", float("nan"), r"a number in \[0, inf\)"),
         ("warmup", 3, r"a number in \[0, 1\]"),
         ("learning_rate", -1, r"a number in \[0, inf\)"),
         ("MAX_ITEM_LIST_LENGTH", 0, "a whole number, 1 or more"),
@@ -165,7 +165,8 @@ def test_relations_among_few_items_leave_the_others_ranking_alone(small: dict[st
     """What they add is all that differs: with every item, the items that take part, or none."""
     options = small | {"components": ["retrieval"], "relation_weight": 8.0}
     some, none = (
-        prepare("EnhancedGenRec", "rings", options=options | {"relation_items": n}) for n in (6, 0)
+        prepare("EnhancedGenRec", "rings", options=options | {"max_relation_items": n})
+        for n in (6, 0)
     )
     places = some.model.relations.places
     assert places.count_nonzero() == 6 < some.model.n_items - 1
@@ -283,7 +284,7 @@ def test_the_aspects_loss_has_its_weight(described: dict[str, Any]) -> None:
     run_ = prepare("EnhancedGenRec", "rings", options=described | {"components": ["explanation"]})
     model, batch = run_.model.eval(), next(iter(run_.train_data))
     losses = []
-    for model.aspect_loss in (0.0, 1.0, 3.0):
+    for model.aspect_loss_weight in (0.0, 1.0, 3.0):
         losses.append(model.calculate_loss(batch).item())
     assert losses[1] > losses[0] + 0.1
     assert losses[2] - losses[0] == pytest.approx(3 * (losses[1] - losses[0]), rel=1e-4)
@@ -338,7 +339,7 @@ def test_the_ranking_asks_after_the_last_item_as_training_did(described: dict[st
 def test_aspects_and_relations_add_their_terms_to_the_scores(described: dict[str, Any]) -> None:
     model = prepare("EnhancedGenRec", "rings", options=described).model.eval()
     users, items = torch.tensor([1, 2]), torch.tensor([[3, 4, 5, 6], [7, 8, 0, 0]])
-    model.aspect_weight = 0.5
+    model.aspect_score_weight = 0.5
     aspects = 0.5 * model.aspects(model.last_states(users, items, model.item_table()))[1]
     relations = model.relations(items)
     whole, model.relations = model.score(users, items), None
@@ -396,7 +397,7 @@ def test_items_that_training_never_shows_can_be_left_out_of_the_loss(
     described: dict[str, Any],
 ) -> None:
     for negatives in (True, False):
-        options = described | {"components": ["debiasing"], "untrained_negatives": negatives}
+        options = described | {"components": ["debiasing"], "cold_items_as_negatives": negatives}
         model = (run_ := prepare("EnhancedGenRec", "rings", options=options)).model
         if not negatives:
             model.unknown[7] = True
@@ -409,7 +410,7 @@ def test_items_that_training_never_shows_can_be_left_out_of_the_loss(
 def test_fairness_adds_an_adversary_to_the_loss(described: dict[str, Any]) -> None:
     losses = []
     for fairness in (0.0, 1.0):
-        options = described | {"components": ["debiasing"], "fairness": fairness}
+        options = described | {"components": ["debiasing"], "fairness_weight": fairness}
         run_ = prepare("EnhancedGenRec", "rings", options=options)
         batch = next(iter(run_.train_data))
         losses.append(run_.model.eval().calculate_loss(batch).item())

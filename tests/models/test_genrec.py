@@ -57,7 +57,7 @@ def log_probability(model, items, item, over):
 
 @either
 def test_a_score_is_the_log_probability_of_the_title_after_the_titles_before(options, over):
-    run = genrec(options, probability=over)
+    run = genrec(options, softmax_over=over)
     held_out = run.test_data.held_out
     rows = np.array([2, 7])
     items, lengths = held_out.last(rows, run.model.max_seq_length)
@@ -70,7 +70,7 @@ def test_a_score_is_the_log_probability_of_the_title_after_the_titles_before(opt
 
 @either
 def test_one_pass_over_a_window_learns_every_next_title(options, over):
-    model = genrec(options, probability=over).model
+    model = genrec(options, softmax_over=over).model
     windows = [[3, 9, 27, 4], [5, 6]]
     terms = [
         log_probability(model, window[:place], window[place], over)
@@ -86,7 +86,7 @@ def test_one_pass_over_a_window_learns_every_next_title(options, over):
 @either
 def test_of_recboles_rows_the_item_learns_too(options, over):
     """Under `protocol: recbole` a row is a history and the one item after it."""
-    model = genrec(options, probability=over).model
+    model = genrec(options, softmax_over=over).model
     sequences = {model.ITEM_SEQ: torch.tensor([[3, 9, 27], [5, 0, 0], [8, 2, 0]])}
     after = {model.ITEM_ID: torch.tensor([4, 6, 7])}
     windows = [[3, 9, 27, 4], [5, 6], [8, 2, 7]]
@@ -101,7 +101,7 @@ def test_of_recboles_rows_the_item_learns_too(options, over):
 
 def test_under_recboles_protocol_it_learns_the_rows_items(options):
     """The rows that its loaders give: the history without the item alone would be another loss."""
-    run = genrec(options, protocol="recbole", probability="vocabulary")
+    run = genrec(options, protocol="recbole", softmax_over="vocabulary")
     batch = next(iter(run.train_data))
     model, items = run.model, batch[run.model.ITEM_ID]
     assert items.dim() == 1
@@ -125,7 +125,7 @@ def test_over_the_catalogue_the_scores_are_a_distribution_over_items(options):
 
 @pytest.mark.parametrize("decoding", ["beam", "unconstrained"])
 def test_beams_give_found_items_their_exact_score(options, decoding):
-    run = genrec(options, probability="vocabulary", decoding=decoding, beam_width=5)
+    run = genrec(options, softmax_over="vocabulary", decoding=decoding, beam_width=5)
     held_out, rows = run.test_data.held_out, np.arange(3)
     found = run.model.score_histories(held_out, rows)
     run.model.decoding = "exhaustive"
@@ -141,7 +141,7 @@ def test_beams_give_found_items_their_exact_score(options, decoding):
 def test_the_tokens_that_titles_use_keep_the_pretrained_models_weights(options, tmp_path, tied):
     """Scores by the untouched model, on the tokenizer's own tokens, the softmax over those kept."""
     pretrained, tokenizer = save_model(tmp_path / "lm", "Llama", tie_word_embeddings=tied)
-    run = genrec(options, llm=str(tmp_path / "lm"), probability="vocabulary")
+    run = genrec(options, llm=str(tmp_path / "lm"), softmax_over="vocabulary")
     held_out, row = run.test_data.held_out, np.array([4])
     names = [f"item {name}\n" for name in run.train_data.dataset.field2id_token["item_id"]]
     items, lengths = held_out.last(row, run.model.max_seq_length)
@@ -160,7 +160,7 @@ def test_the_tokens_that_titles_use_keep_the_pretrained_models_weights(options, 
 
 
 def test_a_history_longer_than_the_context_loses_its_oldest_titles(options):
-    run = genrec(options, most_tokens=90)
+    run = genrec(options, max_prompt_tokens=90)
     model, held_out = run.model, run.test_data.held_out
     items = list(range(1, 11))
     tokens, _ = model._pack(items)
@@ -171,7 +171,7 @@ def test_a_history_longer_than_the_context_loses_its_oldest_titles(options):
 
 def test_a_history_longer_than_the_model_reads_loses_its_oldest_titles(options, tmp_path):
     save_model(tmp_path / "lm", "Llama", max_position_embeddings=100)
-    run = genrec(options, llm=str(tmp_path / "lm"), most_tokens=512)
+    run = genrec(options, llm=str(tmp_path / "lm"), max_prompt_tokens=512)
     model, held_out = run.model, run.test_data.held_out
     assert model.budget == 100 - model.trie.max_depth
     assert len(model._pack(list(range(1, 11)))[0]) <= model.budget
@@ -180,7 +180,7 @@ def test_a_history_longer_than_the_model_reads_loses_its_oldest_titles(options, 
 
 def test_titles_that_do_not_fit_at_all_are_refused(options):
     with pytest.raises(InputError, match="does not fit into 20"):
-        genrec(options, most_tokens=20)
+        genrec(options, max_prompt_tokens=20)
 
 
 def test_odd_titles_are_told_apart(options, rings, tmp_path):
@@ -299,7 +299,7 @@ def test_the_question_leaves_weights_modes_and_random_numbers_as_they_were(tmp_p
 
 def test_a_window_that_slides_bounds_the_prompt(options, tmp_path):
     save_model(tmp_path / "lm", "Mistral", sliding_window=100)
-    model = genrec(options, llm=str(tmp_path / "lm"), most_tokens=512).model
+    model = genrec(options, llm=str(tmp_path / "lm"), max_prompt_tokens=512).model
     assert model.budget == 100 - model.trie.max_depth
 
 
@@ -339,12 +339,12 @@ def test_a_tokenizer_that_cannot_end_a_title_is_refused():
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"probability": "all"}, "probability is 'all'"),
+        ({"softmax_over": "all"}, "softmax_over is 'all'"),
         ({"decoding": "unconstrained"}, "needs a model trained to write whole titles"),
         ({"llm_dtype": "int8"}, "llm_dtype is int8"),
         ({"beam_width": 0, "decoding": "beam"}, "beam_width is 0"),
-        ({"title_tokens": 0}, "title_tokens is 0"),
-        ({"most_tokens": None}, "most_tokens is None"),
+        ({"max_title_tokens": 0}, "max_title_tokens is 0"),
+        ({"max_prompt_tokens": None}, "max_prompt_tokens is None"),
         ({"lora_rank": -1}, "lora_rank is -1"),
     ],
 )

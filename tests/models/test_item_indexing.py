@@ -88,7 +88,7 @@ def test_held_out_interactions_change_no_index(kind, options, rings, tmp_path):
         every = trained + last if other == 0 else last[::-1] + trained
         (folder / "rings.inter").write_text("\n".join([head, *map("\t".join, every)]) + "\n")
         chosen = {"data_path": str(folder.parent), "item_indexing": kind}
-        small = {"id_clusters": 3, "id_items": 6, "id_tokens": 50}
+        small = {"id_clusters": 3, "max_cluster_items": 6, "id_tokens": 50}
         model = prepare("P5", "rings", options=options | chosen | small)
         names = model.test_data.dataset.field2id_token["item_id"]
         first = len(model.model.words)

@@ -12,7 +12,7 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.models.p5.prompts import FAMILIES, Words, fill, parse
 from llm4rec_recbole.training.run import prepare
 
-SMALL = {"id_clusters": 3, "id_items": 6, "id_tokens": 50}
+SMALL = {"id_clusters": 3, "max_cluster_items": 6, "id_tokens": 50}
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def reviewed(options, rings, tmp_path, table):
         rows = [f"{row}\tgood fun number {row.split()[1]}" for row in rows]
         columns.append("review")
     (folder / "rings.inter").write_text("\n".join([head, *rows]) + "\n")
-    chosen = {"data_path": str(folder.parent), "families": {"explanation": 1.0}}
+    chosen = {"data_path": str(folder.parent), "task_weights": {"explanation": 1.0}}
     return prepare("P5", "rings", options=options | chosen | {"load_col": {"inter": columns}})
 
 
@@ -248,7 +248,7 @@ def test_reviews_of_held_out_items_are_not_read(options, rings, tmp_path):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"families": {"poetry": 1.0}}, "no family 'poetry'"),
+        ({"task_weights": {"poetry": 1.0}}, "no family 'poetry'"),
         ({"evaluation_family": "rating"}, "'rating' ranks no items"),
         ({"evaluation_prompt": "new"}, "evaluation_prompt is 'new'"),
         ({"decoding": "greedy"}, "no decoding 'greedy'"),

@@ -20,7 +20,7 @@ from llm4rec_recbole.training.run import run
         "CKE",  # knowledge-aware: two samplers
     ],
 )
-@pytest.mark.parametrize("protocol", ["loo", "timeline"])
+@pytest.mark.parametrize("protocol", ["loo", "temporal"])
 def test_a_model_trains_and_is_ranked(model, protocol, options):
     for name in ("data_path", "load_col"):
         options.pop(name)

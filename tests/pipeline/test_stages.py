@@ -17,7 +17,7 @@ def test_as_many_stages_as_the_product_also_with_hyphens_in_names(checkout: Chec
     """DVC joins matrix keys with a hyphen: {x, x-y} × {y-z, z} would be three stages."""
     params = {
         "datasets": ["ml-100k", "ml-1m"],
-        "protocols": ["loo", "timeline"],
+        "protocols": ["loo", "temporal"],
         "methods": {
             "exact": ["Pop", "EASE"],
             "trained": ["BPR", "SASRec", "BERT4Rec"],

@@ -40,7 +40,7 @@ def full_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         add_history(path, 0.1 + middle / 10_000)
     add_history(results / "runs/ml-100k/loo/EnhancedGenRec/seed_1.json", 0.13)
     for method, middle in (("BPR", 30), ("EASE", 9)):
-        add_run(results, method, ranks_around(middle), protocol="timeline", git_commit="b" * 40)
+        add_run(results, method, ranks_around(middle), protocol="temporal", git_commit="b" * 40)
     for kind, content in (
         ("explanations", [REASON, PLAIN]),
         ("faithfulness", FAITHFUL),

@@ -21,7 +21,7 @@ def made(tmp_path):
     add_run(results, "BPR", ranks_around(4), seed=2)
     add_run(results, "SASRec", ranks_around(9))
     add_run(results, "EnhancedGenRec_none", ranks_around(1))  # no method of Table I
-    add_run(results, "BPR", ranks_around(1), dataset="beauty", protocol="timeline")
+    add_run(results, "BPR", ranks_around(1), dataset="beauty", protocol="temporal")
     add_run(wider / "beauty", "SASRec", ranks_around(30), dataset="beauty")
     add_run(wider / "seeds", "SASRec", ranks_around(1))  # a second look at ml-100k
     add_run(wider / "seeds", "SASRec", ranks_around(1), dataset="yelp-2023")

@@ -156,10 +156,10 @@ def test_replay_has_a_row_for_each_way_of_learning(page, report_page):
 
 
 def test_models_are_shown_by_data_set_and_protocol(tmp_path):
-    for protocol in ("loo", "timeline"):
+    for protocol in ("loo", "temporal"):
         add_answer(tmp_path, "explanations", [REASON], protocol)
     shown = recommendations(tmp_path)
-    assert shown.index('data-place="ml-100k, loo"') < shown.index("ml-100k, timeline: Enhanced")
+    assert shown.index('data-place="ml-100k, loo"') < shown.index("ml-100k, temporal: Enhanced")
     assert shown.count("<article>") == 2
 
 
@@ -259,4 +259,4 @@ def test_each_measurement_of_a_claim_has_a_line_of_its_own(report_page):
     claims = report_page.read_text(encoding="utf-8").split('<section id="claims"')[1]
     lines = re.findall(r'<span class="line">(.*?);? ?</span>(?=<span class="line">|</td>)', claims)
     assert len(lines) > 8
-    assert all(re.match(r"ml-100k, (loo|timeline)", line) for line in lines)
+    assert all(re.match(r"ml-100k, (loo|temporal)", line) for line in lines)

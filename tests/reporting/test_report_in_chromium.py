@@ -130,11 +130,11 @@ def test_verdicts_can_be_shown_alone_and_together_again(browser):
 
 
 def test_a_data_set_and_protocol_can_be_shown_alone(browser):
-    assert shown(browser, "[data-place$=timeline]") > 0
+    assert shown(browser, "[data-place$=temporal]") > 0
     click(browser, ".places button")
-    assert shown(browser, "[data-place$=timeline]") == 0 < shown(browser, "[data-place$=loo]")
+    assert shown(browser, "[data-place$=temporal]") == 0 < shown(browser, "[data-place$=loo]")
     click(browser, ".places button")
-    assert shown(browser, "[data-place$=timeline]") > 0
+    assert shown(browser, "[data-place$=temporal]") > 0
 
 
 def test_every_control_is_reached_by_keyboard(browser):

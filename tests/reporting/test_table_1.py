@@ -247,9 +247,9 @@ def test_mixed_versions_are_told_in_the_caption(results):
 
 
 def test_each_protocol_has_a_section_of_its_own(results):
-    add_run(results, "BPR", ranks_around(10), protocol="timeline")
+    add_run(results, "BPR", ranks_around(10), protocol="temporal")
     make(results)
-    assert "protocol timeline, 60 test users" in markdown(results)
+    assert "protocol temporal, 60 test users" in markdown(results)
 
 
 def test_the_recbole_row_can_be_another_method(results):

@@ -79,8 +79,8 @@ def test_options_change_the_configuration_hash_and_places_do_not(options, tmp_pa
 
 
 def test_timeline_tests_only_what_comes_after_the_cut(options):
-    path = run("EASE", "rings", options=options | {"protocol": "timeline"})
-    assert "timeline" in path.parts
+    path = run("EASE", "rings", options=options | {"protocol": "temporal"})
+    assert "temporal" in path.parts
     users = read_users(Path(str(path).replace("runs", "users")).with_suffix(".parquet"))
     assert 0 < len(users) <= 60
 

@@ -40,7 +40,7 @@ TOLERANCE = 0.05  # ε of (18)
 
 class Debiasing(nn.Module):
     """d: of states and items. Options: popularity_strata, adjustment (share of P(Y | do X) in the
-    ranking), ips_clip (quantile of the propensities below which they are clipped; 1 weighs all
+    ranking), ips_clip_quantile (quantile of the propensities below which they are clipped; 1 weighs all
     alike), fairness (λ_fair) and fairness_groups (see the head of this file)."""
 
     strata: torch.Tensor
@@ -52,9 +52,9 @@ class Debiasing(nn.Module):
         strata = popularity_strata(known.counts, config["popularity_strata"])
         self.register_buffer("strata", torch.from_numpy(strata), persistent=False)
         self.stratified = StratifiedScores(d, torch.from_numpy(stratum_prior(strata, known.counts)))
-        self.adjustment: float = config["adjustment"]
-        self.fairness: float = config["fairness"]
-        weights = propensity_weights(known, config["ips_clip"])
+        self.adjustment: float = config["backdoor_weight"]
+        self.fairness: float = config["fairness_weight"]
+        weights = propensity_weights(known, config["ips_clip_quantile"])
         self.register_buffer("ips_weights", weights, persistent=False)  # (N,), by training row
         self.of_users, membership = group_membership(known, config["fairness_groups"])
         self.register_buffer("membership", membership, persistent=False)

@@ -114,12 +114,12 @@ class GreedyWriter:
     """A transformers causal language model, always going on with the likeliest token.
 
     model, tokenizer: as encoders/language_model.py loads them; name: what results call it;
-    most_tokens: how many it may write. The same prompt gives the same text on the same machine.
+    max_prompt_tokens: how many it may write. The same prompt gives the same text on the same machine.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, name: str, most_tokens: int = 48) -> None:
+    def __init__(self, model: Any, tokenizer: Any, name: str, max_prompt_tokens: int = 48) -> None:
         self.model, self.tokenizer, self.name = model.eval(), tokenizer, name
-        self.most_tokens = most_tokens
+        self.max_prompt_tokens = max_prompt_tokens
 
     def write(self, prompt: str, opening: str) -> str:
         import torch
@@ -143,7 +143,7 @@ class GreedyWriter:
             written = self.model.generate(
                 ids,
                 attention_mask=torch.ones_like(ids),
-                max_new_tokens=self.most_tokens,
+                max_new_tokens=self.max_prompt_tokens,
                 do_sample=False,
                 pad_token_id=self.tokenizer.eos_token_id,
                 stopping_criteria=[is_done],

@@ -160,7 +160,7 @@ def read_json(path: Path) -> dict[str, Any]:
 #     products     {"asin": "0310263662", "title": …, …}    Amazon's metadata of 2014 (amazon_2014.py)
 #
 # The time of an interaction is its position in the user's sequence, from 1. That orders a user's own
-# interactions, as `loo` needs, and says nothing of two users': there is no `timeline`.
+# interactions, as `loo` needs, and says nothing of two users': there is no `temporal`.
 #
 # Attributes stay numbers: in the published files of Beauty and Sports their names do not belong to
 # them.

@@ -68,13 +68,13 @@ class EnhancedGenRec(SequentialRecommender):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         self.item_embedding = nn.Embedding(self.n_items, d, padding_idx=0)
         nn.init.normal_(self.item_embedding.weight[1:], std=0.02)
-        if config["spectral_scale"]:
+        if config["spectral_init_std"]:
             near = spectral_vectors(known.users, known.items, self.n_items, d)
             with torch.no_grad():
-                self.item_embedding.weight += config["spectral_scale"] * torch.from_numpy(near)
+                self.item_embedding.weight += config["spectral_init_std"] * torch.from_numpy(near)
         self.item_bias = nn.Parameter(torch.zeros(self.n_items))  # b_o of (11)
         unknown = None
-        if config["untrained_negatives"] is False:
+        if config["cold_items_as_negatives"] is False:
             unknown = torch.from_numpy(known.counts == 0)
             unknown[0] = False  # the pad is a negative
         self.register_buffer("unknown", unknown, persistent=False)  # (n_items,), or None
@@ -101,9 +101,9 @@ class EnhancedGenRec(SequentialRecommender):
         if "fusion" in self.components and known.content.has_any:
             self.fusion = MultimodalFusion(known.content, d, config["text_tokens"])
             # Normalised vectors are ten times as long as the items' own are at the start.
-            self.content_share = nn.Parameter(torch.tensor([config["content_scale"]]))
+            self.content_share = nn.Parameter(torch.tensor([config["content_init_weight"]]))
         if "retrieval" in self.components:
-            places = related_places(known.items, self.n_items, config["relation_items"])
+            places = related_places(known.items, self.n_items, config["max_relation_items"])
             found = item_relations(
                 known.users, places[known.items], int(places.max()) + 1, config["relation_reg"]
             )
@@ -116,7 +116,10 @@ class EnhancedGenRec(SequentialRecommender):
         if "debiasing" in self.components:
             self.debiasing = Debiasing(known, d, config)
         self.aspects: AspectPreference | None = None
-        self.aspect_loss, self.aspect_weight = config["aspect_loss"], config["aspect_weight"]
+        self.aspect_loss_weight, self.aspect_score_weight = (
+            config["aspect_loss_weight"],
+            config["aspect_score_weight"],
+        )
         if "explanation" in self.components and known.categories.any():
             self.aspects = AspectPreference(d, torch.from_numpy(known.categories))
         self.adaptation: AdaptationSettings | None = None
@@ -124,8 +127,8 @@ class EnhancedGenRec(SequentialRecommender):
             self.adaptation = AdaptationSettings(
                 rate=config["adaptation_rate"],
                 momentum=config["adaptation_momentum"],
-                uncertainty_decay=config["adaptation_caution"],
-                share=config["adaptation_share"],
+                uncertainty_decay=config["adaptation_uncertainty_decay"],
+                share=config["adaptation_update_fraction"],
                 ewc=config["adaptation_ewc"],
             )
 
@@ -200,7 +203,7 @@ class EnhancedGenRec(SequentialRecommender):
             bias = bias.masked_fill(self.unknown, -torch.inf)
         loss = table.new_zeros(())
         if self.aspects is not None:
-            loss = self.aspect_loss * self.aspects.loss(states, targets)
+            loss = self.aspect_loss_weight * self.aspects.loss(states, targets)
         if self.debiasing is None:
             return loss + full_cross_entropy(states, table, targets, bias)
         left, right = self.debiasing.factors(states, table)
@@ -292,8 +295,8 @@ class EnhancedGenRec(SequentialRecommender):
         debiasing = self.debiasing
         scores = states @ table.T if debiasing is None else debiasing.scores(states, table)
         scores = scores + self.item_bias
-        if self.aspects is not None and self.aspect_weight:
-            scores = scores + self.aspect_weight * self.aspects(states)[1]
+        if self.aspects is not None and self.aspect_score_weight:
+            scores = scores + self.aspect_score_weight * self.aspects(states)[1]
         return scores if self.relations is None else scores + self.relations(items)
 
     def _asked(

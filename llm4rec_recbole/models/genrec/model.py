@@ -4,7 +4,7 @@
 
 Training packs a whole window of history into one sequence, and every title in it is a target; the
 paper has a prompt for each. An item's score is the log-probability of its title, in one of two
-senses, with which the model is trained, too (option `probability`):
+senses, with which the model is trained, too (option `softmax_over`):
 
     catalogue    at each token the softmax is over the tokens with which a title can go on: a
                  distribution over items. What tells a title from all others counts; the rest of
@@ -33,7 +33,7 @@ from llm4rec_recbole.decoding.trie import ItemTrie
 from llm4rec_recbole.errors import InputError, whole_number
 from llm4rec_recbole.language_models.backbone import arithmetic
 from llm4rec_recbole.models.genrec.title_model import TitleModel, end_of_title
-from llm4rec_recbole.models.genrec.titles import Tokens, title_tokens, titles_of
+from llm4rec_recbole.models.genrec.titles import Tokens, max_title_tokens, titles_of
 
 _ROOT = 1  # 1 + the number of the trie's root, where every title begins
 _USERS_AT_ONCE = 16  # in evaluation: bounds the states that are held
@@ -51,12 +51,12 @@ class GenRec(SequentialRecommender):
         self.pretrained: str = config["llm"]
         self.decoding = check_decoding(config["decoding"])
         self.beam_width = whole_number("beam_width", config["beam_width"])
-        self.over: str = config["probability"]
+        self.over: str = config["softmax_over"]
         if self.over not in OVER:
-            raise InputError(f"probability is {self.over!r}", hint=f"one of {', '.join(OVER)}")
+            raise InputError(f"softmax_over is {self.over!r}", hint=f"one of {', '.join(OVER)}")
         if self.decoding == "unconstrained" and self.over == "catalogue":
             message = "unconstrained decoding needs a model trained to write whole titles"
-            raise InputError(message, hint="--probability=vocabulary")
+            raise InputError(message, hint="--softmax_over=vocabulary")
         self.llm = TitleModel(
             config["llm"],
             config["llm_layers"],
@@ -68,13 +68,15 @@ class GenRec(SequentialRecommender):
         prompt = self._read_titles(*titles_of(file, names), names, config)
 
         self.budget = min(
-            whole_number("most_tokens", config["most_tokens"]),
+            whole_number("max_prompt_tokens", config["max_prompt_tokens"]),
             self.llm.context - self.trie.max_depth,
         )
         longest = max(map(len, self.titles))
         if len(prompt) + longest > self.budget:
             message = f"a title of {longest} tokens does not fit into {self.budget}"
-            raise InputError(message, hint="lower --title_tokens, or a larger --most_tokens")
+            raise InputError(
+                message, hint="lower --max_title_tokens, or a larger --max_prompt_tokens"
+            )
         self.prompt = prompt
 
     def _read_titles(
@@ -88,8 +90,8 @@ class GenRec(SequentialRecommender):
             ids = tokenizer.encode(text, add_special_tokens=False)
             return [token for token in ids if token != end]
 
-        most = whole_number("title_tokens", config["title_tokens"])
-        spelt = title_tokens(titles, years, names, tokenize, most)
+        most = whole_number("max_title_tokens", config["max_title_tokens"])
+        spelt = max_title_tokens(titles, years, names, tokenize, most)
         prompt = tokenize(config["prompt"])
         used = [end, *sorted({token for tokens in (*spelt, prompt) for token in tokens} - {end})]
         number = {token: place for place, token in enumerate(used)}

@@ -35,7 +35,7 @@ def titles_of(path: str | Path, names: Sequence[str]) -> tuple[list[str], list[s
     return table["title"].fillna("").tolist(), years
 
 
-def title_tokens(
+def max_title_tokens(
     titles: Sequence[str],
     years: Sequence[str],
     names: Sequence[str],

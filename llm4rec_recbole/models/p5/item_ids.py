@@ -101,7 +101,7 @@ def item_codes(
     # A cluster has one part more where it holds items that share no user with the others.
     if id_tokens < max(clusters + 1, most_in_cluster) or clusters < 2 or most_in_cluster < 1:
         message = f"{id_tokens} id tokens for {clusters} clusters of at most {most_in_cluster}"
-        hint = "id_tokens >= max(id_clusters + 1, id_items), id_clusters >= 2, id_items >= 1"
+        hint = "id_tokens >= max(id_clusters + 1, max_cluster_items), id_clusters >= 2, max_cluster_items >= 1"
         raise InputError(message, hint=hint)
     return _collaborative(users, items, by_name, clusters, most_in_cluster, id_tokens, seed)
 

@@ -46,7 +46,7 @@ class P5(SequentialRecommender):
         super().__init__(config, dataset)
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))  # ScheduledTrainer's
         self.texts = Texts(config, dataset)
-        self.families = _families(config["families"], self.texts)
+        self.families = _families(config["task_weights"], self.texts)
         self.decoding = check_decoding(config["decoding"])
         self.beam_width = whole_number("beam_width", config["beam_width"])
         self.evaluated = _evaluated(config["evaluation_family"], config["evaluation_prompt"])
@@ -62,7 +62,7 @@ class P5(SequentialRecommender):
             inter[self.ITEM_ID].numpy()[by_name] - 1,
             list(dataset.field2id_token[self.ITEM_ID][1:]),
             config["id_clusters"],
-            config["id_items"],
+            config["max_cluster_items"],
             config["id_tokens"],
             config["seed"],
         )
