@@ -29,7 +29,7 @@ def test_a_missing_file_is_named_and_readme_stays(tmp_path):
 
 def test_the_readme_here_shows_the_tables_here():
     text = (TOP / "README.md").read_text(encoding="utf-8")
-    assert "<!-- generated: paper_tables/table_1.md -->" in text
+    assert "<!-- generated: paper_tables/summary.md -->" in text
     assert fill(text, TOP) == text
 
 
