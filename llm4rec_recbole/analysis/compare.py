@@ -69,9 +69,12 @@ def read_comparisons(path: Path) -> list[Comparison]:
 #
 #     python -m llm4rec_recbole.analysis.compare --results results
 #
-# Tables I and II: for each data set, protocol, ranking and metric, the baseline with the best mean is
-# the one that every other method is compared with, this project's own model included, which is never
-# a baseline. As it is chosen on the same users, a baseline's distance from it is slightly overstated,
+# Tables I and II: for each data set, protocol, ranking and metric, the baseline with the best mean
+# is
+# the one that every other method is compared with, this project's own model included, which is
+# never
+# a baseline. As it is chosen on the same users, a baseline's distance from it is slightly
+# overstated,
 # this project's model's lead over it slightly understated. Tables IV and V: what ablation.py says.
 #
 # Holm's adjustment runs over all the t tests of one table. Coverage and fairness are numbers of a

@@ -154,7 +154,8 @@ def seconds(value: Any) -> float | None:
 #     checkins.parquet   user_id (none) item_id timestamp
 #
 # A review of a held-out item tells what is to be predicted. So these tables stand beside the atomic
-# files, and nothing of them reaches `items.parquet`; `training_events` gives the rows that belong to
+# files, and nothing of them reaches `items.parquet`; `training_events` gives the rows that belong
+# to
 # training interactions, once the data is split.
 
 

@@ -81,7 +81,8 @@ def shared_child_log_probabilities(
 #
 # A node's state is needed if it has children, so leaves cost nothing. The inner nodes, in the order
 # in which a depth-first walk meets them, are cut into chunks; a chunk takes along the ancestors of
-# its first node, and then holds every ancestor of every node in it. It goes through the model as one
+# its first node, and then holds every ancestor of every node in it. It goes through the model as
+# one
 # tree, whatever its depth.
 
 

@@ -25,11 +25,13 @@ def coverage(top: np.ndarray, n_items: int, k: int) -> float:
 #     parity = 1 - Σ_{g ≠ h} w_g w_h · |b_g - b_h| / max(b_g, b_h)  /  Σ_{g ≠ h} w_g w_h
 #
 # b_g is the mean benefit of group g, w_g its share of the members: how far, on average over two
-# members of different groups, the worse-off group lies behind the better-off one. With two groups it
+# members of different groups, the worse-off group lies behind the better-off one. With two groups
+# it
 # is the ratio that the four-fifths rule looks at. The range is 0, one group gets everything, to 1.
 #
 #     users     benefit: NDCG@k; groups: each known attribute (gender, age, occupation) by itself
-#     items     benefit: exposure Σ_u 1 / log2(rank + 2) in the top k; groups: categories, an item of
+#     items     benefit: exposure Σ_u 1 / log2(rank + 2) in the top k; groups: categories, an item
+#     of
 #               n categories belonging to each with 1 / n (Singh & Joachims, KDD 2018)
 #     fairness  the mean of the two: users (themselves the mean over the attributes) and items
 #
@@ -189,8 +191,10 @@ def accuracy(ranks: np.ndarray) -> dict[str, float]:
 #
 #     novelty@k(u) = 1/k · Σ_{i in top-k(u)} -log2 p(i) / log2 |U|,   p(i) = |U_i| / |U|
 #
-# the mean self-information (Zhou et al., PNAS 2010; Vargas & Castells, RecSys 2011). U are the users
-# in training and U_i those of them who interacted with i there. The paper gives no formula but prints
+# the mean self-information (Zhou et al., PNAS 2010; Vargas & Castells, RecSys 2011). U are the
+# users
+# in training and U_i those of them who interacted with i there. The paper gives no formula but
+# prints
 # values below 1: here the information of an item that one user knows, log2 |U|, is the unit. So the
 # range is 0, everybody knows all of it, to 1, nobody more than one user. An item that is new after
 # training counts as known by one user.

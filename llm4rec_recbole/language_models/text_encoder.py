@@ -150,7 +150,8 @@ def _place(name: str) -> str:
 #
 #     Toy Story (1995). Animation, Children's, Comedy.
 #
-# What the table does not say is left out, so that without titles (a degraded mode: `encode` tells of
+# What the table does not say is left out, so that without titles (a degraded mode: `encode` tells
+# of
 # it) a text is categories and year alone, and items that share them share a vector. Categories that
 # are numbers, as S3-Rec published them, mean nothing to a reader and are left out. An item of which
 # the table says nothing has the text "" and, later, no text modality.

@@ -1,6 +1,7 @@
 """Runs one cell for DVC: never twice at once, and a failure stays its own.
 
-    python -m llm4rec_recbole.pipeline.run_cell run_recbole --model=M --dataset=D --protocol=P --seed=S
+    python -m llm4rec_recbole.pipeline.run_cell run_recbole --model=M --dataset=D --protocol=P
+    --seed=S
 
 It prints where the pipeline stands, runs the command, and leaves work/failures/<cell>.json if that
 fails: {"error": one line}. A DVC that was killed leaves its cell running; the cell of the next DVC

@@ -120,7 +120,8 @@ def test_a_file_of_another_name_in_the_data_sets_folder_is_named(tmp_path):
 
 def test_it_starts_without_torch_and_recbole():
     code = (
-        "import sys; from llm4rec_recbole.datasets.prepare import main; main(['--dataset', 'none'])\n"
+        "import sys; from llm4rec_recbole.datasets.prepare import main; "
+        "main(['--dataset', 'none'])\n"
         "assert not {'torch', 'recbole', 'scipy', 'pandas'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

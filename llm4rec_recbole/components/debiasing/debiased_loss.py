@@ -40,7 +40,8 @@ TOLERANCE = 0.05  # ε of (18)
 
 class Debiasing(nn.Module):
     """d: of states and items. Options: popularity_strata, adjustment (share of P(Y | do X) in the
-    ranking), ips_clip_quantile (quantile of the propensities below which they are clipped; 1 weighs all
+    ranking), ips_clip_quantile (quantile of the propensities below which they are clipped; 1
+    weighs all
     alike), fairness (λ_fair) and fairness_groups (see the head of this file)."""
 
     strata: torch.Tensor

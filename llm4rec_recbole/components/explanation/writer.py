@@ -114,7 +114,8 @@ class GreedyWriter:
     """A transformers causal language model, always going on with the likeliest token.
 
     model, tokenizer: as encoders/language_model.py loads them; name: what results call it;
-    max_prompt_tokens: how many it may write. The same prompt gives the same text on the same machine.
+    max_prompt_tokens: how many it may write. The same prompt gives the same text on the same
+    machine.
     """
 
     def __init__(self, model: Any, tokenizer: Any, name: str, max_prompt_tokens: int = 48) -> None:

@@ -159,9 +159,12 @@ class RetrievedContext(nn.Module):
 #
 #     Eq. (11) with knowledge:  softmax(W_o h_t + b_o + λ_r · s_t),  s_t the relations' scores
 #
-# What s_t is made of is components/relations.py: item–item relations from the training interactions,
-# weighted by how long ago the items were had. It enters when the model is asked, not while it learns,
-# as the neighbours of kNN-LM do (Khandelwal et al., ICLR 2020): a language model that learned beside
+# What s_t is made of is components/relations.py: item–item relations from the training
+# interactions,
+# weighted by how long ago the items were had. It enters when the model is asked, not while it
+# learns,
+# as the neighbours of kNN-LM do (Khandelwal et al., ICLR 2020): a language model that learned
+# beside
 # it would learn only what the relations leave over, and the two are then worth less than their sum
 # (docs/enhanced_genrec.md).
 

@@ -157,9 +157,11 @@ def read_json(path: Path) -> dict[str, Any]:
 #     ids          {"id2item": {"1": "B004…"}, …}     numbers → the ids of `titles`
 #     titles       B004756YJA lip gloss clear         original id, then words of the item's title
 #     texts        {"0": {"title": …, "description": "Diners, Greek"}}    item number − 1
-#     products     {"asin": "0310263662", "title": …, …}    Amazon's metadata of 2014 (amazon_2014.py)
+#     products     {"asin": "0310263662", "title": …, …}    Amazon's metadata of 2014
+#     (amazon_2014.py)
 #
-# The time of an interaction is its position in the user's sequence, from 1. That orders a user's own
+# The time of an interaction is its position in the user's sequence, from 1. That orders a user's
+# own
 # interactions, as `loo` needs, and says nothing of two users': there is no `temporal`.
 #
 # Attributes stay numbers: in the published files of Beauty and Sports their names do not belong to

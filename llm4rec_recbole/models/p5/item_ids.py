@@ -56,7 +56,8 @@ def _assigned(vectors: np.ndarray) -> np.ndarray:
 #     collaborative  the item's path down a tree of spectral clusters of the co-occurrence graph
 #                    (Hua et al., SIGIR-AP 2023; OpenP5), then the item's own token: 3 17 208
 #
-# P5's published sequential ids were numbered over whole histories, so that a test item's number tells
+# P5's published sequential ids were numbered over whole histories, so that a test item's number
+# tells
 # that it follows the item before. Here every id is made from training interactions alone. P5 gives
 # its users in the order of their raw tokens, and items that do not train come last, in that of
 # theirs: neither RecBole's numbering nor the file's order, which the held-out interactions have a
@@ -101,7 +102,10 @@ def item_codes(
     # A cluster has one part more where it holds items that share no user with the others.
     if id_tokens < max(clusters + 1, most_in_cluster) or clusters < 2 or most_in_cluster < 1:
         message = f"{id_tokens} id tokens for {clusters} clusters of at most {most_in_cluster}"
-        hint = "id_tokens >= max(id_clusters + 1, max_cluster_items), id_clusters >= 2, max_cluster_items >= 1"
+        hint = (
+            "id_tokens >= max(id_clusters + 1, max_cluster_items), id_clusters >= 2, "
+            "max_cluster_items >= 1"
+        )
         raise InputError(message, hint=hint)
     return _collaborative(users, items, by_name, clusters, most_in_cluster, id_tokens, seed)
 
