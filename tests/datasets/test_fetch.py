@@ -22,8 +22,8 @@ def test_from_raw_to_check_on_the_command_line(tmp_path, monkeypatch, capsys):
         f"    ratings: {{name: ratings.dat, sha256: {right}}}\n"
         "  rows: {ratings: 8}\n  statistics: {users: 2, items: 4, interactions: 8, density: 1.0}\n"
     )
-    for module in ("fetch", "source"):
-        where = f"llm4rec_recbole.data.{module}.properties_folder"
+    for module in ("fetch", "spec"):
+        where = f"llm4rec_recbole.datasets.{module}.properties_folder"
         monkeypatch.setattr(where, lambda: tmp_path / "properties")
     monkeypatch.chdir(tmp_path)
     assert llm4rec(["fetch", "toy"]) == 2
@@ -88,8 +88,8 @@ def test_a_broken_property_file_breaks_only_its_own_data_set(tmp_path, monkeypat
     (folder / "broken.yaml").write_bytes(text)
     right = "source: {format: movielens_dat, files: {ratings: {name: ratings.dat}}}"
     (folder / "right.yaml").write_text(right)
-    for module in ("fetch", "source"):
-        where = f"llm4rec_recbole.data.{module}.properties_folder"
+    for module in ("fetch", "spec"):
+        where = f"llm4rec_recbole.datasets.{module}.properties_folder"
         monkeypatch.setattr(where, lambda: tmp_path)
     assert fetching.sources() == ["right"]
 

@@ -8,8 +8,8 @@ import resource
 import zipfile
 
 import pytest
-from toy import RATINGS, SUM, source
-from web import serving
+from tiny_ratings import RATINGS, SUM, source
+from web_server import serving
 
 from llm4rec_recbole.datasets.download import download
 from llm4rec_recbole.datasets.fetch import fetch

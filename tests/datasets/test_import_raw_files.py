@@ -10,7 +10,7 @@ import tarfile
 import zipfile
 
 import pytest
-from toy import RATINGS, source
+from tiny_ratings import RATINGS, source
 
 from llm4rec_recbole.datasets.fetch import fetch
 from llm4rec_recbole.datasets.import_raw_files import git_blob

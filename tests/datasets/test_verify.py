@@ -6,7 +6,7 @@ import gzip
 from dataclasses import replace
 
 import pytest
-from toy import RATINGS, SUM, source
+from tiny_ratings import RATINGS, SUM, source
 
 from llm4rec_recbole.datasets.import_raw_files import git_blob
 from llm4rec_recbole.datasets.spec import RawFile, Source
