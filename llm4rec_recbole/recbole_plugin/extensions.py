@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -56,7 +57,14 @@ def _offer(module: ModuleType, table: dict[str, str]) -> None:
 
 @mends("recbole.evaluator.register", upstream="none: RecBole lists metrics once, at import")
 def own_metrics(module: ModuleType) -> None:
-    """Add METRICS to the four tables from which RecBole looks a metric up."""
+    """Add METRICS to the four tables from which RecBole looks a metric up.
+
+    A program that imports metrics.py first imports RecBole's tables from within it. Its classes do
+    not exist yet then, and its last line calls this function again.
+    """
+    own = sys.modules.get(METRICS["Coverage"])
+    if own is not None and not hasattr(own, "Fairness"):
+        return
     for name in METRICS:
         metric, key = load(METRICS, name), name.lower()
         module.metrics_dict[key] = metric

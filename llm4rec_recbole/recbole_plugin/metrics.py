@@ -12,12 +12,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from recbole.evaluator import register
 from recbole.evaluator.base_metric import AbstractMetric
 from recbole.utils import EvaluatorType
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation import metrics
 from llm4rec_recbole.evaluation.metrics import coverage, intra_list_diversity, novelty
+from llm4rec_recbole.recbole_plugin.extensions import own_metrics
 
 
 class _ListMetric(AbstractMetric):
@@ -92,3 +94,7 @@ class Fairness(_ListMetric):
 
 def _arrays(dataobject: Any, *names: str) -> list[np.ndarray]:
     return [dataobject.get(name).numpy() for name in names]
+
+
+if "coverage" not in register.metrics_dict:  # this module was imported before RecBole's tables
+    own_metrics(register)
