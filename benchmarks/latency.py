@@ -29,7 +29,7 @@ PRINTED = 142  # ms a user, the paper's Table III
 
 def measure(dataset: str, users: int, events: int, options: dict[str, Any]) -> dict[str, Any]:
     """Milliseconds of each batch, by its users, and of each event, of an untrained model."""
-    from llm4rec_recbole.components.adaptation.steps import online_adapter, steps
+    from llm4rec_recbole.components.adaptation.steps import next_item_events, online_adapter
     from llm4rec_recbole.evaluation.scoring import scorer
     from llm4rec_recbole.training.run import prepare
 
@@ -48,7 +48,7 @@ def measure(dataset: str, users: int, events: int, options: dict[str, Any]) -> d
             a_user.append(1000 * (time.perf_counter() - began) / len(batch))
         adapter = online_adapter(model, prepared.valid_data.held_out)
         an_event = []
-        for step, _ in zip(steps(prepared.valid_data.held_out), range(WARM_UP + events)):
+        for step, _ in zip(next_item_events(prepared.valid_data.held_out), range(WARM_UP + events)):
             began = time.perf_counter()
             adapter.update(step)
             an_event.append(1000 * (time.perf_counter() - began))

@@ -1,6 +1,7 @@
 """Hypothesis without deadlines: how long an example takes tells of the machine's other work."""
 
 from hypothesis import settings
+from trained_models import adaptive, ringed, rings, trained_options  # noqa: F401
 
 settings.register_profile("no_deadline", deadline=None)
 settings.load_profile("no_deadline")

@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llm4rec_recbole.components.explanation.evidence import Aspect, Cited, Evidence, Moment
+from llm4rec_recbole.components.explanation.evidence import (
+    Aspect,
+    CitedItem,
+    Evidence,
+    RecentContext,
+)
 from llm4rec_recbole.components.explanation.templates import TypeWeights
 
 
@@ -21,8 +26,8 @@ def made(
 ) -> Evidence:
     """Evidence for item 7; history items are numbered from 11, chosen 24 times of late."""
 
-    def cited(titles: Sequence[str]) -> tuple[Cited, ...]:
-        return tuple(Cited(str(11 + n), name, 0.5 - n / 10) for n, name in enumerate(titles))
+    def cited(titles: Sequence[str]) -> tuple[CitedItem, ...]:
+        return tuple(CitedItem(str(11 + n), name, 0.5 - n / 10) for n, name in enumerate(titles))
 
     return Evidence(
         user="3",
@@ -30,7 +35,7 @@ def made(
         title=title,
         aspects=tuple(Aspect(name, 0.41 - n / 4, 0.1) for n, name in enumerate(categories)),
         similar=cited(similar),
-        moment=Moment(1 - trend, cited(latest), trend, 24),
+        context=RecentContext(1 - trend, cited(latest), trend, 24),
         weights=TypeWeights(0.2, 0.9, 0.3),
         template=template,
     )

@@ -23,8 +23,8 @@ from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.ranking import rank_held_out
 from llm4rec_recbole.evaluation.scoring import scorer
-from llm4rec_recbole.inference.restore import Restored
-from llm4rec_recbole.inference.trained_model import Explainer
+from llm4rec_recbole.inference.recommend import Explainer
+from llm4rec_recbole.inference.restore import TrainedModel
 
 # (users (B,), places in `histories`; B histories, items oldest first) -> the scores (B,) of the
 # items explained to those users
@@ -109,7 +109,7 @@ def _without(history: np.ndarray, items: np.ndarray) -> np.ndarray:
 # A restored model's scores with parts of the histories erased, for analysis/faithfulness.py.
 
 
-def measure(model: Restored) -> Faithfulness:
+def measure(model: TrainedModel) -> Faithfulness:
     """Explain each test user's first recommendation and measure what citing is worth."""
     test, config = model.test, model.config
     gatherer = Explainer(model).gatherer
@@ -117,13 +117,14 @@ def measure(model: Restored) -> Faithfulness:
     score = scorer(model.model, config, test, model.dataset)
     top = rank_held_out(score, test, none, none, config["eval_batch_users"]).top_100[:, 0]
     histories = [
-        model.read_of(test.items[start:stop]) for start, stop in zip(test.indptr, test.indptr[1:])
+        model.model_history(test.items[start:stop])
+        for start, stop in zip(test.indptr, test.indptr[1:])
     ]
     cited = [gatherer.cited(history, item) for history, item in zip(histories, top.tolist())]
     return faithfulness(score_of(model, top), histories, cited)
 
 
-def score_of(model: Restored, items: np.ndarray) -> Score:
+def score_of(model: TrainedModel, items: np.ndarray) -> Score:
     """The model's score of items[u] (U,) for the test's user u, from any part of the history."""
     test, batch = model.test, int(model.config["eval_batch_users"])
 

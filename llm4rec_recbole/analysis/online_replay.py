@@ -19,25 +19,25 @@ import torch
 
 from llm4rec_recbole.analysis import significance
 from llm4rec_recbole.components.adaptation.adapter import EventLoss
-from llm4rec_recbole.components.adaptation.prequential import Replay
-from llm4rec_recbole.components.adaptation.steps import Step, right_after
+from llm4rec_recbole.components.adaptation.prequential import ReplayResult
+from llm4rec_recbole.components.adaptation.steps import NextItemEvent, query_time
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.data.splits import exact_order
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import ndcg
 from llm4rec_recbole.evaluation.ranking import full_ranks
 from llm4rec_recbole.evaluation.scoring import scorer
-from llm4rec_recbole.inference.restore import Restored
+from llm4rec_recbole.inference.restore import TrainedModel
 
 
-class Moment(NamedTuple):
+class StreamEvent(NamedTuple):
     """One interaction of the stream."""
 
-    step: Step
+    step: NextItemEvent
     times: np.ndarray  # (S,) of the step's history, in seconds
 
 
-def stream(model: Restored) -> list[Moment]:
+def held_out_stream(model: TrainedModel) -> list[StreamEvent]:
     """All that did not train, in exact order, without repeats and without users of no history."""
     trained = set(zip(model.users.tolist(), model.items.tolist()))
     histories: dict[int, dict[int, float]] = {}  # user: item: when it was first seen
@@ -50,13 +50,13 @@ def stream(model: Restored) -> list[Moment]:
             continue
         if history and (user, item) not in trained:
             items, times = np.array(list(history), dtype=np.int64), np.array([*history.values()])
-            asked = right_after(times, float(log.times[row]))
-            found.append(Moment(Step(user, items, item, asked=asked), times))
+            when = query_time(times, float(log.times[row]))
+            found.append(StreamEvent(NextItemEvent(user, items, item, query_time=when), times))
         history[item] = log.times[row].item()
     return found
 
 
-def last_trained(held_out: HeldOut) -> HeldOut:
+def last_training_items(held_out: HeldOut) -> HeldOut:
     """Each history's last item held out in its turn: old data, which the model was trained on."""
     lengths, last = np.diff(held_out.indptr), held_out.indptr[1:] - 1
     rows = np.flatnonzero(lengths > 1)
@@ -72,7 +72,7 @@ def last_trained(held_out: HeldOut) -> HeldOut:
     )
 
 
-def ndcg_of(model: Restored, held_out: HeldOut) -> np.ndarray:
+def ndcg_of(model: TrainedModel, held_out: HeldOut) -> np.ndarray:
     """NDCG@10 of each row of `held_out`, full ranking, (U,) float64."""
     score = scorer(model.model, model.config, held_out, model.dataset)
     batch = int(model.config["eval_batch_users"])
@@ -86,16 +86,16 @@ def ndcg_of(model: Restored, held_out: HeldOut) -> np.ndarray:
 class HeldOutTask:
     """A prequential.Task: a restored model, set back to `weights`, meets its stream."""
 
-    def __init__(self, model: Restored, weights: dict[str, torch.Tensor], old: HeldOut) -> None:
+    def __init__(self, model: TrainedModel, weights: dict[str, torch.Tensor], old: HeldOut) -> None:
         self.restored, self._old = model, old
         self.model: Any = model.model
         self.model.load_state_dict(weights)
 
-    def loss(self, moment: Moment) -> EventLoss:
+    def loss(self, moment: StreamEvent) -> EventLoss:
         """For learning."""
-        return self.model.step_loss(moment.step)
+        return self.model.event_loss(moment.step)
 
-    def score(self, moment: Moment) -> float:
+    def score(self, moment: StreamEvent) -> float:
         """NDCG@10 among all items that the user has not seen."""
         step, times = moment
         one = HeldOut(
@@ -108,7 +108,7 @@ class HeldOutTask:
         )
         return float(ndcg_of(self.restored, one)[0])
 
-    def observe(self, moment: Moment) -> None:
+    def observe(self, moment: StreamEvent) -> None:
         """Nothing: each moment carries its history."""
 
     def old(self) -> float:
@@ -120,7 +120,7 @@ class HeldOutTask:
 
 
 @dataclass(frozen=True)
-class Way:
+class UpdateRule:
     """What one way of learning came to; means over users of each user's mean over the stream."""
 
     score: float  # of each event, before it was learned
@@ -140,7 +140,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def texts(way: Way) -> list[str]:
+def render(way: UpdateRule) -> list[str]:
     """`way` for people, a text for each of COLUMNS."""
     return [
         f"{way.score:.4f}",
@@ -155,7 +155,7 @@ def texts(way: Way) -> list[str]:
 # Ways of learning from a stream, each against the frozen model: paired over users.
 
 
-def against_first(replays: Sequence[Replay], users: np.ndarray) -> dict[str, Way]:
+def compare_to_frozen(replays: Sequence[ReplayResult], users: np.ndarray) -> dict[str, UpdateRule]:
     """Each replay by its method's name, against the first one; users (T,): whose event it was.
 
     A user's events are one observation. Raises InputError for fewer than two users.
@@ -169,7 +169,7 @@ def against_first(replays: Sequence[Replay], users: np.ndarray) -> dict[str, Way
     low, high = significance.bootstrap_interval(differences)
     p = significance.paired_t(differences)
     return {
-        each.method: Way(
+        each.method: UpdateRule(
             score=float(scores[:, n].mean()),
             difference=float(differences[:, n].mean()),
             low=float(low[n]),

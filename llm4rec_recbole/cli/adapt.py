@@ -20,7 +20,7 @@ from llm4rec_recbole.cli.options import add_model_options
 from llm4rec_recbole.errors import InputError
 
 if TYPE_CHECKING:
-    from llm4rec_recbole.components.adaptation.journal import DurableAdapter
+    from llm4rec_recbole.components.adaptation.journal import CrashSafeAdapter
     from llm4rec_recbole.inference.feedback import Feedback
 
 
@@ -38,19 +38,20 @@ def main(argv: Sequence[str]) -> int:
     add_model_options(parser)
     options = parser.parse_args(argv)
     with _opened(options.events) as lines:
-        from llm4rec_recbole.inference import trained_model
-        from llm4rec_recbole.inference.adaptation_session import resumed
+        from llm4rec_recbole.inference import recommend
+        from llm4rec_recbole.inference.adaptation_session import resume
 
-        model = trained_model.restored(options)
+        model = recommend.restore_from_args(options)
         config = model.config
         own = Path(config["dataset"], config["protocol"], model.method, f"seed_{config['seed']}")
         folder = Path(options.state or Path("work/adapted", own))
         source = None if options.events == "-" else str(Path(options.events).resolve())
         try:
-            durable, feedback = resumed(model, folder)
+            durable, feedback = resume(model, folder)
             before = len(durable.journal)
             print(
-                f"{trained_model.about(model)}\nstate: {folder}, {before} events in it", flush=True
+                f"{recommend.describe(model)}\nstate: {folder}, {before} events in it",
+                flush=True,
             )
             with durable:
                 tally = learn(durable, feedback, lines, source)
@@ -66,7 +67,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 @dataclass
-class Tally:
+class LearningSummary:
     """What one call has learned; losses and seconds are sums."""
 
     events: int = 0
@@ -106,8 +107,8 @@ class Stopwatch:
 
 
 def learn(
-    durable: DurableAdapter, feedback: Feedback, lines: Iterable[bytes], source: str | None
-) -> Tally:
+    durable: CrashSafeAdapter, feedback: Feedback, lines: Iterable[bytes], source: str | None
+) -> LearningSummary:
     """Learn from `lines`; tell of the bad ones on stderr.
 
     The time is that of journal, update and snapshots; waiting for lines, and measuring the loss
@@ -117,7 +118,7 @@ def learn(
 
     from llm4rec_recbole.components.adaptation.events import BadLine
 
-    tally, watch = Tally(), Stopwatch()
+    tally, watch = LearningSummary(), Stopwatch()
     for _, told in durable.feed(_awaited(lines, watch), source):
         with watch.paused():
             if isinstance(told, BadLine):

@@ -26,23 +26,23 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     import numpy as np
 
-    from llm4rec_recbole.inference import trained_model
+    from llm4rec_recbole.inference import recommend
 
-    model = trained_model.asked(options)
-    known, item = model.known(options.user), model.item_number(options.item)
-    rank = trained_model.ranked(model, replace(known, targets=np.array([item]))).rank_full[0]
+    model = recommend.load_from_args(options)
+    known, item = model.user_history(options.user), model.item_number(options.item)
+    rank = recommend.rank_candidates(model, replace(known, targets=np.array([item]))).rank_full[0]
     unseen = int((~known.seen_mask(np.array([0]))).sum())
-    found = trained_model.Explainer(model).explain(
-        known, item, trained_model.load_writer(options.language_model)
+    found = recommend.Explainer(model).explain(
+        known, item, recommend.load_writer(options.language_model)
     )
     seen = " (which the user has seen)" if item in known.items else ""
-    print(trained_model.about(model))
+    print(recommend.describe(model))
     print(f"user {options.user}, item {options.item}: rank {rank + 1:.0f} of {unseen}{seen}\n")
-    print("\n".join(lines(found)))
+    print("\n".join(explanation_lines(found)))
     return 0
 
 
-def lines(found: Explanation) -> list[str]:
+def explanation_lines(found: Explanation) -> list[str]:
     """The sentence, who wrote it, and the evidence, a line each."""
     w = found.evidence.weights
     told = {
@@ -52,13 +52,13 @@ def lines(found: Explanation) -> list[str]:
     }
     if found.problems:
         told |= {"refused": found.refused, "because": "; ".join(found.problems)}
-    told |= readable(found.evidence)
+    told |= describe_evidence(found.evidence)
     return [found.sentence, *(f"  {name:<10}  {text}" for name, text in told.items())]
 
 
-def readable(evidence: Evidence) -> dict[str, str]:
+def describe_evidence(evidence: Evidence) -> dict[str, str]:
     """Each part of the evidence that is there, in words and numbers."""
-    moment, parts = evidence.moment, {}
+    moment, parts = evidence.context, {}
     if evidence.aspects:
         parts["taste"] = ", ".join(
             f"{a.name} {100 * a.weight:.0f} % (catalogue {100 * a.usual:.0f} %)"

@@ -22,13 +22,13 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     from llm4rec_recbole.analysis.faithfulness import measure
     from llm4rec_recbole.files import write_json
-    from llm4rec_recbole.inference import trained_model
+    from llm4rec_recbole.inference import recommend
 
-    model = trained_model.restored(options)
+    model = recommend.restore_from_args(options)
     found = measure(model)
-    path = trained_model.result_file(options.results_dir, "faithfulness", model)
+    path = recommend.result_file(options.results_dir, "faithfulness", model)
     write_json(path, asdict(found))
-    print(trained_model.about(model))
+    print(recommend.describe(model))
     print(
         f"{found.users} users: without the cited items the score falls by {found.drop_cited:.4g}, "
         f"without as many others by {found.drop_random:.4g};\ndifference {found.difference:.4g}, "

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from llm4rec_recbole.cli.explain import lines
+from llm4rec_recbole.cli.explain import explanation_lines
 from llm4rec_recbole.cli.options import (
     add_k_option,
     add_model_options,
@@ -31,17 +31,17 @@ def main(argv: Sequence[str]) -> int:
     add_writer_option(parser)
     options = parser.parse_args(argv)
     check_k(options.k)
-    from llm4rec_recbole.inference import trained_model
+    from llm4rec_recbole.inference import recommend
 
-    model = trained_model.asked(options)
-    known = model.known(options.user)
-    explainer = trained_model.Explainer(model)
-    writer = trained_model.load_writer(options.language_model) if options.explain else None
-    print(f"{trained_model.about(model)}\nfor user {options.user}:")
-    for place, item in enumerate(trained_model.best(model, known, options.k), start=1):
+    model = recommend.load_from_args(options)
+    known = model.user_history(options.user)
+    explainer = recommend.Explainer(model)
+    writer = recommend.load_writer(options.language_model) if options.explain else None
+    print(f"{recommend.describe(model)}\nfor user {options.user}:")
+    for place, item in enumerate(recommend.top_k(model, known, options.k), start=1):
         token, title = explainer.names.tokens[item], explainer.names.titles[item]
         print(f"{place:3}  {token}  {title}".rstrip())
         if options.explain:
             found = explainer.explain(known, item, writer)
-            print("\n".join(f"     {line}" for line in lines(found)))
+            print("\n".join(f"     {line}" for line in explanation_lines(found)))
     return 0

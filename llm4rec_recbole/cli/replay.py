@@ -20,7 +20,7 @@ from llm4rec_recbole.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-    from llm4rec_recbole.inference.restore import Restored
+    from llm4rec_recbole.inference.restore import TrainedModel
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,18 +40,20 @@ def main(argv: Sequence[str]) -> int:
     if options.most is not None and options.most < 1:
         raise InputError(f"--most is {options.most}", hint="1 or more")
     from llm4rec_recbole.files import write_json
-    from llm4rec_recbole.inference import trained_model
+    from llm4rec_recbole.inference import recommend
 
-    model = trained_model.restored(options, adapted=False)
-    record = replayed(model, options.most, options.ewc)
-    path = trained_model.result_file(options.results_dir, "replay", model)
+    model = recommend.restore_from_args(options, adapted=False)
+    record = replay_record(model, options.most, options.ewc)
+    path = recommend.result_file(options.results_dir, "replay", model)
     write_json(path, record)
-    print(f"{trained_model.about(model)}\n{record['events']} events of {record['users']} users\n")
+    print(f"{recommend.describe(model)}\n{record['events']} events of {record['users']} users\n")
     print(f"{table(record['ways'])}\n\nwritten: {path}")
     return 0
 
 
-def replayed(model: Restored, most: int | None = None, ewc: float | None = None) -> dict[str, Any]:
+def replay_record(
+    model: TrainedModel, most: int | None = None, ewc: float | None = None
+) -> dict[str, Any]:
     """The record; `model` as training left it. Changes the model."""
     import copy
 
@@ -60,12 +62,12 @@ def replayed(model: Restored, most: int | None = None, ewc: float | None = None)
 
     from llm4rec_recbole.analysis.online_replay import (
         HeldOutTask,
-        against_first,
-        last_trained,
-        stream,
+        compare_to_frozen,
+        held_out_stream,
+        last_training_items,
     )
     from llm4rec_recbole.components.adaptation.prequential import compare, standard_methods
-    from llm4rec_recbole.components.adaptation.steps import fisher
+    from llm4rec_recbole.components.adaptation.steps import fisher_information
     from llm4rec_recbole.evaluation.record import hardware
     from llm4rec_recbole.files import sha256_of
     from llm4rec_recbole.inference.adaptation_session import require_adaptive
@@ -73,14 +75,14 @@ def replayed(model: Restored, most: int | None = None, ewc: float | None = None)
     require_adaptive(model)
     settings = model.model.adaptation
     model.model.fix_content()
-    importance = fisher(model.model, model.valid)
-    strength = strongest_pull(settings.rate, importance) if ewc is None else ewc
+    importance = fisher_information(model.model, model.valid)
+    strength = max_stable_ewc_strength(settings.rate, importance) if ewc is None else ewc
     methods = standard_methods(settings, ewc=strength)
-    weights, old = copy.deepcopy(model.model.state_dict()), last_trained(model.valid)
-    moments = stream(model)[:most]
+    weights, old = copy.deepcopy(model.model.state_dict()), last_training_items(model.valid)
+    moments = held_out_stream(model)[:most]
     replays = compare(lambda: HeldOutTask(model, weights, old), moments, methods, importance)
     users = np.array([moment.step.user for moment in moments])
-    ways = against_first(replays, users)
+    ways = compare_to_frozen(replays, users)
     config = model.config
     return {
         "dataset": config["dataset"],
@@ -99,7 +101,7 @@ def replayed(model: Restored, most: int | None = None, ewc: float | None = None)
     }
 
 
-def strongest_pull(rate: float, importance: Mapping[str, torch.Tensor]) -> float:
+def max_stable_ewc_strength(rate: float, importance: Mapping[str, torch.Tensor]) -> float:
     """λ of (33) with λ η max F = 1; 0 where F is 0 all over. Above 2 an update overshoots."""
     largest = max((float(each.max()) for each in importance.values()), default=0.0)
     return 1 / (rate * largest) if largest else 0.0
@@ -109,7 +111,7 @@ def table(ways: Mapping[str, Mapping[str, float]]) -> str:
     """One line for each way of learning."""
     from tabulate import tabulate
 
-    from llm4rec_recbole.analysis.online_replay import COLUMNS, Way, texts
+    from llm4rec_recbole.analysis.online_replay import COLUMNS, UpdateRule, render
 
-    rows = [[name, *texts(Way(**way))] for name, way in ways.items()]
+    rows = [[name, *render(UpdateRule(**way))] for name, way in ways.items()]
     return tabulate(rows, headers=["", *COLUMNS], disable_numparse=True)

@@ -14,13 +14,13 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from llm4rec_recbole.cli.explain import readable
+from llm4rec_recbole.cli.explain import describe_evidence
 from llm4rec_recbole.cli.options import add_k_option, add_model_options, add_writer_option, check_k
 from llm4rec_recbole.errors import InputError
 
 if TYPE_CHECKING:
     from llm4rec_recbole.components.explanation.writer import Writer
-    from llm4rec_recbole.inference.restore import Restored
+    from llm4rec_recbole.inference.restore import TrainedModel
 
 
 RECENT = 3  # items of the history that a user is introduced with
@@ -39,33 +39,35 @@ def main(argv: Sequence[str]) -> int:
         raise InputError(f"--users is {options.users}", hint="1 or more")
     check_k(options.k)
     from llm4rec_recbole.files import write_json
-    from llm4rec_recbole.inference import trained_model
+    from llm4rec_recbole.inference import recommend
 
-    model = trained_model.restored(options)
-    writer = trained_model.load_writer(options.language_model)
-    shown = shown_to(model, spaced(len(model.test), options.users), options.k, writer)
-    path = trained_model.result_file(options.results_dir, "explanations", model)
+    model = recommend.restore_from_args(options)
+    writer = recommend.load_writer(options.language_model)
+    shown = explained_recommendations(
+        model, evenly_spaced(len(model.test), options.users), options.k, writer
+    )
+    path = recommend.result_file(options.results_dir, "explanations", model)
     write_json(path, shown)
     by_writer = sum(each["written_by"] != "template" for each in shown)
-    print(trained_model.about(model))
+    print(recommend.describe(model))
     print(f"{len(shown)} recommendations, {by_writer} explained in the writer's own words")
     print(f"written: {path}")
     return 0
 
 
-def spaced(there: int, wanted: int) -> list[int]:
+def evenly_spaced(there: int, wanted: int) -> list[int]:
     """`wanted` of the rows 0 to there − 1 at even distances, the first among them; at most all."""
     wanted = min(wanted, there)
     return [place * there // wanted for place in range(wanted)]
 
 
-def shown_to(
-    model: Restored, rows: Sequence[int], k: int, writer: Writer | None
+def explained_recommendations(
+    model: TrainedModel, rows: Sequence[int], k: int, writer: Writer | None
 ) -> list[dict[str, Any]]:
     """The k best items of each of the test's `rows`, explained."""
-    from llm4rec_recbole.inference import trained_model
+    from llm4rec_recbole.inference import recommend
 
-    explainer = trained_model.Explainer(model)
+    explainer = recommend.Explainer(model)
     names = explainer.names
 
     def title(item: int) -> str:
@@ -74,9 +76,11 @@ def shown_to(
     shown = []
     for row in rows:
         user = str(model.user_tokens[model.test.users[row]])
-        known = model.known(user)
-        recent = [title(item) for item in model.read_of(known.items)[: -RECENT - 1 : -1].tolist()]
-        for item in trained_model.best(model, known, k):
+        known = model.user_history(user)
+        recent = [
+            title(item) for item in model.model_history(known.items)[: -RECENT - 1 : -1].tolist()
+        ]
+        for item in recommend.top_k(model, known, k):
             found = explainer.explain(known, item, writer)
             shown.append(
                 {
@@ -89,7 +93,7 @@ def shown_to(
                     "refused": found.refused,
                     "problems": list(found.problems),
                     "template": found.evidence.template,
-                    "evidence": readable(found.evidence),
+                    "evidence": describe_evidence(found.evidence),
                 }
             )
     return shown

@@ -11,22 +11,22 @@ import json
 from pathlib import Path
 from typing import Any
 
-from llm4rec_recbole.components.adaptation.journal import DurableAdapter
+from llm4rec_recbole.components.adaptation.journal import CrashSafeAdapter
 from llm4rec_recbole.components.adaptation.steps import online_adapter
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import sha256_of, write_json
 from llm4rec_recbole.inference.feedback import Feedback
-from llm4rec_recbole.inference.restore import Restored
+from llm4rec_recbole.inference.restore import TrainedModel
 
 
-def require_adaptive(model: Restored) -> None:
+def require_adaptive(model: TrainedModel) -> None:
     """Raises InputError for a model that has no way to learn from single events."""
     if getattr(model.model, "adaptation", None) is None:
         hint = "EnhancedGenRec with its component adaptation, and GenRecAdapt, do"
         raise InputError(f"{model.method} does not learn from single events", hint=hint)
 
 
-def resumed(model: Restored, folder: Path) -> tuple[DurableAdapter, Feedback]:
+def resume(model: TrainedModel, folder: Path) -> tuple[CrashSafeAdapter, Feedback]:
     """`model`, in place, with all that `folder` says it learned; what keeps its users' histories.
 
     An empty or new folder is a new beginning. Raises InputError for a model that does not learn
@@ -36,23 +36,23 @@ def resumed(model: Restored, folder: Path) -> tuple[DurableAdapter, Feedback]:
     _claim(model, folder / "model.json")
     feedback = Feedback(model)
     adapter = online_adapter(model.model, model.test, feedback.loss)
-    durable = DurableAdapter(adapter, folder, check=feedback.check, observe=feedback.observe)
+    durable = CrashSafeAdapter(adapter, folder, check=feedback.check, observe=feedback.observe)
     return durable, feedback
 
 
-def adapted(model: Restored, folder: Path) -> Restored:
+def with_adaptation_state(model: TrainedModel, folder: Path) -> TrainedModel:
     """`model`, in place, with all that `folder` says it learned, and those events in the histories.
 
     Raises InputError as `resumed`, and for a folder in which nothing was learned.
     """
     if not (folder / "journal.jsonl").is_file():
         raise InputError("there is nothing that `llm4rec adapt` wrote", file=folder)
-    durable, feedback = resumed(model, folder)
+    durable, feedback = resume(model, folder)
     durable.close()
     return feedback.restored()
 
 
-def _claim(model: Restored, path: Path) -> None:
+def _claim(model: TrainedModel, path: Path) -> None:
     """Write down whose folder this is; raises InputError when it is another model's."""
     own = {"method": model.method, "checkpoint_sha256": sha256_of(model.path)}
     if not path.exists():

@@ -18,11 +18,11 @@ import numpy as np
 
 from llm4rec_recbole.components.adaptation.adapter import EventLoss
 from llm4rec_recbole.components.adaptation.events import Event
-from llm4rec_recbole.components.adaptation.steps import Step, right_after
+from llm4rec_recbole.components.adaptation.steps import NextItemEvent, query_time
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.data.splits import exact_order
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.inference.restore import Restored
+from llm4rec_recbole.inference.restore import TrainedModel
 
 
 class Feedback:
@@ -31,7 +31,7 @@ class Feedback:
     They begin with all that the data set holds, the test's items too: an event is later than these.
     """
 
-    def __init__(self, model: Restored) -> None:
+    def __init__(self, model: TrainedModel) -> None:
         self.model = model
         self._users, self._items = (
             {token: number for number, token in enumerate(tokens) if number}
@@ -57,13 +57,13 @@ class Feedback:
         if not len(self._history(event)):
             raise InputError(f"nothing is known of user {event.user!r} beside this item")
 
-    def step(self, event: Event) -> Step:
+    def step(self, event: Event) -> NextItemEvent:
         """The event as a step of its user; the same before and after `observe`."""
         user, item = self._users[event.user], self._items[event.item]
         history = self._history(event)
         seen = self._histories[user]
-        asked = right_after(np.array([seen[each] for each in history.tolist()]), event.time)
-        return Step(user, history, item, event.kind, self.liked(event), asked)
+        when = query_time(np.array([seen[each] for each in history.tolist()]), event.time)
+        return NextItemEvent(user, history, item, event.kind, self.liked(event), when)
 
     def liked(self, event: Event) -> bool:
         """Whether the event speaks for its item; see the head of this file."""
@@ -73,13 +73,13 @@ class Feedback:
 
     def loss(self, event: Event) -> EventLoss:
         """The model's loss of an event, for OnlineAdapter."""
-        return self.model.model.step_loss(self.step(event))
+        return self.model.model.event_loss(self.step(event))
 
     def observe(self, event: Event) -> None:
         """The event's item joins its user's history."""
         self._append(self._users[event.user], self._items[event.item], event.time)
 
-    def restored(self) -> Restored:
+    def restored(self) -> TrainedModel:
         """The model with all that was observed as what it knows of its users; nobody is tested."""
         none = np.zeros(0, dtype=np.int64)
         nobody = HeldOut(none, none, np.zeros(1, np.int64), none, none, self.model.test.n_items)

@@ -35,7 +35,7 @@ def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
     raise InputError(f"no checkpoint of {model} on {dataset} in {folder}; make one: {command}")
 
 
-class Log(NamedTuple):
+class InteractionLog(NamedTuple):
     """All that the data set holds, in the order of its file; internal ids."""
 
     users: np.ndarray  # (N,) int64
@@ -45,7 +45,7 @@ class Log(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Restored:
+class TrainedModel:
     """A trained model and its data. Ids are internal, tokens raw; row 0 of both is the pad."""
 
     path: Path
@@ -59,14 +59,14 @@ class Restored:
     user_tokens: np.ndarray  # (n_users,) str
     item_tokens: np.ndarray  # (n_items,) str
     valid: HeldOut
-    log: Log
+    log: InteractionLog
 
     @property
     def method(self) -> str:
         """The name that the run's record goes by."""
         return str(self.config["method"] or self.config["model"])
 
-    def known(self, user: str) -> HeldOut:
+    def user_history(self, user: str) -> HeldOut:
         """One row: `user` (a raw token) with what the model may know of them when it is tested.
 
         For a test user that is the test's own history; anyone else's is their training
@@ -95,7 +95,7 @@ class Restored:
         """The internal id of `item` (a raw token). Raises InputError when it has none."""
         return _number(item, self.item_tokens, "item", self.config["dataset"])
 
-    def read_of(self, history: np.ndarray) -> np.ndarray:
+    def model_history(self, history: np.ndarray) -> np.ndarray:
         """What of a history (S,), oldest first, the model reads: a sequence model its last
         MAX_ITEM_LIST_LENGTH items, any other all of it."""
         from recbole.utils import ModelType
@@ -117,7 +117,7 @@ def _written_by(path: Path) -> tuple[str, str] | None:
         return None
 
 
-def restore(path: str | Path, adapted: bool = True) -> Restored:
+def restore(path: str | Path, adapted: bool = True) -> TrainedModel:
     """Make data and model again from the options in the checkpoint at `path`; load its weights. It
     then stands where the test found it: one that adapts has learned from the validation items; not
     `adapted`, it stands where training left it.
@@ -154,7 +154,7 @@ def restore(path: str | Path, adapted: bool = True) -> Restored:
     if adapted and hasattr(model, "after_training"):  # as training/train.py does before the test
         model.after_training(split.valid)
     tokens = dataset.field2id_token
-    return Restored(
+    return TrainedModel(
         path=Path(path),
         config=config,
         model=model.eval(),
@@ -166,7 +166,7 @@ def restore(path: str | Path, adapted: bool = True) -> Restored:
         user_tokens=np.asarray(tokens[dataset.uid_field], dtype=str),
         item_tokens=np.asarray(tokens[dataset.iid_field], dtype=str),
         valid=split.valid,
-        log=Log(users, items, times, ratings),
+        log=InteractionLog(users, items, times, ratings),
     )
 
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from llm4rec_recbole.analysis.online_replay import against_first
-from llm4rec_recbole.components.adaptation.prequential import Replay
+from llm4rec_recbole.analysis.online_replay import compare_to_frozen
+from llm4rec_recbole.components.adaptation.prequential import ReplayResult
 from llm4rec_recbole.errors import InputError
 
 
-def replay(method: str, scores: list[float], old_after: float = 0.5) -> Replay:
+def replay(method: str, scores: list[float], old_after: float = 0.5) -> ReplayResult:
     n = len(scores)
     milliseconds, selected = np.arange(n, dtype=float), np.full(n, 0.25)
-    return Replay(method, np.array(scores), milliseconds, selected, 0.5, old_after)
+    return ReplayResult(method, np.array(scores), milliseconds, selected, 0.5, old_after)
 
 
 def test_a_users_events_are_one_observation() -> None:
     users = np.array([4, 9, 4, 9, 4])
-    ways = against_first(
+    ways = compare_to_frozen(
         [replay("frozen", [0, 0, 0, 1, 0]), replay("sgd", [1, 0, 0.5, 1, 0], 0.4)], users
     )
     assert ways["frozen"].score == pytest.approx(0.25)  # user 4: 0, user 9: 1/2
@@ -30,10 +30,10 @@ def test_a_users_events_are_one_observation() -> None:
 
 
 def test_the_first_differs_from_itself_by_nothing() -> None:
-    first = against_first([replay("frozen", [0, 1, 0.5])], np.array([1, 2, 3]))["frozen"]
+    first = compare_to_frozen([replay("frozen", [0, 1, 0.5])], np.array([1, 2, 3]))["frozen"]
     assert (first.difference, first.low, first.high, first.p_t) == (0, 0, 0, 1)
 
 
 def test_one_user_is_no_test() -> None:
     with pytest.raises(InputError, match=r"events of 1 user\(s\)"):
-        against_first([replay("frozen", [0, 1])], np.array([3, 3]))
+        compare_to_frozen([replay("frozen", [0, 1])], np.array([3, 3]))

@@ -36,10 +36,9 @@ def test_a_run_that_is_stopped_says_so_in_one_line(monkeypatch, capsys):
 
 def test_a_reader_that_has_read_enough_is_no_error():
     steps = [
-        "from llm4rec_recbole import cli",
-        "from llm4rec_recbole.analysis import pair",
+        "from llm4rec_recbole.cli import pair, run",
         "pair.main = lambda arguments: print('a table')",
-        "raise SystemExit(cli.llm4rec(['pair']))",
+        "raise SystemExit(run.llm4rec(['pair']))",
     ]
     command = [sys.executable, "-c", "; ".join(steps)]
     asked = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

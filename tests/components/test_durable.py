@@ -17,7 +17,7 @@ from llm4rec_recbole.components.adaptation.adapter import (
     OnlineAdapter,
 )
 from llm4rec_recbole.components.adaptation.events import BadLine, Event
-from llm4rec_recbole.components.adaptation.journal import DurableAdapter, Journal
+from llm4rec_recbole.components.adaptation.journal import CrashSafeAdapter, Journal
 from llm4rec_recbole.errors import InputError
 
 N = 12
@@ -48,9 +48,9 @@ class Recommender:
             raise InputError(f"there is no user {event.user}")
 
     def durable(self, folder, settings=None, snapshot_every=4):
-        settings = settings or AdaptationSettings(rate=0.1, share=0.5)
+        settings = settings or AdaptationSettings(rate=0.1, update_fraction=0.5)
         adapter = OnlineAdapter(self.model, self.loss, settings)
-        return DurableAdapter(
+        return CrashSafeAdapter(
             adapter,
             folder,
             check=self.check,

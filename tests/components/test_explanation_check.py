@@ -7,7 +7,12 @@ from explanations import made
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm4rec_recbole.components.explanation.grounding import Catalogue, quoted, singular, words
+from llm4rec_recbole.components.explanation.grounding import (
+    GroundingChecker,
+    quoted,
+    singular,
+    words,
+)
 
 TITLES = [
     "Toy Story", "Toy Story 2", "Star Wars", "Babe", "Apollo 13", "Apollo", "It", "Seven",
@@ -15,7 +20,7 @@ TITLES = [
     "Contact", "Star Trek: First Contact", "Wars of the Roses", "187", "M", "The Comedy of Terrors",
 ]  # fmt: skip
 CATEGORIES = ["Animation", "Comedy", "War", "Sci-Fi", "Children's", "Film-Noir", "Mystery"]
-CATALOGUE = Catalogue(TITLES, CATEGORIES)
+CATALOGUE = GroundingChecker(TITLES, CATEGORIES)
 
 
 def problems(sentence: str, **changed: object) -> list[str]:
@@ -119,7 +124,7 @@ def test_without_titles_and_categories_it_names_the_item_by_its_number() -> None
 
 
 def test_an_empty_catalogue_still_refuses_names_and_quotations() -> None:
-    bare = Catalogue(["", "..."], [])
+    bare = GroundingChecker(["", "..."], [])
     assert bare.problems("Toy Story is like Babe.", made()) == []
     assert bare.problems('Toy Story is like "Heat".', made())
     assert bare.problems("Toy Story is like Heat.", made())

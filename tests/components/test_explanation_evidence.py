@@ -7,12 +7,17 @@ import pytest
 import torch
 from explanations import made
 
-from llm4rec_recbole.components.explanation.context import DAY, context_attention, moment, trend
+from llm4rec_recbole.components.explanation.context import (
+    DAY,
+    context_attention,
+    context_parts,
+    trend,
+)
 from llm4rec_recbole.components.explanation.evidence import (
     CITED,
     Evidence,
-    Gatherer,
-    Names,
+    EvidenceCollector,
+    ItemNames,
     interaction_vectors,
     item_similarity,
     most_similar,
@@ -20,7 +25,7 @@ from llm4rec_recbole.components.explanation.evidence import (
 from llm4rec_recbole.components.explanation.templates import (
     TypeWeights,
     choose_template,
-    listed,
+    join_words,
     template_sentence,
     type_weights,
 )
@@ -33,14 +38,14 @@ ASPECTS = np.array([[0, 0], [1, 0], [1, 0], [0, 1], [0, 1], [0, 0], [1, 1], [0, 
 VECTORS = np.array([[0, 0], [9, 1], [8, 1], [1, 9], [1, 7], [0, 0], [7, 2], [0, 5]], dtype=float)
 
 
-def gatherer(**changed: object) -> Gatherer:
+def gatherer(**changed: object) -> EvidenceCollector:
     """Item 7 was chosen six times in the last thirty days and never before."""
     given = {"titles": TITLES, "aspects": ASPECTS, "vectors": VECTORS} | changed
     aspect_names = ["Horror", "Crime"][: given["aspects"].shape[1]]
-    names = Names([f"i{n}" for n in range(8)], given["titles"], given["aspects"], aspect_names)
+    names = ItemNames([f"i{n}" for n in range(8)], given["titles"], given["aspects"], aspect_names)
     items = np.array([1] * 20 + [3] * 20 + [7] * 6 + [1] * 4)
     times = np.concatenate([np.linspace(1, 60, 40), np.linspace(80, 99, 10)]) * DAY
-    return Gatherer(names, given["vectors"], items, times)
+    return EvidenceCollector(names, given["vectors"], items, times)
 
 
 def evidence(item: int, history: list[int], **changed: object) -> Evidence:
@@ -115,10 +120,10 @@ def test_nothing_rises_where_nothing_was_before() -> None:
 
 def test_the_moment_is_in_the_items_own_space_at_length_sqrt_d() -> None:
     vectors = np.array([[0, 0], [3, 0], [0, 4]], dtype=np.float32)
-    parts, there = moment(vectors, np.array([1]), np.array([0.0, 0, 7]))
+    parts, there = context_parts(vectors, np.array([1]), np.array([0.0, 0, 7]))
     np.testing.assert_allclose(parts, np.sqrt(2) * np.eye(2), rtol=1e-6)
     assert there.tolist() == [[True, False], [True, False], [True, True]]
-    _, there = moment(vectors, np.array([], dtype=int), np.zeros(3))
+    _, there = context_parts(vectors, np.array([], dtype=int), np.zeros(3))
     assert not there.any()
 
 
@@ -153,10 +158,10 @@ def test_a_models_own_taste_wins() -> None:
 
 def test_the_moment_tells_what_was_last_and_what_rises() -> None:
     found = evidence(7, [1, 3, 4])
-    assert [c.title for c in found.moment.latest] == ["Ran", "Heat", "Alien"]
-    assert found.moment.recent == 6
-    assert found.moment.trend > found.moment.time > 0
-    assert evidence(2, [1, 3, 4]).moment.trend == 0  # item 2 was never chosen
+    assert [c.title for c in found.context.latest] == ["Ran", "Heat", "Alien"]
+    assert found.context.recent == 6
+    assert found.context.trend > found.context.time > 0
+    assert evidence(2, [1, 3, 4]).context.trend == 0  # item 2 was never chosen
 
 
 def test_what_comes_after_the_moment_changes_nothing() -> None:
@@ -170,7 +175,7 @@ def test_what_comes_after_the_moment_changes_nothing() -> None:
 
 def test_an_item_of_the_history_is_explained_without_itself() -> None:
     found = evidence(1, [1, 3, 2])
-    assert "Alien" not in [c.title for c in (*found.similar, *found.moment.latest)]
+    assert "Alien" not in [c.title for c in (*found.similar, *found.context.latest)]
     assert found == evidence(1, [3, 2])
 
 
@@ -183,7 +188,7 @@ def test_a_history_of_one_item(item: int) -> None:
 
 def test_the_only_item_of_the_history_itself() -> None:
     found = evidence(1, [1])
-    assert (found.template, found.similar, found.moment.latest) == ("none", (), ())
+    assert (found.template, found.similar, found.context.latest) == ("none", (), ())
     assert found.aspects[0].weight == 0  # nothing is known of the user's taste
     assert "nothing" in template_sentence(found)
 
@@ -236,7 +241,7 @@ def test_each_template_has_its_sentence(changed: dict, sentence: str) -> None:
     ("names", "said"), [(["A"], "A"), (["A", "B"], "A and B"), (["A", "B", "C"], "A, B and C")]
 )
 def test_names_in_a_row(names: list[str], said: str) -> None:
-    assert listed(names) == said
+    assert join_words(names) == said
 
 
 def test_interaction_vectors_have_the_cosines_of_who_had_what() -> None:

@@ -8,7 +8,7 @@ from explanations import made
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm4rec_recbole.components.explanation.grounding import Catalogue
+from llm4rec_recbole.components.explanation.grounding import GroundingChecker
 from llm4rec_recbole.components.explanation.templates import template_sentence
 from llm4rec_recbole.components.explanation.writer import (
     GreedyWriter,
@@ -18,7 +18,9 @@ from llm4rec_recbole.components.explanation.writer import (
     prompt_of,
 )
 
-CATALOGUE = Catalogue(["Toy Story", "Star Wars", "Babe", "Heat", "It", "Seven"], ["Comedy", "War"])
+CATALOGUE = GroundingChecker(
+    ["Toy Story", "Star Wars", "Babe", "Heat", "It", "Seven"], ["Comedy", "War"]
+)
 
 
 class Says:

@@ -21,7 +21,7 @@ from llm4rec_recbole.components.adaptation.equations import (
 )
 
 EVERYTHING = AdaptationSettings(
-    rate=0.1, momentum=0.5, uncertainty_decay=1.0, share=0.3, regularisation=0.2, ewc=3.0
+    rate=0.1, momentum=0.5, uncertainty_decay=1.0, update_fraction=0.3, regularisation=0.2, ewc=3.0
 )
 
 
@@ -105,7 +105,7 @@ def test_one_update_is_the_equations_put_together():
 
 def test_what_is_remembered_from_event_to_event():
     """Velocities only of what was selected, and each kind's decayed mean loss, over chance."""
-    adapter = make(AdaptationSettings(rate=0.1, momentum=0.5, share=0.3, memory=0.75))
+    adapter = make(AdaptationSettings(rate=0.1, momentum=0.5, update_fraction=0.3, memory=0.75))
     parameters = dict(adapter.model.named_parameters())
     velocity = {name: torch.zeros_like(p) for name, p in parameters.items()}
     mean = None
@@ -189,9 +189,11 @@ def test_a_state_of_other_settings_or_another_model_is_refused():
         adapter.load_state_dict(state)
 
 
-@pytest.mark.parametrize("wrong", [{"share": 0.0}, {"share": 1.1}, {"momentum": 1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"update_fraction": 0.0}, {"update_fraction": 1.1}, {"momentum": 1.0}]
+)
 def test_senseless_settings_are_refused(wrong):
-    with pytest.raises(ValueError, match="share must be above 0"):
+    with pytest.raises(ValueError, match="update_fraction must be above 0"):
         make(AdaptationSettings(**wrong))
 
 

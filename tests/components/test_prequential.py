@@ -80,7 +80,9 @@ class Choices:
 def replays():
     task = Choices()
     fisher = fisher_diagonal(task.model, lambda event: task.loss(event).loss, zip(*OLD))
-    methods = standard_methods(AdaptationSettings(rate=0.2, momentum=0.5), share=0.1, ewc=20.0)
+    methods = standard_methods(
+        AdaptationSettings(rate=0.2, momentum=0.5), update_fraction=0.1, ewc=20.0
+    )
     return {each.method: each for each in compare(Choices, EVENTS, methods, fisher)}
 
 

@@ -12,7 +12,7 @@ import torch
 import yaml
 from rings import one_history
 
-from llm4rec_recbole.components.adaptation.steps import steps
+from llm4rec_recbole.components.adaptation.steps import next_item_events
 from llm4rec_recbole.components.debiasing.debiased_loss import log_likelihood
 from llm4rec_recbole.components.item_relations import item_relations
 from llm4rec_recbole.components.retrieval import context as retrieved_context
@@ -314,14 +314,14 @@ def test_an_update_scores_what_the_ranking_scores(described: dict[str, Any]) -> 
     assert (model.context.now(held_out, np.arange(len(held_out))) >= 0).any()
     ranked = scores_of(run_, held_out)
     rows = {user: row for row, user in enumerate(held_out.users.tolist())}
-    for step in [*steps(held_out)][:5]:
+    for step in [*next_item_events(held_out)][:5]:
         row = rows[step.user]
         scores = torch.from_numpy(ranked[row]).index_fill(
             0, torch.from_numpy(step.history), -torch.inf
         )
         expected = -scores.log_softmax(0)[step.item]
-        torch.testing.assert_close(model.step_loss(step).loss, expected)
-        ignorant = model.step_loss(step._replace(asked=None)).loss
+        torch.testing.assert_close(model.event_loss(step).loss, expected)
+        ignorant = model.event_loss(step._replace(query_time=None)).loss
         assert not torch.equal(ignorant, expected)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from llm4rec_recbole.analysis.online_replay import HeldOutTask, stream
-from llm4rec_recbole.components.adaptation.steps import right_after, steps
+from llm4rec_recbole.analysis.online_replay import HeldOutTask, held_out_stream
+from llm4rec_recbole.components.adaptation.steps import next_item_events, query_time
 from llm4rec_recbole.data.held_out import HeldOut
 
 # User 1 has item 3 in the same second as item 2.
@@ -19,31 +19,34 @@ USERS, ITEMS, TIMES = np.array([1, 1, 1, 1]), np.array([1, 2, 3, 4]), np.array([
 
 def test_right_after_is_the_next_number_unless_something_stands_before_it() -> None:
     times = np.array([10, 20])
-    assert right_after(times) == np.nextafter(20.0, np.inf)
-    assert right_after(times, 20.0) == 20
-    assert right_after(times, 21.0) == np.nextafter(20.0, np.inf)
+    assert query_time(times) == np.nextafter(20.0, np.inf)
+    assert query_time(times, 20.0) == 20
+    assert query_time(times, 21.0) == np.nextafter(20.0, np.inf)
 
 
 def test_a_step_to_the_last_item_seen_asks_no_later_than_it() -> None:
     held_out = HeldOut(USERS[:1], ITEMS[3:], np.array([0, 3]), ITEMS[:3], TIMES[:3], 5)
-    (known,), (new,) = steps(held_out, known=1), steps(held_out)
-    assert (known.history.tolist(), known.item, known.asked) == ([1, 2], 3, 20)
+    (known,), (new,) = next_item_events(held_out, known=1), next_item_events(held_out)
+    assert (known.history.tolist(), known.item, known.query_time) == ([1, 2], 3, 20)
     assert (new.history.tolist(), new.item) == ([1, 2, 3], 4)
-    assert new.asked == np.nextafter(20.0, np.inf)
+    assert new.query_time == np.nextafter(20.0, np.inf)
 
 
 def test_a_moment_of_the_stream_asks_no_later_than_its_item() -> None:
     log = SimpleNamespace(users=USERS, items=ITEMS, times=TIMES)
     model: Any = SimpleNamespace(users=USERS[:2], items=ITEMS[:2], log=log)
-    found = [moment.step for moment in stream(model)]
-    assert [(step.item, step.asked) for step in found] == [(3, 20), (4, np.nextafter(20, np.inf))]
+    found = [moment.step for moment in held_out_stream(model)]
+    assert [(step.item, step.query_time) for step in found] == [
+        (3, 20),
+        (4, np.nextafter(20, np.inf)),
+    ]
 
 
 def test_an_item_that_comes_again_is_no_moment() -> None:
     items = np.array([1, 2, 2, 4])
     log = SimpleNamespace(users=USERS, items=items, times=TIMES)
     model: Any = SimpleNamespace(users=USERS[:1], items=items[:1], log=log)
-    found = [moment.step for moment in stream(model)]
+    found = [moment.step for moment in held_out_stream(model)]
     assert [(step.history.tolist(), step.item) for step in found] == [([1], 2), ([1, 2], 4)]
 
 

@@ -26,7 +26,7 @@ class EventLoss(NamedTuple):
 
     loss: torch.Tensor  # scalar, the negative log-likelihood of what happened
     kind: str  # "explicit" or "implicit"
-    chance: float  # the loss of one who knows nothing, e.g. log n_items; above 0
+    baseline_loss: float  # the loss of one who knows nothing, e.g. log n_items; above 0
     uncertainty: float = 0.0  # of the prediction, for Eq. 28; e.g. normalised_entropy
 
 
@@ -46,7 +46,7 @@ class AdaptationSettings:
     rate: float = 0.01  # η_0 (28), per event
     momentum: float = 0.9  # μ (26), 0 to 1
     uncertainty_decay: float = 0.0  # λ (28), 0 ignores uncertainty
-    share: float = 1.0  # of a tensor's gradient entries that pass τ (30), above 0 to 1
+    update_fraction: float = 1.0  # of a tensor's gradient entries that pass τ (30), above 0 to 1
     regularisation: float = 0.0  # γ (31): L_reg = |θ − θ*|² / 2
     ewc: float = 0.0  # λ (33)
     memory: float = 0.99  # of the mean losses behind the reliabilities (32), 0 to 1
@@ -71,8 +71,10 @@ class OnlineAdapter:
     ) -> None:
         self.model, self.loss = model.eval(), loss
         self.settings = settings or AdaptationSettings()
-        if not 0 < self.settings.share <= 1 or not 0 <= self.settings.momentum < 1:
-            raise ValueError("share must be above 0 and at most 1, momentum from 0 to below 1")
+        if not 0 < self.settings.update_fraction <= 1 or not 0 <= self.settings.momentum < 1:
+            raise ValueError(
+                "update_fraction must be above 0 and at most 1, momentum from 0 to below 1"
+            )
         if self.settings.ewc and fisher is None:
             raise ValueError("ewc needs the Fisher diagonal")
         self._learned = {n: p for n, p in model.named_parameters() if p.requires_grad}
@@ -112,7 +114,7 @@ class OnlineAdapter:
         moved = sum(self._move(name, gradient, rate) for name, gradient in gradients.items())
         self._forget_gradients()
         loss = float(judged.loss.detach())
-        self._remember(judged.kind, loss / judged.chance)
+        self._remember(judged.kind, loss / judged.baseline_loss)
         self.events += 1
         total = sum(p.numel() for p in self._learned.values())
         return Update(loss, rate, weight, moved / total if total else 0.0)
@@ -129,10 +131,10 @@ class OnlineAdapter:
         if self._anchor:  # the gradient of γ L_reg and of Eq. 33
             gradient = gradient + self._pull[name] * (parameter - self._anchor[name])
         momentum = self.settings.momentum
-        if self.settings.share == 1:
+        if self.settings.update_fraction == 1:
             sgd_step(parameter, momentum_velocity(velocity, gradient, momentum), rate)
             return parameter.numel()
-        chosen = select_entries(gradient, self.settings.share)
+        chosen = select_entries(gradient, self.settings.update_fraction)
         moving = gradient  # which (26) comes to without momentum
         if momentum:
             moving = momentum_velocity(velocity.clone(), gradient, momentum)

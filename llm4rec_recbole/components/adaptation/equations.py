@@ -56,13 +56,13 @@ def gradient_importance(gradient: torch.Tensor) -> torch.Tensor:
     return gradient.double().abs().flatten().softmax(0).view(gradient.shape)
 
 
-def importance_threshold(importance: torch.Tensor, share: float) -> float:
-    """τ of Eq. 30 that lets ⌈share · n⌉ of an importance tensor's entries pass, or more if tied.
+def importance_threshold(importance: torch.Tensor, fraction: float) -> float:
+    """τ of Eq. 30 that lets ⌈fraction · n⌉ of an importance tensor's entries pass, or more if tied.
 
     A fixed τ selects nothing, or everything, as soon as the tensor's size changes: all importances
     lie near 1 / N. So τ is the tensor's own quantile, put just below the smallest entry to pass.
     """
-    passing = max(1, math.ceil(share * importance.numel()))
+    passing = max(1, math.ceil(fraction * importance.numel()))
     smallest = importance.flatten().topk(passing).values[-1]
     return float(torch.nextafter(smallest, torch.full_like(smallest, -torch.inf)))
 
@@ -72,7 +72,7 @@ def selected(importance: torch.Tensor, threshold: float) -> torch.Tensor:
     return importance > threshold
 
 
-def select_entries(gradient: torch.Tensor, share: float) -> torch.Tensor:
+def select_entries(gradient: torch.Tensor, fraction: float) -> torch.Tensor:
     """Eqs. 29-30 without the softmax: bool of the gradient's shape.
 
     The softmax keeps the order of |g|, so its quantile selects what the quantile of |g| selects,
@@ -84,7 +84,7 @@ def select_entries(gradient: torch.Tensor, share: float) -> torch.Tensor:
     present = int(size.count_nonzero())
     if not present:
         return torch.zeros_like(gradient, dtype=torch.bool)
-    return size >= _largest(size.flatten(), max(1, math.ceil(share * present)))
+    return size >= _largest(size.flatten(), max(1, math.ceil(fraction * present)))
 
 
 def _largest(values: torch.Tensor, k: int) -> float:
@@ -122,13 +122,13 @@ def dislike_loss(log_probability: torch.Tensor, n_items: int) -> torch.Tensor:
     return torch.nn.functional.softplus(log_probability + math.log(n_items))
 
 
-def reliability(loss: float, chance: float, least: float = 0.05) -> float:
+def reliability(loss: float, baseline_loss: float, least: float = 0.05) -> float:
     """How much better than chance a kind of feedback is foretold: 1 − loss / chance, in [least, 1].
 
     The paper leaves reliability open. This has no unit, so that a loss over two answers and one
     over all items can be compared: 1 for feedback that is always foretold, `least` for noise.
     """
-    return min(1.0, max(least, 1 - loss / chance))
+    return min(1.0, max(least, 1 - loss / baseline_loss))
 
 
 def ewc_penalty(

@@ -129,7 +129,7 @@ def _nothing(event: Event) -> None:
     """The default for `check` and `observe`."""
 
 
-class DurableAdapter:
+class CrashSafeAdapter:
     """An OnlineAdapter whose progress lives in `folder`: journal.jsonl and snapshot.safetensors.
 
     `adapter` is made on the model as it was before any event. check(event) raises InputError for
@@ -208,7 +208,7 @@ class DurableAdapter:
         self.snapshot()
         self.journal.close()
 
-    def __enter__(self) -> DurableAdapter:
+    def __enter__(self) -> CrashSafeAdapter:
         return self
 
     def __exit__(

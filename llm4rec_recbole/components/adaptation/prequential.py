@@ -41,7 +41,7 @@ class Task(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Replay:
+class ReplayResult:
     """One method's way through the stream."""
 
     method: str
@@ -58,18 +58,18 @@ class Replay:
 
 
 def standard_methods(
-    settings: AdaptationSettings, share: float = 0.1, ewc: float = 1.0
+    settings: AdaptationSettings, update_fraction: float = 0.1, ewc: float = 1.0
 ) -> dict[str, AdaptationSettings | None]:
     """The four methods compared, alike but for the part that each is named after.
 
-    frozen: no update; sgd: every parameter (26-28); selective: a `share` of them (29-30); ewc: all
-    of them, held back by `ewc` (33).
+    frozen: no update; sgd: every parameter (26-28); selective: a fraction
+    `update_fraction` of them (29-30); ewc: all of them, held back by `ewc` (33).
     """
-    plain = replace(settings, share=1.0, ewc=0.0)
+    plain = replace(settings, update_fraction=1.0, ewc=0.0)
     return {
         "frozen": None,
         "sgd": plain,
-        "selective": replace(plain, share=share),
+        "selective": replace(plain, update_fraction=update_fraction),
         "ewc": replace(plain, ewc=ewc),
     }
 
@@ -79,7 +79,7 @@ def compare(
     events: Iterable[Any],
     methods: Mapping[str, AdaptationSettings | None],
     fisher: Mapping[str, torch.Tensor] | None = None,
-) -> list[Replay]:
+) -> list[ReplayResult]:
     """Replay `events` once for each method, each on a task of its own from `make_task`.
 
     None as settings means that the model does not learn; its histories grow all the same. `fisher`
@@ -95,7 +95,7 @@ def replay(
     events: Iterable[Any],
     settings: AdaptationSettings | None,
     fisher: Mapping[str, torch.Tensor] | None = None,
-) -> Replay:
+) -> ReplayResult:
     """Test on each event, then train on it: see `compare`. Changes the task's model."""
     adapter = None
     if settings is not None:
@@ -109,7 +109,7 @@ def replay(
         selected.append(adapter.update(event).selected if adapter else 0.0)
         milliseconds.append(1000 * (time.perf_counter() - began))
         task.observe(event)
-    return Replay(
+    return ReplayResult(
         method,
         np.array(scores),
         np.array(milliseconds),

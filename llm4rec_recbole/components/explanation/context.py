@@ -60,7 +60,7 @@ def trend(
     return Trend(recent, np.where(enough, np.maximum(recent - expected, 0.0), 0.0))
 
 
-def moment(
+def context_parts(
     vectors: np.ndarray, latest: np.ndarray, rise: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """h_time and h_trend, (2, d) of length √d, and for which items each is there, (n_items, 2).

@@ -17,7 +17,7 @@ from llm4rec_recbole.components.explanation.aspects import (
 from llm4rec_recbole.components.explanation.context import (
     at_length_sqrt_d,
     context_attention,
-    moment,
+    context_parts,
     trend,
 )
 from llm4rec_recbole.components.explanation.templates import (
@@ -90,7 +90,7 @@ class Aspect:
 
 
 @dataclass(frozen=True)
-class Cited:
+class CitedItem:
     """An item of the user's history, and its cosine to the explained one, Eq. (21)."""
 
     item: str  # raw token
@@ -99,15 +99,15 @@ class Cited:
 
     @property
     def name(self) -> str:
-        return named(self.item, self.title)
+        return display_name(self.item, self.title)
 
 
 @dataclass(frozen=True)
-class Moment:
+class RecentContext:
     """The context, Eq. (23): attention weights, and what they stand for."""
 
     time: float  # weight of what the user had last
-    latest: tuple[Cited, ...]  # that, the last first
+    latest: tuple[CitedItem, ...]  # that, the last first
     trend: float  # weight of what is on the rise, 0 unless the item is
     recent: int  # how often the item was chosen in the 30 days before
 
@@ -120,14 +120,14 @@ class Evidence:
     item: str
     title: str
     aspects: tuple[Aspect, ...]  # all of the item's, those the user likes most first
-    similar: tuple[Cited, ...]  # the most similar first
-    moment: Moment
+    similar: tuple[CitedItem, ...]  # the most similar first
+    context: RecentContext
     weights: TypeWeights  # of Eq. (25)
     template: str  # "preference", "similarity", "context" or "none"
 
     @property
     def name(self) -> str:
-        return named(self.item, self.title)
+        return display_name(self.item, self.title)
 
     @property
     def likes(self) -> tuple[str, ...]:
@@ -137,17 +137,17 @@ class Evidence:
     @property
     def names(self) -> tuple[str, ...]:
         """What a sentence may call items: the item's own name, and those of the cited."""
-        cited = (*self.similar, *self.moment.latest)
+        cited = (*self.similar, *self.context.latest)
         return tuple(dict.fromkeys([self.name, *(c.name for c in cited)]))
 
 
-def named(token: str, title: str) -> str:
+def display_name(token: str, title: str) -> str:
     """What an item is called: its title in quotation marks, or `item 7` where it has none."""
     return f'"{title}"' if any(map(str.isalnum, title)) else f"item {token}"
 
 
 @dataclass(frozen=True, eq=False)
-class Names:
+class ItemNames:
     """What items are called, by internal id; the pad's entries are empty."""
 
     tokens: Sequence[str]  # (n_items,) raw
@@ -156,7 +156,7 @@ class Names:
     aspect_names: Sequence[str]  # (A,)
 
 
-class Gatherer:
+class EvidenceCollector:
     """Gathers evidence for any user and item of a data set.
 
     vectors: (n_items, d), item embeddings; items, times: (N,), the training interactions, in
@@ -164,7 +164,7 @@ class Gatherer:
     """
 
     def __init__(
-        self, names: Names, vectors: np.ndarray, items: np.ndarray, times: np.ndarray
+        self, names: ItemNames, vectors: np.ndarray, items: np.ndarray, times: np.ndarray
     ) -> None:
         self.names, self.items, self.times = names, items, times
         self.vectors = at_length_sqrt_d(vectors)  # (n_items, d)
@@ -223,7 +223,7 @@ class Gatherer:
         score = ranking_score(log_p, multi_hot, item_given_aspects(multi_hot))[0].numpy()
         return aspects, np.where(self.aspects.any(1), score, np.nan)
 
-    def _similar(self, item: int, history: np.ndarray) -> tuple[tuple[Cited, ...], np.ndarray]:
+    def _similar(self, item: int, history: np.ndarray) -> tuple[tuple[CitedItem, ...], np.ndarray]:
         """The cited items, and every item's mean cosine to the CITED nearest of the history, NaN
         where that is not above 0."""
         if not len(history):
@@ -233,12 +233,14 @@ class Gatherer:
         nearest = np.partition(similarity, -min(CITED, len(history)), axis=1)[:, -CITED:].mean(1)
         return cited, np.where(nearest > 0, nearest, np.nan)
 
-    def _moment(self, item: int, history: np.ndarray, now: float) -> tuple[Moment, np.ndarray]:
+    def _moment(
+        self, item: int, history: np.ndarray, now: float
+    ) -> tuple[RecentContext, np.ndarray]:
         """The context of the item, and every item's agreement with its own,
         Σ_p weight_p · cos(item, part_p), NaN where that is not above 0."""
         at = trend(self.items, self.times, len(self.vectors), now)
         latest = history[: -LATEST - 1 : -1]  # the last first
-        parts, there = moment(self.vectors, latest, at.rise)
+        parts, there = context_parts(self.vectors, latest, at.rise)
         c, weights = context_attention(
             torch.from_numpy(self.vectors),
             torch.from_numpy(parts).expand(len(self.vectors), -1, -1),
@@ -246,12 +248,14 @@ class Gatherer:
         )
         agreement = (c.numpy() * self.vectors).sum(1) / self.vectors.shape[1]
         time, on_the_rise = weights[item].tolist()
-        told = Moment(time, self._cite(latest[:CITED], item), on_the_rise, int(at.recent[item]))
+        told = RecentContext(
+            time, self._cite(latest[:CITED], item), on_the_rise, int(at.recent[item])
+        )
         return told, np.where(agreement > 0, agreement, np.nan)
 
-    def _cite(self, ids: np.ndarray, item: int) -> tuple[Cited, ...]:
+    def _cite(self, ids: np.ndarray, item: int) -> tuple[CitedItem, ...]:
         similarity = item_similarity(self.vectors[[item]], self.vectors[ids])[0]
         return tuple(
-            Cited(str(self.names.tokens[i]), self.names.titles[i], float(cosine))
+            CitedItem(str(self.names.tokens[i]), self.names.titles[i], float(cosine))
             for i, cosine in zip(ids.tolist(), similarity)
         )

@@ -97,7 +97,7 @@ def singular(folded: str) -> str:
     return folded[:-1] if folded.endswith("s") and len(folded) > 3 else folded
 
 
-class Catalogue:
+class GroundingChecker:
     """All titles and categories of a data set, ready to be found in sentences."""
 
     def __init__(self, titles: Iterable[str], categories: Iterable[str]) -> None:
@@ -145,7 +145,7 @@ class Catalogue:
 def _words_of(evidence: Evidence) -> set[str]:
     """The folded words, and the numbers, that the evidence has, and "I"."""
     names = [*evidence.names, *(f"{a.name} {100 * a.weight:.0f}" for a in evidence.aspects)]
-    numbers = {str(evidence.moment.recent), str(TREND_DAYS)}
+    numbers = {str(evidence.context.recent), str(TREND_DAYS)}
     return {word for name in names for word in phrase(name)} | numbers | {"i"}
 
 

@@ -60,21 +60,24 @@ def choose_template(weights: TypeWeights) -> str:
 
 def template_sentence(evidence: Evidence) -> str:
     """The sentence of the evidence's template; it names nothing that is not in the evidence."""
-    name, moment, days = evidence.name, evidence.moment, TREND_DAYS
+    name, moment, days = evidence.name, evidence.context, TREND_DAYS
     match evidence.template:
         case "preference":
             likes = [f"{a.name} ({100 * a.weight:.0f} %)" for a in evidence.aspects if a.liked]
-            return f"{name} fits your taste for {listed(likes[:MOST_NAMED])}."
+            return f"{name} fits your taste for {join_words(likes[:MOST_NAMED])}."
         case "similarity":
-            return f"{name} is like {listed([c.name for c in evidence.similar])}, which you chose."
+            return (
+                f"{name} is like {join_words([c.name for c in evidence.similar])}, which you chose."
+            )
         case "context" if moment.trend > moment.time:
             return f"{name} is on the rise: chosen {moment.recent} times in the last {days} days."
         case "context":
-            return f"{name} goes with what you had last: {listed([c.name for c in moment.latest])}."
+            latest = join_words([c.name for c in moment.latest])
+            return f"{name} goes with what you had last: {latest}."
         case _:
             return f"{name} is recommended, but nothing known of it or of you says why."
 
 
-def listed(words: Sequence[str]) -> str:
+def join_words(words: Sequence[str]) -> str:
     """`A`, `A and B`, or `A, B and C`."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -15,8 +15,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from llm4rec_recbole.components.explanation.evidence import Evidence
-from llm4rec_recbole.components.explanation.grounding import ABBREVIATION, Catalogue
-from llm4rec_recbole.components.explanation.templates import MOST_NAMED, listed, template_sentence
+from llm4rec_recbole.components.explanation.grounding import ABBREVIATION, GroundingChecker
+from llm4rec_recbole.components.explanation.templates import (
+    MOST_NAMED,
+    join_words,
+    template_sentence,
+)
 
 MOST_SENTENCES = 2
 _SENTENCE = re.compile(r".*?[.!?][\"”’)]*(?=\s|$)", re.DOTALL)
@@ -43,7 +47,7 @@ class Explanation:
     problems: tuple[str, ...]  # and why
 
 
-def explain(evidence: Evidence, catalogue: Catalogue, writer: Writer | None) -> Explanation:
+def explain(evidence: Evidence, catalogue: GroundingChecker, writer: Writer | None) -> Explanation:
     """A sentence or two that name nothing but the evidence: the writer's where they pass the check,
     else the template's; the template's too without a writer, or without evidence to write from."""
     plain = template_sentence(evidence)
@@ -66,11 +70,11 @@ def prompt_of(evidence: Evidence) -> str:
         facts.append(f"The user often chooses: {', '.join(evidence.likes[:MOST_NAMED])}")
     if evidence.similar:
         facts.append(
-            f"The user chose, and it is similar: {listed([c.name for c in evidence.similar])}"
+            f"The user chose, and it is similar: {join_words([c.name for c in evidence.similar])}"
         )
-    if evidence.moment.latest:
-        facts.append(f"The user's latest: {listed([c.name for c in evidence.moment.latest])}")
-    if evidence.moment.trend > 0:
+    if evidence.context.latest:
+        facts.append(f"The user's latest: {join_words([c.name for c in evidence.context.latest])}")
+    if evidence.context.trend > 0:
         facts.append(f"{evidence.name} is on the rise at the moment")
     return (
         "\n".join(facts)
@@ -81,16 +85,16 @@ def prompt_of(evidence: Evidence) -> str:
 
 def opening_of(evidence: Evidence) -> str:
     """How the sentence begins, by the chosen template."""
-    name, moment = evidence.name, evidence.moment
+    name, moment = evidence.name, evidence.context
     match evidence.template:
         case "preference":
-            return f"You often choose {listed(evidence.likes[:MOST_NAMED])}, and {name}"
+            return f"You often choose {join_words(evidence.likes[:MOST_NAMED])}, and {name}"
         case "similarity":
-            return f"Because you chose {listed([c.name for c in evidence.similar])}, {name}"
+            return f"Because you chose {join_words([c.name for c in evidence.similar])}, {name}"
         case "context" if moment.trend > moment.time:
             return f"{name} is on the rise at the moment, and"
         case "context":
-            return f"You have just chosen {listed([c.name for c in moment.latest])}, and {name}"
+            return f"You have just chosen {join_words([c.name for c in moment.latest])}, and {name}"
         case _:
             return name
 

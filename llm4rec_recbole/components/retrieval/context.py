@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from llm4rec_recbole.components.adaptation.steps import right_after
+from llm4rec_recbole.components.adaptation.steps import query_time
 from llm4rec_recbole.components.item_relations import relation_scores
 from llm4rec_recbole.components.retrieval.repository import (
     KINDS,
@@ -137,7 +137,7 @@ class RetrievedContext(nn.Module):
     def now(self, held_out: HeldOut, rows: np.ndarray) -> torch.Tensor:
         """Entries (B, k) by all that each row of `held_out` has seen, right after it."""
         spans = [slice(held_out.indptr[row], held_out.indptr[row + 1]) for row in rows]
-        times = np.array([right_after(held_out.times[s]) for s in spans])
+        times = np.array([query_time(held_out.times[s]) for s in spans])
         return self.at([held_out.items[s] for s in spans], times)
 
     def at(self, histories: list[np.ndarray], times: np.ndarray) -> torch.Tensor:

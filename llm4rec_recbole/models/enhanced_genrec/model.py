@@ -23,7 +23,7 @@ from torch import nn
 
 from llm4rec_recbole.components.adaptation.adapter import AdaptationSettings, EventLoss
 from llm4rec_recbole.components.adaptation.equations import dislike_loss, normalised_entropy
-from llm4rec_recbole.components.adaptation.steps import Step, adapt
+from llm4rec_recbole.components.adaptation.steps import NextItemEvent, adapt
 from llm4rec_recbole.components.debiasing.debiased_loss import Debiasing, log_likelihood
 from llm4rec_recbole.components.explanation.aspects import AspectPreference
 from llm4rec_recbole.components.fusion.fusion import MultimodalFusion
@@ -128,7 +128,7 @@ class EnhancedGenRec(SequentialRecommender):
                 rate=config["adaptation_rate"],
                 momentum=config["adaptation_momentum"],
                 uncertainty_decay=config["adaptation_uncertainty_decay"],
-                share=config["adaptation_update_fraction"],
+                update_fraction=config["adaptation_update_fraction"],
                 ewc=config["adaptation_ewc"],
             )
 
@@ -231,21 +231,21 @@ class EnhancedGenRec(SequentialRecommender):
                 self.fixed_content = self.fusion()
             self.fusion.requires_grad_(False)
 
-    def step_loss(self, step: Step) -> EventLoss:
+    def event_loss(self, step: NextItemEvent) -> EventLoss:
         """−log P of a step's item under the ranking's own scores, for OnlineAdapter; of an item
         that was not liked, `dislike_loss`."""
         device = self.item_bias.device
         history = torch.from_numpy(step.history[-self.length :]).to(device)[None]
         retrieved = None
-        if self.context is not None and step.asked is not None:
-            retrieved = self.context.at([step.history], np.array([step.asked])).to(device)
+        if self.context is not None and step.query_time is not None:
+            retrieved = self.context.at([step.history], np.array([step.query_time])).to(device)
         scores = self.score(torch.tensor([step.user], device=device), history, retrieved)[0]
         scores = scores.index_fill(0, torch.from_numpy(step.history).to(device), -torch.inf)
         log_probability = scores.log_softmax(0)[step.item]
         return EventLoss(
             loss=-log_probability if step.liked else dislike_loss(log_probability, self.n_items),
             kind=step.kind,
-            chance=math.log(self.n_items if step.liked else 2),
+            baseline_loss=math.log(self.n_items if step.liked else 2),
             uncertainty=float(normalised_entropy(scores.detach())),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llm4rec_recbole.analysis.online_replay import COLUMNS, Way, texts
+from llm4rec_recbole.analysis.online_replay import COLUMNS, UpdateRule, render
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.reporting.page import html, model_outputs
 from llm4rec_recbole.reporting.tables.render import Cell, Section, Table
@@ -41,7 +41,7 @@ def _section(answer: model_outputs.Answer) -> Section:
         f"{answer.place}: {answer.who}, {content['events']} events of {content['users']} users"
     )
     rows = [
-        [Cell(name), *map(Cell, texts(model_outputs.numbers(way, Way, answer.path)))]
+        [Cell(name), *map(Cell, render(model_outputs.numbers(way, UpdateRule, answer.path)))]
         for name, way in ways.items()
     ]
     return Section(heading, rows, answer.place)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from answers import PLAIN
+from rings import own_folder  # noqa: F401
 
 from llm4rec_recbole.cli.run import llm4rec
-from llm4rec_recbole.cli.showcase import spaced
-from llm4rec_recbole.inference import trained_model
+from llm4rec_recbole.cli.showcase import evenly_spaced
+from llm4rec_recbole.inference import recommend
 from llm4rec_recbole.inference.restore import newest_checkpoint, restore
 from llm4rec_recbole.reporting.page.explanations import recommendations
 
@@ -32,9 +33,9 @@ def places(trained_options: dict, tmp_path: Path) -> list[str]:
 
 
 def test_users_are_spaced_evenly() -> None:
-    assert spaced(943, 3) == [0, 314, 628]
-    assert spaced(10, 5) == [0, 2, 4, 6, 8]
-    assert spaced(2, 6) == [0, 1]
+    assert evenly_spaced(943, 3) == [0, 314, 628]
+    assert evenly_spaced(10, 5) == [0, 2, 4, 6, 8]
+    assert evenly_spaced(2, 6) == [0, 1]
 
 
 def test_it_writes_what_recommend_and_explain_print(places, tmp_path, trained_options, capsys):
@@ -56,14 +57,14 @@ def test_it_writes_what_recommend_and_explain_print(places, tmp_path, trained_op
         assert f"  {each['item']}  " in printed
         for name, text in each["evidence"].items():
             assert f"{name:<10}  {text}\n" in printed
-    last = model.known(users[1]).items[-1]
-    title = trained_model.Explainer(model).names.titles[last]
+    last = model.user_history(users[1]).items[-1]
+    title = recommend.Explainer(model).names.titles[last]
     assert shown[3]["recent_titles"][0] == (title or f"item {model.item_tokens[last]}")
     assert f"<h3>User {users[1]}</h3>" in recommendations(tmp_path)
 
 
 def test_it_says_who_wrote_each_sentence(places, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(trained_model, "load_writer", lambda name: Praises())
+    monkeypatch.setattr(recommend, "load_writer", lambda name: Praises())
     assert llm4rec(["showcase", "--users", "3", *places]) == 0
     shown = json.loads((tmp_path / "explanations/rings/loo/EASE/seed_0.json").read_text())
     by = {each["written_by"]: each for each in shown}

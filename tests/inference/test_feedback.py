@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from rings import own_folder  # noqa: F401
 
 from llm4rec_recbole.components.adaptation.events import Event
-from llm4rec_recbole.components.adaptation.steps import Step, online_adapter
+from llm4rec_recbole.components.adaptation.steps import NextItemEvent, online_adapter
 from llm4rec_recbole.inference.feedback import Feedback
-from llm4rec_recbole.inference.restore import Restored, restore
+from llm4rec_recbole.inference.restore import TrainedModel, restore
 
 
 @pytest.fixture(scope="module")
-def model(adaptive: Path, tmp_path_factory: pytest.TempPathFactory) -> Restored:
+def model(adaptive: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
     with contextlib.chdir(tmp_path_factory.mktemp("feedback")):  # texts are encoded where it runs
         return restore(adaptive)
 
@@ -26,11 +27,11 @@ def made(user: str, item: str, kind: str = "implicit", value: float = 1.0) -> Ev
     return Event(user, item, kind, value, 2e9)
 
 
-def items_of(model: Restored, step: Step) -> list[str]:
+def items_of(model: TrainedModel, step: NextItemEvent) -> list[str]:
     return model.item_tokens[step.history].tolist()
 
 
-def test_a_step_goes_from_the_history_to_the_item(model: Restored) -> None:
+def test_a_step_goes_from_the_history_to_the_item(model: TrainedModel) -> None:
     feedback = Feedback(model)
     step = feedback.step(made("lonely", "i4"))
     assert (items_of(model, step), model.item_tokens[step.item]) == (["i1"], "i4")
@@ -39,7 +40,7 @@ def test_a_step_goes_from_the_history_to_the_item(model: Restored) -> None:
     assert items_of(model, feedback.step(made("lonely", "i2"))) == ["i1", "i4", "i9"]
 
 
-def test_an_item_that_comes_again_is_left_out_of_its_own_history(model: Restored) -> None:
+def test_an_item_that_comes_again_is_left_out_of_its_own_history(model: TrainedModel) -> None:
     feedback = Feedback(model)
     for item in ("i4", "i9", "i4"):
         feedback.observe(made("lonely", item))
@@ -60,7 +61,7 @@ def test_an_item_that_comes_again_is_left_out_of_its_own_history(model: Restored
     ],
 )
 def test_a_rating_is_liked_from_the_middle_of_the_scale(
-    model: Restored, ratings, kind, value, liked
+    model: TrainedModel, ratings, kind, value, liked
 ) -> None:
     scale = None if ratings is None else np.resize(np.array(ratings, float), len(model.log.users))
     feedback = Feedback(replace(model, log=model.log._replace(ratings=scale)))
@@ -80,7 +81,7 @@ def test_learning_moves_an_item_where_its_rating_points(
 
     def log_probability() -> float:
         with torch.no_grad():
-            return -float(fresh.model.step_loss(step).loss)
+            return -float(fresh.model.event_loss(step).loss)
 
     adapter = online_adapter(fresh.model, fresh.test, feedback.loss)
     before = log_probability()

@@ -8,18 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from llm4rec_recbole.components.explanation.evidence import Gatherer, Names, interaction_vectors
-from llm4rec_recbole.components.explanation.grounding import Catalogue
+from llm4rec_recbole.components.explanation.evidence import (
+    EvidenceCollector,
+    ItemNames,
+    interaction_vectors,
+)
+from llm4rec_recbole.components.explanation.grounding import GroundingChecker
 from llm4rec_recbole.components.explanation.writer import Explanation, GreedyWriter, Writer, explain
 from llm4rec_recbole.components.fusion.item_content import multi_hot
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.evaluation.ranking import Rankings, rank_held_out
 from llm4rec_recbole.evaluation.scoring import scorer
 from llm4rec_recbole.inference import adaptation_session
-from llm4rec_recbole.inference.restore import Restored, newest_checkpoint, restore
+from llm4rec_recbole.inference.restore import TrainedModel, newest_checkpoint, restore
 
 
-def restored(options: argparse.Namespace, adapted: bool = True) -> Restored:
+def restore_from_args(options: argparse.Namespace, adapted: bool = True) -> TrainedModel:
     """The model that the options of commands/options.py mean; `adapted` as in `restore`."""
     path = options.checkpoint or newest_checkpoint(
         options.checkpoint_dir, options.model, options.dataset
@@ -27,10 +31,14 @@ def restored(options: argparse.Namespace, adapted: bool = True) -> Restored:
     return restore(path, adapted)
 
 
-def asked(options: argparse.Namespace) -> Restored:
+def load_from_args(options: argparse.Namespace) -> TrainedModel:
     """`restored`, with what the model has learned since where the options name a state."""
-    model = restored(options)
-    return adaptation_session.adapted(model, Path(options.state)) if options.state else model
+    model = restore_from_args(options)
+    return (
+        adaptation_session.with_adaptation_state(model, Path(options.state))
+        if options.state
+        else model
+    )
 
 
 def load_writer(name: str) -> Writer | None:
@@ -46,7 +54,7 @@ def load_writer(name: str) -> Writer | None:
     return GreedyWriter(model, tokenizer, name)
 
 
-def about(model: Restored) -> str:
+def describe(model: TrainedModel) -> str:
     """One line on which model speaks."""
     config = model.config
     return (
@@ -55,20 +63,20 @@ def about(model: Restored) -> str:
     )
 
 
-def ranked(model: Restored, known: HeldOut) -> Rankings:
+def rank_candidates(model: TrainedModel, known: HeldOut) -> Rankings:
     """The user's candidates ranked, and the item that `known` holds out among them."""
     score = scorer(model.model, model.config, known, model.dataset)
     none = np.zeros((1, 1), dtype=np.int64)
     return rank_held_out(score, known, none, none)
 
 
-def best(model: Restored, known: HeldOut, k: int) -> list[int]:
+def top_k(model: TrainedModel, known: HeldOut, k: int) -> list[int]:
     """The user's k best candidates, the best first; fewer where there are no more."""
-    top = ranked(model, known).top_100[0, :k]
+    top = rank_candidates(model, known).top_100[0, :k]
     return top[top > 0].tolist()
 
 
-def result_file(folder: str, kind: str, model: Restored) -> Path:
+def result_file(folder: str, kind: str, model: TrainedModel) -> Path:
     """<folder>/<kind>/<dataset>/<protocol>/<method>/seed_<k>.json: what is measured of `model`."""
     config = model.config
     place = Path(folder, kind, config["dataset"], config["protocol"], model.method)
@@ -83,18 +91,18 @@ class Explainer:
     of its method `aspect_distribution(held_out, rows)`, (B, A) or None, where it has one.
     """
 
-    def __init__(self, model: Restored) -> None:
+    def __init__(self, model: TrainedModel) -> None:
         self.model = model
         titles, categories = _content(model)
         hot, aspect_names = multi_hot(categories)
-        self.names = Names(model.item_tokens.tolist(), titles, hot, aspect_names)
-        self.catalogue = Catalogue(titles, aspect_names)
-        self.gatherer = Gatherer(self.names, item_vectors(model), model.items, model.times)
+        self.names = ItemNames(model.item_tokens.tolist(), titles, hot, aspect_names)
+        self.catalogue = GroundingChecker(titles, aspect_names)
+        self.gatherer = EvidenceCollector(self.names, item_vectors(model), model.items, model.times)
 
     def explain(self, known: HeldOut, item: int, writer: Writer | None) -> Explanation:
         """Why `item` (an internal id) for the user of `known`, which has one row."""
         user = str(self.model.user_tokens[known.users[0]])
-        history = self.model.read_of(known.items)
+        history = self.model.model_history(known.items)
         taste = None
         if hasattr(self.model.model, "aspect_distribution") and self.names.aspects.any():
             of_rows = self.model.model.aspect_distribution(known, np.array([0]))
@@ -103,7 +111,7 @@ class Explainer:
         return explain(evidence, self.catalogue, writer)
 
 
-def item_vectors(model: Restored) -> np.ndarray:
+def item_vectors(model: TrainedModel) -> np.ndarray:
     """Item vectors, (n_items, d) float32; see Explainer."""
     n_items = model.test.n_items
     if hasattr(model.model, "item_table"):
@@ -117,7 +125,7 @@ def item_vectors(model: Restored) -> np.ndarray:
     return interaction_vectors(model.users, model.items, n_items)
 
 
-def _content(model: Restored) -> tuple[list[str], list[list[str]]]:
+def _content(model: TrainedModel) -> tuple[list[str], list[list[str]]]:
     """Titles and categories by internal id; "" and [] where the data set does not tell."""
     path = Path(model.config["data_path"], f"{model.config['dataset']}.item")
     titles: dict[str, str] = {}

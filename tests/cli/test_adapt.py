@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from rings import own_folder  # noqa: F401
 
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.components.adaptation.adapter import OnlineAdapter
-from llm4rec_recbole.components.adaptation.journal import DurableAdapter, Journal
+from llm4rec_recbole.components.adaptation.journal import CrashSafeAdapter, Journal
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.inference.adaptation_session import adapted
+from llm4rec_recbole.inference.adaptation_session import with_adaptation_state
 from llm4rec_recbole.inference.restore import restore
 
 
@@ -76,7 +77,11 @@ def killed(work: Callable[[], object], owner: type, name: str, call: int) -> int
 
 def test_killed_and_started_again_it_loses_no_event_and_repeats_none(adapt, tmp_path) -> None:
     assert adapt("whole", EVENTS) == 0
-    kills = [(OnlineAdapter, "update", 3), (Journal, "append", 3), (DurableAdapter, "snapshot", 1)]
+    kills = [
+        (OnlineAdapter, "update", 3),
+        (Journal, "append", 3),
+        (CrashSafeAdapter, "snapshot", 1),
+    ]
     for owner, name, call in kills:
         ended = killed(lambda: adapt("killed", EVENTS), owner, name, call)
         assert ended == -signal.SIGKILL, name
@@ -147,7 +152,7 @@ def test_what_was_learned_is_recommended_from(adapt, adaptive, tmp_path, capsys)
 def test_the_state_holds_the_data_set_and_then_the_events(adapt, adaptive, tmp_path) -> None:
     adapt("state", [event("u3", "i1"), event("u3", "i1"), event("u3", "i2")])
     model = restore(adaptive)
-    known = adapted(model, tmp_path / "state").known("u3")
+    known = with_adaptation_state(model, tmp_path / "state").user_history("u3")
     row = np.flatnonzero(model.user_tokens[model.test.users] == "u3")[0]
     span = slice(model.test.indptr[row], model.test.indptr[row + 1])
     held = [*model.test.items[span], model.test.targets[row]]
@@ -179,14 +184,14 @@ def test_a_folder_of_another_model_is_refused(adapt, adaptive, tmp_path, capsys)
     assert adapt("state", EVENTS[:1]) == 2
     assert "another model" in capsys.readouterr().err
     with pytest.raises(InputError, match="nothing that `llm4rec adapt` wrote"):
-        adapted(restore(adaptive), tmp_path / "empty")
+        with_adaptation_state(restore(adaptive), tmp_path / "empty")
 
 
 @pytest.mark.parametrize("command", ["adapt", "replay"])
 def test_help_is_light(command: str) -> None:
     code = f"""
 import sys
-from llm4rec_recbole.cli import llm4rec
+from llm4rec_recbole.cli.run import llm4rec
 try:
     llm4rec([{command!r}, "--help"])
 except SystemExit as end:

@@ -10,23 +10,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from rings import own_folder  # noqa: F401
 
 from llm4rec_recbole import checkpoints
-from llm4rec_recbole.analysis.online_replay import HeldOutTask, last_trained, ndcg_of, stream
-from llm4rec_recbole.cli.replay import strongest_pull
+from llm4rec_recbole.analysis.online_replay import (
+    HeldOutTask,
+    held_out_stream,
+    last_training_items,
+    ndcg_of,
+)
+from llm4rec_recbole.cli.replay import max_stable_ewc_strength
 from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.data.held_out import HeldOut
-from llm4rec_recbole.inference.restore import Restored, restore
+from llm4rec_recbole.inference.restore import TrainedModel, restore
 
 
 @pytest.fixture(scope="module")
-def model(adaptive: Path, tmp_path_factory: pytest.TempPathFactory) -> Restored:
+def model(adaptive: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
     with contextlib.chdir(tmp_path_factory.mktemp("replay")):  # texts are encoded where it runs
         return restore(adaptive, adapted=False)
 
 
 def test_not_adapted_a_model_stands_where_training_left_it(
-    model: Restored,
+    model: TrainedModel,
     adaptive: Path,
 ) -> None:
     saved = checkpoints.load(adaptive)["state_dict"]
@@ -35,8 +41,8 @@ def test_not_adapted_a_model_stands_where_training_left_it(
     assert not torch.equal(bias, saved["item_bias"])
 
 
-def test_the_stream_is_what_was_held_out_in_time_order(model: Restored) -> None:
-    moments = stream(model)
+def test_the_stream_is_what_was_held_out_in_time_order(model: TrainedModel) -> None:
+    moments = held_out_stream(model)
     found = {}
     for step, times in moments:
         found.setdefault(step.user, []).append(step)
@@ -53,7 +59,7 @@ def test_the_stream_is_what_was_held_out_in_time_order(model: Restored) -> None:
     assert order == sorted(order)
 
 
-def test_a_repeated_interaction_is_no_event(model: Restored) -> None:
+def test_a_repeated_interaction_is_no_event(model: TrainedModel) -> None:
     from dataclasses import replace
 
     log = model.log
@@ -63,31 +69,35 @@ def test_a_repeated_interaction_is_no_event(model: Restored) -> None:
         times=np.append(log.times, 3e9),
         ratings=None,
     )
-    assert len(stream(replace(model, log=twice))) == len(stream(model))
+    assert len(held_out_stream(replace(model, log=twice))) == len(held_out_stream(model))
 
 
 def test_old_data_are_the_last_training_items() -> None:
     indptr = np.array([0, 3, 4, 6])
     items = np.array([1, 2, 3, 4, 5, 6])
-    old = last_trained(HeldOut(np.array([7, 8, 9]), np.ones(3, int), indptr, items, items * 10, 9))
+    old = last_training_items(
+        HeldOut(np.array([7, 8, 9]), np.ones(3, int), indptr, items, items * 10, 9)
+    )
     assert (old.users.tolist(), old.targets.tolist()) == ([7, 9], [3, 6])
     assert (old.indptr.tolist(), old.items.tolist()) == ([0, 2, 3], [1, 2, 5])
     assert old.times.tolist() == [10, 20, 50]
 
 
-def test_a_moment_is_scored_as_the_tables_score_it(model: Restored) -> None:
+def test_a_moment_is_scored_as_the_tables_score_it(model: TrainedModel) -> None:
     weights = model.model.state_dict()
-    task = HeldOutTask(model, weights, last_trained(model.valid))
+    task = HeldOutTask(model, weights, last_training_items(model.valid))
     of_rows = dict(zip(model.test.users.tolist(), ndcg_of(model, model.test)))
-    moments = {moment.step.user: moment for moment in stream(model)}  # each user's last: the test
+    moments = {
+        moment.step.user: moment for moment in held_out_stream(model)
+    }  # each user's last: the test
     for user in list(moments)[:5]:
         assert task.score(moments[user]) == pytest.approx(of_rows[user])
 
 
 def test_the_strongest_pull_takes_the_stiffest_parameter_back() -> None:
     importance = {"a": torch.tensor([0.0, 0.5]), "b": torch.tensor([[0.25]])}
-    assert strongest_pull(0.1, importance) == pytest.approx(20)
-    assert strongest_pull(0.1, {"a": torch.zeros(2)}) == 0
+    assert max_stable_ewc_strength(0.1, importance) == pytest.approx(20)
+    assert max_stable_ewc_strength(0.1, {"a": torch.zeros(2)}) == 0
 
 
 def test_four_ways_are_compared_and_written(adaptive: Path, tmp_path: Path, capsys) -> None:

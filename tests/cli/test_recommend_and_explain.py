@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rings import own_folder  # noqa: F401
 
 from llm4rec_recbole.analysis.faithfulness import measure, shortened
 from llm4rec_recbole.cli.run import llm4rec
-from llm4rec_recbole.inference import trained_model
+from llm4rec_recbole.inference import recommend
 from llm4rec_recbole.inference.restore import newest_checkpoint, restore
 
 
@@ -71,7 +72,7 @@ def test_recommend_explains_each_item(places, capsys) -> None:
 
 def test_a_seen_item_is_said_to_be_seen(places, trained_options, capsys) -> None:
     model = restore(newest_checkpoint(trained_options["checkpoint_dir"], "EASE", "rings"))
-    seen = model.item_tokens[model.known("u1").items[0]]
+    seen = model.item_tokens[model.user_history("u1").items[0]]
     assert "(which the user has seen)" in said(
         capsys, "explain", "--user", "u1", "--item", seen, "--model", "EASE", *places
     )
@@ -81,12 +82,12 @@ def test_what_the_language_model_writes_is_shown_only_where_it_passes(
     places, capsys, monkeypatch
 ) -> None:
     asked = ["explain", "--user", "u1", "--item", "i13", "--model", "EASE", *places]
-    monkeypatch.setattr(trained_model, "load_writer", lambda name: Praises("is a good choice."))
+    monkeypatch.setattr(recommend, "load_writer", lambda name: Praises("is a good choice."))
     out = said(capsys, *asked)
     assert "is a good choice." in out
     assert "written by  praises" in out
     monkeypatch.setattr(
-        trained_model, "load_writer", lambda name: Praises("is as good as Ring T here.")
+        recommend, "load_writer", lambda name: Praises("is as good as Ring T here.")
     )
     out = said(capsys, *asked)
     assert "written by  template" in out
@@ -153,7 +154,7 @@ def test_a_model_that_is_not_trained_is_told_how_to_train(places, capsys) -> Non
 def test_help_is_light(command: str, tmp_path: Path) -> None:
     code = f"""
 import sys
-from llm4rec_recbole.cli import llm4rec
+from llm4rec_recbole.cli.run import llm4rec
 try:
     llm4rec([{command!r}, "--help"])
 except SystemExit as end:

@@ -1,4 +1,7 @@
-"""Models trained on `rings` with titles and colours, and their checkpoints."""
+"""Models trained on `rings` with titles and colours, and their checkpoints: fixtures of all tests.
+
+A test module that runs a command imports `own_folder` from rings.py as well.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rings import own_folder, rings  # noqa: F401
+from rings import rings  # noqa: F401
 
 #: Item i is `Ring i`, even ones are red, odd ones blue, every third is round, i39 has no title.
 TITLES = [f"Ring {'abcdefghijklmnopqrst'[n // 2].upper() * (n % 2 + 1)}" for n in range(39)]

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rings import own_folder  # noqa: F401
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.users_file import read_users
-from llm4rec_recbole.inference.restore import Restored, newest_checkpoint, restore
+from llm4rec_recbole.inference.restore import TrainedModel, newest_checkpoint, restore
 from llm4rec_recbole.training.run import run
 
 
@@ -20,75 +21,75 @@ def checkpoint_of(options: dict, model: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ease(trained_options: dict) -> Restored:
+def ease(trained_options: dict) -> TrainedModel:
     return restore(checkpoint_of(trained_options, "EASE"))
 
 
 @pytest.mark.parametrize("model", ["EASE", "BPR", "SASRec"])
 def test_it_recommends_what_the_users_file_holds(model: str, trained_options: dict) -> None:
-    from llm4rec_recbole.inference.trained_model import ranked
+    from llm4rec_recbole.inference.recommend import rank_candidates
 
     restored = restore(checkpoint_of(trained_options, model))
     folder = Path(trained_options["results_dir"], "users/rings/loo", model)
     users = read_users(folder / "seed_0.parquet")
     for user, expected in list(zip(users.user, users.top_100))[:5]:
-        top = ranked(restored, restored.known(user)).top_100[0]
+        top = rank_candidates(restored, restored.user_history(user)).top_100[0]
         assert restored.item_tokens[top[top > 0]].tolist() == list(expected)
 
 
-def test_a_test_users_history_is_that_of_the_test(ease: Restored) -> None:
+def test_a_test_users_history_is_that_of_the_test(ease: TrainedModel) -> None:
     row = 3
-    known = ease.known(ease.user_tokens[ease.test.users[row]])
+    known = ease.user_history(ease.user_tokens[ease.test.users[row]])
     assert known.users.tolist() == [ease.test.users[row]]
     span = slice(ease.test.indptr[row], ease.test.indptr[row + 1])
     np.testing.assert_array_equal(known.items, ease.test.items[span])
     assert ease.test.targets[row] not in known.items
 
 
-def test_a_user_who_is_not_tested_has_the_training_history(ease: Restored) -> None:
-    known = ease.known("lonely")
+def test_a_user_who_is_not_tested_has_the_training_history(ease: TrainedModel) -> None:
+    known = ease.user_history("lonely")
     assert ease.item_tokens[known.items].tolist() == ["i1"]
     assert known.times.tolist() == [1_000_000_000]
 
 
-@pytest.mark.parametrize(("ask", "kind"), [("known", "user"), ("item_number", "item")])
+@pytest.mark.parametrize(("ask", "kind"), [("user_history", "user"), ("item_number", "item")])
 @pytest.mark.parametrize("token", ["nobody", "[PAD]", ""])
 def test_who_or_what_is_unknown_is_told_with_what_is_known(
-    ease: Restored, ask: str, kind: str, token: str
+    ease: TrainedModel, ask: str, kind: str, token: str
 ) -> None:
     with pytest.raises(InputError, match=rf"no {kind} '.*' in rings \(expected one of its \d\d "):
         getattr(ease, ask)(token)
 
 
-def test_a_user_without_training_interactions_is_unknown_to_the_model(ease: Restored) -> None:
+def test_a_user_without_training_interactions_is_unknown_to_the_model(ease: TrainedModel) -> None:
     from dataclasses import replace
 
-    own = ease.users != ease.known("lonely").users[0]
+    own = ease.users != ease.user_history("lonely").users[0]
     without = replace(ease, users=ease.users[own], items=ease.items[own], times=ease.times[own])
     with pytest.raises(InputError, match="EASE knows nothing of user 'lonely'"):
-        without.known("lonely")
+        without.user_history("lonely")
 
 
-def test_a_user_who_has_seen_everything(ease: Restored) -> None:
+def test_a_user_who_has_seen_everything(ease: TrainedModel) -> None:
     from dataclasses import replace
 
     n = ease.test.n_items
-    number = ease.known("lonely").users[0]
+    number = ease.user_history("lonely").users[0]
     all_ = replace(
         ease, users=np.full(n - 1, number), items=np.arange(1, n), times=np.arange(n - 1)
     )
     with pytest.raises(InputError, match="has seen every item"):
-        all_.known("lonely")
+        all_.user_history("lonely")
 
 
 def test_a_sequence_model_reads_the_last_of_a_history(trained_options: dict) -> None:
     history = np.arange(1, 31)
     sasrec = restore(checkpoint_of(trained_options, "SASRec"))
-    assert sasrec.read_of(history).tolist() == list(range(21, 31))
+    assert sasrec.model_history(history).tolist() == list(range(21, 31))
 
 
-def test_another_model_reads_all_of_it(ease: Restored) -> None:
-    assert ease.read_of(np.arange(1, 31)).tolist() == list(range(1, 31))
+def test_another_model_reads_all_of_it(ease: TrainedModel) -> None:
+    assert ease.model_history(np.arange(1, 31)).tolist() == list(range(1, 31))
 
 
 def test_the_newest_checkpoint_is_taken(trained_options: dict, tmp_path: Path) -> None:
