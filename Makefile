@@ -24,9 +24,9 @@ cells:
 	dvc stage list --name-only | grep -E '^(showcase|faithfulness|replay)@' | \
 		xargs -P $(JOBS) -I{} sh -c 'dvc --wait-for-lock repro --single-item {} || exit 1' || code=$$?; \
 	[ $$code -eq 0 ] || force=--force; \
-	dvc repro --single-item $$force metrics compare chance tables data_sets report || code=$$?; \
+	dvc repro --single-item $$force metrics compare fairness_null tables data_sets report || code=$$?; \
 	python -m llm4rec_recbole.pipeline.status; \
-	python -m llm4rec_recbole.reporting.readme; \
+	python -m llm4rec_recbole.cli.readme; \
 	cat paper_tables/table_1.md; \
 	exit $$code
 

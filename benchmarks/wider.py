@@ -23,11 +23,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks import kept
-from llm4rec_recbole.analysis import compare, fairness_null
-from llm4rec_recbole.cli import tables
+from llm4rec_recbole.cli import compare, dataset_table, fairness_null, tables
 from llm4rec_recbole.evaluation.paths import Cell
 from llm4rec_recbole.files import write_json
-from llm4rec_recbole.reporting.tables import datasets
 
 RESULTS = Path(__file__).resolve().parent / "results"
 WORK = Path("work") / "wider"
@@ -78,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     kept.keep(results, out)
     for name in KEPT:
         shutil.copy(made / name, out)
-    return int(any(codes) or datasets.main(["--wider", str(RESULTS)]))
+    return int(any(codes) or dataset_table.main(["--other_results", str(RESULTS)]))
 
 
 def run(cell: Cell, results: Path, failures: Path, more: list[str]) -> int:

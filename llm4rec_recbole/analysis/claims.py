@@ -33,10 +33,10 @@ import numpy as np
 
 from llm4rec_recbole.analysis import significance
 from llm4rec_recbole.analysis.compare import LEVEL, Comparison, best_baseline
-from llm4rec_recbole.analysis.paper import printed, tables
-from llm4rec_recbole.analysis.paper.claims import Claim, Tables, Test, claims
-from llm4rec_recbole.analysis.paper.printed import per_cent
-from llm4rec_recbole.analysis.paper.tables import OURS, paper_rows, table_methods
+from llm4rec_recbole.analysis.paper import paper_methods, paper_numbers
+from llm4rec_recbole.analysis.paper.claims import Claim, Tables, Test, paper_claims
+from llm4rec_recbole.analysis.paper.paper_methods import OURS, paper_rows, table_methods
+from llm4rec_recbole.analysis.paper.paper_numbers import per_cent
 from llm4rec_recbole.evaluation.per_user import per_user_values
 from llm4rec_recbole.evaluation.records import RANKINGS, Failure, Record
 
@@ -71,7 +71,7 @@ def verdict(claim: Claim, measured: Sequence[Measured], absent: str = "") -> tup
         return "not testable here", claim.needs
     if not measured:
         return "not testable here", absent
-    judged = [(m, *judge(claim, m)) for m in measured]
+    judged = [(m, *judge_measurement(claim, m)) for m in measured]
     for worst in ("not supported", "not testable here"):
         for m, its_verdict, reason in judged:
             if its_verdict == worst:
@@ -80,7 +80,7 @@ def verdict(claim: Claim, measured: Sequence[Measured], absent: str = "") -> tup
     return "supported", f"above {_other(claim)}{less}"
 
 
-def judge(claim: Claim, m: Measured) -> tuple[Verdict, str]:
+def judge_measurement(claim: Claim, m: Measured) -> tuple[Verdict, str]:
     """What one measurement says of `claim`, and why."""
     other, printed = _other(claim), claim.gains.get(m.metric)
     above = m.gain is not None and m.gain > 0
@@ -125,7 +125,7 @@ class Entry:
 
 def read_printed(folder: Path) -> Tables:
     """The paper's five tables. Raises InputError when one is absent or damaged."""
-    return {f"table_{n}": printed.read(folder / f"table_{n}.csv") for n in range(1, 6)}
+    return {f"table_{n}": paper_numbers.read(folder / f"table_{n}.csv") for n in range(1, 6)}
 
 
 Places = dict[tuple[str, str], dict[str, list[Record]]]  # (data set, protocol) -> method -> runs
@@ -140,10 +140,10 @@ def ledger(
 ) -> list[Entry]:
     """A line for each claim, in the order of the paper."""
     baselines = [method for method in table_methods(recbole_row) if method != OURS]
-    methods = {OURS, *baselines, *tables.METHODS}
+    methods = {OURS, *baselines, *paper_methods.METHODS}
     places: Places = {}
     for record in records:
-        if record.dataset in printed.STANDS_FOR and record.method in methods:
+        if record.dataset in paper_numbers.STANDS_FOR and record.method in methods:
             place = places.setdefault((record.dataset, record.protocol), {})
             place.setdefault(record.method, []).append(record)
     failed = {place: {f.method for f in failures if (f.dataset, f.protocol) == place}
@@ -153,7 +153,7 @@ def ledger(
         for place, runs in places.items()
     }
     entries = []
-    for claim in claims(paper):
+    for claim in paper_claims(paper):
         measured = [*_measure(claim, places, comparisons, missing)]
         absent = "" if measured else _absent(claim, {f.method for f in failures})
         entries.append(Entry(claim, measured, *verdict(claim, measured, absent)))
@@ -196,7 +196,7 @@ def _measure(
     if claim.cost:
         yield from _costs(places)
     for place, methods in sorted(places.items()):
-        stands_for = printed.STANDS_FOR[place[0]]
+        stands_for = paper_numbers.STANDS_FOR[place[0]]
         if OURS not in methods or claim.dataset not in ("", stands_for):
             continue
         for metric in claim.metrics:
@@ -239,10 +239,10 @@ def _ablated(
         if (
             (c.table, c.method, c.baseline) == (test.table, test.method, test.baseline)
             and c.metric in test.metrics
-            and printed.STANDS_FOR.get(c.dataset) == claim.dataset
+            and paper_numbers.STANDS_FOR.get(c.dataset) == claim.dataset
         ):
             methods = places[c.dataset, c.protocol]
-            of = c.baseline if test.table == "table_4" else tables.BACKBONE
+            of = c.baseline if test.table == "table_4" else paper_methods.BACKBONE
             where = f"{c.dataset}, {c.protocol}, {c.metric}"
             yield _tested(where, c, _mean(methods[of], c.metric) if of in methods else None)
 
@@ -291,7 +291,9 @@ def _untested(where: str, methods: dict[str, list[Record]], metric: str) -> Meas
     """The gain in a number that a run has as a whole; None where either side lacks it."""
     found = {method: _mean(records, metric) for method, records in methods.items()}
     means = {method: mean for method, mean in found.items() if mean is not None}
-    baseline = best_baseline({m: mean for m, mean in means.items() if m not in tables.METHODS})
+    baseline = best_baseline(
+        {m: mean for m, mean in means.items() if m not in paper_methods.METHODS}
+    )
     if baseline is None or OURS not in means or not means[baseline]:
         return None
     gain = 100 * (means[OURS] / means[baseline] - 1)

@@ -1,9 +1,16 @@
-"""results/comparisons.csv: one row for each method, ranking and metric of a table."""
+"""The tests of all tables: results/comparisons.csv, a row per method, ranking and metric.
+
+Tables I and II compare every method with the best baseline of each data set, protocol, ranking and
+metric. The best baseline has the highest mean on the same users, so its own lead is slightly
+overstated and the lead of EnhancedGenRec, which is never a baseline, slightly understated. Tables
+IV and V compare the pairs that paper_methods.py lists.
+
+Holm's adjustment runs over all tests of one table. Coverage and fairness have no value per user:
+system_level_tests.py tests them, and their z tests join the family.
+"""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from llm4rec_recbole.analysis import significance, system_level_tests
-from llm4rec_recbole.analysis.paper import tables as ablation
-from llm4rec_recbole.analysis.paper.tables import OURS, Pairing, Pairs, table_methods
+from llm4rec_recbole.analysis.paper import paper_methods
+from llm4rec_recbole.analysis.paper.paper_methods import OURS, Pairing, Pairs, table_methods
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.per_user import Values, per_user_values
 from llm4rec_recbole.evaluation.records import (
@@ -26,7 +33,7 @@ from llm4rec_recbole.evaluation.records import (
 from llm4rec_recbole.evaluation.users_file import BEYOND_ACCURACY
 
 FILE = "comparisons.csv"
-_HINT = "run `python -m llm4rec_recbole.analysis.compare`"
+_HINT = "run `llm4rec compare`"
 LEVEL = 0.05  # below which Holm's p counts as a difference
 
 
@@ -65,22 +72,6 @@ def read_comparisons(path: Path) -> list[Comparison]:
         raise InputError("there are no comparisons", file=path, hint=_HINT) from error
 
 
-# Compares the methods of each table: results/comparisons.csv.
-#
-#     python -m llm4rec_recbole.analysis.compare --results results
-#
-# Tables I and II: for each data set, protocol, ranking and metric, the baseline with the best mean
-# is
-# the one that every other method is compared with, this project's own model included, which is
-# never
-# a baseline. As it is chosen on the same users, a baseline's distance from it is slightly
-# overstated,
-# this project's model's lead over it slightly understated. Tables IV and V: what ablation.py says.
-#
-# Holm's adjustment runs over all the t tests of one table. Coverage and fairness are numbers of a
-# whole run, which no user has a value of: whole_run.py tests them, and their z tests join in.
-
-
 Label = tuple[str, str, str, str]  # ranking, metric, method, baseline
 
 METRICS = ("hit@10", "ndcg@10")  # those that Table I prints
@@ -106,10 +97,10 @@ def compare(
     """
     main = table_methods(recbole_row)
     tables: list[tuple[str, Pairing, list[tuple[str, str]], tuple[str, ...]]] = [
-        *((table, against_best, columns, main) for table, columns in COLUMNS.items()),
-        *((table, *made, ablation.METHODS) for table, made in ablation.TABLES.items()),
+        *((table, against_best_baseline, columns, main) for table, columns in COLUMNS.items()),
+        *((table, *made, paper_methods.METHODS) for table, made in paper_methods.TABLES.items()),
     ]
-    everything = tuple(dict.fromkeys([*main, *ablation.METHODS]))
+    everything = tuple(dict.fromkeys([*main, *paper_methods.METHODS]))
     grouped = by_method(read_records(results), everything)
     values = {place: per_user_values(methods) for place, methods in grouped.items()}
     found = []
@@ -117,8 +108,8 @@ def compare(
         rows = []
         for place in sorted(values):
             its_values = {m: values[place][m] for m in methods if m in values[place]}
-            for together in differences(its_values, columns, pairs):
-                rows += tested(table, place, together)
+            for together in per_user_differences(its_values, columns, pairs):
+                rows += test_differences(table, place, together)
             if table == "table_2":
                 here = {m: grouped[place][m] for m in methods if m in grouped[place]}
                 rows += _whole_runs(table, place, here, data)
@@ -127,7 +118,7 @@ def compare(
     return found
 
 
-def against_best(values: dict[str, np.ndarray]) -> Pairs:
+def against_best_baseline(values: dict[str, np.ndarray]) -> Pairs:
     """Every other method against the best baseline; values: method -> (U,)."""
     baseline = best_baseline({method: float(v.mean()) for method, v in values.items()})
     for method in values:
@@ -135,7 +126,7 @@ def against_best(values: dict[str, np.ndarray]) -> Pairs:
             yield method, baseline, values[method] - values[baseline]
 
 
-def differences(
+def per_user_differences(
     values: dict[str, Values],
     columns: Sequence[tuple[str, str]],
     pairs: Pairing,
@@ -157,7 +148,7 @@ def differences(
     return [group for group in groups.values() if group]
 
 
-def tested(
+def test_differences(
     table: str,
     place: tuple[str, str],
     labelled: list[tuple[Label, np.ndarray]],
@@ -194,38 +185,16 @@ def _whole_runs(
     """The methods against the best baseline in the numbers of a whole run."""
     rows = []
     for metric in system_level_tests.METRICS:
-        found = system_level_tests.summed(methods, metric, data)
+        found = system_level_tests.user_sums(methods, metric, data)
         means = {method: sum(s.value for s in runs) / len(runs) for method, runs in found.items()}
         baseline = best_baseline(means)
         for method in found:
             if baseline is None or method == baseline:
                 continue
-            result = asdict(system_level_tests.compared(found[method], found[baseline]))
+            result = asdict(system_level_tests.compare_methods(found[method], found[baseline]))
             users = found[method][0].of_users.shape[0]
             rows.append(
                 Comparison(table, *place, "full", metric, method, baseline, **result,
                            p_holm=1.0, users=users)
             )  # fmt: skip
     return rows
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Write results/comparisons.csv; returns the exit code, 2 for bad input."""
-    parser = argparse.ArgumentParser(description="Compare each method with the best baseline.")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of the runs")
-    parser.add_argument("--data", type=Path, default=Path("dataset"),
-                        help="folder of the data sets' atomic files")  # fmt: skip
-    parser.add_argument("--recbole-row", default="BPR", help='method of the paper\'s "RecBole" row')
-    options = parser.parse_args(arguments)
-    try:
-        comparisons = compare(options.results, options.recbole_row, options.data)
-        write_comparisons(options.results / FILE, comparisons)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"{len(comparisons)} comparisons in {options.results / FILE}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

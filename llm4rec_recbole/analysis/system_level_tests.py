@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
 
 METRICS = ("coverage@100", "fairness@10")
-SWAPS = 999
+PERMUTATIONS = 999
 K = 10
 TOLERANCE = 1e-9  # by which a record may differ from what is computed here
 _CELLS = 1 << 24  # of sums held at once
 
 
 @dataclass(frozen=True, eq=False)
-class Summed:
+class UserSums:
     """A run's number as a function of a sum over its users, in order of user."""
 
     of_users: sp.csr_matrix  # (U, P)
@@ -63,8 +63,8 @@ class Difference:
     smallest_detectable: float
 
 
-def swapped(
-    ours: Sequence[Summed], others: Sequence[Summed], swaps: int = SWAPS, seed: int = 0
+def permute_methods(
+    ours: Sequence[UserSums], others: Sequence[UserSums], swaps: int = PERMUTATIONS, seed: int = 0
 ) -> np.ndarray:
     """Differences (swaps,) of the two methods' means over seeds, lists swapped for random users.
 
@@ -87,7 +87,7 @@ def swapped(
     return differences / len(ours)
 
 
-def compared(ours: Sequence[Summed], others: Sequence[Summed]) -> Difference:
+def compare_methods(ours: Sequence[UserSums], others: Sequence[UserSums]) -> Difference:
     """The difference between two methods' means over seeds.
 
     ours, others: one for each seed. Where one method has fewer, as those without randomness have,
@@ -97,7 +97,7 @@ def compared(ours: Sequence[Summed], others: Sequence[Summed]) -> Difference:
 
     difference = float(np.mean([a.value for a in ours]) - np.mean([b.value for b in others]))
     pairs = math.lcm(len(ours), len(others))
-    found = swapped([*ours] * (pairs // len(ours)), [*others] * (pairs // len(others)))
+    found = permute_methods([*ours] * (pairs // len(ours)), [*others] * (pairs // len(others)))
     users, error = ours[0].of_users.shape[0], float(found.std(ddof=1))
     z = difference / error if error else np.sign(difference) * np.inf if difference else 0.0
     extreme = int(np.count_nonzero(np.abs(found) >= abs(difference) - TOLERANCE))
@@ -113,9 +113,9 @@ def compared(ours: Sequence[Summed], others: Sequence[Summed]) -> Difference:
     )
 
 
-def summed(
+def user_sums(
     methods: Mapping[str, Sequence[Record]], metric: str, data: Path
-) -> dict[str, list[Summed]]:
+) -> dict[str, list[UserSums]]:
     """The runs of each method on one data set, as sums; a method whose number cannot be had again
     from the users files and the data set's own files, as they are now, is left out. None where one
     users file has no lists: the best baseline could be the one that is left out.
@@ -143,16 +143,16 @@ def summed(
     return found
 
 
-def _coverage(record: Record, number_of: dict[str, int]) -> Summed:
+def _coverage(record: Record, number_of: dict[str, int]) -> UserSums:
     """How often each item stands in a first hundred, (U, items listed so far)."""
     lists = _users(record)["top_100"]
     columns = np.array([number_of.setdefault(t, len(number_of)) for row in lists for t in row])
     of_users = _counts(columns, np.ones(len(columns)), lists, len(number_of))
     share = (record.beyond_accuracy[METRICS[0]] or 0.0) / max(1, len(np.unique(columns)))
-    return Summed(of_users, lambda sums: share * (sums > 0.5).sum(axis=1))
+    return UserSums(of_users, lambda sums: share * (sums > 0.5).sum(axis=1))
 
 
-def _fairness(record: Record, data: Path) -> Summed | None:
+def _fairness(record: Record, data: Path) -> UserSums | None:
     """The NDCG that each group of users gets and the exposure that each category of items gets, as
     evaluation/metrics/fairness.py defines fairness; None where the data set is not here."""
     from scipy import sparse
@@ -180,7 +180,7 @@ def _fairness(record: Record, data: Path) -> Summed | None:
         parts = [np.mean(parities[:attributes], axis=0)] if attributes else []
         return np.mean(parts + parities[attributes:], axis=0)
 
-    return Summed(sparse.hstack([block for block, _ in blocks], format="csr"), number)
+    return UserSums(sparse.hstack([block for block, _ in blocks], format="csr"), number)
 
 
 def _exposure(lists: Any, file: Path) -> list[tuple[sp.csr_matrix, np.ndarray]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from llm4rec_recbole.errors import InputError
 
@@ -43,3 +44,33 @@ def add_writer_option(parser: argparse.ArgumentParser) -> None:
 def add_state_option(parser: argparse.ArgumentParser) -> None:
     """The option that says where a model's later learning is kept."""
     parser.add_argument("--state", help="folder of `llm4rec adapt`: ask the model as it is by now")
+
+
+def add_results_option(parser: argparse.ArgumentParser) -> None:
+    """The option that names the results folder."""
+    parser.add_argument("--results", type=Path, default=Path("results"),
+                        help="folder with runs/ and users/ (%(default)s)")  # fmt: skip
+
+
+def add_data_option(parser: argparse.ArgumentParser) -> None:
+    """The option that names the folder of the data sets."""
+    parser.add_argument("--data", type=Path, default=Path("dataset"),
+                        help="folder of the data sets' atomic files (%(default)s)")  # fmt: skip
+
+
+def add_recbole_row_option(parser: argparse.ArgumentParser) -> None:
+    """The option that chooses the method of the paper's row "RecBole"."""
+    parser.add_argument("--recbole-row", default="BPR",
+                        help='the method in the row "RecBole" (%(default)s)')  # fmt: skip
+
+
+def add_report_inputs(parser: argparse.ArgumentParser) -> None:
+    """The options that name everything that tables and report read."""
+    from llm4rec_recbole.analysis.paper import paper_numbers
+
+    add_results_option(parser)
+    parser.add_argument("--failures", type=Path, default=Path("work/failures"),
+                        help="folder of the failure notes of runs (%(default)s)")  # fmt: skip
+    parser.add_argument("--printed", type=Path, default=paper_numbers.folder(),
+                        help="folder of the numbers that the paper prints")  # fmt: skip
+    add_recbole_row_option(parser)

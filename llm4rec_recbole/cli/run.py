@@ -24,7 +24,7 @@ COMMANDS = {
         "check a data set and write its content tables",
     ),
     "tune": ("llm4rec_recbole.training.tune", "choose a model's options on validation"),
-    "compare": ("llm4rec_recbole.analysis.compare", "test every difference that the tables show"),
+    "compare": ("llm4rec_recbole.cli.compare", "test every difference that the tables show"),
     "pair": ("llm4rec_recbole.cli.pair", "test the differences between two methods"),
     "recommend": ("llm4rec_recbole.cli.recommend", "what a trained model shows a user"),
     "explain": ("llm4rec_recbole.cli.explain", "why it would show a user an item"),
@@ -36,6 +36,13 @@ COMMANDS = {
     "adapt": ("llm4rec_recbole.cli.adapt", "let a trained model learn from events"),
     "replay": ("llm4rec_recbole.cli.replay", "test, then train, on what was held out"),
     "tables": ("llm4rec_recbole.cli.tables", "write the tables from records and users files"),
+    "dataset_table": ("llm4rec_recbole.cli.dataset_table", "write Table I over all data sets"),
+    "fairness_null": (
+        "llm4rec_recbole.cli.fairness_null",
+        "compute fairness with shuffled user groups",
+    ),
+    "report": ("llm4rec_recbole.cli.report", "write the report page"),
+    "readme": ("llm4rec_recbole.cli.readme", "copy generated tables into README.md"),
 }
 
 

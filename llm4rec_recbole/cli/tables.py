@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from llm4rec_recbole.cli.options import add_report_inputs
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import write_atomically
 from llm4rec_recbole.reporting import inputs
@@ -19,7 +20,7 @@ from llm4rec_recbole.reporting.tables.render import to_latex, to_markdown
 def main(arguments: list[str] | None = None) -> int:
     """Write the tables; returns the exit code, 2 for bad input, which leaves old tables whole."""
     parser = argparse.ArgumentParser(description="Write the paper's tables with our numbers.")
-    inputs.add_options(parser)
+    add_report_inputs(parser)
     parser.add_argument("--out", type=Path, default=Path("paper_tables"), help="folder to write to")
     options = parser.parse_args(arguments)
     try:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
 from llm4rec_recbole.analysis import fairness_null
 from llm4rec_recbole.analysis.claims import Entry, ledger, read_printed
 from llm4rec_recbole.analysis.compare import FILE, Comparison, read_comparisons
-from llm4rec_recbole.analysis.fairness_null import Chance, read_chance
-from llm4rec_recbole.analysis.paper import printed
+from llm4rec_recbole.analysis.fairness_null import NullRange, read_null_ranges
 from llm4rec_recbole.analysis.paper.claims import Tables
 from llm4rec_recbole.evaluation.records import Record, read_failures, read_records
 from llm4rec_recbole.reporting.tables import ablation, accuracy, contribution, cost, diversity
@@ -20,7 +18,7 @@ from llm4rec_recbole.reporting.tables.rows import AccuracySection, read_sections
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ReportInputs:
     """What was run, what the paper prints, and what comes of both."""
 
     sections: list[AccuracySection]
@@ -29,7 +27,7 @@ class Evidence:
     records: list[Record]
     paper: Tables
     claims: list[Entry]
-    chances: list[Chance]
+    chances: list[NullRange]
 
     def tables(self) -> list[tuple[str, Table, str]]:
         """(file name, the table, its CSV) of Tables I to V."""
@@ -49,7 +47,9 @@ class Evidence:
         return made
 
 
-def read(results: Path, failures: Path, printed_folder: Path, recbole_row: str = "BPR") -> Evidence:
+def read(
+    results: Path, failures: Path, printed_folder: Path, recbole_row: str = "BPR"
+) -> ReportInputs:
     """Read the folders. Raises InputError where a file is bad, or older than what it is made of."""
     sections = read_sections(results, failures, printed_folder, recbole_row)
     comparisons = read_comparisons(results / FILE)
@@ -58,15 +58,5 @@ def read(results: Path, failures: Path, printed_folder: Path, recbole_row: str =
     ablations = read_ablations(results, failures, paper, comparisons, places)
     records = read_records(results)
     claims = ledger(paper, records, comparisons, read_failures(failures), recbole_row)
-    chances = read_chance(results / fairness_null.FILE)
-    return Evidence(sections, ablations, comparisons, records, paper, claims, chances)
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options that say where everything lies."""
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of the runs")
-    parser.add_argument("--failures", type=Path, default=Path("work/failures"),
-                        help="folder of the notes that failed runs leave")  # fmt: skip
-    parser.add_argument("--printed", type=Path, default=printed.folder(),
-                        help="folder of the paper's own numbers")  # fmt: skip
-    parser.add_argument("--recbole-row", default="BPR", help='method of the paper\'s "RecBole" row')
+    chances = read_null_ranges(results / fairness_null.FILE)
+    return ReportInputs(sections, ablations, comparisons, records, paper, claims, chances)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from fake_ablation import add_ablation, ranks
+from fake_results import add_run, ranks_around
 from scipy import stats
-from synthetic_ablation import add_ablation, ranks
-from synthetic_runs import add_run, ranks_around
 
 from llm4rec_recbole.analysis.claims import read_printed
 from llm4rec_recbole.analysis.compare import compare
-from llm4rec_recbole.analysis.paper import printed, tables
-from llm4rec_recbole.analysis.paper.tables import BACKBONE, METHODS, SUM
+from llm4rec_recbole.analysis.paper import paper_methods, paper_numbers
+from llm4rec_recbole.analysis.paper.paper_methods import BACKBONE, METHODS, SUM
 from llm4rec_recbole.evaluation.metrics import hit, ndcg
 
 
@@ -24,9 +24,9 @@ def rows(results, table: str, metric: str) -> dict[tuple[str, str], object]:
 
 
 def test_the_rows_are_the_papers():
-    paper = read_printed(printed.folder())
-    assert list(tables.TABLE_4) == list(dict.fromkeys(row for row, _ in paper["table_4"]))
-    assert list(tables.TABLE_5) == list(dict.fromkeys(row for row, _ in paper["table_5"]))
+    paper = read_printed(paper_numbers.folder())
+    assert list(paper_methods.TABLE_4) == list(dict.fromkeys(row for row, _ in paper["table_4"]))
+    assert list(paper_methods.TABLE_5) == list(dict.fromkeys(row for row, _ in paper["table_5"]))
 
 
 def test_each_row_of_table_4_is_compared_with_the_row_above_and_the_last_with_the_first(tmp_path):
@@ -75,7 +75,7 @@ def test_synergy_is_the_whole_less_the_sum_of_the_parts(tmp_path):
 def test_components_that_only_add_up_have_no_synergy():
     parts = dict.fromkeys(METHODS, np.array([0.1, 0.2])) | {BACKBONE: np.zeros(2)}
     parts["EnhancedGenRec"] = np.array([0.5, 1.0])
-    assert tables.synergy(parts) == pytest.approx([0, 0])
+    assert paper_methods.synergy(parts) == pytest.approx([0, 0])
 
 
 def test_a_missing_run_takes_only_its_own_comparisons_with_it(tmp_path):

@@ -6,11 +6,11 @@ import csv
 
 import numpy as np
 import pytest
-from synthetic_runs import add_run, ranks_around
+from fake_results import add_run, ranks_around
 
 from llm4rec_recbole.analysis.claims import Entry, ledger, read_printed
 from llm4rec_recbole.analysis.compare import compare
-from llm4rec_recbole.analysis.paper import printed
+from llm4rec_recbole.analysis.paper import paper_numbers
 from llm4rec_recbole.evaluation.records import Failure, read_records
 
 CONTRADICTED = "contradicted by the paper itself"
@@ -18,7 +18,7 @@ CONTRADICTED = "contradicted by the paper itself"
 
 @pytest.fixture
 def paper():
-    return read_printed(printed.folder())
+    return read_printed(paper_numbers.folder())
 
 
 def entries(paper, results=None, failures=()) -> dict[str, Entry]:
@@ -280,8 +280,8 @@ def test_what_the_papers_own_tables_agree_on_is_supported(paper):
 
 
 def test_the_ledger_is_written_beside_the_tables(results, tmp_path):
-    from llm4rec_recbole.analysis.compare import main as compare_main
     from llm4rec_recbole.cli import tables
+    from llm4rec_recbole.cli.compare import main as compare_main
 
     assert compare_main(["--results", str(results)]) == 0
     out = tmp_path / "out"

@@ -6,19 +6,19 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from fake_results import add_run, ranks_around
 from scipy import stats
-from synthetic_runs import add_run, ranks_around
 
 from llm4rec_recbole.analysis import significance
 from llm4rec_recbole.analysis.compare import (
-    against_best,
+    against_best_baseline,
     best_baseline,
     compare,
-    main,
     read_comparisons,
     write_comparisons,
 )
-from llm4rec_recbole.analysis.paper.tables import OURS
+from llm4rec_recbole.analysis.paper.paper_methods import OURS
+from llm4rec_recbole.cli.compare import main
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import ndcg
 
@@ -174,7 +174,7 @@ def test_bad_input_is_told_in_one_line_and_leaves_the_old_file(results, capsys):
     assert (results / "comparisons.csv").read_bytes() == before
 
 
-@pytest.mark.parametrize("module", ["analysis.compare", "reporting.tables"])
+@pytest.mark.parametrize("module", ["cli.compare", "cli.tables"])
 def test_the_stages_start_without_torch_recbole_pandas_or_scipy(module):
     script = f"import sys, llm4rec_recbole.{module}; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -188,7 +188,7 @@ def test_among_equals_this_projects_model_is_marked_no_more_often_than_the_level
     ours = any_baseline = 0
     for _ in range(400):
         values = {name: random.normal(size=200) for name in methods}
-        rows = [*against_best(values)]
+        rows = [*against_best_baseline(values)]
         p = significance.holm(significance.paired_t(np.stack([each for *_, each in rows], axis=1)))
         marked = {method for (method, *_), its in zip(rows, p) if its < 0.05}
         ours += OURS in marked

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_runs import add_failure, add_run
+from fake_results import add_failure, add_run
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.per_user import per_user_values

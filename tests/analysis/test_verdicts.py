@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from llm4rec_recbole.analysis.claims import Measured, judge, verdict
+from llm4rec_recbole.analysis.claims import Measured, judge_measurement, verdict
 from llm4rec_recbole.analysis.paper.claims import Claim
 
 NO, OPEN, YES = "not supported", "not testable here", "supported"
@@ -43,21 +43,21 @@ def measured(gain: float, error: float, tests: int = 60, missing: str = "") -> M
     ],
 )
 def test_each_rule(printed, gain, error, expected, reason):
-    found, why = judge(claim(printed), measured(gain, error))
+    found, why = judge_measurement(claim(printed), measured(gain, error))
     assert found == expected
     assert reason in why
     assert bool(why) is (expected != YES)
 
 
 def test_a_gain_whose_interval_holds_the_printed_one_is_no_less_than_printed():
-    assert judge(claim("+35%"), measured(30.0, 6.0))[0] == YES  # up to 41.8 %
-    assert judge(claim("+45%"), measured(30.0, 6.0))[0] == NO
+    assert judge_measurement(claim("+35%"), measured(30.0, 6.0))[0] == YES  # up to 41.8 %
+    assert judge_measurement(claim("+45%"), measured(30.0, 6.0))[0] == NO
 
 
 def test_what_might_have_been_the_best_baseline_is_in_the_way_of_support_alone():
     for gain, error, expected in ((30.0, 6.0, OPEN), (-30.0, 6.0, NO), (10.0, 60.0, OPEN)):
-        assert judge(claim(), measured(gain, error, missing="P5 failed"))[0] == expected
-    assert judge(claim(), measured(30.0, 6.0, missing="P5 failed"))[1] == (
+        assert judge_measurement(claim(), measured(gain, error, missing="P5 failed"))[0] == expected
+    assert judge_measurement(claim(), measured(30.0, 6.0, missing="P5 failed"))[1] == (
         "P5 failed, and might be the best baseline"
     )
 
@@ -69,7 +69,9 @@ def test_what_might_have_been_the_best_baseline_is_in_the_way_of_support_alone()
 )
 def test_a_larger_gain_never_has_a_worse_verdict(gains, error, printed):
     order = [NO, OPEN, YES]
-    ranks = [order.index(judge(claim(printed), measured(g, error))[0]) for g in sorted(gains)]
+    ranks = [
+        order.index(judge_measurement(claim(printed), measured(g, error))[0]) for g in sorted(gains)
+    ]
     assert ranks == sorted(ranks)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from synthetic_runs import add_run, ranks_around
+from fake_results import add_run, ranks_around
 
 from benchmarks import kept, wider
 from llm4rec_recbole.evaluation.paths import Cell

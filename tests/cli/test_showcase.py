@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from answers import PLAIN
+from fake_model_outputs import PLAIN
 from rings import own_folder  # noqa: F401
 
 from llm4rec_recbole.cli.run import llm4rec

@@ -21,7 +21,7 @@ COPIED = (
     "Makefile",
 )
 HIDDEN = (".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore")
-MODULES = r"python -m llm4rec_recbole\.(?:data|encoders|analysis|reporting)\.(\w+)"
+MODULES = r"python -m llm4rec_recbole\.(?:data|datasets|encoders|language_models|cli)\.(\w+)"
 
 
 @pytest.fixture

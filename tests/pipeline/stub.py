@@ -72,8 +72,8 @@ def encode(arguments: list[str]) -> int:
     return prepare(arguments)
 
 
-def chance(arguments: list[str]) -> int:
-    Path("results/fairness_chance.csv").write_text("\n".join(_methods()))
+def fairness_null(arguments: list[str]) -> int:
+    Path("results/fairness_null.csv").write_text("\n".join(_methods()))
     return 0
 
 
@@ -99,7 +99,7 @@ def tables(arguments: list[str]) -> int:
     return 0
 
 
-def data_sets(arguments: list[str]) -> int:
+def dataset_table(arguments: list[str]) -> int:
     for kind in ("md", "tex", "csv"):
         Path("paper_tables", f"table_1_data_sets.{kind}").write_text(" ".join(_methods()))
     return 0

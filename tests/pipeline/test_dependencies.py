@@ -45,11 +45,11 @@ ROOTS = {
     "faithfulness": [f"{PACKAGE}.commands.faithfulness"],
     "replay": [f"{PACKAGE}.commands.replay"],
     "metrics": [f"{PACKAGE}.pipeline.metrics"],
-    "compare": [f"{PACKAGE}.analysis.compare"],
-    "chance": [f"{PACKAGE}.analysis.chance"],
-    "tables": [f"{PACKAGE}.reporting.tables"],
-    "data_sets": [f"{PACKAGE}.reporting.data_sets"],
-    "report": [f"{PACKAGE}.reporting.report"],
+    "compare": [f"{PACKAGE}.cli.compare"],
+    "fairness_null": [f"{PACKAGE}.cli.fairness_null"],
+    "tables": [f"{PACKAGE}.cli.tables"],
+    "data_sets": [f"{PACKAGE}.cli.dataset_table"],
+    "report": [f"{PACKAGE}.cli.report"],
 }
 
 

@@ -109,6 +109,6 @@ def test_git_sees_records_and_tables_and_no_ignore_file_of_dvcs(checkout: Checko
     tables |= {f"paper_tables/table_1_data_sets.{kind}" for kind in ("md", "tex", "csv")}
     records = {f"results/runs/ml-100k/loo/{method}/seed_0.json" for method in ("Pop", "SASRec")}
     metrics = {f"results/metrics/ml-100k.loo.{method}.json" for method in ("Pop", "SASRec")}
-    names = ("comparisons.csv", "fairness_chance.csv", "report.html", "rankings.svg")
+    names = ("comparisons.csv", "fairness_null.csv", "report.html", "rankings.svg")
     results = {f"results/{name}" for name in names}
     assert paths == {"dvc.lock"} | results | tables | records | metrics

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from answers import FAITHFUL, PLAIN, REASON, REPLAY, add_answer
 from chromium import NAME, Chromium
-from synthetic_ablation import add_ablation
-from synthetic_report import make_report
-from synthetic_runs import add_run, ranks_around
+from fake_ablation import add_ablation
+from fake_model_outputs import FAITHFUL, PLAIN, REASON, REPLAY, add_answer
+from fake_report import make_report
+from fake_results import add_run, ranks_around
 
-from llm4rec_recbole.analysis import compare
+from llm4rec_recbole.cli import compare
 
 
 def history(best: float) -> list[dict[str, float]]:

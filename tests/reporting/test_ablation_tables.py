@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 
 import pytest
-from synthetic_ablation import add_ablation
-from synthetic_runs import add_failure, add_run, ranks_around
+from fake_ablation import add_ablation
+from fake_results import add_failure, add_run, ranks_around
 
-from llm4rec_recbole.analysis import compare
-from llm4rec_recbole.cli import tables
+from llm4rec_recbole.cli import compare, tables
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import csv
 from pathlib import Path
 
 import pytest
-from synthetic_runs import add_run, ranks_around
+from fake_results import add_run, ranks_around
 
-from llm4rec_recbole.reporting.tables.datasets import main
+from llm4rec_recbole.cli.dataset_table import main
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -27,7 +27,14 @@ def made(tmp_path):
     add_run(wider / "seeds", "SASRec", ranks_around(1), dataset="yelp-2023")
 
     def make() -> dict[tuple[str, str], dict[str, str]]:
-        paths = ["--results", str(results), "--wider", str(wider), "--out", str(tmp_path / "out")]
+        paths = [
+            "--results",
+            str(results),
+            "--other_results",
+            str(wider),
+            "--out",
+            str(tmp_path / "out"),
+        ]
         assert main(paths) == 0
         text = (tmp_path / "out/table_1_data_sets.csv").read_text()
         return {(x["dataset"], x["method"]): x for x in csv.DictReader(text.splitlines())}
@@ -82,7 +89,7 @@ def test_a_bad_record_is_named_and_the_old_table_stays(made, tmp_path, capsys):
     made()
     before = (tmp_path / "out/table_1_data_sets.md").read_text()
     (tmp_path / "wider/beauty/runs/beauty/loo/SASRec/seed_1.json").write_text("{")
-    paths = ["--results", str(tmp_path / "results"), "--wider", str(tmp_path / "wider")]
+    paths = ["--results", str(tmp_path / "results"), "--other_results", str(tmp_path / "wider")]
     assert main([*paths, "--out", str(tmp_path / "out")]) == 2
     assert "seed_1.json:1: not JSON" in capsys.readouterr().err
     assert (tmp_path / "out/table_1_data_sets.md").read_text() == before

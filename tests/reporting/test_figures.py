@@ -6,12 +6,12 @@ import re
 from itertools import combinations
 
 import pytest
-from drawn import Drawn, middle, number, points
-from made_up import comparison, row, section
+from fake_rows import comparison, row, section
+from svg_asserts import Drawn, middle, number, points
 
 from llm4rec_recbole.reporting.figures.curves import curves
 from llm4rec_recbole.reporting.figures.forest import forest
-from llm4rec_recbole.reporting.figures.place_labels import spread
+from llm4rec_recbole.reporting.figures.label_placement import spread_apart
 from llm4rec_recbole.reporting.figures.rankings import rankings
 from llm4rec_recbole.reporting.figures.scatter import Point, scatter
 from llm4rec_recbole.reporting.figures.svg import DASHES, HUES, STYLE, line_styles, width_of
@@ -239,4 +239,4 @@ def luminance(colour: str) -> float:
     ],
 )
 def test_names_move_apart_as_little_as_they_have_to(places, moved):
-    assert spread([float(place) for place in places], 14, 0, 100) == moved
+    assert spread_apart([float(place) for place in places], 14, 0, 100) == moved

@@ -6,10 +6,9 @@ import shutil
 import subprocess
 
 import pytest
-from synthetic_runs import add_run, ranks_around
+from fake_results import add_run, ranks_around
 
-from llm4rec_recbole.analysis import compare
-from llm4rec_recbole.cli import tables
+from llm4rec_recbole.cli import compare, tables
 from llm4rec_recbole.reporting.tables import datasets
 from llm4rec_recbole.reporting.tables.datasets import NAME
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from llm4rec_recbole.cli.readme import main
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.reporting.readme import fill, main
+from llm4rec_recbole.reporting.readme_blocks import fill
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -19,11 +20,13 @@ def test_a_block_is_replaced_and_the_rest_is_left_alone(tmp_path):
     assert fill(filled, tmp_path) == filled
 
 
-def test_a_missing_file_is_named_and_readme_stays(tmp_path):
+def test_a_missing_file_is_named_in_one_line_and_readme_stays(tmp_path, capsys):
     readme = tmp_path / "README.md"
     readme.write_text("<!-- generated: gone.md -->\nold\n<!-- end -->\n")
-    with pytest.raises(InputError, match=r"gone\.md"):
-        main(["--readme", str(readme)])
+    assert main(["--readme", str(readme)]) == 2
+    error = capsys.readouterr().err
+    assert "gone.md: README.md shows this file" in error
+    assert error.count("\n") == 1
     assert "old" in readme.read_text()
 
 

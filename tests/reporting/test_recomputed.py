@@ -10,13 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic_runs import add_run
+from fake_results import add_run
 from table_from_users import assert_table_1_is_that_of_the_users
 
 from benchmarks.kept import places
-from llm4rec_recbole.analysis import compare
 from llm4rec_recbole.analysis.compare import read_comparisons
-from llm4rec_recbole.cli import tables
+from llm4rec_recbole.cli import compare, tables
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import accuracy
 from llm4rec_recbole.evaluation.per_user import per_user_values

@@ -6,11 +6,10 @@ import csv
 import json
 
 import pytest
-from synthetic_runs import add_run, ranks_around
+from fake_results import add_run, ranks_around
 
-from llm4rec_recbole.analysis import compare
-from llm4rec_recbole.analysis.paper import printed
-from llm4rec_recbole.cli import tables
+from llm4rec_recbole.analysis.paper import paper_numbers
+from llm4rec_recbole.cli import compare, tables
 from llm4rec_recbole.errors import InputError
 
 
@@ -159,16 +158,16 @@ def test_the_latex_tables_have_as_many_cells_as_columns(results):
 def test_a_printed_table_with_a_cell_too_few_is_named_by_its_line(tmp_path):
     (tmp_path / "table_2.csv").write_text("method,a,b\nX,1,2\nY,1\n")
     with pytest.raises(InputError, match=r"table_2\.csv:3: not as many cells as columns"):
-        printed.read(tmp_path / "table_2.csv")
+        paper_numbers.read(tmp_path / "table_2.csv")
     (tmp_path / "table_2.csv").write_text("")
     with pytest.raises(InputError, match=r"table_2\.csv: not a table"):
-        printed.read(tmp_path / "table_2.csv")
+        paper_numbers.read(tmp_path / "table_2.csv")
 
 
 def test_the_caption_of_table_2_tells_what_chance_makes_of_the_groups(results):
     make(results)
     assert "at random" not in text(results, 2)
-    (results / "fairness_chance.csv").write_text(
+    (results / "fairness_null.csv").write_text(
         "dataset,protocol,method,seed,users,users_part,low,high,shuffles\n"
         "ml-100k,loo,BPR,1,60,0.5,0.6,0.9,499\n"
         "ml-100k,loo,EASE,1,60,0.8,0.7,0.95,499\n"

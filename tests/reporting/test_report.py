@@ -13,11 +13,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from answers import FAITHFUL, REASON, add_answer
-from synthetic_report import make_report
-from synthetic_runs import add_run, ranks_around
+from fake_model_outputs import FAITHFUL, REASON, add_answer
+from fake_report import make_report
+from fake_results import add_run, ranks_around
 
-from llm4rec_recbole.analysis import compare
+from llm4rec_recbole.cli import compare
 from llm4rec_recbole.reporting.page.explanations import recommendations
 from llm4rec_recbole.reporting.page.faithfulness import faithfulness
 from llm4rec_recbole.reporting.page.html import words
@@ -203,10 +203,13 @@ def test_one_method_alone_makes_a_page_without_a_forest_plot(tmp_path):
         ("explanations", '[{"user": 1}]', "recommendation 1 has no item, title"),
         ("explanations", "[3]", "recommendation 1 has no user"),
         ("explanations", json.dumps([REASON | {"problems": "x"}]), "1: problems is no list"),
-        ("faithfulness", '{"users": 3}', "no number for left_out, drop_cited"),
-        ("faithfulness", "[]", "no number for users"),
+        ("faithfulness", '{"users": 3}', "no finite number for left_out, drop_cited"),
+        ("faithfulness", "[]", "no finite number for users"),
+        ("faithfulness", json.dumps(FAITHFUL | {"low": float("nan")}), "no finite number for low"),
+        ("faithfulness", json.dumps(FAITHFUL | {"users": True}), "no finite number for users"),
+        ("faithfulness", json.dumps(FAITHFUL | {"high": 10**400}), "no finite number for high"),
         ("replay", "{}", "no record of a replay"),
-        ("replay", '{"events": 1, "users": 1, "ways": {"sgd": {}}}', "no number for score"),
+        ("replay", '{"events": 1, "users": 1, "ways": {"sgd": {}}}', "no finite number for score"),
     ],
 )
 def test_a_bad_answer_is_told_in_one_line_and_the_old_page_stays(
@@ -242,7 +245,7 @@ def test_the_readmes_figure_is_a_drawing_of_its_own(report_page):
 
 
 def test_the_report_starts_without_torch_recbole_pandas_or_scipy():
-    script = "import sys, llm4rec_recbole.reporting.page.report; print(*sys.modules)"
+    script = "import sys, llm4rec_recbole.cli.report; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not {"torch", "recbole", "pandas", "scipy"} & set(run.stdout.split())
 

@@ -5,10 +5,9 @@ import json
 
 import numpy as np
 import pytest
-from synthetic_runs import add_failure, add_run, ranks_around
+from fake_results import add_failure, add_run, ranks_around
 
-from llm4rec_recbole.analysis import compare
-from llm4rec_recbole.cli import tables
+from llm4rec_recbole.cli import compare, tables
 from llm4rec_recbole.evaluation.metrics import accuracy
 
 RUNS = {"BPR": 40, "LightGCN": 30, "BERT4Rec": 9, "Pop": 90, "EASE": 18}
@@ -202,7 +201,7 @@ def test_comparisons_from_before_a_data_set_was_removed_are_refused(results):
 
 def test_without_comparisons_it_says_what_to_run(results, capsys):
     assert make_tables(results) == 2
-    assert "llm4rec_recbole.analysis.compare" in capsys.readouterr().err
+    assert "llm4rec compare" in capsys.readouterr().err
 
 
 def test_without_any_run_it_says_so(tmp_path, capsys):

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from llm4rec_recbole.analysis.paper import tables
-from llm4rec_recbole.analysis.paper.printed import NAMES, Gain, compounded, gain, per_cent
+from llm4rec_recbole.analysis.paper import paper_methods
+from llm4rec_recbole.analysis.paper.paper_numbers import NAMES, Gain, compounded, gain, per_cent
 
 Tables = dict[str, dict[tuple[str, str], str]]  # "table_1" -> (row, column) -> as printed
 
@@ -67,7 +67,7 @@ class Claim:
     needs: str = ""  # why no run of ours can test it
 
 
-def claims(paper: Tables) -> list[Claim]:
+def paper_claims(paper: Tables) -> list[Claim]:
     """All claims, in the order of the paper: abstract, Tables I to V, text."""
     return [
         *_abstract(paper),
@@ -251,7 +251,7 @@ def _steps(paper: Tables) -> Iterator[Claim]:
     for name, (after, before) in STEPS.items():
         steps = {m: Decimal(table[after, m]) - Decimal(table[before, m]) for m in METRICS}
         gains = {m: str(gain(table[after, m], table[before, m])) for m in METRICS}
-        method, baseline = tables.TABLE_4[after], tables.TABLE_4[before]
+        method, baseline = paper_methods.TABLE_4[after], paper_methods.TABLE_4[before]
         one = method == baseline
         yield Claim(
             f"IV {name}", "Table IV", f"{after} improves on {before} in all four metrics",
@@ -269,7 +269,7 @@ def _contributions(paper: Tables) -> Iterator[Claim]:
         after, before = STEPS[name]
         key = f"V {name} {metric}"
         ours = "intra_list_diversity@10" if metric == "diversity" else metric
-        test = Test("table_5", *tables.CONTRIBUTIONS[name], (ours,))
+        test = Test("table_5", *paper_methods.CONTRIBUTIONS[name], (ours,))
         if metric == "diversity":
             says = f"{name}: {printed} in diversity"
             why = "no printed table says which measure of diversity is meant"
@@ -331,5 +331,5 @@ def _order(paper: Tables) -> Claim:
     return Claim(
         "V order", "Text on the ablation", "causal debiasing contributes more than retrieval",
         f"Table V: {shown}", min(differences) >= 0 < max(differences), dataset=_ABLATED,
-        test=Test("table_5", *tables.RANKED, ("hit@10", "ndcg@10")),
+        test=Test("table_5", *paper_methods.RANKED, ("hit@10", "ndcg@10")),
     )  # fmt: skip

@@ -10,11 +10,11 @@ from llm4rec_recbole.analysis.compare import LEVEL, Comparison
 from llm4rec_recbole.reporting.figures.svg import (
     Figure,
     Scale,
-    covering,
     horizontal_axis,
-    kind,
     line,
-    mark,
+    marker,
+    method_class,
+    padded_scale,
     rectangle,
     text,
     width_of,
@@ -34,7 +34,7 @@ def forest(name: str, metric: str, place: str, tests: list[Comparison], best: fl
     rows = sorted(tests, key=lambda test: -test.difference)
     left = width_of([test.method for test in rows]) + 12
     ends = [x for t in rows for x in (t.low, t.high, t.smallest_detectable, -t.smallest_detectable)]
-    scale = covering(ends, left, WIDTH - NUMBERS)
+    scale = padded_scale(ends, left, WIDTH - NUMBERS)
     top, bottom = 24.0, 24.0 + ROW * len(rows)
     parts = [horizontal_axis(scale, top, bottom, f"difference in {metric}", signed=True)]
     parts += [_row(test, top + ROW * (n + 0.5), scale) for n, test in enumerate(rows)]
@@ -59,7 +59,7 @@ def forest(name: str, metric: str, place: str, tests: list[Comparison], best: fl
 
 
 def _row(test: Comparison, y: float, scale: Scale) -> str:
-    its_kind = kind(test.method)
+    its_kind = method_class(test.method)
     unnoticed = scale(test.smallest_detectable) - scale(-test.smallest_detectable)
     numbers = f"{test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}]".replace("-", "−")
     hint = f"{test.method}: {numbers}, Holm p {test.p_holm:.2g}, {test.users} users"
@@ -68,7 +68,7 @@ def _row(test: Comparison, y: float, scale: Scale) -> str:
             text(0, y, test.method, "ours" if its_kind == "ours" else ""),
             rectangle(scale(-test.smallest_detectable), y - 5, unnoticed, 10, "pale"),
             line(scale(test.low), y, scale(test.high), y, f"interval {its_kind}"),
-            mark(scale(test.difference), y, its_kind, hint, hollow=test.p_holm >= LEVEL),
+            marker(scale(test.difference), y, its_kind, hint, hollow=test.p_holm >= LEVEL),
             text(WIDTH, y, numbers, "quiet", "end"),
         ]
     )

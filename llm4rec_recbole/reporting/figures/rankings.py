@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from llm4rec_recbole.reporting.figures.place_labels import GAP, spread, style, tied
+from llm4rec_recbole.reporting.figures.label_placement import (
+    GAP,
+    label_class,
+    leader_label,
+    spread_apart,
+)
 from llm4rec_recbole.reporting.figures.svg import (
     Figure,
-    covering,
-    kind,
-    mark,
+    marker,
+    method_class,
+    padded_scale,
     polyline,
     rectangle,
     text,
@@ -34,7 +39,7 @@ def rankings(name: str, section: AccuracySection, metric: str, shown: str) -> Fi
     labels = [f"{row.method} {row.ours['uni100', metric]:.3f}" for row in rows]
     left, right = 34.0, WIDTH - width_of(labels) - TIE
     top, bottom = 34.0, HEIGHT - 30
-    scale = covering([0.0, *values, *printed], bottom, top, zero=True)
+    scale = padded_scale([0.0, *values, *printed], bottom, top, zero=True)
     step = (right - left - 36) / (len(SHOWN) - 1)
     columns = {ranking: left + 26 + step * n for n, ranking in enumerate(SHOWN)}
     parts = []
@@ -47,16 +52,18 @@ def rankings(name: str, section: AccuracySection, metric: str, shown: str) -> Fi
         parts.append(text(left + 6, (scale(low) + scale(high)) / 2, said, "quiet"))
     for ranking, x in columns.items():
         parts.append(text(x, HEIGHT - 16, SHOWN[ranking], "tick", "middle"))
-    places = spread([scale(r.ours["uni100", metric]) for r in rows], GAP, top, bottom)
+    places = spread_apart([scale(r.ours["uni100", metric]) for r in rows], GAP, top, bottom)
     for row, label, y in zip(rows, labels, places):
         points = [(x, scale(row.ours[ranking, metric])) for ranking, x in columns.items()]
-        parts.append(polyline(points, f"path {kind(row.method)}"))
+        parts.append(polyline(points, f"path {method_class(row.method)}"))
         parts += [
-            mark(x, y_, kind(row.method), f"{row.method}: {row.ours[ranking, metric]:.3f}")
+            marker(
+                x, y_, method_class(row.method), f"{row.method}: {row.ours[ranking, metric]:.3f}"
+            )
             for (x, y_), ranking in zip(points, columns)
         ]
-        parts.append(tied(row.method, points[-1], right + TIE, y))
-        parts.append(text(right + TIE, y, label, style(row.method)))
+        parts.append(leader_label(row.method, points[-1], right + TIE, y))
+        parts.append(text(right + TIE, y, label, label_class(row.method)))
     return Figure(
         name=name,
         title=f"{shown} of the same runs, ranked among all items and among 100 sampled ones",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llm4rec_recbole.reporting.figures.place_labels import Box, around, beside
+from llm4rec_recbole.reporting.figures.label_placement import Box, box_around, place_label
 from llm4rec_recbole.reporting.figures.svg import (
     Figure,
-    covering,
     horizontal_axis,
-    kind,
     label,
-    mark,
+    marker,
+    method_class,
+    padded_scale,
     vertical_axis,
 )
 
@@ -38,15 +38,15 @@ def scatter(
     if not drawn:
         return None
     left, right, top, bottom = 40.0, WIDTH - 12, 26.0, HEIGHT - 40
-    across = covering([p.x for p in drawn], left + 10, right - 10, log=log)
-    up = covering([p.y for p in drawn], bottom, top, zero=True)
+    across = padded_scale([p.x for p in drawn], left + 10, right - 10, log=log)
+    up = padded_scale([p.y for p in drawn], bottom, top, zero=True)
     parts = [vertical_axis(up, left, right, y_name), horizontal_axis(across, top, bottom, x_name)]
     places = [(across(p.x), up(p.y)) for p in drawn]
-    taken: list[Box] = [around(x, y) for x, y in places]
+    taken: list[Box] = [box_around(x, y) for x, y in places]
     for point, (x, y) in zip(drawn, places):
-        parts.append(beside(point.method, x, y, taken, right))
+        parts.append(place_label(point.method, x, y, taken, right))
         hint = f"{point.method}: {x_name} {label(point.x)}, {y_name} {point.y:.3f}"
-        parts.append(mark(x, y, kind(point.method), hint))
+        parts.append(marker(x, y, method_class(point.method), hint))
     said = "; ".join(f"{p.method} {label(round(p.x, 4))} and {p.y:.3f}" for p in drawn)
     left_out = [p.method for p in points if p not in drawn]
     said += f". Left out, being 0: {', '.join(left_out)}" if left_out else ""

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from llm4rec_recbole.analysis.paper.tables import OURS, REFERENCES
+from llm4rec_recbole.analysis.paper.paper_methods import OURS, REFERENCES
 
 HUES, DASHES = 6, 7  # classes hue0, hue1, … and dash0, dash1, … of figure.css
 
 
-def kind(method: str) -> str:
+def method_class(method: str) -> str:
     """The class that `method` is drawn in: ours, reference or paper."""
     return "ours" if method == OURS else "reference" if method in REFERENCES else "paper"
 
@@ -22,7 +22,7 @@ def line_styles(methods: list[str]) -> dict[str, str]:
 
     Ours, thicker than the others in its own colour, has none.
     """
-    others = [method for method in methods if kind(method) != "ours"]
+    others = [method for method in methods if method_class(method) != "ours"]
     styles = {m: f"hue{n % HUES} dash{n % DASHES}" for n, m in enumerate(others)}
     return {method: styles.get(method, "") for method in methods}
 
@@ -96,7 +96,7 @@ def text(x: float, y: float, said: str, kind: str = "", anchor: str = "start") -
     )
 
 
-def mark(
+def marker(
     x: float, y: float, kind: str, hint: str = "", *, hollow: bool = False, line_style: str = ""
 ) -> str:
     """A point whose shape, not colour alone, tells its kind; `hint` shows under the pointer.
@@ -161,7 +161,7 @@ class Scale:
         return math.log10(value) if self.log else value
 
 
-def covering(
+def padded_scale(
     values: list[float], start: float, stop: float, *, zero: bool = False, log: bool = False
 ) -> Scale:
     """A scale over `values`, with some room on both sides; from 0 on where `zero`."""

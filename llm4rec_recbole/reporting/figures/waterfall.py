@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from llm4rec_recbole.reporting.figures.svg import (
     Figure,
     Scale,
-    covering,
     horizontal_axis,
     line,
-    mark,
+    marker,
+    padded_scale,
     rectangle,
     text,
     width_of,
@@ -76,7 +76,7 @@ def waterfall(name: str, title: str, metric: str, steps: Sequence[Step], kind: s
     """One bar for each step, the last one from the first row to the whole; kind: ours or paper."""
     left = width_of([step.label for step in steps]) + 10
     ends = [x for step in steps for x in _ends(step)]
-    scale = covering(ends or [0.0, 1.0], left, WIDTH - NUMBERS)
+    scale = padded_scale(ends or [0.0, 1.0], left, WIDTH - NUMBERS)
     top, bottom = 8.0, 8.0 + ROW * len(steps)
     parts = [horizontal_axis(scale, top, bottom, metric)]
     for n, step in enumerate(steps):
@@ -109,6 +109,6 @@ def _row(step: Step, y: float, scale: Scale, kind: str) -> str:
                 ends = scale(step.before + step.low), scale(step.before + step.high)
                 parts.append(line(ends[0], y, ends[1], y, "zero"))
         else:
-            parts.append(mark(scale(step.value), y, kind))
+            parts.append(marker(scale(step.value), y, kind))
     parts.append(text(WIDTH, y, step.numbers, "quiet", "end"))
     return "".join(parts)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llm4rec_recbole.analysis.faithfulness import Faithfulness
 from llm4rec_recbole.reporting.page import html, model_outputs
 from llm4rec_recbole.reporting.tables.render import Cell, Section, Table
 
 KIND = "faithfulness"
+KEYS = (
+    "users", "left_out", "drop_cited", "drop_random", "difference", "low", "high", "effect_size",
+    "p_t", "p_randomization", "share_above",
+)  # fmt: skip
 COLUMNS = (
     "", "Users", "Left out", "Without the cited", "Without others", "Difference, 95 %", "d",
     "p (t)", "p (randomization)", "Users above 0", "More than chance",
@@ -27,7 +30,7 @@ NOTES = [
 def faithfulness(results: Path) -> str:
     """A table with a row for each model that was asked. Raises InputError for a bad file."""
     found = [
-        (answer, model_outputs.numbers(answer.content, Faithfulness, answer.path))
+        (answer, model_outputs.numbers(answer.content, KEYS, answer.path))
         for answer in model_outputs.read(results, KIND)
     ]
     if not found:
@@ -42,18 +45,19 @@ def faithfulness(results: Path) -> str:
     return html.table(Table("Faithfulness", "tab:faithfulness", title, columns, sections, NOTES))
 
 
-def _row(who: str, found: Faithfulness) -> list[Cell]:
+def _row(who: str, values: dict[str, float]) -> list[Cell]:
+    low, high = values["low"], values["high"]
     texts = [
         who,
-        str(found.users),
-        str(found.left_out),
-        f"{found.drop_cited:.3g}",
-        f"{found.drop_random:.3g}",
-        f"{found.difference:+.3g} [{found.low:+.3g}, {found.high:+.3g}]",
-        f"{found.effect_size:.2f}",
-        f"{found.p_t:.2g}",
-        f"{found.p_randomization:.2g}",
-        f"{100 * found.share_above:.0f} %",
-        "yes" if found.low > 0 else "the other way" if found.high < 0 else "no",
+        f"{values['users']:g}",
+        f"{values['left_out']:g}",
+        f"{values['drop_cited']:.3g}",
+        f"{values['drop_random']:.3g}",
+        f"{values['difference']:+.3g} [{low:+.3g}, {high:+.3g}]",
+        f"{values['effect_size']:.2f}",
+        f"{values['p_t']:.2g}",
+        f"{values['p_randomization']:.2g}",
+        f"{100 * values['share_above']:.0f} %",
+        "yes" if low > 0 else "the other way" if high < 0 else "no",
     ]
     return [Cell(text) for text in texts]

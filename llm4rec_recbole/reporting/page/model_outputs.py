@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from llm4rec_recbole.errors import InputError
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -43,15 +42,23 @@ def read(results: Path, kind: str) -> list[Answer]:
     return answers
 
 
-def numbers(content: Any, of: type[T], path: Path) -> T:
-    """`content` as the dataclass `of`, whose fields are numbers. Raises InputError where one is
-    lacking."""
+def numbers(content: Any, keys: Sequence[str], path: Path) -> dict[str, float]:
+    """The finite numbers of `content` under `keys`. Raises InputError where one is missing."""
     own = content if isinstance(content, dict) else {}
-    names = [field.name for field in fields(of)]  # type: ignore[arg-type]
-    lacking = [name for name in names if not isinstance(own.get(name), int | float)]
-    if lacking:
-        raise InputError(f"no number for {', '.join(lacking)}", file=path, hint="make it again")
-    return of(**{name: own[name] for name in names})
+    bad = [key for key in keys if not _is_number(own.get(key))]
+    if bad:
+        raise InputError(f"no finite number for {', '.join(bad)}", file=path, hint="make it again")
+    return {key: own[key] for key in keys}
+
+
+def _is_number(value: Any) -> bool:
+    """Whether `value` is a finite int or float; a Boolean is not, nor an int beyond a float."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def none_of(kind: str, command: str) -> str:

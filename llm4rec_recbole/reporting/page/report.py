@@ -5,24 +5,18 @@ python -m llm4rec_recbole.reporting.page.report --results results --out results/
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
-from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.files import write_atomically
-from llm4rec_recbole.reporting import inputs
 from llm4rec_recbole.reporting.figures import svg
-from llm4rec_recbole.reporting.figures.rankings import rankings
-from llm4rec_recbole.reporting.inputs import Evidence
+from llm4rec_recbole.reporting.inputs import ReportInputs
 from llm4rec_recbole.reporting.page import claims, figure_sections, html
 from llm4rec_recbole.reporting.page.explanations import recommendations
 from llm4rec_recbole.reporting.page.faithfulness import faithfulness
 from llm4rec_recbole.reporting.page.provenance import provenance
 from llm4rec_recbole.reporting.page.replay import replay
-from llm4rec_recbole.reporting.page.summary import findings
+from llm4rec_recbole.reporting.page.summary import summary
 
 PAGE = Path(__file__).parent
 TITLE = "LLM4Rec on RecBole: does the paper hold?"
@@ -34,7 +28,7 @@ LEAD = (
 )
 
 
-def page(found: Evidence, results: Path) -> str:
+def page(found: ReportInputs, results: Path) -> str:
     """The whole page. Raises InputError for a bad file of what models were asked."""
     parts = _parts(found, results)
     links = "".join(f'<a href="#{key}">{escape(name)}</a>' for key, name, _ in parts)
@@ -53,14 +47,14 @@ def page(found: Evidence, results: Path) -> str:
         f"<title>{escape(TITLE)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
         '<a class="skip" href="#main">To the results</a>\n'
         f'<header class="top"><h1>{escape(TITLE)}</h1><p class="lead">{escape(LEAD)}</p>'
-        f"{findings(found.sections)}{claims.counts(found.claims)}"
+        f"{summary(found.sections)}{claims.counts(found.claims)}"
         f'<nav class="parts" aria-label="Parts of this page">{links}</nav>'
         f"{_places(found)}</header>\n"
         f'<main id="main">{body}</main>\n<script>\n{script}</script>\n</body>\n</html>\n'
     )
 
 
-def _parts(found: Evidence, results: Path) -> list[tuple[str, str, str]]:
+def _parts(found: ReportInputs, results: Path) -> list[tuple[str, str, str]]:
     """(id, heading, content) of each part."""
     tables = {name: html.table(table) for name, table, _ in found.tables()}
     curves = _each(figure_sections.training(s) for s in found.sections)
@@ -90,7 +84,7 @@ def _each(drawn: Iterable[str]) -> str:
     return "".join(drawn)
 
 
-def _places(found: Evidence) -> str:
+def _places(found: ReportInputs) -> str:
     """Buttons that show one data set and protocol only, where there are several."""
     places = [section.place for section in found.sections]
     if len(places) < 2:
@@ -100,29 +94,3 @@ def _places(found: Evidence) -> str:
         for p in places
     )
     return f'<div class="places" role="group" aria-label="Show only">{buttons}</div>'
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Write the page and the README's figure; returns the exit code, 2 for bad input."""
-    parser = argparse.ArgumentParser(description="Write the report page.")
-    inputs.add_options(parser)
-    parser.add_argument("--out", type=Path, default=Path("results/report.html"), help="the page")
-    parser.add_argument("--figure", type=Path, default=Path("results/rankings.svg"),
-                        help="full against sampled ranking, for README.md")  # fmt: skip
-    options = parser.parse_args(arguments)
-    try:
-        found = inputs.read(options.results, options.failures, options.printed, options.recbole_row)
-        made = page(found, options.results)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    write_atomically(options.out, made)
-    drawn = [rankings("rankings", s, "hit@10", "HR@10") for s in found.sections]
-    for figure in [each for each in drawn if each is not None][:1]:
-        write_atomically(options.figure, figure.standalone())
-    print(f"Report: {options.out}, {len(made.encode()) / 2**20:.2f} MiB")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

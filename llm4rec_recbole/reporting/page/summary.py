@@ -5,14 +5,14 @@ from __future__ import annotations
 from html import escape
 
 from llm4rec_recbole.analysis.compare import LEVEL
-from llm4rec_recbole.analysis.paper.tables import OURS
+from llm4rec_recbole.analysis.paper.paper_methods import OURS
 from llm4rec_recbole.reporting.page.html import words
 from llm4rec_recbole.reporting.tables.rows import AccuracySection, Row
 
 HIT, NDCG = ("full", "hit@10"), ("full", "ndcg@10")
 
 
-def findings(sections: list[AccuracySection]) -> str:
+def summary(sections: list[AccuracySection]) -> str:
     """A list of sentences on each data set and protocol."""
     items = "".join(
         f'<li data-place="{escape(section.place)}">{words(f"{section.place}: {line}")}</li>'

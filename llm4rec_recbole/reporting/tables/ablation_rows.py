@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm4rec_recbole.analysis.compare import FILE, LEVEL, Comparison, Label
-from llm4rec_recbole.analysis.paper import printed, tables
+from llm4rec_recbole.analysis.paper import paper_methods, paper_numbers
 from llm4rec_recbole.evaluation.per_user import Values, mean_of_known, per_user_values
 from llm4rec_recbole.evaluation.records import (
     Failure,
@@ -16,8 +16,8 @@ from llm4rec_recbole.evaluation.records import (
     read_failures,
     read_records,
 )
-from llm4rec_recbole.reporting.tables.render import NONE, Cell, to_csv_text, which_row
-from llm4rec_recbole.reporting.tables.rows import AccuracySection, Column, Row, checked
+from llm4rec_recbole.reporting.tables.render import NONE, Cell, row_key, to_csv_text
+from llm4rec_recbole.reporting.tables.rows import AccuracySection, Column, Row, check_comparisons
 
 Printed = dict[tuple[str, str], str]
 PAPER_DATA = "ml-25m"  # the one data set of the paper's ablation
@@ -43,25 +43,25 @@ def read_ablations(
 
     Raises InputError when a file is bad, or `comparisons` were not made from these users files.
     """
-    grouped = by_method(read_records(results), tables.METHODS)
-    failures = [f for f in read_failures(failures_folder) if f.method in tables.METHODS]
+    grouped = by_method(read_records(results), paper_methods.METHODS)
+    failures = [f for f in read_failures(failures_folder) if f.method in paper_methods.METHODS]
     found = []
     for place in places:
         records = grouped.get(place, {})
         values = per_user_values(records)
         its_failures = [f for f in failures if (f.dataset, f.protocol) == place]
-        backbone = {c: mean_of_known(v) for c, v in values.get(tables.BACKBONE, {}).items()}
+        backbone = {c: mean_of_known(v) for c, v in values.get(paper_methods.BACKBONE, {}).items()}
         sections: list[AccuracySection] = []
         for table, labels, compared in (
-            ("table_4", tables.TABLE_4, tables.STEPS),
-            ("table_5", tables.TABLE_5, tables.CONTRIBUTIONS),
+            ("table_4", paper_methods.TABLE_4, paper_methods.STEPS),
+            ("table_5", paper_methods.TABLE_5, paper_methods.CONTRIBUTIONS),
         ):
             its = [c for c in comparisons if (c.table, c.dataset, c.protocol) == (table, *place)]
-            pairs, columns = tables.TABLES[table]
-            tests = checked(its, values, columns, pairs, results / FILE)
+            pairs, columns = paper_methods.TABLES[table]
+            tests = check_comparisons(its, values, columns, pairs, results / FILE)
             rows = [
                 _row(label, method, compared.get(label), tests, values, records, its_failures,
-                     paper[table] if printed.STANDS_FOR.get(place[0]) == PAPER_DATA else {})
+                     paper[table] if paper_numbers.STANDS_FOR.get(place[0]) == PAPER_DATA else {})
                 for label, method in labels.items()
             ]  # fmt: skip
             users = next((len(v["full", "hit@10"]) for v in values.values()), 0)
@@ -82,7 +82,7 @@ def _row(
 ) -> Row:
     its_tests = {key[:2]: test for key, test in tests.items() if key[2:] == compared}
     its_records = records.get(method, [])
-    if label == tables.SYNERGY and not its_tests:
+    if label == paper_methods.SYNERGY and not its_tests:
         its_records = []  # a run of the whole alone says nothing about it
     done = {record.seed for record in its_records}
     return Row(
@@ -126,7 +126,7 @@ def to_csv(sections: list[AccuracySection], columns: Sequence[Column]) -> str:
     lines = []
     for section in sections:
         for row in section.rows:
-            line = which_row(section, row) | {f"paper_{m}": text for m, text in row.paper.items()}
+            line = row_key(section, row) | {f"paper_{m}": text for m, text in row.paper.items()}
             for column in columns:
                 if row.records and column in row.ours:
                     line[column[1]] = f"{row.ours[column]:.6f}"

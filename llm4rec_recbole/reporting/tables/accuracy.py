@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm4rec_recbole.analysis.compare import LEVEL, METRICS
-from llm4rec_recbole.analysis.paper.tables import OURS
+from llm4rec_recbole.analysis.paper.paper_methods import OURS
 from llm4rec_recbole.reporting.tables.render import (
     NONE,
     Cell,
@@ -11,8 +11,8 @@ from llm4rec_recbole.reporting.tables.render import (
     Table,
     column,
     number,
+    row_key,
     to_csv_text,
-    which_row,
 )
 from llm4rec_recbole.reporting.tables.rows import (
     COLUMNS,
@@ -122,7 +122,7 @@ def to_csv(sections: list[AccuracySection]) -> str:
 
 
 def _csv_row(section: AccuracySection, row: Row) -> dict[str, str | int]:
-    values = which_row(section, row) | {
+    values = row_key(section, row) | {
         f"paper_{metric}": number for metric, number in row.paper.items()
     }
     for (ranking, metric), value in row.ours.items():

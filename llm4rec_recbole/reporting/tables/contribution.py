@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm4rec_recbole.analysis.compare import LEVEL
-from llm4rec_recbole.analysis.paper.tables import BACKBONE, TABLES
+from llm4rec_recbole.analysis.paper.paper_methods import BACKBONE, TABLES
 from llm4rec_recbole.reporting.tables import ablation_rows
 from llm4rec_recbole.reporting.tables.ablation_rows import Ablation
 from llm4rec_recbole.reporting.tables.render import NONE, Cell, Section, Table

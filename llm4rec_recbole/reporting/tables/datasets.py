@@ -9,26 +9,20 @@ nothing; the tables in those folders do.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
-import sys
 from pathlib import Path
 
 import numpy as np
 
-from llm4rec_recbole.analysis.paper.tables import paper_rows, table_methods
-from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.analysis.paper.paper_methods import paper_rows, table_methods
 from llm4rec_recbole.evaluation.records import Record, by_method, read_records
-from llm4rec_recbole.files import write_atomically
 from llm4rec_recbole.reporting.tables.render import (
     Cell,
     Section,
     Table,
     column,
     number,
-    to_latex,
-    to_markdown,
 )
 
 NAME = "table_1_data_sets"
@@ -119,28 +113,3 @@ def _notes(found: dict[str, tuple[Path, Runs]]) -> list[str]:
         "How much a method was tuned differs by data set; docs/baselines.md says what of ours was.",
         "Best of a column bold, second best underlined, as rounded here. –: not run.",
     ]
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Write <out>/table_1_data_sets.md, .tex, .csv; returns the exit code, 2 for bad input."""
-    parser = argparse.ArgumentParser(description="Write Table I over all data sets.")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="of make repro")
-    parser.add_argument("--wider", type=Path, default=Path("benchmarks/results"),
-                        help="a folder of results for each further data set")  # fmt: skip
-    parser.add_argument("--recbole-row", default="BPR", help='method of the paper\'s "RecBole" row')
-    parser.add_argument("--out", type=Path, default=Path("paper_tables"), help="folder to write to")
-    options = parser.parse_args(arguments)
-    try:
-        found = read(options.results, options.wider, options.recbole_row)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    table = build(found, options.recbole_row)
-    for kind, text in ("md", to_markdown(table)), ("tex", to_latex(table)), ("csv", to_csv(found)):
-        write_atomically(options.out / f"{NAME}.{kind}", text)
-    print(f"Table I over data sets: {options.out / NAME}.md, .tex, .csv")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llm4rec_recbole.analysis.compare import LEVEL, Comparison
-from llm4rec_recbole.analysis.fairness_null import Chance
+from llm4rec_recbole.analysis.fairness_null import NullRange
 from llm4rec_recbole.reporting.tables.record_table import Measure, RecordTable
 from llm4rec_recbole.reporting.tables.rows import COMMON, AccuracySection, run_notes
 
@@ -24,7 +24,7 @@ TABLE = RecordTable(
 
 
 def notes(
-    sections: list[AccuracySection], tests: Sequence[Comparison], chances: Sequence[Chance] = ()
+    sections: list[AccuracySection], tests: Sequence[Comparison], chances: Sequence[NullRange] = ()
 ) -> list[str]:
     """The caption: what each column measures, since the paper does not say."""
     return [
@@ -70,7 +70,7 @@ def _fairness_of(sections: list[AccuracySection]) -> list[str]:
     return found
 
 
-def _by_chance(sections: list[AccuracySection], chances: Sequence[Chance]) -> list[str]:
+def _by_chance(sections: list[AccuracySection], chances: Sequence[NullRange]) -> list[str]:
     """Whether the users' part of fairness tells anything, by data set and protocol.
 
     Only runs that the table shows count; where no range was computed, nothing is said of it.

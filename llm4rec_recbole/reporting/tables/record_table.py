@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from llm4rec_recbole.analysis.compare import LEVEL, Comparison
-from llm4rec_recbole.analysis.paper import printed
+from llm4rec_recbole.analysis.paper import paper_numbers
 from llm4rec_recbole.evaluation.records import Record
 from llm4rec_recbole.reporting.tables.render import (
     UNDEFINED,
@@ -17,8 +17,8 @@ from llm4rec_recbole.reporting.tables.render import (
     Table,
     column,
     number,
+    row_key,
     to_csv_text,
-    which_row,
 )
 from llm4rec_recbole.reporting.tables.rows import AccuracySection, Row
 
@@ -72,7 +72,7 @@ class RecordTable:
         rows = []
         for section in sections:
             for row in section.rows:
-                values = which_row(section, row)
+                values = row_key(section, row)
                 for m in self.measures:
                     values[f"paper_{m.printed}"] = _paper(section, row, m, paper) or ""
                     values[m.key] = self._ours(row, m, decimals=6) or ""
@@ -113,5 +113,5 @@ class RecordTable:
 
 
 def _paper(section: AccuracySection, row: Row, measure: Measure, paper: Printed) -> str | None:
-    in_paper = section.dataset in printed.STANDS_FOR
+    in_paper = section.dataset in paper_numbers.STANDS_FOR
     return paper.get((row.printed_as, measure.printed)) if in_paper else None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from llm4rec_recbole.analysis.paper import printed
+from llm4rec_recbole.analysis.paper import paper_numbers
 from llm4rec_recbole.reporting.tables.rows import AccuracySection, Row
 
 Place = Literal["", "best", "second"]
@@ -175,11 +175,11 @@ def _float(text: str | None) -> float | None:
     return None if text is None or text == UNDEFINED else float(text)
 
 
-def which_row(section: AccuracySection, row: Row) -> dict[str, str | int]:
+def row_key(section: AccuracySection, row: Row) -> dict[str, str | int]:
     """The columns with which each line of a table's CSV begins and ends."""
     return {
         "dataset": section.dataset,
-        "stands_for": printed.STANDS_FOR.get(section.dataset, ""),
+        "stands_for": paper_numbers.STANDS_FOR.get(section.dataset, ""),
         "protocol": section.protocol,
         "users": section.users,
         "row": row.label,

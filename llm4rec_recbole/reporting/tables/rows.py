@@ -14,13 +14,18 @@ from llm4rec_recbole.analysis.compare import (
     METRICS,
     Comparison,
     Label,
-    against_best,
+    against_best_baseline,
     best_baseline,
-    differences,
+    per_user_differences,
     read_comparisons,
 )
-from llm4rec_recbole.analysis.paper import printed
-from llm4rec_recbole.analysis.paper.tables import REFERENCES, Pairing, paper_rows, table_methods
+from llm4rec_recbole.analysis.paper import paper_numbers
+from llm4rec_recbole.analysis.paper.paper_methods import (
+    REFERENCES,
+    Pairing,
+    paper_rows,
+    table_methods,
+)
 from llm4rec_recbole.analysis.system_level_tests import METRICS as WHOLE_RUN
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.per_user import TOLERANCE, Values, per_user_values
@@ -34,7 +39,7 @@ from llm4rec_recbole.evaluation.records import (
 )
 
 
-def checked(
+def check_comparisons(
     comparisons: Sequence[Comparison],
     values: dict[str, Values],
     columns: Sequence[tuple[str, str]],
@@ -49,17 +54,17 @@ def checked(
     given = {(c.ranking, c.metric, c.method, c.baseline): c for c in comparisons}
     made = {
         label: float(each.mean())
-        for group in differences(values, columns, pairs)
+        for group in per_user_differences(values, columns, pairs)
         for label, each in group
     }
     if given.keys() != made.keys():
-        raise stale(path)
+        raise stale_comparisons(path)
     if any(abs(given[label].difference - mean) > TOLERANCE for label, mean in made.items()):
-        raise stale(path)
+        raise stale_comparisons(path)
     return given
 
 
-def check_whole_runs(
+def check_system_level(
     comparisons: Sequence[Comparison], records: Mapping[str, Sequence[Record]], path: Path
 ) -> None:
     """The same of numbers that a run has as a whole, which the records hold. None need be there:
@@ -70,15 +75,15 @@ def check_whole_runs(
             for method in (c.method, c.baseline)
         ]
         if not all(numbers) or any(each is None for its in numbers for each in its):
-            raise stale(path)
+            raise stale_comparisons(path)
         ours, baseline = (float(np.mean(np.array(its, dtype=float))) for its in numbers)
         if abs(c.difference - (ours - baseline)) > TOLERANCE:
-            raise stale(path)
+            raise stale_comparisons(path)
 
 
-def stale(path: Path) -> InputError:
+def stale_comparisons(path: Path) -> InputError:
     """What to raise when comparisons.csv is older than the runs."""
-    hint = "run `python -m llm4rec_recbole.analysis.compare` again"
+    hint = "run `llm4rec compare` again"
     return InputError("the comparisons were not made from these users files", file=path, hint=hint)
 
 
@@ -131,7 +136,7 @@ class AccuracySection:
     def heading(self) -> str:
         """What the numbers are for, and how many users they are means over."""
         users = f"{self.users} test users" if self.users else "nothing has run"
-        return f"{printed.heading(self.dataset)}; protocol {self.protocol}, {users}"
+        return f"{paper_numbers.heading(self.dataset)}; protocol {self.protocol}, {users}"
 
 
 def first_line(error: str, length: int = 100) -> str:
@@ -154,10 +159,10 @@ def read_sections(
     places = sorted({*grouped, *((f.dataset, f.protocol) for f in failures)})
     if not places:
         raise InputError("there are no run records", file=results / "runs", hint="run something")
-    paper = printed.read(printed_folder / "table_1.csv")
+    paper = paper_numbers.read(printed_folder / "table_1.csv")
     comparisons = [c for c in read_comparisons(results / FILE) if c.table in MADE_OF]
     if any((c.dataset, c.protocol) not in grouped for c in comparisons):
-        raise stale(results / FILE)
+        raise stale_comparisons(results / FILE)
     return [
         _section(
             place,
@@ -187,15 +192,17 @@ def _section(
     baselines = {c: best_baseline({m: its[c] for m, its in means.items()}) for c in COLUMNS}
     tests: dict[str, dict[Column, Comparison]] = {method: {} for method in means}
     of_table = {table: [c for c in comparisons if c.table == table] for table in MADE_OF}
-    found = checked(of_table["table_1"], values, COLUMNS, against_best, comparisons_path)
+    found = check_comparisons(
+        of_table["table_1"], values, COLUMNS, against_best_baseline, comparisons_path
+    )
     for (ranking, metric, method, _), test in found.items():
         tests[method][ranking, metric] = test
     of_users = [c for c in of_table["table_2"] if c.metric not in WHOLE_RUN]
-    checked(of_users, values, MADE_OF["table_2"], against_best, comparisons_path)
+    check_comparisons(of_users, values, MADE_OF["table_2"], against_best_baseline, comparisons_path)
     of_runs = [c for c in of_table["table_2"] if c.metric in WHOLE_RUN]
-    check_whole_runs(of_runs, records, comparisons_path)
+    check_system_level(of_runs, records, comparisons_path)
     labels = {method: label for label, method in paper_rows(recbole_row).items()}
-    stands_for = printed.STANDS_FOR.get(dataset, "")
+    stands_for = paper_numbers.STANDS_FOR.get(dataset, "")
     rows = []
     for method in table_methods(recbole_row):
         label = labels.get(method, "")

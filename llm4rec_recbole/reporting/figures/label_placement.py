@@ -4,36 +4,38 @@ from __future__ import annotations
 
 from statistics import fmean
 
-from llm4rec_recbole.reporting.figures.svg import kind, line, text, width_of
+from llm4rec_recbole.reporting.figures.svg import line, method_class, text, width_of
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 GAP = 14.0  # from one name to the next below it
 
 
-def around(x: float, y: float, reach: float = 6.0) -> Box:
+def box_around(x: float, y: float, reach: float = 6.0) -> Box:
     """What a mark at (x, y) covers."""
     return (x - reach, y - reach, x + reach, y + reach)
 
 
-def beside(name: str, x: float, y: float, taken: list[Box], right: float) -> str:
+def place_label(name: str, x: float, y: float, taken: list[Box], right: float) -> str:
     """The name of the point at (x, y), where it covers least of `taken`, to which it is added."""
     box, anchor = _room(name, x, y, taken, right)
     taken.append(box)
     at = {"start": box[0], "end": box[2], "middle": (box[0] + box[2]) / 2}[anchor]
-    return text(at, (box[1] + box[3]) / 2, name, style(name), anchor)
+    return text(at, (box[1] + box[3]) / 2, name, label_class(name), anchor)
 
 
-def tied(name: str, end: tuple[float, float], x: float, y: float, line_style: str = "") -> str:
+def leader_label(
+    name: str, end: tuple[float, float], x: float, y: float, line_style: str = ""
+) -> str:
     """A thin line from the `end` of a line to (x, y), where the method's label begins."""
-    return line(end[0], end[1], x - 4, y, f"leader {kind(name)} {line_style}".rstrip())
+    return line(end[0], end[1], x - 4, y, f"leader {method_class(name)} {line_style}".rstrip())
 
 
-def style(method: str) -> str:
+def label_class(method: str) -> str:
     """The class of a method's name."""
-    return "ours" if kind(method) == "ours" else ""
+    return "ours" if method_class(method) == "ours" else ""
 
 
-def spread(places: list[float], gap: float, low: float, high: float) -> list[float]:
+def spread_apart(places: list[float], gap: float, low: float, high: float) -> list[float]:
     """`places` moved as little as can be so that no two are closer than `gap`, in their order.
 
     Within low..high if they fit. What has to move apart is spread about its own middle.

@@ -6,16 +6,16 @@ import html
 import re
 
 import pytest
-from made_up import comparison, row, section
+from fake_rows import comparison, row, section
 
-from llm4rec_recbole.reporting.page.summary import findings
+from llm4rec_recbole.reporting.page.summary import summary
 
 LEAD = comparison("EnhancedGenRec", 0.016, 0.003, 0.031)
 
 
 def said(*rows) -> list[str]:
     """The sentences, as they are read."""
-    items = re.findall(r"<li[^>]*>(.*?)</li>", findings([section(*rows)]))
+    items = re.findall(r"<li[^>]*>(.*?)</li>", summary([section(*rows)]))
     return [html.unescape(re.sub(r"<[^>]*>", "", item)) for item in items]
 
 

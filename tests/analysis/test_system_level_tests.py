@@ -7,11 +7,16 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from fake_results import add_run
 from scipy import sparse
-from synthetic_runs import add_run
 
 from llm4rec_recbole.analysis.compare import compare
-from llm4rec_recbole.analysis.system_level_tests import Summed, compared, summed, swapped
+from llm4rec_recbole.analysis.system_level_tests import (
+    UserSums,
+    compare_methods,
+    permute_methods,
+    user_sums,
+)
 from llm4rec_recbole.evaluation.metrics import coverage, fairness, item_parity, ndcg, user_parity
 from llm4rec_recbole.evaluation.records import read_records
 
@@ -31,7 +36,7 @@ def covering(lists):
     rows = np.repeat(np.arange(len(lists)), lists.shape[1])
     shape = (len(lists), N_ITEMS + 1)
     counts = sparse.csr_matrix((np.ones(lists.size), (rows, lists.ravel())), shape=shape)
-    return Summed(counts, lambda sums: (sums > 0.5).sum(axis=1) / N_ITEMS)
+    return UserSums(counts, lambda sums: (sums > 0.5).sum(axis=1) / N_ITEMS)
 
 
 def test_swapping_is_what_it_says():
@@ -43,20 +48,24 @@ def test_swapping_is_what_it_says():
         - coverage(np.where(flip, other, one), N_ITEMS + 1, 100)
         for flip in stays
     ]
-    found = swapped([covering(one)], [covering(other)], swaps=20)
+    found = permute_methods([covering(one)], [covering(other)], swaps=20)
     np.testing.assert_allclose(found, naive, atol=1e-12)
 
 
 def test_several_seeds_are_swapped_together_and_averaged():
     random = np.random.default_rng(0)
     a, b, c, d = (covering(draw(random)) for _ in range(4))
-    together = swapped([a, b], [c, d], swaps=9)
-    np.testing.assert_allclose(together, (swapped([a], [c], 9) + swapped([b], [d], 9)) / 2)
+    together = permute_methods([a, b], [c, d], swaps=9)
+    np.testing.assert_allclose(
+        together, (permute_methods([a], [c], 9) + permute_methods([b], [d], 9)) / 2
+    )
 
 
 def test_a_true_null_is_rejected_as_often_as_the_level_says():
     random = np.random.default_rng(0)
-    found = [compared([covering(draw(random))], [covering(draw(random))]) for _ in range(600)]
+    found = [
+        compare_methods([covering(draw(random))], [covering(draw(random))]) for _ in range(600)
+    ]
     for p in ("p_t", "p_randomization"):
         assert np.mean([getattr(each, p) < 0.05 for each in found]) == pytest.approx(
             0.05, abs=0.025
@@ -68,7 +77,7 @@ def test_a_true_null_is_rejected_as_often_as_the_level_says():
 def test_a_difference_of_the_size_that_it_names_is_found_four_times_in_five():
     random = np.random.default_rng(0)
     pairs = [(covering(draw(random)), covering(draw(random, steep=1.25))) for _ in range(300)]
-    found = [compared([one], [other]) for one, other in pairs]
+    found = [compare_methods([one], [other]) for one, other in pairs]
     true = np.mean([each.difference for each in found])
     named = np.mean([each.smallest_detectable for each in found])
     power = np.mean([each.p_t < 0.05 for each in found])
@@ -80,8 +89,8 @@ def test_without_any_doubt_there_is_no_doubt():
     """Everyone has the same list: to swap some changes nothing, to swap all does."""
     few = covering(np.tile([1, 2], (USERS, 1)))
     more = covering(np.tile([1, 2, 3], (USERS, 1)))
-    assert compared([few], [few]).p_t == 1.0
-    result = compared([more], [few])
+    assert compare_methods([few], [few]).p_t == 1.0
+    result = compare_methods([more], [few])
     assert (result.p_t, result.p_randomization) == (0.0, 1 / 1000)
 
 
@@ -129,7 +138,7 @@ def add(results, method, lists, ranks, seed=1):
 def test_the_runs_numbers_come_out_again(runs, metric):
     results, data = runs
     methods = {record.method: [record] for record in read_records(results)}
-    found = summed(methods, metric, data)
+    found = user_sums(methods, metric, data)
     assert list(found) == ["BPR", "EASE", "Pop"]
     for method, (run,) in found.items():
         assert run.value == pytest.approx(methods[method][0].beyond_accuracy[metric], abs=1e-12)
@@ -189,6 +198,6 @@ def test_a_method_with_one_run_is_compared_with_each_seed_of_another(runs):
 def test_runs_are_used_again_until_both_sides_have_as_many():
     random = np.random.default_rng(0)
     one, a, b, c = (covering(draw(random)) for _ in range(4))
-    assert compared([a, b], [one]) == compared([a, b], [one, one])
-    assert compared([one], [a, b, c]) == compared([one, one, one], [a, b, c])
-    assert compared([a, b], [a, b]).difference == 0
+    assert compare_methods([a, b], [one]) == compare_methods([a, b], [one, one])
+    assert compare_methods([one], [a, b, c]) == compare_methods([one, one, one], [a, b, c])
+    assert compare_methods([a, b], [a, b]).difference == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llm4rec_recbole.reporting.page import report
+from llm4rec_recbole.cli import report
 
 
 def make_report(results: Path) -> int:

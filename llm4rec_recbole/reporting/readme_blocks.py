@@ -9,13 +9,11 @@ Of a drawing (.svg) the README gets a link, whose alternative text is the drawin
 
 from __future__ import annotations
 
-import argparse
 import re
 from html import unescape
 from pathlib import Path
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.files import write_atomically
 
 _BLOCK = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -45,19 +43,3 @@ def _description(drawing: Path) -> str:
     if found is None:
         raise InputError("the drawing has no description", file=drawing)
     return re.sub(r"([\[\]\\])", r"\\\1", " ".join(unescape(found[1]).split()))
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Fill README.md in place."""
-    assert __doc__
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--readme", type=Path, default=Path("README.md"))
-    readme = parser.parse_args(argv).readme
-    text = readme.read_text(encoding="utf-8")
-    filled = fill(text, readme.parent)
-    if filled != text:
-        write_atomically(readme, filled)
-
-
-if __name__ == "__main__":
-    main()

@@ -6,7 +6,7 @@ import html
 import re
 
 import pytest
-from made_up import FULL, comparison, row, section
+from fake_rows import FULL, comparison, row, section
 
 from llm4rec_recbole.reporting.page import figure_sections
 

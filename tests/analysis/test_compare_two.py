@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from fake_results import add_run, ranks_around
 from scipy.stats import ttest_rel
-from synthetic_runs import add_run, ranks_around
 
 from llm4rec_recbole.cli import pair
 from llm4rec_recbole.evaluation.metrics import ndcg
