@@ -55,7 +55,7 @@ def folders(tmp_path, monkeypatch):
     """Runs of Pop and BPR in work/wider/mine; the two folders, and nothing that runs anything."""
     monkeypatch.setattr(wider, "RESULTS", tmp_path / "kept")
     monkeypatch.setattr(wider, "WORK", tmp_path / "work")
-    monkeypatch.setattr(wider.data_sets, "main", lambda arguments: 0)
+    monkeypatch.setattr(wider.dataset_table, "main", lambda arguments: 0)
     results = tmp_path / "work" / "mine"
     for method, middle in (("Pop", 30), ("BPR", 20)):
         add_run(results, method, ranks_around(middle), seed=0)
