@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 
 from llm4rec_recbole.data.splits import Split, leave_one_out
+from llm4rec_recbole.files import recbole_folder
 
 NAMES = ("user_id:token", "item_id:token", "timestamp:float")
 
 
 def folder() -> Path:
-    """Where the recbole wheel keeps its ml-100k."""
-    spec = importlib.util.find_spec("recbole")
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError("recbole is not installed")
-    return Path(spec.submodule_search_locations[0]) / "dataset_example" / "ml-100k"
+    """The folder of the ml-100k that the recbole wheel carries."""
+    return recbole_folder() / "dataset_example" / "ml-100k"
 
 
 def interactions() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,16 +1,17 @@
-"""The one error a person should read: what is wrong, where, and what to do."""
+"""The error for bad input: what is wrong, where, and what to do."""
 
 from __future__ import annotations
 
+import os
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 
 class InputError(ValueError):
-    """Bad input, told in one line: `file:line: message (hint)`.
+    """Bad input, described in one line: `file:line: message (hint)`.
 
-    The command line prints it and exits with status 2; nothing shows a traceback.
+    The command line prints the line, without a traceback, and exits with status 2.
     """
 
     def __init__(
@@ -22,8 +23,16 @@ class InputError(ValueError):
         hint: str | None = None,
     ) -> None:
         self.message, self.file, self.line, self.hint = message, file, line, hint
-        place = "" if file is None else f"{file}: " if line is None else f"{file}:{line}: "
-        super().__init__(place + message + (f" ({hint})" if hint else ""))
+        where = "" if file is None else f"{file}: " if line is None else f"{file}:{line}: "
+        super().__init__(_encodable(where + message + (f" ({hint})" if hint else "")))
+
+
+def _encodable(text: str) -> str:
+    """`text` with the bytes of a path that are not UTF-8 written out, such as `\\xe9`."""
+    try:
+        return os.fsencode(text).decode(errors="backslashreplace")
+    except UnicodeEncodeError:  # a surrogate that stands for no byte
+        return text.encode(errors="backslashreplace").decode()
 
 
 def whole_number(name: str, value: Any, least: int = 1) -> int:

@@ -1,45 +1,92 @@
-"""Files that are either the old version or the new one, never half of each."""
+"""Atomic writes, and reads of regular files only.
+
+A reader sees the old version of a file or the new one, never a part of it. The new version is
+written to `.<name>.<random>.tmp-llm4rec` in the same folder, reaches the disk, and is renamed. The
+writer holds a lock (flock) on that temporary file, and the system releases the lock when the
+process dies. So a temporary file without a lock is stale, and the next writer in the folder
+removes it. A process id in the name would not do: containers that share a folder reuse the ids.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import functools
 import hashlib
+import importlib.machinery
 import json
 import os
-import tempfile
+import re
+import secrets
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
+
+from llm4rec_recbole.errors import InputError
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp-llm4rec")
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[IO[bytes]]:
-    """A file to write bytes to that becomes `path` when the block ends, and nothing if it fails.
+    """Open a binary file that becomes `path` when the block ends; on failure `path` is unchanged.
 
-    The bytes go to a temporary file in the same folder, reach the disk (fsync), and only then
-    take the name: rename is atomic within a file system. Raises OSError, with the temporary file
-    removed, when any step fails.
+    Raises OSError when a step fails (the temporary file is removed), and InputError when `path` is
+    a device, a pipe or a socket.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "not a regular file"
+        raise InputError(f"cannot write here: it is {kind}", file=path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
+    remove_stale_files(path.parent)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp-llm4rec")
+    file = _create_locked(temporary)
     try:
-        with open(temporary, "wb") as file:
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes it private; a result is meant to be read
-        os.replace(temporary, path)
+            os.replace(temporary, path)
     except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename is None:  # a full disk names no file
             error.filename = str(path)
         raise
 
 
+def _create_locked(path: Path) -> IO[bytes]:
+    """Create a file and lock it. The umask decides who may read it."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        with suppress(OSError):  # a file system without locks: no other writer can lock it either
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return open(handle, "w+b")
+        os.close(handle)  # another writer took it for stale before it was locked
+
+
+def remove_stale_files(folder: str | Path) -> None:
+    """Remove the temporary files that killed processes left in `folder`."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _TEMPORARY.fullmatch(entry.name):
+                _remove_if_unlocked(entry.path)
+
+
+def _remove_if_unlocked(path: str) -> None:
+    with suppress(OSError):  # removed by another process, locked by its writer, or not ours
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(path)
+        finally:
+            os.close(handle)
+
+
 def write_atomically(path: str | Path, content: bytes | str) -> None:
-    """Write `content` to `path` so that a crash or a full disk leaves the old file whole."""
+    """Write `content` to `path` so that a crash or a full disk leaves the old file intact."""
     with replacing(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
 
@@ -49,11 +96,43 @@ def write_json(path: str | Path, value: Any) -> None:
     write_atomically(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+def open_regular(path: str | Path) -> IO[bytes]:
+    """Open `path` for reading. A pipe or a device may have no end, so it is refused.
+
+    Raises InputError when `path` is missing, unreadable, or not a regular file.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe cannot block
+    except FileNotFoundError:
+        raise InputError("no such file", file=path) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"cannot read it: {reason}", file=path) from None
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        kind = "a folder" if stat.S_ISDIR(mode) else "a device, a pipe or a socket"
+        raise InputError(f"not a regular file but {kind}", file=path)
+    return open(handle, "rb")
+
+
 def properties_folder() -> Path:
     """The `properties/` folder: inside the installed package, or at the top of a checkout."""
     package = Path(__file__).resolve().parent
     inside = package / "properties"
     return inside if inside.is_dir() else package.parent / "properties"
+
+
+@functools.cache
+def recbole_folder() -> Path:
+    """The folder of the installed recbole package, without importing it.
+
+    Raises InputError when recbole is not installed.
+    """
+    spec = importlib.machinery.PathFinder.find_spec("recbole")
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError("RecBole is not installed", hint="pip install --no-deps recbole==1.2.1")
+    return Path(next(iter(spec.submodule_search_locations)))
 
 
 def sha256_of(*paths: str | Path) -> str:

@@ -17,12 +17,12 @@ import importlib
 import re
 from collections.abc import Iterable
 from functools import cache
-from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import properties_folder as folder
+from llm4rec_recbole.files import recbole_folder
 
 #: EnhancedGenRec, and each of its components alone.
 ENHANCED_GENREC = (
@@ -91,15 +91,6 @@ _UNLISTED = {
     "numerical_features",
 }
 _UNLISTED |= {"additional_feat_suffix", "device", "components", "kg_reverse_r", "nproc"}
-
-
-@cache
-def recbole_folder() -> Path:
-    """Where RecBole is installed. Raises InputError when it is not."""
-    spec = PathFinder.find_spec("recbole")
-    if spec is None or not spec.submodule_search_locations:
-        raise InputError("RecBole is not installed", hint="pip install --no-deps recbole==1.2.1")
-    return Path(spec.submodule_search_locations[0])
 
 
 @cache

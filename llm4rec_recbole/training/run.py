@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from llm4rec_recbole.checkpoints import mark_finished
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.training.checks import (
     check_data,
@@ -128,7 +129,11 @@ def run(
     from llm4rec_recbole.evaluation import record
 
     try:
-        return record.write(train(model, dataset, config_files, options), started)
+        trained = train(model, dataset, config_files, options)
+        path = record.write(trained, started)
+        if Path(trained.trainer.saved_model_file).is_file():  # decision trees have no checkpoint
+            mark_finished(trained.trainer.saved_model_file)
+        return path
     except OSError as error:
         reason = error.strerror or str(error)
         hint = "what earlier runs wrote is untouched"

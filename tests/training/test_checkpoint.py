@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import random
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -106,18 +108,136 @@ def test_a_failed_save_leaves_the_one_before(
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("keep", [0, 4, 9, 60, -1])
-def test_a_truncated_file_gives_one_line(tmp_path: Path, keep: int) -> None:
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
     path = tmp_path / "a.safetensors"
-    checkpoints.save(path, {"x": torch.randn(100)})
-    path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(InputError, match=r"a\.safetensors: truncated, or not a checkpoint") as told:
-        checkpoints.load(path)
-    assert "\n" not in str(told.value)
+    tree = {"config": {"model": "EASE"}, "x": torch.ones(50), "y": {1: torch.arange(3)}}
+    checkpoints.save(path, tree)
+    return path
+
+
+def refused(path: Path, reason: str = "") -> None:
+    """Loading and marking refuse the file in one line."""
+    for use in (checkpoints.load, checkpoints.mark_finished):
+        with pytest.raises(InputError, match=rf"a\.safetensors: .*{reason}") as caught:
+            use(path)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("length", [0, 4, 8, 9, 60, -1])
+def test_a_truncated_file_is_refused_in_one_line(checkpoint: Path, length: int) -> None:
+    checkpoint.write_bytes(checkpoint.read_bytes()[:length])
+    refused(checkpoint)
+
+
+@settings(max_examples=300)
+@given(at=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_any_flipped_bit_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, at: float, bit: int
+) -> None:
+    path = tmp_path_factory.mktemp("flip") / "a.safetensors"
+    checkpoints.save(path, {"config": {"model": "EASE"}, "x": torch.ones(50)})
+    content = bytearray(path.read_bytes())
+    content[int(at * len(content))] ^= 1 << bit
+    path.write_bytes(content)
+    refused(path)
+    with suppress(InputError):  # a header may be read from a file whose tensors are damaged
+        checkpoints.read_header(path)
+
+
+def resealed(path: Path, old: bytes, new: bytes) -> None:
+    """Change the header and make the checksum fit: what a file of another program may hold."""
+    content = path.read_bytes()
+    header, body = checkpoints._split(content, path)
+    digest = checkpoints._digest_of(header).encode()
+    assert old in header
+    text = header[8:].replace(digest, b"0" * 64).replace(old, new)
+    checkpoints._write(path, len(text).to_bytes(8, "little") + text, body)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'{\\"config', b'[\\"config'),
+        (b'"tree":"{', b'"tree":"7{'),
+        (b'"tree":', b'"branch":'),
+        (b'"finished":"0"', b'"finished":0'),
+        (b'"F32"', b'"F99"'),
+        (b'"F32"', b"[]"),
+        (b'"shape":[50]', b'"shape":[51]'),
+        (b'"shape":[50]', b'"shape":"x"'),
+        (b'"data_offsets"', b'"offsets"'),
+        (b'{\\"$tensor\\": \\"0\\"}', b'{\\"$tensor\\": \\"9\\"}'),
+        (b'{\\"$tensor\\": \\"0\\"}', b'{\\"$sparse\\": \\"csr\\"}'),
+        (b'{\\"$tensor\\": \\"0\\"}', b'{\\"$pairs\\": [7]}'),
+    ],
+)
+def test_a_header_of_another_program_is_refused(checkpoint: Path, old: bytes, new: bytes) -> None:
+    resealed(checkpoint, old, new)
+    with pytest.raises(InputError, match="damaged, truncated, or not a checkpoint"):
+        checkpoints.load(checkpoint)
+
+
+def test_another_version_is_named(checkpoint: Path) -> None:
+    resealed(checkpoint, b"llm4rec checkpoint 2", b"llm4rec checkpoint 1")
+    refused(checkpoint, "llm4rec checkpoint 1, not llm4rec checkpoint 2")
+    with pytest.raises(InputError, match="checkpoint 1"):
+        checkpoints.read_header(checkpoint)
+
+
+def test_weights_that_are_nan_are_refused(tmp_path: Path) -> None:
+    weight = torch.ones(4, dtype=torch.bfloat16)
+    weight[2] = torch.nan
+    checkpoints.save(tmp_path / "a", {"state_dict": {"layer.weight": weight}})
+    with pytest.raises(InputError, match=r"a: state_dict\.layer\.weight holds NaN"):
+        checkpoints.load(tmp_path / "a")
+
+
+def test_infinite_masks_are_not_refused(tmp_path: Path) -> None:
+    checkpoints.save(tmp_path / "a", {"mask": torch.tensor([0.0, -torch.inf])})
+    assert checkpoints.load(tmp_path / "a")["mask"].tolist() == [0.0, -torch.inf]
+
+
+def test_a_checkpoint_states_its_run_and_whether_it_finished(checkpoint: Path) -> None:
+    before = checkpoints.load(checkpoint)
+    assert checkpoints.read_header(checkpoint) == ({"model": "EASE"}, False)
+    checkpoints.mark_finished(checkpoint)
+    assert checkpoints.read_header(checkpoint) == ({"model": "EASE"}, True)
+    after = checkpoints.load(checkpoint)
+    assert torch.equal(after["x"], before["x"])
+    assert after["config"] == before["config"]
+
+
+def test_the_safetensors_library_reads_the_file(checkpoint: Path) -> None:
+    from safetensors.torch import load_file
+
+    checkpoints.mark_finished(checkpoint)
+    assert torch.equal(load_file(checkpoint)["0"], torch.ones(50))
+
+
+@pytest.mark.parametrize("kind", ["null", "zero", "fifo", "folder"])
+def test_what_is_not_a_regular_file_is_refused(tmp_path: Path, kind: str) -> None:
+    path = Path(f"/dev/{kind}") if kind in ("null", "zero") else tmp_path / "a"
+    if kind == "fifo":
+        os.mkfifo(path)
+    if kind == "folder":
+        path.mkdir()
+    for use in (checkpoints.load, checkpoints.read_header, checkpoints.mark_finished):
+        with pytest.raises(InputError, match="not a regular file"):
+            use(path)
+
+
+def test_a_path_that_is_not_utf_8_works(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/surr\xe9"))
+    checkpoints.save(folder / "a", {"x": torch.ones(2)})
+    assert checkpoints.load(folder / "a")["x"].tolist() == [1, 1]
+    with pytest.raises(InputError, match=r"surr\\xe9/b: no such file") as caught:
+        checkpoints.load(folder / "b")
+    str(caught.value).encode()
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such checkpoint"):
+    with pytest.raises(InputError, match="no such file"):
         checkpoints.load(tmp_path / "none")
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from rings import N_USERS
 
+from llm4rec_recbole import checkpoints
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.users_file import read_users
-from llm4rec_recbole.training.run import prepare, run
+from llm4rec_recbole.training.run import prepare, run, train
 
 COST = {
     "train_seconds",
@@ -66,6 +67,17 @@ def test_a_record_tells_every_validation_and_the_best_one_is_tested(options):
     assert [each["epoch"] for each in record["history"]] == [2, 4, 6]
     best = max(each["ndcg@10"] for each in record["history"])
     assert best == record["metrics"]["valid"]["ndcg@10"]
+
+
+def test_the_checkpoint_of_a_run_with_a_record_is_finished(options):
+    run("EASE", "rings", options=options)
+    (path,) = Path(options["checkpoint_dir"]).glob("*.safetensors")
+    assert checkpoints.read_header(path).finished
+    train("EASE", "rings", options=options | {"seed": 1})  # no record yet
+    (other,) = Path(options["checkpoint_dir"]).glob("*seed_1*.safetensors")
+    header = checkpoints.read_header(other)
+    assert not header.finished
+    assert (header.run["model"], header.run["options"]["seed"]) == ("EASE", 1)
 
 
 def test_options_change_the_configuration_hash_and_places_do_not(options, tmp_path):
