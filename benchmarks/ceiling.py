@@ -135,7 +135,7 @@ def main(arguments: list[str] | None = None) -> int:
     import torch
 
     from llm4rec_recbole.evaluation.record import hardware
-    from llm4rec_recbole.language_models.backbone import arithmetic
+    from llm4rec_recbole.language_models.backbone import compute_dtype
 
     assert __doc__
     parser = argparse.ArgumentParser(
@@ -151,7 +151,7 @@ def main(arguments: list[str] | None = None) -> int:
         options |= {"num_threads": a.threads, "checkpoint_dir": place}
         costs = [training(model, options, a.steps) for model in ("BERT4Rec", "SASRec")]
         costs += [scoring(name, options, a.users) for name in MODELS]
-    computes = str(arithmetic("auto", "cpu")).removeprefix("torch.")
+    computes = str(compute_dtype("auto", "cpu")).removeprefix("torch.")
     measured = {
         "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
         "hardware": hardware(torch.device("cpu")),

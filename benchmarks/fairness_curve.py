@@ -58,7 +58,7 @@ def in_training(model: Any, loader: Any) -> tuple[np.ndarray, np.ndarray]:
         batch = batch.to(model.item_bias.device)
         targets = batch[model.POS_ITEM_ID]  # (B, L)
         has_target = targets > 0
-        states = model.states(batch[model.user_field], batch[model.ITEM_SEQ], table)[has_target]
+        states = model(batch[model.user_field], batch[model.ITEM_SEQ], table)[has_target]
         left, right = model.debiasing.factors(states, table)
         likely.append(log_likelihood(left, right, model.item_bias, targets[has_target]))
         users.append(batch[model.user_field][:, None].expand_as(targets)[has_target])
@@ -112,7 +112,7 @@ def measure(
                 "GenRecDebias", dataset, (), given | options | {"fairness_weight": strength}
             )
             debiasing = trained.model.debiasing
-            if not debiasing.of_users:
+            if not debiasing.per_user:
                 raise InputError(f"{dataset} knows no groups of users")
             member = debiasing.membership.cpu().numpy()  # (n_users, G)
             phases = [trained.valid_data.held_out, trained.test_data.held_out]

@@ -1,8 +1,16 @@
-"""Item–item relations as a linear model finds them, and what a history retrieves by them.
+"""Item–item relations: EASE's weights, and the term that they add to EnhancedGenRec's scores.
 
-X (users, n_items)   who had what
-P = (XᵀX + λI)⁻¹     B_ij = −P_ij / P_jj, B_jj = 0        EASE (Steck 2019)
-scores = (x · γ^age) B, the last item has age 0           RecencyEASE
+X (users, n_items)   1 where a user has had an item
+P = (XᵀX + λI)⁻¹     B_ij = −P_ij / P_jj, B_jj = 0        EASE (Steck, WWW 2019)
+scores = (x · γ^age) B, the latest item has age 0         RecencyEASE
+
+The paper has no such term. It reads "similar-item relations" as part of what can be retrieved.
+`item_item_weights` is this project's only fit of EASE. The baselines EASE and RecencyEASE are
+RecBole's class, whose inverse differs from it in the last bits.
+
+The scores enter the ranking and not the training loss, as the neighbours of kNN-LM do (Khandelwal
+et al., ICLR 2020). A language model trained together with them learns only what they leave over,
+and the combination is then worth less than the sum of two separate models.
 """
 
 from __future__ import annotations
@@ -10,15 +18,18 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 import torch
+from torch import nn
 
-_TOGETHER = 1024  # rows of XᵀX that are counted at once: sparse, all of them are larger than dense
+_ROWS_AT_ONCE = 1024  # of XᵀX: the whole sparse product is larger than the dense matrix
 
 
 def decayed_histories(
     items: np.ndarray, indptr: np.ndarray, n_items: int, decay: float = 1.0
 ) -> sp.csr_matrix:
-    """The histories as rows (B, n_items) float32, an item of age a (0 = the latest) weighing
-    decay^a. Row b's items are items[indptr[b]:indptr[b + 1]], oldest first."""
+    """The histories as sparse rows (B, n_items) float32; an item of age a weighs decay^a.
+
+    Row b holds items[indptr[b]:indptr[b + 1]], oldest first. The latest item has age 0.
+    """
     lengths = np.diff(indptr)  # (B,)
     within = np.arange(len(items)) - np.repeat(indptr[:-1], lengths)
     age = np.repeat(lengths, lengths) - 1 - within
@@ -26,58 +37,104 @@ def decayed_histories(
     return sp.csr_matrix((weights, items, indptr), shape=(len(lengths), n_items))
 
 
-def related_places(items: np.ndarray, n_items: int, most: int) -> np.ndarray:
-    """Which items take part in relations, which are a dense matrix: the `most` that the training
-    interactions `items` (N,) hold most often, of equals those of the smaller id.
+def matrix_rows(items: np.ndarray, n_items: int, max_items: int) -> np.ndarray:
+    """Each item's row in the dense weight matrix, (n_items,) int64.
 
-    (n_items,) int64: an item's row in the matrix, 1 … `most` in order of id, 0 for one that takes
-    no part and for the pad.
+    The `max_items` most frequent items of the training interactions `items` (N,) get the rows
+    1 … max_items, in order of id; of equally frequent items those with smaller ids. The other
+    items and the pad get row 0.
     """
-    if n_items - 1 <= most:
+    if n_items - 1 <= max_items:
         return np.arange(n_items)
     counts = np.bincount(items, minlength=n_items)[1:]
-    kept = 1 + np.sort(np.argsort(-counts, kind="stable")[:most])
-    places = np.zeros(n_items, dtype=np.int64)
-    places[kept] = np.arange(1, len(kept) + 1)
-    return places
+    frequent = 1 + np.sort(np.argsort(-counts, kind="stable")[:max_items])
+    rows = np.zeros(n_items, dtype=np.int64)
+    rows[frequent] = np.arange(1, len(frequent) + 1)
+    return rows
 
 
-def item_relations(
+def item_item_weights(
     users: np.ndarray, items: np.ndarray, n_items: int, reg_weight: float = 200.0
 ) -> torch.Tensor:
-    """B, (n_items, n_items) float32, with zeros for the pad.
+    """Fit EASE: B, (n_items, n_items) float32, with zeros for the pad.
 
-    users, items: (N,), the training interactions alone; those of item 0 are left out, repeats
-    count once. reg_weight: λ > 0. Takes 16 n_items² bytes on the way.
+    users, items: (N,), training interactions only. Interactions with item 0 are left out, and
+    repeated pairs count once. reg_weight: λ > 0. Needs 16 n_items² bytes while it runs.
     """
-    known = items > 0
+    has_row = items > 0
     n_users = int(users.max(initial=0)) + 1
-    pairs = sp.csr_matrix((np.ones(known.sum()), (users[known], items[known])), (n_users, n_items))
-    pairs.data[:] = 1.0  # once, however often
+    ones = np.ones(has_row.sum())
+    pairs = sp.csr_matrix((ones, (users[has_row], items[has_row])), (n_users, n_items))
+    pairs.data[:] = 1.0
     transposed = pairs.T.tocsr()
     dense = np.empty((n_items, n_items))
-    for start in range(0, n_items, _TOGETHER):
-        rows = slice(start, start + _TOGETHER)
+    for start in range(0, n_items, _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
         (transposed[rows] @ pairs).toarray(out=dense[rows])
     weights = torch.from_numpy(dense)
     weights.diagonal().add_(reg_weight)
-    del dense  # of this matrix, two at most are kept at a time
+    del dense  # at most two matrices of this size exist at a time
     weights = torch.linalg.cholesky(weights)
     weights = torch.cholesky_inverse(weights)
     weights = weights.div_(weights.diagonal().clone()).neg_()
     weights.fill_diagonal_(0.0)
-    return weights.float().contiguous()  # else each lookup of a row copies all of it
+    return weights.float().contiguous()  # otherwise each look-up of a row copies the matrix
 
 
 def relation_scores(
     history: torch.Tensor, ages: torch.Tensor, weights: torch.Tensor, decay: float
 ) -> torch.Tensor:
-    """What each history retrieves: Σ_s decay^age_s · B[item_s], (B, n_items).
+    """Scores of the items related to each history: Σ_s decay^age_s · B[item_s], (B, n_items).
 
-    history: (B, S) item ids, 0 where there is none; ages: (B, S) ≥ 0, of any unit; weights: B,
+    history: (B, S) item ids, 0 where there is none; ages: (B, S) ≥ 0, in any unit; weights: B,
     (n_items, n_items).
     """
     shares = (decay ** ages.to(weights.dtype)) * (history > 0)  # (B, S)
     return torch.nn.functional.embedding_bag(
         history, weights, per_sample_weights=shares, mode="sum"
     )
+
+
+class RelationTerm(nn.Module):
+    """The term of the ranking score: λ_r · s, with s the scores of `relation_scores`.
+
+    Both buffers are computed from the data, so they are not in the state dict.
+    """
+
+    item_item_weights: torch.Tensor
+    matrix_index: torch.Tensor
+
+    def __init__(
+        self, weights: torch.Tensor, matrix_index: torch.Tensor, decay: float, weight: float
+    ) -> None:
+        """weights: B, (M, M); matrix_index: (n_items,), each item's row of B, 0 for an item without
+        relations and for the pad; decay: γ, the weight of an item against the next one; weight:
+        λ_r."""
+        super().__init__()
+        self.register_buffer("item_item_weights", weights, persistent=False)
+        self.register_buffer("matrix_index", matrix_index, persistent=False)
+        self.decay, self.weight = decay, weight
+
+    def forward(self, history: torch.Tensor) -> torch.Tensor:
+        """λ_r s, (B, n_items), of histories (B, L), oldest first, padded on the right."""
+        lengths = (history > 0).sum(1, keepdim=True)  # (B, 1)
+        ages = (lengths - 1 - torch.arange(history.shape[1], device=history.device)).clamp(min=0)
+        rows = self.matrix_index[history]  # (B, L)
+        scores = relation_scores(rows, ages, self.item_item_weights, self.decay)  # (B, M)
+        return self.weight * scores[:, self.matrix_index]
+
+
+def fit_relation_term(
+    users: np.ndarray,
+    items: np.ndarray,
+    n_items: int,
+    *,
+    max_items: int,
+    reg_weight: float,
+    decay: float,
+    weight: float,
+) -> RelationTerm:
+    """Fit the relations among the `max_items` most frequent items; see `item_item_weights`."""
+    index = matrix_rows(items, n_items, max_items)
+    weights = item_item_weights(users, index[items], int(index.max()) + 1, reg_weight)
+    return RelationTerm(weights, torch.from_numpy(index), decay, weight)

@@ -1,7 +1,7 @@
-"""What EnhancedGenRec may know beside ids, all of it from the training phase.
+"""What EnhancedGenRec knows besides ids. All of it is available at training time.
 
-the data set's files   titles, categories, years; groups of users
-training interactions  who had what and when, ratings; no held-out row ever comes here
+the data set's files   titles, categories and years of items; groups of users
+training interactions  user, item, time and rating; no held-out row is ever read here
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 from llm4rec_recbole.components.fusion.item_content import ItemContent, item_content, mean_ratings
 from llm4rec_recbole.data.features import item_categories, user_groups
 
-ENCODED = Path("work/encoded")  # where the pipeline's stage `encode` writes
+ENCODED = Path("work/encoded")  # the pipeline's stage `encode` writes here
 
 
 @dataclass(frozen=True, eq=False)
-class Knowledge:
-    """Ids are internal ones, 0 the pad; interactions are user by user, each user's oldest first."""
+class TrainingFeatures:
+    """Ids are internal, 0 is the pad. Interactions are sorted by user, then from old to new."""
 
     n_users: int
     n_items: int
@@ -30,22 +30,25 @@ class Knowledge:
     indptr: np.ndarray  # (n_users + 1,) int64: user u has rows indptr[u]:indptr[u + 1]
     content: ItemContent
     categories: np.ndarray  # (n_items, C) bool
-    user_groups: dict[str, np.ndarray]  # attribute: (n_users,) int64, -1 unknown
+    user_groups: dict[str, np.ndarray]  # attribute: (n_users,) int64, -1 = unknown
 
     @property
     def counts(self) -> np.ndarray:
-        """How often each item occurs in training, (n_items,)."""
+        """Training interactions of each item, (n_items,)."""
         return np.bincount(self.items, minlength=self.n_items)
 
 
-def knowledge(config: Any, dataset: Any) -> Knowledge:
-    """Of RecBole's training data set. Titles are encoded now unless the stage `encode` did it."""
+def training_features(config: Any, dataset: Any) -> TrainingFeatures:
+    """Collect the features of `dataset`, RecBole's training data.
+
+    Titles are encoded here unless the stage `encode` has encoded them before.
+    """
     inter = dataset.inter_feat
     users, items = inter[dataset.uid_field].numpy(), inter[dataset.iid_field].numpy()
     order = np.argsort(users, kind="stable")
     users, items = users[order], items[order]
-    known = dataset.time_field in inter
-    times = inter[dataset.time_field].numpy()[order] if known else np.arange(len(order))
+    has_times = dataset.time_field in inter
+    times = inter[dataset.time_field].numpy()[order] if has_times else np.arange(len(order))
     rating = config["RATING_FIELD"]
     ratings = inter[rating].numpy()[order] if rating in inter else None
     file = str(Path(config["data_path"], config["dataset"]))
@@ -59,7 +62,7 @@ def knowledge(config: Any, dataset: Any) -> Knowledge:
     content = item_content(
         _text_vectors(config, tokens), categories, np.stack(numbers, 1), counts > 0
     )
-    return Knowledge(
+    return TrainingFeatures(
         n_users=dataset.user_num,
         n_items=n_items,
         users=users,
@@ -73,7 +76,7 @@ def knowledge(config: Any, dataset: Any) -> Knowledge:
 
 
 def _years(file: str, tokens: Any) -> np.ndarray:
-    """Each item's year, (n_items,) float64, NaN where it is not known."""
+    """Each item's year, (n_items,) float64, NaN where unknown."""
     from llm4rec_recbole.data.features import read_items
 
     if not Path(file).is_file():
@@ -83,7 +86,8 @@ def _years(file: str, tokens: Any) -> np.ndarray:
 
 
 def _text_vectors(config: Any, tokens: Any) -> np.ndarray:
-    """Each item's text as a vector, (n_items, d) float32: zeros for none, d = 1 without a file."""
+    """Each item's text vector, (n_items, d) float32. Items without text have zeros; without an
+    `.item` file d is 1."""
     file = Path(config["data_path"], f"{config['dataset']}.item")
     if not file.is_file():
         return np.zeros((len(tokens), 1), dtype=np.float32)
@@ -94,5 +98,5 @@ def _text_vectors(config: Any, tokens: Any) -> np.ndarray:
 
 
 def encoded_folder(config: Any, suffix: str = "") -> Path:
-    """Where vectors of the data set's texts by its encoder are kept."""
+    """The folder of the text vectors that the configured encoder makes of the data set."""
     return ENCODED / config["dataset"] / (config["text_encoder"].replace("/", "--") + suffix)

@@ -64,7 +64,7 @@ class Backbone(nn.Module):
         mask: (B, T), 0 where there is no token, the first is always there; positions: (B, T), as
         the model counts them; at: (B,), the one token of each row whose state is wanted, (B, 1, d).
         """
-        with self._precision(tokens.device.type), state_at(self.body, at):
+        with self._precision(tokens.device.type), only_position(self.body, at):
             inputs = self.dropout(self.enter(self.up(tokens).float()))
             states = self.body(
                 inputs_embeds=inputs.to(self.dtype),
@@ -73,7 +73,7 @@ class Backbone(nn.Module):
                 use_cache=False,
             ).last_hidden_state
             if at is not None:
-                tokens, states = token_at(tokens, at), token_at(states, at)
+                tokens, states = select_position(tokens, at), select_position(states, at)
             return tokens + self.down(self.dropout(self.leave(states.float()))).float()
 
     def _precision(self, device: str) -> AbstractContextManager[Any]:
@@ -98,13 +98,13 @@ def causal_mask(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     )
 
 
-def token_at(x: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
+def select_position(x: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
     """The token `at` (B,) of each row of x (B, T, d), as (B, 1, d); x where it has but one."""
     return x if x.shape[1] == 1 else x[torch.arange(len(x), device=x.device), at][:, None]
 
 
 @contextmanager
-def state_at(body: nn.Module, at: torch.Tensor | None) -> Iterator[None]:
+def only_position(body: nn.Module, at: torch.Tensor | None) -> Iterator[None]:
     """Within it, the last layer of a Llama gives the state of one token a row, (B, 1, width).
 
     No other token's state is looked at, so the layer's widest maps need not see them. Does nothing
@@ -117,7 +117,7 @@ def state_at(body: nn.Module, at: torch.Tensor | None) -> Iterator[None]:
 
     def forward(states: torch.Tensor, **given: Any) -> torch.Tensor:
         heard = layer.self_attn(hidden_states=layer.input_layernorm(states), **given)[0]
-        states = token_at(states + heard, at)
+        states = select_position(states + heard, at)
         return states + layer.mlp(layer.post_attention_layernorm(states))
 
     layer.forward = forward
@@ -127,7 +127,7 @@ def state_at(body: nn.Module, at: torch.Tensor | None) -> Iterator[None]:
         del layer.forward  # the class's own again
 
 
-def arithmetic(name: str, device: str) -> torch.dtype:
+def compute_dtype(name: str, device: str) -> torch.dtype:
     """The type that the option `llm_dtype` names; `auto` is the fastest on `device`.
 
     Raises InputError for any other name.

@@ -23,7 +23,7 @@ _MOST = 200  # characters: some reasons list every model that transformers knows
 
 
 @contextmanager
-def refusing(kind: str, name: str, hint: str) -> Iterator[None]:
+def as_input_error(kind: str, name: str, hint: str) -> Iterator[None]:
     """Raises InputError, saying that there is no `kind` called `name`, for whatever transformers
     raises in the block: a weights file cut off, a folder without a tokenizer, another model's
     shapes each have an error of their own."""
@@ -34,7 +34,7 @@ def refusing(kind: str, name: str, hint: str) -> Iterator[None]:
         raise InputError(f"no {kind} {name!r}: {reason}", hint=hint) from error
 
 
-def load_whole(model_class: Any, place: str | Path, **how: Any) -> Any:
+def load_complete(model_class: Any, place: str | Path, **how: Any) -> Any:
     """`model_class.from_pretrained`, of safetensors. Raises ValueError where the folder lacks
     weights, which transformers would draw at random; a pooling layer's, which nothing here uses,
     may be absent."""
@@ -78,9 +78,9 @@ def load_language_model(
     else:
         place = _place(name)
         hint = f"a folder, a hub name where there is a network, or the packaged {DEFAULT}"
-        with refusing("language model", name, hint):
+        with as_input_error("language model", name, hint):
             tokenizer = AutoTokenizer.from_pretrained(place)
-            model = load_whole(AutoModelForCausalLM, place, dtype=dtype)
+            model = load_complete(AutoModelForCausalLM, place, dtype=dtype)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token_id = tokenizer.eos_token_id
     return keep_layers(model.to(dtype), name, layers), tokenizer

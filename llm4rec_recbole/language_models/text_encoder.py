@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from llm4rec_recbole.language_models.load import load_whole, refusing
+from llm4rec_recbole.language_models.load import as_input_error, load_complete
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,9 +89,9 @@ class PretrainedEncoder:
         self.dtype = str(dtype).removeprefix("torch.")
         place = _place(name)
         hint = f"a folder, a hub name where there is a network, or the packaged {DEFAULT}"
-        with refusing("text encoder", name, hint):
+        with as_input_error("text encoder", name, hint):
             self.tokenizer = AutoTokenizer.from_pretrained(place)
-            self.model = load_whole(AutoModel, place, dtype=dtype)
+            self.model = load_complete(AutoModel, place, dtype=dtype)
         self.model.eval().to(self.device)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:

@@ -180,7 +180,7 @@ def test_the_pad_and_an_item_of_which_nothing_is_known_are_zero() -> None:
 
 
 def test_what_an_item_lacks_gets_no_weight() -> None:
-    _, weights, present = fusion(content()).parts()
+    _, weights, present = fusion(content()).summands()
     np.testing.assert_array_equal(present[3:6], [[0, 1, 1], [1, 0, 1], [1, 1, 0]])
     assert not weights[~present].any()
     torch.testing.assert_close(weights[1:6].sum(1), torch.ones(5))

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from llm4rec_recbole.components.fusion.item_content import (
+    category_lists,
     item_content,
-    listed,
     mean_ratings,
     multi_hot,
     standardise,
@@ -23,12 +23,12 @@ def test_categories_are_in_alphabetical_order() -> None:
 def test_no_categories_at_all() -> None:
     hot, names = multi_hot([[], []])
     assert names == []
-    assert listed(hot).shape == (2, 0)
+    assert category_lists(hot).shape == (2, 0)
 
 
 @given(arrays(bool, st.tuples(st.integers(1, 6), st.integers(0, 6))))
 def test_lists_say_what_multi_hot_says(hot: np.ndarray) -> None:
-    for row, ids in zip(hot, listed(hot)):
+    for row, ids in zip(hot, category_lists(hot)):
         assert (ids[ids > 0] - 1).tolist() == np.flatnonzero(row).tolist()
         assert not ids[row.sum() :].any()
 
@@ -60,7 +60,7 @@ def test_a_constant_number_is_only_centred() -> None:
 def test_unknown_numbers_are_zero_and_marked() -> None:
     numbers = np.array([[np.nan, 1.0], [2.0, 3.0], [4.0, np.nan]])
     made = item_content(np.zeros((3, 2)), np.zeros((3, 0), dtype=bool), numbers, np.ones(3, bool))
-    np.testing.assert_array_equal(made.known_numbers, [[0, 1], [1, 1], [1, 0]])
+    np.testing.assert_array_equal(made.is_number, [[0, 1], [1, 1], [1, 0]])
     assert made.numbers[0, 0] == 0
     assert made.numbers[2, 1] == 0
 

@@ -9,8 +9,8 @@ import torch
 from llm4rec_recbole.components import item_relations as relations
 from llm4rec_recbole.components.item_relations import (
     decayed_histories,
-    item_relations,
-    related_places,
+    item_item_weights,
+    matrix_rows,
     relation_scores,
 )
 
@@ -43,7 +43,7 @@ def matrix(users: np.ndarray, items: np.ndarray, without: int | None = None) -> 
 
 
 def fitted() -> torch.Tensor:
-    return item_relations(*interactions(), N_ITEMS, reg_weight=3.0)
+    return item_item_weights(*interactions(), N_ITEMS, reg_weight=3.0)
 
 
 def test_relations_are_ease() -> None:
@@ -53,39 +53,39 @@ def test_relations_are_ease() -> None:
 
 
 def test_rows_lie_together_or_every_lookup_copies_the_matrix() -> None:
-    found = item_relations(np.array([1, 1]), np.array([1, 2]), 3)
+    found = item_item_weights(np.array([1, 1]), np.array([1, 2]), 3)
     assert found.is_contiguous()
 
 
 def test_a_repeat_counts_once() -> None:
     users, items = (np.append(x, x[:3]) for x in interactions())
-    again = item_relations(users, items, N_ITEMS, reg_weight=3.0)
+    again = item_item_weights(users, items, N_ITEMS, reg_weight=3.0)
     torch.testing.assert_close(again, fitted(), rtol=0, atol=0)
 
 
 def test_no_interactions_relate_nothing() -> None:
     none = np.zeros(0, dtype=np.int64)
-    assert not item_relations(none, none, N_ITEMS).any()
+    assert not item_item_weights(none, none, N_ITEMS).any()
 
 
 def test_interactions_of_item_0_are_left_out() -> None:
     users, items = interactions()
     assert not fitted()[0].any()
-    again = item_relations(np.append(users, [1, 2]), np.append(items, [0, 0]), N_ITEMS, 3.0)
+    again = item_item_weights(np.append(users, [1, 2]), np.append(items, [0, 0]), N_ITEMS, 3.0)
     torch.testing.assert_close(again, fitted(), rtol=0, atol=0)
 
 
 def test_rows_counted_apart_are_those_counted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = fitted()
-    monkeypatch.setattr(relations, "_TOGETHER", 5)
+    monkeypatch.setattr(relations, "_ROWS_AT_ONCE", 5)
     torch.testing.assert_close(fitted(), expected, rtol=0, atol=0)
 
 
 def test_in_a_large_catalogue_the_most_frequent_items_take_part() -> None:
     items = np.array([2, 5, 5, 3, 2, 5, 4, 3, 4])  # 5 three times; 2, 3 and 4 twice each
-    np.testing.assert_array_equal(related_places(items, 7, most=3), [0, 0, 1, 2, 0, 3, 0])
-    np.testing.assert_array_equal(related_places(items, 7, most=6), np.arange(7))
-    np.testing.assert_array_equal(related_places(items, 7, most=0), np.zeros(7))
+    np.testing.assert_array_equal(matrix_rows(items, 7, max_items=3), [0, 0, 1, 2, 0, 3, 0])
+    np.testing.assert_array_equal(matrix_rows(items, 7, max_items=6), np.arange(7))
+    np.testing.assert_array_equal(matrix_rows(items, 7, max_items=0), np.zeros(7))
 
 
 def test_an_item_of_age_a_weighs_decay_to_the_a() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from llm4rec_recbole.components.fusion.item_content import (
-    nearness,
-    positive_information,
-    spectral_vectors,
+from llm4rec_recbole.components.spectral_init import (
+    cooccurrence_matrix,
+    init_vectors,
+    ppmi_matrix,
 )
 
 USERS = np.array([1, 1, 1, 1, 2, 2, 2])
@@ -26,7 +26,7 @@ def naive_nearness(users: np.ndarray, items: np.ndarray, n_items: int, window: i
 def test_nearness_is_the_naive_one_and_ends_at_the_user() -> None:
     for window in (1, 2, 3):
         expected = naive_nearness(USERS, ITEMS, 6, window)
-        np.testing.assert_allclose(nearness(USERS, ITEMS, 6, window).toarray(), expected)
+        np.testing.assert_allclose(cooccurrence_matrix(USERS, ITEMS, 6, window).toarray(), expected)
 
 
 def test_products_of_vectors_are_the_ppmi_where_all_directions_are_kept() -> None:
@@ -37,7 +37,7 @@ def test_products_of_vectors_are_the_ppmi_where_all_directions_are_kept() -> Non
     ppmi[near == 0] = 0
     values, basis = np.linalg.eigh(ppmi)
     expected = (basis * np.maximum(values, 0)) @ basis.T
-    vectors = spectral_vectors(USERS, ITEMS, 6, d=5, window=2)
+    vectors = init_vectors(USERS, ITEMS, 6, d=5, window=2)
     products = vectors @ vectors.T
     np.testing.assert_allclose(products / products.max(), expected / expected.max(), atol=1e-5)
 
@@ -50,7 +50,7 @@ def test_pairs_rarer_than_chance_tell_nothing() -> None:
     with np.errstate(divide="ignore", invalid="ignore"):
         information = np.log(near * mass.sum() / np.outer(mass, mass))
     assert (information[near > 0] < 0).any()
-    found = positive_information(nearness(users, items, 5, 1), mass)
+    found = ppmi_matrix(cooccurrence_matrix(users, items, 5, 1), mass)
     expected = np.where(near > 0, np.maximum(information, 0), 0)
     np.testing.assert_allclose(found.toarray(), expected)
     assert (found.data > 0).all()
@@ -60,7 +60,7 @@ def test_items_of_two_worlds_are_orthogonal_and_neighbours_are_alike() -> None:
     random = np.random.default_rng(0)
     users = np.repeat(np.arange(40), 12)
     items = 1 + random.integers(0, 5, len(users)) + 5 * (users % 2)
-    vectors = spectral_vectors(users, items, 12, d=2)
+    vectors = init_vectors(users, items, 12, d=2)
     cosine = (
         vectors @ vectors.T / np.maximum(np.outer(*[np.linalg.norm(vectors, axis=1)] * 2), 1e-9)
     )
@@ -69,10 +69,10 @@ def test_items_of_two_worlds_are_orthogonal_and_neighbours_are_alike() -> None:
 
 
 def test_items_that_never_occur_and_the_pad_have_zeros_and_the_scale_is_one() -> None:
-    vectors = spectral_vectors(USERS, ITEMS, 8, d=3)
+    vectors = init_vectors(USERS, ITEMS, 8, d=3)
     assert not vectors[[0, 5, 6, 7]].any()
     assert np.isclose((vectors[1:5] ** 2).mean(), 1)
 
 
 def test_no_pairs_give_zeros() -> None:
-    assert not spectral_vectors(np.array([1, 2]), np.array([1, 2]), 4, d=2).any()
+    assert not init_vectors(np.array([1, 2]), np.array([1, 2]), 4, d=2).any()

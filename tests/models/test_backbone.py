@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.language_models.backbone import Backbone, arithmetic, causal_mask
+from llm4rec_recbole.language_models.backbone import Backbone, causal_mask, compute_dtype
 from llm4rec_recbole.language_models.load import load_language_model
 from llm4rec_recbole.language_models.lora import add_lora
 
@@ -119,10 +119,10 @@ def test_no_arithmetic_mixes_types(pretrained: str, recwarn: pytest.WarningsReco
     ("name", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)]
 )
 def test_arithmetic_by_name(name: str, dtype: torch.dtype) -> None:
-    assert arithmetic(name, "cpu") == dtype
-    assert arithmetic("auto", "cuda") == torch.bfloat16
+    assert compute_dtype(name, "cpu") == dtype
+    assert compute_dtype("auto", "cuda") == torch.bfloat16
     with pytest.raises(InputError, match="llm_dtype is int8"):
-        arithmetic("int8", "cpu")
+        compute_dtype("int8", "cpu")
 
 
 def small_llama(rank: int) -> Any:

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from llm4rec_recbole.components.debiasing import debiased_loss
 from llm4rec_recbole.components.debiasing.debiased_loss import (
     TOLERANCE,
     Debiasing,
     group_membership,
+    log_likelihood,
     propensity_weights,
 )
 from llm4rec_recbole.components.debiasing.fairness import adversary_loss, parity_penalty
@@ -43,7 +45,7 @@ def test_items_are_shared_out_among_their_categories_where_no_user_is_known() ->
 
 
 def test_an_attribute_that_is_not_known_is_refused_and_the_known_are_named() -> None:
-    with pytest.raises(InputError, match=r"fairness_groups is age, .*knows gender"):
+    with pytest.raises(InputError, match=r"fairness_groups is age, .*it has gender"):
         group_membership(known(gender=GENDER), "age")
 
 
@@ -84,7 +86,7 @@ def test_the_ranking_mixes_what_was_observed_with_the_intervention() -> None:
     intervened = made.stratified.intervene(states, table)
     assert not torch.allclose(observed, intervened)
     torch.testing.assert_close(made.scores(states, table), 0.7 * observed + 0.3 * intervened)
-    made.adjustment = 0.0
+    made.backdoor_weight = 0.0
     torch.testing.assert_close(made.scores(states, table), observed)
 
 
@@ -107,6 +109,22 @@ def test_fairness_is_the_adversarys_loss_and_the_parity_penalty(with_users: bool
     penalty = parity_penalty(
         scores, torch.tensor(groups), scores.median(), TOLERANCE, scores.std().item()
     )
-    expected = 0.7 * (adversary_loss(made.adversary(scores[:, None]), member) + penalty)
-    torch.testing.assert_close(made.fairness_loss(scores, users, items), expected)
+    expected = adversary_loss(made.adversary(scores[:, None]), member) + penalty
+    torch.testing.assert_close(made.unfairness(scores, users, items), expected)
     assert (penalty > 0) == with_users  # all items share their first category
+
+
+def test_fairness_is_of_the_targets_and_of_every_nth_where_they_are_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made, states, table, bias = debiasing(), torch.randn(6, 4), torch.randn(8, 4), torch.randn(8)
+    users, targets = torch.tensor([1, 2, 3, 4, 5, 6]), torch.tensor([1, 2, 3, 4, 5, 6])
+    for limit, nth in ((48, 1), (24, 2), (1, 48)):
+        monkeypatch.setattr(debiased_loss, "MAX_FAIRNESS_LOGITS", limit)
+        likelihood = log_likelihood(states[::nth], table, bias, targets[::nth])
+        expected = made.unfairness(likelihood, users[::nth], targets[::nth])
+        loss = made.fairness_loss(states, table, bias, targets, users)
+        torch.testing.assert_close(loss, expected)
+        assert torch.isfinite(loss)  # one target has no deviation
+    made.fairness_weight = 0.0
+    assert made.fairness_loss(states, table, bias, targets, users) == 0

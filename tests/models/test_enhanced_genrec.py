@@ -12,17 +12,26 @@ import torch
 import yaml
 from rings import one_history
 
+from llm4rec_recbole import registry
+from llm4rec_recbole.components.absent import (
+    NoAspects,
+    NoContent,
+    NoDebiasing,
+    NoRelations,
+    NoRetrieval,
+)
 from llm4rec_recbole.components.adaptation.steps import next_item_events
 from llm4rec_recbole.components.debiasing.debiased_loss import log_likelihood
-from llm4rec_recbole.components.item_relations import item_relations
+from llm4rec_recbole.components.item_relations import item_item_weights
 from llm4rec_recbole.components.retrieval import context as retrieved_context
 from llm4rec_recbole.components.retrieval.retriever import Retrieved
-from llm4rec_recbole.components.training_features import knowledge
+from llm4rec_recbole.components.training_features import training_features
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.models.enhanced_genrec import model as enhanced_genrec
 from llm4rec_recbole.models.enhanced_genrec import options as enhanced_genrec_options
-from llm4rec_recbole.models.enhanced_genrec.model import COMPONENTS, chosen_components
+from llm4rec_recbole.models.enhanced_genrec import ranking
+from llm4rec_recbole.models.enhanced_genrec.model import COMPONENTS, VARIANTS, chosen_components
 from llm4rec_recbole.registry import ENHANCED_GENREC, variant
 from llm4rec_recbole.training import checks
 from llm4rec_recbole.training.run import prepare, run, train
@@ -69,20 +78,36 @@ def scores_of(trained: Any, held_out: HeldOut) -> np.ndarray:
 
 
 def test_every_component_takes_part_alone_and_together(described: dict[str, Any]) -> None:
-    parts = ("fusion", "relations", "context", "debiasing", "aspects", "adaptation")
+    stand_ins = {
+        "content": NoContent,
+        "relations": NoRelations,
+        "retrieved": NoRetrieval,
+        "debiasing": NoDebiasing,
+        "aspects": NoAspects,
+        "adaptation": type(None),
+    }
     of_component = {
-        "fusion": {"fusion"},
-        "retrieval": {"relations", "context"},
+        "fusion": {"content"},
+        "retrieval": {"relations", "retrieved"},
         "debiasing": {"debiasing"},
         "explanation": {"aspects"},
         "adaptation": {"adaptation"},
     }
-    for name, component in zip(ENHANCED_GENREC, (None, *COMPONENTS)):
-        model = prepare(name, "rings", options=described).model
-        there = {part for part in parts if getattr(model, part) is not None}
-        assert there == (set(parts) if component is None else of_component[component])
-    none = prepare("EnhancedGenRec", "rings", options=described | {"components": []}).model
-    assert not any(getattr(none, part) is not None for part in parts)
+
+    def parts_of(name: str, **options: Any) -> set[str]:
+        model = prepare(name, "rings", options=described | options).model
+        return {part for part, none in stand_ins.items() if type(getattr(model, part)) is not none}
+
+    assert parts_of("EnhancedGenRec") == set(stand_ins)
+    for name, component in zip(ENHANCED_GENREC[1:], COMPONENTS):
+        assert parts_of(name) == of_component[component]
+    assert not parts_of("EnhancedGenRec", components=[])
+
+
+def test_the_variants_are_the_names_that_the_registry_lists() -> None:
+    assert ("EnhancedGenRec", *VARIANTS) == ENHANCED_GENREC
+    for name, components in VARIANTS.items():
+        assert registry.load(registry.MODELS, name).default_components == components
 
 
 @pytest.mark.parametrize(
@@ -154,9 +179,9 @@ def test_without_titles_categories_and_groups_it_runs_on_ids_and_relations(
 ) -> None:
     trained = train("EnhancedGenRec", "rings", options=small)
     model = trained.model
-    assert model.fusion is not None  # how often an item was had is a number
-    assert model.context is None
-    assert model.aspects is None
+    assert model.content.fusion.modalities == ("numbers",)  # counts of interactions, ratings
+    assert isinstance(model.retrieved, NoRetrieval)
+    assert isinstance(model.aspects, NoAspects)
     assert model.debiasing.adversary is None
     assert np.isfinite(scores_of(trained, trained.test_data.held_out)).all()
 
@@ -168,19 +193,19 @@ def test_relations_among_few_items_leave_the_others_ranking_alone(small: dict[st
         prepare("EnhancedGenRec", "rings", options=options | {"max_relation_items": n})
         for n in (6, 0)
     )
-    places = some.model.relations.places
-    assert places.count_nonzero() == 6 < some.model.n_items - 1
+    index = some.model.relations.matrix_index
+    assert index.count_nonzero() == 6 < some.model.n_items - 1
     inter = some.train_data._dataset.inter_feat
-    users, rows = inter["user_id"].numpy(), places[inter["item_id"]].numpy()
-    expected = item_relations(users[rows > 0], rows[rows > 0], 7, some.config["relation_reg"])
-    torch.testing.assert_close(some.model.relations.relations, expected)
-    history = places.nonzero()[:3, 0][None]  # three items that have relations
+    users, rows = inter["user_id"].numpy(), index[inter["item_id"]].numpy()
+    expected = item_item_weights(users[rows > 0], rows[rows > 0], 7, some.config["relation_reg"])
+    torch.testing.assert_close(some.model.relations.item_item_weights, expected)
+    history = index.nonzero()[:3, 0][None]  # three items that have relations
     users = torch.tensor([1])
     for trained in (some, none):
         trained.model.eval()
     added = (some.model.score(users, history) - none.model.score(users, history))[0]
-    assert not added[places == 0].any()
-    assert added[places > 0].any()
+    assert not added[index == 0].any()
+    assert added[index > 0].any()
 
 
 def test_a_history_of_one_item_and_a_user_with_none_of_the_groups(
@@ -202,7 +227,7 @@ def test_only_what_came_before_can_be_retrieved(described: dict[str, Any]) -> No
     """An interaction planted in the future, and the answer planted as an entry's item, change
     nothing: entries are dated, and of items that the user has not seen there are none."""
     run_ = prepare("EnhancedGenRec", "rings", options=described)
-    context, held_out = run_.model.context, run_.valid_data.held_out
+    context, held_out = run_.model.retrieved, run_.valid_data.held_out
     rows = np.arange(len(held_out))
     entries = context.retriever.repository.entries
     found = context.now(held_out, rows).numpy()
@@ -221,7 +246,7 @@ def test_a_windows_entries_are_of_what_was_seen_before_it(
 ) -> None:
     monkeypatch.setattr(retrieved_context, "STEP", 2)
     run_ = prepare("EnhancedGenRec", "rings", options=described | {"MAX_ITEM_LIST_LENGTH": 4})
-    context, known = run_.model.context, run_.model.context.known
+    context, features = run_.model.retrieved, run_.model.retrieved.features
     entries = context.retriever.repository.entries
     position = torch.tensor([[5, 6, 7, 8], [1, 2, 3, 0]])
     found = context.before(position).numpy()
@@ -229,7 +254,7 @@ def test_a_windows_entries_are_of_what_was_seen_before_it(
     its = found[0][found[0] >= 0]
     named = set(entries.about[its].ravel()) - {0}
     assert named
-    assert named <= {*known.items[:4]}
+    assert named <= {*features.items[:4]}
 
 
 def test_what_is_asked_of_the_repository(
@@ -238,8 +263,8 @@ def test_what_is_asked_of_the_repository(
     """For a window what was seen before it, at the time of the next item; for a history all of it,
     right after; the latest item weighs most in the query."""
     monkeypatch.setattr(retrieved_context, "STEP", 2)
-    context = prepare("EnhancedGenRec", "rings", options=described).model.context
-    known, asked = context.known, []
+    context = prepare("EnhancedGenRec", "rings", options=described).model.retrieved
+    features, asked = context.features, []
 
     def record(queries: Any, times: Any, seen: Any, k: int) -> Any:
         asked.append((queries[0], times[0], seen[0]))
@@ -256,8 +281,8 @@ def test_what_is_asked_of_the_repository(
         n_items=41,
     )
     context.now(history, np.array([0]))
-    moments = (known.times[4], np.nextafter(30.0, np.inf))
-    for items, moment, (query, time, seen) in zip((known.items[:4], [2, 3, 4]), moments, asked):
+    moments = (features.times[4], np.nextafter(30.0, np.inf))
+    for items, moment, (query, time, seen) in zip((features.items[:4], [2, 3, 4]), moments, asked):
         assert time == moment
         assert seen.tolist() == list(items)[::-1]
         naive = sum(0.9**age * context.vectors[item] for age, item in enumerate(seen))
@@ -268,16 +293,19 @@ def test_an_items_numbers_are_its_count_in_training_its_year_and_its_rating(
     described: dict[str, Any],
 ) -> None:
     run_ = prepare("EnhancedGenRec", "rings", options=described)
-    known = knowledge(run_.config, run_.train_data.dataset)
-    counts, tokens = np.log1p(known.counts[1:]), run_.train_data.dataset.field2id_token["item_id"]
+    features = training_features(run_.config, run_.train_data.dataset)
+    counts, tokens = (
+        np.log1p(features.counts[1:]),
+        run_.train_data.dataset.field2id_token["item_id"],
+    )
     years = np.array([1950 + int(token[1:]) for token in tokens[1:]], dtype=float)
     years[[token in ("i4", "i39") for token in tokens[1:]]] = np.nan  # not told
     for column, naive in enumerate((counts, years)):
         naive = (naive - np.nanmean(naive)) / np.nanstd(naive)
-        found = known.content.numbers[1:, column].numpy()
+        found = features.content.numbers[1:, column].numpy()
         np.testing.assert_allclose(found, np.nan_to_num(naive), rtol=1e-4, atol=1e-5)
-        assert known.content.known_numbers[1:, column].tolist() == (~np.isnan(naive)).tolist()
-    assert known.content.numbers.shape[1] == 3
+        assert features.content.is_number[1:, column].tolist() == (~np.isnan(naive)).tolist()
+    assert features.content.numbers.shape[1] == 3
 
 
 def test_the_aspects_loss_has_its_weight(described: dict[str, Any]) -> None:
@@ -311,7 +339,7 @@ def test_an_update_scores_what_the_ranking_scores(described: dict[str, Any]) -> 
     options = described | {"components": ["fusion", "retrieval", "debiasing", "explanation"]}
     run_ = prepare("EnhancedGenRec", "rings", options=options)
     model, held_out = run_.model.eval(), run_.valid_data.held_out
-    assert (model.context.now(held_out, np.arange(len(held_out))) >= 0).any()
+    assert (model.retrieved.now(held_out, np.arange(len(held_out))) >= 0).any()
     ranked = scores_of(run_, held_out)
     rows = {user: row for row, user in enumerate(held_out.users.tolist())}
     for step in [*next_item_events(held_out)][:5]:
@@ -331,8 +359,8 @@ def test_the_ranking_asks_after_the_last_item_as_training_did(described: dict[st
     users, items = torch.tensor([1, 2]), torch.tensor([[3, 4, 5, 6], [7, 8, 0, 0]])
     table, entries = model.item_table(), torch.tensor([[0, 1, -1], [2, -1, -1]])
     for retrieved in (None, entries):
-        every = model.states(users, items, table, retrieved)
-        last = model.last_states(users, items, table, retrieved)
+        every = model(users, items, table, retrieved)
+        last = model(users, items, table, retrieved, last_only=True)
         torch.testing.assert_close(last, every[[0, 1], [3, 1]])
 
 
@@ -340,10 +368,10 @@ def test_aspects_and_relations_add_their_terms_to_the_scores(described: dict[str
     model = prepare("EnhancedGenRec", "rings", options=described).model.eval()
     users, items = torch.tensor([1, 2]), torch.tensor([[3, 4, 5, 6], [7, 8, 0, 0]])
     model.aspect_score_weight = 0.5
-    aspects = 0.5 * model.aspects(model.last_states(users, items, model.item_table()))[1]
+    aspects = 0.5 * model.aspects(model(users, items, model.item_table(), last_only=True))[1]
     relations = model.relations(items)
-    whole, model.relations = model.score(users, items), None
-    without_relations, model.aspects = model.score(users, items), None
+    whole, model.relations = model.score(users, items), NoRelations()
+    without_relations, model.aspects = model.score(users, items), NoAspects()
     torch.testing.assert_close(whole - without_relations, relations)
     torch.testing.assert_close(without_relations - model.score(users, items), aspects)
 
@@ -351,7 +379,7 @@ def test_aspects_and_relations_add_their_terms_to_the_scores(described: dict[str
 def test_an_items_vector_is_its_own_and_its_contents(described: dict[str, Any]) -> None:
     model = prepare("EnhancedGenRec", "rings", options=described).model.eval()
     content = model.item_table() - model.item_embedding.weight
-    torch.testing.assert_close(content, model.content_share * model.fusion())
+    torch.testing.assert_close(content, model.content.weight * model.content.fusion())
     assert content[1:].any(1).all()  # each has a count of its interactions, if nothing else
 
 
@@ -372,7 +400,7 @@ def test_scores_depend_on_no_other_row(described: dict[str, Any]) -> None:
         n_items=whole.n_items,
     )
     together = model.score_histories(uneven, np.arange(len(uneven)))
-    assert len(uneven) > enhanced_genrec.TOGETHER
+    assert len(uneven) > ranking.EVAL_CHUNK
     for row in (0, 17, 118):
         alone = model.score_histories(uneven, np.array([row]))
         np.testing.assert_allclose(together[row], alone[0], rtol=1e-4, atol=1e-5)
@@ -400,7 +428,7 @@ def test_items_that_training_never_shows_can_be_left_out_of_the_loss(
         options = described | {"components": ["debiasing"], "cold_items_as_negatives": negatives}
         model = (run_ := prepare("EnhancedGenRec", "rings", options=options)).model
         if not negatives:
-            model.unknown[7] = True
+            model.excluded_items[7] = True
         (batch, *_) = run_.train_data
         batch = batch[(batch[model.POS_ITEM_ID] != 7).all(1)]
         model.calculate_loss(batch).backward()
@@ -422,8 +450,8 @@ def test_each_target_weighs_what_its_own_interaction_does(
 ) -> None:
     """With every interaction's item for its weight, the weights are the targets."""
     run_ = prepare("EnhancedGenRec", "rings", options=described | {"components": ["debiasing"]})
-    known = knowledge(run_.config, run_.train_data.dataset)
-    run_.model.debiasing.ips_weights = torch.from_numpy(known.items).float()
+    features = training_features(run_.config, run_.train_data.dataset)
+    run_.model.debiasing.ips_weights = torch.from_numpy(features.items).float()
     seen = []
 
     def record(states: Any, table: Any, targets: Any, bias: Any, weights: Any) -> torch.Tensor:
@@ -440,7 +468,7 @@ def test_each_target_weighs_what_its_own_interaction_does(
 def test_what_came_to_be_later_is_not_retrieved_earlier(described: dict[str, Any]) -> None:
     """One history, asked before and after the others went the same way."""
     options = described | {"components": ["retrieval"], "retrieved_entries": 1000}
-    context = prepare("EnhancedGenRec", "rings", options=options).model.context
+    context = prepare("EnhancedGenRec", "rings", options=options).model.retrieved
     times = context.retriever.repository.entries.times
     found = []
     for now in (0.0, 2e9):

@@ -58,7 +58,7 @@ def test_those_of_held_out_interactions_are_not_read(shop):
     reviews = training_reviews(run.config, run.train_data.dataset)
     assert reviews.texts == ["said"] * training
     assert reviews.helpful.tolist() == [3.0] * training
-    entries = run.model.context.retriever.repository.entries
+    entries = run.model.retrieved.retriever.repository.entries
     of_reviews = entries.kinds == KINDS.index("review")
     assert of_reviews.sum() == training
     assert (entries.votes[of_reviews] == 3).all()
@@ -71,14 +71,14 @@ def test_a_summary_stands_for_a_text_and_no_votes_are_none(shop):
     reviews = training_reviews(run.config, run.train_data.dataset)
     assert Counter(reviews.texts) == {"in short": 60 * 12 * 2 // 3, "in full": 60 * 12 // 3}
     assert not reviews.helpful.any()
-    entries = run.model.context.retriever.repository.entries
+    entries = run.model.retrieved.retriever.repository.entries
     assert KINDS.index("review") not in entries.kinds
 
 
 def test_few_of_an_item_are_kept_and_only_those_with_words(shop):
     silent = ["" if user == "u0" else "said" for user, *_ in shop.rows]
     run = prepare("EnhancedGenRec", "rings", options=shop(text=silent) | {"retrieved_reviews": 2})
-    entries = run.model.context.retriever.repository.entries
+    entries = run.model.retrieved.retriever.repository.entries
     of_reviews = entries.kinds == KINDS.index("review")
     assert np.bincount(entries.about[of_reviews, 0])[1:].tolist() == [2] * 40
 

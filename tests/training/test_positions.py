@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from rings import options, own_folder, rings  # noqa: F401
 
-from llm4rec_recbole.components.training_features import knowledge
+from llm4rec_recbole.components.training_features import training_features
 from llm4rec_recbole.training.batches import POSITION
 from llm4rec_recbole.training.run import prepare
 
@@ -14,7 +14,7 @@ from llm4rec_recbole.training.run import prepare
 def test_positions_are_rows_of_what_the_model_knows(options) -> None:  # noqa: F811
     given = options | {"llm": "scratch-32x1", "llm_layers": 1, "text_encoder": "hash-16"}
     run = prepare("EnhancedGenRec", "rings", options=given | {"components": []})
-    known = knowledge(run.config, run.train_data.dataset)
+    known = training_features(run.config, run.train_data.dataset)
     seen = 0
     for batch in run.train_data:
         items, targets = batch["item_id_list"].numpy(), batch["item_id"].numpy()

@@ -4,11 +4,11 @@
         ↙ ↘                          P(Y | do X)  leaves only X → Y
     X exposed → Y chosen
 
-Popularity decides what is shown, and it is a reason of its own to choose. Averaging over the
-popularities as they occur, not as they occur among those who got X, closes the path. It needs
-overlap: a value of P that never occurs with X has no conditional to average. An item has one
-popularity at a time, so overlap comes from popularity that changes in time, or from a model that
-shares what it knows between items (StratifiedScores).
+Popularity decides which items are exposed, and it is itself a reason to choose an item. Averaging
+over the distribution of popularity in all interactions, instead of its distribution given X, closes
+the path. This needs overlap: a value of P that never occurs with X has no conditional to average.
+An item has one popularity at a time. Overlap therefore comes from popularity that changes in time,
+or from a model that shares parameters between items (StratifiedScores).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from llm4rec_recbole.errors import InputError
 
 
 def popularity_strata(counts: np.ndarray, n_strata: int) -> np.ndarray:
-    """The popularity stratum of each item, (n_items,) int64, 0 the least popular.
+    """The popularity stratum of each item, (n_items,) int64; 0 is the least popular.
 
-    counts: (n_items,), training interactions; the pad (item 0) is put into stratum 0 and does not
-    count. Strata hold about as many items each; items of equal count share one, so there may be
+    counts: (n_items,), training interactions. The pad (item 0) has stratum 0 and does not count.
+    Strata have about equally many items. Items with equal counts share a stratum, so there may be
     fewer than `n_strata`, numbered without gaps. Raises InputError for n_strata < 1 or no items.
     """
     if n_strata < 1 or len(counts) < 2:
@@ -37,13 +37,16 @@ def popularity_strata(counts: np.ndarray, n_strata: int) -> np.ndarray:
 
 
 def stratum_prior(strata: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """P(P = p): each stratum's share of the interactions, (S,), from (n_items,) and (n_items,)."""
+    """P(P = p): each stratum's share of the interactions, (S,); 0 for a stratum without any.
+
+    strata: (n_items,); counts: (n_items,), training interactions.
+    """
     mass = np.bincount(strata[1:], weights=counts[1:])
     return mass / mass.sum()
 
 
 def backdoor_adjustment(conditional: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
-    """Eq. 15: P(Y | do(X)) = Σ_p P(Y | X, P = p) P(P = p).
+    """Eq. (15): P(Y | do(X)) = Σ_p P(Y | X, P = p) P(P = p).
 
     conditional: (..., S, Y), P(Y | X, P = p); prior: (S,), P(P = p). Returns (..., Y).
     """
@@ -51,16 +54,16 @@ def backdoor_adjustment(conditional: torch.Tensor, prior: torch.Tensor) -> torch
 
 
 class StratifiedScores(nn.Module):
-    """Scores that know the items' popularity strata, and can be averaged over them (Eq. 15).
+    """Scores that depend on the items' popularity strata and can be averaged over them (Eq. 15).
 
         score(h, i | p) = h·e_i + s_p (h ⊙ g)·e_i + (G h + c)_p
-                          taste   how popularity     a reason of its own to choose
+                          taste   how popularity     popularity as a reason to choose
                                   changes taste
 
-    Trained on each item's own stratum, which then explains what popularity brought; at inference
-    every stratum takes its turn for all items, weighted by how often it occurs. It starts as the
-    plain dot product. Where no item ever changes its stratum, nothing but the penalty on the
-    weights keeps the first term from learning popularity too: give strata of the time where known.
+    In training each item has its own stratum, whose terms absorb the effect of popularity. At
+    inference all items are scored under every stratum, weighted by the stratum's share. The scores
+    start as plain dot products. If no item ever changes its stratum, only weight decay keeps the
+    first term from learning popularity as well; strata that vary in time avoid this.
     """
 
     def __init__(self, dim: int, prior: torch.Tensor) -> None:
@@ -77,7 +80,7 @@ class StratifiedScores(nn.Module):
     def forward(
         self, states: torch.Tensor, items: torch.Tensor, strata: torch.Tensor
     ) -> torch.Tensor:
-        """Scores (N, n_items) given the items' strata: (n_items,), or (N, n_items) at N times.
+        """Scores (N, n_items) given the items' strata: (n_items,), or (N, n_items) for N times.
 
         states: (N, d); items: (n_items, d).
         """
@@ -90,20 +93,22 @@ class StratifiedScores(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The same scores, for strata (n_items,), as a product of two: (N, 2d+S), (n_items, 2d+S).
 
-        For a loss that never holds all logits (training.cross_entropy).
+        For a loss that never holds all logits (training/losses.py).
         """
         own = functional.one_hot(strata, len(self.prior)).to(items.dtype)  # (n_items, S)
         left = torch.cat([states, states * self.gate, self.reason(states)], dim=1)
         return left, torch.cat([items, self.scale[strata, None] * items, own], dim=1)
 
     def intervene(self, states: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """log P(Y | do(X)) over the items, (N, n_items): a softmax per stratum, averaged (Eq. 15).
+        """log P(Y | do(X)) over the items, (N, n_items): a softmax for each stratum, averaged (15).
 
-        The last term of the score is the same for all items of one stratum, so it cancels here.
+        The last term of the score is the same for all items under one stratum, so it cancels here.
+        A stratum of untrained items only has P(P = p) = 0 and is left out: its log-probability is
+        -inf, and logaddexp(-inf, -inf) has no gradient.
         """
         taste, modulated = states @ items.T, (states * self.gate) @ items.T  # (N, n_items)
         total = torch.full_like(taste, -torch.inf)
-        for share, scale in zip(self.prior, self.scale):  # one at a time: (N, S, n_items) is large
-            given = (taste + scale * modulated).log_softmax(1)
-            total = torch.logaddexp(total, given + share.log())
+        for stratum in self.prior.nonzero().flatten().tolist():  # (N, S, n_items) would be large
+            given = (taste + self.scale[stratum] * modulated).log_softmax(1)
+            total = torch.logaddexp(total, given + self.prior[stratum].log())
         return total

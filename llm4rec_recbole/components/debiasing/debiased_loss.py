@@ -1,16 +1,17 @@
-"""Debiasing within EnhancedGenRec: Eqs. (13)–(18) where they act on its loss and its scores.
+"""Debiasing in EnhancedGenRec: how Eqs. (13)–(18) enter its loss and its scores.
 
-    loss     each target weighs 1 / e(u, i), self-normalised and clipped (13, 14)
-             + λ_fair · an adversary's loss, who tells the group from the score (16, 17)
-             + λ_fair · what the parity gap exceeds ε by (18)
-    scores   taste and popularity apart; the ranking mixes P(Y | X) and P(Y | do X) (15)
+    loss     each target weighs 1 / e(u, i), clipped (13) and self-normalised (14)
+             + λ_fair · the loss of an adversary that predicts the group from the score (16, 17)
+             + λ_fair · the excess of the parity gap over ε (18)
+    scores   terms for taste and popularity; the ranking mixes P(Y | X) and P(Y | do X) (15)
 
-The groups are the users' where the data set knows any (of the attribute that `fairness_groups`
-names, else the first of gender, age, occupation), else the items' categories.
+The groups are groups of users where the data set has any: those of the option `fairness_groups`, or
+else of the first of gender, age and occupation. Without groups of users they are item categories.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -32,108 +33,133 @@ from llm4rec_recbole.components.debiasing.propensity import (
     fit_propensity,
     inverse_propensity_weights,
 )
-from llm4rec_recbole.components.training_features import Knowledge
+from llm4rec_recbole.components.training_features import TrainingFeatures
 from llm4rec_recbole.errors import InputError
 
 TOLERANCE = 0.05  # ε of (18)
+MAX_FAIRNESS_LOGITS = 1 << 24  # with more logits in a batch, fairness sees every n-th target
 
 
 class Debiasing(nn.Module):
-    """d: of states and items. Options: popularity_strata, adjustment (share of P(Y | do X) in the
-    ranking), ips_clip_quantile (quantile of the propensities below which they are clipped; 1
-    weighs all
-    alike), fairness (λ_fair) and fairness_groups (see the head of this file)."""
+    """The component. Its options are those of properties/model/EnhancedGenRec.yaml."""
 
     strata: torch.Tensor
     ips_weights: torch.Tensor
     membership: torch.Tensor
 
-    def __init__(self, known: Knowledge, d: int, config: Any) -> None:
+    def __init__(self, features: TrainingFeatures, d: int, config: Any) -> None:
+        """d: size of states and items. Raises InputError for groups that the data set lacks."""
         super().__init__()
-        strata = popularity_strata(known.counts, config["popularity_strata"])
+        strata = popularity_strata(features.counts, config["popularity_strata"])
         self.register_buffer("strata", torch.from_numpy(strata), persistent=False)
-        self.stratified = StratifiedScores(d, torch.from_numpy(stratum_prior(strata, known.counts)))
-        self.adjustment: float = config["backdoor_weight"]
-        self.fairness: float = config["fairness_weight"]
-        weights = propensity_weights(known, config["ips_clip_quantile"])
+        prior = torch.from_numpy(stratum_prior(strata, features.counts))
+        self.stratified = StratifiedScores(d, prior)
+        self.backdoor_weight: float = config["backdoor_weight"]
+        self.fairness_weight: float = config["fairness_weight"]
+        weights = propensity_weights(features, config["ips_clip_quantile"])
         self.register_buffer("ips_weights", weights, persistent=False)  # (N,), by training row
-        self.of_users, membership = group_membership(known, config["fairness_groups"])
+        self.per_user, membership = group_membership(features, config["fairness_groups"])
         self.register_buffer("membership", membership, persistent=False)
         self.adversary = GroupAdversary(1, membership.shape[1]) if membership.shape[1] else None
 
     def factors(
         self, states: torch.Tensor, table: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """States (N, d) and items (n_items, d) as two factors of the stratified scores."""
+        """The stratified scores of states (N, d) and items (n_items, d) as two factors."""
         return self.stratified.factors(states, table, self.strata)
 
+    def target_weights(self, rows: torch.Tensor) -> torch.Tensor:
+        """1 / e (13, 14) of the targets, (N,); rows: (N,) rows of the training interactions."""
+        return self.ips_weights[rows]
+
     def scores(self, states: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-        """Log-probabilities of all items (B, n_items): as observed and intervened on, mixed."""
+        """Log-probabilities of all items, (B, n_items): P(Y | X) and P(Y | do X) mixed (15)."""
         observed = self.stratified(states, table, self.strata).log_softmax(1)
-        if not self.adjustment:
+        if not self.backdoor_weight:
             return observed
         intervened = self.stratified.intervene(states, table)
-        return (1 - self.adjustment) * observed + self.adjustment * intervened
+        return (1 - self.backdoor_weight) * observed + self.backdoor_weight * intervened
 
     @property
     def is_fair(self) -> bool:
-        """Whether fairness has a say in the loss: groups are known, and λ_fair is not 0."""
-        return self.adversary is not None and self.fairness > 0
+        """Whether the loss has the fairness terms: there are groups, and λ_fair is not 0."""
+        return self.adversary is not None and self.fairness_weight > 0
 
     def fairness_loss(
+        self,
+        states: torch.Tensor,
+        table: torch.Tensor,
+        bias: torch.Tensor,
+        targets: torch.Tensor,
+        users: torch.Tensor,
+    ) -> torch.Tensor | float:
+        """L_adv + parity penalty, (17) and (18), of the targets' log-probabilities; 0 unless fair.
+
+        states: (N, d) and table: (n_items, d), the factors of the scores; bias: (n_items,);
+        targets, users: (N,).
+        """
+        if not self.is_fair:
+            return 0.0
+        nth = slice(None, None, math.ceil(len(targets) * len(table) / MAX_FAIRNESS_LOGITS))
+        scores = log_likelihood(states[nth], table, bias, targets[nth])
+        return self.unfairness(scores, users[nth], targets[nth])
+
+    def unfairness(
         self, scores: torch.Tensor, users: torch.Tensor, items: torch.Tensor
     ) -> torch.Tensor:
-        """λ_fair (L_adv + parity penalty), a scalar, of scores r̂ (N,), of users and items (N,).
+        """L_adv of (17) plus the parity penalty of (18), a scalar.
 
-        Scores must be comparable between users, as `log_likelihood` is.
+        scores: r̂ (N,), comparable between users, as log-probabilities are; users, items: (N,).
         """
-        if self.adversary is None or not self.fairness:
-            return scores.new_zeros(())
-        member = self.membership[users if self.of_users else items]  # (N, G)
+        assert self.adversary is not None
+        member = self.membership[users if self.per_user else items]  # (N, G)
         loss = adversary_loss(self.adversary(scores[:, None]), member)
         groups = torch.where(member.any(1), member.argmax(1), -1)
-        spread = float(scores.detach().std())
+        spread = float(scores.detach().std()) if len(scores) > 1 else 0.0
         threshold = threshold_at_share(scores.detach(), 0.5)
-        penalty = parity_penalty(scores, groups, threshold, TOLERANCE, max(spread, 1e-6))
-        return self.fairness * (loss + penalty)
+        return loss + parity_penalty(scores, groups, threshold, TOLERANCE, max(spread, 1e-6))
 
 
 def log_likelihood(
     states: torch.Tensor, items: torch.Tensor, bias: torch.Tensor, targets: torch.Tensor
 ) -> torch.Tensor:
-    """log P(target), (N,), by states (N, d), items (n_items, d), bias (n_items,), targets (N,).
+    """r̂ of (16) to (18): log P(target), (N,).
 
-    r̂ of (16) to (18). A logit would not do: the same number added to all of a user's logits changes
-    no probability, and so fairness of logits could be had without any of what is recommended.
+    states: (N, d); items: (n_items, d); bias: (n_items,); targets: (N,). A logit would not do. A
+    constant that is added to all logits of a user changes no probability, so fair logits are
+    possible without any change of the recommendations.
     """
     logits = torch.addmm(bias, states, items.T)  # (N, n_items)
     return logits.log_softmax(1).gather(1, targets[:, None])[:, 0]
 
 
-def propensity_weights(known: Knowledge, clip: float) -> torch.Tensor:
-    """1 / max(e, its quantile `clip`) of every training interaction, (N,) float32 (13, 14)."""
-    model = fit_propensity(known.users, known.items, known.n_users, known.n_items)
+def propensity_weights(features: TrainingFeatures, clip: float) -> torch.Tensor:
+    """1 / max(e, quantile `clip` of e) of every training interaction, (N,) float32 (13, 14)."""
+    model = fit_propensity(features.users, features.items, features.n_users, features.n_items)
     with torch.no_grad():
-        e = model(torch.from_numpy(known.users), torch.from_numpy(known.items))
+        e = model(torch.from_numpy(features.users), torch.from_numpy(features.items))
         return inverse_propensity_weights(e, float(np.quantile(e.numpy(), clip)))
 
 
-def group_membership(known: Knowledge, attribute: str | None) -> tuple[bool, torch.Tensor]:
-    """Whether the groups are of users, and the share of each group in each of them (or in each
-    item), (n, G) float32, zeros where unknown; G is 0 where neither is known.
+def group_membership(
+    features: TrainingFeatures, attribute: str | None
+) -> tuple[bool, torch.Tensor]:
+    """Whether the groups are groups of users, and the membership (n, G) float32.
 
-    attribute: of the users, None for the first known. Raises InputError for one that is not known.
+    A user is in one group. An item is shared equally among its categories. Rows without a group are
+    zeros; without any group G is 0. attribute: of the users; None is the first one. Raises
+    InputError for an attribute that the data set lacks.
     """
-    if attribute is not None and attribute not in known.user_groups:
-        there = ", ".join(known.user_groups) or "nothing"
+    groups = features.user_groups
+    if attribute is not None and attribute not in groups:
         raise InputError(
-            f"fairness_groups is {attribute}, which the users' file does not tell",
-            hint=f"of its users the data set knows {there}",
+            f"fairness_groups is {attribute}, which the data set's .user file does not have",
+            hint=f"it has {', '.join(groups) or 'no groups'}",
         )
-    if known.user_groups:
-        numbers = known.user_groups[attribute or next(iter(known.user_groups))]
-        hot = np.zeros((len(numbers), numbers.max() + 1), dtype=np.float32)
+    if groups:
+        numbers = groups[attribute or next(iter(groups))]
+        hot = np.zeros((len(numbers), int(numbers.max()) + 1), dtype=np.float32)
         hot[numbers >= 0, numbers[numbers >= 0]] = 1
         return True, torch.from_numpy(hot)
-    share = known.categories / np.maximum(known.categories.sum(1, keepdims=True), 1)
+    share = features.categories / np.maximum(features.categories.sum(1, keepdims=True), 1)
     return False, torch.from_numpy(share.astype(np.float32))

@@ -1,20 +1,21 @@
-"""Multimodal fusion, Eqs. (1) and (3)–(6) of the paper; (2) is the text encoder, encoders/text.py.
+"""Multimodal fusion: Eqs. (1) and (3)–(6). Eq. (2) is language_models/text_encoder.py.
 
     text ───f_text──▶ T tokens ─┐ mean ▶ h_text ──┐
-    categories f_c ─▶ 1 a category ─ mean ▶ h_cat ─┤ each h_m asks the tokens of every other
-    numbers ──f_n───▶ 1 a number ─── mean ▶ h_num ─┘ modality n: A_{m→n} (3), h_{m←n} (4)
+    categories f_c ─▶ 1 a category ─ mean ▶ h_cat ─┤ each h_m attends to the tokens of every
+    numbers ──f_n───▶ 1 a number ─── mean ▶ h_num ─┘ other modality n: A_{m→n} (3), h_{m←n} (4)
                                                    │ + residual, norm           (Figure 2)
                  Σ_m α_m h_m (6)  +  β · MLP([h_text; h_cat; h_num])  ▶ h_fused (5)
 
-Attention across what? The paper writes one vector h_m for each modality; a softmax over one key is
-1, and (3) would be idle. Attention across the items of a batch would make an item's vector depend
-on its company. So each modality is a few tokens of its own item: one for each category and each
-number, and T read-outs of the text vector; h_m is their mean, and in (3) h_m asks the tokens of n.
-Every modality has its own Q, K and V, so that A_{m→n} and A_{n→m} differ: the asymmetry.
+What does the attention run over? The paper writes one vector h_m for each modality. A softmax over
+one key is 1, and (3) would do nothing. Attention over the items of a batch would make an item's
+vector depend on the other items. So each modality is a few tokens of its own item: one for each
+category, one for each number, and T linear read-outs of the text vector. h_m is their mean, and in
+(3) h_m attends to the tokens of n. Every modality has its own Q, K and V, so A_{m→n} and A_{n→m}
+differ: this is the asymmetry.
 
-(5) names text, pictures and sound. The data sets have neither of the last two, so the concatenation
-runs over the modalities that a data set has. What an item lacks takes no part: no token, no key, no
-weight in (6), zeros in (5); an item of which nothing is known has h_fused = 0.
+(5) names text, pictures and sound. The data sets have no pictures and no sound, so the
+concatenation runs over the modalities of the data set. A modality that an item lacks has no tokens,
+no keys, weight 0 in (6) and zeros in (5). An item without any content has h_fused = 0.
 """
 
 from __future__ import annotations
@@ -27,10 +28,20 @@ from torch import nn
 from llm4rec_recbole.components.fusion.item_content import ItemContent
 from llm4rec_recbole.errors import InputError
 
-Tokens = tuple[torch.Tensor, torch.Tensor]  # (I, T, d) and which of them are there, (I, T) bool
+Tokens = tuple[torch.Tensor, torch.Tensor]  # (I, T, d), and the mask of the tokens, (I, T) bool
 
 
-# Few tokens an item: products and sums are faster here than thousands of tiny matrix products.
+# An item has few tokens: products and sums are faster here than thousands of tiny matrix products.
+
+
+def encode_modality(tokens: torch.Tensor, is_token: torch.Tensor) -> torch.Tensor:
+    """Eq. (1): h_m = f_m(x_m; θ_m), (I, d): the mean of the tokens of modality m.
+
+    The token classes below compute the tokens. tokens: (I, T, d); is_token: (I, T) bool. An item
+    without tokens gets zeros.
+    """
+    shares = is_token / is_token.sum(1, keepdim=True).clamp(min=1)  # (I, T)
+    return (shares.to(tokens.dtype)[..., None] * tokens).sum(1)
 
 
 def cross_modal_attention(
@@ -41,7 +52,7 @@ def cross_modal_attention(
     query: (I, d_k), of modality m; keys: (I, T, d_k), of n's tokens; is_token: (I, T) bool.
     """
     scores = (query[:, None] * keys).sum(-1) / math.sqrt(query.shape[-1])
-    return _softmax_over(scores, is_token)
+    return _masked_softmax(scores, is_token)
 
 
 def attended(attention: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
@@ -52,7 +63,7 @@ def attended(attention: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
 def fuse(
     weights: torch.Tensor, vectors: torch.Tensor, mixed: torch.Tensor, beta: torch.Tensor
 ) -> torch.Tensor:
-    """Eq. (5): Σ_m α_m h_m + β · MLP([h_1; …; h_M]), (I, d).
+    """Eq. (5): h_fused = Σ_m α_m h_m + β · MLP([h_1; …; h_M]), (I, d).
 
     weights: α (I, M); vectors: h (I, M, d); mixed: the MLP's output (I, d); beta: a scalar.
     """
@@ -62,23 +73,24 @@ def fuse(
 def modality_weights(vectors: torch.Tensor, w: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
     """Eq. (6): α_m = exp(w_mᵀ h_m) / Σ_n exp(w_nᵀ h_n) over the modalities present, (I, M).
 
-    vectors: (I, M, d); w: (M, d); present: (I, M) bool; an item with none gets zeros.
+    vectors: (I, M, d); w: (M, d); present: (I, M) bool. An item without any gets zeros.
     """
-    return _softmax_over((vectors * w).sum(-1), present)
+    return _masked_softmax((vectors * w).sum(-1), present)
 
 
-def _softmax_over(scores: torch.Tensor, taking_part: torch.Tensor) -> torch.Tensor:
-    """Softmax over the last axis of those taking part; zeros where none does, gradients too."""
+def _masked_softmax(scores: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Softmax over the last axis where `mask` is True. A row without any is 0, its gradient too."""
     lowest = torch.finfo(scores.dtype).min
-    return scores.masked_fill(~taking_part, lowest).softmax(-1) * taking_part
+    return scores.masked_fill(~mask, lowest).softmax(-1) * mask
 
 
 class TextTokens(nn.Module):
-    """Eq. (1) for text: T linear read-outs of the frozen encoder's vector (n_items, d_text)."""
+    """Tokens of Eq. (1) for text: T linear read-outs of the frozen encoder's vector."""
 
     text: torch.Tensor
 
     def __init__(self, text: torch.Tensor, d: int, n_tokens: int) -> None:
+        """text: (n_items, d_text); n_tokens: T."""
         super().__init__()
         self.register_buffer("text", text, persistent=False)
         self.n_tokens = n_tokens
@@ -86,12 +98,13 @@ class TextTokens(nn.Module):
 
     def forward(self, items: torch.Tensor) -> Tokens:
         text = self.text[items]  # (I, d_text)
-        there = (text != 0).any(1, keepdim=True).expand(-1, self.n_tokens)
-        return self.read(text).unflatten(1, (self.n_tokens, -1)), there
+        is_token = (text != 0).any(1, keepdim=True).expand(-1, self.n_tokens)
+        return self.read(text).unflatten(1, (self.n_tokens, -1)), is_token
 
 
 class CategoryTokens(nn.Module):
-    """Eq. (1) for categories: a vector for each; lists (n_items, C) as in ItemContent."""
+    """Tokens of Eq. (1) for categories: a vector for each; categories: (n_items, C) as in
+    ItemContent."""
 
     categories: torch.Tensor
 
@@ -106,37 +119,41 @@ class CategoryTokens(nn.Module):
 
 
 class NumberTokens(nn.Module):
-    """Eq. (1) for numbers: x · direction + offset for each, then GELU and a linear map, so that
-    what is typical of the middle of the scale can be told. Numbers are those of ItemContent."""
+    """Tokens of Eq. (1) for numbers, standardised as in ItemContent.
+
+    Each is x · direction + offset, then GELU and a linear map. The GELU lets a token respond to the
+    middle of a scale, which a linear map cannot.
+    """
 
     numbers: torch.Tensor
-    known: torch.Tensor
+    is_number: torch.Tensor
 
-    def __init__(self, numbers: torch.Tensor, known: torch.Tensor, d: int) -> None:
+    def __init__(self, numbers: torch.Tensor, is_number: torch.Tensor, d: int) -> None:
+        """numbers, is_number: (n_items, N)."""
         super().__init__()
         self.register_buffer("numbers", numbers, persistent=False)
-        self.register_buffer("known", known, persistent=False)
+        self.register_buffer("is_number", is_number, persistent=False)
         self.direction = nn.Parameter(torch.randn(numbers.shape[1], d))
         self.offset = nn.Parameter(torch.randn(numbers.shape[1], d))
         self.map = nn.Linear(d, d)
 
     def forward(self, items: torch.Tensor) -> Tokens:
-        bent = self.numbers[items, :, None] * self.direction + self.offset  # (I, N, d)
-        return self.map(nn.functional.gelu(bent)), self.known[items]
+        lines = self.numbers[items, :, None] * self.direction + self.offset  # (I, N, d)
+        return self.map(nn.functional.gelu(lines)), self.is_number[items]
 
 
 class MultimodalFusion(nn.Module):
-    """Eqs. (1), (3)–(6): an item's content as one vector.
+    """Eqs. (1) and (3)–(6): the content of an item as one vector.
 
-    content: what is known of all items; it is kept out of the state dict, as it comes from the
-    data set; d: size of the vectors; text_tokens: T; dropout: within the MLP of (5). Only the
-    modalities that the data set has get parameters, and `modalities` names them. Raises InputError
-    when there are none.
+    Only the modalities of the data set have parameters; `modalities` names them. The content itself
+    is read from the data set, so it is not in the state dict.
     """
 
     def __init__(
         self, content: ItemContent, d: int, text_tokens: int = 4, dropout: float = 0.1
     ) -> None:
+        """content: of all items; d: size of the vectors; text_tokens: T; dropout: in the MLP of
+        (5). Raises InputError when the content is empty."""
         super().__init__()
         self.n_items = len(content.text)
         self.encoders = nn.ModuleDict()
@@ -144,8 +161,8 @@ class MultimodalFusion(nn.Module):
             self.encoders["text"] = TextTokens(content.text, d, text_tokens)
         if content.categories.any():
             self.encoders["categories"] = CategoryTokens(content.categories, d)
-        if content.known_numbers.any():
-            self.encoders["numbers"] = NumberTokens(content.numbers, content.known_numbers, d)
+        if content.is_number.any():
+            self.encoders["numbers"] = NumberTokens(content.numbers, content.is_number, d)
         self.modalities = tuple(self.encoders)
         n = len(self.modalities)
         if n == 0:
@@ -161,35 +178,55 @@ class MultimodalFusion(nn.Module):
         )
 
     def forward(self, items: torch.Tensor | None = None) -> torch.Tensor:
-        """h_fused (I, d) of `items` (I,) int64 ids, or of all, (n_items, d), where None."""
-        vectors, weights, present = self.parts(items)
-        some = present.any(1, keepdim=True)  # (I, 1)
-        return fuse(weights, vectors, self.mlp(vectors.flatten(1)) * some, self.beta)
+        """h_fused (I, d) of `items` (I,) int64 ids; of all items, (n_items, d), for None."""
+        vectors, weights, present = self.summands(items)
+        has_content = present.any(1, keepdim=True)  # (I, 1)
+        return fuse(weights, vectors, self.mlp(vectors.flatten(1)) * has_content, self.beta)
 
-    def parts(
+    def summands(
         self, items: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """What (5) sums: h (I, M, d), α of (6) (I, M), and which modalities are there (I, M)."""
+        """The terms of (5): h (I, M, d), α of (6) (I, M), and which modalities exist (I, M)."""
         if items is None:
             items = torch.arange(self.n_items, device=self.w.device)
         tokens = [encoder(items) for encoder in self.encoders.values()]
-        present = torch.stack([there.any(1) for _, there in tokens], 1)  # (I, M)
-        means = [_mean(*both) for both in tokens]  # (I, d) each: h_m of (1)
+        present = torch.stack([is_token.any(1) for _, is_token in tokens], 1)  # (I, M)
+        means = [encode_modality(*modality) for modality in tokens]  # (I, d) each: h_m of (1)
         keys = [key(token) for key, (token, _) in zip(self.key, tokens)]  # (I, T_n, d) each
         values = [value(token) for value, (token, _) in zip(self.value, tokens)]
         vectors = []
         for m, mean in enumerate(means):
-            query, heard = self.query[m](mean), mean
-            for n, (_, there) in enumerate(tokens):
+            query, total = self.query[m](mean), mean  # the residual of Figure 2
+            for n, (_, is_token) in enumerate(tokens):
                 if n != m:
-                    attention = cross_modal_attention(query, keys[n], there)
-                    heard = heard + attended(attention, values[n])  # the residual of Figure 2
-            vectors.append(self.norm[m](heard) * present[:, m, None])
+                    attention = cross_modal_attention(query, keys[n], is_token)
+                    total = total + attended(attention, values[n])
+            vectors.append(self.norm[m](total) * present[:, m, None])
         stacked = torch.stack(vectors, 1)  # (I, M, d)
         return stacked, modality_weights(stacked, self.w, present), present
 
 
-def _mean(tokens: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
-    """The mean (I, d) of the tokens that are there, zeros where none is."""
-    shares = there / there.sum(1, keepdim=True).clamp(min=1)  # (I, T)
-    return (shares.to(tokens.dtype)[..., None] * tokens).sum(1)
+class FusedContent(nn.Module):
+    """The content term of EnhancedGenRec's item vectors: own + weight · h_fused."""
+
+    def __init__(
+        self, content: ItemContent, d: int, text_tokens: int, initial_weight: float
+    ) -> None:
+        """initial_weight: the learned weight's start. h_fused is normalised, and about ten times as
+        long as the items' own vectors are at the start of training."""
+        super().__init__()
+        self.fusion = MultimodalFusion(content, d, text_tokens)
+        self.weight = nn.Parameter(torch.tensor([initial_weight]))
+        self.uses_text = "text" in self.fusion.modalities
+        self._frozen: torch.Tensor | None = None
+
+    def add_to(self, own: torch.Tensor) -> torch.Tensor:
+        """Item vectors (n_items, d) from the items' own vectors (n_items, d)."""
+        content = self.fusion() if self._frozen is None else self._frozen
+        return own + self.weight * content
+
+    def freeze(self) -> None:
+        """Compute h_fused of all items once, and train the fusion no further."""
+        with torch.no_grad():
+            self._frozen = self.fusion()
+        self.fusion.requires_grad_(False)

@@ -1,4 +1,14 @@
-"""How retrieved knowledge enters the language model, Eq. (12), and what leaves it, Eq. (11)."""
+"""What the language model reads (Eq. 12) and what it predicts (Eq. 11).
+
+    user ────▶ UserTokens ───────┐
+    entries ─▶ EntryEmbedding ───┼─▶ [h_user; Embed(K_retrieved); y_<t] ─▶ language model (12)
+    history ─▶ item vectors ─────┘                                             │
+                                              softmax(W_o h_t + b_o) (11) ◀────┘
+
+In training every position of a window is a target. The entries for a window are therefore retrieved
+by what the user had seen before the window: they cannot contain a target. The number of items seen
+is rounded down to a multiple of STEP, so that windows that start close together share one query.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +19,6 @@ import torch
 from torch import nn
 
 from llm4rec_recbole.components.adaptation.steps import query_time
-from llm4rec_recbole.components.item_relations import relation_scores
 from llm4rec_recbole.components.retrieval.repository import (
     KINDS,
     Entries,
@@ -19,16 +28,20 @@ from llm4rec_recbole.components.retrieval.repository import (
     relation_entries,
 )
 from llm4rec_recbole.components.retrieval.retriever import Retriever, user_query
-from llm4rec_recbole.components.training_features import Knowledge
+from llm4rec_recbole.components.training_features import TrainingFeatures
 from llm4rec_recbole.data.held_out import HeldOut
+
+STEP = 16  # interactions
+QUERY_LENGTH = 50  # the query is made of this many of the latest items
+DECAY = 0.9  # weight of an item in the query, against the next one
 
 
 class Sequence(NamedTuple):
-    """What a language model reads instead of words: soft tokens."""
+    """Soft tokens: what a language model reads instead of words."""
 
     embeddings: torch.Tensor  # (B, 1 + K + L, d)
     mask: torch.Tensor  # (B, 1 + K + L) int64, 0 where there is no token
-    positions: torch.Tensor  # (B, 1 + K + L) int64, tokens counted from 0, gaps left out
+    positions: torch.Tensor  # (B, 1 + K + L) int64, tokens counted from 0; gaps do not count
 
 
 def context_sequence(
@@ -38,16 +51,16 @@ def context_sequence(
     history: torch.Tensor,
     is_item: torch.Tensor,
 ) -> Sequence:
-    """The input of Eq. (12), [h_user; Embed(K_retrieved); y_<t].
+    """The input of Eq. (12): [h_user; Embed(K_retrieved); y_<t].
 
-    user: (B, d); retrieved: (B, K, d), which of them there are: (B, K) bool; history: (B, L, d),
-    oldest first, padded on the right, which of it there is: (B, L) bool. Under a causal mask every
-    position of the history sees the user and all that was retrieved: that must then be known
-    before the first of the positions that are trained. Item l of the history is token 1 + K + l.
+    user: (B, d); retrieved: (B, K, d) with its mask is_retrieved (B, K) bool; history: (B, L, d),
+    oldest first, padded on the right, with its mask is_item (B, L) bool. Item l of the history is
+    token 1 + K + l. Under a causal mask every position of the history sees the user and all
+    retrieved entries, so these must be known before the first position that is trained.
     """
     embeddings = torch.cat([user[:, None], retrieved, history], 1)
-    there = torch.cat([is_item.new_ones(len(user), 1), is_retrieved, is_item], 1).long()
-    return Sequence(embeddings, there, (there.cumsum(1) - 1).clamp(min=0))
+    mask = torch.cat([is_item.new_ones(len(user), 1), is_retrieved, is_item], 1).long()
+    return Sequence(embeddings, mask, (mask.cumsum(1) - 1).clamp(min=0))
 
 
 def output_distribution(
@@ -60,17 +73,40 @@ def output_distribution(
     return torch.softmax(states @ weight.T + bias, -1)
 
 
-class EntryEmbedding(nn.Module):
-    """Embed(·) of Eq. (12): a repository entry's key, mapped to d, plus a vector for its kind.
+class UserTokens(nn.Module):
+    """h_user of Eq. (12): a vector that all users share, plus one for each group of the user."""
 
-    keys: (E, d_key) float32; kinds: (E,) int64, numbered from 0; both are kept out of the state
-    dict, as they come from the data set.
-    """
+    groups: torch.Tensor
+
+    def __init__(self, groups: dict[str, np.ndarray], d: int) -> None:
+        """groups: {attribute: (n_users,) int64, -1 where unknown}; d: size of the token."""
+        super().__init__()
+        columns, first = [], 1  # 0 stands for an unknown group of any attribute
+        for numbers in groups.values():
+            columns.append(np.where(numbers >= 0, numbers + first, 0))
+            first += int(numbers.max(initial=-1)) + 1
+        stacked = np.stack(columns, 1) if columns else np.zeros((1, 0), dtype=np.int64)
+        self.register_buffer("groups", torch.from_numpy(stacked), persistent=False)
+        self.everyone = nn.Parameter(0.02 * torch.randn(d))
+        self.group = nn.Embedding(first, d, padding_idx=0)
+        nn.init.normal_(self.group.weight[1:], std=0.02)
+
+    def forward(self, users: torch.Tensor) -> torch.Tensor:
+        """(B, d) from ids (B,)."""
+        if not self.groups.shape[1]:
+            return self.everyone.expand(len(users), -1)
+        return self.everyone + self.group(self.groups[users]).sum(1)
+
+
+class EntryEmbedding(nn.Module):
+    """Embed(·) of Eq. (12): a repository entry's key, mapped to d, plus a vector for its kind."""
 
     keys: torch.Tensor
     kinds: torch.Tensor
 
     def __init__(self, keys: torch.Tensor, kinds: torch.Tensor, n_kinds: int, d: int) -> None:
+        """keys: (E, d_key) float32; kinds: (E,) int64, counted from 0. Both are computed from the
+        data set, so they are not in the state dict."""
         super().__init__()
         self.register_buffer("keys", keys, persistent=False)
         self.register_buffer("kinds", kinds, persistent=False)
@@ -78,38 +114,28 @@ class EntryEmbedding(nn.Module):
         self.kind = nn.Embedding(n_kinds, d)
 
     def forward(self, entries: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tokens (B, K, d) of `entries` (B, K), and which there are (B, K): -1 is none."""
-        there = entries >= 0
+        """Tokens (B, K, d) of `entries` (B, K), and their mask (B, K): -1 is no entry."""
+        is_entry = entries >= 0
         rows = entries.clamp(min=0)
-        return self.map(self.keys[rows]) + self.kind(self.kinds[rows]), there
-
-
-# The repository's entries as soft tokens of the language model, Eqs. (7)–(10) and (12).
-#
-# For a window whose every position is trained, the entries are those retrieved by what the user had
-# seen before the window: nothing that the positions are asked for can be among it. What was seen
-# counts in steps of STEP interactions, so that windows that start near one another share a query.
-
-
-STEP = 16  # interactions
-QUERY_LENGTH = 50  # of the items seen, the latest make the query
-DECAY = 0.9  # what an item weighs in the query, against the one after it
+        return self.map(self.keys[rows]) + self.kind(self.kinds[rows]), is_entry
 
 
 class RetrievedContext(nn.Module):
-    """Retrieves `k` entries for each history, and embeds them. Needs items with texts."""
+    """Retrieves `k` entries for each history (7–10) and embeds them (12). Needs items with text."""
 
-    def __init__(self, known: Knowledge, reviews: Entries | None, d: int, k: int) -> None:
+    uses_text = True
+
+    def __init__(self, features: TrainingFeatures, reviews: Entries | None, d: int, k: int) -> None:
         super().__init__()
-        self.known, self.k = known, k
-        self.vectors = known.content.text.numpy()  # (n_items, d_text)
+        self.features, self.k = features, k
+        self.vectors = features.content.text.numpy()  # (n_items, d_text)
         repository = Repository(
-            item_entries(self.vectors, known.items, known.times),
-            category_entries(self.vectors, known.categories),
-            relation_entries(self.vectors, known.users, known.items, known.times),
+            item_entries(self.vectors, features.items, features.times),
+            category_entries(self.vectors, features.categories),
+            relation_entries(self.vectors, features.users, features.items, features.times),
             *([] if reviews is None else [reviews]),
         )
-        self.retriever = Retriever(repository, known.n_items)
+        self.retriever = Retriever(repository, features.n_items)
         entries = repository.entries
         self.tokens = EntryEmbedding(
             torch.from_numpy(entries.keys), torch.from_numpy(entries.kinds), len(KINDS), d
@@ -117,80 +143,41 @@ class RetrievedContext(nn.Module):
         self._cache: dict[int, np.ndarray] = {}
 
     def before(self, position: torch.Tensor) -> torch.Tensor:
-        """Entries (B, k), -1 for none, by what was seen before each window.
+        """Entries (B, k), -1 for none, by what the user had seen before each training window.
 
-        position: (B, L), places among the training interactions, counted from 1.
+        position: (B, L), rows of the training interactions, counted from 1.
         """
         first = position[:, 0].cpu().numpy() - 1
-        start = self.known.indptr[self.known.users[first]]
-        stops = start + (first - start) // STEP * STEP  # what was seen: rows start … stop - 1
+        start = self.features.indptr[self.features.users[first]]
+        stops = start + (first - start) // STEP * STEP  # rows start … stop - 1 were seen
         missing = [(a, b) for a, b in zip(start, stops) if b > a and b not in self._cache]
         if missing:
-            histories = [self.known.items[a:b] for a, b in missing]
-            times = np.array([self.known.times[b] for _, b in missing])
-            found = self._retrieve(histories, times)
-            self._cache |= {int(b): entries for (_, b), entries in zip(missing, found)}
+            histories = [self.features.items[a:b] for a, b in missing]
+            times = np.array([self.features.times[b] for _, b in missing])
+            retrieved = self._retrieve(histories, times)
+            self._cache |= {int(b): entries for (_, b), entries in zip(missing, retrieved)}
         nothing = np.full(self.k, -1, dtype=np.int64)
         rows = [self._cache[int(b)] if b > a else nothing for a, b in zip(start, stops)]
         return torch.from_numpy(np.stack(rows)).to(position.device)
 
     def now(self, held_out: HeldOut, rows: np.ndarray) -> torch.Tensor:
-        """Entries (B, k) by all that each row of `held_out` has seen, right after it."""
+        """Entries (B, k) for rows of `held_out`, as of the moment after each row's last item."""
         spans = [slice(held_out.indptr[row], held_out.indptr[row + 1]) for row in rows]
-        times = np.array([query_time(held_out.times[s]) for s in spans])
-        return self.at([held_out.items[s] for s in spans], times)
+        times = [held_out.times[span] for span in spans]
+        # Without a history there is no moment: nothing is dated before -inf.
+        moments = [query_time(seen) if len(seen) else -np.inf for seen in times]
+        return self.at([held_out.items[span] for span in spans], np.array(moments))
 
     def at(self, histories: list[np.ndarray], times: np.ndarray) -> torch.Tensor:
-        """Entries (B, k) by B histories, each oldest first, asked at `times` (B,), in seconds."""
+        """Entries (B, k) for B histories, each oldest first, as of `times` (B,), in seconds."""
         return torch.from_numpy(self._retrieve(histories, times))
 
     def _retrieve(self, histories: list[np.ndarray], times: np.ndarray) -> np.ndarray:
         width = max(len(history) for history in histories)
         seen = np.zeros((len(histories), width), dtype=np.int64)
         for row, history in enumerate(histories):
-            seen[row, : len(history)] = history[::-1]  # the latest first: its age is its column
+            seen[row, : len(history)] = history[::-1]  # the latest first: age = column
         latest = seen[:, :QUERY_LENGTH]
         ages = np.broadcast_to(np.arange(latest.shape[1]), latest.shape)
         queries = user_query(self.vectors, latest, ages, DECAY)
         return self.retriever.retrieve(queries, times, seen, self.k).entries
-
-
-# The items that a history's relations retrieve, as knowledge in the softmax over the catalogue.
-#
-#     Eq. (11) with knowledge:  softmax(W_o h_t + b_o + λ_r · s_t),  s_t the relations' scores
-#
-# What s_t is made of is components/relations.py: item–item relations from the training
-# interactions,
-# weighted by how long ago the items were had. It enters when the model is asked, not while it
-# learns,
-# as the neighbours of kNN-LM do (Khandelwal et al., ICLR 2020): a language model that learned
-# beside
-# it would learn only what the relations leave over, and the two are then worth less than their sum
-# (docs/enhanced_genrec.md).
-
-
-class RelationContext(nn.Module):
-    """Scores of related items.
-
-    relations: B, (M, M); places: (n_items,) each item's row of it, 0 for one that has no relations
-    and for the pad. Both come from the data, so they are kept out of the state dict. decay: γ,
-    what an item weighs against the one after it; weight: λ_r.
-    """
-
-    relations: torch.Tensor
-    places: torch.Tensor
-
-    def __init__(
-        self, relations: torch.Tensor, places: torch.Tensor, decay: float, weight: float
-    ) -> None:
-        super().__init__()
-        self.register_buffer("relations", relations, persistent=False)
-        self.register_buffer("places", places, persistent=False)
-        self.decay, self.weight = decay, weight
-
-    def forward(self, history: torch.Tensor) -> torch.Tensor:
-        """λ_r s, (B, n_items), of histories (B, L), oldest first, padded on the right."""
-        lengths = (history > 0).sum(1, keepdim=True)  # (B, 1)
-        ages = (lengths - 1 - torch.arange(history.shape[1], device=history.device)).clamp(min=0)
-        scores = relation_scores(self.places[history], ages, self.relations, self.decay)  # (B, M)
-        return self.weight * scores[:, self.places]

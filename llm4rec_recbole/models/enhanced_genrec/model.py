@@ -1,4 +1,4 @@
-"""EnhancedGenRec: the paper's model, put together from its components.
+"""EnhancedGenRec: the paper's model, composed of its components.
 
                         ┌ fusion (1–6) ───────── item vectors ──┐
     training            │                                       ▼
@@ -8,54 +8,68 @@
                         ├ explanation (19–20) ── aspects of taste, + λ log P(aspects, item)
                         └ adaptation (26–33) ── learns from the validation items, one by one
 
-`components` names those that take part; with none it is the GenRec backbone, Table IV's first row.
+The option `components` names the components that are on. Without any, the model is the GenRec
+backbone, the first row of Table IV. A component that is off, or that finds no data to work on, is
+replaced by its stand-in in components/absent.py. The mixins hold what others call: ranking.py what
+RecBole and the evaluation call, online_learning.py what online adaptation and explanations call.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import numpy as np
 import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from torch import nn
 
-from llm4rec_recbole.components.adaptation.adapter import AdaptationSettings, EventLoss
-from llm4rec_recbole.components.adaptation.equations import dislike_loss, normalised_entropy
-from llm4rec_recbole.components.adaptation.steps import NextItemEvent, adapt
-from llm4rec_recbole.components.debiasing.debiased_loss import Debiasing, log_likelihood
+from llm4rec_recbole.components.absent import (
+    NoAspects,
+    NoContent,
+    NoDebiasing,
+    NoRelations,
+    NoRetrieval,
+)
+from llm4rec_recbole.components.adaptation.adapter import AdaptationSettings
+from llm4rec_recbole.components.debiasing.debiased_loss import Debiasing
+from llm4rec_recbole.components.debiasing.fairness import fair_loss
 from llm4rec_recbole.components.explanation.aspects import AspectPreference
-from llm4rec_recbole.components.fusion.fusion import MultimodalFusion
-from llm4rec_recbole.components.fusion.item_content import spectral_vectors
-from llm4rec_recbole.components.item_relations import item_relations, related_places
+from llm4rec_recbole.components.fusion.fusion import FusedContent
+from llm4rec_recbole.components.item_relations import fit_relation_term
 from llm4rec_recbole.components.retrieval.context import (
-    RelationContext,
     RetrievedContext,
-    Sequence,
+    UserTokens,
     context_sequence,
 )
 from llm4rec_recbole.components.retrieval.reviews import reviews_to_retrieve
-from llm4rec_recbole.components.training_features import Knowledge, knowledge
-from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.components.spectral_init import init_vectors
+from llm4rec_recbole.components.training_features import TrainingFeatures, training_features
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.language_models.backbone import Backbone, arithmetic
+from llm4rec_recbole.language_models.backbone import Backbone, compute_dtype
+from llm4rec_recbole.models.enhanced_genrec.online_learning import OnlineLearning
 from llm4rec_recbole.models.enhanced_genrec.options import check_options
+from llm4rec_recbole.models.enhanced_genrec.ranking import Ranking
 from llm4rec_recbole.training.losses import full_cross_entropy
 
-MOST_LOGITS = 1 << 24  # that fairness may hold of a batch; of more positions it takes every n-th
-TOGETHER = 64  # histories read at once: enough for one core, and their states stay in its cache
 COMPONENTS = ("fusion", "retrieval", "debiasing", "explanation", "adaptation")
 
+#: The models of Table V, each with one component: name → the components that are on by default.
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "GenRecFusion": ("fusion",),
+    "GenRecRetrieval": ("retrieval",),
+    "GenRecDebias": ("debiasing",),
+    "GenRecExplain": ("explanation",),
+    "GenRecAdapt": ("adaptation",),
+}
 
-class EnhancedGenRec(SequentialRecommender):
+
+class EnhancedGenRec(Ranking, OnlineLearning, SequentialRecommender):
     """See the head of this file; properties/model/EnhancedGenRec.yaml explains every option."""
 
-    #: What a run without the option `components` has.
+    #: The components of a run without the option `components`.
     default_components: tuple[str, ...] = COMPONENTS
 
     steps: torch.Tensor
-    unknown: torch.Tensor | None
+    excluded_items: torch.Tensor
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
@@ -64,65 +78,70 @@ class EnhancedGenRec(SequentialRecommender):
         self.user_field = config["USER_ID_FIELD"]
         self.length = config["MAX_ITEM_LIST_LENGTH"]
         d = config["hidden_size"]
-        known = knowledge(config, dataset)
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        features = training_features(config, dataset)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))  # for the learning rate
         self.item_embedding = nn.Embedding(self.n_items, d, padding_idx=0)
         nn.init.normal_(self.item_embedding.weight[1:], std=0.02)
-        if config["spectral_init_std"]:
-            near = spectral_vectors(known.users, known.items, self.n_items, d)
+        if std := config["spectral_init_std"]:
+            vectors = init_vectors(features.users, features.items, self.n_items, d)
             with torch.no_grad():
-                self.item_embedding.weight += config["spectral_init_std"] * torch.from_numpy(near)
+                self.item_embedding.weight += std * torch.from_numpy(vectors)
         self.item_bias = nn.Parameter(torch.zeros(self.n_items))  # b_o of (11)
-        unknown = None
+        excluded = torch.zeros(self.n_items, dtype=torch.bool)
         if config["cold_items_as_negatives"] is False:
-            unknown = torch.from_numpy(known.counts == 0)
-            unknown[0] = False  # the pad is a negative
-        self.register_buffer("unknown", unknown, persistent=False)  # (n_items,), or None
-        self.user_tokens = UserTokens(known.user_groups, d)
+            excluded = torch.from_numpy(features.counts == 0)
+            excluded[0] = False  # the pad is a negative
+        self.register_buffer("excluded_items", excluded, persistent=False)  # (n_items,), from L_rec
+        self.user_tokens = UserTokens(features.user_groups, d)
         self.backbone = Backbone(
             config["llm"],
             config["llm_layers"],
             d,
             config["lora_rank"],
             config["hidden_dropout_prob"],
-            arithmetic(config["llm_dtype"], config["device"].type),
+            compute_dtype(config["llm_dtype"], config["device"].type),
         )
         self.dropout = nn.Dropout(config["hidden_dropout_prob"])
-        self.fixed_content: torch.Tensor | None = None
-        self._add_components(config, dataset, known)
-        self.pretrained = self._pretrained(config, known)
-
-    def _add_components(self, config: Any, dataset: Any, known: Knowledge) -> None:
-        d = config["hidden_size"]
-        self.fusion: MultimodalFusion | None = None
-        self.relations: RelationContext | None = None
-        self.context: RetrievedContext | None = None
-        self.debiasing: Debiasing | None = None
-        if "fusion" in self.components and known.content.has_any:
-            self.fusion = MultimodalFusion(known.content, d, config["text_tokens"])
-            # Normalised vectors are ten times as long as the items' own are at the start.
-            self.content_share = nn.Parameter(torch.tensor([config["content_init_weight"]]))
-        if "retrieval" in self.components:
-            places = related_places(known.items, self.n_items, config["max_relation_items"])
-            found = item_relations(
-                known.users, places[known.items], int(places.max()) + 1, config["relation_reg"]
-            )
-            self.relations = RelationContext(
-                found, torch.from_numpy(places), config["relation_decay"], config["relation_weight"]
-            )
-            if config["retrieved_entries"] and known.content.text.any():
-                reviews = reviews_to_retrieve(config, dataset, config["retrieved_reviews"])
-                self.context = RetrievedContext(known, reviews, d, config["retrieved_entries"])
-        if "debiasing" in self.components:
-            self.debiasing = Debiasing(known, d, config)
-        self.aspects: AspectPreference | None = None
-        self.aspect_loss_weight, self.aspect_score_weight = (
-            config["aspect_loss_weight"],
-            config["aspect_score_weight"],
+        self._add_components(config, dataset, features)
+        uses_text = self.content.uses_text or self.retrieved.uses_text
+        #: The pretrained models that take part, for the run record.
+        self.pretrained = (
+            f"{config['llm']}, {config['text_encoder']}" if uses_text else config["llm"]
         )
-        if "explanation" in self.components and known.categories.any():
-            self.aspects = AspectPreference(d, torch.from_numpy(known.categories))
+
+    def _add_components(self, config: Any, dataset: Any, features: TrainingFeatures) -> None:
+        """Build the components that are on, in the paper's order."""
+        d = config["hidden_size"]
+        has_text = bool(features.content.text.any())
+        self.content: Any = NoContent()
+        self.relations: Any = NoRelations()
+        self.retrieved: Any = NoRetrieval(d)
+        self.debiasing: Any = NoDebiasing()
+        self.aspects: Any = NoAspects()
         self.adaptation: AdaptationSettings | None = None
+        self.aspect_loss_weight: float = config["aspect_loss_weight"]
+        self.aspect_score_weight: float = config["aspect_score_weight"]
+        if "fusion" in self.components and features.content.has_any:
+            self.content = FusedContent(
+                features.content, d, config["text_tokens"], config["content_init_weight"]
+            )
+        if "retrieval" in self.components:
+            self.relations = fit_relation_term(
+                features.users,
+                features.items,
+                self.n_items,
+                max_items=config["max_relation_items"],
+                reg_weight=config["relation_reg"],
+                decay=config["relation_decay"],
+                weight=config["relation_weight"],
+            )
+            if config["retrieved_entries"] and has_text:
+                reviews = reviews_to_retrieve(config, dataset, config["retrieved_reviews"])
+                self.retrieved = RetrievedContext(features, reviews, d, config["retrieved_entries"])
+        if "debiasing" in self.components:
+            self.debiasing = Debiasing(features, d, config)
+        if "explanation" in self.components and features.categories.any():
+            self.aspects = AspectPreference(d, torch.from_numpy(features.categories))
         if "adaptation" in self.components:
             self.adaptation = AdaptationSettings(
                 rate=config["adaptation_rate"],
@@ -132,249 +151,93 @@ class EnhancedGenRec(SequentialRecommender):
                 ewc=config["adaptation_ewc"],
             )
 
-    def _pretrained(self, config: Any, known: Knowledge) -> str:
-        """What the run record names: the language model, and the texts' encoder if it is used."""
-        reads_texts = self.fusion is not None or self.context is not None
-        if reads_texts and known.content.text.any():
-            return f"{config['llm']}, {config['text_encoder']}"
-        return config["llm"]
-
-    # What the catalogue and a history look like
-
     def item_table(self) -> torch.Tensor:
-        """Every item's vector, (n_items, d): its own and, with fusion, its content's."""
-        table = self.item_embedding.weight
-        if self.fusion is None:
-            return table
-        content = self.fusion() if self.fixed_content is None else self.fixed_content
-        return table + self.content_share * content
+        """W_o of Eq. (11) and the items y of Eq. (12), (n_items, d): the items' own vectors, and
+        with fusion their content (1–6)."""
+        return self.content.add_to(self.item_embedding.weight)
 
-    def states(
-        self, users: torch.Tensor, items: torch.Tensor, table: torch.Tensor, retrieved: Any = None
-    ) -> torch.Tensor:
-        """h_t of Eq. (12) after each item of each history, (B, L, d).
-
-        users: (B,); items: (B, L), oldest first, padded on the right; table: (n_items, d);
-        retrieved: entries (B, K) of RetrievedContext, None without.
-        """
-        sequence, first = self._sequence(users, items, table, retrieved)
-        states = self.backbone(sequence.embeddings, sequence.mask, sequence.positions)
-        return self.dropout(states[:, first:])
-
-    def last_states(
-        self, users: torch.Tensor, items: torch.Tensor, table: torch.Tensor, retrieved: Any = None
-    ) -> torch.Tensor:
-        """h_t of Eq. (12) after the last item of each history, (B, d): see `states`."""
-        sequence, first = self._sequence(users, items, table, retrieved)
-        at = first - 1 + (items > 0).sum(1)  # (B,)
-        return self.dropout(
-            self.backbone(sequence.embeddings, sequence.mask, sequence.positions, at)[:, 0]
-        )
-
-    def _sequence(
-        self, users: torch.Tensor, items: torch.Tensor, table: torch.Tensor, retrieved: Any
-    ) -> tuple[Sequence, int]:
-        """What the language model reads, and which of its tokens is a history's first item."""
-        user = self.user_tokens(users)  # (B, d)
-        if self.context is None or retrieved is None:
-            tokens, there = (
-                user.new_zeros(len(users), 0, user.shape[1]),
-                items.new_zeros(len(users), 0, dtype=torch.bool),
-            )
-        else:
-            tokens, there = self.context.tokens(retrieved)  # (B, K, d), (B, K)
-        sequence = context_sequence(user, tokens, there, self.dropout(table[items]), items > 0)
-        return sequence, 1 + tokens.shape[1]
-
-    def calculate_loss(self, interaction: Any) -> torch.Tensor:
-        """Cross-entropy over the catalogue at every position that has a next item, a scalar."""
-        if self.training:
-            self.steps += 1
-        targets, position = interaction[self.POS_ITEM_ID], interaction["position"]  # (B, L) each
-        table = self.item_table()
-        retrieved = self.context.before(position) if self.context else None
-        states = self.states(
-            interaction[self.user_field], interaction[self.ITEM_SEQ], table, retrieved
-        )
-        has_target = targets > 0
-        states, targets = states[has_target], targets[has_target]  # (N, d), (N,)
-        bias: torch.Tensor = self.item_bias
-        if self.unknown is not None:
-            bias = bias.masked_fill(self.unknown, -torch.inf)
-        loss = table.new_zeros(())
-        if self.aspects is not None:
-            loss = self.aspect_loss_weight * self.aspects.loss(states, targets)
-        if self.debiasing is None:
-            return loss + full_cross_entropy(states, table, targets, bias)
-        left, right = self.debiasing.factors(states, table)
-        rows = position[has_target]  # of the pairs to be predicted: one behind the last item seen
-        weights = self.debiasing.ips_weights[rows]
-        loss = loss + full_cross_entropy(left, right, targets, bias, weights)
-        if not self.debiasing.is_fair:
-            return loss
-        users = interaction[self.user_field][:, None].expand_as(position)[has_target]
-        few = slice(None, None, math.ceil(len(targets) * self.n_items / MOST_LOGITS))
-        likely = log_likelihood(left[few], right, bias, targets[few])
-        return loss + self.debiasing.fairness_loss(likely, users[few], targets[few])
-
-    # Adaptation
-
-    def after_training(self, held_out: HeldOut) -> None:
-        """Learn from the validation items, one by one, if adaptation takes part."""
-        if self.adaptation is not None:
-            adapt(self, held_out)
-
-    def fix_content(self) -> None:
-        """Compute the items' content vectors once: no single step changes what a title means."""
-        if self.fusion is not None:
-            with torch.no_grad():
-                self.fixed_content = self.fusion()
-            self.fusion.requires_grad_(False)
-
-    def event_loss(self, step: NextItemEvent) -> EventLoss:
-        """−log P of a step's item under the ranking's own scores, for OnlineAdapter; of an item
-        that was not liked, `dislike_loss`."""
-        device = self.item_bias.device
-        history = torch.from_numpy(step.history[-self.length :]).to(device)[None]
-        retrieved = None
-        if self.context is not None and step.query_time is not None:
-            retrieved = self.context.at([step.history], np.array([step.query_time])).to(device)
-        scores = self.score(torch.tensor([step.user], device=device), history, retrieved)[0]
-        scores = scores.index_fill(0, torch.from_numpy(step.history).to(device), -torch.inf)
-        log_probability = scores.log_softmax(0)[step.item]
-        return EventLoss(
-            loss=-log_probability if step.liked else dislike_loss(log_probability, self.n_items),
-            kind=step.kind,
-            baseline_loss=math.log(self.n_items if step.liked else 2),
-            uncertainty=float(normalised_entropy(scores.detach())),
-        )
-
-    # Scoring
-
-    @torch.no_grad()
-    def aspect_distribution(self, held_out: HeldOut, rows: np.ndarray) -> np.ndarray | None:
-        """p_u of (19) for rows of `held_out`, (B, A), for explanations; None without aspects."""
-        if self.aspects is None:
-            return None
-        self.eval()
-        table, users, items, retrieved = self.item_table(), *self._asked(held_out, rows)
-        return self.aspects(self.last_states(users, items, table, retrieved))[0].cpu().numpy()
-
-    def full_sort_predict(self, interaction: Any) -> torch.Tensor:
-        """Scores of all items, (B, n_items), for RecBole's rows: users and their last items."""
-        return self.score(interaction[self.user_field], interaction[self.ITEM_SEQ])
-
-    def predict(self, interaction: Any) -> torch.Tensor:
-        """Scores (B,) of one item for each row."""
-        scores = self.full_sort_predict(interaction)
-        return scores.gather(1, interaction[self.ITEM_ID][:, None])[:, 0]
-
-    @torch.no_grad()
-    def score_histories(self, held_out: HeldOut, rows: np.ndarray) -> np.ndarray:
-        """Scores (B, n_items) for rows of `held_out`, asked right after the last item seen."""
-        table = self.item_table()
-        scores = np.empty((len(rows), self.n_items), dtype=np.float32)
-        order = np.argsort(held_out.indptr[rows + 1] - held_out.indptr[rows], kind="stable")
-        for start in range(0, len(rows), TOGETHER):  # histories of like length: little padding
-            part = order[start : start + TOGETHER]
-            users, items, retrieved = self._asked(held_out, rows[part])
-            scores[part] = self.score(users, items, retrieved, table).cpu().numpy()
-        return scores
-
-    def score(
+    def forward(
         self,
         users: torch.Tensor,
         items: torch.Tensor,
-        retrieved: Any = None,
-        table: torch.Tensor | None = None,
+        table: torch.Tensor,
+        entries: torch.Tensor | None = None,
+        last_only: bool = False,
     ) -> torch.Tensor:
-        """(11) and what is added to it, (B, n_items), from users (B,), their last items (B, L),
-        entries (B, K) of RetrievedContext, None for none, and the item table, where it is known."""
-        table = self.item_table() if table is None else table
-        states = self.last_states(users, items, table, retrieved)  # (B, d)
-        debiasing = self.debiasing
-        scores = states @ table.T if debiasing is None else debiasing.scores(states, table)
-        scores = scores + self.item_bias
-        if self.aspects is not None and self.aspect_score_weight:
-            scores = scores + self.aspect_score_weight * self.aspects(states)[1]
-        return scores if self.relations is None else scores + self.relations(items)
+        """Eq. (12): h_t = LLM([h_user; Embed(K_retrieved); y_<t]) after each item, (B, L, d).
 
-    def _asked(
-        self, held_out: HeldOut, rows: np.ndarray
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """Users (B,), last items (B, L) and retrieved entries (B, K) of rows of `held_out`."""
-        items, lengths = held_out.last(rows, self.length)
-        device = self.item_bias.device
-        return (
-            torch.from_numpy(held_out.users[rows]).to(device),
-            torch.from_numpy(items[:, : lengths.max()]).to(device),
-            self.context.now(held_out, rows).to(device) if self.context else None,
+        users: (B,); items: (B, L), oldest first, padded on the right; table: (n_items, d); entries:
+        (B, K) of the repository, None for none. last_only: only after each history's last item,
+        (B, d).
+        """
+        if entries is None:
+            entries = items.new_zeros(len(items), 0)
+        tokens, is_token = self.retrieved.tokens(entries)  # (B, K, d), (B, K)
+        history = self.dropout(table[items])  # (B, L, d)
+        sequence = context_sequence(self.user_tokens(users), tokens, is_token, history, items > 0)
+        first = 1 + tokens.shape[1]  # the history's first token
+        if not last_only:
+            return self.dropout(self.backbone(*sequence)[:, first:])
+        position = first - 1 + (items > 0).sum(1)  # (B,)
+        return self.dropout(self.backbone(*sequence, position)[:, 0])
+
+    def scores(
+        self, states: torch.Tensor, items: torch.Tensor, table: torch.Tensor
+    ) -> torch.Tensor:
+        """The exponent of Eq. (11), W_o h_t + b_o, with the components' terms, (B, n_items).
+
+        states: h_t (B, d); items: (B, L), the histories; table: W_o (n_items, d), which holds the
+        content term (1–6).
+        """
+        scores = self.debiasing.scores(states, table)  # W_o h_t, adjusted by the back door (15)
+        scores = scores + self.item_bias  # b_o
+        scores = scores + self.aspect_score_weight * self.aspects(states)[1]  # (20)
+        return scores + self.relations(items)  # λ_r s
+
+    def calculate_loss(self, interaction: Any) -> torch.Tensor:
+        """The training loss of a batch of windows, a scalar: the losses in equation order.
+
+        −log of (11), weighted by (13, 14), at every position that has a next item, over the
+        popularity strata of (15); the fairness terms (16–18); the aspects of the next item (19).
+        """
+        if self.training:
+            self.steps += 1
+        users, items = interaction[self.user_field], interaction[self.ITEM_SEQ]  # (B,), (B, L)
+        targets, position = interaction[self.POS_ITEM_ID], interaction["position"]  # (B, L) each
+        table = self.item_table()
+        states = self(users, items, table, self.retrieved.before(position))  # (B, L, d)
+        has_target = targets > 0
+        users = users[:, None].expand_as(position)[has_target]  # (N,)
+        states, targets = states[has_target], targets[has_target]  # (N, d), (N,)
+        rows = position[has_target]  # (N,): the target is the training row after the last item seen
+        bias = self.item_bias.masked_fill(self.excluded_items, -torch.inf)
+
+        # (19) comes first: gradients are summed in the reverse order of the terms, and float sums
+        # depend on the order.
+        preference = self.aspect_loss_weight * self.aspects.loss(states, targets)
+        left, right = self.debiasing.factors(states, table)  # (15)
+        weights = self.debiasing.target_weights(rows)  # (13, 14)
+        recommendation = full_cross_entropy(left, right, targets, bias, weights)  # (11, 14)
+        fairness = self.debiasing.fairness_loss(left, right, bias, targets, users)  # (17, 18)
+        return preference + fair_loss(  # (16)
+            recommendation, fairness, self.debiasing.fairness_weight
         )
 
 
-class UserTokens(nn.Module):
-    """h_user of Eq. (12): what is known of a user's groups, on top of what all users share."""
-
-    groups: torch.Tensor
-
-    def __init__(self, groups: dict[str, np.ndarray], d: int) -> None:
-        """groups: {attribute: (n_users,) int64, -1 where unknown}."""
-        super().__init__()
-        columns, first = [], 1  # number 0 is unknown, the same for all attributes
-        for numbers in groups.values():
-            columns.append(np.where(numbers >= 0, numbers + first, 0))
-            first += int(numbers.max()) + 1
-        stacked = np.stack(columns, 1) if columns else np.zeros((1, 0), dtype=np.int64)
-        self.register_buffer("groups", torch.from_numpy(stacked), persistent=False)
-        self.everyone = nn.Parameter(0.02 * torch.randn(d))
-        self.group = nn.Embedding(first, d, padding_idx=0)
-        nn.init.normal_(self.group.weight[1:], std=0.02)
-
-    def forward(self, users: torch.Tensor) -> torch.Tensor:
-        """(B, d) from ids (B,)."""
-        if not self.groups.shape[1]:
-            return self.everyone.expand(len(users), -1)
-        return self.everyone + self.group(self.groups[users]).sum(1)
-
-
 def chosen_components(given: Any, default: tuple[str, ...]) -> tuple[str, ...]:
-    """The components that the option names, in the paper's order; `default` where it is empty.
+    """The components that the option `components` names, in the paper's order; `default` for None.
 
-    Raises InputError for a name that is none.
+    Raises InputError for a name that is not a component.
     """
     if given is None:
         return default
-    unknown = [name for name in given if name not in COMPONENTS]
-    if unknown:
-        raise InputError(f"there is no component {unknown[0]}", hint=", ".join(COMPONENTS))
+    invalid = [name for name in given if name not in COMPONENTS]
+    if invalid:
+        raise InputError(f"there is no component {invalid[0]}", hint=", ".join(COMPONENTS))
     return tuple(name for name in COMPONENTS if name in given)
 
 
-class GenRecFusion(EnhancedGenRec):
-    """The backbone with multimodal fusion alone (Table V)."""
-
-    default_components = ("fusion",)
-
-
-class GenRecRetrieval(EnhancedGenRec):
-    """The backbone with retrieval alone (Table V)."""
-
-    default_components = ("retrieval",)
-
-
-class GenRecDebias(EnhancedGenRec):
-    """The backbone with debiasing alone (Table V)."""
-
-    default_components = ("debiasing",)
-
-
-class GenRecExplain(EnhancedGenRec):
-    """The backbone with explanations alone (Table V)."""
-
-    default_components = ("explanation",)
-
-
-class GenRecAdapt(EnhancedGenRec):
-    """The backbone with adaptation alone (Table V)."""
-
-    default_components = ("adaptation",)
+# RecBole looks models up by the name of their class.
+for _name, _components in VARIANTS.items():
+    _attributes = {"default_components": _components, "__module__": __name__}
+    globals()[_name] = type(_name, (EnhancedGenRec,), _attributes)

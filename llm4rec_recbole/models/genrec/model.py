@@ -31,7 +31,7 @@ from llm4rec_recbole.decoding.padding import padded
 from llm4rec_recbole.decoding.scores import catalogue_scores, check_decoding
 from llm4rec_recbole.decoding.trie import ItemTrie
 from llm4rec_recbole.errors import InputError, whole_number
-from llm4rec_recbole.language_models.backbone import arithmetic
+from llm4rec_recbole.language_models.backbone import compute_dtype
 from llm4rec_recbole.models.genrec.title_model import TitleModel, end_of_title
 from llm4rec_recbole.models.genrec.titles import Tokens, max_title_tokens, titles_of
 
@@ -61,7 +61,7 @@ class GenRec(SequentialRecommender):
             config["llm"],
             config["llm_layers"],
             whole_number("lora_rank", config["lora_rank"], least=0),
-            arithmetic(config["llm_dtype"], config["device"].type),
+            compute_dtype(config["llm_dtype"], config["device"].type),
         )
         names = list(dataset.field2id_token[self.ITEM_ID][1:])
         file = Path(config["data_path"], f"{config['dataset']}.item")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llm4rec_recbole.errors import InputError, whole_number
-from llm4rec_recbole.language_models.load import load_whole, refusing
+from llm4rec_recbole.language_models.load import as_input_error, load_complete
 from llm4rec_recbole.models.p5.prompts import TokenizerWords, Words
 
 
@@ -55,9 +55,9 @@ def _pretrained(name: str, n_more: int) -> tuple[Any, TokenizerWords]:
     from transformers import AutoTokenizer, T5ForConditionalGeneration
 
     hint = "a T5's folder, its name on the hub where there is a network, or `scratch`"
-    with refusing("T5", name, hint):
+    with as_input_error("T5", name, hint):
         tokenizer = AutoTokenizer.from_pretrained(name)
-        t5 = load_whole(T5ForConditionalGeneration, name)
+        t5 = load_complete(T5ForConditionalGeneration, name)
     words = TokenizerWords(tokenizer, name, max(len(tokenizer), t5.config.vocab_size))
     t5.resize_token_embeddings(len(words) + n_more, mean_resizing=False)
     return t5, words
