@@ -79,7 +79,7 @@ def training(model: str, options: dict[str, Any], steps: int) -> Cost:
     run = prepare(model, "ml-100k", options=options)
 
     def work() -> None:
-        for batch in islice(cycle(run.train_data), steps):
+        for batch in islice(cycle(run.data.train), steps):
             run.trainer.optimizer.zero_grad()
             run.model.calculate_loss(batch).backward()
             run.trainer.optimizer.step()
@@ -93,7 +93,7 @@ def scoring(name: str, options: dict[str, Any], users: int) -> Cost:
     from llm4rec_recbole.training.run import prepare
 
     run = prepare("EnhancedGenRec", "ml-100k", options=options | MODELS[name])
-    test = run.test_data
+    test = run.data.test
     score = scorer(run.model, run.config, test.held_out, test.dataset)
     return profiled(f"EnhancedGenRec ({name}), {users} users", lambda: score(np.arange(users)))
 

@@ -191,8 +191,8 @@ def measure(source: Path, seed: int, options: dict[str, Any]) -> dict[str, Any]:
         for model, components in MODELS.items():
             chosen = given | options | {"components": components}
             trained = train("EnhancedGenRec", name, (), chosen)
-            found[model] = ranks_of(trained.model, split, trained.train_data.dataset)
-            seconds[model] = trained.train_seconds
+            found[model] = ranks_of(trained.model, split, trained.data.train.dataset)
+            seconds[model] = trained.fitted.train_seconds
     return {
         "dataset": source.name,
         "seed": seed,

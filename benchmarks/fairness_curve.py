@@ -115,12 +115,12 @@ def measure(
             if not debiasing.per_user:
                 raise InputError(f"{dataset} knows no groups of users")
             member = debiasing.membership.cpu().numpy()  # (n_users, G)
-            phases = [trained.valid_data.held_out, trained.test_data.held_out]
+            phases = [trained.data.valid.held_out, trained.data.test.held_out]
             found = [asked(trained.model, phase) for phase in phases]
             users = np.concatenate([phase.users for phase in phases])
             of_user = np.where(member.any(1), member.argmax(1), -1)
             held_out = np.concatenate([likely for likely, _ in found])
-            trained_on, whose = in_training(trained.model, trained.train_data)
+            trained_on, whose = in_training(trained.model, trained.data.train)
             rows.append(
                 {
                     "fairness": strength,
@@ -128,7 +128,7 @@ def measure(
                     "held_out": parity(held_out, of_user[users], users, seed),
                     "ndcg@10": float(ndcg(found[1][1], 10).mean()),
                     "valid_ndcg@10": float(ndcg(found[0][1], 10).mean()),
-                    "seconds": trained.train_seconds,
+                    "seconds": trained.fitted.train_seconds,
                 }
             )
     return {

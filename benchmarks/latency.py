@@ -36,7 +36,7 @@ def measure(dataset: str, users: int, events: int, options: dict[str, Any]) -> d
     with tempfile.TemporaryDirectory() as place:
         given = {"checkpoint_dir": place, "quiet": True, "show_progress": False}
         prepared = prepare("EnhancedGenRec", dataset, (), given | options)
-        model, test = prepared.model, prepared.test_data
+        model, test = prepared.model, prepared.data.test
         score = scorer(model, prepared.config, test.held_out, test.dataset)
         rows = np.arange(min(users, len(test.held_out)))
         score(rows[:8])
@@ -46,9 +46,9 @@ def measure(dataset: str, users: int, events: int, options: dict[str, Any]) -> d
             began = time.perf_counter()
             score(batch)
             a_user.append(1000 * (time.perf_counter() - began) / len(batch))
-        adapter = online_adapter(model, prepared.valid_data.held_out)
+        adapter = online_adapter(model, prepared.data.valid.held_out)
         an_event = []
-        for step, _ in zip(next_item_events(prepared.valid_data.held_out), range(WARM_UP + events)):
+        for step, _ in zip(next_item_events(prepared.data.valid.held_out), range(WARM_UP + events)):
             began = time.perf_counter()
             adapter.update(step)
             an_event.append(1000 * (time.perf_counter() - began))

@@ -284,3 +284,42 @@ def set_random_state(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["torch"].cpu())
     if state["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all([generator.cpu() for generator in state["cuda"]])
+
+
+# What a checkpoint of a RecBole model holds, and how its weights are loaded.
+
+
+def describe_run(config: Any) -> dict[str, Any]:
+    """What rebuilds `config`: the model, the data set, and the options that were given."""
+    plain = (type(None), bool, int, float, str, list, dict)
+    options = {
+        key: value if isinstance(value, plain) else str(value)
+        for key, value in config.external_config_dict.items()
+    }
+    return {"model": config["model"], "dataset": config["dataset"], "options": options}
+
+
+def load_weights(model: Any, path: str | Path, device: Any) -> dict[str, Any]:
+    """Load the weights in the checkpoint at `path` into `model`; return the whole checkpoint.
+
+    Raises InputError where the checkpoint is of another model, or of a model of another size.
+    """
+    state = load(path, device)
+    name = type(model).__name__
+    if state["config"]["model"] != name:
+        raise InputError(f"a checkpoint of {state['config']['model']}, not of {name}", file=path)
+    try:
+        model.load_state_dict(state["state_dict"])
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"does not fit this {name}: {reason}", file=path) from error
+    model.load_other_parameter(other_parameters(model) | (state.get("other_parameter") or {}))
+    return state
+
+
+def other_parameters(model: Any) -> dict[str, Any]:
+    """What RecBole saves beside the model's state, without the modules, which are in the state."""
+    from torch.nn import Module
+
+    values = model.other_parameter() or {}
+    return {name: value for name, value in values.items() if not isinstance(value, Module)}

@@ -1,12 +1,8 @@
-"""What this project adds to RecBole, by name: models, data sets, trainers, metrics.
+"""What this project adds to RecBole, by name: models and metrics.
 
-Each table maps a class's name to the module that holds it, which is imported when RecBole first
-asks for the class. RecBole finds them by its own rules:
-
-    model     `get_model("SASRec")`                          any name; ours comes before RecBole's
-    data set  `recbole.data.dataset.<Model>Dataset`          per model
-    trainer   `recbole.trainer.<Model>Trainer`               per model
-    metric    `recbole.evaluator.register`, in lower case    any name in the option `metrics`
+Each table maps a class's name to its module, which is imported when RecBole first looks the class
+up. A model's class attributes say which batches and which trainer it needs (training/batches.py,
+training/trainer.py).
 """
 
 from __future__ import annotations
@@ -41,17 +37,6 @@ MODELS: dict[str, str] = {
     "RecencyEASE": "llm4rec_recbole.models.baselines",
     "SASRec": "llm4rec_recbole.models.baselines",
     **dict.fromkeys(ENHANCED_GENREC, "llm4rec_recbole.models.enhanced_genrec.model"),
-}
-DATASETS: dict[str, str] = {
-    "BERT4RecDataset": "llm4rec_recbole.training.dataset",
-    "GenRecDataset": "llm4rec_recbole.training.dataset",
-    "P5Dataset": "llm4rec_recbole.training.dataset",
-    "SASRecDataset": "llm4rec_recbole.training.dataset",
-    **{f"{name}Dataset": "llm4rec_recbole.training.dataset" for name in ENHANCED_GENREC},
-}
-TRAINERS: dict[str, str] = {
-    f"{name}Trainer": "llm4rec_recbole.training.trainer"
-    for name in ("GenRec", "P5", *ENHANCED_GENREC)
 }
 METRICS: dict[str, str] = {
     "Coverage": "llm4rec_recbole.recbole_plugin.metrics",

@@ -12,7 +12,7 @@ from recbole_runs import masked_targets, timed_training
 from steps import Enough
 
 from llm4rec_recbole.evaluation.ranking import rank_held_out
-from llm4rec_recbole.training.run import Trained, prepare
+from llm4rec_recbole.training.run import Experiment, prepare
 
 COMMON = {"protocol": "loo", "use_gpu": False, "show_progress": False, "quiet": True}
 
@@ -21,7 +21,7 @@ def train(model: str, options: dict[str, Any], threads: int, seconds: float) -> 
     """Train for `seconds`."""
     run = _prepare(model, options | {"epochs": 10**6}, threads)
     targets_of = {"BERT4Rec": masked_targets, "SASRec": _next_items}[model]
-    return timed_training(run.trainer, run.train_data, targets_of, seconds)
+    return timed_training(run.trainer, run.data.train, targets_of, seconds)
 
 
 def evaluate(model: str, options: dict[str, Any], threads: int) -> dict[str, Any]:
@@ -29,9 +29,9 @@ def evaluate(model: str, options: dict[str, Any], threads: int) -> dict[str, Any
     from llm4rec_recbole.evaluation.scoring import scorer
 
     run = _prepare(model, options, threads)
-    held_out, batch_size = run.test_data.held_out, run.test_data.batch_size
+    held_out, batch_size = run.data.test.held_out, run.data.test.batch_size
     started = time.perf_counter()
-    uni100, pop100 = run.test_data.negatives()
+    uni100, pop100 = run.data.test.negatives()
     drawn = time.perf_counter()
     score = scorer(run.model, run.config, held_out)
     rank_held_out(score, held_out, uni100, pop100, batch_size=batch_size)
@@ -51,7 +51,6 @@ def quality(
 
     The curve's seconds are of training and validation, without the looks at the test.
     """
-    from llm4rec_recbole.evaluation.scoring import validate
 
     run = _prepare(model, options | {"seed": seed}, threads)
     curve: list[dict[str, float]] = []
@@ -61,7 +60,7 @@ def quality(
         nonlocal looking
         began = time.perf_counter()
         spent = began - started - looking
-        test = validate(run.model, run.test_data)["ndcg@10"]
+        test = run.data.test.evaluate(run.model)["ndcg@10"]
         curve.append({"epoch": epoch + 1, "seconds": spent, "valid": valid, "test": test})
         print(f"  ours, epoch {epoch + 1}: {spent:.0f} s, {valid:.4f}, {test:.4f}", file=sys.stderr)
         looking += time.perf_counter() - began
@@ -70,11 +69,11 @@ def quality(
 
     started = time.perf_counter()
     with contextlib.suppress(Enough):
-        run.trainer.fit(run.train_data, run.valid_data, verbose=False, callback_fn=look)
+        run.trainer.fit(run.data.train, run.data.valid, verbose=False, callback_fn=look)
     return {"curve": curve, "seed": seed}
 
 
-def _prepare(model: str, options: dict[str, Any], threads: int) -> Trained:
+def _prepare(model: str, options: dict[str, Any], threads: int) -> Experiment:
     return prepare(model, "ml-100k", options=COMMON | options | {"num_threads": threads})
 
 

@@ -52,8 +52,8 @@ def step(data_path: str, dataset: str, model: str) -> dict[str, Any]:
 
     clock = _Clock()
     trained = prepare_run(model, dataset, options=_options(data_path))
-    config, network, valid = trained.config, trained.model, trained.valid_data
-    batch = next(iter(trained.train_data)).to(config["device"])
+    config, network, valid = trained.config, trained.model, trained.data.valid
+    batch = next(iter(trained.data.train)).to(config["device"])
     found: dict[str, Any] = {"loaded_gib": peak_gib(), "n_items": network.n_items - 1}
     clock.lap("before")
     loss = network.calculate_loss(batch)

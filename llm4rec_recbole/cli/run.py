@@ -76,7 +76,7 @@ def parse(argv: Sequence[str]) -> dict[str, Any]:
 
     Raises InputError for anything else, and for an option given twice.
     """
-    from llm4rec_recbole.recbole_compat.config import parse_value
+    from llm4rec_recbole.recbole_compat.no_code_execution import parse_value
 
     options: dict[str, Any] = {}
     rest = list(argv)

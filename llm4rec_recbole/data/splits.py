@@ -13,7 +13,7 @@ Arrays are parallel, one entry per interaction, in file order. Ids are internal:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -254,3 +254,8 @@ class _Log:
             times=times if times.dtype.kind == "f" else times.astype(np.int64, copy=False),
             n_items=self.n_items,
         )
+
+
+#: The splits of this project, by the option `protocol`.
+SPLITS: dict[str, Callable[..., Split]] = {"loo": leave_one_out, "temporal": temporal_split}
+OWN_PROTOCOLS = tuple(SPLITS)

@@ -22,7 +22,7 @@ import numpy as np
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
 
-_TOP = 100
+TOP = 100  # items in a user's list
 _TIE_SEED = 20240  # of the permutation that orders tied items in top_100
 
 
@@ -43,20 +43,22 @@ class Rankings:
 def rank_held_out(
     score: Callable[[np.ndarray], np.ndarray],
     held_out: HeldOut,
-    uni100: np.ndarray,
-    pop100: np.ndarray,
+    uni100: np.ndarray | None = None,
+    pop100: np.ndarray | None = None,
     batch_size: int = 256,
+    top: int = TOP,
     progress: bool = False,
 ) -> Rankings:
-    """Rank every held-out item, fully and among both sets of negatives, from one pass of `score`.
+    """Score every row of `held_out` once, and rank its held-out item in each of the rankings.
 
     score: takes rows (B,) of `held_out`, returns float scores (B, n_items), higher is better.
-    uni100, pop100: (U, n) negatives from `draw_negatives`, 0 where there is none.
+    uni100, pop100: (U, n) negatives from `draw_negatives`, 0 where there is none. Without them the
+    ranks among them are NaN. top: how many of the best items to list, K = min(top, n_items - 1).
     Raises InputError that names the user when scores are NaN or have another shape.
     """
     n_rows, n_items = len(held_out), held_out.n_items
-    full, uni, pop = (np.empty(n_rows) for _ in range(3))
-    top = np.zeros((n_rows, min(_TOP, n_items - 1)), dtype=np.int64)
+    full, uni, pop = (np.full(n_rows, np.nan) for _ in range(3))
+    lists = np.zeros((n_rows, min(top, n_items - 1)), dtype=np.int64)
     order = np.random.default_rng(_TIE_SEED).permutation(n_items)
     starts = range(0, n_rows, batch_size)
     if progress:
@@ -74,11 +76,14 @@ def rank_held_out(
         _check(scores, (len(rows), n_items), [f"user {u} (row {r})" for u, r in zip(users, rows)])
         candidate = _candidates(held_out.seen_mask(rows), targets)
         full[rows] = _ranks(scores, targets, candidate)
-        uni[rows] = _sampled_ranks(scores, targets, uni100[rows])
-        pop[rows] = _sampled_ranks(scores, targets, pop100[rows])
-        top[rows] = _top(scores, candidate, top.shape[1], order)
+        if uni100 is not None:
+            uni[rows] = _sampled_ranks(scores, targets, uni100[rows])
+        if pop100 is not None:
+            pop[rows] = _sampled_ranks(scores, targets, pop100[rows])
+        if lists.shape[1]:
+            lists[rows] = _top(scores, candidate, lists.shape[1], order)
     return Rankings(
-        held_out.users, held_out.targets, full, uni, pop, top, np.array(seconds), np.array(sizes)
+        held_out.users, held_out.targets, full, uni, pop, lists, np.array(seconds), np.array(sizes)
     )
 
 

@@ -12,8 +12,7 @@ from recbole.data.interaction import Interaction
 
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.evaluation.metrics import accuracy
-from llm4rec_recbole.evaluation.ranking import full_ranks
-from llm4rec_recbole.training.batches import HeldOutLoader
+from llm4rec_recbole.evaluation.ranking import rank_held_out
 
 Score = Callable[[np.ndarray], np.ndarray]
 
@@ -21,10 +20,10 @@ Score = Callable[[np.ndarray], np.ndarray]
 def scorer(model: Any, config: Any, held_out: HeldOut, dataset: Any = None) -> Score:
     """A function from rows (B,) of `held_out` to that model's scores, (B, n_items) float.
 
-    `dataset` lends a model the features of users and items that it reads beside their ids.
+    `dataset` gives a model the features of users and items that the model reads beside their ids.
 
-    A model that defines `score_histories(held_out, rows)` scores from the whole history; any other
-    RecBole model is asked through `full_sort_predict`, or pair by pair where it has only `predict`.
+    A model that defines `score_histories(held_out, rows)` scores from the whole history. Any other
+    RecBole model scores by `full_sort_predict`, or pair by pair where it defines only `predict`.
     """
     model.eval()
     if hasattr(model, "score_histories"):
@@ -48,7 +47,7 @@ def scorer(model: Any, config: Any, held_out: HeldOut, dataset: Any = None) -> S
 
 
 def _interaction(config: Any, held_out: HeldOut, rows: np.ndarray) -> Interaction:
-    """The rows as RecBole gives them to a model: user, last items (B, L), and their number."""
+    """The rows as RecBole passes them to a model: user, last items (B, L), and their number."""
     items, lengths = held_out.last(rows, config["MAX_ITEM_LIST_LENGTH"])
     fields = {
         config["USER_ID_FIELD"]: held_out.users[rows],
@@ -61,7 +60,7 @@ def _interaction(config: Any, held_out: HeldOut, rows: np.ndarray) -> Interactio
 def _by_pairs(
     model: Any, config: Any, batch: Interaction, n_items: int, dataset: Any
 ) -> torch.Tensor:
-    """Scores (B * n_items,) of a model that can only score user–item pairs."""
+    """Scores (B * n_items,) of a model that scores user–item pairs only."""
     items = Interaction({config["ITEM_ID_FIELD"]: torch.arange(n_items)})
     if dataset is not None:
         items = dataset.join(items)  # the items' features
@@ -74,12 +73,10 @@ def _by_pairs(
     return torch.cat(scores)
 
 
-def validate(model: Any, loader: HeldOutLoader) -> OrderedDict[str, float]:
-    """Full-ranking metrics of `loader`'s held-out items: what early stopping looks at."""
-    held_out = loader.held_out
-    score = scorer(model, loader.config, held_out, loader.dataset)
-    ranks = np.empty(len(held_out))
-    for start in range(0, len(held_out), loader.batch_size):
-        rows = np.arange(start, min(start + loader.batch_size, len(held_out)))
-        ranks[rows] = full_ranks(score(rows), held_out.targets[rows], held_out.seen_mask(rows))
-    return OrderedDict(accuracy(ranks))
+def validate(
+    model: Any, config: Any, held_out: HeldOut, dataset: Any = None, batch_size: int = 256
+) -> OrderedDict[str, float]:
+    """Full-ranking metrics of the held-out items, which decide when training stops."""
+    score = scorer(model, config, held_out, dataset)
+    rankings = rank_held_out(score, held_out, batch_size=batch_size, top=0)
+    return OrderedDict(accuracy(rankings.rank_full))

@@ -66,8 +66,7 @@ def describe(model: TrainedModel) -> str:
 def rank_candidates(model: TrainedModel, known: HeldOut) -> Rankings:
     """The user's candidates ranked, and the item that `known` holds out among them."""
     score = scorer(model.model, model.config, known, model.dataset)
-    none = np.zeros((1, 1), dtype=np.int64)
-    return rank_held_out(score, known, none, none)
+    return rank_held_out(score, known)
 
 
 def top_k(model: TrainedModel, known: HeldOut, k: int) -> list[int]:

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.data.splits import OWN_PROTOCOLS
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.recbole_compat.config import OWN_PROTOCOLS
 
 
 def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
@@ -125,40 +125,28 @@ def restore(path: str | Path, adapted: bool = True) -> TrainedModel:
     Raises InputError for a file that is no checkpoint, that does not fit the data as they now are,
     or that is of RecBole's own protocol, which has no histories.
     """
-    from recbole.config import Config
-    from recbole.data import create_dataset, data_preparation
-    from recbole.utils import get_model, init_seed
+    from llm4rec_recbole.training.run import load_trained
 
-    from llm4rec_recbole import checkpoints
-    from llm4rec_recbole.data.splits import leave_one_out, temporal_split
-    from llm4rec_recbole.recbole_compat.no_code_execution import load_weights
-
-    run = checkpoints.load(path)["config"]
-    config = Config(run["model"], run["dataset"], config_dict=run["options"])
+    experiment = load_trained(path)
+    config, model, dataset = experiment.config, experiment.model, experiment.data.dataset
     if config["protocol"] not in OWN_PROTOCOLS:
         hint = f"train it with --protocol={' or --protocol='.join(OWN_PROTOCOLS)}"
         raise InputError("a model of RecBole's own protocol", file=path, hint=hint)
-    init_seed(config["seed"], config["reproducibility"])
-    dataset = create_dataset(config)
-    train_data, _, test_data = data_preparation(config, dataset)
-    model = get_model(run["model"])(config, train_data._dataset).to(config["device"])
-    load_weights(model, path, config["device"])
     inter = dataset.inter_feat  # all of it; splitting leaves it as tensors
     users, items, times = (
         inter[field].numpy() for field in (dataset.uid_field, dataset.iid_field, dataset.time_field)
     )
     rating = config["RATING_FIELD"]
     ratings = inter[rating].numpy() if rating in inter else None
-    split_by = {"loo": leave_one_out, "temporal": temporal_split}[config["protocol"]]
-    split = split_by(users, items, times, dataset.item_num)
-    if adapted and hasattr(model, "after_training"):  # as training/train.py does before the test
+    split = dataset.split
+    if adapted and hasattr(model, "after_training"):  # as training/run.py does before the test
         model.after_training(split.valid)
     tokens = dataset.field2id_token
     return TrainedModel(
         path=Path(path),
         config=config,
         model=model.eval(),
-        dataset=test_data.dataset,
+        dataset=experiment.data.test.dataset,
         test=split.test,
         users=users[split.train],
         items=items[split.train],

@@ -1,7 +1,7 @@
-"""Item–item models that score a user from all the interactions known at the time of the test.
+"""The baselines that differ from RecBole's: three item–item models, and SASRec.
 
-RecBole's ItemKNN and EASE score from the interactions they were trained on. Under `loo` the
-sequence models also see the validation item when they are tested; so do these.
+RecBole's ItemKNN and EASE score a user from the training interactions. Under `loo` the sequence
+models also see the validation item when they are tested. The models here see the same history.
 
     ItemKNN      x W          W = cosine similarities, k nearest       (Sarwar et al. 2001)
     EASE         x B          B = closed-form ridge, zero diagonal     (Steck 2019)
@@ -25,7 +25,7 @@ from llm4rec_recbole.training.losses import full_cross_entropy
 
 
 def history_matrix(held_out: HeldOut, rows: np.ndarray, decay: float = 1.0) -> sp.csr_matrix:
-    """The histories of `rows`, (B, n_items), an item of age a (0 = the latest) weighing decay^a."""
+    """The histories of `rows`, (B, n_items), items weighted by decay^age; the latest has age 0."""
     starts, lengths = held_out.indptr[rows], np.diff(held_out.indptr)[rows]  # (B,)
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     items = held_out.items[np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], lengths)]
@@ -51,7 +51,7 @@ class EASE(RecBoleEASE):
 
 
 class RecencyEASE(EASE):
-    """EASE scored on a history whose weight decays with age; B is that of EASE.
+    """EASE whose scores weight a history's items by decay^age; B is that of EASE.
 
     Its published relatives are SLIST (Choi et al., WWW 2021) and TALE (Park et al., WSDM 2025).
     Option `decay` in (0, 1] is γ.
@@ -64,11 +64,13 @@ class RecencyEASE(EASE):
 
 # SASRec with full cross-entropy at every position (Kang & McAuley 2018; arXiv 2309.07602).
 #
-# RecBole's own class, but for the loss: RecBole trains one position of each row, the last one.
+# RecBole's class with another loss: RecBole trains the last position of each row only.
 
 
 class SASRec(RecBoleSASRec):
     """Scores are dot products of the last position's state with the item embeddings."""
+
+    batches = "causal"  # training/batches.py
 
     def states(self, item_seq: torch.Tensor) -> torch.Tensor:
         """The state at every position, (B, L, d), from items (B, L) padded on the right."""

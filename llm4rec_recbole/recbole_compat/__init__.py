@@ -1,4 +1,6 @@
 """Patches for defects of RecBole 1.2.1, grouped by their effect.
 
-This folder imports nothing of ours but errors and files.
+changes_results.py holds every patch that moves a number of RecBole's own models under RecBole's
+own protocol. The other files move none. This folder imports nothing of ours but errors, files and
+checkpoints.
 """

@@ -1,18 +1,18 @@
-"""Several processes: children that are mended too, and runs on CPUs (gloo)."""
+"""Patches for runs of several processes: patched children, and CPUs (gloo)."""
 
 from __future__ import annotations
 
 from types import ModuleType
 from typing import Any
 
-from llm4rec_recbole.recbole_compat.import_hook import mends, replace
+from llm4rec_recbole.recbole_compat.import_hook import patch, replace
 
 
 def run_recboles(rank: int, *args: Any) -> None:
-    """RecBole's function for one process of several, in a module that readies RecBole.
+    """RecBole's function of the same name, in a module that patches RecBole.
 
-    A spawned process starts from nothing and finds its function by name: to find this one it
-    imports llm4rec_recbole first.
+    A spawned process starts from nothing and imports its function by name. To import this
+    function it imports llm4rec_recbole first.
     """
     from recbole.quick_start import run_recbole
 
@@ -21,15 +21,15 @@ def run_recboles(rank: int, *args: Any) -> None:
     run_recbole(model, dataset, config_files, config_dict=options, **others)
 
 
-@mends("recbole.quick_start.quick_start", upstream="none: spawned processes import RecBole alone")
-def children_are_mended(module: ModuleType) -> None:
+@patch("recbole.quick_start.quick_start", upstream="none: spawned processes import RecBole alone")
+def patch_spawned_workers(module: ModuleType) -> None:
     """Spawn `run_recboles` of this module."""
     replace(module, "run_recboles", run_recboles)
 
 
-@mends("recbole.config.configurator", upstream="none: nccl and cuda are hard-coded")
-def processes_on_cpus(module: ModuleType) -> None:
-    """Let several processes run on CPUs, where there is no GPU or `use_gpu` is False."""
+@patch("recbole.config.configurator", upstream="none: nccl and cuda are hard-coded")
+def run_processes_on_cpus(module: ModuleType) -> None:
+    """Run several processes on CPUs where there is no GPU, or where `use_gpu` is False."""
     import torch
 
     init = module.Config._init_device
@@ -51,9 +51,9 @@ def processes_on_cpus(module: ModuleType) -> None:
     module.Config._init_device = init_device
 
 
-@mends("recbole.trainer.trainer", upstream="none: a GPU for each process is hard-coded")
-def gradients_on_cpus(module: ModuleType) -> None:
-    """Average gradients on CPUs too; batch statistics are shared on GPUs only, as torch has it."""
+@patch("recbole.trainer.trainer", upstream="none: a GPU for each process is hard-coded")
+def average_gradients_on_cpus(module: ModuleType) -> None:
+    """Average gradients on CPUs too. torch shares batch statistics on GPUs only."""
     import torch
 
     init = module.AbstractTrainer.__init__

@@ -1,13 +1,14 @@
-"""Mend RecBole's modules as they are imported.
+"""Patch RecBole's modules when Python imports them.
 
-RecBole is installed unmodified from the registry. Each defect is mended by one small function,
+RecBole is installed unmodified from the registry. One small function patches one defect:
 
-    @mends("recbole.config.configurator", upstream="RecBole PR #2203")
-    def numpy_aliases(module): ...
+    @patch("recbole.config.configurator", upstream="RecBole PR #2203")
+    def skip_numpy_aliases(module): ...
 
-which runs once, right after the module it names has been executed (or at once, if it was imported
-before this package). A mend that replaces a function calls `replace`, which also reaches the
-modules that bound the old function by name (`from recbole.utils import get_model`).
+The function runs once, right after the named module has been executed. If RecBole was imported
+before this package, the function runs at once. A patch that replaces a function calls `replace`,
+which also reaches the modules that bound the old function by name
+(`from recbole.utils import get_model`).
 """
 
 from __future__ import annotations
@@ -22,48 +23,38 @@ from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
 from typing import Any
 
-Mend = Callable[[ModuleType], None]
-Around = Callable[[], AbstractContextManager[None]]
-_MENDS: dict[str, list[Mend]] = {}
-_AROUND: dict[str, Around] = {}
-_MEND_MODULES = (
-    "recbole_compat.config",
-    "recbole_plugin.reading",
-    "recbole_plugin.losses",
-    "recbole_compat.modern_dependencies",
-    "recbole_plugin.protocols",
-    "recbole_plugin.sampling",
-    "recbole_compat.no_code_execution",  # after protocols: it wraps its `evaluate`
-    "recbole_compat.changes_results",
-    "recbole_compat.distributed",
-    "recbole_plugin.collected_data",
-    "recbole_plugin.extensions",
-)
+Patch = Callable[[ModuleType], None]
+ImportContext = Callable[[], AbstractContextManager[None]]
+#: RecBole's module → its patches, in the order in which they run.
+PATCHES: dict[str, list[Patch]] = {}
+#: Names of patches that are not applied. docs/recbole_changes.md measures each patch with this.
+DISABLED: set[str] = set()
+_CONTEXTS: dict[str, ImportContext] = {}
 
 
-def mends(module: str, *, upstream: str) -> Callable[[Mend], Mend]:
-    """Register a mend of `module`; `upstream` names the issue or pull request, or says "none"."""
+def patch(module: str, *, upstream: str) -> Callable[[Patch], Patch]:
+    """Register a patch of `module`; `upstream` names the issue or pull request, or says "none"."""
 
-    def register(mend: Mend) -> Mend:
-        mend.upstream = upstream  # type: ignore[attr-defined]
-        _MENDS.setdefault(module, []).append(mend)
-        return mend
+    def register(function: Patch) -> Patch:
+        function.upstream = upstream  # type: ignore[attr-defined]
+        PATCHES.setdefault(module, []).append(function)
+        return function
 
     return register
 
 
-def around(module: str) -> Callable[[Around], Around]:
+def while_importing(module: str) -> Callable[[ImportContext], ImportContext]:
     """Register a context manager within which `module` is executed."""
 
-    def register(context: Around) -> Around:
-        _AROUND[module] = context
+    def register(context: ImportContext) -> ImportContext:
+        _CONTEXTS[module] = context
         return context
 
     return register
 
 
 def replace(module: ModuleType, name: str, new: Any) -> Any:
-    """Put `new` where `module.name` was, in every RecBole module that bound it; return the old."""
+    """Replace `module.name` in every RecBole module that bound it; return the old value."""
     old = getattr(module, name)
     for other in list(sys.modules.values()):
         if getattr(other, "__name__", "").startswith("recbole"):
@@ -74,8 +65,8 @@ def replace(module: ModuleType, name: str, new: Any) -> Any:
     return old
 
 
-class _Shadow:
-    """What a module sees under one of its names: the real thing, with some functions replaced."""
+class _Override:
+    """A stand-in for a module's global: the real object, with some functions replaced."""
 
     def __init__(self, real: Any, functions: dict[str, Any]) -> None:
         self.__dict__ |= functions
@@ -85,24 +76,25 @@ class _Shadow:
         return getattr(self._real, name)
 
 
-def shadow(module: ModuleType, name: str, **functions: Any) -> None:
-    """Let the global `name` of `module` have these functions; no other module sees a difference."""
-    vars(module)[name] = _Shadow(vars(module)[name], functions)
+def override_global(module: ModuleType, name: str, **functions: Any) -> None:
+    """Replace functions of the global `name` of `module`; other modules see the original."""
+    vars(module)[name] = _Override(vars(module)[name], functions)
 
 
-class _MendingLoader(importlib.abc.Loader):
-    """Runs RecBole's own loader, then the mends of the module it loaded."""
+class _PatchingLoader(importlib.abc.Loader):
+    """Runs RecBole's own loader, then the patches of the module it loaded."""
 
-    def __init__(self, loader: importlib.abc.Loader) -> None:
-        self._loader = loader
+    def __init__(self, loader: importlib.abc.Loader, patch_modules: Sequence[str]) -> None:
+        self._loader, self._patch_modules = loader, patch_modules
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        with _AROUND.get(module.__name__, nullcontext)():
+        _import_all(self._patch_modules)
+        with _CONTEXTS.get(module.__name__, nullcontext)():
             self._loader.exec_module(module)
-        _mend(module)
+        _apply_patches(module)
 
     def __getattr__(self, name: str) -> Any:  # get_source, get_filename, … for tracebacks
         return getattr(self._loader, name)
@@ -110,6 +102,9 @@ class _MendingLoader(importlib.abc.Loader):
 
 class _Finder(importlib.abc.MetaPathFinder):
     """Finds RecBole's modules where Python would, and stands in for `ray` where it is absent."""
+
+    def __init__(self, patch_modules: Sequence[str]) -> None:
+        self._patch_modules = patch_modules
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -120,8 +115,7 @@ class _Finder(importlib.abc.MetaPathFinder):
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path)
         if spec is not None and spec.loader is not None:
-            _register_mends()
-            spec.loader = _MendingLoader(spec.loader)
+            spec.loader = _PatchingLoader(spec.loader, self._patch_modules)
         return spec
 
 
@@ -129,7 +123,7 @@ class _RayLoader(importlib.abc.Loader):
     """An empty `ray`, so that RecBole's `from ray import tune` succeeds.
 
     RecBole imports ray unconditionally and pins a release that does not install on Python 3.12
-    (RecBole #2187, #2215); only its hyper-parameter search by ray ever uses it.
+    (RecBole #2187, #2215). Only RecBole's hyper-parameter search by ray uses it.
     """
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
@@ -152,24 +146,28 @@ def _ray_stand_in(name: str) -> importlib.machinery.ModuleSpec | None:
     return importlib.machinery.ModuleSpec(name, _RayLoader(), is_package=True)
 
 
-def _register_mends() -> None:
-    """Import the modules that fill the table; they import nothing heavy themselves."""
-    for name in _MEND_MODULES:
-        importlib.import_module(f"llm4rec_recbole.{name}")
+def _import_all(modules: Sequence[str]) -> None:
+    """Import the modules that register patches; they import nothing heavy themselves."""
+    for name in modules:
+        importlib.import_module(name)
 
 
-def _mend(module: ModuleType) -> None:
-    for mend in _MENDS.get(module.__name__, ()):
-        mend(module)
+def _apply_patches(module: ModuleType) -> None:
+    for function in PATCHES.get(module.__name__, ()):
+        if function.__name__ not in DISABLED:
+            function(module)
 
 
-def install() -> None:
-    """Watch for imports of RecBole from now on; mend what of it is already imported. Idempotent."""
+def install(patch_modules: Sequence[str]) -> None:
+    """Apply the patches that `patch_modules` register: now to what is imported, later to the rest.
+
+    A second call changes nothing.
+    """
     if any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return
-    sys.meta_path.insert(0, _Finder())
+    sys.meta_path.insert(0, _Finder(patch_modules))
     imported = [module for name, module in sys.modules.items() if name.split(".")[0] == "recbole"]
     if imported:
-        _register_mends()
+        _import_all(patch_modules)
         for module in imported:
-            _mend(module)
+            _apply_patches(module)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from llm4rec_recbole.recbole_compat.import_hook import mends
+from llm4rec_recbole.recbole_compat.import_hook import patch
 
 if TYPE_CHECKING:
     import torch
 
 
-@mends("recbole.evaluator.collector", upstream="none: RecBole's metrics know ids and counts only")
+@patch("recbole.evaluator.collector", upstream="none: RecBole's metrics know ids and counts only")
 def collect_features(module: ModuleType) -> None:
     """Collect, for the metrics that name them in `metric_need`:
 

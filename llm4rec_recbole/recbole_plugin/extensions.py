@@ -1,18 +1,24 @@
-"""Where RecBole finds what this project adds: models, data sets, trainers, metrics."""
+"""Where RecBole finds what this project adds: models, data sets, trainers, metrics.
+
+RecBole looks up classes by name. A model of this project says by class attributes which batches and
+which trainer it needs, so RecBole finds those from the model alone.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.recbole_compat.import_hook import mends, replace
-from llm4rec_recbole.registry import DATASETS, METRICS, MODELS, TRAINERS, load
+from llm4rec_recbole.recbole_compat.import_hook import patch, replace
+from llm4rec_recbole.registry import METRICS, MODELS, load
 
 
-@mends("recbole.utils.utils", upstream="none: RecBole finds models only in its own package")
-def own_models(module: ModuleType) -> None:
+@patch("recbole.utils.utils", upstream="none: RecBole finds models only in its own package")
+def find_models(module: ModuleType) -> None:
     """Look a model up in MODELS first, then among RecBole's.
 
     RecBole looks last in a folder whose models need lightgbm and xgboost, and imports both there.
@@ -32,35 +38,54 @@ def own_models(module: ModuleType) -> None:
     replace(module, "get_model", get_model)
 
 
-@mends("recbole.data.dataset", upstream="none: RecBole finds data sets only in its own package")
-def own_datasets(module: ModuleType) -> None:
-    _offer(module, DATASETS)
+@patch("recbole.data.dataset", upstream="none: RecBole finds data sets only in its own package")
+def find_datasets(module: ModuleType) -> None:
+    """RecBole looks for `<Model>Dataset`: windows for a model with the attribute `batches`."""
+
+    def choose(model: type) -> type | None:
+        from llm4rec_recbole.training.dataset import WindowDataset
+
+        return WindowDataset if getattr(model, "batches", None) else None
+
+    _choose_by_model(module, "Dataset", choose)
 
 
-@mends("recbole.trainer", upstream="none: RecBole finds trainers only in its own package")
-def own_trainers(module: ModuleType) -> None:
-    _offer(module, TRAINERS)
+@patch("recbole.trainer", upstream="none: RecBole finds trainers only in its own package")
+def find_trainers(module: ModuleType) -> None:
+    """RecBole looks for `<Model>Trainer`: a model names its own by the attribute `schedule`."""
+
+    def choose(model: type) -> type | None:
+        from llm4rec_recbole.training.trainer import TRAINERS
+
+        return TRAINERS.get(getattr(model, "schedule", ""))
+
+    _choose_by_model(module, "Trainer", choose)
 
 
-def _offer(module: ModuleType, table: dict[str, str]) -> None:
-    """Make `module.<name>` the class in `table`, imported on first use (PEP 562)."""
+def _choose_by_model(
+    module: ModuleType, ending: str, choose: Callable[[type], type | None]
+) -> None:
+    """Make `module.<Model><ending>` what `choose` returns for the model class (PEP 562)."""
 
     def __getattr__(name: str) -> Any:
-        if name not in table:
-            raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
-        return load(table, name)
+        from recbole.utils import get_model
 
-    for name in table:  # one of RecBole's own of the same name would hide ours
-        vars(module).pop(name, None)
+        model = name.removesuffix(ending)
+        if model and model != name:
+            with suppress(InputError):
+                if chosen := choose(get_model(model)):
+                    return chosen
+        raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+
     vars(module)["__getattr__"] = __getattr__
 
 
-@mends("recbole.evaluator.register", upstream="none: RecBole lists metrics once, at import")
-def own_metrics(module: ModuleType) -> None:
-    """Add METRICS to the four tables from which RecBole looks a metric up.
+@patch("recbole.evaluator.register", upstream="none: RecBole lists metrics once, at import")
+def add_metrics(module: ModuleType) -> None:
+    """Add METRICS to the four tables from which RecBole looks up a metric.
 
-    A program that imports metrics.py first imports RecBole's tables from within it. Its classes do
-    not exist yet then, and its last line calls this function again.
+    A program that imports metrics.py first imports RecBole's tables from within it. The classes of
+    metrics.py do not exist yet at that point, and its last line calls this function again.
     """
     own = sys.modules.get(METRICS["Coverage"])
     if own is not None and not hasattr(own, "Fairness"):

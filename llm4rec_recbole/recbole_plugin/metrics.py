@@ -19,7 +19,7 @@ from recbole.utils import EvaluatorType
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation import metrics
 from llm4rec_recbole.evaluation.metrics import coverage, intra_list_diversity, novelty
-from llm4rec_recbole.recbole_plugin.extensions import own_metrics
+from llm4rec_recbole.recbole_plugin.extensions import add_metrics
 
 
 class _ListMetric(AbstractMetric):
@@ -97,4 +97,4 @@ def _arrays(dataobject: Any, *names: str) -> list[np.ndarray]:
 
 
 if "coverage" not in register.metrics_dict:  # this module was imported before RecBole's tables
-    own_metrics(register)
+    add_metrics(register)

@@ -1,7 +1,7 @@
-"""Exact-order protocols, window training and one-pass ranking, where RecBole looks for them.
+"""The protocols `loo` and `temporal`: exact-order splits, window training, one-pass ranking.
 
-Only runs whose option `protocol` is `loo` or `temporal` are touched; with `protocol: recbole`
-RecBole splits, loads and evaluates as it always does.
+With `protocol: recbole`, RecBole splits, loads and evaluates as it always does. The ranking itself
+needs no patch here: recbole_compat's `Trainer.evaluate` lets HeldOutLoader rank.
 """
 
 from __future__ import annotations
@@ -9,14 +9,48 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+from llm4rec_recbole.data.splits import OWN_PROTOCOLS
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.recbole_compat.config import OWN_PROTOCOLS
-from llm4rec_recbole.recbole_compat.import_hook import mends, replace
+from llm4rec_recbole.recbole_compat.import_hook import patch, replace
 
 
-@mends("recbole.data.dataset.dataset", upstream="RecBole #2204: times are cast to float32")
+@patch("recbole.config.configurator", upstream="none: the path is hard-coded")
+def read_property_files(module: ModuleType) -> None:
+    """Lay this project's property files over RecBole's own defaults."""
+    from llm4rec_recbole.config import defaults_for
+
+    load = module.Config._load_internal_config_dict
+
+    def load_internal_config_dict(self: Any, model: str, model_class: type, dataset: str) -> None:
+        load(self, model, model_class, dataset)
+        protocol = self.external_config_dict.get("protocol")
+        for key, value in defaults_for(model, dataset, protocol, self.yaml_loader).items():
+            self.internal_config_dict[key] = value
+
+    module.Config._load_internal_config_dict = load_internal_config_dict
+
+
+@patch("recbole.config.configurator", upstream="RecBole #1311")
+def set_repeatable(module: ModuleType) -> None:
+    """Under this project's protocols no model may recommend an item that the user has seen.
+
+    RecBole lets sequential models do so, and requires `repeatable: True` of them. Here the option
+    only tells RecBole from which items to draw negatives, so each family gets the value it needs.
+    """
+    check = module.Config._set_default_parameters
+
+    def set_default_parameters(self: Any) -> None:
+        values = self.final_config_dict
+        if values.get("protocol") in OWN_PROTOCOLS:
+            values["repeatable"] = values["MODEL_TYPE"] == module.ModelType.SEQUENTIAL
+        check(self)
+
+    module.Config._set_default_parameters = set_default_parameters
+
+
+@patch("recbole.data.dataset.dataset", upstream="RecBole #2204: times are cast to float32")
 def split_in_exact_order(module: ModuleType) -> None:
-    """Split by data/splits.py, on times as they were read."""
+    """Split by data/splits.py, on the exact times."""
     build_as_recbole = module.Dataset.build
 
     def build(self: Any) -> list[Any]:
@@ -33,62 +67,25 @@ def split_in_exact_order(module: ModuleType) -> None:
     module.Dataset.build = build
 
 
-@mends("recbole.data.utils", upstream="none: the table of loaders is local to a function")
-def own_loaders(module: ModuleType) -> None:
-    """Train sequence models on windows, and evaluate held-out items in one pass."""
+@patch("recbole.data.utils", upstream="none: the table of loaders is local to a function")
+def load_windows_and_held_out(module: ModuleType) -> None:
+    """Train on windows where the model names its `batches`; rank held-out items in one pass."""
     of_recbole = module.get_dataloader
 
     def get_dataloader(config: Any, phase: str) -> Any:
         if config["protocol"] not in OWN_PROTOCOLS:
             return of_recbole(config, phase)
-        from llm4rec_recbole.training import batches
+        from llm4rec_recbole.evaluation.held_out_loader import HeldOutLoader
+        from llm4rec_recbole.training.batches import LOADERS
         from llm4rec_recbole.training.dataset import WindowDataset
 
         def loader(config: Any, dataset: Any, *samplers: Any, shuffle: bool = False) -> Any:
             if phase != "train":
-                return batches.HeldOutLoader(config, dataset)
+                return HeldOutLoader(config, dataset)
             if isinstance(dataset, WindowDataset):
-                return batches.OF_MODEL[config["model"]](config, dataset)
+                return LOADERS[config.model_class.batches](config, dataset)
             return of_recbole(config, phase)(config, dataset, *samplers, shuffle=shuffle)
 
         return loader
 
     replace(module, "get_dataloader", get_dataloader)
-
-
-@mends("recbole.trainer.trainer", upstream="RecBole #835, #840, #1576: no per-user results")
-def rank_held_out_items(module: ModuleType) -> None:
-    """Let every trainer validate on our held-out items, whichever model it trains.
-
-    Loading the best checkpoint first is the business of mends/training.py, which wraps this.
-    """
-    evaluate_as_recbole = module.Trainer.evaluate
-
-    def evaluate(
-        self: Any,
-        eval_data: Any,
-        load_best_model: bool = True,
-        model_file: str | None = None,
-        show_progress: bool = False,
-    ) -> Any:
-        from llm4rec_recbole.training.batches import HeldOutLoader
-
-        if not isinstance(eval_data, HeldOutLoader):
-            return evaluate_as_recbole(self, eval_data, load_best_model, model_file, show_progress)
-        from llm4rec_recbole.evaluation.scoring import validate
-
-        return validate(self.model, eval_data)
-
-    module.Trainer.evaluate = evaluate
-
-
-@mends("recbole.trainer.trainer", upstream="none")
-def validate_after_the_only_epoch(module: ModuleType) -> None:
-    """A traditional model trains for one epoch; with `eval_step` > 1 it was never validated."""
-    init = module.TraditionalTrainer.__init__
-
-    def init_with_one_step(self: Any, config: Any, model: Any) -> None:
-        init(self, config, model)
-        self.eval_step = min(self.eval_step, self.epochs)
-
-    module.TraditionalTrainer.__init__ = init_with_one_step

@@ -7,10 +7,10 @@ from types import ModuleType
 from typing import Any
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.recbole_compat.import_hook import mends, replace, shadow
+from llm4rec_recbole.recbole_compat.import_hook import override_global, patch, replace
 
 
-@mends("recbole.data.dataset.dataset", upstream="RecBole #2204")
+@patch("recbole.data.dataset.dataset", upstream="RecBole #2204")
 def exact_times(module: ModuleType) -> None:
     """Keep the time field in float64: float32 is 64 s coarse at today's Unix times.
 
@@ -31,7 +31,7 @@ def exact_times(module: ModuleType) -> None:
     module.Dataset._dataframe_to_interaction = dataframe_to_interaction
 
 
-@mends("recbole.data.dataset.dataset", upstream="none: pandas 3 lends its memory read-only")
+@patch("recbole.data.dataset.dataset", upstream="none: pandas 3 lends its memory read-only")
 def own_memory(module: ModuleType) -> None:
     """Copy each column out of pandas: torch may not write to the arrays that pandas 3 hands out."""
     convert = module.Dataset._dataframe_to_interaction
@@ -45,7 +45,7 @@ def own_memory(module: ModuleType) -> None:
     module.Dataset._dataframe_to_interaction = dataframe_to_interaction
 
 
-@mends("recbole.data.interaction", upstream="none: indexes are turned into Python lists")
+@patch("recbole.data.interaction", upstream="none: indexes are turned into Python lists")
 def fast_rows(module: ModuleType) -> None:
     """Pick rows by tensor: five times faster than by list, and every batch is picked so."""
     import numpy as np
@@ -64,7 +64,7 @@ def fast_rows(module: ModuleType) -> None:
     module.Interaction.__getitem__ = getitem
 
 
-@mends("recbole.data.dataset.dataset", upstream="none: same cause as RecBole #2204")
+@patch("recbole.data.dataset.dataset", upstream="none: same cause as RecBole #2204")
 def stable_duplicate_removal(module: ModuleType) -> None:
     """Keep the first (or last) of repeated interactions by time, then file order.
 
@@ -84,7 +84,7 @@ def stable_duplicate_removal(module: ModuleType) -> None:
     module.Dataset._remove_duplication = remove_duplication
 
 
-@mends("recbole.data.dataset.dataset", upstream="none: chained assignment is a no-op in pandas 3")
+@patch("recbole.data.dataset.dataset", upstream="none: chained assignment is a no-op in pandas 3")
 def missing_values(module: ModuleType) -> None:
     """Fill missing tokens with the pad, numbers with the mean, sequences with an empty one."""
     import numpy as np
@@ -106,7 +106,7 @@ def missing_values(module: ModuleType) -> None:
     module.Dataset._fill_nan = fill_nan
 
 
-@mends("recbole.data.dataset.dataset", upstream="none: chained assignment is a no-op in pandas 3")
+@patch("recbole.data.dataset.dataset", upstream="none: chained assignment is a no-op in pandas 3")
 def atomic_files(module: ModuleType) -> None:
     """Read atomic files with an empty cell in a sequence column; name the line of a bad one.
 
@@ -171,7 +171,7 @@ def atomic_files(module: ModuleType) -> None:
     module.Dataset._load_feat = load_feat
 
 
-@mends("recbole.data.dataset.dataset", upstream="none: counts and copies every row to drop none")
+@patch("recbole.data.dataset.dataset", upstream="none: counts and copies every row to drop none")
 def no_filter_costs_nothing(module: ModuleType) -> None:
     """Leave out the count of interactions where the intervals, RecBole's defaults, let all pass,
     and copy the table only where a row's user or item is not in the table of users or items."""
@@ -203,7 +203,7 @@ def no_filter_costs_nothing(module: ModuleType) -> None:
     module.Dataset._filter_inter_by_user_or_item = filter_inter
 
 
-@mends("recbole.data.dataset.dataset", upstream="none: a Python string for each row")
+@patch("recbole.data.dataset.dataset", upstream="none: a Python string for each row")
 def categories_are_numbered_once(module: ModuleType) -> None:
     """Give RecBole a category column's tokens once each, in the order of their first rows.
 
@@ -245,10 +245,10 @@ def sequence_lengths(module: ModuleType) -> None:
 
 
 for _name in ("dataset", "kg_dataset", "sequential_dataset"):
-    mends(f"recbole.data.dataset.{_name}", upstream="none: pandas 3")(sequence_lengths)
+    patch(f"recbole.data.dataset.{_name}", upstream="none: pandas 3")(sequence_lengths)
 
 
-@mends("recbole.data.dataset.dataset", upstream="none: a tensor in Python for each row's sequence")
+@patch("recbole.data.dataset.dataset", upstream="none: a tensor in Python for each row's sequence")
 def fast_sequences(module: ModuleType) -> None:
     """Number and pad columns of token sequences at once; ids and rows are RecBole's."""
     import numpy as np
@@ -285,7 +285,7 @@ def fast_sequences(module: ModuleType) -> None:
     module.Dataset._dataframe_to_interaction = dataframe_to_interaction
 
 
-@mends("recbole.data.dataset.sequential_dataset", upstream="none: one Python step for each row")
+@patch("recbole.data.dataset.sequential_dataset", upstream="none: one Python step for each row")
 def fast_augmentation(module: ModuleType) -> None:
     """Lay out every prefix of every history at once; the rows are RecBole's to the last bit."""
     import numpy as np
@@ -321,7 +321,7 @@ def fast_augmentation(module: ModuleType) -> None:
     module.SequentialDataset.data_augmentation = data_augmentation
 
 
-@mends("recbole.data.utils", upstream="RecBole #2212")
+@patch("recbole.data.utils", upstream="RecBole #2212")
 def no_pickled_data(module: ModuleType) -> None:
     """Refuse to load or save a data set or data loader as a pickle, which can hold any code."""
 
@@ -329,7 +329,7 @@ def no_pickled_data(module: ModuleType) -> None:
         hint = "remove it: data are read from the atomic files"
         raise InputError("this is a pickle, which is never loaded", file=file.name, hint=hint)
 
-    shadow(module, "pickle", load=load)
+    override_global(module, "pickle", load=load)
     create = module.create_dataset
 
     def create_dataset(config: Any) -> Any:

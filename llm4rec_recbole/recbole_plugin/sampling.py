@@ -10,14 +10,14 @@ from types import ModuleType
 from typing import Any
 
 from llm4rec_recbole.components.debiasing.negative_sampling import DISTRIBUTIONS
+from llm4rec_recbole.data.splits import OWN_PROTOCOLS
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.recbole_compat.config import OWN_PROTOCOLS
-from llm4rec_recbole.recbole_compat.import_hook import mends, replace
+from llm4rec_recbole.recbole_compat.import_hook import patch, replace
 
 OF_RECBOLE = ("uniform", "popularity", "none")
 
 
-@mends("recbole.config.configurator", upstream="none: the two names are hard-coded")
+@patch("recbole.config.configurator", upstream="none: the two names are hard-coded")
 def known_distributions(module: ModuleType) -> None:
     """Accept this project's distributions, and name all when one is unknown."""
     check = module.Config._set_train_neg_sample_args
@@ -37,7 +37,7 @@ def known_distributions(module: ModuleType) -> None:
     module.Config._set_train_neg_sample_args = set_train_neg_sample_args
 
 
-@mends("recbole.data.dataloader.abstract_dataloader", upstream="none: same")
+@patch("recbole.data.dataloader.abstract_dataloader", upstream="none: same")
 def loaders_that_sample(module: ModuleType) -> None:
     """Set a loader up as for RecBole's own sampling: only the sampler differs."""
     set_up = module.NegSampleDataLoader._set_neg_sample_args
@@ -54,7 +54,7 @@ def loaders_that_sample(module: ModuleType) -> None:
     module.NegSampleDataLoader._set_neg_sample_args = set_neg_sample_args
 
 
-@mends("recbole.data.utils", upstream="none: same")
+@patch("recbole.data.utils", upstream="none: same")
 def own_samplers(module: ModuleType) -> None:
     """Give training the sampler asked for. Validation and test keep RecBole's under its own
     protocol, and have none under ours, which rank by held-out items (RecBole would collect what
@@ -117,7 +117,7 @@ def training_pairs(train: Any) -> tuple[Any, Any]:
     return np.concatenate([users, users[second]]), np.concatenate([items, opening])
 
 
-@mends("recbole.sampler.sampler", upstream="none: same")
+@patch("recbole.sampler.sampler", upstream="none: same")
 def uniform_entities(module: ModuleType) -> None:
     """Draw a knowledge graph's entities uniformly when the items' distribution is ours."""
     as_recbole = module.KGSampler.set_distribution

@@ -1,4 +1,12 @@
-"""What RecBole's trainers iterate over here: windows to train on, held-out items to rank."""
+"""Training batches of the sequence models: windows over histories, as RecBole's trainers read them.
+
+A model names its batches by the class attribute `batches`:
+
+    causal     every position predicts the next item                     SASRec, GenRec
+    cloze      masked positions predict themselves                       BERT4Rec
+    position   causal, with each input's row in the training data        EnhancedGenRec
+    prompt     a history and the items that follow it                    P5
+"""
 
 from __future__ import annotations
 
@@ -10,11 +18,8 @@ import numpy as np
 import torch
 from recbole.data.interaction import Interaction
 
-from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.data.splits import stable_order
 from llm4rec_recbole.errors import InputError, whole_number
-from llm4rec_recbole.evaluation.ranking import draw_negatives
-from llm4rec_recbole.registry import ENHANCED_GENREC
 from llm4rec_recbole.training.windows import (
     Histories,
     batches,
@@ -25,9 +30,6 @@ from llm4rec_recbole.training.windows import (
     masked_items,
     next_items,
 )
-
-#: Negatives are drawn once, with this seed, and shared by all methods and all training seeds.
-NEGATIVES_SEED = 20250101
 
 POSITION = "position"  # PositionLoader's field
 
@@ -52,13 +54,13 @@ class WindowLoader:
         lengths = np.diff(self.histories.indptr)
         if lengths.max(initial=0) < 2:
             raise InputError(
-                "no user has two training interactions: nothing tells which item follows which",
+                "no user has two training interactions, so no item follows another",
                 hint="take data with longer histories, or a model that does not read them",
             )
         self._windows = int(np.ceil(lengths / self.length).sum())
 
     def __len__(self) -> int:
-        """Batches in an epoch, about: the windows' number varies a little with their offsets."""
+        """About how many batches an epoch has: the number of windows varies with their offsets."""
         return -(-self._windows // self.batch_size)
 
     def __iter__(self) -> Iterator[Interaction]:
@@ -87,14 +89,17 @@ class CausalLoader(WindowLoader):
 
 
 class PositionLoader(WindowLoader):
-    """Inputs and next items (B, L) as in CausalLoader, whose they are (B,), and `position` (B, L):
-    each input's place among the training interactions, user by user, counted from 1; 0 is none."""
+    """Inputs and next items (B, L) as in CausalLoader, their users (B,), and `position` (B, L).
+
+    A position is the row of an input among the training interactions, user by user, counted from
+    1; 0 stands at the padding.
+    """
 
     def epoch(self, random: np.random.Generator) -> Iterator[dict[str, np.ndarray]]:
         items, indptr = self.histories.items, self.histories.indptr
         user = np.repeat(self.histories.users, np.diff(indptr))
-        places = Histories(np.arange(1, len(items) + 1), indptr, self.histories.users)
-        windows = draw_windows(places, self.length + 1, random)
+        row_numbers = Histories(np.arange(1, len(items) + 1), indptr, self.histories.users)
+        windows = draw_windows(row_numbers, self.length + 1, random)
         windows = windows[windows[:, 1] > 0]
         padded = np.concatenate([[0], items])
         item = self.config["ITEM_ID_FIELD"]
@@ -109,13 +114,13 @@ class PositionLoader(WindowLoader):
 
 
 class ClozeLoader(WindowLoader):
-    """Masked windows (B, L), and what stood at the masked positions (B, M)."""
+    """Masked windows (B, L), and the items at the masked positions (B, M)."""
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
         item = config["ITEM_ID_FIELD"]
-        # The names under which RecBole's BERT4Rec looks for its input; RecBole sets them as a
-        # side effect of its own transform.
+        # RecBole's BERT4Rec reads its input under these names. RecBole's own transform sets them
+        # as a side effect.
         config["MASK_ITEM_SEQ"] = f"Mask_{item}{config['LIST_SUFFIX']}"
         config["POS_ITEMS"], config["NEG_ITEMS"] = f"Pos_{item}", f"Neg_{item}"
         config["MASK_INDEX"] = "MASK_INDEX"
@@ -132,7 +137,7 @@ class ClozeLoader(WindowLoader):
             yield {
                 config["MASK_ITEM_SEQ"]: cloze.masked,
                 config["POS_ITEMS"]: cloze.items,
-                config["NEG_ITEMS"]: cloze.items,  # read by the loss, used only by its BPR form
+                config["NEG_ITEMS"]: cloze.items,  # for the BPR loss, which is refused
                 config["MASK_INDEX"]: cloze.positions,
             }
 
@@ -140,8 +145,8 @@ class ClozeLoader(WindowLoader):
 class PromptLoader(WindowLoader):
     """Users (B,), histories (B, L) and next items (B, n), with their rows in the training data.
 
-    `row` (B, n) is -1 where there is no next item; elsewhere a model finds there what else is known
-    of the interaction, its rating or review.
+    `row` (B, n) is -1 where there is no next item. By the row a model looks up the rating or the
+    review of the interaction.
     """
 
     def __init__(self, config: Any, dataset: Any) -> None:
@@ -167,35 +172,10 @@ class PromptLoader(WindowLoader):
             }
 
 
-OF_MODEL: dict[str, type[WindowLoader]] = {
-    "BERT4Rec": ClozeLoader,
-    "GenRec": CausalLoader,
-    "P5": PromptLoader,
-    "SASRec": CausalLoader,
-    **dict.fromkeys(ENHANCED_GENREC, PositionLoader),
+#: The loader of each value of a model's class attribute `batches`.
+LOADERS: dict[str, type[WindowLoader]] = {
+    "causal": CausalLoader,
+    "cloze": ClozeLoader,
+    "position": PositionLoader,
+    "prompt": PromptLoader,
 }
-
-
-class HeldOutLoader:
-    """The held-out items of one phase, with the negatives that all methods share."""
-
-    def __init__(self, config: Any, dataset: Any) -> None:
-        self.dataset = self._dataset = dataset
-        self.config = config
-        self.held_out: HeldOut = dataset.held_out
-        self.batch_size: int = config["eval_batch_users"]
-        self._negatives: tuple[np.ndarray, np.ndarray] | None = None
-
-    def __len__(self) -> int:
-        return -(-len(self.held_out) // self.batch_size)
-
-    def negatives(self) -> tuple[np.ndarray, np.ndarray]:
-        """100 uniform and 100 popular negatives, (U, 100) each; popularity is that in training."""
-        if self._negatives is None:
-            uniform = np.ones(self.held_out.n_items)
-            popular = self.dataset.train_counts  # (n_items,)
-            self._negatives = (
-                draw_negatives(self.held_out, uniform, 100, NEGATIVES_SEED),
-                draw_negatives(self.held_out, popular, 100, NEGATIVES_SEED + 1),
-            )
-        return self._negatives

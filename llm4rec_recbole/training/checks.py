@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from llm4rec_recbole.data.splits import OWN_PROTOCOLS
 from llm4rec_recbole.errors import InputError, number_in, whole_number
 from llm4rec_recbole.evaluation.metrics import ACCURACY
-from llm4rec_recbole.recbole_compat.config import OWN_PROTOCOLS
 
 #: Options of every run that are whole numbers, and the least that each may be.
 _WHOLE = {

@@ -10,42 +10,39 @@ from recbole.data.dataset import SequentialDataset
 from recbole.data.interaction import Interaction
 
 from llm4rec_recbole.data.held_out import HeldOut
-from llm4rec_recbole.data.splits import exact_order, leave_one_out, temporal_split
+from llm4rec_recbole.data.splits import SPLITS, exact_order
 
 
 class WindowDataset(SequentialDataset):
-    """Whole histories, not one row per prefix: for the models that train on windows."""
+    """Whole histories, not one row for each prefix: for models with the attribute `batches`."""
 
     def data_augmentation(self) -> None:
-        """Keep the interactions as they are, unless RecBole's own loaders will want its rows."""
+        """Leave the interactions as they are, unless RecBole's own loaders read its rows."""
         if self.config["protocol"] == "recbole":
             super().data_augmentation()
-
-
-# Where the registry looks for each model's.
-BERT4RecDataset = SASRecDataset = EnhancedGenRecDataset = WindowDataset
-GenRecFusionDataset = GenRecRetrievalDataset = GenRecDebiasDataset = WindowDataset
-GenRecExplainDataset = GenRecAdaptDataset = WindowDataset
-GenRecDataset = P5Dataset = WindowDataset
 
 
 def split_dataset(dataset: Any) -> list[Any]:
     """Split into training, validation and test as `config["protocol"]` says.
 
-    The training data set holds its interactions user by user, each user's in exact order, for the
-    models that train on windows; for RecBole's own in exact order (time, then file order) over all
-    users, or, for its sequential models, as its rows made of them. The other two carry `held_out`
-    (what is to be ranked), `train_counts` (n_items,), how many users each item is trained on with,
-    and `train_users`, how many users are trained on.
+    A training data set of windows holds its interactions user by user, each user's in exact order.
+    A training data set of RecBole's holds them in exact order (time, then file order) over all
+    users; for a sequential model RecBole then makes its rows of prefixes. The validation and the
+    test data set carry
+
+        held_out        the items to rank
+        train_counts    (n_items,), the training interactions of each item
+        train_users     how many users have training interactions
+
+    `dataset.split` is the Split itself.
     """
     _to_tensors(dataset)
     dataset._drop_unused_col()
     inter = dataset.inter_feat
     users, items = inter[dataset.uid_field].numpy(), inter[dataset.iid_field].numpy()
     times = inter[dataset.time_field].numpy()
-    split = {"loo": leave_one_out, "temporal": temporal_split}[dataset.config["protocol"]](
-        users, items, times, dataset.item_num
-    )
+    split = SPLITS[dataset.config["protocol"]](users, items, times, dataset.item_num)
+    dataset.split = split
     rows = split.train
     if not isinstance(dataset, WindowDataset):
         rows = np.sort(rows)
@@ -65,7 +62,7 @@ def split_dataset(dataset: Any) -> list[Any]:
 
 
 def _to_tensors(dataset: Any) -> None:
-    """Turn RecBole's tables into tensors; its rows of prefixes come after splitting."""
+    """Turn RecBole's tables into tensors; its rows of prefixes are made after the split."""
     if isinstance(dataset, SequentialDataset):
         dataset.data_augmentation = lambda: None
         dataset._change_feat_format()

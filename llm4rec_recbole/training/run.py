@@ -1,14 +1,26 @@
-"""Training: options in, a model at its best checkpoint out."""
+"""The main path: options in; a trained model, a run record and a users file out.
+
+`run` is the path on one page. The command `run_recbole` and RecBole's own
+`recbole.quick_start.run_recbole(...)` both take it (recbole_plugin/quick_start.py).
+"""
 
 from __future__ import annotations
 
+import logging
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from llm4rec_recbole.checkpoints import mark_finished
+from llm4rec_recbole import checkpoints
+from llm4rec_recbole.data.splits import OWN_PROTOCOLS
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation import record
+from llm4rec_recbole.evaluation.held_out_loader import HeldOutLoader
+from llm4rec_recbole.evaluation.ranking import Rankings
 from llm4rec_recbole.training.checks import (
     check_data,
     check_labels,
@@ -18,74 +30,80 @@ from llm4rec_recbole.training.checks import (
 )
 
 
-class Trained:
-    """A prepared run, and once it is trained everything that evaluating and recording it needs."""
-
-    def __init__(self, config: Any, data: tuple[Any, Any, Any], trainer: Any) -> None:
-        self.config, self.trainer = config, trainer
-        self.train_data, self.valid_data, self.test_data = data
-        self.model = trainer.model
-        self.train_seconds = 0.0
-        self.valid_metrics: dict[str, float] = {}
-        #: Each validation: {"epoch": counted from 1, "ndcg@10" or other valid_metric: its value}.
-        self.history: list[dict[str, float]] = []
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Report a full disk or a folder that cannot be written in one line."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        hint = "what earlier runs wrote is untouched"
+        raise InputError(f"cannot write: {reason}", file=error.filename, hint=hint) from error
 
 
-def train(
-    model: str,
-    dataset: str,
+@disk_errors()
+def run(
+    model: Any,
+    dataset: str | None = None,
     config_files: Sequence[str] = (),
     options: dict[str, Any] | None = None,
-    checkpoints: bool = True,
-) -> Trained:
-    """Train `model` on `dataset` to early stopping and load its best checkpoint.
+) -> Path:
+    """Train `model` on `dataset`, rank its test items once, and write the run record.
 
-    Without `checkpoints` nothing is written, and the model is left as the last epoch left it. A
-    model that adapts then learns from the validation items: its method `after_training`.
+    Options are RecBole's and this project's (properties/overall.yaml). They win over
+    `config_files`, which win over the property files. Returns the record's path,
+    <results_dir>/runs/<dataset>/<protocol>/<method>/seed_<k>.json. Raises InputError for bad
+    input. An earlier record stays until the new record is complete.
     """
-    from llm4rec_recbole.recbole_compat.no_code_execution import load_weights
+    config = load_config(model, dataset, config_files, options)
+    data = load_dataset(config)
+    network = build_model(config, data.train)
+    fitted = fit(network, data.train, data.valid, config)
+    adapt(fitted, data.valid)
+    ranks = rank_held_out(fitted, data.test)
+    return write_record(config, fitted, ranks, data.test)
 
-    trained = prepare(model, dataset, config_files, options)
-    config = trained.config
-    metric = config["valid_metric"].lower()
 
-    def remember(epoch: int, value: float) -> None:
-        trained.history.append({"epoch": epoch + 1, metric: float(value)})
+@dataclass(frozen=True, eq=False)
+class Data:
+    """RecBole's data set, and a loader for each phase."""
 
-    began = time.perf_counter()
-    _, trained.valid_metrics = trained.trainer.fit(
-        trained.train_data,
-        trained.valid_data,
-        verbose=not config["quiet"],
-        saved=checkpoints,
-        show_progress=config["show_progress"],
-        callback_fn=remember,
-    )
-    trained.train_seconds = time.perf_counter() - began
-    if checkpoints:
-        load_weights(trained.model, trained.trainer.saved_model_file, config["device"])
-    if hasattr(trained.model, "after_training"):
-        trained.model.after_training(trained.valid_data.held_out)
-    return trained
+    dataset: Any
+    train: Any
+    valid: Any
+    test: Any
+
+
+@dataclass(eq=False)
+class Fitted:
+    """A model with its trainer, and once it is trained what the training gave."""
+
+    model: Any
+    trainer: Any
+    started: float = field(default_factory=time.time)
+    train_seconds: float = 0.0
+    valid_metrics: Mapping[str, float] = field(default_factory=dict)
+    #: Each validation: {"epoch": counted from 1, "ndcg@10" or another valid_metric: its value}.
+    history: list[dict[str, float]] = field(default_factory=list)
 
 
 @refusals_of_recbole()
-def prepare(
-    model: str,
-    dataset: str,
+def load_config(
+    model: Any = None,
+    dataset: str | None = None,
     config_files: Sequence[str] = (),
     options: dict[str, Any] | None = None,
-) -> Trained:
-    """Read the data and make the model and its trainer: everything before the first step."""
-    import logging
+) -> Any:
+    """RecBole's Config with this project's property files, checked before data are read.
 
+    `model` and `dataset` may also stand in the files or the options. Seeds every generator, opens
+    the log and sets the number of threads. Raises InputError for bad options or data.
+    """
     from recbole.config import Config
-    from recbole.data import create_dataset, data_preparation
-    from recbole.utils import get_model, get_trainer, init_logger, init_seed
-
-    from llm4rec_recbole.training.trainer import use_byte_dropout
+    from recbole.utils import init_logger, init_seed
 
     config = Config(model, dataset, list(config_files) or None, dict(options or {}))
+    _check_processes(config)
     check_options(config)
     check_data(config)
     check_metric(config)
@@ -93,48 +111,186 @@ def prepare(
     init_logger(config)
     if config["quiet"]:
         logging.getLogger().setLevel(logging.WARNING)
-    _set_threads(config)
-    data = data_preparation(config, create_dataset(config))
-    check_labels(config, data[0]._dataset)
-    init_seed(config["seed"], config["reproducibility"])  # so that loading draws nothing from it
-    network = get_model(model)(config, data[0]._dataset).to(config["device"])
-    use_byte_dropout(network)
-    return Trained(config, data, get_trainer(config["MODEL_TYPE"], model)(config, network))
-
-
-def _set_threads(config: Any) -> None:
-    import torch
-
     if config["num_threads"]:
+        import torch
+
         torch.set_num_threads(config["num_threads"])
+    return config
 
 
-# One run: options in; a trained model, a run record and a users file out.
+def _check_processes(config: Any) -> None:
+    """Refuse a run of several processes that would train the same model several times."""
+    launched = int(os.environ.get("WORLD_SIZE") or 1) > 1  # by torchrun
+    if launched and config["single_spec"]:
+        raise InputError(
+            "each of these processes would train the whole model", hint="start it without torchrun"
+        )
+    several = not config["single_spec"] or (config["nproc"] or 1) > 1
+    if several and config["protocol"] in OWN_PROTOCOLS:
+        raise InputError(
+            f"protocol {config['protocol']} trains in one process", hint="leave nproc out"
+        )
+    if config["single_spec"] and (config["nproc"] or 1) > 1:
+        hint = "from Python: recbole.quick_start.run(model, dataset, nproc=…)"
+        raise InputError("nproc is not an option of one run", hint=hint)
 
 
-def run(
-    model: str,
-    dataset: str,
+@refusals_of_recbole()
+def load_dataset(config: Any) -> Data:
+    """Read the data set and split it: a loader for each phase.
+
+    The generators are seeded again, so that reading the data draws nothing from the training's.
+    """
+    from recbole.data import create_dataset, data_preparation
+    from recbole.utils import init_seed
+
+    dataset = create_dataset(config)
+    train, valid, test = data_preparation(config, dataset)
+    check_labels(config, train._dataset)
+    init_seed(config["seed"] + (config["local_rank"] or 0), config["reproducibility"])
+    return Data(dataset, train, valid, test)
+
+
+@refusals_of_recbole()
+def build_model(config: Any, train: Any) -> Any:
+    """The model that `config` names, on its device, for the training loader `train`."""
+    from torch import nn
+
+    from llm4rec_recbole.training.trainer import use_byte_dropout
+
+    network = config.model_class(config, train._dataset).to(config["device"])
+    if isinstance(network, nn.Module):  # a model of decision trees is not
+        use_byte_dropout(network)
+    return network
+
+
+@refusals_of_recbole()
+def build_trainer(network: Any, config: Any) -> Fitted:
+    """The model with RecBole's trainer of its kind, before the first epoch."""
+    from recbole.utils import get_trainer
+
+    return Fitted(network, get_trainer(config["MODEL_TYPE"], config["model"])(config, network))
+
+
+def fit(network: Any, train: Any, valid: Any, config: Any, save: bool = True) -> Fitted:
+    """Train `network` to early stopping and load its best checkpoint.
+
+    Without `save` nothing is written, and the model stays as the last epoch left it.
+    """
+    return fit_trainer(build_trainer(network, config), train, valid, config, save)
+
+
+def fit_trainer(fitted: Fitted, train: Any, valid: Any, config: Any, save: bool = True) -> Fitted:
+    """`fit` for a trainer that exists already."""
+    metric = config["valid_metric"].lower()
+
+    def remember(epoch: int, value: float) -> None:
+        fitted.history.append({"epoch": epoch + 1, metric: float(value)})
+
+    began = time.perf_counter()
+    _, best = fitted.trainer.fit(
+        train,
+        valid,
+        verbose=not config["quiet"],
+        saved=save,
+        show_progress=config["show_progress"],
+        callback_fn=remember,
+    )
+    fitted.valid_metrics = best or {}
+    fitted.train_seconds = time.perf_counter() - began
+    if save:
+        checkpoints.load_weights(fitted.model, fitted.trainer.saved_model_file, config["device"])
+    return fitted
+
+
+def adapt(fitted: Fitted, valid: Any) -> None:
+    """Let a model that adapts learn from the validation items: its method `after_training`."""
+    if isinstance(valid, HeldOutLoader) and hasattr(fitted.model, "after_training"):
+        fitted.model.after_training(valid.held_out)
+
+
+def rank_held_out(fitted: Fitted, test: Any) -> Rankings | Mapping[str, float]:
+    """The rankings of the test users; RecBole's own metrics under RecBole's own protocol."""
+    if isinstance(test, HeldOutLoader):
+        return test.rank(fitted.model, progress=test.config["show_progress"])
+    return fitted.trainer.evaluate(test, load_best_model=False)
+
+
+def write_record(
+    config: Any, fitted: Fitted, ranks: Rankings | Mapping[str, float], test: Any
+) -> Path:
+    """Write the run record and the users file; return the record's path."""
+    finished = record.TrainedRun(
+        config=config,
+        model=fitted.model,
+        train_seconds=fitted.train_seconds,
+        epochs=len(getattr(fitted.trainer, "train_loss_dict", ())) or fitted.trainer.epochs,
+        valid_metrics=fitted.valid_metrics,
+        history=fitted.history,
+        started=fitted.started,
+    )
+    path = record.write(finished, ranks, test.dataset)
+    checkpoint = fitted.trainer.saved_model_file
+    if Path(checkpoint).is_file():  # a model of decision trees has none
+        checkpoints.mark_finished(checkpoint)
+    return path
+
+
+# The same steps for callers that need the parts: tests, benchmarks, the search for options.
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """All parts of one run, before or after its training."""
+
+    config: Any
+    data: Data
+    fitted: Fitted
+
+    @property
+    def model(self) -> Any:
+        return self.fitted.model
+
+    @property
+    def trainer(self) -> Any:
+        return self.fitted.trainer
+
+
+def prepare(
+    model: Any = None,
+    dataset: str | None = None,
     config_files: Sequence[str] = (),
     options: dict[str, Any] | None = None,
-) -> Path:
-    """Train `model` on `dataset`, evaluate it once on the test items, and write the run record.
+) -> Experiment:
+    """Everything before the first epoch: data, model and trainer."""
+    config = load_config(model, dataset, config_files, options)
+    data = load_dataset(config)
+    return Experiment(config, data, build_trainer(build_model(config, data.train), config))
 
-    Options are RecBole's and this project's (properties/overall.yaml); they win over
-    `config_files`, which win over the property files. Returns the record's path,
-    <results_dir>/runs/<dataset>/<protocol>/<method>/seed_<k>.json. Raises InputError for bad
-    input; an earlier record stays until the new one is whole.
+
+def train(
+    model: Any = None,
+    dataset: str | None = None,
+    config_files: Sequence[str] = (),
+    options: dict[str, Any] | None = None,
+    save: bool = True,
+) -> Experiment:
+    """Everything before the test: a model at its best checkpoint, adapted. `save` as in `fit`."""
+    experiment = prepare(model, dataset, config_files, options)
+    data = experiment.data
+    fit_trainer(experiment.fitted, data.train, data.valid, experiment.config, save)
+    adapt(experiment.fitted, data.valid)
+    return experiment
+
+
+def load_trained(path: str | Path) -> Experiment:
+    """The run whose checkpoint is at `path`: its data, read again, and its model with the weights.
+
+    Raises InputError for a file that is no checkpoint, or that does not fit today's data.
     """
-    started = time.time()
-    from llm4rec_recbole.evaluation import record
-
-    try:
-        trained = train(model, dataset, config_files, options)
-        path = record.write(trained, started)
-        if Path(trained.trainer.saved_model_file).is_file():  # decision trees have no checkpoint
-            mark_finished(trained.trainer.saved_model_file)
-        return path
-    except OSError as error:
-        reason = error.strerror or str(error)
-        hint = "what earlier runs wrote is untouched"
-        raise InputError(f"cannot write: {reason}", file=error.filename, hint=hint) from error
+    described = checkpoints.load(path)["config"]
+    config = load_config(described["model"], described["dataset"], (), described["options"])
+    data = load_dataset(config)
+    network = build_model(config, data.train)
+    checkpoints.load_weights(network, path, config["device"])
+    return Experiment(config, data, Fitted(network, None))

@@ -1,4 +1,4 @@
-"""A trainer whose learning rate rises, then falls to nothing by the last epoch."""
+"""A trainer whose learning rate rises linearly, then falls to 0 by the last epoch (cosine)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from torch.optim import Optimizer
 class ScheduledTrainer(Trainer):
     """RecBole's trainer, with a linear warm-up over `warmup` of all steps and a cosine after it.
 
-    The model counts its steps in the buffer `steps`, so a resumed run goes on where it was.
-    `learning_rates` of the model, {parameter name: factor}, are multiples of the learning rate.
+    A model with the class attribute `schedule = "warmup_cosine"` is trained so. The model counts
+    its steps in the buffer `steps`, so a resumed run continues the schedule.
     """
 
     def _build_optimizer(self, **kwargs: Any) -> Optimizer:
@@ -43,10 +43,8 @@ def schedule(step: int, total: int, warmup: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
 
 
-EnhancedGenRecTrainer = GenRecFusionTrainer = GenRecRetrievalTrainer = ScheduledTrainer
-GenRecDebiasTrainer = GenRecExplainTrainer = GenRecAdaptTrainer = ScheduledTrainer
-GenRecTrainer = P5Trainer = ScheduledTrainer
-
+#: The trainer of each value of a model's class attribute `schedule`.
+TRAINERS: dict[str, type[Trainer]] = {"warmup_cosine": ScheduledTrainer}
 
 # Dropout from random bytes: on a CPU, PyTorch draws one float a number, four times slower.
 

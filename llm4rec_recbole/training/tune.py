@@ -61,15 +61,15 @@ def tune(model: str, dataset: str, protocol: str, results: Path, **options: Any)
         if name in done:
             continue
         chosen = {"protocol": protocol, **options, **setting}
-        trained = train(model, dataset, options=chosen, checkpoints=False)
-        trainer, config = trained.trainer, trained.config
+        experiment = train(model, dataset, options=chosen, save=False)
+        trainer, config, fitted = experiment.trainer, experiment.config, experiment.fitted
         epochs = len(trainer.train_loss_dict)
         row = {
             "options": name,
-            "valid_ndcg@10": f"{trained.valid_metrics['ndcg@10']:.6f}",
+            "valid_ndcg@10": f"{fitted.valid_metrics['ndcg@10']:.6f}",
             "best_epoch": epochs - trainer.cur_step * config["eval_step"],
             "epochs": epochs,
-            "seconds": f"{trained.train_seconds:.1f}",
+            "seconds": f"{fitted.train_seconds:.1f}",
             "seed": config["seed"],
         }
         rows.append(row)

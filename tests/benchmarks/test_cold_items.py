@@ -89,4 +89,4 @@ def test_a_model_that_was_trained_on_a_cold_item_is_refused(
     }
     whole = prepare("EnhancedGenRec", "rings", options=options)
     with pytest.raises(RuntimeError, match="a cold item was trained on"):
-        cold_items.ranks_of(whole.model, split, whole.train_data.dataset)
+        cold_items.ranks_of(whole.model, split, whole.data.train.dataset)

@@ -69,20 +69,20 @@ class TestEveryMethod:
         scores = []
         for _ in range(2):
             trained = train(method, "rings", options=options)
-            held_out = trained.test_data.held_out
+            held_out = trained.data.test.held_out
             scores.append(scorer(trained.model, trained.config, held_out)(np.arange(len(held_out))))
         assert (scores[0] == scores[1]).all()
 
     def test_scores_every_item_for_every_user_with_finite_numbers(self, method, options):
         trained = train(method, "rings", options=options | {"epochs": 1, "eval_step": 1})
-        held_out = trained.test_data.held_out
+        held_out = trained.data.test.held_out
         scores = scorer(trained.model, trained.config, held_out)(np.arange(len(held_out)))
         assert scores.shape == (len(held_out), held_out.n_items)
         assert np.isfinite(scores[:, 1:]).all()
 
     def test_a_users_scores_do_not_depend_on_who_else_is_in_the_batch(self, method, options):
         trained = train(method, "rings", options=options | {"epochs": 1, "eval_step": 1})
-        held_out = trained.test_data.held_out
+        held_out = trained.data.test.held_out
         score = scorer(trained.model, trained.config, held_out)
         together = score(np.arange(8))
         alone = np.concatenate([score(np.array([row])) for row in range(8)])
@@ -115,8 +115,8 @@ class TestEveryMethod:
         for data_path in (rings, folder.parent):
             chosen = options | {"data_path": str(data_path), "epochs": 2, "eval_step": 1}
             trained = train(method, "rings", options=chosen)
-            tokens = trained.test_data.dataset.field2id_token["item_id"]
-            held_out = trained.test_data.held_out
+            tokens = trained.data.test.dataset.field2id_token["item_id"]
+            held_out = trained.data.test.held_out
             score = scorer(trained.model, trained.config, held_out)(np.arange(len(held_out)))
             scores.append(score[:, np.argsort(tokens)])
         np.testing.assert_array_equal(scores[0], scores[1])

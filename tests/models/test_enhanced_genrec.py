@@ -183,7 +183,7 @@ def test_without_titles_categories_and_groups_it_runs_on_ids_and_relations(
     assert isinstance(model.retrieved, NoRetrieval)
     assert isinstance(model.aspects, NoAspects)
     assert model.debiasing.adversary is None
-    assert np.isfinite(scores_of(trained, trained.test_data.held_out)).all()
+    assert np.isfinite(scores_of(trained, trained.data.test.held_out)).all()
 
 
 def test_relations_among_few_items_leave_the_others_ranking_alone(small: dict[str, Any]) -> None:
@@ -195,7 +195,7 @@ def test_relations_among_few_items_leave_the_others_ranking_alone(small: dict[st
     )
     index = some.model.relations.matrix_index
     assert index.count_nonzero() == 6 < some.model.n_items - 1
-    inter = some.train_data._dataset.inter_feat
+    inter = some.data.train._dataset.inter_feat
     users, rows = inter["user_id"].numpy(), index[inter["item_id"]].numpy()
     expected = item_item_weights(users[rows > 0], rows[rows > 0], 7, some.config["relation_reg"])
     torch.testing.assert_close(some.model.relations.item_item_weights, expected)
@@ -227,7 +227,7 @@ def test_only_what_came_before_can_be_retrieved(described: dict[str, Any]) -> No
     """An interaction planted in the future, and the answer planted as an entry's item, change
     nothing: entries are dated, and of items that the user has not seen there are none."""
     run_ = prepare("EnhancedGenRec", "rings", options=described)
-    context, held_out = run_.model.retrieved, run_.valid_data.held_out
+    context, held_out = run_.model.retrieved, run_.data.valid.held_out
     rows = np.arange(len(held_out))
     entries = context.retriever.repository.entries
     found = context.now(held_out, rows).numpy()
@@ -293,10 +293,10 @@ def test_an_items_numbers_are_its_count_in_training_its_year_and_its_rating(
     described: dict[str, Any],
 ) -> None:
     run_ = prepare("EnhancedGenRec", "rings", options=described)
-    features = training_features(run_.config, run_.train_data.dataset)
+    features = training_features(run_.config, run_.data.train.dataset)
     counts, tokens = (
         np.log1p(features.counts[1:]),
-        run_.train_data.dataset.field2id_token["item_id"],
+        run_.data.train.dataset.field2id_token["item_id"],
     )
     years = np.array([1950 + int(token[1:]) for token in tokens[1:]], dtype=float)
     years[[token in ("i4", "i39") for token in tokens[1:]]] = np.nan  # not told
@@ -310,7 +310,7 @@ def test_an_items_numbers_are_its_count_in_training_its_year_and_its_rating(
 
 def test_the_aspects_loss_has_its_weight(described: dict[str, Any]) -> None:
     run_ = prepare("EnhancedGenRec", "rings", options=described | {"components": ["explanation"]})
-    model, batch = run_.model.eval(), next(iter(run_.train_data))
+    model, batch = run_.model.eval(), next(iter(run_.data.train))
     losses = []
     for model.aspect_loss_weight in (0.0, 1.0, 3.0):
         losses.append(model.calculate_loss(batch).item())
@@ -324,7 +324,7 @@ def test_adaptation_learns_from_the_validation_items_and_from_nothing_else(
     given = described | {"components": ["adaptation"], "adaptation_rate": 0.05}
     still = train("EnhancedGenRec", "rings", options=given | {"adaptation_rate": 0.0})
     moved = train("EnhancedGenRec", "rings", options=given)
-    valid = still.valid_data.held_out
+    valid = still.data.valid.held_out
     rows = np.arange(len(valid))
 
     def likelihood(trained: Any) -> float:
@@ -338,7 +338,7 @@ def test_an_update_scores_what_the_ranking_scores(described: dict[str, Any]) -> 
     """Retrieved tokens too."""
     options = described | {"components": ["fusion", "retrieval", "debiasing", "explanation"]}
     run_ = prepare("EnhancedGenRec", "rings", options=options)
-    model, held_out = run_.model.eval(), run_.valid_data.held_out
+    model, held_out = run_.model.eval(), run_.data.valid.held_out
     assert (model.retrieved.now(held_out, np.arange(len(held_out))) >= 0).any()
     ranked = scores_of(run_, held_out)
     rows = {user: row for row, user in enumerate(held_out.users.tolist())}
@@ -385,7 +385,7 @@ def test_an_items_vector_is_its_own_and_its_contents(described: dict[str, Any]) 
 
 def test_scores_depend_on_no_other_row(described: dict[str, Any]) -> None:
     run_ = prepare("EnhancedGenRec", "rings", options=described)
-    model, whole = run_.model.eval(), run_.valid_data.held_out
+    model, whole = run_.model.eval(), run_.data.valid.held_out
     twice = np.repeat(np.arange(len(whole)), 2)  # more rows than are read at once, …
     lengths = np.arange(len(twice)) % 9 + 1  # … of unequal histories
     seen = np.concatenate(
@@ -429,7 +429,7 @@ def test_items_that_training_never_shows_can_be_left_out_of_the_loss(
         model = (run_ := prepare("EnhancedGenRec", "rings", options=options)).model
         if not negatives:
             model.excluded_items[7] = True
-        (batch, *_) = run_.train_data
+        (batch, *_) = run_.data.train
         batch = batch[(batch[model.POS_ITEM_ID] != 7).all(1)]
         model.calculate_loss(batch).backward()
         assert (model.item_bias.grad[7] == 0) != negatives
@@ -440,7 +440,7 @@ def test_fairness_adds_an_adversary_to_the_loss(described: dict[str, Any]) -> No
     for fairness in (0.0, 1.0):
         options = described | {"components": ["debiasing"], "fairness_weight": fairness}
         run_ = prepare("EnhancedGenRec", "rings", options=options)
-        batch = next(iter(run_.train_data))
+        batch = next(iter(run_.data.train))
         losses.append(run_.model.eval().calculate_loss(batch).item())
     assert losses[1] > losses[0]
 
@@ -450,7 +450,7 @@ def test_each_target_weighs_what_its_own_interaction_does(
 ) -> None:
     """With every interaction's item for its weight, the weights are the targets."""
     run_ = prepare("EnhancedGenRec", "rings", options=described | {"components": ["debiasing"]})
-    features = training_features(run_.config, run_.train_data.dataset)
+    features = training_features(run_.config, run_.data.train.dataset)
     run_.model.debiasing.ips_weights = torch.from_numpy(features.items).float()
     seen = []
 
@@ -459,7 +459,7 @@ def test_each_target_weighs_what_its_own_interaction_does(
         return states.sum()
 
     monkeypatch.setattr(enhanced_genrec, "full_cross_entropy", record)
-    for batch in run_.train_data:
+    for batch in run_.data.train:
         run_.model.calculate_loss(batch)
     assert seen
     assert all(torch.equal(targets.float(), weights) for targets, weights in seen)

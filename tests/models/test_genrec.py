@@ -58,7 +58,7 @@ def log_probability(model, items, item, over):
 @either
 def test_a_score_is_the_log_probability_of_the_title_after_the_titles_before(options, over):
     run = genrec(options, softmax_over=over)
-    held_out = run.test_data.held_out
+    held_out = run.data.test.held_out
     rows = np.array([2, 7])
     items, lengths = held_out.last(rows, run.model.max_seq_length)
     scores = run.model.score_histories(held_out, rows)
@@ -102,7 +102,7 @@ def test_of_recboles_rows_the_item_learns_too(options, over):
 def test_under_recboles_protocol_it_learns_the_rows_items(options):
     """The rows that its loaders give: the history without the item alone would be another loss."""
     run = genrec(options, protocol="recbole", softmax_over="vocabulary")
-    batch = next(iter(run.train_data))
+    batch = next(iter(run.data.train))
     model, items = run.model, batch[run.model.ITEM_ID]
     assert items.dim() == 1
     windows = [
@@ -119,14 +119,14 @@ def test_under_recboles_protocol_it_learns_the_rows_items(options):
 
 def test_over_the_catalogue_the_scores_are_a_distribution_over_items(options):
     run = genrec(options)
-    scores = run.model.score_histories(run.test_data.held_out, np.arange(3))
+    scores = run.model.score_histories(run.data.test.held_out, np.arange(3))
     np.testing.assert_allclose(np.exp(scores[:, 1:]).sum(1), 1, rtol=1e-4)
 
 
 @pytest.mark.parametrize("decoding", ["beam", "unconstrained"])
 def test_beams_give_found_items_their_exact_score(options, decoding):
     run = genrec(options, softmax_over="vocabulary", decoding=decoding, beam_width=5)
-    held_out, rows = run.test_data.held_out, np.arange(3)
+    held_out, rows = run.data.test.held_out, np.arange(3)
     found = run.model.score_histories(held_out, rows)
     run.model.decoding = "exhaustive"
     every = run.model.score_histories(held_out, rows)
@@ -142,8 +142,8 @@ def test_the_tokens_that_titles_use_keep_the_pretrained_models_weights(options, 
     """Scores by the untouched model, on the tokenizer's own tokens, the softmax over those kept."""
     pretrained, tokenizer = save_model(tmp_path / "lm", "Llama", tie_word_embeddings=tied)
     run = genrec(options, llm=str(tmp_path / "lm"), softmax_over="vocabulary")
-    held_out, row = run.test_data.held_out, np.array([4])
-    names = [f"item {name}\n" for name in run.train_data.dataset.field2id_token["item_id"]]
+    held_out, row = run.data.test.held_out, np.array([4])
+    names = [f"item {name}\n" for name in run.data.train.dataset.field2id_token["item_id"]]
     items, lengths = held_out.last(row, run.model.max_seq_length)
     asked = run.config["prompt"] + "\n" + "".join(names[item] for item in items[0, : lengths[0]])
     kept = sorted(set(tokenizer.encode(asked + "".join(names[1:]), add_special_tokens=False)))
@@ -161,7 +161,7 @@ def test_the_tokens_that_titles_use_keep_the_pretrained_models_weights(options, 
 
 def test_a_history_longer_than_the_context_loses_its_oldest_titles(options):
     run = genrec(options, max_prompt_tokens=90)
-    model, held_out = run.model, run.test_data.held_out
+    model, held_out = run.model, run.data.test.held_out
     items = list(range(1, 11))
     tokens, _ = model._pack(items)
     kept = next(n for n in range(1, 10) if tokens == model._pack(items[-n:])[0])
@@ -172,7 +172,7 @@ def test_a_history_longer_than_the_context_loses_its_oldest_titles(options):
 def test_a_history_longer_than_the_model_reads_loses_its_oldest_titles(options, tmp_path):
     save_model(tmp_path / "lm", "Llama", max_position_embeddings=100)
     run = genrec(options, llm=str(tmp_path / "lm"), max_prompt_tokens=512)
-    model, held_out = run.model, run.test_data.held_out
+    model, held_out = run.model, run.data.test.held_out
     assert model.budget == 100 - model.trie.max_depth
     assert len(model._pack(list(range(1, 11)))[0]) <= model.budget
     assert np.isfinite(model.score_histories(held_out, np.arange(2))).all()
@@ -194,7 +194,7 @@ def test_odd_titles_are_told_apart(options, rings, tmp_path):
         "\n".join(["item_id:token\tmovie_title:token_seq", *rows]) + "\n"
     )
     run = genrec(options, data_path=str(folder.parent))
-    scores = run.model.score_histories(run.test_data.held_out, np.arange(2))
+    scores = run.model.score_histories(run.data.test.held_out, np.arange(2))
     assert len({tuple(title) for title in run.model.titles[1:]}) == 40
     assert np.isfinite(scores).all()
 

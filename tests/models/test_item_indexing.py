@@ -90,7 +90,7 @@ def test_held_out_interactions_change_no_index(kind, options, rings, tmp_path):
         chosen = {"data_path": str(folder.parent), "item_indexing": kind}
         small = {"id_clusters": 3, "max_cluster_items": 6, "id_tokens": 50}
         model = prepare("P5", "rings", options=options | chosen | small)
-        names = model.test_data.dataset.field2id_token["item_id"]
+        names = model.data.test.dataset.field2id_token["item_id"]
         first = len(model.model.words)
         spelt = {n: [t - first for t in c] for n, c in zip(names[1:], model.model.codes[1:])}
         codes.append(spelt)

@@ -31,7 +31,7 @@ def log_probability(t5, prompt, answer):
 
 
 def test_a_score_is_the_log_probability_of_the_code_after_the_prompt(p5):
-    model, held_out = p5.model, p5.test_data.held_out
+    model, held_out = p5.model, p5.data.test.held_out
     scores = model.score_histories(held_out, np.array([3, 5]))
     items, _ = held_out.last(np.array([3]), model.max_seq_length)
     code = {item: model.codes[item] for item in (1, 20, 40)}
@@ -56,7 +56,7 @@ def test_the_loss_weighs_the_jth_next_item_by_one_over_j(p5):
 
 
 def test_beams_score_the_best_unseen_items_and_no_others(p5):
-    model, held_out = p5.model, p5.test_data.held_out
+    model, held_out = p5.model, p5.data.test.held_out
     rows = np.arange(4)
     every = model.score_histories(held_out, rows)
     model.decoding, model.beam_width = "beam", 40
@@ -67,8 +67,8 @@ def test_beams_score_the_best_unseen_items_and_no_others(p5):
 
 
 def test_direct_prompts_do_not_read_the_history(p5):
-    model, held_out = p5.model, p5.test_data.held_out
-    shorter = p5.valid_data.held_out
+    model, held_out = p5.model, p5.data.test.held_out
+    shorter = p5.data.valid.held_out
     assert (held_out.users[:3] == shorter.users[:3]).all()
     rows = np.arange(3)
     assert (model.score_histories(held_out, rows) != model.score_histories(shorter, rows)).any()
@@ -90,7 +90,7 @@ def test_an_unseen_template_is_another_prompt(options):
 def learn(run, epochs):
     optimizer = torch.optim.AdamW(run.model.parameters(), 0.01)
     for _ in range(epochs):
-        for batch in run.train_data:
+        for batch in run.data.train:
             optimizer.zero_grad()
             run.model.calculate_loss(batch).backward()
             optimizer.step()
@@ -102,7 +102,7 @@ def test_free_beams_spend_themselves_on_words_users_and_seen_items_too(options):
     """Each item is one token: of the best tokens, those that are items not yet seen are found."""
     chosen = {"item_indexing": "sequential", "decoding": "unconstrained", "beam_width": 60}
     run = prepare("P5", "rings", options=options | chosen)
-    model, held_out, rows = run.model.eval(), run.test_data.held_out, np.arange(6)
+    model, held_out, rows = run.model.eval(), run.data.test.held_out, np.arange(6)
     seen, (items, _) = held_out.seen_mask(rows), held_out.last(rows, model.max_seq_length)
     scores = model.score_histories(held_out, rows)
     histories = model._histories(torch.from_numpy(items))
@@ -143,7 +143,7 @@ def trained_with(model, batches, n):
 
 def test_every_family_trains_its_share_with_each_seen_template_and_no_unseen_one(p5):
     n = 600
-    asked = trained_with(p5.model, list(p5.train_data), n)
+    asked = trained_with(p5.model, list(p5.data.train), n)
     families = {"sequential": 1.0, "direct": 0.2, "rating": 0.2}
     assert set(asked) == {(family, template) for family in families for template in range(3)}
     for family, share in families.items():
@@ -186,8 +186,8 @@ def reviewed(options, rings, tmp_path, table):
 @pytest.mark.parametrize("table", [False, True])
 def test_the_answers_in_words_are_those_about_the_item_asked(options, rings, tmp_path, table):
     run = reviewed(options, rings, tmp_path, table)
-    texts, names = run.model.texts, run.train_data.dataset.field2id_token["item_id"]
-    for batch in run.train_data:
+    texts, names = run.model.texts, run.data.train.dataset.field2id_token["item_id"]
+    for batch in run.data.train:
         for row, item in zip(batch["row"].flatten().tolist(), batch["item_id"].flatten().tolist()):
             if not item:
                 continue
@@ -204,7 +204,7 @@ def test_reviews_are_learnt_and_written(options, rings, tmp_path):
 
 def test_explanations_train_with_each_seen_template(options, rings, tmp_path):
     run = reviewed(options, rings, tmp_path, table=False)
-    asked = trained_with(run.model, list(run.train_data), 100)
+    asked = trained_with(run.model, list(run.data.train), 100)
     assert set(asked) == {("explanation", template) for template in range(3)}
     assert len(asked) == 100
 
@@ -233,7 +233,7 @@ def test_an_interaction_without_a_review_trains_no_explanation(options, rings, t
         return torch.zeros((), requires_grad=True)
 
     model._answer_loss = answer_loss
-    for batch in run.train_data:
+    for batch in run.data.train:
         model.calculate_loss(batch)
     assert answered
     assert all(answer == [model._text_tokens("said")] for _, answer in answered)
@@ -285,7 +285,7 @@ def test_a_pretrained_t5_keeps_its_words_and_gains_ids(options, tmp_path):
     save_t5(tmp_path / "t5", pad_token="<pad>", eos_token="</s>")
     run = prepare("P5", "rings", options=options | {"t5": str(tmp_path / "t5")})
     assert run.model.pretrained == str(tmp_path / "t5")
-    assert np.isfinite(run.model.score_histories(run.test_data.held_out, np.arange(2))).all()
+    assert np.isfinite(run.model.score_histories(run.data.test.held_out, np.arange(2))).all()
 
 
 def test_a_tokenizer_that_cannot_end_a_text_is_refused(options, tmp_path):
@@ -302,7 +302,7 @@ def test_a_tokenizer_that_cannot_pad_is_refused(options, tmp_path):
 
 def test_of_a_long_history_the_last_items_are_read(options, monkeypatch):
     run = prepare("P5", "rings", options=options | SMALL | {"MAX_ITEM_LIST_LENGTH": 3})
-    model, held_out = run.model, run.test_data.held_out
+    model, held_out = run.model, run.data.test.held_out
     told = []
     monkeypatch.setattr(model, "_prompts", lambda *given: told.append(given) or [[9]])
     model.score_histories(held_out, np.array([0]))

@@ -55,7 +55,7 @@ def test_those_of_held_out_interactions_are_not_read(shop):
     training = 60 * 12  # each user's last two are held out
     texts = ["said"] * training + ["secret"] * (60 * 2)
     run = prepare("EnhancedGenRec", "rings", options=shop(text=texts, helpful=3))
-    reviews = training_reviews(run.config, run.train_data.dataset)
+    reviews = training_reviews(run.config, run.data.train.dataset)
     assert reviews.texts == ["said"] * training
     assert reviews.helpful.tolist() == [3.0] * training
     entries = run.model.retrieved.retriever.repository.entries
@@ -68,7 +68,7 @@ def test_a_summary_stands_for_a_text_and_no_votes_are_none(shop):
     texts = [None, "", "in full"] * (60 * 14 // 3)
     options = shop(text=texts, summary="in short") | {"retrieved_reviews": 0}
     run = prepare("EnhancedGenRec", "rings", options=options)
-    reviews = training_reviews(run.config, run.train_data.dataset)
+    reviews = training_reviews(run.config, run.data.train.dataset)
     assert Counter(reviews.texts) == {"in short": 60 * 12 * 2 // 3, "in full": 60 * 12 // 3}
     assert not reviews.helpful.any()
     entries = run.model.retrieved.retriever.repository.entries
@@ -106,7 +106,7 @@ def test_of_several_reviews_of_one_pair_the_interactions_own_is_read(shop, first
     again = own.assign(text="secret", timestamp=own["timestamp"] + 1e6)
     pd.concat([own, again] if first else [again, own]).to_parquet(table)
     run = prepare("EnhancedGenRec", "rings", options=options)
-    assert set(training_reviews(run.config, run.train_data.dataset).texts) == {"said"}
+    assert set(training_reviews(run.config, run.data.train.dataset).texts) == {"said"}
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3))), st.integers(1, 3))

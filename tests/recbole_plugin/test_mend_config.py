@@ -10,7 +10,6 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-
 from llm4rec_recbole.recbole_compat.config import parse_value
 
 

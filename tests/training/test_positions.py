@@ -14,9 +14,9 @@ from llm4rec_recbole.training.run import prepare
 def test_positions_are_rows_of_what_the_model_knows(options) -> None:  # noqa: F811
     given = options | {"llm": "scratch-32x1", "llm_layers": 1, "text_encoder": "hash-16"}
     run = prepare("EnhancedGenRec", "rings", options=given | {"components": []})
-    known = training_features(run.config, run.train_data.dataset)
+    known = training_features(run.config, run.data.train.dataset)
     seen = 0
-    for batch in run.train_data:
+    for batch in run.data.train:
         items, targets = batch["item_id_list"].numpy(), batch["item_id"].numpy()
         position, there = batch[POSITION].numpy(), batch["item_id_list"].numpy() > 0
         rows = position[there] - 1

@@ -65,6 +65,9 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 class EnhancedGenRec(Ranking, OnlineLearning, SequentialRecommender):
     """See the head of this file; properties/model/EnhancedGenRec.yaml explains every option."""
 
+    batches = "position"  # training/batches.py
+    schedule = "warmup_cosine"  # training/trainer.py
+
     #: The components of a run without the option `components`.
     default_components: tuple[str, ...] = COMPONENTS
 

@@ -42,6 +42,9 @@ _USERS_AT_ONCE = 16  # in evaluation: bounds the states that are held
 class GenRec(SequentialRecommender):
     """Options in properties/model/GenRec.yaml. Raises InputError for values that do not exist."""
 
+    batches = "causal"  # training/batches.py
+    schedule = "warmup_cosine"  # training/trainer.py
+
     input_type = InputType.POINTWISE  # no negatives
     steps: torch.Tensor
 

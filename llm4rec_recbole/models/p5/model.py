@@ -39,6 +39,9 @@ Tokens = list[int]
 class P5(SequentialRecommender):
     """Options in properties/model/P5.yaml. Raises InputError for values that do not exist."""
 
+    batches = "prompt"  # training/batches.py
+    schedule = "warmup_cosine"  # training/trainer.py
+
     input_type = InputType.POINTWISE  # no negatives
     steps: torch.Tensor
 

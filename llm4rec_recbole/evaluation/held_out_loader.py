@@ -1,0 +1,55 @@
+"""The held-out items of one phase, as a loader that RecBole's trainers evaluate."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+
+from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.evaluation.ranking import Rankings, draw_negatives, rank_held_out
+from llm4rec_recbole.evaluation.scoring import scorer, validate
+
+#: Negatives are drawn once, with this seed. All methods and all training seeds share them.
+NEGATIVES_SEED = 20250101
+
+
+class HeldOutLoader:
+    """What a phase ranks. `dataset` is the phase's RecBole data set, which carries `held_out`."""
+
+    is_sequential = False  # RecBole's case study asks every loader
+
+    def __init__(self, config: Any, dataset: Any) -> None:
+        self.dataset = self._dataset = dataset
+        self.config = config
+        self.held_out: HeldOut = dataset.held_out
+        self.batch_size: int = config["eval_batch_users"]
+        self._negatives: tuple[np.ndarray, np.ndarray] | None = None
+
+    def __len__(self) -> int:
+        return -(-len(self.held_out) // self.batch_size)
+
+    def negatives(self) -> tuple[np.ndarray, np.ndarray]:
+        """100 uniform and 100 popular negatives, (U, 100) each, by popularity in training."""
+        if self._negatives is None:
+            uniform = np.ones(self.held_out.n_items)
+            popular = self.dataset.train_counts  # (n_items,)
+            self._negatives = (
+                draw_negatives(self.held_out, uniform, 100, NEGATIVES_SEED),
+                draw_negatives(self.held_out, popular, 100, NEGATIVES_SEED + 1),
+            )
+        return self._negatives
+
+    def evaluate(self, model: Any) -> OrderedDict[str, float]:
+        """Full-ranking metrics for early stopping; RecBole's patched trainer calls this."""
+        return validate(model, self.config, self.held_out, self.dataset, self.batch_size)
+
+    def rank(self, model: Any, progress: bool = False) -> Rankings:
+        """All three rankings of every held-out item and the users' lists, in one scoring pass."""
+        score = scorer(model, self.config, self.held_out, self.dataset)
+        score(np.arange(min(8, len(self.held_out))))  # warm up: the first batch is then typical
+        uni100, pop100 = self.negatives()
+        return rank_held_out(
+            score, self.held_out, uni100, pop100, self.batch_size, progress=progress
+        )

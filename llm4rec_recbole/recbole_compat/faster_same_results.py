@@ -1,0 +1,113 @@
+"""Patches that make RecBole faster and leave its results as they are."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from llm4rec_recbole.recbole_compat.import_hook import patch, while_importing
+
+if TYPE_CHECKING:
+    import torch
+
+
+@while_importing("recbole.evaluator.metrics")
+@contextmanager
+def import_scikit_learn_late() -> Iterator[None]:
+    """Import scikit-learn when AUC, MAE or RMSE is computed: it takes a third of RecBole's import.
+
+    RecBole imports three functions from `sklearn.metrics`. Here each of them imports scikit-learn
+    at its first call.
+    """
+    name = "sklearn.metrics"
+    if name in sys.modules:
+        yield
+        return
+
+    def function(wanted: str) -> Any:
+        if wanted.startswith("__"):
+            raise AttributeError(wanted)
+        return lambda *args: getattr(importlib.import_module(name), wanted)(*args)
+
+    sys.modules[name] = ModuleType(name)
+    vars(sys.modules[name])["__getattr__"] = function
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
+@patch("recbole.model.sequential_recommender.sine", upstream="none")
+def disable_anomaly_detection(module: ModuleType) -> None:
+    """Turn off autograd's anomaly detection, which SINE's module turns on for the whole process.
+
+    RecBole imports that module with every model, so each backward pass of each model is checked
+    for NaN operation by operation.
+    """
+    import torch
+
+    torch.autograd.set_detect_anomaly(False)
+
+
+@patch("recbole.model.layers", upstream="none")
+def fuse_gelu(module: ModuleType) -> None:
+    """Compute the exact GELU in one operation; RecBole uses five."""
+    from torch.nn import functional
+
+    module.FeedForward.gelu = lambda self, x: functional.gelu(x)
+
+
+@patch("recbole.model.general_recommender.lightgcn", upstream="none: a slow backward pass")
+def propagate_in_csr(module: ModuleType) -> None:
+    """Multiply by LightGCN's adjacency matrix in CSR form, forward and backward.
+
+    The matrix is symmetric, so the gradient needs no transpose. Forward and backward together
+    take a fifth of the time of `torch.sparse.mm` on ml-100k.
+    """
+    import torch
+
+    class Adjacency:
+        """A symmetric sparse matrix (n, n) that never changes; torch cannot copy one in CSR."""
+
+        def __init__(self, matrix: torch.Tensor) -> None:
+            self.matrix = matrix
+
+        def to(self, device: Any) -> Adjacency:
+            return Adjacency(self.matrix.to(device))
+
+        def __deepcopy__(self, memo: dict) -> Adjacency:
+            return self
+
+    class Propagate(torch.autograd.Function):
+        """A @ x for a symmetric sparse A (n, n) and dense x (n, d)."""
+
+        @staticmethod
+        def forward(ctx: Any, adjacency: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+            ctx.adjacency = adjacency
+            return adjacency @ x
+
+        @staticmethod
+        def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[None, torch.Tensor]:
+            return None, ctx.adjacency @ gradients[0]
+
+    adjacency = module.LightGCN.get_norm_adj_mat
+
+    def get_norm_adj_mat(self: Any) -> Adjacency:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+            return Adjacency(adjacency(self).coalesce().to_sparse_csr())
+
+    def forward(self: Any) -> tuple[torch.Tensor, ...]:
+        layers = [self.get_ego_embeddings()]  # each (n_users + n_items, d)
+        for _ in range(self.n_layers):
+            layers.append(Propagate.apply(self.norm_adj_matrix.matrix, layers[-1]))
+        mean = torch.stack(layers, dim=1).mean(dim=1)
+        return torch.split(mean, [self.n_users, self.n_items])
+
+    module.LightGCN.get_norm_adj_mat = get_norm_adj_mat
+    module.LightGCN.forward = forward

@@ -1,0 +1,145 @@
+"""RecBole's entry points, on the main path (training/run.py).
+
+`recbole.quick_start.run_recbole(...)` takes the path of the command `run_recbole`: the same checks,
+the same numbers, the same run record. `load_data_and_model` reads a checkpoint without unpickling.
+RecBole's case study ranks under this project's protocols too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from llm4rec_recbole.data.splits import OWN_PROTOCOLS
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.recbole_compat.import_hook import patch, replace
+
+
+def run_recbole(
+    model: Any = None,
+    dataset: str | None = None,
+    config_file_list: Sequence[str] | None = None,
+    config_dict: dict[str, Any] | None = None,
+    saved: bool = True,
+    queue: Any = None,
+) -> dict[str, Any]:
+    """Train and test a model; return RecBole's dict of results, and the record's path in `record`.
+
+    With saved=False no checkpoint and no record is written, and the test is of the last epoch.
+    """
+    from llm4rec_recbole.training import run
+
+    with run.disk_errors():
+        experiment = run.train(model, dataset, config_file_list or (), config_dict, save=saved)
+        config, data, fitted = experiment.config, experiment.data, experiment.fitted
+        ranks = run.rank_held_out(fitted, data.test)
+        result = {
+            "best_valid_score": fitted.trainer.best_valid_score,
+            "valid_score_bigger": config["valid_metric_bigger"],
+            "best_valid_result": fitted.valid_metrics,
+            "test_result": _test_result(ranks),
+        }
+        first_process = (config["local_rank"] or 0) == 0
+        if saved and first_process:
+            result["record"] = str(run.write_record(config, fitted, ranks, data.test))
+    if not config["single_spec"]:
+        import torch
+
+        torch.distributed.destroy_process_group()
+    if queue is not None and first_process:
+        queue.put(result)
+    return result
+
+
+def _test_result(ranks: Any) -> Mapping[str, float]:
+    """The full-ranking metrics, which RecBole's `mode: full` names the same."""
+    if isinstance(ranks, Mapping):
+        return ranks
+    from llm4rec_recbole.evaluation.metrics import accuracy
+
+    return accuracy(ranks.rank_full)
+
+
+def objective_function(
+    config_dict: dict[str, Any] | None = None,
+    config_file_list: Sequence[str] | None = None,
+    saved: bool = True,
+) -> dict[str, Any]:
+    """`run_recbole` for RecBole's HyperTuning; reports to ray where ray is installed."""
+    result = run_recbole(config_file_list=config_file_list, config_dict=config_dict, saved=saved)
+    from ray import tune
+
+    if hasattr(tune, "report"):
+        tune.report(**result["test_result"])
+    return result | {"model": (config_dict or {}).get("model")}
+
+
+def load_data_and_model(model_file: str | Path) -> tuple[Any, ...]:
+    """RecBole's (config, model, dataset, train_data, valid_data, test_data) of a checkpoint."""
+    from llm4rec_recbole.training.run import load_trained
+
+    experiment = load_trained(model_file)
+    data = experiment.data
+    return experiment.config, experiment.model, data.dataset, data.train, data.valid, data.test
+
+
+@patch("recbole.quick_start.quick_start", upstream="RecBole #2212; none for the others")
+def take_the_main_path(module: ModuleType) -> None:
+    """Run, tune and load by training/run.py; refuse several processes under our protocols."""
+    spawn = module.run
+
+    def run(
+        model: Any,
+        dataset: Any,
+        config_file_list: Any = None,
+        config_dict: Any = None,
+        saved: bool = True,
+        nproc: int = 1,
+        world_size: int = -1,
+        **kwargs: Any,
+    ) -> Any:
+        if max(nproc, world_size) > 1:
+            from llm4rec_recbole.training.run import load_config
+
+            protocol = load_config(model, dataset, config_file_list or (), config_dict)["protocol"]
+            if protocol in OWN_PROTOCOLS:
+                message = f"protocol {protocol} trains in one process, but nproc is {nproc}"
+                raise InputError(message, hint="--protocol=recbole takes several")
+        return spawn(
+            model, dataset, config_file_list, config_dict, saved, nproc, world_size, **kwargs
+        )
+
+    for function in (run, run_recbole, objective_function, load_data_and_model):
+        replace(module, function.__name__, function)
+
+
+@patch("recbole.utils.case_study", upstream="none: RecBole's loaders only")
+def score_held_out_users(module: ModuleType) -> None:
+    """Let `full_sort_scores` and `full_sort_topk` score the test users of HeldOutLoader."""
+    import numpy as np
+    import torch
+
+    of_recbole = module.full_sort_scores
+
+    def full_sort_scores(uid_series: Any, model: Any, test_data: Any, device: Any = None) -> Any:
+        from llm4rec_recbole.evaluation.held_out_loader import HeldOutLoader
+        from llm4rec_recbole.evaluation.scoring import scorer
+
+        if not isinstance(test_data, HeldOutLoader):
+            return of_recbole(uid_series, model, test_data, device)
+        held_out = test_data.held_out
+        row_of = {int(user): row for row, user in enumerate(held_out.users)}
+        users = [int(user) for user in uid_series]
+        missing = [user for user in users if user not in row_of]
+        if missing:
+            token = test_data.dataset.id2token(test_data.dataset.uid_field, missing[0])
+            raise InputError(f"user {token} has no test item under this protocol")
+        rows = np.array([row_of[user] for user in users], dtype=np.int64)
+        score = scorer(model, test_data.config, held_out, test_data.dataset)
+        scores = np.array(score(rows))  # (B, n_items)
+        scores[held_out.seen_mask(rows)] = -np.inf  # seen items, and the pad
+        return torch.from_numpy(scores).to(device or "cpu")
+
+    replace(module, "full_sort_scores", full_sort_scores)
