@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from llm4rec_recbole import registry
-from llm4rec_recbole.recbole_compat import import_hook
+from llm4rec_recbole import PATCH_MODULES, registry
 
 TOP = Path(__file__).parents[2]
 PACKAGE = "llm4rec_recbole"
@@ -27,11 +26,8 @@ STAGES = yaml.safe_load((TOP / "dvc.yaml").read_text())["stages"]
 
 
 def modules_of_a_run(methods: list[str]) -> list[str]:
-    mends = [f"{PACKAGE}.recbole_plugin.{name}" for name in import_hook._MEND_MODULES]
-    tables = [registry.DATASETS, registry.TRAINERS, registry.METRICS]
     models = [registry.MODELS[method] for method in methods if method in registry.MODELS]
-    plugged = [module for table in tables for module in table.values()]
-    return [f"{PACKAGE}.training.run", f"{PACKAGE}.recbole_plugin.hook", *mends, *plugged, *models]
+    return [f"{PACKAGE}.training.run", *PATCH_MODULES, *registry.METRICS.values(), *models]
 
 
 ROOTS = {

@@ -10,7 +10,8 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from llm4rec_recbole.recbole_compat.config import parse_value
+
+from llm4rec_recbole.recbole_compat.no_code_execution import parse_value
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_recboles_models_train_on_our_negatives(
     prepared: Callable, model: str, distribution: str
 ) -> None:
     run = prepared(model, {"distribution": distribution})
-    score, metrics = run.trainer.fit(run.train_data, run.valid_data, verbose=False, saved=False)
+    score, metrics = run.trainer.fit(run.data.train, run.data.valid, verbose=False, saved=False)
     assert 0 <= score <= 1
     assert metrics
 
@@ -63,22 +63,22 @@ def test_no_batch_holds_a_used_negative(
     prepared: Callable, distribution: str, sample_num: int
 ) -> None:
     run = prepared("BPR", {"distribution": distribution, "sample_num": sample_num})
-    seen = run.train_data._sampler.seen
+    seen = run.data.train._sampler.seen
     rows = 0
-    for batch in run.train_data:
+    for batch in run.data.train:
         users, negatives = batch["user_id"].numpy(), batch["neg_item_id"].numpy()
         assert seen.contains(users, batch["item_id"].numpy()).all()
         assert not seen.contains(users, negatives).any()
         rows += len(users)
-    assert rows == sample_num * len(run.train_data._dataset)
+    assert rows == sample_num * len(run.data.train._dataset)
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 def test_only_training_interactions_are_looked_at(prepared: Callable, distribution: str) -> None:
     run = prepared("BPR", {"distribution": distribution})
-    seen = run.train_data._sampler.seen
+    seen = run.data.train._sampler.seen
     assert len(seen) == 25 * 6
-    for data in (run.valid_data, run.test_data):
+    for data in (run.data.valid, run.data.test):
         assert not seen.contains(data.held_out.users, data.held_out.targets).any()
 
 
@@ -86,20 +86,20 @@ def test_sequential_models_count_the_first_item_of_a_history_too(prepared: Calla
     arguments = {"distribution": "popularity_strata"}
     run = prepared("GRU4Rec", arguments, loss_type="BPR", num_layers=1, dropout_prob=0.0)
     plain = prepared("BPR", arguments)
-    found, expected = (each.train_data._sampler.seen for each in (run, plain))
+    found, expected = (each.data.train._sampler.seen for each in (run, plain))
     assert found.popularity().tolist() == expected.popularity().tolist()
-    run.trainer.fit(run.train_data, run.valid_data, verbose=False, saved=False)
+    run.trainer.fit(run.data.train, run.data.valid, verbose=False, saved=False)
 
 
 def test_dynamic_negatives_are_chosen_among_ours(prepared: Callable) -> None:
     arguments = {"distribution": "propensity", "dynamic": True, "candidate_num": 2}
     run = prepared("BPR", arguments)
-    run.trainer.fit(run.train_data, run.valid_data, verbose=False, saved=False)
+    run.trainer.fit(run.data.train, run.data.valid, verbose=False, saved=False)
 
 
 def test_the_strata_can_be_chosen(prepared: Callable) -> None:
     run = prepared("BPR", {"distribution": "popularity_strata", "strata": 3, "alpha": 0.5})
-    sampler = run.train_data._sampler
+    sampler = run.data.train._sampler
     assert sampler.strata.max() == 2
     assert sampler.alpha == 0.5
 
@@ -110,9 +110,9 @@ def test_recboles_evaluation_keeps_its_own_sampler(prepared: Callable) -> None:
     metric = {"metrics": ["NDCG"], "valid_metric": "NDCG@10"}
     evaluation = {"protocol": "recbole", "eval_args": split | {"mode": "uni5"}, **metric}
     run = prepared("BPR", arguments, **evaluation)
-    assert run.valid_data._sampler.distribution == "uniform"
-    assert type(run.valid_data._sampler).__module__.startswith("recbole.")
-    run.trainer.fit(run.train_data, run.valid_data, verbose=False, saved=False)
+    assert run.data.valid._sampler.distribution == "uniform"
+    assert type(run.data.valid._sampler).__module__.startswith("recbole.")
+    run.trainer.fit(run.data.train, run.data.valid, verbose=False, saved=False)
 
 
 def test_held_out_items_need_no_sampler(prepared: Callable, monkeypatch: Any) -> None:
@@ -128,8 +128,8 @@ def test_held_out_items_need_no_sampler(prepared: Callable, monkeypatch: Any) ->
 @pytest.mark.parametrize("distribution", ["uniform", "popularity"])
 def test_recboles_distributions_work_as_before(prepared: Callable, distribution: str) -> None:
     run = prepared("BPR", {"distribution": distribution})
-    assert run.train_data._sampler.distribution == distribution
-    run.trainer.fit(run.train_data, run.valid_data, verbose=False, saved=False)
+    assert run.data.train._sampler.distribution == distribution
+    run.trainer.fit(run.data.train, run.data.valid, verbose=False, saved=False)
 
 
 def test_an_unknown_distribution_is_told_with_the_known_ones(prepared: Callable) -> None:
@@ -168,6 +168,6 @@ def test_the_same_seed_trains_to_the_same_bits(prepared: Callable, distribution:
     weights = []
     for _ in range(2):
         run = prepared("BPR", {"distribution": distribution})
-        run.trainer.fit(run.train_data, verbose=False, saved=False)
+        run.trainer.fit(run.data.train, verbose=False, saved=False)
         weights.append(run.model.item_embedding.weight.detach().clone())
     assert torch.equal(*weights)

@@ -9,14 +9,16 @@ import pytest
 
 import llm4rec_recbole  # noqa: F401
 from llm4rec_recbole import registry
+from llm4rec_recbole.recbole_plugin import extensions
 
 
 @pytest.fixture
 def our_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """A module of ours holding classes that no table lists yet."""
+    """A module of ours with classes that no table lists yet."""
     module = ModuleType("ours")
-    for name in ("NewModel", "BPR", "BERT4RecTrainer", "NewModelDataset"):
-        setattr(module, name, type(name, (), {}))
+    attributes = {"batches": "causal", "schedule": "warmup_cosine"}
+    for name in ("NewModel", "BPR"):
+        setattr(module, name, type(name, (), attributes))
     monkeypatch.setitem(sys.modules, "ours", module)
     return module
 
@@ -34,7 +36,7 @@ def test_every_module_that_bound_get_model_sees_ours() -> None:
     import recbole.utils
 
     ours = recbole.utils.utils.get_model
-    assert "registry" in ours.__code__.co_filename
+    assert "extensions" in ours.__code__.co_filename
     assert recbole.utils.get_model is ours
     assert recbole.config.configurator.get_model is ours
     assert recbole.quick_start.quick_start.get_model is ours
@@ -58,24 +60,29 @@ def test_a_model_that_is_not_there_is_named(name: str) -> None:
         get_model(name)
 
 
-def test_a_trainer_of_ours_serves_a_model_of_recboles(
-    our_module: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from recbole.utils import ModelType, get_trainer
-
-    assert get_trainer(ModelType.SEQUENTIAL, "NewModel").__name__ == "Trainer"
-    monkeypatch.setitem(registry.TRAINERS, "BERT4RecTrainer", "ours")
-    assert get_trainer(ModelType.SEQUENTIAL, "BERT4Rec") is our_module.BERT4RecTrainer
-
-
-def test_a_data_set_of_ours_is_found(
+def test_a_model_names_its_trainer_and_its_batches(
     our_module: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import recbole.data.dataset
+    from recbole.utils import ModelType, get_trainer
 
+    from llm4rec_recbole.training.dataset import WindowDataset
+    from llm4rec_recbole.training.trainer import ScheduledTrainer
+
+    assert get_trainer(ModelType.SEQUENTIAL, "NewModel").__name__ == "Trainer"
     assert not hasattr(recbole.data.dataset, "NewModelDataset")
-    monkeypatch.setitem(registry.DATASETS, "NewModelDataset", "ours")
-    assert recbole.data.dataset.NewModelDataset is our_module.NewModelDataset
+    monkeypatch.setitem(registry.MODELS, "NewModel", "ours")
+    assert get_trainer(ModelType.SEQUENTIAL, "NewModel") is ScheduledTrainer
+    assert recbole.data.dataset.NewModelDataset is WindowDataset
+
+
+def test_a_model_of_recboles_trains_on_windows_too() -> None:
+    import recbole.data.dataset
+
+    from llm4rec_recbole.training.dataset import WindowDataset
+
+    assert recbole.data.dataset.BERT4RecDataset is WindowDataset
+    assert not hasattr(recbole.data.dataset, "GRU4RecDataset")
 
 
 def test_a_metric_of_ours_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +98,7 @@ def test_a_metric_of_ours_is_registered(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(registry.METRICS, "Surprise", "metric_of_ours")
     for table in ("metrics_dict", "metric_information", "metric_types", "smaller_metrics"):
         monkeypatch.setattr(register, table, getattr(register, table).copy())
-    registry.own_metrics(register)
+    extensions.add_metrics(register)
     assert register.metrics_dict["surprise"] is Surprise
     assert register.metric_information["surprise"] == ("rec.items",)
     assert "surprise" in register.smaller_metrics
