@@ -18,9 +18,8 @@ import numpy as np
 import torch
 
 from llm4rec_recbole.analysis import significance
-from llm4rec_recbole.components.adaptation.adapter import EventLoss
+from llm4rec_recbole.components.adaptation.adapter import EventLoss, NextItemEvent, query_time
 from llm4rec_recbole.components.adaptation.prequential import ReplayResult
-from llm4rec_recbole.components.adaptation.steps import NextItemEvent, query_time
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.data.splits import exact_order
 from llm4rec_recbole.errors import InputError

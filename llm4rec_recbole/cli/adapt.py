@@ -1,8 +1,9 @@
 """`llm4rec adapt --events FILE|-`: a trained model learns from feedback, event by event.
 
-Events are JSON lines (components/events.py); what they mean stands in training/feedback.py. Kill it
-at any moment and start it again: a file is read on after the last event that the journal holds. The
-lines of a stream (`-`) are all new. `llm4rec recommend --state FOLDER` asks what was learned.
+Events are JSON lines (components/adaptation/events.py). inference/adaptation_session.py says what
+they mean. The command may be killed at any moment and started again: it reads a file on from the
+last event of the journal. The lines of a stream (`-`) are all new. `llm4rec recommend --state
+FOLDER` recommends with what was learned.
 """
 
 from __future__ import annotations
@@ -21,23 +22,26 @@ from llm4rec_recbole.errors import InputError
 
 if TYPE_CHECKING:
     from llm4rec_recbole.components.adaptation.journal import CrashSafeAdapter
-    from llm4rec_recbole.inference.feedback import Feedback
+    from llm4rec_recbole.inference.adaptation_session import Feedback
 
 
 def main(argv: Sequence[str]) -> int:
-    """Learn from every event that is new; a bad line is told on stderr and skipped. Raises
-    InputError for a model that is not trained or does not learn from events, for events that cannot
-    be read, and for a state folder that is another model's, in use, or damaged."""
-    parser = argparse.ArgumentParser(description="Let a trained model learn from feedback.")
+    """Learn from every new event; report each bad line on stderr and skip it.
+
+    Raises InputError for a model that is not trained or does not learn from events, for events that
+    cannot be read, and for a state folder that is another model's, in use, or damaged.
+    """
+    parser = argparse.ArgumentParser(description="Let a trained model learn from feedback events.")
     parser.add_argument("--events", required=True, help="file of JSON lines; -: standard input")
     parser.add_argument(
         "--state",
-        help="folder that keeps what was learned "
+        help="folder for what the model learns "
         "(default: work/adapted/<dataset>/<protocol>/<method>/seed_<k>)",
     )
     add_model_options(parser)
     options = parser.parse_args(argv)
-    with _opened(options.events) as lines:
+    with _opened(options.events) as file:
+        from llm4rec_recbole.components.adaptation.events import limited_lines
         from llm4rec_recbole.inference import recommend
         from llm4rec_recbole.inference.adaptation_session import resume
 
@@ -45,24 +49,22 @@ def main(argv: Sequence[str]) -> int:
         config = model.config
         own = Path(config["dataset"], config["protocol"], model.method, f"seed_{config['seed']}")
         folder = Path(options.state or Path("work/adapted", own))
-        source = None if options.events == "-" else str(Path(options.events).resolve())
+        name = None if options.events == "-" else str(Path(options.events).resolve())
+        lines = limited_lines(file, options.events if name else "standard input")
         try:
-            durable, feedback = resume(model, folder)
-            before = len(durable.journal)
-            print(
-                f"{recommend.describe(model)}\nstate: {folder}, {before} events in it",
-                flush=True,
-            )
-            with durable:
-                tally = learn(durable, feedback, lines, source)
+            adapter, feedback = resume(model, folder, report=_report)
+            before = len(adapter.journal)
+            print(f"{recommend.describe(model)}\nstate: {folder}, with {before} events", flush=True)
+            with adapter:
+                summary = learn(adapter, feedback, lines, name)
         except OSError as error:
             reason = error.strerror or str(error)
             hint = "no accepted event is lost: start it again"
             raise InputError(f"cannot write: {reason}", file=folder, hint=hint) from error
         except KeyboardInterrupt:
-            print("stopped; start it again to go on", file=sys.stderr)
+            print("stopped; start it again to continue", file=sys.stderr)
             return 130
-    print(tally)
+    print(summary)
     return 0
 
 
@@ -77,20 +79,19 @@ class LearningSummary:
     seconds: float = 0.0
 
     def __str__(self) -> str:
-        told = f"learned {self.events} events, skipped {self.bad} bad lines"
+        counts = f"learned {self.events} events, skipped {self.bad} bad lines"
         if not self.events:
-            return told
-        before, after, ms = (
-            each / self.events for each in (self.loss_before, self.loss_after, 1000 * self.seconds)
-        )
+            return counts
+        sums = (self.loss_before, self.loss_after, 1000 * self.seconds)
+        before, after, ms = (total / self.events for total in sums)
         return (
-            f"{told}\nmean loss of an event: {before:.4f} before it was learned, {after:.4f} after;"
-            f" {ms:.1f} ms an event"
+            f"{counts}\nmean loss of an event: {before:.4f} before its update, {after:.4f} after;"
+            f" {ms:.1f} ms per event"
         )
 
 
 class Stopwatch:
-    """Wall-clock seconds since it was made, pauses left out."""
+    """Wall-clock seconds since it was made, without pauses."""
 
     def __init__(self) -> None:
         self._began = time.perf_counter()
@@ -107,36 +108,36 @@ class Stopwatch:
 
 
 def learn(
-    durable: CrashSafeAdapter, feedback: Feedback, lines: Iterable[bytes], source: str | None
+    adapter: CrashSafeAdapter, feedback: Feedback, lines: Iterable[bytes], file: str | None
 ) -> LearningSummary:
-    """Learn from `lines`; tell of the bad ones on stderr.
+    """Learn from `lines`; report the bad ones on stderr.
 
-    The time is that of journal, update and snapshots; waiting for lines, and measuring the loss
-    after each update, are left out.
+    The time includes journal, updates and snapshots. It excludes the wait for lines, and the
+    measurement of the loss after each update.
     """
     import torch
 
     from llm4rec_recbole.components.adaptation.events import BadLine
 
-    tally, watch = LearningSummary(), Stopwatch()
-    for _, told in durable.feed(_awaited(lines, watch), source):
+    summary, watch = LearningSummary(), Stopwatch()
+    for _, result in adapter.feed(_awaited(lines, watch), file):
         with watch.paused():
-            if isinstance(told, BadLine):
-                tally.bad += 1
-                print(told, file=sys.stderr, flush=True)
+            if isinstance(result, BadLine):
+                summary.bad += 1
+                _report(str(result))
                 continue
-            entry = durable.journal.last(source)
-            assert entry is not None  # it was just learned
+            newest = adapter.journal.newest
+            assert newest is not None  # it was just learned
             with torch.no_grad():
-                tally.loss_after += float(feedback.loss(entry.event).loss)
-            tally.loss_before += told.loss
-            tally.events += 1
-    tally.seconds = watch.seconds
-    return tally
+                summary.loss_after += float(feedback.loss(newest.event).loss)
+            summary.loss_before += result.loss
+            summary.events += 1
+    summary.seconds = watch.seconds
+    return summary
 
 
 def _awaited(lines: Iterable[bytes], watch: Stopwatch) -> Iterator[bytes]:
-    """The lines; the watch stands still until each is there."""
+    """Yield the lines; the watch is paused until each has arrived."""
     waiting = iter(lines)
     while True:
         with watch.paused():
@@ -146,8 +147,14 @@ def _awaited(lines: Iterable[bytes], watch: Stopwatch) -> Iterator[bytes]:
         yield line
 
 
+def _report(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
 def _opened(path: str) -> AbstractContextManager[BinaryIO]:
     if path == "-":
+        if sys.stdin is None:
+            raise InputError("cannot read the events: standard input is closed")
         return nullcontext(sys.stdin.buffer)
     try:
         return open(path, "rb")

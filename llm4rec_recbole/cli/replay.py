@@ -66,8 +66,8 @@ def replay_record(
         held_out_stream,
         last_training_items,
     )
+    from llm4rec_recbole.components.adaptation.adapter import fisher_information
     from llm4rec_recbole.components.adaptation.prequential import compare, standard_methods
-    from llm4rec_recbole.components.adaptation.steps import fisher_information
     from llm4rec_recbole.evaluation.record import hardware
     from llm4rec_recbole.files import sha256_of
     from llm4rec_recbole.inference.adaptation_session import require_adaptive

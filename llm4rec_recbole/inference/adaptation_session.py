@@ -1,68 +1,176 @@
-"""The folder in which `llm4rec adapt` keeps what a trained model has learned since.
+"""A trained model that learns from feedback events, and the folder that stores what it learned.
 
-model.json              which model it is: no other one may go on from here
-journal.jsonl           every event that was accepted
-snapshot.safetensors    the parameters after most of them
+    model.json              identifies the model: no other model may use the folder
+    journal.jsonl           every accepted event
+    snapshot.safetensors    the parameters after most of them
+
+What an event means, for n items:
+
+    implicit                the user chose this item next             −log P(item | history)
+    explicit, liked         the same, with the reliability (32) of explicit feedback
+    explicit, not liked     the item should have been less likely     log(1 + n P(item | history))
+
+A rating is liked from the middle of the data set's rating scale on; in a data set without ratings,
+above 0. The value of implicit feedback is not read. A disliked item joins the history too, as low
+ratings do in training, and is not recommended again. An item that is in the history already is
+learned from a history without it; the history itself does not change.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from llm4rec_recbole.components.adaptation.adapter import (
+    EventLoss,
+    NextItemEvent,
+    online_adapter,
+    query_time,
+)
+from llm4rec_recbole.components.adaptation.events import Event
 from llm4rec_recbole.components.adaptation.journal import CrashSafeAdapter
-from llm4rec_recbole.components.adaptation.steps import online_adapter
+from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.data.splits import exact_order
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import sha256_of, write_json
-from llm4rec_recbole.inference.feedback import Feedback
 from llm4rec_recbole.inference.restore import TrainedModel
 
 
 def require_adaptive(model: TrainedModel) -> None:
-    """Raises InputError for a model that has no way to learn from single events."""
+    """Raise InputError for a model that cannot learn from single events."""
     if getattr(model.model, "adaptation", None) is None:
         hint = "EnhancedGenRec with its component adaptation, and GenRecAdapt, do"
         raise InputError(f"{model.method} does not learn from single events", hint=hint)
 
 
-def resume(model: TrainedModel, folder: Path) -> tuple[CrashSafeAdapter, Feedback]:
-    """`model`, in place, with all that `folder` says it learned; what keeps its users' histories.
+def resume(
+    model: TrainedModel, folder: Path, report: Callable[[str], None] = print
+) -> tuple[CrashSafeAdapter, Feedback]:
+    """Bring `model`, in place, to the state in `folder`; return its adapter and the histories.
 
-    An empty or new folder is a new beginning. Raises InputError for a model that does not learn
-    from events, and for a folder that is another model's, in use, or damaged.
+    An empty or new folder starts a new session. report: receives what a person should know. Raises
+    InputError for a model that does not learn from events, and for a folder that belongs to another
+    model, is in use, or is damaged.
     """
     require_adaptive(model)
     _claim(model, folder / "model.json")
     feedback = Feedback(model)
     adapter = online_adapter(model.model, model.test, feedback.loss)
-    durable = CrashSafeAdapter(adapter, folder, check=feedback.check, observe=feedback.observe)
-    return durable, feedback
+    crash_safe = CrashSafeAdapter(
+        adapter, folder, check=feedback.check, observe=feedback.observe, report=report
+    )
+    return crash_safe, feedback
 
 
 def with_adaptation_state(model: TrainedModel, folder: Path) -> TrainedModel:
-    """`model`, in place, with all that `folder` says it learned, and those events in the histories.
+    """Bring `model`, in place, to the state in `folder`; return it with the events in its
+    histories.
 
-    Raises InputError as `resumed`, and for a folder in which nothing was learned.
+    Raises InputError as `resume` does, and for a folder without a journal.
     """
     if not (folder / "journal.jsonl").is_file():
         raise InputError("there is nothing that `llm4rec adapt` wrote", file=folder)
-    durable, feedback = resume(model, folder)
-    durable.close()
-    return feedback.restored()
+    adapter, feedback = resume(model, folder)
+    adapter.close()
+    return feedback.updated_model()
 
 
 def _claim(model: TrainedModel, path: Path) -> None:
-    """Write down whose folder this is; raises InputError when it is another model's."""
+    """Write down whose folder this is. Raises InputError where it is another model's."""
     own = {"method": model.method, "checkpoint_sha256": sha256_of(model.path)}
     if not path.exists():
         write_json(path, own)
         return
     try:
-        found: Any = json.loads(path.read_bytes())
-    except ValueError as error:
+        owner: Any = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
         raise InputError("this is damaged", file=path) from error
-    if found != own:
-        name = found.get("method") if isinstance(found, dict) else None
-        hint = "every trained model needs a --state of its own"
-        raise InputError(f"this is of another model: {name}, or trained anew", file=path, hint=hint)
+    if owner != own:
+        name = owner.get("method") if isinstance(owner, dict) else None
+        hint = "every trained model needs its own --state"
+        message = f"this is of another model: {name}, or of another training of it"
+        raise InputError(message, file=path, hint=hint)
+
+
+class Feedback:
+    """Converts events to what `model`, an AdaptiveModel, learns from; extends users' histories.
+
+    The histories begin with the whole data set, the test items included: events come later.
+    """
+
+    def __init__(self, model: TrainedModel) -> None:
+        self.model = model
+        self._users, self._items = (
+            {token: number for number, token in enumerate(tokens) if number}
+            for tokens in (model.user_tokens.tolist(), model.item_tokens.tolist())
+        )
+        self._seen: list[tuple[int, int, float]] = []  # user, item, time
+        self._histories: dict[int, dict[int, float]] = {}  # user: item: time, oldest first
+        log = model.log
+        for row in exact_order(log.times).tolist():
+            self._append(int(log.users[row]), int(log.items[row]), float(log.times[row]))
+        self._middle = 0.0
+        if log.ratings is not None:
+            self._middle = float(log.ratings.min() + log.ratings.max()) / 2
+
+    def check(self, event: Event) -> None:
+        """Raise InputError for an unknown user or item, and for a user without another item."""
+        for kind, token, numbers in (
+            ("user", event.user, self._users),
+            ("item", event.item, self._items),
+        ):
+            if token not in numbers:
+                raise InputError(f"no {kind} {token!r} in {self.model.config['dataset']}")
+        if not len(self._history(event)):
+            raise InputError(f"user {event.user!r} has no other item in the history")
+
+    def next_item_event(self, event: Event) -> NextItemEvent:
+        """Return the event in internal ids; the same before and after `observe`."""
+        user, item = self._users[event.user], self._items[event.item]
+        history = self._history(event)
+        seen = self._histories[user]
+        when = query_time(np.array([seen[number] for number in history.tolist()]), event.time)
+        return NextItemEvent(user, history, item, event.kind, self.liked(event), when)
+
+    def liked(self, event: Event) -> bool:
+        """Whether the user likes the event's item; see the head of this file."""
+        if event.kind == "implicit":
+            return True
+        return event.value > 0 if self.model.log.ratings is None else event.value >= self._middle
+
+    def loss(self, event: Event) -> EventLoss:
+        """Return the model's loss of an event, for OnlineAdapter."""
+        return self.model.model.event_loss(self.next_item_event(event))
+
+    def observe(self, event: Event) -> None:
+        """Add the event's item to its user's history."""
+        self._append(self._users[event.user], self._items[event.item], event.time)
+
+    def updated_model(self) -> TrainedModel:
+        """Return the model with all observed events in its users' histories, and no test users."""
+        none = np.zeros(0, dtype=np.int64)
+        nobody = HeldOut(none, none, np.zeros(1, np.int64), none, none, self.model.test.n_items)
+        users, items, times = zip(*self._seen)
+        return replace(
+            self.model,
+            test=nobody,
+            users=np.array(users, dtype=np.int64),
+            items=np.array(items, dtype=np.int64),
+            times=np.array(times, dtype=np.float64),
+        )
+
+    def _history(self, event: Event) -> np.ndarray:
+        item = self._items[event.item]
+        seen = self._histories.get(self._users[event.user], {})
+        return np.array([number for number in seen if number != item], dtype=np.int64)
+
+    def _append(self, user: int, item: int, time: float) -> None:
+        history = self._histories.setdefault(user, {})
+        if item not in history:
+            history[item] = time
+            self._seen.append((user, item, time))

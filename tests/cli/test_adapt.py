@@ -20,6 +20,7 @@ from llm4rec_recbole import checkpoints
 from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.components.adaptation.adapter import OnlineAdapter
 from llm4rec_recbole.components.adaptation.journal import CrashSafeAdapter, Journal
+from llm4rec_recbole.data import line_reader
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.inference.adaptation_session import with_adaptation_state
 from llm4rec_recbole.inference.restore import restore
@@ -51,7 +52,7 @@ def learned(folder: Path) -> tuple[dict[str, torch.Tensor], list[str]]:
     """The parameters in a state folder, and the items in its journal."""
     adapter = checkpoints.load(folder / "snapshot.safetensors")["adapter"]
     journal = (folder / "journal.jsonl").read_text().splitlines()
-    return adapter["parameters"], [json.loads(line)["event"]["item"] for line in journal]
+    return adapter["parameters"], [json.loads(line)["entry"]["event"]["item"] for line in journal]
 
 
 def killed(work: Callable[[], object], owner: type, name: str, call: int) -> int:
@@ -92,7 +93,7 @@ def test_killed_and_started_again_it_loses_no_event_and_repeats_none(adapt, tmp_
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
 
 
-def test_bad_lines_are_told_by_their_numbers_and_the_rest_is_learned(
+def test_bad_lines_are_reported_with_their_numbers_and_the_rest_is_learned(
     adapt, tmp_path, capsys
 ) -> None:
     mixed = [
@@ -110,9 +111,9 @@ def test_bad_lines_are_told_by_their_numbers_and_the_rest_is_learned(
     assert told[1:] == [
         "line 3: no user 'nobody' in rings",
         "line 4: no item '[PAD]' in rings",
-        "line 5: nothing is known of user 'lonely' beside this item",
+        "line 5: user 'lonely' has no other item in the history",
     ]
-    assert "0 events in it\nlearned 2 events, skipped 4 bad lines\nmean loss of an event:" in out
+    assert "with 0 events\nlearned 2 events, skipped 4 bad lines\nmean loss of an event:" in out
     adapt("clean", EVENTS[:2])
     mixed_parameters, clean = learned(tmp_path / "mixed")[0], learned(tmp_path / "clean")[0]
     assert all(torch.equal(mixed_parameters[name], clean[name]) for name in clean)
@@ -121,16 +122,46 @@ def test_bad_lines_are_told_by_their_numbers_and_the_rest_is_learned(
 def test_started_again_with_a_longer_file_it_learns_what_is_new(adapt, tmp_path, capsys) -> None:
     adapt("grown", EVENTS[:5])
     adapt("grown", EVENTS)
-    assert "5 events in it\nlearned 3 events" in capsys.readouterr().out
+    assert "with 5 events\nlearned 3 events" in capsys.readouterr().out
     adapt("grown", EVENTS)
-    assert "8 events in it\nlearned 0 events" in capsys.readouterr().out
+    assert "with 8 events\nlearned 0 events" in capsys.readouterr().out
     assert len(learned(tmp_path / "grown")[1]) == 8
+
+
+def test_a_renamed_project_folder_learns_nothing_twice(adapt, tmp_path, capsys) -> None:
+    (tmp_path / "project").mkdir()
+    adapt("state", EVENTS[:5], "project/events.jsonl")
+    (tmp_path / "project").rename(tmp_path / "renamed")
+    adapt("state", EVENTS, "renamed/events.jsonl")
+    out, err = capsys.readouterr()
+    assert "with 5 events\nlearned 3 events" in out
+    old, new = (str(tmp_path / name / "events.jsonl") for name in ("project", "renamed"))
+    assert err.startswith(f"{new} begins as {old}, whose events were learned up to line 5")
+    assert len(learned(tmp_path / "state")[1]) == 8
+
+
+def test_a_damaged_journal_is_one_line(adapt, tmp_path, capsys) -> None:
+    adapt("state", EVENTS[:3])
+    journal = tmp_path / "state" / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes().replace(b'"u1"', b'"u4"'))
+    capsys.readouterr()
+    assert adapt("state", EVENTS) == 2
+    assert capsys.readouterr().err == f"llm4rec adapt: {journal}:2: the journal is damaged here\n"
+
+
+def test_a_stream_without_line_ends_is_refused(adaptive, tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(line_reader, "_LONGEST", 1 << 16)
+    options = ["--events", "/dev/zero", "--state", str(tmp_path / "state")]
+    assert llm4rec(["adapt", *options, "--checkpoint", str(adaptive)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("llm4rec adapt: /dev/zero:1: a line longer than")
+    assert err.count("\n") == 1
 
 
 def test_an_update_makes_what_was_chosen_likelier(adapt, capsys) -> None:
     adapt("one", EVENTS[:4])
     line = capsys.readouterr().out.splitlines()[-1]
-    before, after = (float(line.split()[n]) for n in (5, 10))
+    before, after = (float(line.split()[n]) for n in (5, 9))
     assert after < before
 
 

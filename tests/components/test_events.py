@@ -1,5 +1,6 @@
-"""Events are read line by line; what is wrong with a bad line is told by its number."""
+"""Events are read line by line; a bad line is reported with its number."""
 
+import io
 import json
 
 import pytest
@@ -10,9 +11,12 @@ from llm4rec_recbole.components.adaptation.events import (
     BadLine,
     Event,
     event_fields,
+    limited_lines,
     parse_event,
     read_events,
 )
+from llm4rec_recbole.data import line_reader
+from llm4rec_recbole.errors import InputError
 
 GOOD = {"user": "7", "item": "50", "kind": "explicit", "value": 4, "time": 881250949}
 
@@ -63,17 +67,37 @@ def test_implicit_feedback_needs_no_value():
         (line(user={"id": "x" * 99}), r"not .{37}\.\.\.$"),
     ],
 )
-def test_what_is_wrong_is_told(bad, reason):
+def test_what_is_wrong_is_reported(bad, reason):
     with pytest.raises(ValueError, match=reason):
         parse_event(bad)
 
 
 def test_bad_lines_are_numbered_and_the_others_are_read():
     lines = [b"\xef\xbb\xbf" + line(), b"\n", b"oops\n", line() + b"\r\n", b"  \n", line(kind=3)]
-    found = list(read_events(lines))
-    assert [number for number, _ in found] == [1, 3, 4, 6]
-    assert [isinstance(each, BadLine) for _, each in found] == [False, True, False, True]
-    assert str(found[1][1]).startswith("line 3: this is not JSON")
+    read = list(read_events(lines))
+    assert [each.number for each in read] == [1, 3, 4, 6]
+    assert [isinstance(each.event, BadLine) for each in read] == [False, True, False, True]
+    assert str(read[1].event).startswith("line 3: this is not JSON")
+
+
+def test_the_content_identifies_all_lines_read_so_far():
+    lines = [line(), b"\n", line(item=51), line(item=52)]
+    contents = [each.content for each in read_events(lines)]
+    assert len(set(contents)) == 3
+    assert [each.content for each in read_events(lines[:3])] == contents[:2]
+    without_end = [*lines[:2], lines[2].removesuffix(b"\n")]
+    assert [each.content for each in read_events(without_end)] == contents[:2]
+    without_blank = [each.content for each in read_events([lines[0], *lines[2:]])]
+    assert without_blank[0] == contents[0]
+    assert not set(without_blank[1:]) & set(contents)
+
+
+def test_a_line_without_end_is_refused(monkeypatch):
+    monkeypatch.setattr(line_reader, "_LONGEST", 100)
+    whole = list(limited_lines(io.BytesIO(b"a\n" * 2 + b"b" * 99), "events"))
+    assert whole == [b"a\n", b"a\n", b"b" * 99]
+    with pytest.raises(InputError, match="events:2: a line longer than"):
+        list(limited_lines(io.BytesIO(b"a\n" + b"b" * 1000), "events"))
 
 
 @settings(max_examples=30)
@@ -93,6 +117,6 @@ def test_writing_and_reading_gives_the_event_back(event):
 
 @given(st.binary())
 def test_no_line_ever_breaks_the_reader(text):
-    for number, each in read_events([text]):
-        assert number == 1
-        assert isinstance(each, BadLine | Event)
+    for each in read_events([text]):
+        assert each.number == 1
+        assert isinstance(each.event, BadLine | Event)

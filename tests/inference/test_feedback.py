@@ -11,9 +11,9 @@ import pytest
 import torch
 from rings import own_folder  # noqa: F401
 
+from llm4rec_recbole.components.adaptation.adapter import NextItemEvent, online_adapter
 from llm4rec_recbole.components.adaptation.events import Event
-from llm4rec_recbole.components.adaptation.steps import NextItemEvent, online_adapter
-from llm4rec_recbole.inference.feedback import Feedback
+from llm4rec_recbole.inference.adaptation_session import Feedback
 from llm4rec_recbole.inference.restore import TrainedModel, restore
 
 
@@ -33,19 +33,19 @@ def items_of(model: TrainedModel, step: NextItemEvent) -> list[str]:
 
 def test_a_step_goes_from_the_history_to_the_item(model: TrainedModel) -> None:
     feedback = Feedback(model)
-    step = feedback.step(made("lonely", "i4"))
+    step = feedback.next_item_event(made("lonely", "i4"))
     assert (items_of(model, step), model.item_tokens[step.item]) == (["i1"], "i4")
     feedback.observe(made("lonely", "i4"))
     feedback.observe(made("lonely", "i9"))
-    assert items_of(model, feedback.step(made("lonely", "i2"))) == ["i1", "i4", "i9"]
+    assert items_of(model, feedback.next_item_event(made("lonely", "i2"))) == ["i1", "i4", "i9"]
 
 
 def test_an_item_that_comes_again_is_left_out_of_its_own_history(model: TrainedModel) -> None:
     feedback = Feedback(model)
     for item in ("i4", "i9", "i4"):
         feedback.observe(made("lonely", item))
-    assert items_of(model, feedback.step(made("lonely", "i4"))) == ["i1", "i9"]
-    assert items_of(model, feedback.step(made("lonely", "i2"))) == ["i1", "i4", "i9"]
+    assert items_of(model, feedback.next_item_event(made("lonely", "i4"))) == ["i1", "i9"]
+    assert items_of(model, feedback.next_item_event(made("lonely", "i2"))) == ["i1", "i4", "i9"]
     assert torch.isfinite(feedback.loss(made("lonely", "i4")).loss)
 
 
@@ -77,7 +77,7 @@ def test_learning_moves_an_item_where_its_rating_points(
     fresh = restore(adaptive)
     feedback = Feedback(fresh)
     rated = made("u1", "i8", "explicit", value)
-    step = feedback.step(rated)._replace(liked=True)
+    step = feedback.next_item_event(rated)._replace(liked=True)
 
     def log_probability() -> float:
         with torch.no_grad():

@@ -20,7 +20,7 @@ from llm4rec_recbole.components.absent import (
     NoRelations,
     NoRetrieval,
 )
-from llm4rec_recbole.components.adaptation.steps import next_item_events
+from llm4rec_recbole.components.adaptation.adapter import next_item_events
 from llm4rec_recbole.components.debiasing.debiased_loss import log_likelihood
 from llm4rec_recbole.components.item_relations import item_item_weights
 from llm4rec_recbole.components.retrieval import context as retrieved_context

@@ -10,7 +10,11 @@ import numpy as np
 import torch
 
 from llm4rec_recbole.analysis.online_replay import HeldOutTask, held_out_stream
-from llm4rec_recbole.components.adaptation.steps import next_item_events, query_time
+from llm4rec_recbole.components.adaptation.adapter import (
+    last_seen_events,
+    next_item_events,
+    query_time,
+)
 from llm4rec_recbole.data.held_out import HeldOut
 
 # User 1 has item 3 in the same second as item 2.
@@ -26,7 +30,7 @@ def test_right_after_is_the_next_number_unless_something_stands_before_it() -> N
 
 def test_a_step_to_the_last_item_seen_asks_no_later_than_it() -> None:
     held_out = HeldOut(USERS[:1], ITEMS[3:], np.array([0, 3]), ITEMS[:3], TIMES[:3], 5)
-    (known,), (new,) = next_item_events(held_out, known=1), next_item_events(held_out)
+    (known,), (new,) = last_seen_events(held_out), next_item_events(held_out)
     assert (known.history.tolist(), known.item, known.query_time) == ([1, 2], 3, 20)
     assert (new.history.tolist(), new.item) == ([1, 2, 3], 4)
     assert new.query_time == np.nextafter(20.0, np.inf)

@@ -1,10 +1,10 @@
-"""Real-time adaptation (Eqs. 26-33): the paper's fifth component, one function an equation.
+"""Real-time adaptation (Eqs. 26-33): the paper's fifth component, one function per equation.
 
     (26-27)  v ← μ v + g,  θ ← θ − η v            (31-32)  L = α L_explicit + β L_implicit + γ L_reg
     (28)     η = η₀ exp(−λ · uncertainty)         (33)     L_new + λ/2 Σ F (θ − θ*)²
     (29-30)  only where softmax(|g|) > τ
 
-online.py puts them together, events.py and journal.py feed them, prequential.py measures them.
+adapter.py puts them together, events.py and journal.py feed it, prequential.py measures it.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ def sgd_step(parameter: torch.Tensor, velocity: torch.Tensor, rate: float) -> to
 
 
 def learning_rate(initial: float, decay: float, uncertainty: float) -> float:
-    """Eq. 28: η_t = η_0 exp(−λ · uncertainty(x_t)): what is not understood moves less."""
+    """Eq. 28: η_t = η_0 exp(−λ · uncertainty(x_t)): an uncertain prediction moves less."""
     return initial * math.exp(-decay * uncertainty)
 
 
 def normalised_entropy(logits: torch.Tensor) -> torch.Tensor:
     """An uncertainty for Eq. 28: the entropy of softmax(logits) over its largest value, in [0, 1].
 
-    logits: (..., n), n > 1; minus infinity rules an item out. Returns (...).
+    logits: (..., n), n > 1; minus infinity excludes an item. Returns (...).
     """
     log_probabilities = logits.log_softmax(-1)
     terms = log_probabilities.exp() * log_probabilities.clamp(min=-1e4)  # 0 · −∞ is 0 here
@@ -51,16 +51,16 @@ def gradient_importance(gradient: torch.Tensor) -> torch.Tensor:
     """Eq. 29: softmax(|g|) over all entries of one tensor, in float64, of its shape.
 
     Entries of ordinary gradients differ by far less than 1, so over N entries each importance is
-    close to 1 / N, and float32 can hardly tell them apart: hence float64.
+    close to 1 / N. float32 cannot separate such values: hence float64.
     """
     return gradient.double().abs().flatten().softmax(0).view(gradient.shape)
 
 
 def importance_threshold(importance: torch.Tensor, fraction: float) -> float:
-    """τ of Eq. 30 that lets ⌈fraction · n⌉ of an importance tensor's entries pass, or more if tied.
+    """τ of Eq. 30, below which all but ⌈fraction · n⌉ of a tensor's entries lie; ties pass too.
 
-    A fixed τ selects nothing, or everything, as soon as the tensor's size changes: all importances
-    lie near 1 / N. So τ is the tensor's own quantile, put just below the smallest entry to pass.
+    All importances are near 1 / N, so a fixed τ selects nothing or everything once the tensor's
+    size changes. So τ is a quantile of the tensor, just below the smallest entry to be selected.
     """
     passing = max(1, math.ceil(fraction * importance.numel()))
     smallest = importance.flatten().topk(passing).values[-1]
@@ -75,10 +75,9 @@ def selected(importance: torch.Tensor, threshold: float) -> torch.Tensor:
 def select_entries(gradient: torch.Tensor, fraction: float) -> torch.Tensor:
     """Eqs. 29-30 without the softmax: bool of the gradient's shape.
 
-    The softmax keeps the order of |g|, so its quantile selects what the quantile of |g| selects,
-    exactly, and for less. Only entries that have a gradient are counted and selected: of
-    an embedding table an event touches a few rows, and a quantile over all of it would let every
-    entry of these rows pass.
+    The softmax preserves the order of |g|, so the quantile of |g| selects the same entries, at less
+    cost. Only entries with a gradient are counted and selected. An event touches a few rows of an
+    embedding table, and a quantile over the whole table would select every entry of these rows.
     """
     size = gradient.abs()
     present = int(size.count_nonzero())
@@ -88,7 +87,7 @@ def select_entries(gradient: torch.Tensor, fraction: float) -> torch.Tensor:
 
 
 def _largest(values: torch.Tensor, k: int) -> float:
-    """The k-th largest of values (N,); NumPy's selection is an order faster than torch's."""
+    """The k-th largest of values (N,); NumPy's selection is ten times as fast as torch's."""
     if values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64):
         return float(np.partition(values.numpy(), len(values) - k)[len(values) - k])
     return float(values.topk(k).values[-1])
@@ -115,18 +114,20 @@ def feedback_weights(explicit: float, implicit: float) -> tuple[float, float]:
 def dislike_loss(log_probability: torch.Tensor, n_items: int) -> torch.Tensor:
     """The loss of an item that was not liked: log(1 + n P), a scalar, from log P, a scalar.
 
-    The paper leaves it open. Asked whether an item was drawn from P or from all n items alike, the
-    second is right with probability 1 / (1 + n P) (as in Gutmann & Hyvärinen, AISTATS 2010): a loss
-    over two answers, log 2 by chance, whose slope is below 1 and fades once P is far below 1 / n.
+    The paper defines none. This is the cross-entropy of a choice between two answers: the item was
+    drawn from P, or uniformly from all n items. The second is true with probability 1 / (1 + n P)
+    (as in Gutmann & Hyvärinen, AISTATS 2010). The loss of a uniform prediction is log 2. The slope
+    is below 1, and tends to 0 once P is far below 1 / n.
     """
     return torch.nn.functional.softplus(log_probability + math.log(n_items))
 
 
 def reliability(loss: float, baseline_loss: float, least: float = 0.05) -> float:
-    """How much better than chance a kind of feedback is foretold: 1 − loss / chance, in [least, 1].
+    """How well a kind of feedback is predicted: 1 − loss / baseline loss, limited to [least, 1].
 
-    The paper leaves reliability open. This has no unit, so that a loss over two answers and one
-    over all items can be compared: 1 for feedback that is always foretold, `least` for noise.
+    The paper does not define reliability. This ratio has no unit, so a loss over two answers and
+    one over all items can be compared. It is 1 for feedback that is always predicted, `least` for
+    noise. baseline_loss: the loss of a uniform prediction.
     """
     return min(1.0, max(least, 1 - loss / baseline_loss))
 

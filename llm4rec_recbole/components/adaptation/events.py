@@ -1,29 +1,35 @@
-"""Feedback events, one JSON object a line; a bad line is told by its number and skipped.
+"""Feedback events, one JSON object a line.
 
     {"user": "7", "item": "50", "kind": "explicit", "value": 4, "time": 881250949}
 
-user, item   raw tokens: text, or whole numbers
+user, item   raw ids: text, or whole numbers
 kind         "explicit" (a rating) or "implicit" (a click, a view)
-value        a number; may be left out for implicit feedback, and is then 1
+value        a number; implicit feedback may omit it, and it is then 1
 time         seconds since 1970
 
-Other keys are ignored; empty lines mean nothing.
+Other keys are ignored. Empty lines are ignored. A line that is no event is reported with its number
+and skipped. A line longer than the limit of data/line_reader.py ends the reading.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from llm4rec_recbole.data.line_reader import rest_of_line
 
 KINDS = ("explicit", "implicit")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
 class Event:
-    """One user's feedback on one item; tokens are raw, the time is in seconds."""
+    """One user's feedback on one item; ids are raw, the time is in seconds."""
 
     user: str
     item: str
@@ -34,7 +40,7 @@ class Event:
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line that is no event, and why."""
+    """A line that is no event, and the reason."""
 
     line: int  # counted from 1
     reason: str
@@ -43,38 +49,67 @@ class BadLine:
         return f"line {self.line}: {self.reason}"
 
 
-def read_events(lines: Iterable[bytes]) -> Iterator[tuple[int, Event | BadLine]]:
-    """Each line's number, from 1, with its event or with what is wrong with it."""
+class EventLine(NamedTuple):
+    """A line that is not empty."""
+
+    number: int  # counted from 1
+    content: str  # a hash of all lines up to this one
+    event: Event | BadLine
+
+
+def read_events(lines: Iterable[bytes]) -> Iterator[EventLine]:
+    """Yield each line that is not empty, with its event or with what is wrong with it."""
+    content = hashlib.sha256()
     for number, line in enumerate(lines, 1):
+        content.update(line.rstrip(b"\r\n") + b"\n")
         if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
+            line = line.removeprefix(_BYTE_ORDER_MARK)
         if not line.strip():
             continue
+        event: Event | BadLine
         try:
-            yield number, parse_event(line)
+            event = parse_event(line)
         except ValueError as error:
-            yield number, BadLine(number, str(error))
+            event = BadLine(number, str(error))
+        yield EventLine(number, content.hexdigest()[:32], event)
+
+
+def limited_lines(file: IO[bytes], name: str | Path) -> Iterator[bytes]:
+    """Yield the lines of `file`, the last of which may lack its end.
+
+    name: what an error message calls the file. Raises InputError for a line that is too long to be
+    one: a stream without line ends would fill the memory.
+    """
+    number = 1
+    while line := rest_of_line(file, name, number):
+        yield line
+        number += 1
 
 
 def parse_event(line: bytes) -> Event:
-    """The event in one line. Raises ValueError, saying what is wrong, when there is none."""
+    """Return the event in one line. Raises ValueError, with the reason, for any other line."""
     try:
         fields = json.loads(line.decode())
     except UnicodeDecodeError as error:
         raise ValueError("this is not UTF-8 text") from error
     except json.JSONDecodeError as error:
         raise ValueError(f"this is not JSON: {error.msg} at column {error.colno}") from error
-    except (ValueError, RecursionError) as error:  # endless digits, endless brackets
+    except (ValueError, RecursionError) as error:  # thousands of digits, thousands of brackets
         raise ValueError("this is not JSON that can be read") from error
+    return event_from(fields)
+
+
+def event_from(fields: Any) -> Event:
+    """Return the event with these JSON fields. Raises ValueError, with the reason, for others."""
     if not isinstance(fields, dict):
         raise ValueError("this is not a JSON object")
     kind = fields.get("kind")
     if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {_shown(kind)}")
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {_excerpt(kind)}")
     value = 1 if kind == "implicit" and "value" not in fields else fields.get("value")
     return Event(
-        user=_token(fields, "user"),
-        item=_token(fields, "item"),
+        user=_raw_id(fields, "user"),
+        item=_raw_id(fields, "item"),
         kind=kind,
         value=_number("value", value),
         time=_number("time", fields.get("time")),
@@ -82,20 +117,20 @@ def parse_event(line: bytes) -> Event:
 
 
 def event_fields(event: Event) -> dict[str, Any]:
-    """The event as the fields of its JSON object."""
+    """Return the fields of the event's JSON object."""
     return dict(vars(event))
 
 
-def _token(fields: dict[str, Any], name: str) -> str:
+def _raw_id(fields: dict[str, Any], name: str) -> str:
     value = fields.get(name)
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        raise ValueError(f"{name} must be text or a whole number, not {_shown(value)}")
+        raise ValueError(f"{name} must be text or a whole number, not {_excerpt(value)}")
     return str(value)
 
 
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{name} must be a number, not {_shown(value)}")
+        raise ValueError(f"{name} must be a number, not {_excerpt(value)}")
     try:
         number = float(value)
     except OverflowError:
@@ -105,6 +140,6 @@ def _number(name: str, value: Any) -> float:
     return number
 
 
-def _shown(value: Any) -> str:
+def _excerpt(value: Any) -> str:
     text = "missing" if value is None else json.dumps(value)
     return text if len(text) <= 40 else text[:37] + "..."

@@ -1,14 +1,25 @@
-"""An append-only journal of feedback events: what is in it was accepted, whatever happens next.
+"""Online learning that can be killed at any moment: no event is lost, none is learned twice.
 
-    {"source": "events.jsonl", "line": 17, "event": {"user": "7", "item": "50", ...}}
+    check ─▶ journal (on the disk) ─▶ update ─▶ observe ─▶ from time to time a snapshot
 
-An entry is one write of one line, on the disk (fsync) before `append` returns. A crash in the
-middle of it leaves a torn last line, which was never acknowledged: it is cut off at the next start.
+The journal comes first. At the next start the last snapshot is loaded, and the later events of the
+journal are learned again in the same order. An update draws no random numbers, so on a CPU the
+model is equal to the last bit. Then the events file is read from the line after the journal's last.
+
+One line of the journal:
+
+    {"sum": "9f86d081884c7d65", "entry": {"file": "/data/events.jsonl", "file_id": "2c26b46b…",
+     "line": 17, "content": "fcde2b2e…", "event": {"user": "7", "item": "50", …}}}
+
+`sum` is a hash of the previous line's sum and of this line: a changed, missing or exchanged line is
+found. `file_id` is the hash of the events file up to its first event, and `content` that up to this
+line: a file is recognised by its content, whatever its name. All three are null for a stream.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -17,23 +28,40 @@ from pathlib import Path
 from types import TracebackType
 
 from llm4rec_recbole.components.adaptation.adapter import OnlineAdapter, Update
-from llm4rec_recbole.components.adaptation.events import BadLine, Event, event_fields, read_events
+from llm4rec_recbole.components.adaptation.events import (
+    BadLine,
+    Event,
+    EventLine,
+    event_fields,
+    event_from,
+    read_events,
+)
 from llm4rec_recbole.errors import InputError
+
+_HEAD = b'{"sum": "'
+_SUM_DIGITS = 16
+_FIRST_SUM = "0" * _SUM_DIGITS  # of the line before the first
+_DAMAGED = "the journal is damaged here"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One accepted event, and where it was read."""
+    """One accepted event, and where it was read; a stream has a line number alone."""
 
-    source: str | None  # None: a stream, which cannot be read again
+    file: str | None
+    file_id: str | None
     line: int
+    content: str | None
     event: Event
 
 
 class Journal:
-    """The journal at `path`, held by one process at a time; made when it does not exist.
+    """The journal at `path`, held by one process at a time; it is made when it does not exist.
 
-    Raises InputError when another process holds it, or when it is damaged other than at its end.
+    One entry is one write of one line, which is on the disk (fsync) before `append` returns. A
+    crash during the write leaves a last line without its end. That entry was never acknowledged,
+    and is removed at the next start. Raises InputError when another process holds the journal, and
+    when a line is damaged.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -42,11 +70,14 @@ class Journal:
         self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._cut_torn_end()
-            self._last: dict[str | None, Entry] = {}
+            self._last_by_id: dict[str, Entry] = {}
+            self._last_by_name: dict[str, Entry] = {}
+            self.newest: Entry | None = None
+            self.sum = _FIRST_SUM
             self._count = 0
-            for entry in self.entries():
-                self._note(entry)
+            self._remove_torn_end()
+            for entry, entry_sum in self.entries():
+                self._note(entry, entry_sum)
         except BaseException as error:
             self.close()
             if isinstance(error, BlockingIOError):
@@ -56,26 +87,29 @@ class Journal:
     def __len__(self) -> int:
         return self._count
 
-    def last(self, source: str | None) -> Entry | None:
-        """The last entry that came from `source`, if any did."""
-        return self._last.get(source)
+    def last_entry_of(self, file_id: str) -> Entry | None:
+        """Return the last entry from the events file with this identity, if there is one."""
+        return self._last_by_id.get(file_id)
 
-    def entries(self) -> Iterator[Entry]:
-        """All entries, oldest first."""
+    def last_entry_named(self, file: str) -> Entry | None:
+        """Return the last entry from an events file of this name, if there is one."""
+        return self._last_by_name.get(file)
+
+    def entries(self) -> Iterator[tuple[Entry, str]]:
+        """Yield all entries, oldest first, each with its line's sum. Raises InputError for a
+        damaged line."""
+        previous = _FIRST_SUM
         with open(self.path, "rb") as file:
             for number, line in enumerate(file, 1):
                 try:
-                    yield _parse(line)
-                except (ValueError, KeyError, TypeError) as error:
-                    raise InputError(
-                        "the journal is damaged here", file=self.path, line=number
-                    ) from error
+                    entry, previous = _parse(line, previous)
+                except (ValueError, KeyError, TypeError, RecursionError) as error:
+                    raise InputError(_DAMAGED, file=self.path, line=number) from error
+                yield entry, previous
 
-    def append(self, source: str | None, line: int, event: Event) -> None:
+    def append(self, entry: Entry) -> None:
         """Write one entry to the disk. Raises OSError, with the journal as before, if it cannot."""
-        entry = Entry(source, line, event)
-        fields = {"source": source, "line": line, "event": event_fields(event)}
-        data = json.dumps(fields).encode() + b"\n"
+        data, entry_sum = _line(entry, self.sum)
         size = os.fstat(self._handle).st_size
         try:
             if os.write(self._handle, data) != len(data):
@@ -84,59 +118,84 @@ class Journal:
         except OSError:
             os.ftruncate(self._handle, size)
             raise
-        self._note(entry)
+        self._note(entry, entry_sum)
 
     def close(self) -> None:
-        """Let another process have it."""
+        """Release the journal for another process."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
 
-    def _note(self, entry: Entry) -> None:
+    def _note(self, entry: Entry, entry_sum: str) -> None:
         self._count += 1
-        self._last[entry.source] = entry
+        self.newest, self.sum = entry, entry_sum
+        if entry.file_id is not None and entry.file is not None:
+            self._last_by_id[entry.file_id] = entry
+            self._last_by_name[entry.file] = entry
 
-    def _cut_torn_end(self) -> None:
-        """Drop a last line that is no entry."""
+    def _remove_torn_end(self) -> None:
+        """Remove a last line without an end. Raises InputError where only its end is damaged: that
+        entry was acknowledged."""
         data = self.path.read_bytes()
-        start = data.rstrip(b"\n").rfind(b"\n") + 1
+        start = data.rfind(b"\n") + 1
+        if start == len(data):
+            return
+        lines = data.splitlines(keepends=True)
+        previous = _sum_in(lines[-2]) if start else _FIRST_SUM
         try:
-            if data:
-                _parse(data[start:])
-        except (ValueError, KeyError, TypeError):
+            _parse(data[start:-1] + b"\n", previous)
+        except (ValueError, KeyError, TypeError, RecursionError):
             os.ftruncate(self._handle, start)
             os.fsync(self._handle)
+        else:
+            raise InputError(_DAMAGED, file=self.path, line=data.count(b"\n") + 1)
 
 
-def _parse(line: bytes) -> Entry:
-    """The entry in one line. Raises ValueError, KeyError or TypeError when there is none."""
-    if not line.endswith(b"\n"):
-        raise ValueError("the line has no end")
-    fields = json.loads(line)
-    return Entry(fields["source"], fields["line"], Event(**fields["event"]))
+def _line(entry: Entry, previous: str) -> tuple[bytes, str]:
+    """Return the journal's line for `entry`, and the line's sum."""
+    fields = vars(entry) | {"event": event_fields(entry.event)}
+    rest = b'", "entry": ' + json.dumps(fields).encode() + b"}\n"
+    entry_sum = _sum(previous, rest)
+    return _HEAD + entry_sum.encode() + rest, entry_sum
 
 
-# Online learning that can be killed at any moment: no event is lost, none is learned twice.
-#
-#     check ─▶ journal (on the disk) ─▶ update ─▶ observe ─▶ every so often a snapshot
-#
-# The journal comes first. At the next start the last snapshot is loaded, and the events that the
-# journal holds beyond it are learned again, in the same order: an update has no randomness, so on a
-# CPU the model is what it was, to the last bit. Then the source is read on after the journal's end.
+def _sum(previous: str, rest: bytes) -> str:
+    return hashlib.sha256(previous.encode() + rest).hexdigest()[:_SUM_DIGITS]
+
+
+def _sum_in(line: bytes) -> str:
+    return line[len(_HEAD) : len(_HEAD) + _SUM_DIGITS].decode("latin-1")
+
+
+def _parse(line: bytes, previous: str) -> tuple[Entry, str]:
+    """Return the entry in one line, and the line's sum. previous: the sum of the line before.
+
+    Raises ValueError, KeyError or TypeError for a line that `append` did not write.
+    """
+    entry_sum, rest = _sum_in(line), line[len(_HEAD) + _SUM_DIGITS :]
+    if not line.startswith(_HEAD) or not line.endswith(b"\n") or entry_sum != _sum(previous, rest):
+        raise ValueError("the sum does not match the line")
+    fields = json.loads(line)["entry"]
+    return Entry(**fields | {"event": event_from(fields["event"])}), entry_sum
 
 
 def _nothing(event: Event) -> None:
     """The default for `check` and `observe`."""
 
 
-class CrashSafeAdapter:
-    """An OnlineAdapter whose progress lives in `folder`: journal.jsonl and snapshot.safetensors.
+def _silent(message: str) -> None:
+    """The default for `report`."""
 
-    `adapter` is made on the model as it was before any event. check(event) raises InputError for
-    one that the model cannot learn from, such as an unknown user: it is reported as a bad line.
-    observe(event) is called once for each accepted event, those of earlier runs included, after the
-    update: here the caller lengthens the user's history. Raises InputError when `folder` is in use,
-    damaged, or of another model or settings.
+
+class CrashSafeAdapter:
+    """An OnlineAdapter whose progress is saved in `folder`: journal.jsonl, snapshot.safetensors.
+
+    adapter: made on the model as it was before any event. check(event): raises InputError for an
+    event that the model cannot learn from, such as one of an unknown user; it is reported as a bad
+    line. observe(event): called once for each accepted event after its update, those of earlier
+    runs included; the caller extends the user's history there. report(message): receives what a
+    person should know. Raises InputError when `folder` is in use, damaged, or of another model or
+    other settings.
     """
 
     def __init__(
@@ -146,9 +205,11 @@ class CrashSafeAdapter:
         *,
         check: Callable[[Event], None] = _nothing,
         observe: Callable[[Event], None] = _nothing,
+        report: Callable[[str], None] = _silent,
         snapshot_every: int = 100,
     ) -> None:
         self.adapter, self._check, self._observe = adapter, check, observe
+        self._report = report
         self.snapshot_every = snapshot_every
         self._snapshot = Path(folder) / "snapshot.safetensors"
         self.journal = Journal(Path(folder) / "journal.jsonl")
@@ -159,48 +220,80 @@ class CrashSafeAdapter:
             raise
 
     def feed(
-        self, lines: Iterable[bytes], source: str | None = None
+        self, lines: Iterable[bytes], file: str | None = None
     ) -> Iterator[tuple[int, Update | BadLine]]:
-        """Learn from each event in `lines` that is not in the journal; tell of each, by its line.
+        """Learn from each event in `lines` that is not in the journal; yield each result.
 
-        `source` names the file that the lines are of, so that reading goes on behind the last of
-        its lines in the journal; None is for a stream, whose lines are all new. Raises InputError
-        when the file is no longer the one that was read.
+        file: the name of the events file; None for a stream, whose lines are all new. A file is
+        read from the line after the last one in the journal. The journal recognises the file by its
+        content, so a moved file is not learned again. Raises InputError when the file has changed.
         """
-        last = self.journal.last(source) if source is not None else None
-        for number, event in read_events(lines):
-            if last is not None:
-                if number < last.line:
+        waiting: list[BadLine] = []  # bad lines before the first event, until the file is known
+        file_id: str | None = None
+        last: Entry | None = None  # the last line that was learned, until the reading is there
+        for line in read_events(lines):
+            if file is not None and file_id is None:
+                if isinstance(line.event, BadLine):
+                    waiting.append(line.event)
                     continue
-                if number > last.line or event != last.event:
+                file_id = line.content
+                last = self._last_entry(file, file_id)
+                if last is None:
+                    yield from ((bad.line, bad) for bad in waiting)
+                    waiting = []
+            if last is not None:
+                if line.number < last.line:
+                    continue
+                if line.number > last.line or line.content != last.content:
                     break
-                last = None  # what follows is new
+                last = None  # the next lines are new
                 continue
-            event = self._checked(number, event)
-            if isinstance(event, BadLine):
-                yield number, event
-                continue
-            self.journal.append(source, number, event)
-            yield number, self._learn(number, event)
-            if len(self.journal) % self.snapshot_every == 0:
+            length = len(self.journal)
+            yield line.number, self._accept(line, file, file_id)
+            if len(self.journal) > length and len(self.journal) % self.snapshot_every == 0:
                 self.snapshot()
+        if last is None and file is not None and file_id is None:
+            last = self.journal.last_entry_named(file)  # it has no event any more
+            if last is None:
+                yield from ((bad.line, bad) for bad in waiting)
         if last is not None:
-            hint = "give a new file a new name"
-            raise InputError("changed since it was read", file=source, line=last.line, hint=hint)
+            raise _changed(str(file), last)
 
-    def _checked(self, number: int, event: Event | BadLine) -> Event | BadLine:
+    def _last_entry(self, file: str, file_id: str) -> Entry | None:
+        """Return the entry after which the file is read on, None for a new file."""
+        last = self.journal.last_entry_of(file_id)
+        if last is None:
+            same_name = self.journal.last_entry_named(file)
+            if same_name is not None:
+                raise _changed(file, same_name)
+        elif last.file != file:
+            self._report(
+                f"{file} begins as {last.file}, whose events were learned up to line {last.line}: "
+                f"reading goes on after line {last.line}"
+            )
+        return last
+
+    def _accept(self, line: EventLine, file: str | None, file_id: str | None) -> Update | BadLine:
+        """Write the line's event to the journal and learn from it, unless it is a bad line."""
+        if isinstance(line.event, BadLine):
+            return line.event
         try:
-            if isinstance(event, Event):
-                self._check(event)
+            self._check(line.event)
         except InputError as error:
-            return BadLine(number, str(error))
-        return event
+            return BadLine(line.number, str(error))
+        content = None if file is None else line.content
+        self.journal.append(Entry(file, file_id, line.number, content, line.event))
+        return self._learn(line.number, line.event)
 
     def snapshot(self) -> None:
-        """Save the state after the journal's last event, atomically; the next start is quicker."""
+        """Save the state after the journal's last event, atomically, for a quicker next start."""
         from llm4rec_recbole import checkpoints
 
-        state = {"adapter": self.adapter.state_dict(), "journal": len(self.journal)}
+        state = {
+            "adapter": self.adapter.state_dict(),
+            "journal": len(self.journal),
+            "journal_sum": self.journal.sum,
+        }
         checkpoints.save(self._snapshot, state)
 
     def close(self) -> None:
@@ -222,28 +315,53 @@ class CrashSafeAdapter:
     def _learn(self, number: int, event: Event) -> Update | BadLine:
         try:
             result: Update | BadLine = self.adapter.update(event)
-        except (
-            FloatingPointError
-        ) as error:  # it stays in the journal, and fails again when replayed
+        except FloatingPointError as error:  # the event stays in the journal, and fails again there
             result = BadLine(number, str(error))
         self._observe(event)
         return result
 
     def _resume(self) -> None:
-        from llm4rec_recbole import checkpoints
-
-        learned = 0
-        if self._snapshot.exists():
-            state = checkpoints.load(self._snapshot)
-            learned = state["journal"]
-            try:
-                self.adapter.load_state_dict(state["adapter"])
-            except ValueError as error:
-                raise InputError(str(error), file=self._snapshot) from error
+        """Load the snapshot, and learn the journal's later events again."""
+        learned, learned_sum = self._load_snapshot()
         if learned > len(self.journal):
             raise InputError("older than the snapshot beside it", file=self.journal.path)
-        for number, entry in enumerate(self.journal.entries(), 1):
+        for number, (entry, entry_sum) in enumerate(self.journal.entries(), 1):
+            try:
+                self._check(entry.event)
+            except InputError as error:
+                message = f"{_DAMAGED}: {error.message}"
+                raise InputError(message, file=self.journal.path, line=number) from error
+            if number == learned and entry_sum != learned_sum:
+                raise InputError(
+                    "not the journal of the snapshot beside it", file=self.journal.path
+                )
             if number <= learned:
                 self._observe(entry.event)
             else:
                 self._learn(entry.line, entry.event)
+
+    def _load_snapshot(self) -> tuple[int, str]:
+        """Load the adapter's state; return the journal's length then, and its last sum."""
+        from llm4rec_recbole import checkpoints
+
+        if not self._snapshot.exists():
+            return 0, _FIRST_SUM
+        state = checkpoints.load(self._snapshot)
+        try:
+            self.adapter.load_state_dict(state["adapter"])
+            return state["journal"], state["journal_sum"]
+        except ValueError as error:
+            raise InputError(str(error), file=self._snapshot) from error
+        except (KeyError, TypeError) as error:
+            raise InputError("not a snapshot of this version", file=self._snapshot) from error
+
+
+def _changed(file: str, last: Entry) -> InputError:
+    if file == last.file:
+        message, hint = "changed since it was read", "give a new file a new name"
+    else:
+        message = (
+            f"its first event was learned from {last.file}, but later lines differ or are missing"
+        )
+        hint = "give only the events that are new, or all as a stream"
+    return InputError(message, file=file, line=last.line, hint=hint)

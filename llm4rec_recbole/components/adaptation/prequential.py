@@ -1,7 +1,7 @@
-"""Prequential replay: each event tests the model first, and trains it then (Dawid, 1984).
+"""Prequential evaluation: each event first tests the model, then trains it (Dawid, 1984).
 
-for each event:   score it  →  update on it  →  let the user's history grow
-before and after: the metric on old data; what is lost of it is forgetting
+for each event:   score it  →  update on it  →  extend the user's history
+before and after: the metric on old data; its decrease is forgetting
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from llm4rec_recbole.components.adaptation.adapter import (
 
 
 class Task(Protocol):
-    """A model, and what its events mean; made anew for each method that is replayed."""
+    """A model and what its events mean. Each method is replayed on a task of its own."""
 
     model: nn.Module
 
     def loss(self, event: Any) -> EventLoss:
-        """For learning: see OnlineAdapter."""
+        """The loss to learn from: see OnlineAdapter."""
 
     def score(self, event: Any) -> float:
-        """How well the model foretells `event`, which it has not learned from; higher is better."""
+        """How well the model predicts `event` before it learns from it; higher is better."""
 
     def observe(self, event: Any) -> None:
-        """Take `event` into what the model is given, such as the user's history; no learning."""
+        """Add `event` to what the model reads, such as the user's history; nothing is learned."""
 
     def old(self) -> float:
         """The metric on old data, in the unit of `score`; higher is better."""
@@ -42,25 +42,25 @@ class Task(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ReplayResult:
-    """One method's way through the stream."""
+    """What one method reached on the stream."""
 
     method: str
-    scores: np.ndarray  # (T,) float64, each before its event was learned
+    scores: np.ndarray  # (T,) float64, each before the model learned its event
     milliseconds: np.ndarray  # (T,) float64, wall-clock, of each update
-    selected: np.ndarray  # (T,) float64, share of the learned numbers that moved
+    selected: np.ndarray  # (T,) float64, fraction of the trainable numbers that moved
     old_before: float
     old_after: float
 
     @property
     def forgetting(self) -> float:
-        """What the stream has cost on old data; negative where it has helped."""
+        """The decrease of the metric on old data; negative where it increased."""
         return self.old_before - self.old_after
 
 
 def standard_methods(
     settings: AdaptationSettings, update_fraction: float = 0.1, ewc: float = 1.0
 ) -> dict[str, AdaptationSettings | None]:
-    """The four methods compared, alike but for the part that each is named after.
+    """Return the four methods to compare; each differs in the part that it is named after.
 
     frozen: no update; sgd: every parameter (26-28); selective: a fraction
     `update_fraction` of them (29-30); ewc: all of them, held back by `ewc` (33).
@@ -80,10 +80,10 @@ def compare(
     methods: Mapping[str, AdaptationSettings | None],
     fisher: Mapping[str, torch.Tensor] | None = None,
 ) -> list[ReplayResult]:
-    """Replay `events` once for each method, each on a task of its own from `make_task`.
+    """Replay `events` once for each method, each on a new task from `make_task`.
 
-    None as settings means that the model does not learn; its histories grow all the same. `fisher`
-    is for (33), from old data.
+    Settings of None: the model does not learn, but its histories grow. fisher: F of (33), from old
+    data.
     """
     stream = list(events)
     return [replay(name, make_task(), stream, each, fisher) for name, each in methods.items()]
@@ -96,7 +96,7 @@ def replay(
     settings: AdaptationSettings | None,
     fisher: Mapping[str, torch.Tensor] | None = None,
 ) -> ReplayResult:
-    """Test on each event, then train on it: see `compare`. Changes the task's model."""
+    """Test on each event, then train on it: see `compare`. The task's model is changed."""
     adapter = None
     if settings is not None:
         adapter = OnlineAdapter(task.model, task.loss, settings, fisher)

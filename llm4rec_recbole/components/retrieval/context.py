@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from llm4rec_recbole.components.adaptation.steps import query_time
+from llm4rec_recbole.components.adaptation.adapter import query_time
 from llm4rec_recbole.components.retrieval.repository import (
     KINDS,
     Entries,

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from llm4rec_recbole.components.adaptation.adapter import EventLoss
+from llm4rec_recbole.components.adaptation.adapter import EventLoss, NextItemEvent, adapt
 from llm4rec_recbole.components.adaptation.equations import dislike_loss, normalised_entropy
-from llm4rec_recbole.components.adaptation.steps import NextItemEvent, adapt
 from llm4rec_recbole.data.held_out import HeldOut
 
 
