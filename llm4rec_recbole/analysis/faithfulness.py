@@ -112,7 +112,7 @@ def _without(history: np.ndarray, items: np.ndarray) -> np.ndarray:
 def measure(model: TrainedModel) -> Faithfulness:
     """Explain each test user's first recommendation and measure what citing is worth."""
     test, config = model.test, model.config
-    gatherer = Explainer(model).gatherer
+    collector = Explainer(model).collector
     none = np.zeros((len(test), 1), dtype=np.int64)
     score = scorer(model.model, config, test, model.dataset)
     top = rank_held_out(score, test, none, none, config["eval_batch_users"]).top_100[:, 0]
@@ -120,7 +120,7 @@ def measure(model: TrainedModel) -> Faithfulness:
         model.model_history(test.items[start:stop])
         for start, stop in zip(test.indptr, test.indptr[1:])
     ]
-    cited = [gatherer.cited(history, item) for history, item in zip(histories, top.tolist())]
+    cited = [collector.cited(history, item) for history, item in zip(histories, top.tolist())]
     return faithfulness(score_of(model, top), histories, cited)
 
 

@@ -1,13 +1,15 @@
-"""A restored model, asked for what it recommends and why."""
+"""Recommend and explain with a trained model."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from llm4rec_recbole import checkpoints
 from llm4rec_recbole.components.explanation.evidence import (
     EvidenceCollector,
     ItemNames,
@@ -20,29 +22,45 @@ from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.evaluation.ranking import Rankings, rank_held_out
 from llm4rec_recbole.evaluation.scoring import scorer
 from llm4rec_recbole.inference import adaptation_session
-from llm4rec_recbole.inference.restore import TrainedModel, newest_checkpoint, restore
+from llm4rec_recbole.inference.restore import (
+    TrainedModel,
+    adapt_to_validation,
+    newest_checkpoint,
+    restore,
+)
 
 
 def restore_from_args(options: argparse.Namespace, adapted: bool = True) -> TrainedModel:
-    """The model that the options of commands/options.py mean; `adapted` as in `restore`."""
+    """Restore the model that the options of cli/options.py select; `adapted` as in `restore`.
+
+    Prints one line on stderr for a checkpoint whose run has no record.
+    """
     path = options.checkpoint or newest_checkpoint(
         options.checkpoint_dir, options.model, options.dataset
     )
+    if not checkpoints.read_header(path).finished:
+        print(f"{path}: its run has written no record; it may be half trained", file=sys.stderr)
     return restore(path, adapted)
 
 
 def load_from_args(options: argparse.Namespace) -> TrainedModel:
-    """`restored`, with what the model has learned since where the options name a state."""
-    model = restore_from_args(options)
-    return (
-        adaptation_session.with_adaptation_state(model, Path(options.state))
-        if options.state
-        else model
-    )
+    """Restore the model; with --state, load what it has learned since.
+
+    Unknown users and items in the options are refused before the model learns anything.
+    """
+    model = restore_from_args(options, adapted=False)
+    if "user" in options:
+        model.user_number(options.user)
+    if "item" in options:
+        model.item_number(options.item)
+    adapt_to_validation(model)
+    if options.state:
+        return adaptation_session.with_adaptation_state(model, Path(options.state))
+    return model
 
 
 def load_writer(name: str) -> Writer | None:
-    """The language model called `name`, ready to write; None for `none`."""
+    """Load the language model called `name` as a writer; None for `none`."""
     if name == "none":
         return None
     from transformers.utils import logging
@@ -55,7 +73,7 @@ def load_writer(name: str) -> Writer | None:
 
 
 def describe(model: TrainedModel) -> str:
-    """One line on which model speaks."""
+    """Return one line that identifies the model."""
     config = model.config
     return (
         f"{model.method} on {config['dataset']} ({config['protocol']}, seed {config['seed']}), "
@@ -63,31 +81,32 @@ def describe(model: TrainedModel) -> str:
     )
 
 
-def rank_candidates(model: TrainedModel, known: HeldOut) -> Rankings:
-    """The user's candidates ranked, and the item that `known` holds out among them."""
-    score = scorer(model.model, model.config, known, model.dataset)
-    return rank_held_out(score, known)
+def rank_candidates(model: TrainedModel, history: HeldOut) -> Rankings:
+    """Rank the candidates of the one user in `history`, the held-out item among them."""
+    score = scorer(model.model, model.config, history, model.dataset)
+    return rank_held_out(score, history)
 
 
-def top_k(model: TrainedModel, known: HeldOut, k: int) -> list[int]:
-    """The user's k best candidates, the best first; fewer where there are no more."""
-    top = rank_candidates(model, known).top_100[0, :k]
+def top_k(model: TrainedModel, history: HeldOut, k: int) -> list[int]:
+    """Return the k best candidates of the one user in `history`, best first; all if they are fewer
+    than k."""
+    top = rank_candidates(model, history).top_100[0, :k]
     return top[top > 0].tolist()
 
 
 def result_file(folder: str, kind: str, model: TrainedModel) -> Path:
-    """<folder>/<kind>/<dataset>/<protocol>/<method>/seed_<k>.json: what is measured of `model`."""
+    """Return <folder>/<kind>/<dataset>/<protocol>/<method>/seed_<k>.json."""
     config = model.config
-    place = Path(folder, kind, config["dataset"], config["protocol"], model.method)
-    return place / f"seed_{config['seed']}.json"
+    method = Path(folder, kind, config["dataset"], config["protocol"], model.method)
+    return method / f"seed_{config['seed']}.json"
 
 
 class Explainer:
-    """Explains items to the users of a restored model.
+    """Explains items to the users of a trained model.
 
-    Item vectors are the model's own: of its method `item_table()`, (n_items, d), or its
-    `item_embedding`; a model with neither is lent vectors of who had what. The user's taste is that
-    of its method `aspect_distribution(held_out, rows)`, (B, A) or None, where it has one.
+    Item vectors are the model's own: its method `item_table()`, (n_items, d), or its
+    `item_embedding`. A model with neither gets vectors made of the interactions. The user's taste
+    is the model's method `aspect_distribution(held_out, rows)`, (B, A) or None, if it has one.
     """
 
     def __init__(self, model: TrainedModel) -> None:
@@ -95,23 +114,25 @@ class Explainer:
         titles, categories = _content(model)
         hot, aspect_names = multi_hot(categories)
         self.names = ItemNames(model.item_tokens.tolist(), titles, hot, aspect_names)
-        self.catalogue = GroundingChecker(titles, aspect_names)
-        self.gatherer = EvidenceCollector(self.names, item_vectors(model), model.items, model.times)
+        self.checker = GroundingChecker(titles, aspect_names)
+        self.collector = EvidenceCollector(
+            self.names, item_vectors(model), model.items, model.times
+        )
 
-    def explain(self, known: HeldOut, item: int, writer: Writer | None) -> Explanation:
-        """Why `item` (an internal id) for the user of `known`, which has one row."""
-        user = str(self.model.user_tokens[known.users[0]])
-        history = self.model.model_history(known.items)
+    def explain(self, history: HeldOut, item: int, writer: Writer | None) -> Explanation:
+        """Explain `item` (an internal id) to the one user in `history`."""
+        user = str(self.model.user_tokens[history.users[0]])
+        items = self.model.model_history(history.items)
         taste = None
         if hasattr(self.model.model, "aspect_distribution") and self.names.aspects.any():
-            of_rows = self.model.model.aspect_distribution(known, np.array([0]))
-            taste = None if of_rows is None else np.asarray(of_rows[0], dtype=np.float64)
-        evidence = self.gatherer.evidence(user, item, history, float(known.times[-1]), taste)
-        return explain(evidence, self.catalogue, writer)
+            distribution = self.model.model.aspect_distribution(history, np.array([0]))
+            taste = None if distribution is None else np.asarray(distribution[0], dtype=np.float64)
+        evidence = self.collector.evidence(user, item, items, float(history.times[-1]), taste)
+        return explain(evidence, self.checker, writer)
 
 
 def item_vectors(model: TrainedModel) -> np.ndarray:
-    """Item vectors, (n_items, d) float32; see Explainer."""
+    """Return item vectors, (n_items, d) float32; see Explainer."""
     n_items = model.test.n_items
     if hasattr(model.model, "item_table"):
         table: Any = model.model.item_table()
@@ -125,7 +146,7 @@ def item_vectors(model: TrainedModel) -> np.ndarray:
 
 
 def _content(model: TrainedModel) -> tuple[list[str], list[list[str]]]:
-    """Titles and categories by internal id; "" and [] where the data set does not tell."""
+    """Return titles and categories by internal id; "" and [] where the data set has none."""
     path = Path(model.config["data_path"], f"{model.config['dataset']}.item")
     titles: dict[str, str] = {}
     categories: dict[str, list[str]] = {}

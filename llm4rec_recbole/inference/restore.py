@@ -1,32 +1,40 @@
-"""From a checkpoint to a model that is ready to score, with the histories it may know."""
+"""From a checkpoint to a model that is ready to score, with the histories of its users."""
 
 from __future__ import annotations
 
 import glob
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from llm4rec_recbole import checkpoints
+from llm4rec_recbole.components.adaptation.saved_weights import load_adapted_weights
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.data.splits import OWN_PROTOCOLS
 from llm4rec_recbole.errors import InputError
 
 
 def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
-    """The checkpoint in `folder`, or below it, that a run of `model` on `dataset` wrote last.
+    """Return the newest checkpoint in `folder`, or below it, of a run of `model` on `dataset`.
 
-    model: its name, or the name that its records go by (the option `method`). Raises InputError,
-    with the command that makes one, when there is none.
+    Finished runs come first: a training that was killed leaves a newer checkpoint, half trained.
+    model: its name, or the name in its run records (the option `method`). Raises InputError, with
+    the command that trains the model, when there is no checkpoint.
     """
     from llm4rec_recbole.registry import models, nearest, variant
 
     files = Path(folder).rglob(f"*-{glob.escape(dataset)}-seed_*.safetensors")
+    unfinished: Path | None = None
     for path in sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True):
-        if _written_by(path) == (model, dataset):
-            return path
+        header = _header(path)
+        if header is not None and _written_by(header) == (model, dataset):
+            if header.finished:
+                return path
+            unfinished = unfinished or path
+    if unfinished is not None:
+        return unfinished
     if variant(model)[0] not in models():
         raise InputError(f"there is no model {model!r}{nearest(model, models())}")
     command = f"run_recbole --model={model} --dataset={dataset}"
@@ -36,7 +44,7 @@ def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
 
 
 class InteractionLog(NamedTuple):
-    """All that the data set holds, in the order of its file; internal ids."""
+    """All interactions of the data set, in the order of its file; internal ids."""
 
     users: np.ndarray  # (N,) int64
     items: np.ndarray  # (N,) int64
@@ -63,17 +71,17 @@ class TrainedModel:
 
     @property
     def method(self) -> str:
-        """The name that the run's record goes by."""
+        """The method's name in the run's record."""
         return str(self.config["method"] or self.config["model"])
 
     def user_history(self, user: str) -> HeldOut:
-        """One row: `user` (a raw token) with what the model may know of them when it is tested.
+        """Return one row: `user` (a raw token) with the history that the model may read.
 
-        For a test user that is the test's own history; anyone else's is their training
-        interactions. The held-out item is an unseen one. Raises InputError for a user who is not in
-        the data set, of whom nothing is known, or who has seen all there is.
+        A test user has the history of the test, any other user the training interactions. The
+        held-out item is an unseen one. Raises InputError for a user who is not in the data set, who
+        has no history, or who has seen every item.
         """
-        number = _number(user, self.user_tokens, "user", self.config["dataset"])
+        number = self.user_number(user)
         row = np.flatnonzero(self.test.users == number)[:1]
         if len(row):
             span = slice(*self.test.indptr[[row[0], row[0] + 1]])
@@ -83,7 +91,7 @@ class TrainedModel:
             items, times = self.items[own], self.times[own]
         if not len(items):
             raise InputError(
-                f"{self.method} knows nothing of user {user!r}: no training interaction"
+                f"{self.method} cannot rank for user {user!r}: no training interaction"
             )
         unseen = np.setdiff1d(np.arange(1, self.test.n_items), items)
         if not len(unseen):
@@ -91,39 +99,47 @@ class TrainedModel:
         ends = np.array([0, len(items)])
         return HeldOut(np.array([number]), unseen[:1], ends, items, times, self.test.n_items)
 
+    def user_number(self, user: str) -> int:
+        """Return the internal id of `user` (a raw token). Raises InputError for an unknown one."""
+        return _number(user, self.user_tokens, "user", self.config["dataset"])
+
     def item_number(self, item: str) -> int:
-        """The internal id of `item` (a raw token). Raises InputError when it has none."""
+        """Return the internal id of `item` (a raw token). Raises InputError for an unknown one."""
         return _number(item, self.item_tokens, "item", self.config["dataset"])
 
     def model_history(self, history: np.ndarray) -> np.ndarray:
-        """What of a history (S,), oldest first, the model reads: a sequence model its last
-        MAX_ITEM_LIST_LENGTH items, any other all of it."""
+        """Return the items of a history (S,), oldest first, that the model reads: the last
+        MAX_ITEM_LIST_LENGTH for a sequence model, all for any other."""
         from recbole.utils import ModelType
 
         windowed = self.config["MODEL_TYPE"] == ModelType.SEQUENTIAL
         return history[-self.config["MAX_ITEM_LIST_LENGTH"] :] if windowed else history
 
 
-def _written_by(path: Path) -> tuple[str, str] | None:
-    """Method and data set of the run that wrote a checkpoint, from its header; None for a file that
-    is none."""
-    from safetensors import SafetensorError, safe_open
-
+def _header(path: Path) -> checkpoints.Header | None:
+    """Return the header of a checkpoint; None for another file."""
     try:
-        with safe_open(path, framework="numpy") as file:
-            run = json.loads((file.metadata() or {})["tree"])["config"]
-            return run["options"].get("method") or run["model"], run["dataset"]
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return checkpoints.read_header(path)
+    except (InputError, OSError):
+        return None
+
+
+def _written_by(header: checkpoints.Header) -> tuple[str, str] | None:
+    """Return method and data set of the run that wrote a checkpoint; None where it names none."""
+    try:
+        run = header.run
+        return run["options"].get("method") or run["model"], run["dataset"]
+    except (KeyError, TypeError, AttributeError):
         return None
 
 
 def restore(path: str | Path, adapted: bool = True) -> TrainedModel:
-    """Make data and model again from the options in the checkpoint at `path`; load its weights. It
-    then stands where the test found it: one that adapts has learned from the validation items; not
-    `adapted`, it stands where training left it.
+    """Build data and model from the options in the checkpoint at `path`, and load its weights.
 
-    Raises InputError for a file that is no checkpoint, that does not fit the data as they now are,
-    or that is of RecBole's own protocol, which has no histories.
+    The model is as the test evaluated it: a model that adapts has learned from the validation
+    items. With adapted=False it is as training left it. Raises InputError for a file that is no
+    checkpoint, that does not fit the present data, or whose protocol is RecBole's own, which has no
+    histories.
     """
     from llm4rec_recbole.training.run import load_trained
 
@@ -139,10 +155,8 @@ def restore(path: str | Path, adapted: bool = True) -> TrainedModel:
     rating = config["RATING_FIELD"]
     ratings = inter[rating].numpy() if rating in inter else None
     split = dataset.split
-    if adapted and hasattr(model, "after_training"):  # as training/run.py does before the test
-        model.after_training(split.valid)
     tokens = dataset.field2id_token
-    return TrainedModel(
+    trained = TrainedModel(
         path=Path(path),
         config=config,
         model=model.eval(),
@@ -156,14 +170,25 @@ def restore(path: str | Path, adapted: bool = True) -> TrainedModel:
         valid=split.valid,
         log=InteractionLog(users, items, times, ratings),
     )
+    if adapted:
+        adapt_to_validation(trained)
+    return trained
+
+
+def adapt_to_validation(trained: TrainedModel) -> None:
+    """Adapt the model, in place, as training/run.py does before the test: load the adapted weights
+    of the finished run, or learn from the validation items again."""
+    model = trained.model
+    if hasattr(model, "after_training") and not load_adapted_weights(model, trained.path):
+        model.after_training(trained.valid)
 
 
 def _number(token: str, tokens: np.ndarray, kind: str, dataset: str) -> int:
-    found = np.flatnonzero(tokens[1:] == token)
-    if not len(found):
+    rows = np.flatnonzero(tokens[1:] == token)
+    if not len(rows):
         few = ", ".join(tokens[1:4])
         raise InputError(
             f"no {kind} {token!r} in {dataset}",
             hint=f"expected one of its {len(tokens) - 1} {kind} ids, such as {few}",
         )
-    return int(found[0]) + 1
+    return int(rows[0]) + 1

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from llm4rec_recbole import checkpoints
+from llm4rec_recbole.components.adaptation.saved_weights import save_adapted_weights
 from llm4rec_recbole.data.splits import OWN_PROTOCOLS
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation import record
@@ -232,6 +233,7 @@ def write_record(
     path = record.write(finished, ranks, test.dataset)
     checkpoint = fitted.trainer.saved_model_file
     if Path(checkpoint).is_file():  # a model of decision trees has none
+        save_adapted_weights(fitted.model, checkpoint)
         checkpoints.mark_finished(checkpoint)
     return path
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from rings import own_folder  # noqa: F401
 
+from llm4rec_recbole import checkpoints
 from llm4rec_recbole.analysis.faithfulness import measure, shortened
 from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.inference import recommend
@@ -138,11 +139,41 @@ def test_a_data_set_without_items_file_is_explained_all_the_same(
         (["explain", "--user", "nobody", "--item", "i13"], "no user 'nobody'"),
         (["explain", "--user", "u1", "--item", "nothing"], "no item 'nothing' in rings (expected"),
         (["recommend", "--user", "u1", "-k", "0"], "-k is 0 (1 to 100)"),
-        (["recommend", "--user", "u1", "--checkpoint", "gone"], "gone: no such checkpoint"),
+        (["recommend", "--user", "u1", "--checkpoint", "gone"], "gone: no such file"),
     ],
 )
 def test_bad_input_is_one_line(asked, line, places, capsys) -> None:
     assert line in refused(capsys, *asked, "--model", "EASE", *places)
+
+
+def test_an_unknown_user_or_item_is_refused_before_the_model_learns(
+    places, capsys, monkeypatch
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("the model learns")
+
+    monkeypatch.setattr(recommend, "adapt_to_validation", never)
+    model = ["--model", "EASE", *places]
+    assert "no user 'nobody'" in refused(capsys, "recommend", "--user", "nobody", *model)
+    given = ["--user", "u1", "--item", "nothing"]
+    assert "no item 'nothing'" in refused(capsys, "explain", *given, *model)
+    with pytest.raises(AssertionError, match="the model learns"):
+        llm4rec(["recommend", "--user", "u1", *model])
+
+
+def test_a_checkpoint_of_a_run_without_record_is_reported(
+    trained_options, tmp_path, capsys
+) -> None:
+    finished = newest_checkpoint(trained_options["checkpoint_dir"], "EASE", "rings")
+    killed = tmp_path / finished.name
+    checkpoints.save(killed, checkpoints.load(finished))
+    given = ["recommend", "--user", "u1", "--dataset", "rings", "--model", "EASE"]
+    for choice in (["--checkpoint", str(killed)], ["--checkpoint_dir", str(tmp_path)]):
+        assert llm4rec([*given, *choice]) == 0
+        err = capsys.readouterr().err
+        assert err == f"{killed}: its run has written no record; it may be half trained\n"
+    assert llm4rec([*given, "--checkpoint", str(finished)]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_a_model_that_is_not_trained_is_told_how_to_train(places, capsys) -> None:

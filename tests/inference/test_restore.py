@@ -1,4 +1,4 @@
-"""A checkpoint becomes the model that wrote it, with the histories that it may know."""
+"""A checkpoint becomes the model that wrote it, with the histories of its users."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from rings import own_folder  # noqa: F401
 
+from llm4rec_recbole import checkpoints
+from llm4rec_recbole.components.adaptation.saved_weights import (
+    adapted_file,
+    load_adapted_weights,
+)
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.users_file import read_users
 from llm4rec_recbole.inference.restore import TrainedModel, newest_checkpoint, restore
@@ -66,7 +72,7 @@ def test_a_user_without_training_interactions_is_unknown_to_the_model(ease: Trai
 
     own = ease.users != ease.user_history("lonely").users[0]
     without = replace(ease, users=ease.users[own], items=ease.items[own], times=ease.times[own])
-    with pytest.raises(InputError, match="EASE knows nothing of user 'lonely'"):
+    with pytest.raises(InputError, match="EASE cannot rank for user 'lonely'"):
         without.user_history("lonely")
 
 
@@ -126,6 +132,66 @@ def test_a_model_that_adapts_stands_where_the_test_found_it(
     restored = restore(checkpoint_of(trained_options, "EASE"))
     last_seen = restored.test.items[restored.test.indptr[1:] - 1]
     np.testing.assert_array_equal(learned[0], last_seen)  # the validation items
+
+
+def never(*_: object) -> None:
+    raise AssertionError("it learns from the validation items again")
+
+
+def test_adapted_weights_are_equal_to_learning_again(
+    adaptive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relearned = restore(adaptive, adapted=False)
+    trained = {name: value.clone() for name, value in relearned.model.state_dict().items()}
+    relearned.model.after_training(relearned.valid)
+    monkeypatch.setattr(type(relearned.model), "after_training", never)
+    loaded = restore(adaptive)
+    expected = relearned.model.state_dict()
+    assert any(not torch.equal(expected[name], value) for name, value in trained.items())
+    assert all(torch.equal(v, expected[name]) for name, v in loaded.model.state_dict().items())
+    rows = np.arange(len(loaded.test))
+    np.testing.assert_array_equal(
+        loaded.model.score_histories(loaded.test, rows),
+        relearned.model.score_histories(relearned.test, rows),
+    )
+
+
+def test_adapted_weights_count_only_beside_a_finished_run(adaptive: Path, tmp_path: Path) -> None:
+    """A training that was resumed and killed has other weights than those that were adapted."""
+    unfinished = tmp_path / adaptive.name
+    checkpoints.save(unfinished, checkpoints.load(adaptive))
+    shutil.copy(adapted_file(adaptive), adapted_file(unfinished))
+    model = restore(adaptive, adapted=False).model
+    assert not load_adapted_weights(model, unfinished)
+    assert load_adapted_weights(model, adaptive)
+
+
+@pytest.mark.parametrize("content", [{"adapted": {}}, {"adapted": {"w": torch.ones(2)}}, {}])
+def test_adapted_weights_of_another_model_are_refused(
+    adaptive: Path, tmp_path: Path, content: dict
+) -> None:
+    copy = tmp_path / adaptive.name
+    shutil.copy(adaptive, copy)
+    model = restore(adaptive, adapted=False).model
+    checkpoints.save(adapted_file(copy), content)
+    if content == {"adapted": {}}:
+        assert load_adapted_weights(model, copy)
+    else:
+        with pytest.raises(InputError, match="not the adapted weights of this model"):
+            load_adapted_weights(model, copy)
+
+
+def test_the_checkpoint_of_a_finished_run_is_preferred(
+    trained_options: dict, tmp_path: Path
+) -> None:
+    finished = tmp_path / "EASE-rings-seed_0-finished.safetensors"
+    shutil.copy(checkpoint_of(trained_options, "EASE"), finished)
+    os.utime(finished, (1e9, 1e9))
+    killed = tmp_path / "EASE-rings-seed_0-killed.safetensors"
+    checkpoints.save(killed, checkpoints.load(finished))
+    assert newest_checkpoint(tmp_path, "EASE", "rings") == finished
+    finished.unlink()
+    assert newest_checkpoint(tmp_path, "EASE", "rings") == killed
 
 
 def test_without_a_checkpoint_the_command_is_told_that_makes_one(tmp_path: Path) -> None:
