@@ -1,7 +1,8 @@
-"""Sampling: the distributions of `sampling/`, for every model that draws negatives in training.
+"""Negative sampling in training: this project's distributions, and counts of training rows only.
 
-RecBole names its two distributions in three places: where the configuration is checked, where a
-loader sets its sampling up, and in the sampler itself.
+RecBole names its two distributions three times: where the configuration is checked, where a loader
+sets up its sampling, and in the sampler itself. The distributions that this project adds are in
+components/debiasing/negative_sampling.py.
 """
 
 from __future__ import annotations
@@ -14,21 +15,21 @@ from llm4rec_recbole.data.splits import OWN_PROTOCOLS
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.recbole_compat.import_hook import patch, replace
 
-OF_RECBOLE = ("uniform", "popularity", "none")
+RECBOLE_DISTRIBUTIONS = ("uniform", "popularity", "none")
 
 
 @patch("recbole.config.configurator", upstream="none: the two names are hard-coded")
-def known_distributions(module: ModuleType) -> None:
-    """Accept this project's distributions, and name all when one is unknown."""
+def accept_distributions(module: ModuleType) -> None:
+    """Accept this project's distributions; for an unknown name, list all."""
     check = module.Config._set_train_neg_sample_args
 
     def set_train_neg_sample_args(self: Any) -> None:
         options = self.final_config_dict.get("train_neg_sample_args")
         name = options.get("distribution") if isinstance(options, dict) else None
         if name not in DISTRIBUTIONS:
-            if name not in (*OF_RECBOLE, None, "None"):
-                known = ", ".join((*OF_RECBOLE, *DISTRIBUTIONS))
-                raise InputError(f"there is no distribution {name!r}", hint=f"one of {known}")
+            if name not in (*RECBOLE_DISTRIBUTIONS, None, "None"):
+                names = ", ".join((*RECBOLE_DISTRIBUTIONS, *DISTRIBUTIONS))
+                raise InputError(f"there is no distribution {name!r}", hint=f"one of {names}")
             return check(self)
         number = options["sample_num"]
         if not isinstance(number, int) or number < 1:
@@ -38,49 +39,82 @@ def known_distributions(module: ModuleType) -> None:
 
 
 @patch("recbole.data.dataloader.abstract_dataloader", upstream="none: same")
-def loaders_that_sample(module: ModuleType) -> None:
-    """Set a loader up as for RecBole's own sampling: only the sampler differs."""
+def set_up_loaders(module: ModuleType) -> None:
+    """Set up a loader as for RecBole's uniform sampling: only the sampler differs."""
     set_up = module.NegSampleDataLoader._set_neg_sample_args
 
     def set_neg_sample_args(
         self: Any, config: Any, dataset: Any, dl_format: Any, neg_sample_args: dict[str, Any]
     ) -> None:
-        known = neg_sample_args
+        as_recbole = neg_sample_args
         if neg_sample_args["distribution"] in DISTRIBUTIONS:
-            known = neg_sample_args | {"distribution": "uniform"}
-        set_up(self, config, dataset, dl_format, known)
+            as_recbole = neg_sample_args | {"distribution": "uniform"}
+        set_up(self, config, dataset, dl_format, as_recbole)
         self.neg_sample_args = neg_sample_args
 
     module.NegSampleDataLoader._set_neg_sample_args = set_neg_sample_args
 
 
-@patch("recbole.data.utils", upstream="none: same")
-def own_samplers(module: ModuleType) -> None:
-    """Give training the sampler asked for. Validation and test keep RecBole's under its own
-    protocol, and have none under ours, which rank by held-out items (RecBole would collect what
-    each user has seen, again).
+@patch("recbole.data.utils", upstream="none: popularity is counted in the whole data set")
+def sample_from_training(module: ModuleType) -> None:
+    """Give training a sampler that has seen the training interactions only.
 
-    Its strata, its propensities and the items it rejects come from the training interactions, for
-    sequential models too: RecBole's own sampler for those counts popularity in the whole data set.
+    RecBole's distribution `popularity` counts the validation and test items too, under any
+    protocol, so a popular test item becomes a negative more often. Here it counts the training
+    interactions. Validation and test have RecBole's samplers under RecBole's protocol. Under this
+    project's protocols they have none: held-out items are ranked.
     """
-    create, make = module.create_samplers, module._create_sampler
+    create = module.create_samplers
 
     def create_samplers(config: Any, dataset: Any, built_datasets: list[Any]) -> tuple:
-        options = config["train_neg_sample_args"]
-        if config["protocol"] in OWN_PROTOCOLS:
-            kind, alpha = options["distribution"], options["alpha"]
-            train = make(dataset, built_datasets, kind, config["repeatable"], alpha)
-            train, valid, test = train.set_phase("train") if train else None, None, None
-        else:
+        options, own = config["train_neg_sample_args"], config["protocol"] in OWN_PROTOCOLS
+        train = valid = test = None
+        if not own:
             train, valid, test = create(config, dataset, built_datasets)
-        if options["distribution"] in DISTRIBUTIONS:
-            train = _sampler(built_datasets[0], options)
+        name = options["distribution"]
+        if name in DISTRIBUTIONS:
+            train = _own_sampler(built_datasets[0], options)
+        elif name != "none" and (own or name == "popularity"):
+            train = _recbole_sampler(built_datasets[0], config)
         return train, valid, test
+
+    def _recbole_sampler(train: Any, config: Any) -> Any:
+        from recbole.sampler import RepeatableSampler, Sampler
+
+        options = config["train_neg_sample_args"]
+        kind = RepeatableSampler if config["repeatable"] else Sampler
+        sampler = kind(
+            ["train"], _with_opening_items(train), options["distribution"], options["alpha"]
+        )
+        if options["distribution"] == "popularity" and not config["repeatable"]:
+            _refuse_users_without_negatives(sampler)
+        return sampler.set_phase("train")
 
     replace(module, "create_samplers", create_samplers)
 
 
-def _sampler(train: Any, options: dict[str, Any]) -> Any:
+def _with_opening_items(train: Any) -> Any:
+    """The training data set; a sequential model's rows become the pairs of `training_pairs`."""
+    if train.iid_field + train.config["LIST_SUFFIX"] not in train.inter_feat:
+        return train
+    import torch
+    from recbole.data.interaction import Interaction
+
+    users, items = (torch.as_tensor(ids) for ids in training_pairs(train))
+    return train.copy(Interaction({train.uid_field: users, train.iid_field: items}))
+
+
+def _refuse_users_without_negatives(sampler: Any) -> None:
+    """RecBole would draw for ever where a user has all items that a popular one is drawn from."""
+    longest = max(len(items) for items in sampler.used_ids["train"])
+    if longest >= len(sampler.prob):
+        hint = "train_neg_sample_args.distribution: uniform draws from all items"
+        raise InputError(
+            "a user has every item of the training data: nothing is left to draw", hint=hint
+        )
+
+
+def _own_sampler(train: Any, options: dict[str, Any]) -> Any:
     from llm4rec_recbole.components.debiasing.negative_sampling import (
         PropensitySampler,
         make_sampler,
@@ -90,20 +124,20 @@ def _sampler(train: Any, options: dict[str, Any]) -> Any:
     seen = ObservedPairs(*training_pairs(train), train.user_num, train.item_num)
     sampler = make_sampler(seen, options)
     if isinstance(sampler, PropensitySampler) and sampler.model.calibration:
-        measured = sampler.model.calibration
+        calibration = sampler.model.calibration
         train.logger.info(
-            f"Propensities: {measured.observed_rate:.4g} of the held-out pairs are observed, "
-            f"{measured.predicted_rate:.4g} predicted; expected calibration error "
-            f"{measured.error:.2g}, skill {measured.skill:.2g}"
+            f"Propensities: {calibration.observed_rate:.4g} of the held-out pairs are observed, "
+            f"{calibration.predicted_rate:.4g} predicted; expected calibration error "
+            f"{calibration.error:.2g}, skill {calibration.skill:.2g}"
         )
     return sampler
 
 
 def training_pairs(train: Any) -> tuple[Any, Any]:
-    """Users (N,) and items (N,) of a training data set, the items that open a history included.
+    """Users (N,) and items (N,) of a training data set, with the first item of each history.
 
-    A sequential model's rows are targets, each with the items before it; the first item of a user
-    is no target, but is the whole history of the second.
+    The rows of a sequential model are targets, each with the items before it. A user's first item
+    is no target; it is the whole history of the second item.
     """
     import numpy as np
 
