@@ -7,7 +7,7 @@ from typing import Any
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import properties_folder as folder
-from llm4rec_recbole.registry import ENHANCED_GENREC
+from llm4rec_recbole.registry import ENHANCED_GENREC, recbole_folder
 
 
 def defaults_for(model: str, dataset: str, protocol: str | None, loader: Any) -> dict[str, Any]:
@@ -23,7 +23,13 @@ def defaults_for(model: str, dataset: str, protocol: str | None, loader: Any) ->
     values = _read(folder() / "overall.yaml", loader)
     protocol = protocol or values.get("protocol", "recbole")
     family = "EnhancedGenRec" if model in ENHANCED_GENREC else model
-    for kind, name in (("model", family), ("dataset", dataset), ("protocol", protocol)):
+    files = [("model", family), ("dataset", dataset), ("protocol", protocol)]
+    if (
+        protocol == "recbole"
+        and (recbole_folder() / "properties/model" / f"{model}.yaml").is_file()
+    ):
+        del files[0]  # RecBole's own defaults; ours are for training on windows
+    for kind, name in files:
         values |= _read(folder() / kind / f"{name}.yaml", loader)
     source = values.pop("source", None) or {}
     if protocol == "temporal" and source.get("times") == "position":

@@ -69,21 +69,30 @@ def split_in_exact_order(module: ModuleType) -> None:
 
 @patch("recbole.data.utils", upstream="none: the table of loaders is local to a function")
 def load_windows_and_held_out(module: ModuleType) -> None:
-    """Train on windows where the model names its `batches`; rank held-out items in one pass."""
+    """Train on windows where the model names its `batches`; rank held-out items in one pass.
+
+    Under RecBole's protocol RecBole's loaders are used, but EnhancedGenRec trains on windows.
+    """
     of_recbole = module.get_dataloader
 
     def get_dataloader(config: Any, phase: str) -> Any:
-        if config["protocol"] not in OWN_PROTOCOLS:
-            return of_recbole(config, phase)
         from llm4rec_recbole.evaluation.held_out_loader import HeldOutLoader
         from llm4rec_recbole.training.batches import LOADERS
-        from llm4rec_recbole.training.dataset import WindowDataset
+        from llm4rec_recbole.training.dataset import WindowDataset, whole_histories
+
+        kind: Any = getattr(config.model_class, "batches", None)
+        if config["protocol"] not in OWN_PROTOCOLS:
+            if phase == "train" and kind == "position":  # it cannot train on RecBole's rows
+                return lambda config, dataset, *unused, **options: LOADERS[kind](
+                    config, whole_histories(dataset)
+                )
+            return of_recbole(config, phase)
 
         def loader(config: Any, dataset: Any, *samplers: Any, shuffle: bool = False) -> Any:
             if phase != "train":
                 return HeldOutLoader(config, dataset)
             if isinstance(dataset, WindowDataset):
-                return LOADERS[config.model_class.batches](config, dataset)
+                return LOADERS[kind](config, dataset)
             return of_recbole(config, phase)(config, dataset, *samplers, shuffle=shuffle)
 
         return loader

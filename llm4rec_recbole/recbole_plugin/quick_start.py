@@ -128,6 +128,9 @@ def score_held_out_users(module: ModuleType) -> None:
         from llm4rec_recbole.evaluation.scoring import scorer
 
         if not isinstance(test_data, HeldOutLoader):
+            if not (test_data.is_sequential or hasattr(test_data, "uid2history_item")):
+                hint = "--eval_args={mode: full}"
+                raise InputError("this evaluation does not rank all items", hint=hint)
             return of_recbole(uid_series, model, test_data, device)
         held_out = test_data.held_out
         row_of = {int(user): row for row, user in enumerate(held_out.users)}

@@ -81,3 +81,22 @@ def _phase(dataset: Any, held_out: HeldOut) -> Any:
     phase = dataset.copy(targets)
     phase.held_out = held_out
     return phase
+
+
+def whole_histories(train: Any) -> Any:
+    """RecBole's training rows of prefixes as the interactions that they are made of.
+
+    For window training under RecBole's own protocol. Interactions come user by user, each user's
+    oldest first. A row holds its target's fields and, as lists, those of the items before it; a
+    row with one item before it also gives the first interaction of its user.
+    """
+    inter, suffix = train.inter_feat, train.config["LIST_SUFFIX"]
+    second = (inter[train.config["ITEM_LIST_LENGTH_FIELD"]] == 1).nonzero()[:, 0]
+    users, fields = inter[train.uid_field], [name for name in inter if name + suffix in inter]
+    columns = {train.uid_field: torch.cat([users[second], users])}
+    for name in fields:
+        columns[name] = torch.cat([inter[name + suffix][second, 0], inter[name]])
+    order = torch.arange(len(columns[train.uid_field]))
+    for name in (train.time_field, train.uid_field):  # by user, then by time
+        order = order[torch.argsort(columns[name][order], stable=True)]
+    return train.copy(Interaction({name: column[order] for name, column in columns.items()}))
