@@ -32,7 +32,7 @@ def defaults_for(model: str, dataset: str, protocol: str | None, loader: Any) ->
     for kind, name in files:
         values |= _read(folder() / kind / f"{name}.yaml", loader)
     source = values.pop("source", None) or {}
-    if protocol == "temporal" and source.get("times") == "position":
+    if protocol == "temporal" and source.get("timestamps") == "sequence_index":
         message = f"{dataset} has no times, only each user's order: no cut in time can be made"
         raise InputError(message, hint="use --protocol=loo")
     return values | {"protocol": protocol}

@@ -6,20 +6,21 @@ Nothing heavy is imported before the options are known to be right.
 from __future__ import annotations
 
 import importlib
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from llm4rec_recbole.cli.console import run_command
 from llm4rec_recbole.errors import InputError
 
 #: Sub-command of `llm4rec` → the module whose `main(argv)` runs it, and what it does.
 COMMANDS = {
     "status": ("llm4rec_recbole.pipeline.status", "how far `make repro` is: k of N, failures, ETA"),
-    "fetch": ("llm4rec_recbole.datasets.fetch", "get a data set's raw files, or check them"),
+    "fetch": ("llm4rec_recbole.cli.fetch", "get a data set's raw files, or check them"),
     "prepare": (
-        "llm4rec_recbole.datasets.prepare",
+        "llm4rec_recbole.cli.prepare",
         "check a data set and write its content tables",
     ),
     "tune": ("llm4rec_recbole.training.tune", "choose a model's options on validation"),
@@ -46,24 +47,27 @@ COMMANDS = {
 
 
 def run_recbole(argv: Sequence[str] | None = None) -> int:
-    """Entry point of `run_recbole`; returns the exit status (cli/console.py)."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    return run_command("run_recbole", lambda: _train(arguments))
-
-
-def _train(argv: list[str]) -> int:
+    """Entry point of `run_recbole`; returns the exit status: 0, 2 for bad input, 130 for Ctrl-C."""
+    argv = list(sys.argv[1:] if argv is None else argv)
     from llm4rec_recbole import registry
+    from llm4rec_recbole import registry as catalogue
 
     if not argv or {"-h", "--help"} & set(argv):
-        print(registry.help_text())
+        print(catalogue.help_text())
         return 0
-    options = parse(argv)
-    model, dataset = _take(options, "model"), _take(options, "dataset")
-    model, given = registry.variant(model)
-    options = given | options
-    files = [file for file in str(options.pop("config_files", "")).split(",") if file]
-    registry.check(model, dataset, options, files)
-    _print_result(_run(model, dataset, files, options))
+    try:
+        options = parse(argv)
+        model, dataset = _take(options, "model"), _take(options, "dataset")
+        model, given = registry.variant(model)
+        options = given | options
+        files = [file for file in str(options.pop("config_files", "")).split(",") if file]
+        catalogue.check(model, dataset, options, files)
+        _print_result(_run(model, dataset, files, options))
+    except InputError as error:
+        print(f"run_recbole: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return _stopped()
     return 0
 
 
@@ -125,13 +129,9 @@ def _print_result(path: Path) -> None:
 
 
 def llm4rec(argv: Sequence[str] | None = None) -> int:
-    """Entry point of `llm4rec COMMAND …`; returns the exit status (cli/console.py)."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    command = arguments[0] if arguments and arguments[0] in COMMANDS else ""
-    return run_command(f"llm4rec {command}".strip(), lambda: _run_sub_command(arguments))
-
-
-def _run_sub_command(argv: list[str]) -> int:
+    """Entry point of `llm4rec COMMAND …`; returns the exit status, also 2 for bad input, 130 for
+    Ctrl-C."""
+    argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in ("-h", "--help"):
         lines = [f"  {name:<12} {about}" for name, (_, about) in COMMANDS.items()]
         print("usage: llm4rec COMMAND [--help]\n\n" + "\n".join(lines))
@@ -139,10 +139,28 @@ def _run_sub_command(argv: list[str]) -> int:
     if argv[0] not in COMMANDS:
         from llm4rec_recbole.registry import nearest
 
-        raise InputError(f"no command {argv[0]!r}{nearest(argv[0], COMMANDS)}")
+        print(f"llm4rec: no command {argv[0]!r}{nearest(argv[0], COMMANDS)}", file=sys.stderr)
+        return 2
     sys.argv = [f"llm4rec {argv[0]}"]  # what its --help calls it
-    status: int = importlib.import_module(COMMANDS[argv[0]][0]).main(argv[1:]) or 0
-    return status
+    try:
+        module = importlib.import_module(COMMANDS[argv[0]][0])
+        status: int = module.main(argv[1:]) or 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # `llm4rec … | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to be flushed
+        return 128 + signal.SIGPIPE
+    except InputError as error:
+        print(f"llm4rec {argv[0]}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return _stopped()
+
+
+def _stopped() -> int:
+    """What Ctrl-C comes to, a shell's own status for it: the pipeline calls no such run failed."""
+    print("stopped", file=sys.stderr)
+    return 128 + signal.SIGINT
 
 
 def _exit() -> NoReturn:

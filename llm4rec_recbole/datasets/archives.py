@@ -1,7 +1,9 @@
-"""Where files can be taken from: a folder, a zip, a tar (plain or compressed), a gzip, a file.
+"""The files in a folder, a zip, a tar (plain or compressed) or a gzip, opened by name.
 
-Nothing is unpacked as it lies there: only the wanted files are read, by their own names. An archive
-with a path that leaves its folder is refused all the same: somebody made it to do harm.
+Nothing is unpacked to disk: only the requested files are read. An archive with a path that leaves
+its folder is refused nevertheless, because it was made to do harm. The memory that headers need is
+bounded (`MAX_HEADER`, `MAX_HEADERS`, `MAX_MEMBERS`): a small archive can hold a header of
+gigabytes.
 """
 
 from __future__ import annotations
@@ -17,14 +19,14 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from llm4rec_recbole.errors import InputError
 
-#: Path inside the place → opens that file for reading bytes.
-Openers = dict[str, Callable[[], IO[bytes]]]
-#: What reading a broken gzip or archive is documented to raise.
-BROKEN = (
+#: Path inside the archive → function that opens the file for reading bytes.
+FileOpeners = dict[str, Callable[[], IO[bytes]]]
+#: What reading a corrupt gzip or archive raises, by its documentation.
+CORRUPT = (
     zipfile.BadZipFile,
     tarfile.TarError,
     gzip.BadGzipFile,
@@ -32,30 +34,36 @@ BROKEN = (
     lzma.LZMAError,
     EOFError,
 )
-#: And what it raises all the same: for a damaged name, size or sparse map; a damaged version or
-#: kind of compression; tar headers that each announce another one.
-_DAMAGED = (*BROKEN, ValueError, NotImplementedError, RecursionError)
+#: And by experience: for a damaged name, size, version or kind of compression.
+_DAMAGED = (*CORRUPT, ValueError, NotImplementedError, RecursionError)
+MAX_HEADER = 1 << 16  # bytes of a tar header with a long name or extended attributes
+MAX_HEADERS = 1 << 24  # bytes of all such headers, and of a zip's directory
+MAX_MEMBERS = 100_000
+MAX_LZMA = 1 << 28  # bytes that decompression of xz or LZMA may need
 _BLOCK = 1 << 20
+_UNPACK = "unpack it yourself and give the folder"
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
-#: How a file begins that was not opened as an archive → what to tell of it.
+#: First bytes of a file that is not an archive → what it is. The last match counts.
 _BEGINNINGS = (
     (b"", "it is neither a zip nor a tar nor a gzip"),
-    (b"PK", "it begins as a zip does but is no whole one, perhaps cut short"),
-    (b"\x1f\x8b", "it is a gzip, but of no tar, and has another name"),
+    (b"PK", "it begins as a zip does but is incomplete, perhaps cut short"),
+    (b"\x1f\x8b", "it is a gzip, but not of a tar, and has another name"),
     (b"<", "it looks like a web page, not an archive"),
 )
 
 
 @contextmanager
-def told_if_broken(message: str, file: str | Path, hint: str | None = None) -> Iterator[None]:
-    """Raises InputError when what is read in the block is broken as an archive or as a gzip."""
+def reraise_corrupt_archive(
+    message: str, file: str | Path, hint: str | None = None
+) -> Iterator[None]:
+    """Raises InputError with `message` if the block reads a corrupt archive or gzip."""
     try:
         yield
     except InputError:
         raise
     except (*_DAMAGED, OSError) as error:
-        # The disk's OSErrors are not the archive's: of those bz2's has no number, and seeking to a
-        # damaged offset is an invalid argument.
+        # An OSError of the disk has a number. That of bz2 has none, and seeking to a damaged offset
+        # is an invalid argument.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         why = f": {error}" if str(error) else ""
@@ -63,91 +71,160 @@ def told_if_broken(message: str, file: str | Path, hint: str | None = None) -> I
 
 
 @contextmanager
-def open_place(path: str | Path) -> Iterator[Openers]:
-    """The files in the folder or archive at `path`, to be opened while the block runs.
+def open_archive(path: str | Path) -> Iterator[FileOpeners]:
+    """The files in the folder or archive at `path`. They can be opened inside the block.
 
-    Raises InputError when it is not there, is a broken archive, or holds a path that leaves it.
+    Raises InputError if it does not exist, is corrupt, has headers beyond the limits, or holds a
+    path that leaves it.
     """
     path = Path(path)
-    with told_if_broken("a broken archive, perhaps cut short", path):
+    with reraise_corrupt_archive("a corrupt archive, perhaps cut short", path):
         if path.is_dir():
-            os.listdir(path)  # rglob finds nothing in a folder that may not be read
+            os.listdir(path)  # rglob returns nothing for a folder without read permission
             files = (file for file in sorted(path.rglob("*")) if file.is_file())
-            yield {str(file.relative_to(path)): _opener(file) for file in files}
+            yield {str(file.relative_to(path)): _file_opener(file) for file in files}
         elif not path.is_file():
             raise InputError("there is no such file or folder", file=path)
         elif zipfile.is_zipfile(path):
+            _limit_zip_directory(path)
             with zipfile.ZipFile(path) as archive:
-                yield _of_zip(path, archive)
-        elif tarfile.is_tarfile(path):
-            with tarfile.open(path) as tar:
-                yield _of_tar(path, tar)
+                yield _zip_openers(path, archive)
+        elif (tar := _open_tar(path)) is not None:
+            with tar:
+                yield _tar_openers(path, tar)
         else:
-            yield {path.name: _opener(path)}
+            yield {path.name: _file_opener(path)}
 
 
-def find(files: Openers, name: str) -> str | None:
-    """The file called `name`, gzip or not, wherever it lies in the place; None if there is none.
+def find_file(files: FileOpeners, name: str) -> str | None:
+    """Path of the file called `name`, with or without .gz, or None. The least deep one counts.
 
-    Raises InputError when there are several equally deep.
+    Raises InputError if several are equally deep.
     """
     other = name.removesuffix(".gz") if name.endswith(".gz") else f"{name}.gz"
     for wanted in (name, other):
-        found = [file for file in files if PurePosixPath(file).name == wanted]
-        depth = min((file.count("/") for file in found), default=0)
-        found = [file for file in found if file.count("/") == depth]
-        if len(found) > 1:
-            raise InputError(f"there are several {wanted}: {', '.join(found)}")
-        if found:
-            return found[0]
+        paths = [path for path in files if PurePosixPath(path).name == wanted]
+        depth = min((path.count("/") for path in paths), default=0)
+        paths = [path for path in paths if path.count("/") == depth]
+        if len(paths) > 1:
+            raise InputError(f"there are several {wanted}: {', '.join(paths)}")
+        if paths:
+            return paths[0]
     return None
 
 
-def describe(path: str | Path, files: Openers) -> str:
-    """What is at `path`, in a few words, for a person who expected another file in it."""
+def describe_contents(path: str | Path, files: FileOpeners) -> str:
+    """What is at `path`, in a few words, for a person who expected another file there."""
     path = Path(path)
     names = [name for name in files if not PurePosixPath(name).name.startswith(".")]
     if path.is_file() and names == [path.name]:
         with open(path, "rb") as file:
             beginning = file.read(512).lstrip()
-        told = [words for start, words in _BEGINNINGS if beginning.startswith(start)]
-        return told[-1] if beginning else "it is empty"
+        matches = [words for start, words in _BEGINNINGS if beginning.startswith(start)]
+        return matches[-1] if beginning else "it is empty"
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    held = f"it holds {', '.join(names[:3])}{more}" if names else "it holds no files"
+    contents = f"it holds {', '.join(names[:3])}{more}" if names else "it holds no files"
     inner = next((name for name in names if name.lower().endswith(_ARCHIVES)), None)
-    return held if inner is None else f"{held}; {inner} is an archive: unpack it and give that"
+    if inner is None:
+        return contents
+    return f"{contents}; {inner} is an archive: unpack it and give that"
 
 
-def _opener(path: Path) -> Callable[[], IO[bytes]]:
+def _file_opener(path: Path) -> Callable[[], IO[bytes]]:
     return lambda: open(path, "rb")
 
 
-def _of_zip(path: Path, archive: zipfile.ZipFile) -> Openers:
-    def opener(name: str) -> Callable[[], IO[bytes]]:
-        def opened() -> IO[bytes]:
+def _limit_zip_directory(path: Path) -> None:
+    """Refuse a zip with a huge directory, which ZipFile reads as a whole."""
+    with open(path, "rb") as file:
+        end_record: Any = vars(zipfile)["_EndRecData"](file)
+    if end_record is not None and end_record[5] > MAX_HEADERS:
+        raise InputError("its directory of files is too large", file=path, hint=_UNPACK)
+
+
+def _zip_openers(path: Path, archive: zipfile.ZipFile) -> FileOpeners:
+    def opener(member: zipfile.ZipInfo) -> Callable[[], IO[bytes]]:
+        def open_member() -> IO[bytes]:
+            name = member.filename
             if names.count(name) > 1:
-                raise InputError(f"there are several {name}", file=path, hint=hint)
+                raise InputError(f"there are several {name}", file=path, hint=_UNPACK)
+            if member.compress_type == zipfile.ZIP_LZMA and member.file_size > MAX_LZMA:
+                message = f"{name} is too large to be unpacked from LZMA"
+                raise InputError(message, file=path, hint=_UNPACK)
             try:
-                return archive.open(name)
-            except RuntimeError as error:  # a password, or a compression that Python has not
-                raise InputError(f"cannot read {name}: {error}", file=path, hint=hint) from None
+                return archive.open(member)
+            except RuntimeError as error:  # a password, or a compression that Python lacks
+                raise InputError(f"cannot read {name}: {error}", file=path, hint=_UNPACK) from None
 
-        return opened
+        return open_member
 
-    hint = "unpack it yourself and give the folder"
-    names = archive.namelist()
+    members = archive.infolist()
+    names = [member.filename for member in members]
     _refuse_escapes(path, names)
-    return {name: opener(name) for name in names if not name.endswith("/")}
+    return {member.filename: opener(member) for member in members if not member.is_dir()}
 
 
-def _of_tar(path: Path, tar: tarfile.TarFile) -> Openers:
+class _LimitedTarInfo(tarfile.TarInfo):
+    """A tar member that refuses long headers and sparse maps before it reads them."""
+
+    def _proc_member(self, archive: Any) -> Any:
+        extended = (
+            tarfile.GNUTYPE_LONGNAME,
+            tarfile.GNUTYPE_LONGLINK,
+            tarfile.XHDTYPE,
+            tarfile.XGLTYPE,
+            tarfile.SOLARIS_XHDTYPE,
+        )
+        if self.type in extended:
+            archive.header_bytes = getattr(archive, "header_bytes", 0) + self.size
+            if self.size > MAX_HEADER or archive.header_bytes > MAX_HEADERS:
+                raise InputError("its headers are too long", file=archive.name, hint=_UNPACK)
+        return super()._proc_member(archive)  # type: ignore[misc]
+
+    def _refuse_sparse(self, *arguments: Any) -> Any:
+        hint = "unpack it yourself and give the folder"
+        raise InputError("it holds a sparse file, which is not supported", hint=hint)
+
+    _proc_sparse = _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _refuse_sparse
+
+
+def _open_tar(path: Path) -> tarfile.TarFile | None:
+    """The tar at `path`, or None if it is something else."""
+    _limit_xz_memory(path)
+    try:
+        return tarfile.open(path, tarinfo=_LimitedTarInfo)
+    except tarfile.TarError:
+        return None
+
+
+def _limit_xz_memory(path: Path) -> None:
+    """Refuse an xz file that needs much memory. tarfile sets no limit itself."""
+    with open(path, "rb") as file:
+        if file.read(6) != b"\xfd7zXZ\0":
+            return
+        file.seek(0)
+        decompressor = lzma.LZMADecompressor(memlimit=MAX_LZMA)
+        while block := decompressor.unused_data or file.read(_BLOCK):
+            if decompressor.eof:  # the next of several streams
+                decompressor = lzma.LZMADecompressor(memlimit=MAX_LZMA)
+            decompressor.decompress(block, _BLOCK)
+            while not (decompressor.needs_input or decompressor.eof):
+                decompressor.decompress(b"", _BLOCK)
+
+
+def _tar_openers(path: Path, tar: tarfile.TarFile) -> FileOpeners:
     def opener(member: tarfile.TarInfo) -> Callable[[], IO[bytes]]:
         return lambda: cast(IO[bytes], tar.extractfile(member))
 
-    members = tar.getmembers()
+    members = []
+    while (member := tar.next()) is not None:
+        member.pax_headers = {}  # a copy of the archive's global header, however long that is
+        members.append(member)
+        if len(members) > MAX_MEMBERS:
+            raise InputError("it holds too many files", file=path, hint=_UNPACK)
     assert tar.fileobj is not None
     while tar.fileobj.read(_BLOCK):
-        pass  # a compressed one has its checksum at its end, behind the last member
+        pass  # the checksum of a compressed tar comes after the last member
     _refuse_escapes(path, [member.name for member in members])
     return {member.name: opener(member) for member in members if member.isfile()}
 
@@ -156,5 +233,5 @@ def _refuse_escapes(path: Path, names: list[str]) -> None:
     for name in names:
         inside = PurePosixPath(name.replace("\\", "/"))
         if inside.is_absolute() or ".." in inside.parts or re.match("[A-Za-z]:", name):
-            hint = "nothing was taken from it"
-            raise InputError(f"{name!r} leaves the archive's folder", file=path, hint=hint)
+            message = f"{name!r} leaves the archive's folder"
+            raise InputError(message, file=path, hint="nothing of it was read")

@@ -1,4 +1,4 @@
-"""What became of each row of a raw file: kept, or dropped for a reason that is counted."""
+"""Counts of what became of each row of a raw file: used, or dropped for a stated reason."""
 
 from __future__ import annotations
 
@@ -8,51 +8,50 @@ from typing import Any
 
 
 @dataclass
-class Tally:
-    """Counts for one raw file; `unit` is what a row of it is. Always: read = kept + dropped.
+class RowReport:
+    """Counts for one raw file. Always: read = remaining + dropped.
 
-    `blank` counts, beside them, the kept ids of which the file says nothing: their rows are blank.
-    The file is named by its path from the folder `raw`, so that one that lies elsewhere shows.
+    The report names the file by its path relative to `root`, the folder of the raw files.
     """
 
     file: Path
-    unit: str = "rows"
+    unit: str = "rows"  # what one row is
     read: int = 0
-    blank: int = 0
-    dropped: dict[str, int] = field(default_factory=dict)
-    first_line: dict[str, int] = field(default_factory=dict)  # of each reason, where it is known
-    raw: Path | None = None
+    blank: int = 0  # ids with an interaction that the file does not describe: blank rows are added
+    dropped: dict[str, int] = field(default_factory=dict)  # reason → rows
+    first_line: dict[str, int] = field(default_factory=dict)  # reason → line, where it is known
+    root: Path | None = None
 
     @property
     def name(self) -> str:
-        return self.file.name if self.raw is None else self.file.relative_to(self.raw).as_posix()
+        return self.file.name if self.root is None else self.file.relative_to(self.root).as_posix()
 
     @property
-    def kept(self) -> int:
+    def remaining(self) -> int:
         return self.read - sum(self.dropped.values())
 
     def drop(self, reason: str, line: int | None = None, count: int = 1) -> None:
-        """Count `count` rows that were read and are not kept; `line` is the first one's."""
+        """Count `count` rows that are read but not used. `line` is the first one's."""
         if count:
             self.dropped[reason] = self.dropped.get(reason, 0) + count
             if line is not None:
                 self.first_line.setdefault(reason, line)
 
     def as_json(self) -> dict[str, Any]:
-        """For `raw.json`, by file name."""
+        """The counts for raw.json."""
         return {
             "unit": self.unit,
             "read": self.read,
-            "kept": self.kept,
+            "kept": self.remaining,
             "dropped": dict(sorted(self.dropped.items())),
             **({"blank": self.blank} if self.blank else {}),
         }
 
     def __str__(self) -> str:
-        """`ratings.dat: 5 ratings read, 3 kept, 2 dropped: rating is not >= 4 (2, first line 3)`"""
-        counts = f"{self.name}: {self.read:,} {self.unit} read, {self.kept:,} kept"
+        """`x.dat: 5 ratings read, 3 kept, 2 dropped: rating is not >=4 (2, first in line 3)`"""
+        counts = f"{self.name}: {self.read:,} {self.unit} read, {self.remaining:,} kept"
         if self.blank:
-            counts += f" and {self.blank:,} blank, of which it says nothing"
+            counts += f", {self.blank:,} blank rows added for ids that it does not describe"
         if not self.dropped:
             return counts
         reasons = [
@@ -60,4 +59,4 @@ class Tally:
             for reason, count in sorted(self.dropped.items())
             for line in [self.first_line.get(reason)]
         ]
-        return f"{counts}, {self.read - self.kept:,} dropped: {'; '.join(reasons)}"
+        return f"{counts}, {self.read - self.remaining:,} dropped: {'; '.join(reasons)}"

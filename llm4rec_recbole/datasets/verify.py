@@ -1,93 +1,92 @@
-"""Is a data set what its property file says? Checksums, rows, and statistics, side by side."""
+"""Compares a data set with its specification: checksums, rows and statistics."""
 
 from __future__ import annotations
 
 import gzip
-import json
 import shutil
 import tempfile
 from pathlib import Path
 
 from llm4rec_recbole.data.atomic import check_atomic_files
 from llm4rec_recbole.data.interactions import read_interactions, statistics
-from llm4rec_recbole.datasets.archives import BROKEN
-from llm4rec_recbole.datasets.import_raw_files import verdict
-from llm4rec_recbole.datasets.spec import RawFile, Source, raw_files
+from llm4rec_recbole.datasets.archives import reraise_corrupt_archive
+from llm4rec_recbole.datasets.import_raw_files import verify_checksum
+from llm4rec_recbole.datasets.readers.json_lines import read_json_object
+from llm4rec_recbole.datasets.spec import DatasetSpec, RawFile, raw_files
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import sha256_of
 
 
-def check(source: Source, folder: Path, raw: Path) -> tuple[list[str], bool]:
-    """A line about each thing compared, and whether all are the same.
+def verify(spec: DatasetSpec, folder: Path, raw: Path) -> tuple[list[str], bool]:
+    """A line about each comparison, and whether everything is equal.
 
-    Compared are the checksums of the files in `raw`, and in `folder` the rows that `prepare` read
-    of each, and the statistics of the interactions it kept. What is not there is no difference, and
-    told. Raises InputError when nothing is there at all, and for interactions that are broken.
+    Compared are the checksums of the files in `raw`. In `folder` they are the rows that `prepare`
+    read and the statistics of the interactions. A missing file is reported and not a difference.
+    Raises InputError if there is no file at all, and for broken interactions.
     """
-    lines, same = [], True
-    inter = folder / f"{source.dataset}.inter"
+    lines, equal = [], True
+    inter = folder / f"{spec.dataset}.inter"
     if not raw.is_dir() and not inter.is_file():
         raise InputError("neither raw files nor interactions are here", file=folder)
-    rows, made_from = _report(folder)
+    rows_read, made_from = _read_report(folder)
     if raw.is_dir():
-        by_name = {file.name: file for files in source.files.values() for file in files}
-        for role, path in raw_files(source, raw).items():
+        by_name = {file.name: file for files in spec.files.values() for file in files}
+        for role, path in raw_files(spec, raw).items():
             try:
-                told = _checksum(path, by_name)
+                status = _compare_checksum(path, by_name)
             except InputError as error:
-                told, same = error.message, False
-            name, sum_then = made_from.get(role, ("", ""))  # not to be compared if packed since
-            if name == path.relative_to(raw).as_posix() and sum_then != sha256_of(path):
-                told += "; what is below was made from another version: run llm4rec prepare"
-                same = False
-            lines.append(f"{path.name}: {told}")
-    for role, expected in source.rows.items():
-        same &= _compare(lines, f"rows of {role}", expected, rows.get(role))
-    found = {}
+                status, equal = error.message, False
+            name, old_sum = made_from.get(role, ("", ""))  # a file packed since has another name
+            if name == path.relative_to(raw).as_posix() and old_sum != sha256_of(path):
+                status += "; the atomic files were made from another version: run llm4rec prepare"
+                equal = False
+            lines.append(f"{path.name}: {status}")
+    for role, n_rows in spec.expected_rows.items():
+        equal &= _compare(lines, f"rows of {role}", n_rows, rows_read.get(role))
+    actual: dict[str, float] = {}
     if inter.is_file():
-        check_atomic_files(folder, source.dataset)
-        found = statistics(read_interactions(inter))
-    for name, number in source.statistics.items():
-        same &= _compare(lines, name, number, found.get(name))
-    return lines, same
+        check_atomic_files(folder, spec.dataset)
+        actual = statistics(read_interactions(inter))
+    for name, expected in spec.expected_statistics.items():
+        equal &= _compare(lines, name, expected, actual.get(name))
+    return lines, equal
 
 
-def _checksum(path: Path, by_name: dict[str, RawFile]) -> str:
-    """What the checksum of `path` says; of a file packed by hand, that of what is in it.
+def _compare_checksum(path: Path, by_name: dict[str, RawFile]) -> str:
+    """What the checksum of `path` shows. For a file that a person packed: that of its content.
 
-    Raises InputError for a wrong one, and for a gzip that is broken.
+    Raises InputError for a wrong checksum and a corrupt gzip.
     """
     unpacked = by_name.get(path.name.removesuffix(".gz"))
     if path.name in by_name or unpacked is None:
-        return verdict(path, by_name.get(path.name, RawFile(path.name)), sha256_of(path), path)
-    with tempfile.NamedTemporaryFile() as out, gzip.open(path) as packed:
-        try:
+        file = by_name.get(path.name, RawFile(name=path.name))
+        return verify_checksum(path, file, sha256_of(path), path)
+    with tempfile.NamedTemporaryFile() as out:
+        with reraise_corrupt_archive("corrupt, perhaps cut short", path), gzip.open(path) as packed:
             shutil.copyfileobj(packed, out)
-        except BROKEN as error:
-            raise InputError(f"broken, perhaps cut short: {error}", file=path) from None
         out.flush()
-        return verdict(Path(out.name), unpacked, sha256_of(out.name), path)
+        return verify_checksum(Path(out.name), unpacked, sha256_of(out.name), path)
 
 
-def _report(folder: Path) -> tuple[dict[str, int], dict[str, tuple[str, str]]]:
-    """What the last `prepare` says of each role: the rows it read, the file's name and SHA-256."""
+def _read_report(folder: Path) -> tuple[dict[str, int], dict[str, tuple[str, str]]]:
+    """From raw.json, by role: the rows that `prepare` read, and the file's name and SHA-256."""
     path = folder / "raw.json"
     if not path.is_file():
         return {}, {}
     try:
-        report = json.loads(path.read_bytes())
+        report = read_json_object(path)
         rows = {role: int(counts["read"]) for role, counts in report["rows"].items()}
         files = report["files"].items()
         return rows, {role: (file["name"], file["sha256"]) for role, file in files}
     except (ValueError, KeyError, TypeError, AttributeError):
         hint = "run llm4rec prepare again"
-        raise InputError("not the report of a prepare", file=path, hint=hint) from None
+        raise InputError("not a report of llm4rec prepare", file=path, hint=hint) from None
 
 
-def _compare(lines: list[str], name: str, expected: float, found: float | None) -> bool:
-    if found is None:
+def _compare(lines: list[str], name: str, expected: float, actual: float | None) -> bool:
+    if actual is None:
         lines.append(f"{name}: {expected:,} expected, not here (llm4rec prepare counts it)")
         return True
-    verdict = "as expected" if found == expected else f"{expected:,} expected"
-    lines.append(f"{name}: {found:,}, {verdict}")
-    return found == expected
+    status = "as expected" if actual == expected else f"{expected:,} expected"
+    lines.append(f"{name}: {actual:,}, {status}")
+    return actual == expected

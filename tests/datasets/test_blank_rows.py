@@ -3,7 +3,6 @@ have no row in `.item` or `.user`, so they get a blank one."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import pandas as pd
@@ -11,7 +10,7 @@ import pytest
 
 from llm4rec_recbole.datasets.convert import convert
 from llm4rec_recbole.datasets.prepare import prepare
-from llm4rec_recbole.datasets.spec import read_source
+from llm4rec_recbole.datasets.spec import Filters, read_spec
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models.text_encoder import item_texts
 from llm4rec_recbole.models.genrec.titles import max_title_tokens, titles_of
@@ -59,7 +58,7 @@ def test_an_item_without_metadata_has_a_blank_row_after_the_others(tmp_path, rev
     assert lines[1:] == ["i3\tI3\t\t\t3.5", "i1\tI1\t\t\t3.5", "i0\t\t\t\t", "i2\t\t\t\t"]
     assert (rows["read"], rows["kept"], rows["blank"]) == (3, 2, 2)
     assert rows["dropped"] == {"no interaction is kept": 1}
-    told = "products read, 2 kept and 2 blank, of which it says nothing, 1 dropped"
+    told = "products read, 2 kept, 2 blank rows added for ids that it does not describe, 1 dropped"
     assert told in capsys.readouterr().out
     table = pd.read_parquet(tmp_path / "out" / "items.parquet")
     assert item_texts(table) == ["I3.", "I1.", "", ""]
@@ -90,10 +89,10 @@ def test_users_and_items_of_movielens_have_blank_rows_too(tmp_path):
     (raw / "ratings.dat").write_text("1::10::5::978300760\n2::11::5::978300760\n")
     (raw / "movies.dat").write_text("11::Heat (1995)::Crime\n")
     (raw / "users.dat").write_text("2::F::25::10::48067\n")
-    ratings, items, users = convert(read_source("ml-1m"), raw, tmp_path / "toy")
+    ratings, items, users = convert(read_spec("ml-1m"), raw, tmp_path / "tiny")
     assert (ratings.blank, items.blank, users.blank) == (0, 1, 1)
-    assert (tmp_path / "toy/ml-1m.item").read_text().splitlines()[2] == "10\t\t"
-    assert (tmp_path / "toy/ml-1m.user").read_text().splitlines()[2] == "1\t\t\t"
+    assert (tmp_path / "tiny/ml-1m.item").read_text().splitlines()[2] == "10\t\t"
+    assert (tmp_path / "tiny/ml-1m.user").read_text().splitlines()[2] == "1\t\t\t"
 
 
 def test_a_table_with_a_header_alone_leaves_all_movies_blank(tmp_path):
@@ -101,13 +100,13 @@ def test_a_table_with_a_header_alone_leaves_all_movies_blank(tmp_path):
     raw.mkdir()
     (raw / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,4,4.0,1147880044\n")
     (raw / "movies.csv").write_text("movieId,title,genres\n")
-    source = dataclasses.replace(read_source("ml-latest-small"), keep={})
-    assert convert(source, raw, tmp_path / "toy")[1].blank == 1
-    assert (tmp_path / "toy/ml-latest-small.item").read_text().splitlines()[1:] == ["4\t\t"]
+    source = read_spec("ml-latest-small").model_copy(update={"filters": Filters(**{})})
+    assert convert(source, raw, tmp_path / "tiny")[1].blank == 1
+    assert (tmp_path / "tiny/ml-latest-small.item").read_text().splitlines()[1:] == ["4\t\t"]
 
 
 def test_a_table_without_even_a_header_is_named(tmp_path):
     (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,4,4.0,1147880044\n")
     (tmp_path / "movies.csv").write_text("")
     with pytest.raises(InputError, match=r"movies\.csv: the file is empty"):
-        convert(read_source("ml-latest-small"), tmp_path, tmp_path / "toy")
+        convert(read_spec("ml-latest-small"), tmp_path, tmp_path / "tiny")

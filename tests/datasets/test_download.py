@@ -8,12 +8,12 @@ import resource
 import zipfile
 
 import pytest
-from tiny_ratings import RATINGS, SUM, source
+from tiny_ratings import RATINGS, SUM, spec
 from web_server import serving
 
 from llm4rec_recbole.datasets.download import download
 from llm4rec_recbole.datasets.fetch import fetch
-from llm4rec_recbole.datasets.spec import RawFile, Source, raw_files
+from llm4rec_recbole.datasets.spec import DatasetSpec, RawFile, raw_files
 from llm4rec_recbole.errors import InputError
 
 
@@ -25,7 +25,7 @@ def web():
 
 
 def test_a_download_is_checked_and_put_in_its_place(web, tmp_path):
-    said = fetch(source(f"{web.address}/ratings.dat"), tmp_path)
+    said = fetch(spec(f"{web.address}/ratings.dat"), tmp_path)
     assert said == ["ratings.dat: SHA-256 is right", "users.dat: not there; it is optional"]
     assert (tmp_path / "ratings.dat").read_bytes() == RATINGS
     assert [path.name for path in tmp_path.iterdir()] == ["ratings.dat"]
@@ -34,10 +34,10 @@ def test_a_download_is_checked_and_put_in_its_place(web, tmp_path):
 def test_a_broken_connection_is_told_and_the_next_try_goes_on(web, tmp_path):
     web.breaks_after = 100_000
     with pytest.raises(InputError, match=r"broke after 100,000 bytes.*run it again"):
-        fetch(source(f"{web.address}/ratings.dat"), tmp_path)
+        fetch(spec(f"{web.address}/ratings.dat"), tmp_path)
     assert not (tmp_path / "ratings.dat").exists()
     web.breaks_after = None
-    fetch(source(f"{web.address}/ratings.dat"), tmp_path)
+    fetch(spec(f"{web.address}/ratings.dat"), tmp_path)
     assert (tmp_path / "ratings.dat").read_bytes() == RATINGS
     assert web.asked == [("/ratings.dat", None), ("/ratings.dat", "bytes=100000-")]
 
@@ -45,9 +45,9 @@ def test_a_broken_connection_is_told_and_the_next_try_goes_on(web, tmp_path):
 def test_a_file_that_changed_meanwhile_is_fetched_from_its_beginning(web, tmp_path):
     web.breaks_after, web.files["ratings.dat"] = 100_000, b"x" * 200_000
     with pytest.raises(InputError, match="broke"):
-        fetch(source(f"{web.address}/ratings.dat"), tmp_path)
+        fetch(spec(f"{web.address}/ratings.dat"), tmp_path)
     web.breaks_after, web.files["ratings.dat"], web.version = None, RATINGS, '"2"'
-    fetch(source(f"{web.address}/ratings.dat"), tmp_path)
+    fetch(spec(f"{web.address}/ratings.dat"), tmp_path)
     assert (tmp_path / "ratings.dat").read_bytes() == RATINGS
 
 
@@ -56,31 +56,31 @@ def test_a_wrong_checksum_is_refused_with_both_sums_and_the_old_file_stays(web, 
     web.files["ratings.dat"] = b"other"
     wrong = hashlib.sha256(b"other").hexdigest()
     with pytest.raises(InputError, match=f"wrong SHA-256: {wrong} instead of {SUM}"):
-        fetch(source(f"{web.address}/ratings.dat"), tmp_path)
+        fetch(spec(f"{web.address}/ratings.dat"), tmp_path)
     assert (tmp_path / "ratings.dat").read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["ratings.dat"]
     web.files["ratings.dat"] = RATINGS
-    fetch(source(f"{web.address}/ratings.dat"), tmp_path)
+    fetch(spec(f"{web.address}/ratings.dat"), tmp_path)
     assert (tmp_path / "ratings.dat").read_bytes() == RATINGS
 
 
 def test_what_the_server_refuses_is_told(web, tmp_path):
-    with pytest.raises(InputError, match="the server says 404"):
-        fetch(source(f"{web.address}/nothing.dat"), tmp_path)
+    with pytest.raises(InputError, match="the server answers 404"):
+        fetch(spec(f"{web.address}/nothing.dat"), tmp_path)
 
 
 def test_what_the_server_refuses_leaves_no_folder(web, tmp_path):
-    with pytest.raises(InputError, match="the server says 404"):
-        fetch(source(f"{web.address}/nothing.dat"), tmp_path / "raw")
+    with pytest.raises(InputError, match="the server answers 404"):
+        fetch(spec(f"{web.address}/nothing.dat"), tmp_path / "raw")
     web.files["ratings.dat"] = b"other"
     with pytest.raises(InputError, match="wrong SHA-256"):
-        fetch(source(f"{web.address}/ratings.dat"), tmp_path / "raw")
+        fetch(spec(f"{web.address}/ratings.dat"), tmp_path / "raw")
     assert not (tmp_path / "raw").exists()
 
 
 def test_a_length_that_is_no_number_is_not_known(web, tmp_path):
     web.length = "abc"
-    fetch(source(f"{web.address}/ratings.dat"), tmp_path)
+    fetch(spec(f"{web.address}/ratings.dat"), tmp_path)
     assert (tmp_path / "ratings.dat").read_bytes() == RATINGS
 
 
@@ -89,18 +89,18 @@ def test_a_disk_that_takes_no_more_is_no_broken_connection(web, tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))  # stands in for a full disk
     try:
         with pytest.raises(InputError, match=r"ratings\.dat\.part: cannot write it: File too"):
-            fetch(source(f"{web.address}/ratings.dat"), tmp_path)
+            fetch(spec(f"{web.address}/ratings.dat"), tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert (tmp_path / "download/ratings.dat.part").stat().st_size == 100_000
-    fetch(source(f"{web.address}/ratings.dat"), tmp_path)
+    fetch(spec(f"{web.address}/ratings.dat"), tmp_path)
     assert web.asked[-1] == ("/ratings.dat", "bytes=100000-")
 
 
 def test_only_web_addresses_are_opened(tmp_path):
     (tmp_path / "ratings.dat").write_bytes(RATINGS)
     with pytest.raises(InputError, match="not a web address"):
-        fetch(source(f"file://{tmp_path}/ratings.dat"), tmp_path / "raw")
+        download(f"file://{tmp_path}/ratings.dat", tmp_path / "raw")
 
 
 def test_an_archive_is_downloaded_and_opened(web, tmp_path):
@@ -109,29 +109,34 @@ def test_an_archive_is_downloaded_and_opened(web, tmp_path):
         archive.writestr("ml/ratings.dat", RATINGS)
         archive.writestr("ml/README", "hello")
     web.files["ml.zip"] = packed.getvalue()
-    fetch(source(archive=RawFile("ml.zip", url=f"{web.address}/ml.zip")), tmp_path)
+    fetch(spec(archive=RawFile(name="ml.zip", url=f"{web.address}/ml.zip")), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["ratings.dat"]
 
 
 def test_a_licence_that_a_person_must_accept_is_told_and_nothing_is_asked(web, tmp_path):
     with pytest.raises(InputError) as error:
-        fetch(source(f"{web.address}/ratings.dat", accept="the terms"), tmp_path)
-    for told in ("accept the terms", "https://example.org", "fetch toy --from FOLDER", "users.dat"):
+        fetch(spec(f"{web.address}/ratings.dat", license_agreement="the terms"), tmp_path)
+    for told in (
+        "accept the terms",
+        "https://example.org",
+        "fetch tiny --from FOLDER",
+        "users.dat",
+    ):
         assert told in str(error.value)
     assert web.asked == []
 
 
 def test_what_came_before_a_download_broke_is_not_read(web, tmp_path):
     files = {
-        "ratings": [RawFile("ratings.dat", sha256=SUM, url=f"{web.address}/ratings.dat")],
-        "movies": [RawFile("movies.dat", url=f"{web.address}/movies.dat")],
+        "ratings": [RawFile(name="ratings.dat", sha256=SUM, url=f"{web.address}/ratings.dat")],
+        "items": [RawFile(name="movies.dat", url=f"{web.address}/movies.dat")],
     }
-    two = Source("toy", "movielens_dat", files)
+    two = DatasetSpec(dataset="tiny", format="movielens_dat", files=files)
     with pytest.raises(InputError, match="404"):
         fetch(two, tmp_path)
     assert (tmp_path / "download/ratings.dat").is_file()  # and unchecked
     with pytest.raises(InputError, match=r"there is no ratings\.dat"):
-        raw_files(source(), tmp_path)
+        raw_files(spec(), tmp_path)
     web.files["movies.dat"] = b"1::A::B\n"
     del web.asked[:]
     fetch(two, tmp_path)
@@ -139,8 +144,8 @@ def test_what_came_before_a_download_broke_is_not_read(web, tmp_path):
 
 
 def test_a_wrong_file_does_not_cost_the_right_ones(web, tmp_path):
-    one = source(f"{web.address}/ratings.dat")
-    one.files["users"][0] = RawFile("users.dat", optional=True, url=f"{web.address}/users.dat")
+    one = spec(f"{web.address}/ratings.dat")
+    one.files["users"][0] = RawFile(name="users.dat", optional=True, url=f"{web.address}/users.dat")
     web.files["users.dat"] = b"<html>Log in</html>"
     with pytest.raises(InputError, match=r"users\.dat: it is a web page"):
         fetch(one, tmp_path)
@@ -152,17 +157,17 @@ def test_a_wrong_file_does_not_cost_the_right_ones(web, tmp_path):
 
 
 def test_an_optional_file_that_is_gone_does_not_stop_the_others(web, tmp_path, capsys):
-    one = source(f"{web.address}/ratings.dat")
-    one.files["users"][0] = RawFile("users.dat", optional=True, url=f"{web.address}/users.dat")
+    one = spec(f"{web.address}/ratings.dat")
+    one.files["users"][0] = RawFile(name="users.dat", optional=True, url=f"{web.address}/users.dat")
     said = fetch(one, tmp_path)
     assert said == ["ratings.dat: SHA-256 is right", "users.dat: not there; it is optional"]
-    assert "users.dat: the server says 404" in capsys.readouterr().err
+    assert "users.dat: the server answers 404" in capsys.readouterr().err
 
 
 def test_a_connection_that_breaks_at_an_optional_file_is_told_and_goes_on(web, tmp_path):
     web.files["users.dat"] = b"1::M::25::1::0\n" * 20_000
-    one = source(f"{web.address}/ratings.dat")
-    one.files["users"][0] = RawFile("users.dat", optional=True, url=f"{web.address}/users.dat")
+    one = spec(f"{web.address}/ratings.dat")
+    one.files["users"][0] = RawFile(name="users.dat", optional=True, url=f"{web.address}/users.dat")
     download(f"{web.address}/ratings.dat", tmp_path / "download/ratings.dat")
     web.breaks_after = 100_000
     with pytest.raises(InputError, match="broke after 100,000 bytes"):
@@ -178,7 +183,7 @@ def test_what_had_come_whole_is_not_asked_for_again(web, tmp_path):
     came.mkdir()
     (came / "ratings.dat.part").write_bytes(RATINGS)
     (came / "ratings.dat.part.tag").write_text(web.version)
-    fetch(source(f"{web.address}/ratings.dat"), tmp_path)  # the server says 416: no rest
+    fetch(spec(f"{web.address}/ratings.dat"), tmp_path)  # the server says 416: no rest
     assert (tmp_path / "ratings.dat").read_bytes() == RATINGS
     assert web.asked == [("/ratings.dat", f"bytes={len(RATINGS)}-")]
 

@@ -7,7 +7,8 @@ import hashlib
 import pytest
 
 from llm4rec_recbole.cli.run import llm4rec
-from llm4rec_recbole.datasets import fetch as fetching
+from llm4rec_recbole.datasets import spec
+from llm4rec_recbole.datasets.spec import read_spec, spec_names
 
 
 def test_from_raw_to_check_on_the_command_line(tmp_path, monkeypatch, capsys):
@@ -17,22 +18,21 @@ def test_from_raw_to_check_on_the_command_line(tmp_path, monkeypatch, capsys):
     right = hashlib.sha256(own.read_bytes()).hexdigest()
     properties = tmp_path / "properties" / "dataset"
     properties.mkdir(parents=True)
-    (properties / "toy.yaml").write_text(
-        "source:\n  format: movielens_dat\n  home: here\n  files:\n"
+    (properties / "tiny.yaml").write_text(
+        "source:\n  format: movielens_dat\n  homepage: here\n  files:\n"
         f"    ratings: {{name: ratings.dat, sha256: {right}}}\n"
-        "  rows: {ratings: 8}\n  statistics: {users: 2, items: 4, interactions: 8, density: 1.0}\n"
+        "  expected_rows: {ratings: 8}\n"
+        "  expected_statistics: {users: 2, items: 4, interactions: 8, density: 1.0}\n"
     )
-    for module in ("fetch", "spec"):
-        where = f"llm4rec_recbole.datasets.{module}.properties_folder"
-        monkeypatch.setattr(where, lambda: tmp_path / "properties")
+    monkeypatch.setattr(spec, "properties_folder", lambda: tmp_path / "properties")
     monkeypatch.chdir(tmp_path)
-    assert llm4rec(["fetch", "toy"]) == 2
+    assert llm4rec(["fetch", "tiny"]) == 2
     assert "no known address of ratings.dat; see here" in capsys.readouterr().err
-    assert llm4rec(["prepare", "--dataset", "toy"]) == 2
-    assert "the data set toy is not here (llm4rec fetch toy)" in capsys.readouterr().err
-    assert llm4rec(["fetch", "toy", "--from", str(own)]) == 0
-    assert llm4rec(["prepare", "--dataset", "toy"]) == 0
-    assert llm4rec(["fetch", "toy", "--check"]) == 0
+    assert llm4rec(["prepare", "--dataset", "tiny"]) == 2
+    assert "the data set tiny is not here (llm4rec fetch tiny)" in capsys.readouterr().err
+    assert llm4rec(["fetch", "tiny", "--from", str(own)]) == 0
+    assert llm4rec(["prepare", "--dataset", "tiny"]) == 0
+    assert llm4rec(["fetch", "tiny", "--check"]) == 0
     said = capsys.readouterr().out
     for told in (
         "ratings.dat: SHA-256 is right",
@@ -40,11 +40,11 @@ def test_from_raw_to_check_on_the_command_line(tmp_path, monkeypatch, capsys):
         "ratings: 8, as expected",
     ):
         assert told in said
-    (tmp_path / "dataset/toy/raw/ratings.dat").write_text("".join(rows[:-1]))
-    assert llm4rec(["fetch", "toy", "--check"]) == 1
+    (tmp_path / "dataset/tiny/raw/ratings.dat").write_text("".join(rows[:-1]))
+    assert llm4rec(["fetch", "tiny", "--check"]) == 1
     assert f"instead of {right}" in capsys.readouterr().out
-    assert llm4rec(["fetch", "toys"]) == 2
-    assert "nearest is 'toy'" in capsys.readouterr().err
+    assert llm4rec(["fetch", "tinys"]) == 2
+    assert "did you mean tiny?" in capsys.readouterr().err
 
 
 def test_ml_100k_has_come_with_recbole_as_its_property_file_says(capsys):
@@ -61,7 +61,7 @@ def test_ml_100k_has_come_with_recbole_as_its_property_file_says(capsys):
     [
         (["ml-1m", "--from", ""], "--from names no folder or archive"),
         (["ml-100k", "--from", "."], "there is nothing to fetch (leave --from out)"),
-        (["../dataset/ml-1m", "--from", "."], "nothing is known of where '../dataset/ml-1m' is"),
+        (["../dataset/ml-1m", "--from", "."], "there is no specification of '../dataset/ml-1m'"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_line(
@@ -88,19 +88,17 @@ def test_a_broken_property_file_breaks_only_its_own_data_set(tmp_path, monkeypat
     (folder / "broken.yaml").write_bytes(text)
     right = "source: {format: movielens_dat, files: {ratings: {name: ratings.dat}}}"
     (folder / "right.yaml").write_text(right)
-    for module in ("fetch", "spec"):
-        where = f"llm4rec_recbole.datasets.{module}.properties_folder"
-        monkeypatch.setattr(where, lambda: tmp_path)
-    assert fetching.sources() == ["right"]
+    monkeypatch.setattr(spec, "properties_folder", lambda: tmp_path)
+    assert spec_names() == ["right"]
 
 
 def test_every_source_of_this_project_can_be_read_and_says_what_it_must():
-    for name in fetching.sources():
-        one = fetching.read_source(name)
-        assert one.licence, name
-        assert one.home.startswith("https://"), name
+    for name in spec_names():
+        one = read_spec(name)
+        assert one.license, name
+        assert one.homepage.startswith("https://"), name
         assert one.files, name
-        if "Yelp" in one.licence:
-            assert one.accept, name
+        if "Yelp" in one.license:
+            assert one.license_agreement, name
         for file in (file for files in one.files.values() for file in files):
             assert file.sha256 is None or len(file.sha256) == 64, file

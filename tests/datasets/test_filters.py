@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from llm4rec_recbole.datasets.base import LogBuilder
-from llm4rec_recbole.datasets.filters import core, keep
-from llm4rec_recbole.datasets.row_report import Tally
+from llm4rec_recbole.datasets.filters import apply, core
+from llm4rec_recbole.datasets.row_report import RowReport
+from llm4rec_recbole.datasets.spec import Filters
 from llm4rec_recbole.errors import InputError
 
 
@@ -22,11 +24,11 @@ def log_of(rows):
     return builder.build()
 
 
-def kept_of(rows, **filters):
-    tally = Tally(Path("ratings.dat"), "ratings", read=len(rows))
-    kept = keep(log_of(rows), filters, tally)
-    assert tally.kept == kept.sum()
-    return kept.tolist(), tally.dropped
+def apply_to(rows, **filters):
+    row_report = RowReport(Path("ratings.dat"), "ratings", read=len(rows))
+    row_mask = apply(log_of(rows), Filters(**filters), row_report)
+    assert row_report.remaining == row_mask.sum()
+    return row_mask.tolist(), row_report.dropped
 
 
 def test_only_the_same_user_item_and_time_is_a_repetition():
@@ -37,35 +39,33 @@ def test_only_the_same_user_item_and_time_is_a_repetition():
         ("u", "i", 1, 2),
         ("u", "j", 1, 5),
     ]
-    kept, dropped = kept_of(rows)
-    assert kept == [True, True, True, False, True]
+    row_mask, dropped = apply_to(rows)
+    assert row_mask == [True, True, True, False, True]
     assert dropped == {"same user, item and time again": 1}
 
 
 def test_ratings_are_compared_as_the_property_file_says():
     rows = [("u", "a", 1, 3.5), ("u", "b", 2, 4), ("u", "c", 3, 5)]
-    assert kept_of(rows, rating=">=4") == ([False, True, True], {"rating is not >=4": 1})
-    assert kept_of(rows, rating=">4")[0] == [False, False, True]
+    assert apply_to(rows, rating=">=4") == ([False, True, True], {"rating is not >=4": 1})
+    assert apply_to(rows, rating=">4")[0] == [False, False, True]
 
 
-@pytest.mark.parametrize(
-    ("filters", "message"),
-    [
-        ({"rating": "4 or more"}, "must look like"),
-        ({"rating": ">=4"}, "has no ratings"),
-        ({"cores": 5}, "no filter 'cores'"),
-    ],
-)
-def test_a_filter_that_cannot_be_applied_is_refused(filters, message):
-    with pytest.raises(InputError, match=message):
-        keep(log_of([("u", "i", 1)]), filters, Tally(Path("x")))
+def test_a_rating_filter_is_refused_if_there_are_no_ratings():
+    with pytest.raises(InputError, match="has no ratings"):
+        apply(log_of([("u", "i", 1)]), Filters(rating=">=4"), RowReport(Path("x")))
+
+
+@pytest.mark.parametrize("filters", [{"rating": "4 or more"}, {"cores": 5}])
+def test_an_invalid_filter_cannot_be_made(filters):
+    with pytest.raises(ValidationError):
+        Filters(**filters)
 
 
 def test_the_core_shrinks_until_all_have_enough():
     """Without w, item c has one row; without that, v has one; a and b keep u and x."""
     rows = [("u", "a"), ("u", "b"), ("x", "a"), ("x", "b"), ("v", "a"), ("v", "c"), ("w", "c")]
-    kept, dropped = kept_of([(*row, 1) for row in rows], core=2)
-    assert kept == [True] * 4 + [False] * 3
+    row_mask, dropped = apply_to([(*row, 1) for row in rows], core=2)
+    assert row_mask == [True] * 4 + [False] * 3
     assert dropped == {"its user or item has fewer than 2 interactions": 3}
 
 
@@ -97,4 +97,4 @@ def test_repetitions_equal_the_naive_ones(rows):
     for row in rows:
         first.append(row not in seen)
         seen.add(row)
-    assert kept_of(rows)[0] == first
+    assert apply_to(rows)[0] == first

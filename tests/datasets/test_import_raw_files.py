@@ -10,11 +10,11 @@ import tarfile
 import zipfile
 
 import pytest
-from tiny_ratings import RATINGS, source
+from tiny_ratings import RATINGS, spec
 
 from llm4rec_recbole.datasets.fetch import fetch
 from llm4rec_recbole.datasets.import_raw_files import git_blob
-from llm4rec_recbole.datasets.spec import RawFile, Source
+from llm4rec_recbole.datasets.spec import DatasetSpec, RawFile
 from llm4rec_recbole.errors import InputError
 
 
@@ -43,7 +43,7 @@ def own_copy(request, tmp_path):
 
 
 def test_an_own_copy_is_taken_in_every_shape(own_copy, tmp_path):
-    fetch(source(accept="the terms"), tmp_path / "raw", own_copy)
+    fetch(spec(license_agreement="the terms"), tmp_path / "raw", own_copy)
     assert (tmp_path / "raw" / "ratings.dat").read_bytes() == RATINGS
 
 
@@ -66,7 +66,7 @@ def escaping_tar(path, name):
 def test_an_archive_with_a_path_that_leaves_its_folder_is_refused(tmp_path, pack, name):
     pack(tmp_path / "own", name)
     with pytest.raises(InputError, match="leaves the archive's folder"):
-        fetch(source(), tmp_path / "raw", tmp_path / "own")
+        fetch(spec(), tmp_path / "raw", tmp_path / "own")
     assert not (tmp_path / "raw").exists()
 
 
@@ -76,7 +76,7 @@ def test_a_link_in_a_tar_is_not_followed(tmp_path):
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(link)
     with pytest.raises(InputError, match=r"there is no ratings\.dat in it"):
-        fetch(source(), tmp_path / "raw", tmp_path / "own")
+        fetch(spec(), tmp_path / "raw", tmp_path / "own")
 
 
 @pytest.mark.parametrize("name", ["ratings.dat.gz", "own.zip", "own.tar.gz"])
@@ -96,7 +96,7 @@ def test_a_truncated_archive_is_refused_and_the_old_file_stays(tmp_path, name):
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "ratings.dat").write_bytes(b"old")
     with pytest.raises(InputError):
-        fetch(source(), tmp_path / "raw", tmp_path / name)
+        fetch(spec(), tmp_path / "raw", tmp_path / name)
     assert (tmp_path / "raw" / "ratings.dat").read_bytes() == b"old"
 
 
@@ -119,7 +119,7 @@ def test_a_zip_that_python_cannot_open_is_told_and_what_to_do(tmp_path, change):
     with pytest.raises(
         InputError, match=r"own\.zip: cannot read ratings\.dat: .*unpack it yourself"
     ):
-        fetch(source(), tmp_path / "raw", tmp_path / "own.zip")
+        fetch(spec(), tmp_path / "raw", tmp_path / "own.zip")
 
 
 def test_a_damaged_lzma_is_a_broken_archive(tmp_path):
@@ -128,8 +128,8 @@ def test_a_damaged_lzma_is_a_broken_archive(tmp_path):
     content = bytearray((tmp_path / "own.zip").read_bytes())
     content[60:80] = b"\xff" * 20
     (tmp_path / "own.zip").write_bytes(content)
-    with pytest.raises(InputError, match="broken"):
-        fetch(source(), tmp_path / "raw", tmp_path / "own.zip")
+    with pytest.raises(InputError, match="corrupt"):
+        fetch(spec(), tmp_path / "raw", tmp_path / "own.zip")
 
 
 def test_gits_sum_of_a_file(tmp_path):
@@ -137,13 +137,13 @@ def test_gits_sum_of_a_file(tmp_path):
     assert git_blob(tmp_path / "hello") == "ce013625030ba8dba906f756967f9e9ca394464a"
 
 
-def reviews() -> Source:
+def reviews() -> DatasetSpec:
     """A data set without checksums: packed reviews, and metadata that may be missing."""
     files = {
-        "reviews": [RawFile("reviews.json.gz"), RawFile("reviews.txt")],
-        "items": [RawFile("meta.json", optional=True)],
+        "reviews": [RawFile(name="reviews.json.gz"), RawFile(name="reviews.txt")],
+        "items": [RawFile(name="meta.json", optional=True)],
     }
-    return Source("toy", "amazon_2014", files)
+    return DatasetSpec(dataset="tiny", format="amazon_2014", files=files)
 
 
 def folder_of(path, **files):
@@ -166,8 +166,8 @@ def test_a_file_of_an_earlier_fetch_that_stays_is_told(tmp_path):
 
 @pytest.mark.parametrize("wrong", ["lacking", "other"])
 def test_all_files_are_taken_or_none(tmp_path, wrong):
-    files = {"items": [RawFile("items.dat")], **source().files}
-    two = Source("toy", "movielens_dat", files)
+    files = {"items": [RawFile(name="items.dat")], **spec().files}
+    two = DatasetSpec(dataset="tiny", format="movielens_dat", files=files)
     raw = folder_of(tmp_path / "raw", items_dat=b"old", ratings_dat=RATINGS)
     own = folder_of(tmp_path / "own", items_dat=b"new")
     if wrong == "other":
@@ -185,9 +185,9 @@ def test_all_files_are_taken_or_none(tmp_path, wrong):
     [
         (b"", "it is empty"),
         (b"\n<!DOCTYPE html><p>Log in", "a web page"),
-        (b"Too many requests", "no whole gzip"),
-        (gzip.compress(RATINGS)[:-9], "no whole gzip"),
-        (gzip.compress(RATINGS)[:-8] + b"\0" * 8, "no whole gzip"),
+        (b"Too many requests", "not a complete gzip"),
+        (gzip.compress(RATINGS)[:-9], "not a complete gzip"),
+        (gzip.compress(RATINGS)[:-8] + b"\0" * 8, "not a complete gzip"),
     ],
 )
 def test_without_a_checksum_what_is_no_whole_gzip_is_refused_and_the_old_one_stays(
@@ -195,7 +195,7 @@ def test_without_a_checksum_what_is_no_whole_gzip_is_refused_and_the_old_one_sta
 ):
     old = gzip.compress(RATINGS)
     raw = folder_of(tmp_path / "raw", reviews_json_gz=old)
-    with pytest.raises(InputError, match=f"{line}.*an older one stays"):
+    with pytest.raises(InputError, match=f"{line}.*an older version stays"):
         fetch(reviews(), raw, folder_of(tmp_path / "own", reviews_json_gz=content))
     assert {path.name: path.read_bytes() for path in raw.iterdir()} == {"reviews.json.gz": old}
 
@@ -208,7 +208,7 @@ def test_a_tar_whose_content_was_changed_is_refused(tmp_path):
         tar.addfile(member, io.BytesIO(RATINGS))
     content = gzip.compress(packed.getvalue())
     (tmp_path / "own.tar.gz").write_bytes(content[:-8] + b"\0\0\0\0" + content[-4:])
-    with pytest.raises(InputError, match="a broken archive, perhaps cut short: CRC"):
+    with pytest.raises(InputError, match="a corrupt archive, perhaps cut short: CRC"):
         fetch(reviews(), tmp_path / "raw", tmp_path / "own.tar.gz")
     assert not (tmp_path / "raw").exists()
 
@@ -219,8 +219,8 @@ def test_a_damaged_bz2_is_a_broken_archive(tmp_path):
     middle = len(content) // 2
     content[middle : middle + 99] = bytes(99)
     (tmp_path / "own.tar.bz2").write_bytes(content)
-    with pytest.raises(InputError, match=r"own\.tar\.bz2: a broken archive"):
-        fetch(source(), tmp_path / "raw", tmp_path / "own.tar.bz2")
+    with pytest.raises(InputError, match=r"own\.tar\.bz2: a corrupt archive"):
+        fetch(spec(), tmp_path / "raw", tmp_path / "own.tar.bz2")
 
 
 @pytest.mark.parametrize(
@@ -228,15 +228,15 @@ def test_a_damaged_bz2_is_a_broken_archive(tmp_path):
     [
         (b"", "it is empty"),
         (b"\x13\x07" * 99, "neither a zip nor a tar nor a gzip"),
-        (b"PK\3\4" + RATINGS, "begins as a zip does but is no whole one"),
+        (b"PK\3\4" + RATINGS, "begins as a zip does but is incomplete"),
         (b"<html>Log in</html>", "looks like a web page"),
-        (gzip.compress(RATINGS), "a gzip, but of no tar"),
+        (gzip.compress(RATINGS), "a gzip, but not of a tar"),
     ],
 )
 def test_what_is_no_archive_is_told_as_what_it_is(tmp_path, content, line):
     (tmp_path / "ml.zip").write_bytes(content)
     with pytest.raises(InputError, match=rf"ml\.zip: there is no ratings\.dat in it \(.*{line}"):
-        fetch(source(), tmp_path / "raw", tmp_path / "ml.zip")
+        fetch(spec(), tmp_path / "raw", tmp_path / "ml.zip")
 
 
 def test_an_archive_within_an_archive_is_told(tmp_path):
@@ -245,7 +245,7 @@ def test_an_archive_within_an_archive_is_told(tmp_path):
             archive.writestr(name, "")
     held = "it holds terms.pdf, readme, about and 1 more; data/all.tar is an archive: unpack it"
     with pytest.raises(InputError, match=held):
-        fetch(source(), tmp_path / "raw", tmp_path / "Yelp-JSON.zip")
+        fetch(spec(), tmp_path / "raw", tmp_path / "Yelp-JSON.zip")
 
 
 def test_a_folder_that_may_not_be_read_is_told(tmp_path, monkeypatch):
@@ -255,12 +255,12 @@ def test_a_folder_that_may_not_be_read_is_told(tmp_path, monkeypatch):
     (tmp_path / "own").mkdir()
     monkeypatch.setattr(os, "listdir", refuse)  # root, who runs tests in containers, may read all
     with pytest.raises(PermissionError):
-        fetch(source(), tmp_path / "raw", tmp_path / "own")
+        fetch(spec(), tmp_path / "raw", tmp_path / "own")
 
 
 def test_a_folder_in_an_archive_may_have_a_colon_in_its_name(tmp_path):
     escaping_zip(tmp_path / "own", "My: data/readme")
-    fetch(source(), tmp_path / "raw", tmp_path / "own")
+    fetch(spec(), tmp_path / "raw", tmp_path / "own")
     assert (tmp_path / "raw" / "ratings.dat").is_file()
 
 
@@ -268,7 +268,7 @@ def test_a_folder_in_an_archive_may_have_a_colon_in_its_name(tmp_path):
 def test_two_files_of_one_name_and_place_in_a_zip_are_refused(tmp_path):
     escaping_zip(tmp_path / "own.zip", "ratings.dat")
     with pytest.raises(InputError, match=r"several ratings\.dat \(unpack it yourself"):
-        fetch(source(), tmp_path / "raw", tmp_path / "own.zip")
+        fetch(spec(), tmp_path / "raw", tmp_path / "own.zip")
 
 
 def damaged_zip(place, header, at, value):
@@ -291,7 +291,7 @@ def damaged_zip(place, header, at, value):
 def test_a_damaged_zip_is_one_line(tmp_path, header, at, value):
     damaged_zip(tmp_path / "own.zip", header, at, value)
     with pytest.raises(InputError):
-        fetch(source(), tmp_path / "raw", tmp_path / "own.zip")
+        fetch(spec(), tmp_path / "raw", tmp_path / "own.zip")
     assert not (tmp_path / "raw").exists()
 
 
@@ -300,8 +300,8 @@ def test_a_name_that_is_no_text_is_a_broken_archive(tmp_path):
     with zipfile.ZipFile(place, "w") as archive:
         archive.writestr("Amélie", RATINGS)
     place.write_bytes(place.read_bytes().replace("é".encode(), b"\xff\xff"))
-    with pytest.raises(InputError, match=r"own\.zip: a broken archive, .*can't decode"):
-        fetch(source(), tmp_path / "raw", place)
+    with pytest.raises(InputError, match=r"own\.zip: a corrupt archive, .*can't decode"):
+        fetch(spec(), tmp_path / "raw", place)
 
 
 @pytest.mark.parametrize("headers", [{"GNU.sparse.map": "a,b"}, {"GNU.sparse.size": "x"}])
@@ -311,12 +311,16 @@ def test_a_damaged_tar_header_is_a_broken_archive(tmp_path, headers):
         member.size, member.pax_headers = len(RATINGS), headers
         tar.addfile(member, io.BytesIO(RATINGS))
     with pytest.raises(InputError):
-        fetch(source(), tmp_path / "raw", tmp_path / "own.tar")
+        fetch(spec(), tmp_path / "raw", tmp_path / "own.tar")
 
 
 @pytest.mark.parametrize("nth", [1, 2])
 def test_a_disk_that_is_full_at_any_file_takes_none(tmp_path, full_at, nth):
-    two = Source("toy", "movielens_dat", {r: [RawFile(f"{r}.dat")] for r in ("ratings", "items")})
+    two = DatasetSpec(
+        dataset="tiny",
+        format="movielens_dat",
+        files={r: [RawFile(name=f"{r}.dat")] for r in ("ratings", "items")},
+    )
     folder_of(tmp_path / "raw", ratings_dat=b"old", items_dat=b"old")
     folder_of(tmp_path / "own", ratings_dat=b"new", items_dat=b"new")
     full_at(nth)
@@ -333,4 +337,4 @@ def test_tar_headers_that_announce_each_other_without_end_are_a_broken_archive(t
             member.type, member.size = tarfile.GNUTYPE_LONGNAME, 5
             tar.addfile(member, io.BytesIO(b"name\0"))
     with pytest.raises(InputError, match=r"own\.tar: "):
-        fetch(source(), tmp_path / "raw", tmp_path / "own.tar")
+        fetch(spec(), tmp_path / "raw", tmp_path / "own.tar")

@@ -59,5 +59,5 @@ def test_half_a_character_in_a_python_literal_becomes_a_question_mark(tmp_path):
 def test_a_python_literal_with_a_key_that_can_be_none_is_named(tmp_path, line):
     path = tmp_path / "meta.json"
     path.write_text(f"{line}\n")
-    with pytest.raises(InputError, match=r"meta\.json:1: .*nor a Python literal"):
+    with pytest.raises(InputError, match=r"meta\.json:1: .*not a Python literal either"):
         list(read_objects(path, python=True))

@@ -13,8 +13,8 @@ from llm4rec_recbole.data.line_reader import read_rows
 from llm4rec_recbole.datasets.convert import convert
 from llm4rec_recbole.datasets.readers import movielens
 from llm4rec_recbole.datasets.readers.movielens import read_ratings
-from llm4rec_recbole.datasets.row_report import Tally
-from llm4rec_recbole.datasets.spec import read_source
+from llm4rec_recbole.datasets.row_report import RowReport
+from llm4rec_recbole.datasets.spec import read_spec
 from llm4rec_recbole.errors import InputError
 
 HEADER = "userId,movieId,rating,timestamp\n"
@@ -23,8 +23,8 @@ HEADER = "userId,movieId,rating,timestamp\n"
 def ratings(tmp_path, text: str):
     path = tmp_path / "ratings.csv"
     path.write_text(text, newline="")
-    tally = Tally(path, "ratings")
-    return read_ratings(path, tally), tally
+    row_report = RowReport(path, "ratings")
+    return read_ratings(path, row_report), row_report
 
 
 def tokens(log):
@@ -39,39 +39,39 @@ def test_ratings_keep_their_order_whatever_the_columns_order(tmp_path, end):
     text = (
         f'rating,userId,movieId,timestamp{end}5.0,2,296,1147880044{end}3.5,1,"306",1147868817{end}'
     )
-    log, tally = ratings(tmp_path, text)
+    log, row_report = ratings(tmp_path, text)
     assert tokens(log) == [("2", "296", 5, 1147880044), ("1", "306", 3.5, 1147868817)]
-    assert (tally.read, tally.kept) == (2, 2)
+    assert (row_report.read, row_report.remaining) == (2, 2)
 
 
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        (",5,4.0,1147880044", "an id is missing or no whole number"),
-        ("1,x,4.0,1147880044", "an id is missing or no whole number"),
-        ("-3,5,4.0,1147880044", "an id is missing or no whole number"),
-        ("1,-3,4.0,1147880044", "an id is missing or no whole number"),
-        ("0x10,5,4.0,1147880044", "an id is missing or no whole number"),
-        ("1,0X10,4.0,1147880044", "an id is missing or no whole number"),
-        ("1,1_0,4.0,1147880044", "an id is missing or no whole number"),
-        ("1,5,٥,1147880044", "rating is no number from 0.5 to 5"),
-        ("1,5,0_4,1147880044", "rating is no number from 0.5 to 5"),
-        ("1,5,4.0,1147_880_044", "time is missing or no Unix time"),
-        ("1,5,,1147880044", "rating is no number from 0.5 to 5"),
-        ("1,5,7.5,1147880044", "rating is no number from 0.5 to 5"),
-        ("1,5,0.4,1147880044", "rating is no number from 0.5 to 5"),
-        ("1,5,nan,1147880044", "rating is no number from 0.5 to 5"),
-        ("1,5,4.0,", "time is missing or no Unix time"),
-        ("1,5,4.0,-3", "time is missing or no Unix time"),
-        ("1,5,4.0,4102444800", "time is missing or no Unix time"),  # the year 2100
-        ("1,5,4.0,yesterday", "time is missing or no Unix time"),
+        (",5,4.0,1147880044", "an id is missing or not a whole number"),
+        ("1,x,4.0,1147880044", "an id is missing or not a whole number"),
+        ("-3,5,4.0,1147880044", "an id is missing or not a whole number"),
+        ("1,-3,4.0,1147880044", "an id is missing or not a whole number"),
+        ("0x10,5,4.0,1147880044", "an id is missing or not a whole number"),
+        ("1,0X10,4.0,1147880044", "an id is missing or not a whole number"),
+        ("1,1_0,4.0,1147880044", "an id is missing or not a whole number"),
+        ("1,5,٥,1147880044", "rating is not a number from 0.5 to 5"),
+        ("1,5,0_4,1147880044", "rating is not a number from 0.5 to 5"),
+        ("1,5,4.0,1147_880_044", "time is missing or not a Unix time"),
+        ("1,5,,1147880044", "rating is not a number from 0.5 to 5"),
+        ("1,5,7.5,1147880044", "rating is not a number from 0.5 to 5"),
+        ("1,5,0.4,1147880044", "rating is not a number from 0.5 to 5"),
+        ("1,5,nan,1147880044", "rating is not a number from 0.5 to 5"),
+        ("1,5,4.0,", "time is missing or not a Unix time"),
+        ("1,5,4.0,-3", "time is missing or not a Unix time"),
+        ("1,5,4.0,4102444800", "time is missing or not a Unix time"),  # the year 2100
+        ("1,5,4.0,yesterday", "time is missing or not a Unix time"),
     ],
 )
 def test_a_bad_row_is_dropped_with_its_reason_and_line(tmp_path, row, reason):
-    log, tally = ratings(tmp_path, f"{HEADER}1,4,4.0,1147880044\n{row}\n")
-    assert len(log) == tally.kept == 1
-    assert tally.dropped == {reason: 1}
-    assert tally.first_line == {reason: 3}
+    log, row_report = ratings(tmp_path, f"{HEADER}1,4,4.0,1147880044\n{row}\n")
+    assert len(log) == row_report.remaining == 1
+    assert row_report.dropped == {reason: 1}
+    assert row_report.first_line == {reason: 3}
 
 
 @pytest.mark.parametrize(
@@ -109,13 +109,13 @@ def test_blocks_and_rows_one_by_one_give_the_same(tmp_path_factory, rows, n_byte
     folder = tmp_path_factory.mktemp("ratings")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(movielens, "_BLOCK_BYTES", n_bytes)
-        fast, fast_tally = ratings(folder, text)
+        fast, fast_report = ratings(folder, text)
         patch.setattr(movielens, "_parse", lambda block, header: None)
-        slow, slow_tally = ratings(folder, text)
+        slow, slow_report = ratings(folder, text)
     assert tokens(fast) == tokens(slow)
     assert tokens(fast) == [(str(u), str(i), r, t) for u, i, r, t in rows if r <= 5]
-    assert fast_tally.dropped == slow_tally.dropped
-    assert fast_tally.first_line == slow_tally.first_line
+    assert fast_report.dropped == slow_report.dropped
+    assert fast_report.first_line == slow_report.first_line
 
 
 def test_a_header_alone_is_refused(tmp_path):
@@ -134,9 +134,9 @@ def test_ids_may_lie_as_far_apart_as_numbers_do(tmp_path):
 
 
 def test_the_least_rating_and_the_last_moment_are_kept(tmp_path):
-    log, tally = ratings(tmp_path, f"{HEADER}0,0,0.5,4102444799\n")
+    log, row_report = ratings(tmp_path, f"{HEADER}0,0,0.5,4102444799\n")
     assert tokens(log) == [("0", "0", 0.5, 4102444799)]
-    assert not tally.dropped
+    assert not row_report.dropped
 
 
 def test_milliseconds_are_read_in_blocks_too(tmp_path):
@@ -186,19 +186,21 @@ def test_tags_without_a_rating_of_their_user_are_dropped(tmp_path):
     (raw / "tags.csv").write_text(
         "userId,movieId,tag,timestamp\n1,4,slow,1147880050\n1,9,fun,1147880050\n2,9,,1147880050\n"
     )
-    tallies = convert(read_source("ml-25m"), raw, tmp_path / "toy")
-    assert tallies[2].dropped == {"its pair has no kept interaction": 1, "the tag is empty": 1}
-    tags = pd.read_parquet(tmp_path / "toy" / "tags.parquet")
+    row_reports = convert(read_spec("ml-25m"), raw, tmp_path / "tiny")
+    assert row_reports[2].dropped == {"its pair has no kept interaction": 1, "the tag is empty": 1}
+    tags = pd.read_parquet(tmp_path / "tiny" / "tags.parquet")
     assert tags[["user_id", "item_id", "tag"]].to_numpy().tolist() == [["1", "4", "slow"]]
-    assert (tmp_path / "toy" / "ml-25m.item").read_text().splitlines()[2] == "9\tX\t"
+    assert (tmp_path / "tiny" / "ml-25m.item").read_text().splitlines()[2] == "9\tX\t"
 
 
 @pytest.mark.realdata
 def test_all_rows_of_ml_latest_small_are_accounted_for(real_data, prepared):
     summary, rows = prepared("ml-latest-small", real_data("ml-latest-small"))
-    source = read_source("ml-latest-small")
-    assert {name: summary[name] for name in source.statistics} == source.statistics
-    assert {role: rows[role]["read"] for role in rows} == source.rows
+    source = read_spec("ml-latest-small")
+    assert {
+        name: summary[name] for name in source.expected_statistics
+    } == source.expected_statistics
+    assert {role: rows[role]["read"] for role in rows} == source.expected_rows
     assert rows["ratings"]["dropped"] == {}
     assert rows["items"]["dropped"] == {"no interaction is kept": 18}
     assert rows["tags"]["dropped"] == {"its pair has no kept interaction": 207}

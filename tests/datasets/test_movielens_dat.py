@@ -6,10 +6,12 @@ import pandas as pd
 import pytest
 
 from llm4rec_recbole.datasets.readers.movielens_dat import read
-from llm4rec_recbole.datasets.spec import RawFile, Source
+from llm4rec_recbole.datasets.spec import DatasetSpec, RawFile
 from llm4rec_recbole.errors import InputError
 
-SOURCE = Source("toy", "movielens_dat", {"ratings": [RawFile("ratings.dat")]})
+SOURCE = DatasetSpec(
+    dataset="tiny", format="movielens_dat", files={"ratings": [RawFile(name="ratings.dat")]}
+)
 
 
 def read_text(tmp_path, **texts):
@@ -17,7 +19,7 @@ def read_text(tmp_path, **texts):
     for role, text in texts.items():
         files[role] = tmp_path / f"{role}.dat"
         files[role].write_bytes(text.encode("utf-8" if "٥" in text else "latin-1"))
-    return read(files, SOURCE, tmp_path)
+    return read(files, tmp_path)
 
 
 def test_ratings_movies_and_users_are_read(tmp_path):
@@ -43,21 +45,21 @@ def test_ratings_movies_and_users_are_read(tmp_path):
         ("::5::4::978300760", "an id is missing or unusable"),
         ("7 ::5::4::978300760", "an id is missing or unusable"),
         ("1::x y::4::978300760", "an id is missing or unusable"),
-        ("1::5::٥::978300760", "rating is no number from 0.5 to 5"),
-        ("1::5::4::978_300_760", "time is missing or no Unix time"),
-        ("1::5::::978300760", "rating is no number from 0.5 to 5"),
-        ("1::5::11::978300760", "rating is no number from 0.5 to 5"),
-        ("1::5::nan::978300760", "rating is no number from 0.5 to 5"),
-        ("1::5::4::", "time is missing or no Unix time"),
-        ("1::5::4::-7", "time is missing or no Unix time"),
+        ("1::5::٥::978300760", "rating is not a number from 0.5 to 5"),
+        ("1::5::4::978_300_760", "time is missing or not a Unix time"),
+        ("1::5::::978300760", "rating is not a number from 0.5 to 5"),
+        ("1::5::11::978300760", "rating is not a number from 0.5 to 5"),
+        ("1::5::nan::978300760", "rating is not a number from 0.5 to 5"),
+        ("1::5::4::", "time is missing or not a Unix time"),
+        ("1::5::4::-7", "time is missing or not a Unix time"),
     ],
 )
 def test_a_row_that_says_too_little_is_dropped_with_its_reason_and_line(tmp_path, row, reason):
     data = read_text(tmp_path, ratings=f"1::5::4::978300760\n{row}\n")
-    tally = data.tallies["ratings"]
-    assert (tally.read, tally.kept, tally.dropped) == (2, 1, {reason: 1})
-    assert tally.first_line == {reason: 2}
-    assert f"{reason} (1, first in line 2)" in str(tally)
+    row_report = data.row_reports["ratings"]
+    assert (row_report.read, row_report.remaining, row_report.dropped) == (2, 1, {reason: 1})
+    assert row_report.first_line == {reason: 2}
+    assert f"{reason} (1, first in line 2)" in str(row_report)
 
 
 def test_milliseconds_become_seconds(tmp_path):
@@ -66,7 +68,8 @@ def test_milliseconds_become_seconds(tmp_path):
 
 
 def test_a_cut_row_is_refused_with_file_and_line(tmp_path):
-    with pytest.raises(InputError, match=r"ratings\.dat:2: 3 fields, parted by '::', where"):
+    message = r"ratings\.dat:2: 3 fields, separated by '::', instead of 4"
+    with pytest.raises(InputError, match=message):
         read_text(tmp_path, ratings="1::5::4::978300760\n1::6::4\n")
 
 

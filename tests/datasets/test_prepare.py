@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.data.interactions import read_interactions
 from llm4rec_recbole.data.splits import leave_one_out, temporal_split
-from llm4rec_recbole.datasets.prepare import main, prepare, summarise, tied_at_the_end
+from llm4rec_recbole.datasets.prepare import prepare, summarise, tied_at_the_end
 from llm4rec_recbole.errors import InputError
 
 HEADER = "user_id:token\titem_id:token\ttimestamp:float\n"
@@ -29,11 +30,13 @@ def data_path(tmp_path):
 
 def run(data_path, *arguments: str) -> int:
     out = str(data_path.parent / "out")
-    return main(["--dataset", "tiny", "--data-path", str(data_path), "--out", out, *arguments])
+    return llm4rec(
+        ["prepare", "--dataset", "tiny", "--data-path", str(data_path), "--out", out, *arguments]
+    )
 
 
 def test_ml_100k_is_prepared(tmp_path):
-    assert main(["--dataset", "ml-100k", "--out", str(tmp_path)]) == 0
+    assert llm4rec(["prepare", "--dataset", "ml-100k", "--out", str(tmp_path)]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "items.parquet",
         "summary.json",
@@ -90,13 +93,15 @@ def test_a_full_disk_is_one_line_and_leaves_the_earlier_summary(data_path, monke
     monkeypatch.setattr("os.fsync", full)
     capsys.readouterr()
     assert run(data_path) == 2
-    assert capsys.readouterr().err == f"{out}/summary.json: No space left on device\n"
+    assert (
+        capsys.readouterr().err == f"llm4rec prepare: {out}/summary.json: No space left on device\n"
+    )
     assert [path.name for path in out.iterdir()] == ["summary.json"]
     assert (out / "summary.json").read_bytes() == before
 
 
 def test_a_missing_data_set_is_one_line_with_those_known_and_status_2(data_path):
-    command = [sys.executable, "-m", "llm4rec_recbole.datasets.prepare", "--dataset", "tinny"]
+    command = [sys.executable, "-m", "llm4rec_recbole.cli.prepare", "--dataset", "tinny"]
     done = subprocess.run(
         [*command, "--data-path", str(data_path)], capture_output=True, text=True, check=False
     )
@@ -104,7 +109,8 @@ def test_a_missing_data_set_is_one_line_with_those_known_and_status_2(data_path)
     assert done.stdout == ""
     place = data_path / "tinny" / "tinny.inter"
     assert done.stderr == (
-        f"no data set 'tinny', nearest is 'tiny' (known: ml-100k, tiny; others go to {place})\n"
+        "llm4rec prepare: no data set 'tinny', nearest is 'tiny' "
+        f"(known: ml-100k, tiny; others go to {place})\n"
     )
 
 
@@ -120,8 +126,8 @@ def test_a_file_of_another_name_in_the_data_sets_folder_is_named(tmp_path):
 
 def test_it_starts_without_torch_and_recbole():
     code = (
-        "import sys; from llm4rec_recbole.datasets.prepare import main; "
-        "main(['--dataset', 'none'])\n"
+        "import sys; from llm4rec_recbole.cli.run import llm4rec; "
+        "llm4rec(['prepare', '--dataset', 'none'])\n"
         "assert not {'torch', 'recbole', 'scipy', 'pandas'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -6,17 +6,17 @@ import json
 
 import pytest
 
+from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.datasets.convert import convert
-from llm4rec_recbole.datasets.prepare import main
-from llm4rec_recbole.datasets.spec import RawFile, Source, raw_files
+from llm4rec_recbole.datasets.spec import DatasetSpec, RawFile, raw_files
 from llm4rec_recbole.errors import InputError
 
 FILES = {
-    "tags": [RawFile("tags.csv", optional=True)],
-    "ratings": [RawFile("ratings.csv")],
-    "items": [RawFile("movies.csv")],
+    "tags": [RawFile(name="tags.csv", optional=True)],
+    "ratings": [RawFile(name="ratings.csv")],
+    "items": [RawFile(name="movies.csv")],
 }
-SOURCE = Source("toy", "movielens_csv", FILES)
+SOURCE = DatasetSpec(dataset="tiny", format="movielens_csv", files=FILES)
 RATINGS = "userId,movieId,rating,timestamp\n" + "".join(f"1,{n},4.0,{n}\n" for n in range(9))
 MOVIES = "movieId,title,genres\n4,Heat,Drama\n"
 TAGS = "userId,movieId,tag,timestamp\n1,4,slow,1147880044\n"
@@ -46,9 +46,9 @@ def test_the_roles_keep_the_order_of_the_property_file(tmp_path):
 def test_a_file_that_does_not_lie_at_the_top_is_told_by_its_path(tmp_path):
     put(tmp_path / "raw", ratings=RATINGS, movies=MOVIES)
     put(tmp_path / "raw" / "altered", tags=TAGS)
-    tallies = convert(SOURCE, tmp_path / "raw", tmp_path / "toy")
-    assert str(tallies[2]) == "altered/tags.csv: 1 tags read, 1 kept"
-    files = json.loads((tmp_path / "toy" / "raw.json").read_text())["files"]
+    row_reports = convert(SOURCE, tmp_path / "raw", tmp_path / "tiny")
+    assert str(row_reports[2]) == "altered/tags.csv: 1 tags read, 1 kept"
+    files = json.loads((tmp_path / "tiny" / "raw.json").read_text())["files"]
     names = [file["name"] for file in files.values()]
     assert names == ["altered/tags.csv", "ratings.csv", "movies.csv"]
 
@@ -63,12 +63,14 @@ def test_a_raw_folder_without_raw_files_is_none(tmp_path, capsys, left):
         path.parent.mkdir(parents=True)
         path.write_text(RATINGS)
     (folder / "raw").mkdir(parents=True, exist_ok=True)
-    assert main(command) == 2
-    assert capsys.readouterr().err == (f"the data set {name} is not here (llm4rec fetch {name})\n")
+    assert llm4rec(["prepare", *command]) == 2
+    assert capsys.readouterr().err == (
+        f"llm4rec prepare: the data set {name} is not here (llm4rec fetch {name})\n"
+    )
     header = "user_id:token\titem_id:token\ttimestamp:float\n"
     rows = "".join(f"u\ti{n}\t{n}\n" for n in range(9))
     (folder / f"{name}.inter").write_text(header + rows)
-    assert main(command) == 0
+    assert llm4rec(["prepare", *command]) == 0
     put(folder / "raw", movies=MOVIES)
-    assert main(command) == 2
+    assert llm4rec(["prepare", *command]) == 2
     assert "there is no ratings.csv" in capsys.readouterr().err

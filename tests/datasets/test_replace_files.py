@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from llm4rec_recbole.datasets.convert import convert
-from llm4rec_recbole.datasets.spec import RawFile, Source
+from llm4rec_recbole.datasets.spec import DatasetSpec, RawFile
 
-FILES = {role: [RawFile(f"{role}.csv", optional=True)] for role in ("items", "tags")}
-SOURCE = Source("toy", "movielens_csv", {"ratings": [RawFile("ratings.csv")], **FILES})
+FILES = {role: [RawFile(name=f"{role}.csv", optional=True)] for role in ("items", "tags")}
+SPEC = DatasetSpec(
+    dataset="tiny",
+    format="movielens_csv",
+    files={"ratings": [RawFile(name="ratings.csv")], **FILES},
+)
 
 
 def write_raw(folder: Path, n_movies: int, *, tags: bool = True) -> Path:
@@ -36,8 +38,8 @@ def write_raw(folder: Path, n_movies: int, *, tags: bool = True) -> Path:
 @pytest.fixture
 def out(tmp_path):
     """The files of an old version, of three movies."""
-    convert(SOURCE, write_raw(tmp_path / "old", 3), tmp_path / "toy")
-    return tmp_path / "toy"
+    convert(SPEC, write_raw(tmp_path / "old", 3), tmp_path / "tiny")
+    return tmp_path / "tiny"
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -45,13 +47,13 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("nth", "name"), enumerate(("toy.item", "tags.parquet", "raw.json", "toy.inter"), 1)
+    ("nth", "name"), enumerate(("tiny.item", "tags.parquet", "raw.json", "tiny.inter"), 1)
 )
 def test_a_disk_that_is_full_at_any_file_leaves_the_old_version(out, tmp_path, full_at, nth, name):
     raw, before = write_raw(tmp_path / "new", 5), contents(out)
     full_at(nth)
     with pytest.raises(OSError, match="No space left") as error:
-        convert(SOURCE, raw, out)
+        convert(SPEC, raw, out)
     assert error.value.filename == str(out / name)
     assert contents(out) == before
     assert len(list(out.iterdir())) == len(before)
@@ -62,7 +64,7 @@ def test_a_run_that_ends_between_two_renames_leaves_no_interactions(
     out, tmp_path, monkeypatch, nth
 ):
     raw, replace, moved = write_raw(tmp_path / "new", 5), Path.replace, []
-    convert(SOURCE, raw, tmp_path / "whole")
+    convert(SPEC, raw, tmp_path / "whole")
     after = contents(tmp_path / "whole")
 
     def move(path: Path, target: Path) -> None:
@@ -74,10 +76,10 @@ def test_a_run_that_ends_between_two_renames_leaves_no_interactions(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", move)
         with pytest.raises(KeyboardInterrupt):
-            convert(SOURCE, raw, out)
-    assert "toy.inter" not in contents(out)
+            convert(SPEC, raw, out)
+    assert "tiny.inter" not in contents(out)
     assert len(moved) == nth
-    convert(SOURCE, raw, out)
+    convert(SPEC, raw, out)
     assert contents(out) == after
 
 
@@ -85,7 +87,7 @@ def test_a_file_that_outgrows_the_limit_is_one_line_and_leaves_the_old_version(t
     command = [
         sys.executable,
         "-m",
-        "llm4rec_recbole.datasets.prepare",
+        "llm4rec_recbole.cli.prepare",
         "--dataset",
         "ml-latest-small",
     ]
@@ -103,21 +105,18 @@ def test_a_file_that_outgrows_the_limit_is_one_line_and_leaves_the_old_version(t
     command.append(str(tmp_path / "4000"))
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limited, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith(f"{folder}/")
+    assert done.stderr.startswith(f"llm4rec prepare: {folder}/")
     assert done.stderr.endswith(": File too large\n")
     assert ".raw." not in done.stderr
     assert contents(folder) == before
 
 
-def test_what_killed_runs_left_is_removed_after_a_day_and_no_sooner(out, tmp_path):
-    ages = {".raw.deaddead": 25, ".raw.alive_01": 1, ".raw.bak": 25}  # hours; the last is no run's
-    for name, hours in ages.items():
+def test_the_next_run_removes_the_staging_folders_of_killed_runs(out, tmp_path):
+    for name in (".raw.deaddead", ".raw.bak"):  # the second is not a name of ours
         (out / name).mkdir()
         (out / name / "tags.parquet").write_bytes(b"half a table")
-        then = time.time() - hours * 3600
-        os.utime(out / name, (then, then))
-    convert(SOURCE, tmp_path / "old", out)
-    assert {path.name for path in out.glob(".*")} == {".raw.alive_01", ".raw.bak"}
+    convert(SPEC, tmp_path / "old", out)
+    assert {path.name for path in out.glob(".*")} == {".raw.bak"}
 
 
 def test_only_tables_that_an_earlier_run_wrote_are_removed(out, tmp_path):
@@ -128,7 +127,7 @@ def test_only_tables_that_an_earlier_run_wrote_are_removed(out, tmp_path):
     report = json.loads((out / "raw.json").read_bytes())
     report["rows"]["../precious"] = {}
     (out / "raw.json").write_text(json.dumps(report))
-    convert(SOURCE, write_raw(tmp_path / "new", 5, tags=False), out)
+    convert(SPEC, write_raw(tmp_path / "new", 5, tags=False), out)
     assert not (out / "tags.parquet").exists()
     for path in (out / "ratings.parquet", out / "reviews.parquet", tmp_path / "precious.parquet"):
         assert path.read_bytes() == b"my own"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gzip
 import json
 
@@ -11,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm4rec_recbole.datasets.base import seconds, training_events
+from llm4rec_recbole.datasets.base import parse_unix_time
 from llm4rec_recbole.datasets.convert import convert
+from llm4rec_recbole.datasets.events import training_events
 from llm4rec_recbole.datasets.readers import amazon_2014, amazon_2023, yelp
-from llm4rec_recbole.datasets.readers.json_lines import price_of, read_objects
-from llm4rec_recbole.datasets.row_report import Tally
-from llm4rec_recbole.datasets.spec import read_source
+from llm4rec_recbole.datasets.readers.json_lines import parse_price, read_objects
+from llm4rec_recbole.datasets.row_report import RowReport
+from llm4rec_recbole.datasets.spec import Filters, read_spec
 from llm4rec_recbole.errors import InputError
 
 OF_2014 = {"reviewerID": "A1", "asin": "B1", "helpful": [13, 14], "reviewText": "Loud & clear"}
@@ -38,7 +38,7 @@ def read(module, tmp_path, reviews, **others):
     for role, rows in {"reviews": reviews, **others}.items():
         files[role] = tmp_path / f"{role}.json"
         files[role].write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    return module.read(files, None, tmp_path)
+    return module.read(files, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -69,15 +69,15 @@ def test_a_review_is_an_interaction_and_what_was_written(tmp_path, module, row, 
         ("item", "null", "an id is missing or unusable"),
         ("user", "John Smith", "an id is missing or unusable"),
         ("item", 7, "an id is missing or unusable"),
-        ("rating", None, "rating is no number from 1 to 5"),
-        ("rating", 0, "rating is no number from 1 to 5"),
-        ("rating", 5.5, "rating is no number from 1 to 5"),
-        ("rating", "five", "rating is no number from 1 to 5"),
-        ("rating", True, "rating is no number from 1 to 5"),
-        ("time", None, "time is missing or no Unix time"),
-        ("time", True, "time is missing or no Unix time"),
-        ("time", "1_0", "time is missing or no Unix time"),
-        ("time", "once", "time is missing or no Unix time"),
+        ("rating", None, "rating is not a number from 1 to 5"),
+        ("rating", 0, "rating is not a number from 1 to 5"),
+        ("rating", 5.5, "rating is not a number from 1 to 5"),
+        ("rating", "five", "rating is not a number from 1 to 5"),
+        ("rating", True, "rating is not a number from 1 to 5"),
+        ("time", None, "time is missing or not a Unix time"),
+        ("time", True, "time is missing or not a Unix time"),
+        ("time", "1_0", "time is missing or not a Unix time"),
+        ("time", "once", "time is missing or not a Unix time"),
     ],
 )
 def test_a_bad_review_is_dropped_with_its_reason_and_line(tmp_path, which, field, value, reason):
@@ -86,9 +86,9 @@ def test_a_bad_review_is_dropped_with_its_reason_and_line(tmp_path, which, field
     for bad in ({**row, name: value}, {k: v for k, v in row.items() if k != name or value}):
         if value and bad.get(name) == row[name]:
             continue
-        tally = read(module, tmp_path, [row, bad]).tallies["reviews"]
-        assert (tally.read, tally.kept, tally.dropped) == (2, 1, {reason: 1})
-        assert tally.first_line == {reason: 2}
+        row_report = read(module, tmp_path, [row, bad]).row_reports["reviews"]
+        assert (row_report.read, row_report.remaining, row_report.dropped) == (2, 1, {reason: 1})
+        assert row_report.first_line == {reason: 2}
 
 
 @pytest.mark.parametrize(
@@ -108,8 +108,8 @@ def test_yes_and_no_are_no_counts(tmp_path, module, row):
 
 @pytest.mark.parametrize("zone", ["+02:00", "+0200"])
 def test_a_date_of_yelp_that_names_its_zone_is_taken_at_its_word(zone):
-    assert yelp.time_of(f"2018-07-07 22:09:11{zone}") == 1531001351 - 2 * 3600
-    assert yelp.time_of("2018-07-07T22:09:11Z") == 1531001351
+    assert yelp.parse_date(f"2018-07-07 22:09:11{zone}") == 1531001351 - 2 * 3600
+    assert yelp.parse_date("2018-07-07T22:09:11Z") == 1531001351
 
 
 def test_seconds_and_milliseconds_may_be_mixed(tmp_path):
@@ -124,11 +124,11 @@ def test_products_of_2014_may_be_python_literals(tmp_path):
         " 'categories': [['Toys', 'Games'], ['Toys', 'Cards']]}\n"
         '{"asin": "B1"}\n{"title": "no id"}\n{"asin": "B2", "title": null, "price": "$1,299.50"}\n'
     )
-    tally = Tally(path, "products")
-    table = amazon_2014.read_products(path, tally)
+    row_report = RowReport(path, "products")
+    table = amazon_2014.read_products(path, row_report)
     assert table.iloc[0].tolist() == ["B1", "Bob's & Co", ["Toys", "Games", "Cards"], "", 12.99]
     assert table.iloc[1].tolist() == ["B2", "", [], "", 1299.5]
-    assert tally.dropped == {"an id that came before": 1, "an id is missing or unusable": 1}
+    assert row_report.dropped == {"an id that came before": 1, "an id is missing or unusable": 1}
 
 
 def test_python_that_is_no_literal_is_not_run(tmp_path):
@@ -189,8 +189,8 @@ def test_yelps_other_files(tmp_path):
     assert "stars" not in data.items
     assert data.users["elite"].tolist() == ["yes", "no"]
     assert data.users["since"].fillna("").tolist() == ["2009", ""]
-    assert data.tallies["tips"].dropped == {"time is missing or no date": 1}
-    assert data.tallies["checkins"].read == data.tallies["checkins"].kept == 2
+    assert data.row_reports["tips"].dropped == {"time is missing or not a date": 1}
+    assert data.row_reports["checkins"].read == data.row_reports["checkins"].remaining == 2
     assert len(pd.read_parquet(data.events["checkins"].path)) == 2
 
 
@@ -226,13 +226,13 @@ def test_no_cut_object_is_taken_for_whole(tmp_path_factory, value, data):
     ],
 )
 def test_prices(value, price):
-    assert price_of(value) == price
+    assert parse_price(value) == price
 
 
 def test_times_end_before_the_year_2100():
-    assert seconds(4102444799) == seconds(4102444799000) == 4102444799
-    assert seconds(4102444800) is seconds(4102444800000) is None
-    assert seconds(10**11) == 10**8  # milliseconds from here on
+    assert parse_unix_time(4102444799) == parse_unix_time(4102444799000) == 4102444799
+    assert parse_unix_time(4102444800) is parse_unix_time(4102444800000) is None
+    assert parse_unix_time(10**11) == 10**8  # milliseconds from here on
 
 
 def test_reviews_go_with_their_interactions_and_a_feature_sees_only_training(tmp_path):
@@ -243,11 +243,11 @@ def test_reviews_go_with_their_interactions_and_a_feature_sees_only_training(tmp
     raw = tmp_path / "raw"
     raw.mkdir()
     (raw / "reviews_Electronics_5.json").write_text("".join(f"{json.dumps(r)}\n" for r in rows))
-    source = dataclasses.replace(read_source("amazon-electronics"), keep={"core": 2})
-    (tally,) = convert(source, raw, tmp_path / "toy")
+    source = read_spec("amazon-electronics").model_copy(update={"filters": Filters(**{"core": 2})})
+    (row_report,) = convert(source, raw, tmp_path / "tiny")
     dropped = {"same user, item and time again": 1}
-    assert tally.dropped == dropped | {"its user or item has fewer than 2 interactions": 1}
-    path = tmp_path / "toy" / "reviews.parquet"
+    assert row_report.dropped == dropped | {"its user or item has fewer than 2 interactions": 1}
+    path = tmp_path / "tiny" / "reviews.parquet"
     assert pd.read_parquet(path)["text"].tolist() == ["ua", "ub", "wa", "wb"]
     assert training_events(path, ["u", "w"], ["a", "b"])["text"].tolist() == ["ua", "wb"]
     assert training_events(path, ["u", "w"], ["a", "b"], before=5)["text"].tolist() == ["ua"]
@@ -294,7 +294,7 @@ def test_all_rows_of_a_slice_are_accounted_for(
     real_data, tmp_path, dataset, folder, reviews, items
 ):
     """A slice has no 5-core, so it is left out here."""
-    source = dataclasses.replace(read_source(dataset), keep={})
+    source = read_spec(dataset).model_copy(update={"filters": Filters(**{})})
     of_reviews, of_items = convert(source, real_data(folder), tmp_path)
     assert of_reviews.read == reviews
     assert of_items.read == items

@@ -8,20 +8,26 @@ import json
 import pandas as pd
 import pytest
 
-from llm4rec_recbole.datasets.readers.sequences import read, read_json
-from llm4rec_recbole.datasets.spec import RawFile, Source
+from llm4rec_recbole.datasets.readers.json_lines import read_json_object
+from llm4rec_recbole.datasets.readers.sequences import read
+from llm4rec_recbole.datasets.spec import DatasetSpec, RawFile
 from llm4rec_recbole.errors import InputError
 
-SOURCE = Source("toy", "sequences", {"sequences": [RawFile("toy.txt")]}, times="position")
+SOURCE = DatasetSpec(
+    dataset="tiny",
+    format="sequences",
+    files={"sequences": [RawFile(name="tiny.txt")]},
+    timestamps="sequence_index",
+)
 
 
 def read_text(tmp_path, text: str, **others):
-    files = {"sequences": tmp_path / "toy.txt"}
+    files = {"sequences": tmp_path / "tiny.txt"}
     files["sequences"].write_text(text)
     for role, content in others.items():
         files[role] = tmp_path / role
         files[role].write_text(content if isinstance(content, str) else json.dumps(content))
-    return read(files, SOURCE, tmp_path)
+    return read(files, tmp_path)
 
 
 def test_times_are_positions_and_ids_may_be_words(tmp_path):
@@ -32,7 +38,7 @@ def test_times_are_positions_and_ids_may_be_words(tmp_path):
     assert log.times.tolist() == [1, 2, 3, 1]
     assert log.ratings is None
     assert data.items is None
-    assert data.tallies["sequences"].read == 4
+    assert data.row_reports["sequences"].read == 4
 
 
 def test_attributes_and_titles_belong_to_the_numbers(tmp_path):
@@ -58,7 +64,7 @@ def test_texts_that_say_nothing_leave_a_gap_and_wrong_ones_are_named(tmp_path):
         tmp_path, "1 1 2\n", texts={"0": {"title": "x", "description": None}, "1": None}
     )
     assert data.items["categories"].tolist() == [[], []]
-    with pytest.raises(InputError, match="texts: its items are numbers"):
+    with pytest.raises(InputError, match="texts: its keys are item numbers"):
         read_text(tmp_path, "1 B001\n", texts={"0": {}})
     with pytest.raises(InputError, match="ids: it has no 'id2item'"):
         read_text(tmp_path, "1 2\n", ids={}, titles="B001 comb\n")
@@ -73,12 +79,12 @@ def test_attributes_in_a_broken_gzip_are_refused(tmp_path, damage):
     packed[place] ^= 0xFF
     (tmp_path / "a.json.gz").write_bytes(packed)
     with pytest.raises(InputError, match=r"a\.json\.gz"):
-        read_json(tmp_path / "a.json.gz")
+        read_json_object(tmp_path / "a.json.gz")
 
 
 def test_an_id_that_pandas_reads_as_missing_is_dropped_and_counted(tmp_path):
     data = read_text(tmp_path, "1 NA 5 null\n")
-    assert data.tallies["sequences"].dropped == {"an id is missing or unusable": 2}
+    assert data.row_reports["sequences"].dropped == {"an id is missing or unusable": 2}
     assert data.log.item_tokens.tolist() == ["5"]
     assert data.log.times.tolist() == [2]
 

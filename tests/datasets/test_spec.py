@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm4rec_recbole.datasets.spec import ROLES, read_source
+from llm4rec_recbole.datasets.spec import ROLES, DatasetSpec, Filters, RawFile, read_spec
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import properties_folder
 
@@ -17,67 +17,104 @@ GOOD = """source:
 
 
 def test_a_good_one_is_read_and_one_without_a_source_is_none(tmp_path):
-    (tmp_path / "toy.yaml").write_text(GOOD + "  keep: {rating: '>=4', core: 5}\n")
-    source = read_source("toy", tmp_path)
-    assert source.keep == {"rating": ">=4", "core": 5}
+    (tmp_path / "tiny.yaml").write_text(GOOD + "  filters: {rating: '>=4', core: 5}\n")
+    assert read_spec("tiny", tmp_path).filters == Filters(rating=">=4", core=5)
     for text in ("", "load_col: {}\n", "source:\n"):
-        (tmp_path / "toy.yaml").write_text(text)
-        assert read_source("toy", tmp_path) is None
+        (tmp_path / "tiny.yaml").write_text(text)
+        assert read_spec("tiny", tmp_path) is None
 
 
 def test_all_of_the_project_are_good():
     names = [path.stem for path in (properties_folder() / "dataset").glob("*.yaml")]
-    assert {read_source(name).format for name in names} == set(ROLES)
+    assert {read_spec(name).format for name in names} == set(ROLES)
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "line", "message"),
     [
-        ("- a\n- b\n", "it names no files"),
-        ("hello\n", "it names no files"),
-        (b"source: \xff\n", "not YAML"),
-        ("source: 2021-13-45\n", "not YAML"),
-        ("source: [\n", "not YAML"),
-        ("source: abc\n", "it names no files"),
-        ("source: {format: movielens_csv}\n", "it names no files"),
-        ("source: {format: movielens_csv, files: null}\n", "it names no files"),
-        ("source: {format: movielens_csv, files: {}}\n", "no file for ratings"),
-        ("source: {files: {ratings: {name: x}}}\n", "format"),
-        (GOOD.replace("movielens_csv", "movielens"), "format is 'movielens'.*movielens_dat"),
-        (GOOD.replace("ratings:", "rating:"), "role in files is 'rating'.*nearest is ratings"),
-        (GOOD.replace("ratings:", "tags:"), "no file for ratings"),
-        (GOOD.replace("{name: ratings.csv}", "[]"), "no file for ratings"),
-        (GOOD.replace("{name: movies.csv}", "[]"), "no file for items"),
-        (GOOD.replace("{name: movies.csv}", "null"), "None is no file"),
-        (GOOD.replace("ratings.csv", "5"), "name of a file is 5"),
-        (GOOD.replace("ratings.csv", "../ratings.csv"), "a name without folders"),
-        (GOOD.replace("ratings.csv", "r.csv, sha256: 12"), "sha256 of a file is 12"),
-        (GOOD.replace("ratings.csv", "r.csv, sum: x"), "cannot read its source.*sum"),
-        (GOOD + "  sum: 1\n", "cannot read its source.*sum"),
-        (GOOD + "  archive: x.zip\n", "'x.zip' is no file"),
-        (GOOD + "  archive: {name: 7}\n", "name of a file is 7"),
-        (GOOD + "  home: 5\n", "home is 5"),
-        (GOOD + "  times: sekunden\n", "times is 'sekunden'.*seconds, position"),
-        (GOOD + "  rows: [1]\n", r"rows is \[1\]"),
-        (GOOD + "  rows: {ratings: '36'}\n", "rows of ratings is 36"),
-        (GOOD + "  rows: {rating: 36}\n", "role in rows is 'rating'"),
-        (GOOD + "  statistics: {users: 'x'}\n", "statistics: users is x"),
-        (GOOD + "  statistics: 5\n", "statistics is 5"),
-        (GOOD + "  keep: null\n", "keep is None"),
-        (GOOD + "  keep: 5\n", "keep is 5"),
-        (GOOD + "  keep: [core]\n", r"keep is \['core'\]"),
-        (GOOD + "  keep: {cores: 5}\n", "no filter 'cores'"),
-        (GOOD + "  keep: {core: five}\n", "core in keep is five"),
-        (GOOD + "  keep: {core: 2.5}\n", "core in keep is 2.5"),
-        (GOOD + "  keep: {core: true}\n", "core in keep is True"),
-        (GOOD + "  keep: {core: 0}\n", "core in keep is 0"),
-        (GOOD + "  keep: {rating: 4}\n", "must look like '>=4'"),
+        ("- a\n- b\n", None, "must be a mapping"),
+        ("hello\n", None, "must be a mapping"),
+        (b"source: \xff\n", None, "not YAML"),
+        ("source: 2021-13-45\n", None, "not YAML"),
+        ("source: [\n", None, "not YAML"),
+        ("source: abc\n", None, "must be a mapping"),
+        ("source: {dataset: x}\n", None, "unknown key 'dataset'"),
+        ("source: {1: x}\n", 1, "source.format is missing"),
+        ("source: {format: movielens_csv}\n", 1, "source.files is missing"),
+        ("source: {format: movielens_csv, files: null}\n", 1, "source.files is None"),
+        ("source: {format: movielens_csv, files: {}}\n", 1, "no file for ratings"),
+        ("source: {files: {ratings: {name: x}}}\n", 1, "source.format is missing"),
+        (
+            GOOD.replace("movielens_csv", "movielens_csw"),
+            2,
+            "source.format is 'movielens_csw'; did you mean movielens_csv.*valid: sequences",
+        ),
+        (GOOD.replace("ratings:", "rating:"), 4, "unknown role 'rating'; did you mean ratings"),
+        (GOOD.replace("ratings:", "tags:"), 3, "no file for ratings, which movielens_csv needs"),
+        (GOOD.replace("{name: ratings.csv}", "[]"), 4, "no file for ratings"),
+        (GOOD.replace("{name: movies.csv}", "[]"), 5, "no file for items"),
+        (GOOD.replace("{name: movies.csv}", "null"), 5, "source.files.items.0 is None"),
+        (GOOD.replace("ratings.csv", "5"), 4, "source.files.ratings.0.name is 5"),
+        (GOOD.replace("ratings.csv", "../ratings.csv"), 4, "a name without folders"),
+        (GOOD.replace("ratings.csv", "r.csv, sha256: 12"), 4, "sha256 is 12"),
+        (GOOD.replace("ratings.csv", "r.csv, sha256: abc"), 4, "sha256 is 'abc'"),
+        (GOOD.replace("ratings.csv", "r.csv, url: 'file:///x'"), 4, "url is 'file:///x'"),
+        (
+            GOOD.replace("ratings.csv", "r.csv, sha: x"),
+            4,
+            "unknown key.*0.sha; did you mean sha256",
+        ),
+        (GOOD + "  sum: 1\n", 6, "unknown key source.sum; .*valid: format"),
+        (GOOD + "  filter: {core: 5}\n", 6, "unknown key source.filter; did you mean filters"),
+        (GOOD + "  archive: x.zip\n", 6, "source.archive is 'x.zip'"),
+        (GOOD + "  archive: {name: 7}\n", 6, "source.archive.name is 7"),
+        (GOOD + "  homepage: 5\n", 6, "source.homepage is 5"),
+        (GOOD + "  timestamps: second\n", 6, "'second'; did you mean seconds"),
+        (GOOD + "  expected_rows: [1]\n", 6, r"source.expected_rows is \[1\]"),
+        (GOOD + "  expected_rows: {ratings: '36'}\n", 6, "expected_rows.ratings is '36'"),
+        (GOOD + "  expected_rows: {ratings: -1}\n", 6, "expected_rows.ratings is -1"),
+        (
+            GOOD + "  expected_rows: {rating: 36}\n",
+            6,
+            "unknown role 'rating'; did you mean ratings",
+        ),
+        (GOOD + "  expected_statistics: {users: 'x'}\n", 6, "expected_statistics.users.* is 'x'"),
+        (GOOD + "  expected_statistics: {users: .nan}\n", 6, "expected_statistics.users is nan"),
+        (GOOD + "  expected_statistics: {users: .inf}\n", 6, "expected_statistics.users is inf"),
+        (GOOD + "  expected_statistics: {user: 5}\n", 6, "is 'user'; did you mean users"),
+        (GOOD + "  expected_statistics: 5\n", 6, "source.expected_statistics is 5"),
+        (GOOD + "  filters: null\n", 6, "source.filters is None"),
+        (GOOD + "  filters: 5\n", 6, "source.filters is 5"),
+        (GOOD + "  filters: [core]\n", 6, r"source.filters is \['core'\]"),
+        (
+            GOOD + "  filters: {cores: 5}\n",
+            6,
+            "unknown key source.filters.cores; did you mean core",
+        ),
+        (GOOD + "  filters: {core: five}\n", 6, "source.filters.core is 'five'"),
+        (GOOD + "  filters: {core: 2.5}\n", 6, "source.filters.core is 2.5"),
+        (GOOD + "  filters: {core: true}\n", 6, "source.filters.core is True"),
+        (GOOD + "  filters:\n    core: 0\n", 7, "source.filters.core is 0"),
+        (GOOD + "  filters: {rating: 4}\n", 6, "source.filters.rating is 4"),
+        (GOOD + "  filters: {rating: '>= x'}\n", 6, "source.filters.rating is '>= x'"),
     ],
 )
-def test_a_slip_is_one_line_that_names_the_file(tmp_path, text, message):
-    path = tmp_path / "toy.yaml"
+def test_a_slip_is_one_line_that_names_file_and_line(tmp_path, text, line, message):
+    path = tmp_path / "tiny.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError, match=message) as error:
-        read_source("toy", tmp_path)
-    assert error.value.file == path
+        read_spec("tiny", tmp_path)
+    assert (error.value.file, error.value.line) == (path, line)
     assert "\n" not in str(error.value)
+
+
+def test_every_key_is_described():
+    for model in (DatasetSpec, Filters, RawFile):
+        assert all(field.description for field in model.model_fields.values())
+
+
+def test_the_error_about_a_huge_value_is_short(tmp_path):
+    (tmp_path / "tiny.yaml").write_text(GOOD + f"  homepage: [{'x, ' * 100_000}]\n")
+    with pytest.raises(InputError) as error:
+        read_spec("tiny", tmp_path)
+    assert len(str(error.value)) < 500

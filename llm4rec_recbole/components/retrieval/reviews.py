@@ -14,7 +14,7 @@ import numpy as np
 
 from llm4rec_recbole.components.retrieval.repository import Entries, review_entries
 from llm4rec_recbole.components.training_features import encoded_folder
-from llm4rec_recbole.datasets.base import training_events
+from llm4rec_recbole.datasets.events import training_events
 
 MOST_WORDS = 64  # of a review that is encoded
 

@@ -1,11 +1,11 @@
-"""Amazon reviews as published in 2014 (McAuley et al., SIGIR 2015): JSON lines, mostly gzip.
+"""Amazon reviews of 2014 (McAuley et al., SIGIR 2015): JSON lines, mostly gzip.
 
     reviews   {"reviewerID": "A2IB…", "asin": "1384719342", "helpful": [13, 14], "reviewText": …,
                "overall": 5.0, "summary": "good", "unixReviewTime": 1393545600, …}
     items     {'asin': '0000143561', 'title': …, 'price': 12.99, 'categories': [['Movies & TV']], …}
 
-Times are days. What the metadata says of sales and of what was also bought comes from everybody's
-purchases, held-out ones included, and is not read.
+Times are days. Sales ranks and "also bought" lists are not read: they come from all purchases,
+held-out ones included.
 """
 
 from __future__ import annotations
@@ -14,47 +14,40 @@ import html
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm4rec_recbole.datasets.base import RawData, seconds
+from llm4rec_recbole.datasets.base import RawData, describe_entities, parse_unix_time
 from llm4rec_recbole.datasets.readers.json_lines import (
     ReviewFormat,
-    count_of,
-    price_of,
+    clean_text,
+    parse_count,
+    parse_price,
     read_objects,
-    read_reviews,
-    table,
-    text_of,
+    read_reviews_and_items,
 )
-from llm4rec_recbole.datasets.row_report import Tally
-from llm4rec_recbole.datasets.spec import Source
+from llm4rec_recbole.datasets.row_report import RowReport
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def read(files: dict[str, Path], source: Source, scratch: Path) -> RawData:
-    """Read the reviews, and the metadata where it is there."""
-    tallies = {"reviews": Tally(files["reviews"], "reviews")}
-    log, reviews = read_reviews(files["reviews"], _FORMAT, tallies["reviews"], scratch)
-    data = RawData(log, tallies, events={"reviews": reviews})
-    if "items" in files:
-        tallies["items"] = Tally(files["items"], "products")
-        data.items = read_products(files["items"], tallies["items"])
-    return data
+def read(files: dict[str, Path], staging: Path) -> RawData:
+    """Read the reviews, and the metadata if the file is there."""
+    return read_reviews_and_items(files, _FORMAT, staging)
 
 
-def read_products(path: Path, tally: Tally) -> pd.DataFrame:
+def read_products(path: Path, row_report: RowReport) -> pd.DataFrame:
     """The metadata: item_id, title, categories, description and price of each product."""
-    return table(read_objects(path, python=True), tally, "asin", "item_id", _item)
+    rows = read_objects(path, python=True)
+    return describe_entities(rows, row_report, "asin", "item_id", _item)
 
 
 def _review(row: dict[str, Any]) -> dict[str, Any]:
     helpful = row.get("helpful")
-    both = helpful if isinstance(helpful, list) and len(helpful) == 2 else [None, None]
+    counts = helpful if isinstance(helpful, list) and len(helpful) == 2 else [None, None]
     return {
-        "summary": text_of(row.get("summary")),
-        "text": text_of(row.get("reviewText")),
-        "helpful": count_of(both[0]),
-        "votes": count_of(both[1]),
+        "summary": clean_text(row.get("summary")),
+        "text": clean_text(row.get("reviewText")),
+        "helpful": parse_count(counts[0]),
+        "votes": parse_count(counts[1]),
     }
 
 
@@ -67,10 +60,10 @@ def _item(row: dict[str, Any]) -> dict[str, Any]:
         if isinstance(name, str) and name.strip()
     ]
     return {
-        "title": html.unescape(text_of(row.get("title")) or ""),
+        "title": html.unescape(clean_text(row.get("title")) or ""),
         "categories": list(dict.fromkeys(names)),
-        "description": html.unescape(text_of(row.get("description")) or ""),
-        "price": price_of(row.get("price")),
+        "description": html.unescape(clean_text(row.get("description")) or ""),
+        "price": parse_price(row.get("price")),
     }
 
 
@@ -78,6 +71,8 @@ _FORMAT = ReviewFormat(
     user="reviewerID",
     item="asin",
     rating="overall",
-    time=lambda row: seconds(row.get("unixReviewTime")),
-    content=_review,
+    time=lambda row: parse_unix_time(row.get("unixReviewTime")),
+    review=_review,
+    describe_item=_item,
+    python_items=True,
 )

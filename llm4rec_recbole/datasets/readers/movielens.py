@@ -1,4 +1,8 @@
-"""What a row of MovieLens must hold, whichever file format it comes in."""
+"""What the two formats of MovieLens share: ratings, movies, and `ratings.csv` in blocks.
+
+`ratings.csv` of MovieLens-25M has 25 million rows. Arrow parses it in blocks of whole lines. A
+block that Arrow refuses is read row by row: each bad row is dropped and counted with its reason.
+"""
 
 from __future__ import annotations
 
@@ -6,79 +10,55 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from llm4rec_recbole.data.line_reader import decode, find_columns, read_blocks, split_line
 from llm4rec_recbole.data.timestamps import END_OF_TIME, MILLISECONDS
-from llm4rec_recbole.datasets.base import BAD_ID, LogBuilder, RawLog, is_id, number_of, seconds
-from llm4rec_recbole.datasets.row_report import Tally
+from llm4rec_recbole.datasets.base import (
+    BAD_ID,
+    LogBuilder,
+    RawLog,
+    is_valid_token,
+    parse_float,
+    parse_unix_time,
+)
+from llm4rec_recbole.datasets.row_report import RowReport
 from llm4rec_recbole.errors import InputError
 
-if TYPE_CHECKING:
-    import pandas as pd
+MIN_RATING, MAX_RATING = 0.5, 5.0  # stars
+BAD_RATING = "rating is not a number from 0.5 to 5"
+BAD_TIME = "time is missing or not a Unix time"
+_NO_GENRES = "(no genres listed)"
+COLUMNS = ("userId", "movieId", "rating", "timestamp")
+_BLOCK_BYTES = 1 << 25
 
 
-LEAST, MOST = 0.5, 5.0  # stars
-BAD_RATING = "rating is no number from 0.5 to 5"
-BAD_TIME = "time is missing or no Unix time"
-NO_GENRES = "(no genres listed)"
-
-
-def add_rating(log: LogBuilder, tally: Tally, line: int, row: Iterable[str]) -> None:
-    """Add user, item, rating and time to the log, or count why not."""
-    user, item, stars, when = row
-    rating, time = rating_of(stars), seconds(when)
-    if not (is_id(user) and is_id(item)):
-        tally.drop(BAD_ID, line)
+def add_rating(log: LogBuilder, row_report: RowReport, line: int, row: Iterable[str]) -> None:
+    """Add a row (user, item, rating, time) to the log, or count why it is dropped."""
+    user, item, stars, timestamp = row
+    rating, time = parse_rating(stars), parse_unix_time(timestamp)
+    if not (is_valid_token(user) and is_valid_token(item)):
+        row_report.drop(BAD_ID, line)
     elif rating is None:
-        tally.drop(BAD_RATING, line)
+        row_report.drop(BAD_RATING, line)
     elif time is None:
-        tally.drop(BAD_TIME, line)
+        row_report.drop(BAD_TIME, line)
     else:
         log.add(user, item, time, rating)
 
 
-def rating_of(value: object) -> float | None:
-    """A rating as a number, None where it is none or is not from 0.5 to 5."""
-    rating = number_of(value)
-    return rating if rating is not None and LEAST <= rating <= MOST else None
+def parse_rating(value: object) -> float | None:
+    """A rating as a number, or None if it is not a number from 0.5 to 5."""
+    rating = parse_float(value)
+    return rating if rating is not None and MIN_RATING <= rating <= MAX_RATING else None
 
 
-def table(rows: Iterable[tuple[int, list[str]]], tally: Tally, names: list[str]) -> pd.DataFrame:
-    """The rows as a table whose first column is an id; `tally` counts rows without a new id.
-
-    Genres, where `categories` is among the names, become lists.
-    """
-    import pandas as pd
-
-    kept: dict[str, list[str]] = {}
-    for line, cells in rows:
-        tally.read += 1
-        if not is_id(cells[0]):
-            tally.drop(BAD_ID, line)
-        elif cells[0] in kept:
-            tally.drop("an id that came before", line)
-        else:
-            kept[cells[0]] = cells
-    frame = pd.DataFrame(list(kept.values()), columns=names)
-    if "categories" in names:
-        frame["categories"] = [
-            [genre for genre in genres.split("|") if genre and genre != NO_GENRES]
-            for genres in frame["categories"]
-        ]
-    return frame
-
-
-# `ratings.csv` of MovieLens, 25 million rows of it: in blocks of whole lines.
-#
-# Arrow parses a block; one that it refuses is read row by row, so that each bad row is dropped and
-# counted under its reason. Ids are whole numbers.
-
-
-COLUMNS = ("userId", "movieId", "rating", "timestamp")
-_BLOCK_BYTES = 1 << 25
+def describe_movie(row: dict[str, str]) -> dict[str, object]:
+    """Title and genres of a movie."""
+    genres = row.get("genres", "").split("|")
+    categories = [genre for genre in genres if genre and genre != _NO_GENRES]
+    return {"title": row.get("title"), "categories": categories}
 
 
 @dataclass(frozen=True)
@@ -91,17 +71,17 @@ class _Block:
     times: np.ndarray  # float64, seconds
 
 
-def read_ratings(path: Path, tally: Tally) -> RawLog:
+def read_ratings(path: Path, row_report: RowReport) -> RawLog:
     """The ratings, in file order.
 
-    Raises InputError, with the line, for a file that is cut short, a column that is missing, and a
-    row with a wrong number of cells.
+    Raises InputError, with the line, for a file that is cut short, a missing column and a row with
+    a wrong number of cells.
     """
-    blocks = list(_blocks(path, tally))
+    blocks = list(_blocks(path, row_report))
     if not blocks:
-        raise InputError("it has no rating", file=path)
-    users, user_tokens = _number(np.concatenate([block.users for block in blocks]))
-    items, item_tokens = _number(np.concatenate([block.items for block in blocks]))
+        raise InputError("it has no ratings", file=path)
+    users, user_tokens = _renumber(np.concatenate([block.users for block in blocks]))
+    items, item_tokens = _renumber(np.concatenate([block.items for block in blocks]))
     return RawLog(
         users=users,
         items=items,
@@ -112,19 +92,19 @@ def read_ratings(path: Path, tally: Tally) -> RawLog:
     )
 
 
-def _number(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _renumber(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """`ids` (N,) as int32 from 0, and the token of each number, in ascending order of id."""
-    least, most = ids.min(initial=0), ids.max(initial=0)
-    if int(most) - int(least) > 20 * len(ids) + 1_000_000:  # too thin for a table of all ids
+    lowest, highest = ids.min(initial=0), ids.max(initial=0)
+    if int(highest) - int(lowest) > 20 * len(ids) + 1_000_000:  # too sparse for a table of all ids
         tokens, numbers = np.unique(ids, return_inverse=True)
         return numbers.astype(np.int32), tokens.astype(str).astype(object)
-    there = np.zeros(most - least + 1, dtype=bool)
-    there[ids - least] = True
-    number = np.cumsum(there, dtype=np.int32) - 1
-    return number[ids - least], (np.flatnonzero(there) + least).astype(str).astype(object)
+    occurs = np.zeros(highest - lowest + 1, dtype=bool)
+    occurs[ids - lowest] = True
+    number = np.cumsum(occurs, dtype=np.int32) - 1
+    return number[ids - lowest], (np.flatnonzero(occurs) + lowest).astype(str).astype(object)
 
 
-def _blocks(path: Path, tally: Tally) -> Iterator[_Block]:
+def _blocks(path: Path, row_report: RowReport) -> Iterator[_Block]:
     header: list[str] = []
     for first, block in read_blocks(path, _BLOCK_BYTES):
         if first == 1:
@@ -135,19 +115,19 @@ def _blocks(path: Path, tally: Tally) -> Iterator[_Block]:
         if block:
             parsed = _parse(block, header)
             if parsed is None:
-                yield _row_by_row(path, first, block, header, tally)
+                yield _row_by_row(path, first, block, header, row_report)
             else:
-                yield _checked(parsed, first, tally)
+                yield _checked(parsed, first, row_report)
     if not header:
         raise InputError("the file is empty", file=path)
 
 
 def _parse(block: bytes, header: list[str]) -> _Block | None:
-    """The block as Arrow reads it, None where a cell is not what it has to be."""
+    """The block as Arrow reads it, or None if a cell has the wrong type or an id is negative."""
     import pyarrow as pa
     from pyarrow import csv
 
-    if b"0x" in block or b"0X" in block:  # a number to Arrow, and to nobody else
+    if b"0x" in block or b"0X" in block:  # Arrow alone reads it as a number
         return None
     types = dict(zip(COLUMNS, (pa.int64(), pa.int64(), pa.float32(), pa.float64())))
     try:
@@ -160,36 +140,38 @@ def _parse(block: bytes, header: list[str]) -> _Block | None:
     except pa.ArrowInvalid:
         return None
     parsed = _Block(*(table[name].to_numpy() for name in COLUMNS))
-    return None if min(parsed.users.min(), parsed.items.min()) < 0 else parsed  # no ids
+    return None if min(parsed.users.min(), parsed.items.min()) < 0 else parsed
 
 
-def _checked(block: _Block, first: int, tally: Tally) -> _Block:
-    """The block with seconds for times and without bad values; its rows are lines from `first`."""
-    late = block.times >= MILLISECONDS
-    times = np.where(late, block.times / 1000, block.times) if late.any() else block.times
-    good_rating = (block.ratings >= LEAST) & (block.ratings <= MOST)
+def _checked(block: _Block, first: int, row_report: RowReport) -> _Block:
+    """The valid rows of the block, times in seconds. `first` is the line of the first row."""
+    in_ms = block.times >= MILLISECONDS
+    times = np.where(in_ms, block.times / 1000, block.times) if in_ms.any() else block.times
+    good_rating = (block.ratings >= MIN_RATING) & (block.ratings <= MAX_RATING)
     good_time = (times >= 0) & (times < END_OF_TIME)
-    tally.read += len(times)
+    row_report.read += len(times)
     for reason, bad in ((BAD_RATING, ~good_rating), (BAD_TIME, good_rating & ~good_time)):
         if bad.any():
-            tally.drop(reason, first + int(bad.argmax()), int(bad.sum()))
+            row_report.drop(reason, first + int(bad.argmax()), int(bad.sum()))
     good = good_rating & good_time
     if good.all():
         return _Block(block.users, block.items, block.ratings, times)
     return _Block(block.users[good], block.items[good], block.ratings[good], times[good])
 
 
-def _row_by_row(path: Path, first: int, block: bytes, header: list[str], tally: Tally) -> _Block:
-    where = find_columns(path, header, COLUMNS)
+def _row_by_row(
+    path: Path, first: int, block: bytes, header: list[str], row_report: RowReport
+) -> _Block:
+    columns = find_columns(path, header, COLUMNS)
     log = LogBuilder()
     for number, line in enumerate(block.split(b"\n")[:-1], first):
         cells = split_line(path, number, decode(path, number, line), len(header))
-        row = [cells[column].strip() for column in where]
-        tally.read += 1
+        row = [cells[column].strip() for column in columns]
+        row_report.read += 1
         if all(word.isascii() and word.isdigit() and len(word) < 19 for word in row[:2]):
-            add_rating(log, tally, number, row)
+            add_rating(log, row_report, number, row)
         else:
-            tally.drop("an id is missing or no whole number", number)
+            row_report.drop("an id is missing or not a whole number", number)
     rows = log.build()
     return _Block(
         rows.user_tokens.astype(np.int64)[rows.users],

@@ -2,10 +2,10 @@
 
     ratings   userId,movieId,rating,timestamp      rating 0.5 to 5, seconds
     items     movieId,title,genres                 11,"American President, The (1995)",Comedy|Drama
-    tags      userId,movieId,tag,timestamp         what users wrote of movies
+    tags      userId,movieId,tag,timestamp         what users wrote about movies
 
-The genome (learnt from everybody's ratings and tags) and links are not read: nothing of them may
-reach an item's content before the data is split.
+The genome (learnt from all ratings and tags) and the links are not read: they must not reach an
+item's content before the data is split.
 """
 
 from __future__ import annotations
@@ -13,41 +13,49 @@ from __future__ import annotations
 from pathlib import Path
 
 from llm4rec_recbole.data.line_reader import read_rows
-from llm4rec_recbole.datasets.base import BAD_ID, Events, EventWriter, RawData, is_id, seconds
-from llm4rec_recbole.datasets.readers.movielens import BAD_TIME, read_ratings, table
-from llm4rec_recbole.datasets.row_report import Tally
-from llm4rec_recbole.datasets.spec import Source
+from llm4rec_recbole.datasets.base import (
+    BAD_ID,
+    Events,
+    RawData,
+    describe_entities,
+    is_valid_token,
+    parse_unix_time,
+)
+from llm4rec_recbole.datasets.events import EventWriter
+from llm4rec_recbole.datasets.readers.movielens import BAD_TIME, describe_movie, read_ratings
+from llm4rec_recbole.datasets.row_report import RowReport
 
 
-def read(files: dict[str, Path], source: Source, scratch: Path) -> RawData:
-    """Read the files by role: ratings, items and tags, of which the last two may be missing.
+def read(files: dict[str, Path], staging: Path) -> RawData:
+    """Read ratings, and movies and tags if the files are there.
 
     Raises InputError for a row with a wrong number of cells.
     """
-    tallies = {"ratings": Tally(files["ratings"], "ratings")}
-    data = RawData(read_ratings(files["ratings"], tallies["ratings"]), tallies)
+    row_report = RowReport(files["ratings"], "ratings")
+    data = RawData(read_ratings(files["ratings"], row_report), {"ratings": row_report})
     if "items" in files:
-        tallies["items"] = Tally(files["items"], "movies")
-        rows = read_rows(files["items"], ["movieId", "title", "genres"])
-        data.items = table(rows, tallies["items"], ["item_id", "title", "categories"])
+        row_report = data.row_reports["items"] = RowReport(files["items"], "movies")
+        columns = ["movieId", "title", "genres"]
+        rows = ((n, dict(zip(columns, row))) for n, row in read_rows(files["items"], columns))
+        data.items = describe_entities(rows, row_report, "movieId", "item_id", describe_movie)
     if "tags" in files:
-        tallies["tags"] = Tally(files["tags"], "tags")
-        data.events["tags"] = _tags(files["tags"], tallies["tags"], scratch / "tags.parquet")
+        row_report = data.row_reports["tags"] = RowReport(files["tags"], "tags")
+        data.events["tags"] = _tags(files["tags"], row_report, staging / "tags.parquet")
     return data
 
 
-def _tags(path: Path, tally: Tally, out: Path) -> Events:
+def _tags(path: Path, row_report: RowReport, out: Path) -> Events:
     columns = ["userId", "movieId", "tag", "timestamp"]
     with EventWriter(out, {"tag": "string"}) as tags:
-        for line, (user, item, tag, when) in read_rows(path, columns):
-            tally.read += 1
-            time = seconds(when)
-            if not (is_id(user) and is_id(item)):
-                tally.drop(BAD_ID, line)
+        for line, (user, item, tag, timestamp) in read_rows(path, columns):
+            row_report.read += 1
+            time = parse_unix_time(timestamp)
+            if not (is_valid_token(user) and is_valid_token(item)):
+                row_report.drop(BAD_ID, line)
             elif not tag.strip():
-                tally.drop("the tag is empty", line)
+                row_report.drop("the tag is empty", line)
             elif time is None:
-                tally.drop(BAD_TIME, line)
+                row_report.drop(BAD_TIME, line)
             else:
                 tags.add(user, item, time, tag=tag.strip())
     return Events(out, "pair")

@@ -11,39 +11,41 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from llm4rec_recbole.data.line_reader import read_lines
-from llm4rec_recbole.datasets.base import LogBuilder, RawData
-from llm4rec_recbole.datasets.readers.movielens import add_rating, table
-from llm4rec_recbole.datasets.row_report import Tally
-from llm4rec_recbole.datasets.spec import Source
+from llm4rec_recbole.datasets.base import LogBuilder, RawData, describe_entities
+from llm4rec_recbole.datasets.readers.movielens import add_rating, describe_movie
+from llm4rec_recbole.datasets.row_report import RowReport
 from llm4rec_recbole.errors import InputError
 
 
-def read(files: dict[str, Path], source: Source, scratch: Path) -> RawData:
-    """Read the files by role: ratings, items and users, of which the last two may be missing.
+def read(files: dict[str, Path], staging: Path) -> RawData:
+    """Read ratings, and movies and users if the files are there.
 
     Raises InputError for a line with a wrong number of fields.
     """
-    tallies = {"ratings": Tally(files["ratings"], "ratings")}
-    log = LogBuilder()
-    for line, row in _rows(files["ratings"], 4):
-        tallies["ratings"].read += 1
-        add_rating(log, tallies["ratings"], line, row)
-    data = RawData(log.build(), tallies)
+    row_report, log = RowReport(files["ratings"], "ratings"), LogBuilder()
+    for line, row in _rows(files["ratings"], ("user", "item", "rating", "time")):
+        row_report.read += 1
+        add_rating(log, row_report, line, row.values())
+    data = RawData(log.build(), {"ratings": row_report})
     if "items" in files:
-        tallies["items"] = Tally(files["items"], "movies")
-        names = ["item_id", "title", "categories"]
-        data.items = table(_rows(files["items"], 3), tallies["items"], names)
+        row_report = data.row_reports["items"] = RowReport(files["items"], "movies")
+        rows = _rows(files["items"], ("movieId", "title", "genres"))
+        data.items = describe_entities(rows, row_report, "movieId", "item_id", describe_movie)
     if "users" in files:
-        tallies["users"] = Tally(files["users"], "users")
-        names = ["user_id", "gender", "age", "occupation", "zip"]
-        data.users = table(_rows(files["users"], 5), tallies["users"], names).drop(columns="zip")
+        row_report = data.row_reports["users"] = RowReport(files["users"], "users")
+        rows = _rows(files["users"], ("user", "gender", "age", "occupation", "zip"))
+        data.users = describe_entities(rows, row_report, "user", "user_id", _user)
     return data
 
 
-def _rows(path: Path, n_fields: int) -> Iterator[tuple[int, list[str]]]:
+def _user(row: dict[str, str]) -> dict[str, str | None]:
+    return {name: row.get(name) for name in ("gender", "age", "occupation")}
+
+
+def _rows(path: Path, names: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
     for number, line in read_lines(path, latin_1=True):
         fields = line.split("::")
-        if len(fields) != n_fields:
-            message = f"{len(fields)} fields, parted by '::', where there must be {n_fields}"
+        if len(fields) != len(names):
+            message = f"{len(fields)} fields, separated by '::', instead of {len(names)}"
             raise InputError(message, file=path, line=number)
-        yield number, fields
+        yield number, dict(zip(names, fields))

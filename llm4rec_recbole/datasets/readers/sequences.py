@@ -1,198 +1,173 @@
-"""What the files beside user sequences say of the items (data/sequences.py shows the files).
+"""User sequences as S3-Rec, P5 and OpenP5 publish them: `user item item item …`, a user a line.
 
-Every entry is counted: it is kept, or it is of no item in the sequences, or it is not what such an
-entry has to be.
+    sequences    1 1 2 3 4 5                        oldest first, without times
+    attributes   {"4": [1, 2, 3], …}                item → numbers of its attributes
+    ids          {"id2item": {"1": "B004…"}, …}     numbers → the ids in `titles`
+    titles       B004756YJA lip gloss clear         original id, then the words of the item's title
+    texts        {"0": {"title": …, "description": "Diners, Greek"}}    item number − 1
+    products     {"asin": "0310263662", "title": …, …}    Amazon's metadata of 2014 (amazon_2014.py)
+
+The time of an interaction is its index in the user's sequence, from 1 (`timestamps:
+sequence_index`). This orders the interactions of one user, which is enough for `loo`. It does not
+order two users' interactions, so `temporal` is refused.
+
+Attributes stay numbers: the names published for Beauty and Sports belong to other attributes.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm4rec_recbole.data.line_reader import open_bytes, read_lines
-from llm4rec_recbole.datasets.archives import BROKEN
-from llm4rec_recbole.datasets.base import BAD_ID, LogBuilder, RawData, is_id
+from llm4rec_recbole.data.line_reader import read_lines
+from llm4rec_recbole.datasets.base import (
+    BAD_ID,
+    SECOND_ROW,
+    LogBuilder,
+    RawData,
+    is_valid_token,
+)
 from llm4rec_recbole.datasets.readers.amazon_2014 import read_products
-from llm4rec_recbole.datasets.readers.json_lines import whole
-from llm4rec_recbole.datasets.row_report import Tally
-from llm4rec_recbole.datasets.spec import Source
+from llm4rec_recbole.datasets.readers.json_lines import read_json_object
+from llm4rec_recbole.datasets.row_report import RowReport
 from llm4rec_recbole.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+NOT_IN_SEQUENCES = "not in the sequences"
+_UNITS = {"attributes": "items", "ids": "ids", "titles": "titles", "texts": "texts"}
 
-NOT_THERE = "not in the sequences"
+
+def read(files: dict[str, Path], staging: Path) -> RawData:
+    """Read the files by role. Raises InputError for a broken file and a user with two lines."""
+    path = files["sequences"]
+    row_report, log = RowReport(path, "interactions"), LogBuilder()
+    line_of_user: dict[str, int] = {}
+    for number, line in read_lines(path):
+        if not line.strip():
+            raise InputError("a blank line", file=path, line=number)
+        user, *items = line.split()
+        if user in line_of_user:
+            message = f"user {user!r} has a sequence in line {line_of_user[user]} already"
+            raise InputError(message, file=path, line=number)
+        line_of_user[user] = number
+        row_report.read += len(items)
+        for index, item in enumerate(items, 1):
+            if is_valid_token(user) and is_valid_token(item):
+                log.add(user, item, index)
+            else:
+                row_report.drop(BAD_ID, number)
+    data = RawData(log.build(), {"sequences": row_report})
+    if "products" in files:
+        products = data.row_reports["items"] = RowReport(files["products"], "products")
+        data.items = read_products(files["products"], products)
+    else:
+        data.items, row_reports = read_items(files, list(data.log.item_tokens))
+        data.row_reports.update(row_reports)
+    return data
 
 
 def read_items(
     files: dict[str, Path], tokens: list[str]
-) -> tuple[pd.DataFrame | None, dict[str, Tally]]:
-    """A row for each of the sequences' items `tokens`, and a tally for each file, by role.
+) -> tuple[pd.DataFrame | None, dict[str, RowReport]]:
+    """A row for each of the sequences' items `tokens`, and a row report for each file, by role.
 
-    The table is None where no file says anything of items. Raises InputError for a broken file, and
-    for texts, which know items by number, beside items that are no numbers.
+    The table is None if no file describes items. Every entry of a file is counted. Raises
+    InputError for a broken file, and for texts if the items are not numbers.
     """
     import pandas as pd
 
     table: dict[str, list[Any]] = {"item_id": tokens}
-    units = {"attributes": "items", "titles": "titles", "texts": "texts"}
-    tallies = {role: Tally(files[role], unit) for role, unit in units.items() if role in files}
+    row_reports: dict[str, RowReport] = {}
+
+    def report(role: str) -> RowReport:
+        return row_reports.setdefault(role, RowReport(files[role], _UNITS[role]))
+
     if "attributes" in files:
-        of_item = read_json(files["attributes"])
-        why = "no list of numbers or names"
-        kept = _entries(of_item, set(tokens), tallies["attributes"], _are_names, why)
-        table["categories"] = [kept.get(token, []) for token in tokens]
+        entries = read_json_object(files["attributes"])
+        why = "not a list of numbers or names"
+        names = _select(entries, set(tokens), report("attributes"), _is_list_of_names, why)
+        table["categories"] = [names.get(token, []) for token in tokens]
     if "titles" in files:
-        names = {}
-        if "ids" in files:
-            tallies["ids"] = Tally(files["ids"], "ids")
-            names = _ids(files["ids"], set(tokens), tallies["ids"])
-        originals = [names.get(token, token) for token in tokens]
-        titles = _titles(files["titles"], set(originals), tallies["titles"])
-        table["title"] = [titles.get(original) for original in originals]
+        report("titles")
+        original = _read_ids(files["ids"], set(tokens), report("ids")) if "ids" in files else {}
+        originals = [original.get(token, token) for token in tokens]
+        titles = _read_titles(files["titles"], set(originals), report("titles"))
+        table["title"] = [titles.get(id_) for id_ in originals]
     if "texts" in files:
-        keys = _places(files["texts"], tokens)
-        why = "no object with texts"
-        texts = _entries(
-            read_json(files["texts"]), set(keys), tallies["texts"], _says_something, why
-        )
-        found = [texts.get(key, {}) for key in keys]
-        table["title"] = [text.get("title") for text in found]
+        keys = _text_keys(files["texts"], tokens)
+        entries = read_json_object(files["texts"])
+        why = "not an object with texts"
+        by_key = _select(entries, set(keys), report("texts"), _has_texts, why)
+        texts = [by_key.get(key, {}) for key in keys]
+        table["title"] = [text.get("title") for text in texts]
         table["categories"] = [
-            [name for name in (text.get("description") or "").split(", ") if name] for text in found
+            [name for name in (text.get("description") or "").split(", ") if name] for text in texts
         ]
-    return (pd.DataFrame(table) if len(table) > 1 else None), tallies
+    return (pd.DataFrame(table) if len(table) > 1 else None), row_reports
 
 
-def _entries(
+def _select(
     entries: dict[str, Any],
-    known: set[str],
-    tally: Tally,
-    is_good: Callable[[Any], bool],
-    why: str,
+    ids: set[str],
+    row_report: RowReport,
+    is_valid: Callable[[Any], bool],
+    why_invalid: str,
 ) -> dict[str, Any]:
-    """The entries of `known` items that are good; `why` tells what another is."""
-    kept = {}
+    """The valid entries of `ids`. The others are counted."""
+    selected = {}
     for name, value in entries.items():
-        tally.read += 1
-        if name not in known:
-            tally.drop(NOT_THERE)
-        elif not is_good(value):
-            tally.drop(why)
+        row_report.read += 1
+        if name not in ids:
+            row_report.drop(NOT_IN_SEQUENCES)
+        elif not is_valid(value):
+            row_report.drop(why_invalid)
         else:
-            kept[name] = value
-    return kept
+            selected[name] = value
+    return selected
 
 
-def _are_names(value: Any) -> bool:
+def _is_list_of_names(value: Any) -> bool:
     return isinstance(value, list) and all(
         isinstance(name, int | str) and not isinstance(name, bool) for name in value
     )
 
 
-def _says_something(value: Any) -> bool:
+def _has_texts(value: Any) -> bool:
     return isinstance(value, dict) and all(
         isinstance(value.get(field), str | None) for field in ("title", "description")
     )
 
 
-def _ids(path: Path, known: set[str], tally: Tally) -> dict[str, str]:
-    names = read_json(path).get("id2item")
+def _read_ids(path: Path, tokens: set[str], row_report: RowReport) -> dict[str, str]:
+    """Item number → original id."""
+    names = read_json_object(path).get("id2item")
     if not isinstance(names, dict):
         raise InputError("it has no 'id2item' from numbers to ids", file=path)
-    return _entries(
-        names, known, tally, lambda name: isinstance(name, str), "an id that is no text"
-    )
+    why = "an id that is not a string"
+    return _select(names, tokens, row_report, lambda name: isinstance(name, str), why)
 
 
-def _titles(path: Path, known: set[str], tally: Tally) -> dict[str, str]:
-    kept: dict[str, str] = {}
+def _read_titles(path: Path, ids: set[str], row_report: RowReport) -> dict[str, str]:
+    """Original id → title."""
+    titles: dict[str, str] = {}
     for number, line in read_lines(path):
         original, _, words = line.partition(" ")
-        tally.read += 1
-        if original not in known:
-            tally.drop(NOT_THERE, number)
-        elif original in kept:
-            tally.drop("an id that came before", number)
+        row_report.read += 1
+        if original not in ids:
+            row_report.drop(NOT_IN_SEQUENCES, number)
+        elif original in titles:
+            row_report.drop(SECOND_ROW, number)
         else:
-            kept[original] = words
-    return kept
+            titles[original] = words
+    return titles
 
 
-def _places(path: Path, tokens: list[str]) -> list[str]:
-    """The texts' key of each item: its number − 1."""
+def _text_keys(path: Path, tokens: list[str]) -> list[str]:
+    """The key of each item's text: its number − 1."""
     if not all(token.isascii() and token.isdigit() and len(token) < 19 for token in tokens):
-        raise InputError("its items are numbers, and those of the sequences are not", file=path)
+        message = "its keys are item numbers, but the items of the sequences are not numbers"
+        raise InputError(message, file=path)
     return [str(int(token) - 1) for token in tokens]
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object, with a "?" for each half of a character. Raises InputError, with the line
-    where one is known, when the file is none or is cut short."""
-    with open_bytes(path) as file:
-        try:
-            value = whole(json.loads(file.read().decode()))
-        except json.JSONDecodeError as error:
-            message = f"not JSON, or cut short: {error.msg}"
-            raise InputError(message, file=path, line=error.lineno) from None
-        except UnicodeDecodeError as error:
-            raise InputError(f"not valid UTF-8: {error.reason}", file=path) from None
-        except BROKEN as error:
-            raise InputError(f"broken, perhaps cut short: {error}", file=path) from None
-        except (ValueError, RecursionError) as error:  # of thousands of digits or brackets
-            why = str(error).partition(";")[0]
-            raise InputError(f"it cannot be read: {why}", file=path) from None
-    if not isinstance(value, dict):
-        raise InputError("it must hold a JSON object", file=path, line=1)
-    return value
-
-
-# User sequences, as S3-Rec, P5 and OpenP5 publish them: `user item item item …`, a user a line.
-#
-#     sequences    1 1 2 3 4 5                        oldest first; there are no times
-#     attributes   {"4": [1, 2, 3], …}                item → numbers of its attributes
-#     ids          {"id2item": {"1": "B004…"}, …}     numbers → the ids of `titles`
-#     titles       B004756YJA lip gloss clear         original id, then words of the item's title
-#     texts        {"0": {"title": …, "description": "Diners, Greek"}}    item number − 1
-#     products     {"asin": "0310263662", "title": …, …}    Amazon's metadata of 2014
-#     (amazon_2014.py)
-#
-# The time of an interaction is its position in the user's sequence, from 1. That orders a user's
-# own
-# interactions, as `loo` needs, and says nothing of two users': there is no `temporal`.
-#
-# Attributes stay numbers: in the published files of Beauty and Sports their names do not belong to
-# them.
-
-
-def read(files: dict[str, Path], source: Source, scratch: Path) -> RawData:
-    """Read the files by role. Raises InputError for a broken file or a user that comes twice."""
-    tally = Tally(files["sequences"], "interactions")
-    log = LogBuilder()
-    lines: dict[str, int] = {}
-    for number, line in read_lines(files["sequences"]):
-        if not line.strip():
-            raise InputError("a blank line", file=files["sequences"], line=number)
-        user, *items = line.split()
-        if user in lines:
-            message = f"user {user!r} has a sequence in line {lines[user]} already"
-            raise InputError(message, file=files["sequences"], line=number)
-        lines[user] = number
-        tally.read += len(items)
-        for position, item in enumerate(items, 1):
-            if is_id(user) and is_id(item):
-                log.add(user, item, position)
-            else:
-                tally.drop(BAD_ID, number)
-    built = log.build()
-    data = RawData(built, {"sequences": tally})
-    if "products" in files:
-        data.tallies["items"] = Tally(files["products"], "products")
-        data.items = read_products(files["products"], data.tallies["items"])
-    else:
-        data.items, tallies = read_items(files, list(built.item_tokens))
-        data.tallies.update(tallies)
-    return data
