@@ -12,8 +12,8 @@ from llm4rec_recbole.components.explanation.evidence import (
     CitedItem,
     Evidence,
     RecentContext,
+    TypeWeights,
 )
-from llm4rec_recbole.components.explanation.templates import TypeWeights
 
 
 def made(

@@ -48,7 +48,7 @@ def test_what_names_only_the_evidence_passes(sentence: str) -> None:
     ("sentence", "problem"),
     [
         # another item's title, in every dress
-        ('You will like "Toy Story" as you liked "Casablanca".', "'Casablanca' stands in quot"),
+        ('You will like "Toy Story" as you liked "Casablanca".', "'Casablanca' is in quot"),
         ("You will like Toy Story as you liked Dead Man Walking.", "'dead man walking' is a title"),
         ("you will like toy story as you liked dead man walking.", "'dead man walking' is a title"),
         ("Toy Story: LES MISERABLES for children.", "'les miserables' is a title"),
@@ -70,9 +70,9 @@ def test_what_names_only_the_evidence_passes(sentence: str) -> None:
         # what the catalogue does not have
         ("Toy Story stars Tom Hanks.", "'tom' is a name"),
         ("Toy Story is like Casablanca.", "'casablanca' is a name"),
-        ("Toy Story is like 'Casablanca' and 'Rio'.", "'Rio' stands in quotation marks"),
+        ("Toy Story is like 'Casablanca' and 'Rio'.", "'Rio' is in quotation marks"),
         ("Toy Story came out in 1995.", "'1995' is a name or a number"),
-        ("Toy Story is like **casablanca**.", "'casablanca' stands in quotation marks"),
+        ("Toy Story is like **casablanca**.", "'casablanca' is in quotation marks"),
         ("Toy Story has Mr. Hanks.", "'hanks' is a name"),
         ("Toy Story is like 卡萨布兰卡.", "'卡萨布兰卡' is a name"),
         ('Toy Story is like "casablanca.', "a quotation does not end"),
@@ -147,7 +147,9 @@ def test_any_text_can_be_checked(text: str) -> None:
 
 def test_words_know_whether_they_open_a_sentence() -> None:
     opening = [
-        w.folded for w in words('He said: "It is." Then it (the Game) ended! “So” be it') if w.opens
+        w.folded
+        for w in words('He said: "It is." Then it (the Game) ended! “So” be it')
+        if w.starts
     ]
     assert opening == ["he", "then", "so"]
 

@@ -18,17 +18,14 @@ from llm4rec_recbole.components.explanation.evidence import (
     Evidence,
     EvidenceCollector,
     ItemNames,
+    TypeWeights,
+    choose_template,
     interaction_vectors,
     item_similarity,
     most_similar,
-)
-from llm4rec_recbole.components.explanation.templates import (
-    TypeWeights,
-    choose_template,
-    join_words,
-    template_sentence,
     type_weights,
 )
+from llm4rec_recbole.components.explanation.templates import join_words, template_sentence
 
 RANDOM = np.random.default_rng(0)
 NOW = 100 * DAY
@@ -190,7 +187,7 @@ def test_the_only_item_of_the_history_itself() -> None:
     found = evidence(1, [1])
     assert (found.template, found.similar, found.context.latest) == ("none", (), ())
     assert found.aspects[0].weight == 0  # nothing is known of the user's taste
-    assert "nothing" in template_sentence(found)
+    assert "no reason" in template_sentence(found)
 
 
 def test_no_categories_in_the_data_set() -> None:
@@ -224,12 +221,12 @@ def test_nothing_known_of_the_item_at_all() -> None:
             {"template": "similarity"},
             '"Toy Story" is like "Star Wars" and "Babe", which you chose.',
         ),
-        ({"template": "context"}, '"Toy Story" goes with what you had last: "Apollo 13".'),
+        ({"template": "context"}, '"Toy Story" goes with your latest choices: "Apollo 13".'),
         (
             {"template": "context", "trend": 0.8},
             '"Toy Story" is on the rise: chosen 24 times in the last 30 days.',
         ),
-        ({"template": "none"}, '"Toy Story" is recommended, but nothing known of it or of you'),
+        ({"template": "none"}, '"Toy Story" is recommended, but the data give no reason'),
         ({"title": "", "similar": ("", "Babe")}, 'item 7 is like item 11 and "Babe", which you'),
     ],
 )

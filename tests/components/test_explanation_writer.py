@@ -165,7 +165,7 @@ class Model:
 
 def test_the_model_goes_on_from_the_opening_greedily() -> None:
     model = Model()
-    writer = GreedyWriter(model, Tokenizer(), "m", max_prompt_tokens=3)
+    writer = GreedyWriter(model, Tokenizer(), "m", max_new_tokens=3)
     assert writer.write("Why?", "Because") == "..."
     assert model.given == "<user>Why?<assistant>Because"
     assert model.how["do_sample"] is False

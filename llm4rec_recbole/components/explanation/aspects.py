@@ -1,15 +1,14 @@
-"""What the user's taste has to do with an item: Eqs. (19) and (20).
+"""The user's taste for the aspects of an item: Eqs. (19) and (20).
 
     h_u ─▶ (19) p_u = softmax(W_p h_u + b_p) over aspects ─┐
     item_aspects ─▶ P(item | aspect) ──────────────────────┴▶ (20) Π_k P(aspect_k | p_u) P(item | …)
 
-The product runs over the aspects that the explanation names, and an explanation of an item names
-the item's own: over all aspects it would be 0 for every item that lacks one. As a ranking term it
-is the geometric mean that counts: the plain product falls with every aspect that an item has, and
-would rank items by how few categories they are filed under.
+The product runs over the aspects that the explanation names, which are the item's own. Over all
+aspects it would be 0 for every item that lacks one. The ranking term is the geometric mean: the
+product itself decreases with every aspect, and would rank items by how few categories they have.
 
-An item without aspects has the empty product, 1, better than any other. It gets the mean of the
-user's log-scores over the items that have aspects instead: nothing speaks for it or against it.
+An item without aspects has the empty product, 1, which is larger than any other. Instead it gets
+the mean of the user's log-scores over the items with aspects: it is neither preferred nor avoided.
 """
 
 from __future__ import annotations
@@ -45,8 +44,8 @@ def explanation_log_probability(
 def item_given_aspects(item_aspects: torch.Tensor) -> torch.Tensor:
     """Σ_k log P(item | aspect_k) over the item's own aspects, (n_items,); 0 where it has none.
 
-    P(item | aspect_k) is the item's share of all the weight that aspect k has. item_aspects:
-    (n_items, A) at least 0; multi-hot makes all items of an aspect alike.
+    P(item | aspect_k) is the item's share of the total weight of aspect k. item_aspects:
+    (n_items, A), weights of at least 0; with multi-hot all items of an aspect are equally probable.
     """
     share = item_aspects / item_aspects.sum(0).clamp(min=torch.finfo(item_aspects.dtype).tiny)
     return torch.where(share > 0, share, 1.0).log().sum(1)
@@ -55,21 +54,24 @@ def item_given_aspects(item_aspects: torch.Tensor) -> torch.Tensor:
 def ranking_score(
     log_preference: torch.Tensor, named: torch.Tensor, log_item: torch.Tensor
 ) -> torch.Tensor:
-    """Eq. (20) as a ranking term, (B, n_items): the log of the geometric mean of its factors; for
-    an item without aspects the mean over the items with some. Arguments as there."""
+    """Eq. (20) as a ranking term, (B, n_items): the log of the geometric mean of its factors.
+
+    For an item without aspects, the mean over the items that have them. Arguments: see
+    `explanation_log_probability`.
+    """
     counts = named.sum(1)  # (n_items,)
-    some = counts > 0
+    has_aspects = counts > 0
     score = explanation_log_probability(log_preference, named, log_item) / counts.clamp(min=1)
-    mean = (score * some).sum(1, keepdim=True) / some.sum().clamp(min=1)  # (B, 1)
-    return torch.where(some, score, mean)
+    mean = (score * has_aspects).sum(1, keepdim=True) / has_aspects.sum().clamp(min=1)  # (B, 1)
+    return torch.where(has_aspects, score, mean)
 
 
 def taste_of_history(history: np.ndarray, item_aspects: np.ndarray) -> np.ndarray:
-    """p_u, (A,), for a model that has no h_u: shares of the aspects in what the user has seen.
+    """p_u, (A,), for a model that has no h_u: shares of the aspects in the user's history.
 
-    It is (19) with W_p = 1, b_p = 0 and h_u = log(counts + the catalogue's shares); the latter
-    count as one item more, so that no aspect has probability 0. history: (S,) item ids;
-    item_aspects: (n_items, A) multi-hot, with A > 0 and an item for each.
+    It is (19) with W_p = 1, b_p = 0 and h_u = log(counts + the catalogue's shares). These shares
+    count as one more item, so no aspect has probability 0. history: (S,) item ids; item_aspects:
+    (n_items, A) multi-hot, with A > 0 and at least one item for each aspect.
     """
     catalogue = item_aspects.sum(0) / item_aspects.sum()
     weights = item_aspects[history].sum(0) + catalogue  # (A,)
@@ -79,8 +81,8 @@ def taste_of_history(history: np.ndarray, item_aspects: np.ndarray) -> np.ndarra
 class AspectPreference(nn.Module):
     """Eqs. (19) and (20) for a trained model: the user's taste, and a term to add to its scores.
 
-    d: size of h_u; item_aspects: (n_items, A), multi-hot or weights, row 0 the pad; it is kept out
-    of the state dict, as it comes from the data set. Raises InputError when no item has an aspect.
+    d: size of h_u; item_aspects: (n_items, A), multi-hot or weights, row 0 the pad. It comes from
+    the data set and is not part of the state dict. Raises InputError when no item has an aspect.
     """
 
     named: torch.Tensor
@@ -89,7 +91,7 @@ class AspectPreference(nn.Module):
     def __init__(self, d: int, item_aspects: torch.Tensor) -> None:
         super().__init__()
         if not (item_aspects > 0).any():
-            raise InputError("no item has a category: there is no taste to explain by")
+            raise InputError("no item has a category, so no taste can be learned")
         aspects = item_aspects.to(torch.get_default_dtype())
         self.register_buffer("named", (aspects > 0).to(aspects.dtype), persistent=False)
         self.register_buffer("log_item", item_given_aspects(aspects), persistent=False)
@@ -101,12 +103,13 @@ class AspectPreference(nn.Module):
         return log_preference.exp(), ranking_score(log_preference, self.named, self.log_item)
 
     def loss(self, user: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """−log p_u of the aspects of the items that were chosen, a mean over those with some.
+        """−log p_u of the chosen items' aspects, a mean over the items that have aspects.
 
-        user: h_u (N, d); items: (N,). Each item's aspects share its weight. 0 where none has any.
+        user: h_u (N, d); items: (N,). An item's aspects have equal weights, which sum to 1. 0 where
+        no item has aspects.
         """
         named = self.named[items]  # (N, A)
         counts = named.sum(1)  # (N,)
         log_preference = self.project(user).log_softmax(-1)
-        each = -(named * log_preference).sum(1) / counts.clamp(min=1)
-        return each.sum() / (counts > 0).sum().clamp(min=1)
+        losses = -(named * log_preference).sum(1) / counts.clamp(min=1)
+        return losses.sum() / (counts > 0).sum().clamp(min=1)

@@ -1,9 +1,18 @@
-"""Which items of the user's own history an item is like: Eqs. (21) and (22)."""
+"""Evidence for an item: its categories, similar items of the history, the user's recent context.
+
+    (21)  cos(e_i, e_j) of item embeddings        (22)  the K most similar items of the history
+    (25)  the strongest kind of evidence chooses the explanation's template
+
+`Evidence` has raw ids and names, to be read and printed. `EvidenceCollector` collects it by
+internal id and needs no particular model: it uses item vectors and the user's taste of a model that
+has them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,17 +24,15 @@ from llm4rec_recbole.components.explanation.aspects import (
     taste_of_history,
 )
 from llm4rec_recbole.components.explanation.context import (
-    at_length_sqrt_d,
     context_attention,
     context_parts,
+    scale_to_sqrt_d,
     trend,
 )
-from llm4rec_recbole.components.explanation.templates import (
-    TypeWeights,
-    choose_template,
-    type_weights,
-)
 from llm4rec_recbole.components.retrieval.retriever import cosine_similarity, top_k
+
+CITED = 3  # items of the history, K of Eq. (22)
+LATEST = 5  # items that form h_time; at most CITED of them are named
 
 
 def item_similarity(items: np.ndarray, history: np.ndarray) -> np.ndarray:
@@ -35,53 +42,74 @@ def item_similarity(items: np.ndarray, history: np.ndarray) -> np.ndarray:
 
 
 def most_similar(similarity: np.ndarray, k: int) -> np.ndarray:
-    """Eq. (22): the places of the k items of the history that are most similar, most similar first.
+    """Eq. (22): positions of the k most similar items of the history, most similar first.
 
-    similarity: (S,), oldest first; of equals the later comes first. Only what is similar at all
-    counts: fewer than k where fewer are above 0.
+    similarity: (S,), oldest first. Among equals the later item comes first. Items with similarity 0
+    or less are left out, so there may be fewer than k.
     """
     latest_first = similarity[::-1]
-    places = len(similarity) - 1 - top_k(latest_first, k)
-    return places[similarity[places] > 0]
+    positions = len(similarity) - 1 - top_k(latest_first, k)
+    return positions[similarity[positions] > 0]
 
 
 def interaction_vectors(
     users: np.ndarray, items: np.ndarray, n_items: int, d: int = 64
 ) -> np.ndarray:
-    """Item embeddings (n_items, d) for a model that has none: who had an item, in d dimensions.
+    """Item embeddings (n_items, d) for a model that has none, from users' interactions.
 
     users, items: (N,), the training interactions. PureSVD (Cremonesi et al., RecSys 2010): the
-    interaction matrix's right singular vectors times its singular values, so that their cosines
-    come close to those of the columns. With fewer than d users or items these are not reduced.
+    right singular vectors of the interaction matrix times its singular values. Their cosines are
+    close to those of the columns. With at most d users or items, the columns themselves.
     """
     pairs = sp.csr_matrix(
         (np.ones(len(items)), (users, items)), (int(users.max(initial=0)) + 1, n_items)
     )
-    pairs.data[:] = 1.0  # once, however often
+    pairs.data[:] = 1.0  # a repeated interaction counts once
     if min(pairs.shape) <= d:
         return pairs.T.toarray().astype(np.float32)
     start = np.random.default_rng(0).normal(size=min(pairs.shape))
-    _, sizes, directions = sp.linalg.svds(pairs, k=d, v0=start)
-    return (directions.T * sizes).astype(np.float32)
+    _, singular_values, directions = sp.linalg.svds(pairs, k=d, v0=start)
+    return (directions.T * singular_values).astype(np.float32)
 
 
-# What speaks for an item: all that a sentence about it may name.
-#
-# `Evidence` is in raw tokens and names, to be read and printed; `Gatherer` collects it by internal
-# id. Nothing in it needs a model of a certain kind: a model lends its item vectors and its user's
-# taste where it has them.
+class TypeWeights(NamedTuple):
+    """How strong each kind of evidence is, 0 to 1; 0 where there is none."""
+
+    preference: float
+    similarity: float
+    context: float
 
 
-CITED = 3  # items of the history, K of Eq. (22)
-LATEST = 5  # items that make up h_time; as many as CITED of them are named
+def type_weights(item: int, others: np.ndarray, *strengths: np.ndarray) -> TypeWeights:
+    """The three weights of Eq. (25) for `item`.
+
+    others: (M,) ids of the other candidates; strengths: for each kind (n_items,), how strong its
+    evidence for each item is, NaN where there is none. The paper does not define the weights.
+    Cosines and probabilities have no common scale. So each weight is the fraction of the other
+    candidates with weaker evidence of this kind; an equal strength counts half, no evidence is
+    weaker. It is 0 where `item` has none, and 1 where there are no other candidates.
+    """
+    weights = []
+    for strength in strengths:
+        own, their = strength[item], strength[others]
+        lower = np.isnan(their) | (their < own)
+        fraction = (lower + 0.5 * (their == own)).mean() if len(others) else 1.0
+        weights.append(0.0 if np.isnan(own) else float(fraction))
+    return TypeWeights(*weights)
+
+
+def choose_template(weights: TypeWeights) -> str:
+    """Eq. (25): the kind with the largest weight, the first of equals; "none" where all are 0."""
+    largest = int(np.argmax(weights))
+    return weights._fields[largest] if weights[largest] > 0 else "none"
 
 
 @dataclass(frozen=True)
 class Aspect:
-    """A category of the item. Only one that the user likes better than usual speaks for it."""
+    """A category of the item; it is evidence where the user likes it more than usual."""
 
     name: str
-    weight: float  # its share of the user's taste, p_uk of Eq. (19), 0 where that is not known
+    weight: float  # its share of the user's taste, p_uk of Eq. (19); 0 where the taste is unknown
     usual: float  # its share of the catalogue
 
     @property
@@ -91,7 +119,7 @@ class Aspect:
 
 @dataclass(frozen=True)
 class CitedItem:
-    """An item of the user's history, and its cosine to the explained one, Eq. (21)."""
+    """An item of the user's history, and its cosine to the explained item, Eq. (21)."""
 
     item: str  # raw token
     title: str  # "" where it has none
@@ -104,17 +132,17 @@ class CitedItem:
 
 @dataclass(frozen=True)
 class RecentContext:
-    """The context, Eq. (23): attention weights, and what they stand for."""
+    """The context of Eq. (23): attention weights, and the items they belong to."""
 
-    time: float  # weight of what the user had last
-    latest: tuple[CitedItem, ...]  # that, the last first
-    trend: float  # weight of what is on the rise, 0 unless the item is
+    time: float  # weight of the user's latest items
+    latest: tuple[CitedItem, ...]  # these items, the last first
+    trend: float  # weight of the rising items; 0 unless the item rises itself
     recent: int  # how often the item was chosen in the 30 days before
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What speaks for `item`; empty parts are what the data set or the history does not have."""
+    """The evidence for `item`; a part is empty where data set or history have nothing for it."""
 
     user: str
     item: str
@@ -131,24 +159,24 @@ class Evidence:
 
     @property
     def likes(self) -> tuple[str, ...]:
-        """The categories that speak for the item, the most liked first."""
+        """The categories that are evidence for the item, the most liked first."""
         return tuple(aspect.name for aspect in self.aspects if aspect.liked)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What a sentence may call items: the item's own name, and those of the cited."""
+        """The item names that a sentence may use: the item's own, and those of cited items."""
         cited = (*self.similar, *self.context.latest)
         return tuple(dict.fromkeys([self.name, *(c.name for c in cited)]))
 
 
 def display_name(token: str, title: str) -> str:
-    """What an item is called: its title in quotation marks, or `item 7` where it has none."""
+    """Return an item's title in quotation marks, or `item 7` where it has no title."""
     return f'"{title}"' if any(map(str.isalnum, title)) else f"item {token}"
 
 
 @dataclass(frozen=True, eq=False)
 class ItemNames:
-    """What items are called, by internal id; the pad's entries are empty."""
+    """Names of items by internal id; the pad's entries are empty."""
 
     tokens: Sequence[str]  # (n_items,) raw
     titles: Sequence[str]  # (n_items,), "" where there is none
@@ -157,22 +185,22 @@ class ItemNames:
 
 
 class EvidenceCollector:
-    """Gathers evidence for any user and item of a data set.
+    """Collects evidence for any user and item of a data set.
 
-    vectors: (n_items, d), item embeddings; items, times: (N,), the training interactions, in
-    seconds, for what is on the rise.
+    vectors: (n_items, d), item embeddings; items, times: (N,), the training interactions and their
+    times in seconds, which show what rises.
     """
 
     def __init__(
         self, names: ItemNames, vectors: np.ndarray, items: np.ndarray, times: np.ndarray
     ) -> None:
         self.names, self.items, self.times = names, items, times
-        self.vectors = at_length_sqrt_d(vectors)  # (n_items, d)
+        self.vectors = scale_to_sqrt_d(vectors)  # (n_items, d)
         self.aspects, self.aspect_names = names.aspects.astype(np.float64), names.aspect_names
 
     def cited(self, history: np.ndarray, item: int) -> np.ndarray:
-        """The ids of the items of the history that an explanation of `item` cites: Eq. (22), at
-        most CITED. history: (S,) ids, oldest first."""
+        """Return the items of the history that an explanation of `item` cites: Eq. (22), at most
+        CITED ids. history: (S,) ids, oldest first."""
         others = history[history != item]
         similarity = item_similarity(self.vectors[[item]], self.vectors[others])[0]
         return others[most_similar(similarity, CITED)]
@@ -185,30 +213,30 @@ class EvidenceCollector:
         now: float,
         taste: np.ndarray | None = None,
     ) -> Evidence:
-        """What speaks for `item`.
+        """Return the evidence for `item`.
 
-        user: raw token; history: (S,) ids, oldest first, what the model reads of the user; now: the
-        moment, in seconds: nothing from then on is looked at; taste: p_u (A,) of the model, by the
-        data set's aspects, or None for that of the history.
+        user: raw id; history: (S,) ids, oldest first, that the model reads; now: the query time in
+        seconds, later interactions are not used; taste: the model's p_u (A,) over the data set's
+        aspects, or None for the taste of the history.
         """
         others = np.setdiff1d(np.arange(1, len(self.vectors)), [item, *history])  # candidates
         history = history[history != item]
-        aspects, of_taste = self._aspects(item, history, taste)
-        similar, of_similarity = self._similar(item, history)
-        at, of_context = self._moment(item, history, now)
-        weights = type_weights(item, others, of_taste, of_similarity, of_context)
+        aspects, preference = self._aspects(item, history, taste)
+        similar, similarity = self._similar(item, history)
+        context, agreement = self._context(item, history, now)
+        weights = type_weights(item, others, preference, similarity, agreement)
         token, title = str(self.names.tokens[item]), self.names.titles[item]
         template = choose_template(weights)
-        return Evidence(user, token, title, aspects, similar, at, weights, template)
+        return Evidence(user, token, title, aspects, similar, context, weights, template)
 
     def _aspects(
         self, item: int, history: np.ndarray, taste: np.ndarray | None
     ) -> tuple[tuple[Aspect, ...], np.ndarray]:
-        """The item's aspects by p_u, and every item's Eq. (20): NaN for those without aspects, and
-        for all where none of this item's is liked."""
-        nothing = np.full(len(self.aspects), np.nan)
+        """Return the item's aspects by p_u, and Eq. (20) of every item, (n_items,): NaN for items
+        without aspects, and for all where the user likes none of this item's."""
+        no_score = np.full(len(self.aspects), np.nan)
         if not self.aspects.any():
-            return (), nothing
+            return (), no_score
         if taste is None and self.aspects[history].any():
             taste = taste_of_history(history, self.aspects)
         own = np.flatnonzero(self.aspects[item])
@@ -217,15 +245,15 @@ class EvidenceCollector:
         own = own[np.argsort(-p[own], kind="stable")].tolist()
         aspects = tuple(Aspect(self.aspect_names[k], float(p[k]), float(usual[k])) for k in own)
         if not any(aspect.liked for aspect in aspects):
-            return aspects, nothing
+            return aspects, no_score
         log_p = torch.from_numpy(np.log(np.maximum(p, 1e-30)))[None]
         multi_hot = torch.from_numpy(self.aspects)
         score = ranking_score(log_p, multi_hot, item_given_aspects(multi_hot))[0].numpy()
         return aspects, np.where(self.aspects.any(1), score, np.nan)
 
     def _similar(self, item: int, history: np.ndarray) -> tuple[tuple[CitedItem, ...], np.ndarray]:
-        """The cited items, and every item's mean cosine to the CITED nearest of the history, NaN
-        where that is not above 0."""
+        """Return the cited items, and every item's mean cosine to the CITED nearest items of the
+        history, (n_items,): NaN where it is not above 0."""
         if not len(history):
             return (), np.full(len(self.vectors), np.nan)
         similarity = item_similarity(self.vectors, self.vectors[history])  # (n_items, S)
@@ -233,25 +261,25 @@ class EvidenceCollector:
         nearest = np.partition(similarity, -min(CITED, len(history)), axis=1)[:, -CITED:].mean(1)
         return cited, np.where(nearest > 0, nearest, np.nan)
 
-    def _moment(
+    def _context(
         self, item: int, history: np.ndarray, now: float
     ) -> tuple[RecentContext, np.ndarray]:
-        """The context of the item, and every item's agreement with its own,
-        Σ_p weight_p · cos(item, part_p), NaN where that is not above 0."""
-        at = trend(self.items, self.times, len(self.vectors), now)
+        """Return the item's context, and the agreement of every item with its own context,
+        Σ_p weight_p · cos(item, part_p), (n_items,): NaN where it is not above 0."""
+        rising = trend(self.items, self.times, len(self.vectors), now)
         latest = history[: -LATEST - 1 : -1]  # the last first
-        parts, there = context_parts(self.vectors, latest, at.rise)
+        parts, present = context_parts(self.vectors, latest, rising.rise)
         c, weights = context_attention(
             torch.from_numpy(self.vectors),
             torch.from_numpy(parts).expand(len(self.vectors), -1, -1),
-            torch.from_numpy(there),
+            torch.from_numpy(present),
         )
         agreement = (c.numpy() * self.vectors).sum(1) / self.vectors.shape[1]
-        time, on_the_rise = weights[item].tolist()
-        told = RecentContext(
-            time, self._cite(latest[:CITED], item), on_the_rise, int(at.recent[item])
+        time_weight, trend_weight = weights[item].tolist()
+        context = RecentContext(
+            time_weight, self._cite(latest[:CITED], item), trend_weight, int(rising.recent[item])
         )
-        return told, np.where(agreement > 0, agreement, np.nan)
+        return context, np.where(agreement > 0, agreement, np.nan)
 
     def _cite(self, ids: np.ndarray, item: int) -> tuple[CitedItem, ...]:
         similarity = item_similarity(self.vectors[[item]], self.vectors[ids])[0]

@@ -3,9 +3,9 @@
     evidence ─▶ prompt + opening ─▶ language model, greedily ─▶ check ─▶ its sentence
                                                                   └ fails ─▶ the template's sentence
 
-What the paper puts in as vectors, user, item and context, goes in here in words: the facts of the
-evidence. A pretrained model that was never trained on such vectors can make nothing of them, and of
-words one can check what becomes of them. The opening is the template: the model goes on from there.
+The paper's inputs are vectors of user, item and context. Here the inputs are words: the facts of
+the evidence. A pretrained model that was never trained on such vectors cannot read them, and only
+words can be checked against the output. The opening is the template, which the model continues.
 """
 
 from __future__ import annotations
@@ -17,126 +17,91 @@ from typing import Any, Protocol
 from llm4rec_recbole.components.explanation.evidence import Evidence
 from llm4rec_recbole.components.explanation.grounding import ABBREVIATION, GroundingChecker
 from llm4rec_recbole.components.explanation.templates import (
-    MOST_NAMED,
-    join_words,
+    opening_of,
+    prompt_of,
     template_sentence,
 )
 
-MOST_SENTENCES = 2
+MAX_SENTENCES = 2
 _SENTENCE = re.compile(r".*?[.!?][\"”’)]*(?=\s|$)", re.DOTALL)
 
 
 class Writer(Protocol):
-    """Anything that goes on from an opening: a language model, or one who would cheat the check."""
+    """Anything that continues an opening, such as a language model."""
 
     name: str
 
     def write(self, prompt: str, opening: str) -> str:
-        """The answer to `prompt` that begins with `opening`, which is not repeated."""
+        """Return the continuation of `opening` in the answer to `prompt`."""
         ...
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """A sentence, who wrote it, and what it rests on."""
+    """A sentence, its writer, and its evidence."""
 
     evidence: Evidence
     sentence: str
     written_by: str  # the writer's name, or "template"
-    refused: str  # what the writer wrote, where that was refused
-    problems: tuple[str, ...]  # and why
+    refused: str  # the writer's sentence, where it was refused
+    problems: tuple[str, ...]  # why it was refused
 
 
-def explain(evidence: Evidence, catalogue: GroundingChecker, writer: Writer | None) -> Explanation:
-    """A sentence or two that name nothing but the evidence: the writer's where they pass the check,
-    else the template's; the template's too without a writer, or without evidence to write from."""
+def explain(evidence: Evidence, checker: GroundingChecker, writer: Writer | None) -> Explanation:
+    """Return one or two sentences that name nothing but evidence.
+
+    They are the writer's where they pass the check, otherwise the template's. Without a writer, or
+    without evidence to write from, they are the template's too.
+    """
     plain = template_sentence(evidence)
     if writer is None or evidence.template == "none":
         return Explanation(evidence, plain, "template", "", ())
     opening = opening_of(evidence)
     written = first_sentences(f"{opening} {writer.write(prompt_of(evidence), opening).strip()}")
-    problems = catalogue.problems(written, evidence) if written else ["it is not a sentence"]
+    problems = checker.problems(written, evidence) if written else ["it is not a sentence"]
     if problems:
         return Explanation(evidence, plain, "template", written, tuple(problems))
     return Explanation(evidence, written, writer.name, "", ())
 
 
-def prompt_of(evidence: Evidence) -> str:
-    """The facts of the evidence and what to do with them: [h_u; h_i; c_t; template] in words."""
-    facts = [f"Recommended: {evidence.name}"]
-    if evidence.aspects:
-        facts.append(f"{evidence.name} is: {', '.join(a.name for a in evidence.aspects)}")
-    if evidence.likes:
-        facts.append(f"The user often chooses: {', '.join(evidence.likes[:MOST_NAMED])}")
-    if evidence.similar:
-        facts.append(
-            f"The user chose, and it is similar: {join_words([c.name for c in evidence.similar])}"
-        )
-    if evidence.context.latest:
-        facts.append(f"The user's latest: {join_words([c.name for c in evidence.context.latest])}")
-    if evidence.context.trend > 0:
-        facts.append(f"{evidence.name} is on the rise at the moment")
-    return (
-        "\n".join(facts)
-        + f"\nIn one short sentence, tell the user why {evidence.name} is recommended. "
-        "Use these facts only, and no other names."
-    )
-
-
-def opening_of(evidence: Evidence) -> str:
-    """How the sentence begins, by the chosen template."""
-    name, moment = evidence.name, evidence.context
-    match evidence.template:
-        case "preference":
-            return f"You often choose {join_words(evidence.likes[:MOST_NAMED])}, and {name}"
-        case "similarity":
-            return f"Because you chose {join_words([c.name for c in evidence.similar])}, {name}"
-        case "context" if moment.trend > moment.time:
-            return f"{name} is on the rise at the moment, and"
-        case "context":
-            return f"You have just chosen {join_words([c.name for c in moment.latest])}, and {name}"
-        case _:
-            return name
-
-
 def first_sentences(text: str) -> str:
-    """The first two whole sentences of `text` on one line, "" where there is none.
+    """Return the first two complete sentences of `text` on one line, "" where there is none.
 
     A full stop after a single letter, or after "Mr" and the like, ends no sentence.
     """
-    found: list[str] = []
+    sentences: list[str] = []
     open_ = ""
     for part in _SENTENCE.findall(" ".join(text.split())):
         open_ += part
         if not ABBREVIATION.search(open_):
-            found.append(open_.strip())
+            sentences.append(open_.strip())
             open_ = ""
-    return " ".join(found[:MOST_SENTENCES])
+    return " ".join(sentences[:MAX_SENTENCES])
 
 
 class GreedyWriter:
-    """A transformers causal language model, always going on with the likeliest token.
+    """A transformers causal language model that always continues with the most probable token.
 
-    model, tokenizer: as encoders/language_model.py loads them; name: what results call it;
-    max_prompt_tokens: how many it may write. The same prompt gives the same text on the same
-    machine.
+    model, tokenizer: as language_models/load.py loads them; name: the writer's name in results;
+    max_new_tokens: how many tokens it may write. On one machine the same prompt gives the same
+    text.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, name: str, max_prompt_tokens: int = 48) -> None:
+    def __init__(self, model: Any, tokenizer: Any, name: str, max_new_tokens: int = 48) -> None:
         self.model, self.tokenizer, self.name = model.eval(), tokenizer, name
-        self.max_prompt_tokens = max_prompt_tokens
+        self.max_new_tokens = max_new_tokens
 
     def write(self, prompt: str, opening: str) -> str:
         import torch
 
-        asked = prompt
         if getattr(self.tokenizer, "chat_template", None):
-            asked = self.tokenizer.apply_chat_template(
-                [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True
+            messages = [{"role": "user", "content": prompt}]
+            prompt = self.tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True
             )
         else:
-            asked += "\n"
-        ids = self.tokenizer(asked + opening, return_tensors="pt", add_special_tokens=False)
+            prompt += "\n"
+        ids = self.tokenizer(prompt + opening, return_tensors="pt", add_special_tokens=False)
         ids = ids["input_ids"].to(self.model.device)  # (1, T)
         begin = ids.shape[1]
 
@@ -148,7 +113,7 @@ class GreedyWriter:
             written = self.model.generate(
                 ids,
                 attention_mask=torch.ones_like(ids),
-                max_new_tokens=self.max_prompt_tokens,
+                max_new_tokens=self.max_new_tokens,
                 do_sample=False,
                 pad_token_id=self.tokenizer.eos_token_id,
                 stopping_criteria=[is_done],
