@@ -1,27 +1,36 @@
-"""Where the property files are, and what they say about a run."""
+"""Where the options of a run come from, and which values precede which.
+
+RecBole's files  <  this project's option classes  <  properties/{overall, model/…, dataset/…,
+protocol/…}.yaml  <  --config_files, later ones win  <  the command line or RecBole's API
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import properties_folder as folder
-from llm4rec_recbole.registry import ENHANCED_GENREC, recbole_folder
+from llm4rec_recbole.files import recbole_folder
+from llm4rec_recbole.registry import ENHANCED_GENREC, OPTIONS, load
+from llm4rec_recbole.yaml_files import read_yaml
 
 
 def defaults_for(model: str, dataset: str, protocol: str | None, loader: Any) -> dict[str, Any]:
-    """The property files' values for one run: overall, then model, data set and protocol.
+    """This project's default values for one run: option classes, then the property files.
 
-    `protocol` is what the user asked for, or None for the one that overall.yaml names. A file that
-    does not exist adds nothing: any RecBole model and data set can run. EnhancedGenRec's
-    components alone share its file. A data set's `source` says
-    how its files came about, not how to run on them, and is left out.
-
-    Raises InputError for the protocol `temporal` on a data set that has an order but no times.
+    `protocol` is the one that the user chose, or None for the default. A file that does not exist
+    adds nothing: any RecBole model and data set can run. EnhancedGenRec's variants share its file.
+    A data set's `source` describes how its files were made, not how to run on them, and is left
+    out. Raises InputError for the protocol `temporal` on a data set that has an order but no times.
     """
-    values = _read(folder() / "overall.yaml", loader)
-    protocol = protocol or values.get("protocol", "recbole")
+    from llm4rec_recbole.options import RunOptions, defaults_of
+
+    values = defaults_of(RunOptions) | _read(folder() / "overall.yaml", loader)
+    protocol = protocol or values["protocol"]
+    if model in OPTIONS:
+        values |= defaults_of(load(OPTIONS, model))
     family = "EnhancedGenRec" if model in ENHANCED_GENREC else model
     files = [("model", family), ("dataset", dataset), ("protocol", protocol)]
     if (
@@ -45,3 +54,34 @@ def _read(path: Path, loader: Any) -> dict[str, Any]:
         return {}
     with open(path, encoding="utf-8") as file:
         return yaml.load(file, Loader=loader) or {}
+
+
+class Origin(NamedTuple):
+    """Where a user gave an option: a line of a file, or the command line or the API."""
+
+    file: str | None = None
+    line: int | None = None
+
+
+def merge_options(
+    config_files: Sequence[str], options: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], dict[str, Origin]]:
+    """All options of the user, those of later sources winning, and where each was given.
+
+    Raises InputError for a file that cannot be read.
+    """
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+    for file in config_files:
+        content = read_yaml(file)
+        values |= content.values
+        origins |= {name: Origin(str(file), line) for name, line in content.lines.items()}
+    values |= options or {}
+    origins |= dict.fromkeys(options or {}, Origin())
+    return values, origins
+
+
+def is_property_file(file: str | None) -> bool:
+    """Whether `file` is one of this project's own property files, such as properties/scale/*.yaml:
+    a value in them is for every model, also for one that does not read it."""
+    return file is not None and Path(file).resolve().is_relative_to(folder().resolve())

@@ -1,8 +1,11 @@
-"""The error for bad input: what is wrong, where, and what to do."""
+"""The one error that a person should read: what is wrong, where, and how to correct it."""
 
 from __future__ import annotations
 
+import difflib
 import os
+import reprlib
+from collections.abc import Iterable
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -35,10 +38,36 @@ def _encodable(text: str) -> str:
         return text.encode(errors="backslashreplace").decode()
 
 
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """`; did you mean X?` with the name nearest to `word`, or "" when no name is near."""
+    by_lower = {name.lower(): name for name in names}
+    matches = difflib.get_close_matches(str(word).lower()[:100], by_lower, n=1, cutoff=0.5)
+    return f"; did you mean {by_lower[matches[0]]}?" if matches else ""
+
+
+def shorten(value: Any) -> str:
+    """`value` as a person would type it, at most about 80 characters, whatever its size."""
+    if value is None:
+        return "~"
+    if isinstance(value, str):
+        text = " ".join(value[:100].split())
+    elif isinstance(value, list | tuple | dict | set):
+        text = _SHORT.repr(value)
+    elif isinstance(value, int) and value.bit_length() > 300:  # str() refuses 4,300 digits
+        text = "a number of more than 90 digits"
+    else:
+        text = str(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxlong, _SHORT.maxother = 3, 40, 40, 40
+
+
 def whole_number(name: str, value: Any, least: int = 1) -> int:
-    """`value` itself. Raises InputError unless option `name` is a whole number from `least` on."""
+    """`value` itself. Raises InputError unless option `name` is a whole number, `least` or more."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        raise InputError(f"{name} is {value}", hint=f"a whole number, {least} or more")
+        raise InputError(f"{name} is {shorten(value)}", hint=f"a whole number, {least} or more")
     return int(value)
 
 
@@ -51,5 +80,5 @@ def number_in(interval: str, name: str, value: Any) -> float:
     ]
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not low <= value <= high or value in open_ends:
-        raise InputError(f"{name} is {value}", hint=f"a number in {interval}")
+        raise InputError(f"{name} is {shorten(value)}", hint=f"a number in {interval}")
     return float(value)

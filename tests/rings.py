@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.option_readers import fixed_options, read_options
 
 N_ITEMS, N_USERS, LENGTH = 40, 60, 14
 
@@ -45,9 +46,38 @@ def one_history(items: np.ndarray, asked: float) -> HeldOut:
     )
 
 
+#: Values of the fixture `options` that some models read and others do not.
+SHARED = {
+    "epochs": 40,
+    "eval_step": 5,
+    "stopping_step": 3,
+    "train_batch_size": 64,
+    "learning_rate": 0.01,
+    "MAX_ITEM_LIST_LENGTH": 10,
+    "hidden_size": 16,
+    "inner_size": 32,
+    "embedding_size": 16,
+    "k": 10,
+}
+
+
+def read_by(model: str, options: dict[str, Any]) -> dict[str, Any]:
+    """`options` without those of SHARED that a run of `model` would refuse."""
+    protocol = options.get("protocol", "loo")
+    read = read_options(model, protocol) - set(fixed_options(model, protocol))
+    return {name: value for name, value in options.items() if name in read or name not in SHARED}
+
+
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """RecBole writes `log/` where it runs, and reads pytest's own arguments."""
+    """RecBole writes `log/` where it runs, and reads pytest's own arguments. A run refuses options
+    that it does not read, so each model gets those of the fixture `options` that it reads."""
+    from llm4rec_recbole.training import checks, run
+
+    def checked_config(model: str, dataset: str, files: Any = (), options: Any = None) -> Any:
+        return checks.checked_config(model, dataset, files, read_by(model, dict(options or {})))
+
+    monkeypatch.setattr(run, "checked_config", checked_config)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["test"])
 
@@ -62,14 +92,5 @@ def options(rings: Path, tmp_path: Path) -> dict[str, Any]:
         "show_progress": False,
         "quiet": True,
         "num_threads": 1,
-        "epochs": 40,
-        "eval_step": 5,
-        "stopping_step": 3,
-        "train_batch_size": 64,
-        "learning_rate": 0.01,
-        "MAX_ITEM_LIST_LENGTH": 10,
-        "hidden_size": 16,
-        "inner_size": 32,
-        "embedding_size": 16,
-        "k": 10,
+        **SHARED,
     }

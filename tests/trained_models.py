@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rings import rings  # noqa: F401
+from rings import read_by, rings  # noqa: F401
 
 #: Item i is `Ring i`, even ones are red, odd ones blue, every third is round, i39 has no title.
 TITLES = [f"Ring {'abcdefghijklmnopqrst'[n // 2].upper() * (n % 2 + 1)}" for n in range(39)]
@@ -70,7 +70,7 @@ def trained_options(ringed: Path, tmp_path_factory: pytest.TempPathFactory) -> d
     with contextlib.chdir(place), pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["test"])
         for model in ("EASE", "BPR", "SASRec"):
-            run(model, "rings", options=options)
+            run(model, "rings", options=read_by(model, options))
     return options
 
 
@@ -84,5 +84,5 @@ def adaptive(trained_options: dict[str, Any], tmp_path_factory: pytest.TempPathF
     options = trained_options | SMALL | {"checkpoint_dir": str(place / "checkpoints")}
     with contextlib.chdir(place), pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["test"])
-        run("EnhancedGenRec", "rings", options=options)
+        run("EnhancedGenRec", "rings", options=read_by("EnhancedGenRec", options))
         return newest_checkpoint(place / "checkpoints", "EnhancedGenRec", "rings")

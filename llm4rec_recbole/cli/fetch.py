@@ -44,12 +44,12 @@ def _run(options: argparse.Namespace, names: list[str]) -> tuple[list[str], bool
     from llm4rec_recbole.datasets.fetch import fetch
     from llm4rec_recbole.datasets.spec import read_spec
     from llm4rec_recbole.datasets.verify import verify
-    from llm4rec_recbole.registry import nearest
+    from llm4rec_recbole.errors import did_you_mean
 
     name = options.name
     spec = read_spec(name) if Path(name).name == name else None  # not ../dataset/ml-1m
     if spec is None:
-        message = f"there is no specification of {name!r}{nearest(name, names)}"
+        message = f"there is no specification of {name!r}{did_you_mean(name, names)}"
         raise InputError(message, hint=f"there are {', '.join(names)}")
     folder = Path(options.data_path) / name
     if options.archive == "":

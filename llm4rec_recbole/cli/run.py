@@ -17,7 +17,7 @@ from llm4rec_recbole.errors import InputError
 
 #: Sub-command of `llm4rec` → the module whose `main(argv)` runs it, and what it does.
 COMMANDS = {
-    "status": ("llm4rec_recbole.cli.status", "how far `make repro` is: k of N, failures, ETA"),
+    "status": ("llm4rec_recbole.pipeline.status", "how far `make repro` is: k of N, failures, ETA"),
     "fetch": ("llm4rec_recbole.cli.fetch", "get a data set's raw files, or check them"),
     "prepare": (
         "llm4rec_recbole.cli.prepare",
@@ -46,22 +46,28 @@ COMMANDS = {
 }
 
 
+_SHORT_FORMS = {"-m": "--model", "-d": "--dataset"}
+
+
 def run_recbole(argv: Sequence[str] | None = None) -> int:
     """Entry point of `run_recbole`; returns the exit status: 0, 2 for bad input, 130 for Ctrl-C."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    from llm4rec_recbole import registry
-    from llm4rec_recbole import registry as catalogue
-
-    if not argv or {"-h", "--help"} & set(argv):
-        print(catalogue.help_text())
-        return 0
     try:
+        if not argv or {"-h", "--help"} & set(argv):
+            print(_help(argv))
+            return 0
         options = parse(argv)
-        model, dataset = _take(options, "model"), _take(options, "dataset")
-        model, given = registry.variant(model)
+        if "model" not in options:
+            hint = "run_recbole --help lists the models"
+            raise InputError("--model=… is missing", hint=hint)
+        from llm4rec_recbole.option_readers import check_request
+        from llm4rec_recbole.registry import variant
+
+        model, given = variant(options.pop("model"))
+        dataset = options.pop("dataset", "ml-100k")
         options = given | options
         files = [file for file in str(options.pop("config_files", "")).split(",") if file]
-        catalogue.check(model, dataset, options, files)
+        check_request(model, dataset, files, options)
         _print_result(_run(model, dataset, files, options))
     except InputError as error:
         print(f"run_recbole: {error}", file=sys.stderr)
@@ -76,12 +82,14 @@ def parse(argv: Sequence[str]) -> dict[str, Any]:
 
     Raises InputError for anything else, and for an option given twice.
     """
-    from llm4rec_recbole.recbole_compat.no_code_execution import parse_value
+    from llm4rec_recbole.option_readers import DISTRIBUTED
+    from llm4rec_recbole.yaml_files import is_text_option, parse_value
 
     options: dict[str, Any] = {}
     rest = list(argv)
     while rest:
         word = rest.pop(0)
+        word = _SHORT_FORMS.get(word, word)
         if not word.startswith("--") or word == "--":
             raise InputError(f"cannot read {word!r}", hint="options look like --key=value")
         key, equals, text = word[2:].partition("=")
@@ -91,14 +99,21 @@ def parse(argv: Sequence[str]) -> dict[str, Any]:
             text = rest.pop(0)
         if key in options:
             raise InputError(f"--{key} is given twice")
-        options[key] = text if key in ("model", "dataset", "config_files") else parse_value(text)
+        if key in DISTRIBUTED:
+            hint = "recbole.quick_start.run(..., nproc=N) trains in N processes"
+            raise InputError(
+                f"--{key} is no option of this command, which trains in one", hint=hint
+            )
+        options[key] = text if is_text_option(key) else parse_value(text)
     return options
 
 
-def _take(options: dict[str, Any], key: str) -> str:
-    if key not in options:
-        raise InputError(f"--{key}=… is missing", hint="run_recbole --help lists what there is")
-    return str(options.pop(key))
+def _help(argv: list[str]) -> str:
+    """The general help, or that of the model that `argv` names."""
+    from llm4rec_recbole.cli import help as texts
+
+    model = parse([word for word in argv if word not in ("-h", "--help")]).get("model")
+    return texts.help_text() if model is None else texts.model_help(model)
 
 
 def _run(model: str, dataset: str, files: list[str], options: dict[str, Any]) -> Path:
@@ -137,9 +152,9 @@ def llm4rec(argv: Sequence[str] | None = None) -> int:
         print("usage: llm4rec COMMAND [--help]\n\n" + "\n".join(lines))
         return 0
     if argv[0] not in COMMANDS:
-        from llm4rec_recbole.registry import nearest
+        from llm4rec_recbole.errors import did_you_mean
 
-        print(f"llm4rec: no command {argv[0]!r}{nearest(argv[0], COMMANDS)}", file=sys.stderr)
+        print(f"llm4rec: no command {argv[0]!r}{did_you_mean(argv[0], COMMANDS)}", file=sys.stderr)
         return 2
     sys.argv = [f"llm4rec {argv[0]}"]  # what its --help calls it
     try:

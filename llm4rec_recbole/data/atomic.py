@@ -7,14 +7,13 @@ or fails far from the cause. Here the first broken line is named.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from llm4rec_recbole.data.atomic_rows import Column, RowChecker, check_text
 from llm4rec_recbole.data.line_reader import rest_of_line
 from llm4rec_recbole.data.table_cache import checked
-from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.errors import InputError, did_you_mean
 
 SUFFIXES = ("inter", "item", "user", "kg", "link", "net")
 REQUIRED_TYPES = ("token", "token", "float")  # of the user, the item and the time column
@@ -100,8 +99,7 @@ def _columns(path: Path, header: str, required: Sequence[str], empty_floats: boo
     kinds = {column.name: column.kind for column in columns}
     for name, kind in zip(required, REQUIRED_TYPES):
         if name not in kinds:
-            nearest = difflib.get_close_matches(name, kinds, n=1, cutoff=0.4)
-            hint = f"there are {', '.join(kinds)}" + "".join(f"; nearest is {n}" for n in nearest)
+            hint = f"there are {', '.join(kinds)}{did_you_mean(name, kinds)}"
             raise InputError(f"column {name!r} is missing", file=path, line=1, hint=hint)
         if kinds[name] != kind:
             message = f"column {name!r} must be of type {kind}, not {kinds[name]}"

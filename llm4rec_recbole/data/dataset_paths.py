@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 from pathlib import Path
 
-from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.errors import InputError, did_you_mean
 
 EMBEDDED = "ml-100k"  # the data set that the recbole wheel carries
 
@@ -23,14 +22,10 @@ def atomic_folder(dataset: str, data_path: str | Path = "dataset") -> Path:
         return folder
     there = sorted(Path(data_path).glob("*/*.inter"))
     known = [EMBEDDED, *(path.stem for path in there if path.stem == path.parent.name)]
-    nearest = difflib.get_close_matches(dataset, known, n=1)
     hint = f"known: {', '.join(known)}; others go to {folder / dataset}.inter"
     if misnamed := [path.name for path in there if path.parent == folder]:
         hint += f", where there is {' and '.join(misnamed)}"
-    raise InputError(
-        f"no data set {dataset!r}" + "".join(f", nearest is {name!r}" for name in nearest),
-        hint=hint,
-    )
+    raise InputError(f"no data set {dataset!r}{did_you_mean(dataset, known)}", hint=hint)
 
 
 def data_file(dataset: str, kind: str, data_path: str | Path = "dataset") -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import gzip
 import zlib
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
-from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.errors import InputError, did_you_mean
 
 _BROKEN = (EOFError, zlib.error, gzip.BadGzipFile)
 _GZIP = b"\x1f\x8b"
@@ -155,7 +154,6 @@ def find_columns(path: Path, header: list[str], columns: Sequence[str]) -> list[
     """The places of `columns` in the header. Raises InputError for one that it lacks."""
     for name in columns:
         if name not in header:
-            near = difflib.get_close_matches(name, header, n=1)
-            hint = f"there are {', '.join(header)}" + "".join(f"; nearest is {n}" for n in near)
+            hint = f"there are {', '.join(header)}{did_you_mean(name, header)}"
             raise InputError(f"column {name!r} is missing", file=path, line=1, hint=hint)
     return [header.index(name) for name in columns]

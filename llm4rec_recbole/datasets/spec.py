@@ -21,9 +21,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.errors import InputError, did_you_mean
 from llm4rec_recbole.files import properties_folder
-from llm4rec_recbole.registry import nearest
 
 #: Folder in raw/ with downloads that no checksum has confirmed yet. No reader looks there.
 DOWNLOADS = "download"
@@ -147,7 +146,7 @@ class DatasetSpec(_Model):
 
 
 def _error(location: tuple[str, ...], message: str, valid: Any) -> PydanticCustomError:
-    hint = f"{nearest(location[-1], valid)}; valid: {', '.join(valid)}" if valid else ""
+    hint = f"{did_you_mean(location[-1], valid)}; valid: {', '.join(valid)}" if valid else ""
     return PydanticCustomError("role", "{message}", {"message": message + hint, "at": location})
 
 
@@ -193,10 +192,10 @@ def _explain(error: ErrorDetails) -> tuple[tuple[int | str, ...], str]:
         model: type[BaseModel] = RawFile if location[0] in ("files", "archive") else DatasetSpec
         model = Filters if location[0] == "filters" else model
         keys = [field for field in model.model_fields if field != "dataset"]
-        return location, f"unknown key {name}{nearest(key, keys)}; valid: {', '.join(keys)}"
+        return location, f"unknown key {name}{did_you_mean(key, keys)}; valid: {', '.join(keys)}"
     if error["type"] == "literal_error":
         valid = re.findall("'(.*?)'", context["expected"])
-        hint = f"{nearest(value[1:-1], valid)}; valid: {', '.join(valid)}"
+        hint = f"{did_you_mean(value[1:-1], valid)}; valid: {', '.join(valid)}"
         return location, f"{name} is {value}{hint}"
     if error["type"] == "missing":
         return location, f"{name} is missing"

@@ -22,7 +22,6 @@ import numpy as np
 
 from llm4rec_recbole.evaluation.beyond_accuracy import beyond_accuracy
 from llm4rec_recbole.evaluation.metrics import accuracy
-from llm4rec_recbole.evaluation.paths import Run
 from llm4rec_recbole.evaluation.ranking import Rankings
 from llm4rec_recbole.evaluation.users_file import write_users
 from llm4rec_recbole.files import sha256_of, write_json
@@ -54,12 +53,12 @@ def write(run: TrainedRun, test: Rankings | Mapping[str, float], dataset: Any) -
     """
     config = run.config
     method = config["method"] or config["model"]
-    name = Run(config["dataset"], config["protocol"], method, config["seed"])
-    path = name.record(config["results_dir"])
+    name = Path(config["dataset"], config["protocol"], method, f"seed_{config['seed']}")
+    path = Path(config["results_dir"], "runs", name).with_suffix(".json")
     inference_ms = None
     if isinstance(test, Rankings):
         beyond, per_user = beyond_accuracy(test, config, dataset)
-        users_path = name.users(config["results_dir"])
+        users_path = Path(config["results_dir"], "users", name).with_suffix(".parquet")
         users, items = (dataset.field2id_token[f] for f in (dataset.uid_field, dataset.iid_field))
         write_users(users_path, test, users, items, per_user)
         inference_ms = _milliseconds_per_user(test)

@@ -23,7 +23,8 @@ def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
     model: its name, or the name in its run records (the option `method`). Raises InputError, with
     the command that trains the model, when there is no checkpoint.
     """
-    from llm4rec_recbole.registry import models, nearest, variant
+    from llm4rec_recbole.errors import did_you_mean
+    from llm4rec_recbole.registry import models, variant
 
     files = Path(folder).rglob(f"*-{glob.escape(dataset)}-seed_*.safetensors")
     unfinished: Path | None = None
@@ -36,7 +37,7 @@ def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
     if unfinished is not None:
         return unfinished
     if variant(model)[0] not in models():
-        raise InputError(f"there is no model {model!r}{nearest(model, models())}")
+        raise InputError(f"there is no model {model!r}{did_you_mean(model, models())}")
     command = f"run_recbole --model={model} --dataset={dataset}"
     if Path(folder) != Path("work/checkpoints"):
         command += f" --checkpoint_dir={folder}"

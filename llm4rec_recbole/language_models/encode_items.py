@@ -1,10 +1,9 @@
 """Encode the text of each item of a data set: the DVC stage `encode`.
 
-    python -m llm4rec_recbole.language_models.encode_items --out work/encoded/ml-100k
+    python -m llm4rec_recbole.language_models.encode_items --dataset ml-100k \
+        --items work/data/ml-100k/items.parquet --out work/encoded/ml-100k
 
-writes `text.safetensors` and `text.json` (vector_store.py). Git holds neither; a run that finds no
-vectors encodes the texts itself. `--summary` writes what identifies the vectors: the model, its
-arithmetic, and sums of texts and vectors.
+writes `text.safetensors` and `text.json` (encoders/store.py).
 """
 
 from __future__ import annotations
@@ -15,9 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from llm4rec_recbole.data.dataset_paths import data_file
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.files import sha256_of, write_json
 from llm4rec_recbole.language_models.text_encoder import item_texts
 from llm4rec_recbole.language_models.vector_store import (
     Encoded,
@@ -71,36 +68,21 @@ def encode_texts(names: list[str], texts: list[str], out: str | Path, model: str
     return encoded
 
 
-def summary_of(encoded: Encoded, out: str | Path) -> dict[str, object]:
-    """What identifies the vectors in the folder `out`."""
-    return {
-        "model": encoded.model,
-        "dtype": encoded.dtype,
-        "items": len(encoded.items),
-        "items_with_text": int(encoded.vectors.any(1).sum()),
-        "texts_sha256": encoded.texts_sha256,
-        "vectors_sha256": sha256_of(Path(out) / "text.safetensors"),
-    }
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status: 2 for bad input or a full disk, in one line."""
     parser = argparse.ArgumentParser(prog="python -m llm4rec_recbole.language_models.encode_items")
     parser.add_argument("--dataset", default="ml-100k", help="its name (default: %(default)s)")
-    parser.add_argument("--items", help="table of items (default: the data set's own .item file)")
+    parser.add_argument("--items", help="its table (default: work/data/<dataset>/items.parquet)")
     parser.add_argument("--out", help="folder to write to (default: work/encoded/<dataset>)")
-    parser.add_argument("--summary", help="also write model, counts and sums to this file")
     parser.add_argument(
         "--model", default=DEFAULT, help="package, folder, hub name or hash-64 (%(default)s)"
     )
     options = parser.parse_args(arguments)
-    items = options.items or data_file(options.dataset, "item")
+    items = options.items or f"work/data/{options.dataset}/items.parquet"
     out = options.out or f"work/encoded/{options.dataset}"
     start = time.perf_counter()
     try:
         encoded = encode(items, out, options.model)
-        if options.summary:
-            write_json(options.summary, summary_of(encoded, out))
     except InputError as error:
         print(error, file=sys.stderr)
         return 2

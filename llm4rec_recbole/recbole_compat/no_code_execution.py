@@ -6,9 +6,7 @@ and checkpoints are tensors and JSON (checkpoints.py), written atomically and re
 
 from __future__ import annotations
 
-import functools
 import os
-import re
 import secrets
 import time
 from pathlib import Path
@@ -17,36 +15,7 @@ from typing import Any
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.recbole_compat.import_hook import override_global, patch
-
-
-@functools.cache
-def yaml_loader() -> Any:
-    """A safe YAML loader that also reads `1e-4` as a number, as RecBole's files write it."""
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        pass
-
-    Loader.add_implicit_resolver(
-        "tag:yaml.org,2002:float",
-        re.compile(r"^[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$"),
-        list("-+0123456789."),
-    )
-    return Loader
-
-
-def parse_value(text: str) -> Any:
-    """The value of an option given as text: YAML, or the text itself where it is not YAML.
-
-    The word `None` means None, as in Python. RecBole's intervals such as `[5,inf)` stay text.
-    """
-    import yaml
-
-    try:
-        value = yaml.load(text, Loader=yaml_loader())
-    except yaml.YAMLError:
-        return text
-    return None if value == "None" else text if text == "" else value
+from llm4rec_recbole.yaml_files import is_text_option, parse_value, yaml_loader
 
 
 @patch("recbole.config.configurator", upstream="none")
@@ -55,7 +24,7 @@ def parse_values_as_yaml(module: ModuleType) -> None:
 
     def convert_config_dict(self: Any, config_dict: dict[str, Any]) -> dict[str, Any]:
         for key, value in config_dict.items():
-            if isinstance(value, str):
+            if isinstance(value, str) and not is_text_option(key):
                 config_dict[key] = parse_value(value)
         return config_dict
 

@@ -1,37 +1,145 @@
-"""What is refused before a run begins, each in one line: options, data, RecBole's own refusals."""
+"""The checks of a run's options and data, before anything is trained.
+
+`checked_config` is the one way from options to RecBole's Config: the command line and RecBole's API
+(`run_recbole`, `load_data_and_model`) both pass it. Each refusal is one line.
+"""
 
 from __future__ import annotations
 
 import re
+import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from llm4rec_recbole.config import merge_options
 from llm4rec_recbole.data.splits import OWN_PROTOCOLS
-from llm4rec_recbole.errors import InputError, number_in, whole_number
+from llm4rec_recbole.errors import InputError, did_you_mean, shorten
 from llm4rec_recbole.evaluation.metrics import ACCURACY
+from llm4rec_recbole.files import properties_folder
+from llm4rec_recbole.model_options import options_class
+from llm4rec_recbole.option_readers import DISTRIBUTED, check_request
+from llm4rec_recbole.options import (
+    EvalArgs,
+    NegativeSampling,
+    RecBoleOptions,
+    RunOptions,
+    check_values,
+)
+from llm4rec_recbole.registry import models
 
-#: Options of every run that are whole numbers, and the least that each may be.
-_WHOLE = {
-    "seed": 0,
-    "num_threads": 0,
-    "epochs": 0,
-    "eval_step": 0,
-    "stopping_step": 0,
-    "train_batch_size": 1,
-    "eval_batch_size": 1,
-    "eval_batch_users": 1,
-    "MAX_ITEM_LIST_LENGTH": 1,
+
+def checked_config(
+    model: str | type | None,
+    dataset: str | None,
+    config_files: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+) -> Any:
+    """RecBole's Config of a run, once every option and the headers of the data are checked.
+
+    The options of later files win over those of earlier ones, `options` over both. A `model` or
+    `dataset` of None stands among the options, as in RecBole. Raises InputError.
+    """
+    values, origins = merge_options(config_files, options)
+    model = model if model is not None else values.get("model")
+    dataset = dataset if dataset is not None else values.get("dataset", "ml-100k")
+    if not isinstance(model, (str, type)):
+        raise InputError("no model is named", hint="such as model='EnhancedGenRec'")
+    check_request(model, str(dataset), config_files, options)
+    for name in values:
+        try:
+            check_option_values(model, {name: values[name]})
+        except InputError as error:
+            file, line = origins[name]
+            raise InputError(error.message, file=file, line=line, hint=error.hint) from None
+    from recbole.config import Config
+
+    config = Config(model, str(dataset), None, values)
+    check_metric(config)
+    check_data(config)
+    return config
+
+
+def check_option_values(model: str | type, values: Mapping[str, Any]) -> None:
+    """Refuse a value of the wrong kind or out of its range, also inside dict options."""
+    values = {name: value for name, value in values.items() if name not in DISTRIBUTED}
+    check_values(RunOptions, values)
+    check_values(RecBoleOptions, values)
+    if isinstance(model, str) and model in models():
+        check_values(options_class(model), values)
+    negatives = values.get("train_neg_sample_args")
+    if isinstance(negatives, dict) and negatives.get("distribution") not in ("none", "None"):
+        check_values(NegativeSampling, negatives, "train_neg_sample_args.", closed=True)
+    if isinstance(values.get("eval_args"), dict):
+        _check_eval_args(values["eval_args"])
+    if "metrics" in values:
+        _check_metric_names(values["metrics"])
+    for name in ("load_col", "unload_col", "unused_col"):
+        if isinstance(values.get(name), dict):
+            _check_file_names(name, values[name])
+    if isinstance(values.get("clip_grad_norm"), dict):
+        _one_of("clip_grad_norm.", values["clip_grad_norm"], ("max_norm", "norm_type"))
+
+
+def _one_of(prefix: str, given: Any, names: Sequence[str]) -> None:
+    for name in given:
+        if name not in names:
+            message = f"there is no {prefix}{shorten(name)}{did_you_mean(str(name), names)}"
+            raise InputError(message, hint=f"one of {', '.join(names)}")
+
+
+_SPLITS = {
+    "RS": "three shares, such as [0.8, 0.1, 0.1]",
+    "TS": "three shares, such as [0.8, 0.1, 0.1]",
+    "LS": "valid_and_test, valid_only or test_only",
 }
-#: Options of every run that are numbers, and the interval of each.
-_INTERVALS = {
-    "seed": "[0, 4294967295]",  # NumPy takes no larger one
-    "learning_rate": "[0, inf)",
-    "weight_decay": "[0, inf)",
-    "warmup": "[0, 1]",
-}
+
+
+def _check_eval_args(given: dict[str, Any]) -> None:
+    """Refuse a split or a mode that RecBole does not have, and unknown keys of both."""
+    check_values(EvalArgs, given, "eval_args.", closed=True)
+    split = given.get("split")
+    if isinstance(split, dict):
+        _one_of("eval_args.split.", split, tuple(_SPLITS))
+        if len(split) != 1:
+            raise InputError(f"eval_args.split is {shorten(split)}", hint="one of RS, TS or LS")
+        (kind, shares), *_ = split.items()
+        if kind == "LS":
+            right = shares in ("valid_and_test", "valid_only", "test_only")
+        else:
+            right = isinstance(shares, list) and len(shares) == 3
+            right = right and all(type(share) in (int, float) and share >= 0 for share in shares)
+            right = right and shares[0] > 0 and sum(shares) < float("inf")
+        if not right:
+            raise InputError(f"eval_args.split.{kind} is {shorten(shares)}", hint=_SPLITS[kind])
+    mode = given.get("mode")
+    if isinstance(mode, dict):
+        _one_of("eval_args.mode.", mode, ("valid", "test"))
+    for one in mode.values() if isinstance(mode, dict) else [] if mode is None else [mode]:
+        if not re.fullmatch(r"full|labeled|(uni|pop)[1-9]\d{0,6}", str(one)):
+            raise InputError(
+                f"eval_args.mode is {shorten(one)}", hint="full, labeled, uni100 or pop100"
+            )
+
+
+def _check_metric_names(given: Any) -> None:
+    from recbole.evaluator.register import metrics_dict
+
+    names = {name.lower(): metric.__name__ for name, metric in metrics_dict.items()}
+    for name in [given] if isinstance(given, str) else given:
+        if str(name).lower() not in names:
+            suggestion = did_you_mean(str(name), names.values())
+            raise InputError(f"there is no metric {shorten(name)!r}{suggestion}")
+
+
+def _check_file_names(option: str, given: dict[str, Any]) -> None:
+    """Refuse a column choice for a file that RecBole does not have."""
+    known = ("inter", "user", "item", "kg", "link", "net", "ent", "rel")
+    for name in given:
+        if name not in known and did_you_mean(str(name), known):
+            raise InputError(f"there is no file {option}.{name}{did_you_mean(str(name), known)}")
 
 
 def check_data(config: Any) -> None:
@@ -42,7 +150,9 @@ def check_data(config: Any) -> None:
     if config["protocol"] in OWN_PROTOCOLS or config["MODEL_TYPE"].name == "SEQUENTIAL":
         required.append(config["TIME_FIELD"])
     _check_columns(config["load_col"], required)
+    _check_unused(config["unused_col"], required[:2])
     check_atomic_files(Path(config["data_path"]), config["dataset"], tuple(required))
+    _check_headers(config)
 
 
 def _check_columns(load_col: Any, required: list[str]) -> None:
@@ -50,54 +160,46 @@ def _check_columns(load_col: Any, required: list[str]) -> None:
     if load_col is None:
         return
     hint = f"such as {{inter: [{', '.join(required)}]}}; ~ reads all"
-    lists = isinstance(load_col, dict) and all(
-        isinstance(columns, list) or columns == "*" for columns in load_col.values()
-    )
-    if not lists:
-        raise InputError(f"load_col is {load_col}, not a list of columns for each file", hint=hint)
-    read = load_col.get("inter", [])
+    columns = load_col.get("inter", [])
     for name in required:
-        if read != "*" and name not in read:
-            message = f"load_col reads {', '.join(read) or 'nothing'} of the interactions"
+        if columns != "*" and name not in columns:
+            message = f"load_col reads {', '.join(columns) or 'nothing'} of the interactions"
             raise InputError(f"{message}, but {name} is needed", hint=hint)
 
 
-def check_options(config: Any) -> None:
-    """Refuse a word where the property files have a number, a number out of its range, and a
-    `method` that is no file name."""
-    method = config["method"]
-    if method is not None and not (isinstance(method, str) and re.fullmatch(r"\w[\w.+-]*", method)):
-        raise InputError(f"method is {method}, not a name such as SASRec_long")
-    for name, least in _WHOLE.items():
-        if config[name] is not None:  # of a model that has no such option
-            whole_number(name, config[name], least)
-    for name, interval in _INTERVALS.items():
-        if config[name] is not None:
-            number_in(interval, name, config[name])
-    if config["rm_dup_inter"] not in (None, "first", "last"):
-        raise InputError(f"rm_dup_inter is {config['rm_dup_inter']}", hint="first, last or ~")
-    _check_negatives(config["train_neg_sample_args"])
-    for name, value in config.external_config_dict.items():
-        default = config.internal_config_dict.get(name)
-        if type(default) in (int, float) and isinstance(value, (str, list, dict)):
-            raise InputError(f"{name} is {value}, not a number such as {default}")
+def _check_unused(unused_col: Any, required: list[str]) -> None:
+    for name in (unused_col or {}).get("inter", []):
+        if name in required:
+            raise InputError(f"unused_col hides {name}, which every model reads")
 
 
-def _check_negatives(drawn: dict[str, Any]) -> None:
-    """Refuse nonsense about how negatives are drawn; RecBole checks the distribution's name."""
-    if drawn["distribution"] == "none":
-        return
-    of = "train_neg_sample_args."
-    whole_number(f"{of}sample_num", drawn["sample_num"], 1)
-    whole_number(f"{of}candidate_num", drawn["candidate_num"], 0)
-    number_in("(-inf, inf)", f"{of}alpha", drawn["alpha"])
-    if not isinstance(drawn["dynamic"], bool):
-        raise InputError(f"{of}dynamic is {drawn['dynamic']}", hint="true or false")
+def _check_headers(config: Any) -> None:
+    """Refuse a column that load_col names and that its file lacks: RecBole would ignore it."""
+    given = "load_col" in config.external_config_dict
+    for suffix, columns in (config["load_col"] or {}).items():
+        file = Path(config["data_path"], f"{config['dataset']}.{suffix}")
+        if columns == "*" or not file.is_file():
+            continue
+        header = _header(file, config["field_separator"], config["encoding"] or "utf-8")
+        missing = [name for name in columns if name not in header]
+        if missing:
+            path = properties_folder() / "dataset" / f"{config['dataset']}.yaml"
+            origin = "load_col" if given else f"load_col of {path.parent.name}/{path.name}"
+            message = f"there is no column {missing[0]}, which {origin} names"
+            message += did_you_mean(missing[0], header)
+            hint = f"its columns are {', '.join(header)}; choose some with --load_col, ~ reads all"
+            raise InputError(message, file=file, line=1, hint=hint)
+
+
+def _header(file: Path, separator: str, encoding: str) -> list[str]:
+    with open(file, encoding=encoding, errors="replace", newline="") as text:
+        line = text.readline(1 << 20).rstrip("\r\n")
+    return [column.partition(":")[0] for column in line.lstrip("\ufeff").split(separator)]
 
 
 def check_metric(config: Any) -> None:
     """Refuse an early stopping by a metric that is not computed, before RecBole misses it."""
-    wanted = config["valid_metric"]
+    wanted = str(config["valid_metric"])
     if config["protocol"] != "recbole":
         if wanted.lower() not in ACCURACY:
             raise InputError(f"valid_metric is {wanted}", hint=f"one of {', '.join(ACCURACY)}")
@@ -114,17 +216,35 @@ def check_metric(config: Any) -> None:
 
 
 def check_labels(config: Any, dataset: Any) -> None:
-    """Refuse data without labels for a model that learns from them, such as FM."""
+    """Refuse data that the model or the metrics cannot use: `dataset` is the training data set."""
     learns = config["MODEL_TYPE"].name == "CONTEXT"
     drawn = config["train_neg_sample_args"]["distribution"] != "none"
     if learns and not drawn and dataset.label_field not in dataset.inter_feat:
         message = f"{config['model']} learns from labels, and nothing makes them"
         raise InputError(message, hint="let load_col read ratings, and --threshold='{rating: 4}'")
+    largest, n_items = max(config["topk"]), dataset.item_num - 1
+    if config["protocol"] not in OWN_PROTOCOLS and largest > n_items:
+        message = f"topk is {largest}, but {config['dataset']} has {n_items} items"
+        raise InputError(message, hint=f"--topk of at most {n_items}")
+
+
+def check_folders(config: Any) -> None:
+    """Make the folders that the run will write to, or refuse them, before training."""
+    for name in ("results_dir", "checkpoint_dir"):
+        folder = Path(config[name])
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            hint = f"choose another --{name}"
+            raise InputError(f"cannot write there: {reason}", file=folder, hint=hint) from error
 
 
 @contextmanager
 def refusals_of_recbole() -> Iterator[None]:
-    """Tell what RecBole refuses by a `raise` of its own, or lacks a package for, in one line."""
+    """Report in one line what RecBole refuses by a `raise` of its own, or a package it lacks."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -37,7 +37,6 @@ def split_dataset(dataset: Any) -> list[Any]:
     `dataset.split` is the Split itself.
     """
     _to_tensors(dataset)
-    dataset._drop_unused_col()
     inter = dataset.inter_feat
     users, items = inter[dataset.uid_field].numpy(), inter[dataset.iid_field].numpy()
     times = inter[dataset.time_field].numpy()
@@ -54,6 +53,7 @@ def split_dataset(dataset: Any) -> list[Any]:
     train_users = np.count_nonzero(np.bincount(train.inter_feat[dataset.uid_field].numpy()))
     if isinstance(train, SequentialDataset):
         train.data_augmentation()
+    train._drop_unused_col()  # after all that reads the times
     phases = [_phase(dataset, held_out) for held_out in (split.valid, split.test)]
     for phase in phases:
         phase.train_counts = counts

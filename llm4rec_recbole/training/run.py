@@ -23,10 +23,9 @@ from llm4rec_recbole.evaluation import record
 from llm4rec_recbole.evaluation.held_out_loader import HeldOutLoader
 from llm4rec_recbole.evaluation.ranking import Rankings
 from llm4rec_recbole.training.checks import (
-    check_data,
+    check_folders,
     check_labels,
-    check_metric,
-    check_options,
+    checked_config,
     refusals_of_recbole,
 )
 
@@ -100,14 +99,10 @@ def load_config(
     `model` and `dataset` may also stand in the files or the options. Seeds every generator, opens
     the log and sets the number of threads. Raises InputError for bad options or data.
     """
-    from recbole.config import Config
     from recbole.utils import init_logger, init_seed
 
-    config = Config(model, dataset, list(config_files) or None, dict(options or {}))
+    config = checked_config(model, dataset, config_files, options)
     _check_processes(config)
-    check_options(config)
-    check_data(config)
-    check_metric(config)
     init_seed(config["seed"], config["reproducibility"])
     init_logger(config)
     if config["quiet"]:
@@ -183,6 +178,8 @@ def fit(network: Any, train: Any, valid: Any, config: Any, save: bool = True) ->
 
 def fit_trainer(fitted: Fitted, train: Any, valid: Any, config: Any, save: bool = True) -> Fitted:
     """`fit` for a trainer that exists already."""
+    if save:
+        check_folders(config)
     metric = config["valid_metric"].lower()
 
     def remember(epoch: int, value: float) -> None:

@@ -123,7 +123,7 @@ def test_a_bad_header_or_an_empty_data_set_is_refused(tmp_path, content, message
 def test_a_missing_column_is_named_with_those_present_and_the_nearest(tmp_path):
     message = (
         "column 'timestamp' is missing (there are user_id, item_id, rating, time_stamp; "
-        "nearest is time_stamp)"
+        "did you mean time_stamp?)"
     )
     refused(tmp_path, VALID.replace(b"timestamp", b"time_stamp"), message, 1)
 

@@ -83,7 +83,7 @@ def test_a_bad_row_is_dropped_with_its_reason_and_line(tmp_path, row, reason):
         (
             "userId,movie,rating,timestamp\n1,2,3,4\n",
             1,
-            "column 'movieId' is missing.*nearest is movie",
+            "column 'movieId' is missing.*did you mean movie",
         ),
         ("", None, "the file is empty"),
     ],

@@ -109,7 +109,7 @@ def test_a_missing_data_set_is_one_line_with_those_known_and_status_2(data_path)
     assert done.stdout == ""
     place = data_path / "tinny" / "tinny.inter"
     assert done.stderr == (
-        "llm4rec prepare: no data set 'tinny', nearest is 'tiny' "
+        "llm4rec prepare: no data set 'tinny'; did you mean tiny? "
         f"(known: ml-100k, tiny; others go to {place})\n"
     )
 

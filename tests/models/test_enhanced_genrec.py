@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import yaml
 from rings import one_history
 
 from llm4rec_recbole import registry
@@ -29,14 +28,11 @@ from llm4rec_recbole.components.training_features import training_features
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.models.enhanced_genrec import model as enhanced_genrec
-from llm4rec_recbole.models.enhanced_genrec import options as enhanced_genrec_options
 from llm4rec_recbole.models.enhanced_genrec import ranking
 from llm4rec_recbole.models.enhanced_genrec.model import COMPONENTS, VARIANTS, chosen_components
 from llm4rec_recbole.registry import ENHANCED_GENREC, variant
-from llm4rec_recbole.training import checks
 from llm4rec_recbole.training.run import prepare, run, train
 
-TOP = Path(__file__).parents[2]
 SMALL = {
     "llm": "scratch-32x1",
     "llm_layers": 1,
@@ -157,15 +153,6 @@ def test_an_option_out_of_its_range_is_named(
 ) -> None:
     with pytest.raises(InputError, match=rf"{option} is {value} \({allowed}\)"):
         prepare("EnhancedGenRec", "rings", options=small | {option: value})
-
-
-def test_every_option_of_its_property_file_is_checked() -> None:
-    told = yaml.safe_load((TOP / "properties/model/EnhancedGenRec.yaml").read_text())
-    numbers = {k for k, v in told.items() if isinstance(v, int | float) and v is not True}
-    checked = {*enhanced_genrec_options.WHOLE, *enhanced_genrec_options.INTERVALS}
-    everywhere = {*checks._WHOLE, *checks._INTERVALS}
-    assert numbers - checked - everywhere == {"llm_layers"}  # by the language model itself
-    assert checked <= numbers
 
 
 def test_an_unknown_component_is_told() -> None:

@@ -339,12 +339,12 @@ def test_a_tokenizer_that_cannot_end_a_title_is_refused():
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"softmax_over": "all"}, "softmax_over is 'all'"),
+        ({"softmax_over": "all"}, "softmax_over is all"),
         ({"decoding": "unconstrained"}, "needs a model trained to write whole titles"),
         ({"llm_dtype": "int8"}, "llm_dtype is int8"),
         ({"beam_width": 0, "decoding": "beam"}, "beam_width is 0"),
         ({"max_title_tokens": 0}, "max_title_tokens is 0"),
-        ({"max_prompt_tokens": None}, "max_prompt_tokens is None"),
+        ({"max_prompt_tokens": None}, "max_prompt_tokens is ~"),
         ({"lora_rank": -1}, "lora_rank is -1"),
     ],
 )

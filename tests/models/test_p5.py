@@ -249,9 +249,9 @@ def test_reviews_of_held_out_items_are_not_read(options, rings, tmp_path):
     ("option", "message"),
     [
         ({"task_weights": {"poetry": 1.0}}, "no family 'poetry'"),
-        ({"evaluation_family": "rating"}, "'rating' ranks no items"),
-        ({"evaluation_prompt": "new"}, "evaluation_prompt is 'new'"),
-        ({"decoding": "greedy"}, "no decoding 'greedy'"),
+        ({"evaluation_family": "rating"}, "evaluation_family is rating"),
+        ({"evaluation_prompt": "new"}, "evaluation_prompt is new"),
+        ({"decoding": "greedy"}, "decoding is greedy"),
         ({"hidden_size": 15}, "not a multiple of n_heads"),
         ({"n_heads": 0}, "n_heads is 0"),
         ({"n_layers": -1}, "n_layers is -1"),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from llm4rec_recbole.recbole_compat.no_code_execution import parse_value
+from llm4rec_recbole.yaml_files import parse_value
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rings import read_by
 
 from llm4rec_recbole.errors import InputError
 
@@ -41,7 +42,7 @@ def prepared(write: Callable, tmp_path: Any) -> Callable[..., Any]:
             "show_progress": False,
             "quiet": True,
         }
-        return prepare(model, "tiny", options=defaults | options)
+        return prepare(model, "tiny", options=read_by(model, defaults | options))
 
     return make
 

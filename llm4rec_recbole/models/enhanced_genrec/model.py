@@ -46,7 +46,6 @@ from llm4rec_recbole.components.training_features import TrainingFeatures, train
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models.backbone import Backbone, compute_dtype
 from llm4rec_recbole.models.enhanced_genrec.online_learning import OnlineLearning
-from llm4rec_recbole.models.enhanced_genrec.options import check_options
 from llm4rec_recbole.models.enhanced_genrec.ranking import Ranking
 from llm4rec_recbole.training.losses import full_cross_entropy
 
@@ -76,7 +75,6 @@ class EnhancedGenRec(Ranking, OnlineLearning, SequentialRecommender):
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
-        check_options(config)
         self.components = chosen_components(config["components"], self.default_components)
         self.user_field = config["USER_ID_FIELD"]
         self.length = config["MAX_ITEM_LIST_LENGTH"]

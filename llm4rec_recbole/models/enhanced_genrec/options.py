@@ -1,45 +1,93 @@
-"""What EnhancedGenRec's options may be; properties/model/EnhancedGenRec.yaml says what they do."""
+"""EnhancedGenRec's options. properties/model/EnhancedGenRec.yaml holds its training settings."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Literal
 
-from llm4rec_recbole.errors import number_in, whole_number
+from pydantic import Field
 
-#: Whole numbers, and the least that each may be.
-WHOLE = {
-    "hidden_size": 1,
-    "lora_rank": 0,
-    "text_tokens": 1,
-    "max_relation_items": 0,
-    "retrieved_entries": 0,
-    "retrieved_reviews": 0,
-    "popularity_strata": 1,
-}
-#: Numbers, and the interval of each.
-INTERVALS = {
-    "spectral_init_std": "[0, inf)",
-    "content_init_weight": "[0, inf)",
-    "hidden_dropout_prob": "[0, 1)",
-    "relation_reg": "(0, inf)",
-    "relation_decay": "(0, 1]",
-    "relation_weight": "[0, inf)",
-    "backdoor_weight": "[0, 1]",
-    "ips_clip_quantile": "[0, 1]",
-    "fairness_weight": "[0, inf)",
-    "aspect_loss_weight": "[0, inf)",
-    "aspect_score_weight": "[0, inf)",
-    "adaptation_rate": "[0, inf)",
-    "adaptation_momentum": "[0, 1)",
-    "adaptation_uncertainty_decay": "[0, inf)",
-    "adaptation_update_fraction": "(0, 1]",
-    "adaptation_ewc": "[0, inf)",
-}
+from llm4rec_recbole.options import Count, Options, Positive, Probability, Share, Size, Weight
+
+Component = Literal["fusion", "retrieval", "debiasing", "explanation", "adaptation"]
 
 
-def check_options(config: Any) -> None:
-    """Raises InputError, naming the option, for one that is out of its range."""
-    for name, least in WHOLE.items():
-        whole_number(name, config[name], least)
-    for name, interval in INTERVALS.items():
-        number_in(interval, name, config[name])
+class EnhancedGenRecOptions(Options):
+    """Numbers in parentheses are equations of the paper."""
+
+    components: list[Component] | None = Field(
+        None, description="Components that take part; ~ is all five (or the variant's), [] none."
+    )
+    # Language model.
+    llm: str = Field(
+        "SmolLM2-135M",
+        description="Backbone: the packaged one, a folder, a hub name or scratch-<width>x<layers>.",
+    )
+    llm_layers: Size | None = Field(2, description="How many of its first layers; ~ is all.")
+    llm_dtype: Literal["auto", "bfloat16", "float32"] = Field(
+        "auto", description="auto is bfloat16 where it is fast, else float32."
+    )
+    lora_rank: Count = Field(
+        16, description="Rank of LoRA on every linear map of the backbone; 0 freezes the backbone."
+    )
+    hidden_size: Size = Field(64, description="Width d of item vectors, user token and states.")
+    hidden_dropout_prob: Probability = Field(0.2, description="Dropout on tokens and states.")
+    warmup: Share = Field(
+        0.05, description="Share of all steps in which the learning rate rises; then it falls."
+    )
+    loss_type: Literal["CE"] = Field("CE", description="Cross-entropy over the whole catalogue.")
+    # Item vectors.
+    spectral_init_std: Weight = Field(
+        0.1, description="Root mean square of the spectral initial item vectors; 0 is noise."
+    )
+    cold_items_as_negatives: bool = Field(
+        True, description="Whether items without training interactions are negatives of the loss."
+    )
+    # Fusion (1-6).
+    content_init_weight: Weight = Field(
+        0.1, description="Initial weight of an item's content in its vector; it is learned."
+    )
+    text_encoder: str = Field(
+        "all-MiniLM-L6-v2",
+        description="Encoder of texts (2): the packaged one, a folder, a hub name or hash-<width>.",
+    )
+    text_tokens: Size = Field(2, description="Tokens into which a text's vector is read (3).")
+    # Retrieval (7-12).
+    relation_reg: Positive = Field(500.0, description="Ridge penalty of the item relations.")
+    max_relation_items: Count = Field(
+        15000, description="Items with relations: the most frequent ones. The matrix is dense."
+    )
+    relation_decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.95, description="Weight of an item relative to the item after it (10)."
+    )
+    relation_weight: Weight = Field(16.0, description="Weight of the relations in the ranking.")
+    retrieved_entries: Count = Field(
+        4, description="Entries of the repository that become tokens (12)."
+    )
+    retrieved_reviews: Count = Field(
+        2, description="Earliest reviews of an item that enter the repository (8); 0 is none."
+    )
+    # Debiasing (13-18).
+    popularity_strata: Size = Field(5, description="Strata of item popularity (15).")
+    backdoor_weight: Share = Field(
+        0.1, description="Share of the back-door adjusted score in the ranking."
+    )
+    ips_clip_quantile: Share = Field(
+        0.95, description="Quantile below which propensities are clipped (14)."
+    )
+    fairness_weight: Weight = Field(0.0, description="Weight of the fairness term (16).")
+    fairness_groups: Literal["gender", "age", "occupation"] | None = Field(
+        None, description="Groups of users; ~ is the first that is recorded, else item categories."
+    )
+    # Explanation (19-25).
+    aspect_loss_weight: Weight = Field(0.1, description="Weight of the aspect loss (19).")
+    aspect_score_weight: Weight = Field(0.1, description="Weight of the aspect score (20).")
+    # Adaptation (26-33).
+    adaptation_rate: Weight = Field(0.0005, description="Step size of an update (28).")
+    adaptation_momentum: Probability = Field(0.0, description="Momentum of the updates (26).")
+    adaptation_uncertainty_decay: Weight = Field(
+        0.0, description="How strongly uncertainty shrinks an update (28)."
+    )
+    adaptation_update_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.1, description="Share of each tensor's gradient entries, the largest, that move (30)."
+    )
+    adaptation_ewc: Weight = Field(0.0, description="Weight of elastic weight consolidation (33).")

@@ -1,0 +1,365 @@
+"""Which options a run reads, and the refusal of every other one.
+
+RecBole declares nothing, so what its classes read is found in their source: `config["name"]` in the
+model's class, its base classes, its data set, its trainer and the parts that every run has. This
+project's parts declare what they read: models by their option class (registry.OPTIONS), protocols
+and loaders here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from llm4rec_recbole.config import Origin, is_property_file, merge_options
+from llm4rec_recbole.errors import InputError, did_you_mean, shorten
+from llm4rec_recbole.files import recbole_folder
+from llm4rec_recbole.registry import (
+    MODELS,
+    OPTIONS,
+    datasets,
+    load,
+    models,
+    protocols,
+)
+
+_READ = re.compile(
+    r"""config(?:_dict)?\[\s*["']([\w-]+)["']"""
+    r"""|["'](\w+)["']\s+(?:not\s+)?in\s+(?:self\.)?config\b"""
+    r"""|config\.([A-Za-z]\w*)\b(?!\()"""
+)
+_CLASS = re.compile(r"^class (\w+)(?:\(([^)]*)\))?:", re.MULTILINE)
+_IMPORT_AS = re.compile(r"^from ([\w.]+) import (\w+) as (\w+)$", re.MULTILINE)
+
+#: What RecBole sets itself, or reads under names that it has given up.
+_INTERNAL = {
+    *("MODEL_TYPE", "MODEL_INPUT_TYPE", "device", "eval_type", "single_spec", "verbose", "full"),
+    *("configurator", "final_config_dict", "parameters", "yaml_loader", "external_config_dict"),
+    *("internal_config_dict", "valid_neg_sample_args", "test_neg_sample_args", "eval_setting"),
+    *("neg_sampling", "training_neg_sample_num", "MASK_INDEX", "MASK_ITEM_SEQ", "POS_ITEMS"),
+    *("NEG_ITEMS", "INVERSE_ITEM_SEQ", "CROP_ITEM_SEQ", "CROP_ITEM_SEQ_LEN", "REORDER_ITEM_SEQ"),
+}
+#: How RecBole's `run(nproc=…)` describes its processes to each of them.
+DISTRIBUTED = {"nproc", "world_size", "offset", "ip", "port", "local_rank"}
+#: Read by RecBole under names that it puts together.
+_COMPOSED = {f"alias_of_{name}_id" for name in ("user", "item", "entity", "relation")}
+_FIELDS = {"USER_ID_FIELD", "ITEM_ID_FIELD", "RATING_FIELD", "TIME_FIELD", "LABEL_FIELD"}
+_SEQUENTIAL = {"LIST_SUFFIX", "MAX_ITEM_LIST_LENGTH", "ITEM_LIST_LENGTH_FIELD", "POSITION_FIELD"}
+
+_READ_BY_TRANSFORMS = {"beta", "eta", "mask_ratio", "ft_ratio"}
+
+#: Options that a protocol does not read, and what to use instead.
+_RECBOLE_EVALUATION = {
+    "eval_args": "use --protocol=recbole",
+    "metrics": "use --protocol=recbole",
+    "topk": "use --protocol=recbole",
+    "repeatable": "use --protocol=recbole",
+    "benchmark_filename": "use --protocol=recbole",
+    "metric_decimal_place": "use --protocol=recbole",
+    "tail_ratio": "use --protocol=recbole",
+    "eval_batch_size": "use --eval_batch_users",
+    "nproc": "use --protocol=recbole",
+}
+#: Options that have one value in some runs. That value is accepted, any other is refused.
+_FIXED_BY_WINDOWS: dict[str, Any] = {
+    "shuffle": True,
+    "worker": 0,
+    "transform": None,
+    "train_neg_sample_args": None,
+    "loss_type": "CE",
+    "NEG_PREFIX": "neg_",
+}
+_FIXED_BY_CLOSED_FORM: dict[str, Any] = {"epochs": 1, "train_neg_sample_args": None}
+_NOT_READ_BY_CLOSED_FORM = {
+    *("learner", "learning_rate", "weight_decay", "clip_grad_norm", "stopping_step"),
+    *("enable_amp", "enable_scaler"),
+}
+
+
+def read_options(model: str | type, protocol: str) -> frozenset[str]:
+    """Names of the options that a run of `model` under `protocol` reads.
+
+    `model` is a name, or a class of the user's own, whose source is read.
+    """
+    names = _of_every_run() | _of_model(model)
+    if model_type(model) == "TRADITIONAL":
+        names -= _NOT_READ_BY_CLOSED_FORM
+    return names - set(_not_read_by(protocol))
+
+
+def _not_read_by(protocol: str) -> dict[str, str]:
+    """The options that `protocol` does not read, and what to use instead of each."""
+    if protocol == "recbole":
+        return {"eval_batch_users": "use --eval_batch_size"}
+    return _RECBOLE_EVALUATION
+
+
+def _trains_on_windows(model: str | type) -> bool:
+    """Whether training/batches.py makes the model's batches: its class attribute `batches`."""
+    if not isinstance(model, str):
+        return hasattr(model, "batches")
+    declared = re.compile(r"^    batches = ", re.MULTILINE)
+    return model == "BERT4Rec" or any(map(declared.search, _sources(model)))
+
+
+def fixed_options(model: str | type, protocol: str) -> dict[str, Any]:
+    """Options that have one value in a run of `model`, with it."""
+    fixed: dict[str, Any] = {}
+    if protocol != "recbole" and _trains_on_windows(model):
+        fixed |= _FIXED_BY_WINDOWS
+    if model_type(model) == "TRADITIONAL":
+        fixed |= _FIXED_BY_CLOSED_FORM
+    return fixed
+
+
+def own_options(model: str | type) -> frozenset[str]:
+    """Names of the options that `model` reads and not every run: those that its help lists."""
+    from llm4rec_recbole.options import RecBoleOptions
+
+    typed = set(RecBoleOptions.model_fields) - {"require_pow"}
+    return frozenset(_of_model(model) - _of_every_run() - typed)
+
+
+@cache
+def _of_every_run() -> frozenset[str]:
+    from llm4rec_recbole.options import RunOptions
+
+    recbole = recbole_folder()
+    files = ["config/configurator.py", "data/utils.py", "data/dataset/dataset.py"]
+    files += ["data/dataloader/abstract_dataloader.py", "data/dataloader/general_dataloader.py"]
+    files += ["quick_start/quick_start.py", "utils/logger.py", "utils/utils.py"]
+    files += ["utils/wandblogger.py", "evaluator/collector.py", "evaluator/evaluator.py"]
+    files += ["evaluator/metrics.py", "evaluator/base_metric.py"]
+    text = "\n".join((recbole / file).read_text(encoding="utf-8") for file in files)
+    trainers = _classes(recbole / "trainer/trainer.py")
+    text += trainers["AbstractTrainer"][1] + trainers["Trainer"][1]
+    names = _names_in(text) | _FIELDS | _COMPOSED | set(RunOptions.model_fields)
+    names |= {"NEG_PREFIX", "log_wandb", "wandb_project", "model", "dataset", "config_files"}
+    return frozenset(names - _INTERNAL - DISTRIBUTED - {"reg_weight", "loss_type"})
+
+
+def _of_model(model: str | type) -> frozenset[str]:
+    if isinstance(model, str):
+        return _of_named_model(model)
+    import inspect
+
+    names: set[str] = set()
+    for base in model.__mro__:
+        if base is not object:
+            try:
+                names |= _names_in(inspect.getsource(base))
+            except (OSError, TypeError):  # a class without a source file
+                continue
+    return frozenset(names | _of_type(model_type(model))) - _INTERNAL - DISTRIBUTED
+
+
+@cache
+def _of_named_model(model: str) -> frozenset[str]:
+    names = {*_names_in("\n".join(_sources(model))), *_of_type(model_type(model))}
+    if model in OPTIONS:
+        names |= set(load(OPTIONS, model).model_fields)
+    if model in MODELS and model in OPTIONS:
+        names |= _SEQUENTIAL if model_type(model) == "SEQUENTIAL" else set()
+    recbole = recbole_folder()
+    file = recbole / "properties" / "model" / f"{model}.yaml"
+    if file.is_file():  # some options are read through other names
+        names |= set(re.findall(r"^([\w-]+):", file.read_text(encoding="utf-8"), re.MULTILINE))
+    trainers = _classes(recbole / "trainer/trainer.py")
+    name = f"{model}Trainer"
+    while name in trainers and name != "Trainer":
+        bases, text = trainers[name]
+        names |= _names_in(text)
+        name = bases
+    sets = _classes(recbole / "data/dataset/customized_dataset.py")
+    names |= _names_in(sets.get(f"{model}Dataset", ("", ""))[1])
+    return frozenset(names) - _INTERNAL - DISTRIBUTED
+
+
+def _of_type(kind: str) -> set[str]:
+    """What the data sets, loaders and trainers of a type of model read."""
+    recbole = recbole_folder()
+    files = {
+        "SEQUENTIAL": ["data/dataset/sequential_dataset.py", "data/transform.py"],
+        "KNOWLEDGE": ["data/dataset/kg_dataset.py", "data/dataloader/knowledge_dataloader.py"],
+        "DECISIONTREE": ["data/dataset/decisiontree_dataset.py"],
+    }.get(kind, [])
+    names = _names_in("\n".join((recbole / file).read_text(encoding="utf-8") for file in files))
+    trainers = _classes(recbole / "trainer/trainer.py")
+    if kind == "SEQUENTIAL":
+        names |= _SEQUENTIAL | {"transform"}
+        names -= _READ_BY_TRANSFORMS  # by those who choose one
+    if kind == "KNOWLEDGE":
+        names |= _names_in(trainers["KGTrainer"][1])
+    if kind == "DECISIONTREE":
+        names |= _names_in(trainers["DecisionTreeTrainer"][1])
+    return names
+
+
+def model_type(model: str | type) -> str:
+    """RecBole's name of the model's type: GENERAL, SEQUENTIAL, TRADITIONAL, …"""
+    if not isinstance(model, str):
+        return str(getattr(getattr(model, "type", None), "name", "GENERAL"))
+    for source in _sources(model):
+        match = re.search(r"^    type = ModelType\.(\w+)", source, re.MULTILINE)
+        if match:
+            return match[1]
+    folder = models()[model].parent.name if model in models() else ""
+    return {
+        "sequential_recommender": "SEQUENTIAL",
+        "context_aware_recommender": "CONTEXT",
+        "knowledge_aware_recommender": "KNOWLEDGE",
+        "exlib_recommender": "DECISIONTREE",
+    }.get(folder, "GENERAL")
+
+
+@cache
+def _sources(model: str) -> tuple[str, ...]:
+    """The source of the model's class and of its base classes, the class's own first."""
+    sources: list[str] = []
+    if model not in models():
+        return ()
+    name = MODELS.get(model, "").partition(":")[2] or model
+    todo, done = [(name, models()[model])], set()
+    while todo:
+        name, file = todo.pop(0)
+        if (name, file) in done or not file.is_file():
+            continue
+        done.add((name, file))
+        classes = _classes(file)
+        if name not in classes:
+            continue
+        bases, text = classes[name]
+        sources.append(text)
+        whole = file.read_text(encoding="utf-8")
+        renamed = {new: (module, old) for module, old, new in _IMPORT_AS.findall(whole)}
+        for base in re.findall(r"\w+", bases):
+            if base in classes:
+                todo.append((base, file))
+            elif base in renamed:
+                module, old = renamed[base]
+                todo.append((old, _module_file(module)))
+            elif base in _abstract():
+                todo.append((base, recbole_folder() / "model/abstract_recommender.py"))
+            elif base in models():
+                todo.append((base, models()[base]))
+        if file.parent.name.endswith("_recommender"):  # helpers beside a model's class
+            sources.append(whole)
+    return tuple(sources)
+
+
+def _module_file(module: str) -> Path:
+    return (recbole_folder().parent / module.replace(".", "/")).with_suffix(".py")
+
+
+@cache
+def _abstract() -> frozenset[str]:
+    return frozenset(_classes(recbole_folder() / "model/abstract_recommender.py"))
+
+
+@cache
+def _classes(file: Path) -> dict[str, tuple[str, str]]:
+    """Each class of a source file: its bases, and its text."""
+    text = file.read_text(encoding="utf-8")
+    matches = list(_CLASS.finditer(text))
+    ends = [match.start() for match in matches[1:]] + [len(text)]
+    return {
+        match[1]: (match[2] or "", text[match.start() : end]) for match, end in zip(matches, ends)
+    }
+
+
+def _names_in(text: str) -> set[str]:
+    return {next(name for name in match if name) for match in _READ.findall(text)}
+
+
+# Refusals.
+
+
+def check_request(
+    model: str | type,
+    dataset: str,
+    config_files: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+) -> None:
+    """Refuse a model, data set, protocol or option that does not exist or that the run ignores.
+
+    Reads the option files and nothing else: no data, no RecBole. Raises InputError, with file and
+    line where the option stands in a file, and with the nearest name that would be right.
+    """
+    if isinstance(model, str) and model not in models():
+        raise InputError(f"there is no model {shorten(model)!r}{did_you_mean(model, models())}")
+    values, origins = merge_options(config_files, options)
+    data_path = str(values.get("data_path", "dataset"))
+    at_hand = datasets(data_path)
+    if dataset not in at_hand and "data_path" not in values:
+        hint = f"put its atomic files into {data_path}/{dataset}/"
+        message = f"there is no data set {shorten(dataset)!r}{did_you_mean(dataset, at_hand)}"
+        raise InputError(message, hint=hint)
+    protocol = values.get("protocol", "loo")
+    if protocol not in protocols():
+        suggestion = did_you_mean(str(protocol), protocols())
+        message = f"there is no protocol {shorten(protocol)!r}{suggestion}"
+        raise InputError(
+            message, hint=f"one of {', '.join(protocols())}", **_at(origins["protocol"])
+        )
+    for name, refusal, advice in unread_options(model, protocol, values, origins):
+        raise InputError(refusal, hint=advice, **_at(origins[name]))
+
+
+def unread_options(
+    model: str | type,
+    protocol: str,
+    values: Mapping[str, Any],
+    origins: Mapping[str, Origin],
+    unknown: bool = True,
+) -> Iterator[tuple[str, str, str | None]]:
+    """Each of the user's options that the run does not obey: its name, the refusal, a hint.
+
+    Options in this project's property files (properties/scale/smoke.yaml) are for all models and
+    are passed over. Without `unknown`, so are names that no model of RecBole or of ours has.
+    """
+    read, fixed = read_options(model, protocol), fixed_options(model, protocol)
+    replacements = _not_read_by(protocol)
+    model_name = model if isinstance(model, str) else model.__name__
+    if values.get("transform") is not None:
+        read |= _READ_BY_TRANSFORMS
+    for name, value in values.items():
+        if is_property_file(origins.get(name, Origin()).file):
+            continue
+        if name in fixed:
+            if value != fixed[name] and not _is_none(value, fixed[name]):
+                refusal = f"{model_name} does not read {name} under protocol {protocol}"
+                yield name, refusal, f"it is always {shorten(fixed[name])}"
+        elif name in read:
+            continue
+        elif name in replacements and (name != "nproc" or value != 1):
+            yield name, f"protocol {protocol} does not read {name}", replacements[name]
+        elif name in DISTRIBUTED:
+            if origins.get(name, Origin()).file is not None:
+                yield name, f"{name} is an argument of recbole.quick_start.run", None
+        elif name in _all_options():
+            own = sorted(own_options(model))
+            listed = f"; it reads {', '.join(own[:12])}" if own else ""
+            hint = f"run_recbole --model={model_name} --help lists all"
+            yield name, f"{model_name} does not read {name}{listed}", hint
+        elif unknown:
+            yield name, f"there is no option --{name}{did_you_mean(name, read)}", None
+
+
+def _is_none(value: Any, fixed: Any) -> bool:
+    return fixed is None and (value == "None" or value == {"distribution": "none"})
+
+
+def _at(origin: Origin) -> dict[str, Any]:
+    return {"file": origin.file, "line": origin.line}
+
+
+@cache
+def _all_options() -> frozenset[str]:
+    """Every option that some model reads under some protocol."""
+    names = set(_of_every_run()) | set(_RECBOLE_EVALUATION)
+    for model in models():
+        names |= _of_named_model(model)
+    return frozenset(names)
