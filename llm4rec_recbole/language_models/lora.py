@@ -2,10 +2,11 @@
 
     y = x Wᵀ + s (x Aᵀ) Bᵀ = x (W + s B A)ᵀ
 
-peft reads the left side: two products more, and three passes over y. With a few hundred tokens or
-more it is cheaper to add B A to W first, in every call. In bfloat16 the sum is rounded as W is:
-what changes a weight by less than half a unit in its last place is lost to the product, though A
-and B keep it, and grow. A step of training changes most weights by more, an online update may not.
+peft computes the left side: two more products, and three passes over y. With a few hundred tokens
+or more it is cheaper to add s B A to W first, in every call. In bfloat16 the sum is rounded to the
+precision of W. A change of less than half a unit in the last place of a weight is then lost to the
+product, although A and B accumulate it. A training step changes most weights by more; an online
+update may not.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from torch.autograd.function import once_differentiable
 
 
 class _MergedLinear(torch.autograd.Function):
-    """x (…, in) to (…, out) in the type of `weight`; differentiable once, in x, a and b."""
+    """x (…, in) to (…, out) in the dtype of `weight`; differentiable once, in x, a and b."""
 
     @staticmethod
     def forward(
         ctx: Any,
         x: torch.Tensor,
-        weight: torch.Tensor,  # (out, in), does not learn
+        weight: torch.Tensor,  # (out, in), frozen
         a: torch.Tensor,  # (rank, in)
         b: torch.Tensor,  # (out, rank)
         scale: float,
@@ -34,7 +35,7 @@ class _MergedLinear(torch.autograd.Function):
         low_a, low_b = a.to(weight.dtype), b.to(weight.dtype)
         merged = torch.addmm(weight, low_b, low_a, alpha=scale)
         ctx.save_for_backward(flat, merged, low_a, low_b)
-        ctx.scale, ctx.shape, ctx.dtype, ctx.learns = scale, x.shape, x.dtype, a.dtype
+        ctx.scale, ctx.shape, ctx.dtype, ctx.lora_dtype = scale, x.shape, x.dtype, a.dtype
         return (flat @ merged.T).view(*x.shape[:-1], -1)
 
     @staticmethod
@@ -43,8 +44,8 @@ class _MergedLinear(torch.autograd.Function):
         flat, merged, a, b = ctx.saved_tensors
         d_y = d_out[0].reshape(len(flat), -1)  # (N, out)
         d_x = (d_y @ merged).view(ctx.shape).to(ctx.dtype) if ctx.needs_input_grad[0] else None
-        d_a = ((d_y @ b).T @ flat).to(ctx.learns) * ctx.scale
-        d_b = (d_y.T @ (flat @ a.T)).to(ctx.learns) * ctx.scale
+        d_a = ((d_y @ b).T @ flat).to(ctx.lora_dtype) * ctx.scale
+        d_b = (d_y.T @ (flat @ a.T)).to(ctx.lora_dtype) * ctx.scale
         return d_x, None, d_a, d_b, None
 
 
@@ -58,7 +59,7 @@ def _layer() -> type[nn.Module]:
             """(…, in) to (…, out)."""
             base, name = self.get_base_layer(), self.active_adapters[0]
             if self.merged or self.disable_adapters:
-                raise RuntimeError("LoRA is merged in every call here, and cannot be switched off")
+                raise RuntimeError("LoRA is merged in every call and cannot be switched off")
             a, b = self.lora_A[name].weight, self.lora_B[name].weight
             out = _MergedLinear.apply(x, base.weight, a, b, self.scaling[name])
             return out if base.bias is None else out + base.bias
@@ -67,10 +68,10 @@ def _layer() -> type[nn.Module]:
 
 
 def add_lora(body: nn.Module, rank: int) -> None:
-    """Put LoRA of `rank` on every linear map of `body`, in place; only LoRA requires gradients.
+    """Add LoRA of `rank` to every linear map of `body`, in place; only LoRA requires gradients.
 
-    peft gives LoRA the type of the weights that it changes. In bfloat16 small updates would be
-    rounded away, so its weights are float32.
+    peft gives LoRA the dtype of the weights that it changes. In bfloat16 small updates would be
+    rounded away, so LoRA's weights are float32 here.
     """
     from peft import LoraConfig, inject_adapter_in_model
 
@@ -78,7 +79,7 @@ def add_lora(body: nn.Module, rank: int) -> None:
     targets = sorted({name.rpartition(".")[2] for name in linear})
     body.requires_grad_(False)
     config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets)
-    config._register_custom_module({nn.Linear: _layer()})  # peft's way to replace a layer
+    config._register_custom_module({nn.Linear: _layer()})  # how peft replaces a layer
     inject_adapter_in_model(config, body)
     for parameter in body.parameters():
         if parameter.requires_grad:

@@ -1,7 +1,7 @@
-"""Encoded texts on disk: `text.safetensors` with the vectors, `text.json` that says what they are.
+"""Encoded texts on disk: `text.safetensors` holds the vectors, `text.json` describes them.
 
-The JSON is written last and holds the vectors' checksum: a folder whose two files do not belong
-together, as after a crash between them, is refused.
+The JSON is written last and holds the checksum of the vectors. If the two files do not belong
+together, as after a crash between them, reading them is refused.
 """
 
 from __future__ import annotations
@@ -19,36 +19,38 @@ from llm4rec_recbole.files import sha256_of, write_atomically, write_json
 
 
 @dataclass(frozen=True, eq=False)
-class Encoded:
-    """The vectors of a data set's items, in the order of its items table."""
+class EncodedTexts:
+    """The text vectors of a data set's items, in the order of its items table."""
 
     model: str
-    dtype: str  # what the model computed in; the vectors are float32 all the same
+    dtype: str  # in which the model computed; the vectors are always float32
     texts_sha256: str
     items: list[str]  # raw tokens, (n,)
     vectors: np.ndarray  # (n, d) float32, length 1, or zeros for an item without text
 
     def of_items(self, tokens: Sequence[str]) -> np.ndarray:
-        """The vectors (len(tokens), d) of the items called `tokens`; zeros for one not encoded,
-        as for the pad."""
+        """The vectors (len(tokens), d) of the items `tokens`; zeros for the pad and for any other
+        token that was not encoded."""
         row = {token: number for number, token in enumerate(self.items)}
         rows = np.array([row.get(token, -1) for token in tokens], dtype=np.int64)
+        if not len(self.vectors):
+            return np.zeros((len(rows), self.vectors.shape[1]), dtype=np.float32)
         return np.where(rows[:, None] >= 0, self.vectors[rows], np.float32(0))
 
 
 def texts_sha256(texts: Sequence[str]) -> str:
-    """SHA-256 (hex) of the texts, in order; no text can pass for two."""
+    """SHA-256 (hex) of the list of texts."""
     return sha256(json.dumps(list(texts)).encode()).hexdigest()
 
 
-def write_encoded(folder: str | Path, encoded: Encoded) -> None:
+def write_encoded(folder: str | Path, encoded: EncodedTexts) -> None:
     """Write both files, each atomically. Raises OSError, as on a full disk."""
     from safetensors.numpy import save
 
     folder = Path(folder)
     vectors = folder / "text.safetensors"
     write_atomically(vectors, save({"vectors": np.ascontiguousarray(encoded.vectors)}))
-    about = {
+    description = {
         "model": encoded.model,
         "dtype": encoded.dtype,
         "texts_sha256": encoded.texts_sha256,
@@ -56,26 +58,34 @@ def write_encoded(folder: str | Path, encoded: Encoded) -> None:
         "with_text": int(encoded.vectors.any(1).sum()),
         "items": encoded.items,
     }
-    write_json(folder / "text.json", about)
+    write_json(folder / "text.json", description)
 
 
-def read_encoded(folder: str | Path) -> Encoded:
-    """Read what `write_encoded` wrote. Raises InputError when a file is missing, broken or of
-    another writing than the other."""
+def read_encoded(folder: str | Path) -> EncodedTexts:
+    """Read the files of `write_encoded`.
+
+    Raises InputError when a file is missing or broken, or the two do not belong together.
+    """
+    from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    vectors, about = Path(folder) / "text.safetensors", Path(folder) / "text.json"
-    for path in (vectors, about):
+    vectors, description = Path(folder) / "text.safetensors", Path(folder) / "text.json"
+    for path in (vectors, description):
         if not path.is_file():
             raise InputError("no encoded texts here", file=path, hint="run the `encode` stage")
     try:
-        said = json.loads(about.read_text(encoding="utf-8"))
-        if said["vectors_sha256"] != sha256_of(vectors):
+        content = json.loads(description.read_text(encoding="utf-8"))
+        if content["vectors_sha256"] != sha256_of(vectors):
             hint = "run the `encode` stage again"
-            raise InputError(
-                "the vectors are not those that text.json tells of", file=vectors, hint=hint
-            )
-        content = load(vectors.read_bytes())["vectors"]
-        return Encoded(said["model"], said["dtype"], said["texts_sha256"], said["items"], content)
-    except (json.JSONDecodeError, KeyError) as error:
-        raise InputError(f"not a file of encoded texts: {error}", file=about) from error
+            raise InputError("text.json describes other vectors", file=vectors, hint=hint)
+        return EncodedTexts(
+            content["model"],
+            content["dtype"],
+            content["texts_sha256"],
+            content["items"],
+            load(vectors.read_bytes())["vectors"],
+        )
+    except InputError:
+        raise
+    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise InputError(f"not a file of encoded texts: {error}", file=description) from error

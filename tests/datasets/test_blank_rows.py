@@ -12,7 +12,7 @@ from llm4rec_recbole.datasets.convert import convert
 from llm4rec_recbole.datasets.prepare import prepare
 from llm4rec_recbole.datasets.spec import Filters, read_spec
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.language_models.text_encoder import item_texts
+from llm4rec_recbole.language_models.encode_items import item_texts
 from llm4rec_recbole.models.genrec.titles import max_title_tokens, titles_of
 
 MUSIC = "amazon-musical-instruments"

@@ -82,7 +82,7 @@ def test_vectors_of_another_writing_are_refused(items: Path, tmp_path: Path) -> 
     about = json.loads((tmp_path / "out/text.json").read_text())
     encode(items, tmp_path / "out", "hash-8")
     (tmp_path / "out/text.json").write_text(json.dumps(about))
-    with pytest.raises(InputError, match="not those that"):
+    with pytest.raises(InputError, match="describes other vectors"):
         read_encoded(tmp_path / "out")
 
 
@@ -92,3 +92,22 @@ def test_a_missing_file_names_the_stage_to_run(name: str, items: Path, tmp_path:
     (tmp_path / "out" / name).unlink()
     with pytest.raises(InputError, match="run the `encode` stage"):
         read_encoded(tmp_path / "out")
+
+
+def test_a_folder_that_cannot_be_written_is_one_line_and_the_vectors_are_used(
+    items: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "work").write_text("a file where the folder should be")
+    encoded = encode(items, tmp_path / "work" / "out", "hash-16")
+    np.testing.assert_array_equal(encoded.vectors[0], HashEncoder(16).encode(["Toy Story."])[0])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "text vectors are not cached" in line
+    arguments = ["--items", str(items), "--out", str(tmp_path / "work" / "out")]
+    assert main([*arguments, "--model", "hash-16"]) == 2  # the stage exists to write them
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_an_empty_table_has_no_vectors(tmp_path: Path) -> None:
+    pd.DataFrame({"item_id": pd.Series([], dtype=str)}).to_parquet(tmp_path / "items.parquet")
+    encoded = encode(tmp_path / "items.parquet", tmp_path / "out", "hash-16")
+    assert not encoded.of_items(["[PAD]", "1"]).any()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.language_models import load
+from llm4rec_recbole.language_models import load, sources
 from llm4rec_recbole.language_models.load import DEFAULT, load_language_model
 
 SMALL = "scratch-32x2"
@@ -98,23 +99,41 @@ def test_a_refusal_is_short(name: str, tmp_path: Path, monkeypatch: pytest.Monke
     assert len(str(refused.value)) < 400
 
 
+def find_anything(name: str) -> SimpleNamespace:
+    """In place of importlib.util.find_spec: every package is installed."""
+    return SimpleNamespace(submodule_search_locations=[str(Path(__file__).parent)])
+
+
 def test_a_packaged_model_is_unpacked_once_and_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unpacked = []
 
-    def unpack(package: Path, file: str, folder: Path) -> None:
-        unpacked.append(file)
+    def unpack(gguf: Path, folder: Path) -> None:
+        unpacked.append(gguf.name)
         model, tokenizer = load_language_model(SMALL)
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
 
     monkeypatch.setenv("LLM4REC_MODELS", str(tmp_path))
-    monkeypatch.setitem(load._PACKAGED, "small", ("llm4rec_recbole", "weights.gguf"))
+    package = sources.Package("small", "llm4rec_recbole", "weights.gguf")
+    monkeypatch.setitem(sources.PACKAGES, "small", package)
+    monkeypatch.setattr(load, "_GGUF", {"small"})
+    monkeypatch.setattr(importlib.util, "find_spec", find_anything)
     monkeypatch.setattr(load, "_unpack", unpack)
     load_language_model("small")
     load_language_model("small")
     assert unpacked == ["weights.gguf"]
+
+
+def test_a_models_folder_that_cannot_be_written_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLM4REC_MODELS", str(tmp_path / "models"))
+    monkeypatch.setattr(importlib.util, "find_spec", find_anything)
+    (tmp_path / "models").write_text("a file where the folder should be")
+    with pytest.raises(InputError, match=r"cannot unpack.*LLM4REC_MODELS"):
+        load_language_model(DEFAULT)
 
 
 @pytest.mark.slow

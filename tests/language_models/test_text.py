@@ -54,19 +54,19 @@ def naive_transformer(model: torch.nn.Module, ids: np.ndarray, mask: np.ndarray)
     kind = p["embeddings.token_type_embeddings.weight"][0]
     x = norm(words + positions + kind, "embeddings.LayerNorm")
     for layer in range(2):
-        at = f"encoder.layer.{layer}"
-        q, k, v = (linear(x, f"{at}.attention.self.{n}") for n in ("query", "key", "value"))
+        prefix = f"encoder.layer.{layer}"
+        q, k, v = (linear(x, f"{prefix}.attention.self.{n}") for n in ("query", "key", "value"))
         heads = []
         for head in range(4):
             c = slice(4 * head, 4 * head + 4)
             scores = np.where(mask, q[:, c] @ k[:, c].T / 2, -np.inf)
             e = np.exp(scores - scores.max(1, keepdims=True))
             heads.append(e / e.sum(1, keepdims=True) @ v[:, c])
-        heard = linear(np.concatenate(heads, 1), f"{at}.attention.output.dense")
-        x = norm(x + heard, f"{at}.attention.output.LayerNorm")
-        h = linear(x, f"{at}.intermediate.dense")
+        attended = linear(np.concatenate(heads, 1), f"{prefix}.attention.output.dense")
+        x = norm(x + attended, f"{prefix}.attention.output.LayerNorm")
+        h = linear(x, f"{prefix}.intermediate.dense")
         h = h * 0.5 * (1 + np.vectorize(math.erf)(h / math.sqrt(2)))  # GELU
-        x = norm(x + linear(h, f"{at}.output.dense"), f"{at}.output.LayerNorm")
+        x = norm(x + linear(h, f"{prefix}.output.dense"), f"{prefix}.output.LayerNorm")
     return x
 
 
@@ -143,6 +143,12 @@ def test_the_stand_in_knows_words_only() -> None:
     np.testing.assert_array_equal(vectors[0], vectors[1])
     assert abs(vectors[0] @ vectors[2]) < 0.9
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), [1, 1, 1, 0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["hash-0", "hash-4097", "hash-999999999", "hash-" + "9" * 5000])
+def test_a_hash_of_an_absurd_size_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=r"text_encoder is hash-.*hash-1 to hash-4096"):
+        load_encoder(name)
 
 
 @pytest.mark.slow

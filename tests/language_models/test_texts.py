@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from llm4rec_recbole.language_models.text_encoder import item_texts
+from llm4rec_recbole.language_models.encode_items import item_texts
 
 
 def table(**columns: list) -> pd.DataFrame:

