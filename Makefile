@@ -1,44 +1,67 @@
-# make repro: Tables from scratch.  make test: what CI runs.  Nothing but Python and make is needed.
+# `make` lists what there is. Nothing but Python and make is needed.
 PYTHON ?= python3
 VENV ?= .venv
-# Without that variable, which nproc would obey: it is set to give each cell one thread.
+# Without that variable, which nproc would obey: it is set to give each run one thread.
 JOBS ?= $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || echo 2)
+SCALE ?= $(shell sed -n 's/^scale: *\([a-z]*\).*/\1/p' params.yaml)
 BIN := $(abspath $(VENV))/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PATH := $(BIN):$(PATH)
 # Containers often set this; without compiled modules every start compiles all it imports.
 unexport PYTHONDONTWRITEBYTECODE
+# A copy of the checkout without results, for the smoke scale: its numbers mean nothing.
+SMOKE := work/smoke
+NOT_COPIED := results/** benchmarks/** tests/** docs/** dvc.lock paper_tables/*.md paper_tables/*.csv paper_tables/*.tex
 
-.PHONY: repro cells test test-all lock clean
+.PHONY: help repro pipeline smoke verify test test-all lock clean
+.DEFAULT_GOAL := help
 
-repro: $(VENV)/ready cells
+help: ## print this list
+	@echo "usage: make TARGET [JOBS=$(JOBS)] [VENV=$(VENV)]"
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
-# A cell uses one core, so as many run side by side as there are cores. A failed cell stops neither
+repro: $(VENV)/ready $(if $(filter smoke,$(SCALE)),smoke,pipeline) ## train what has changed; write all tables and the report
+
+# A run uses one core, so as many run side by side as there are cores. A failed run stops neither
 # the others (hence `exit 1`: at DVC's own 255 xargs stops) nor the tables, which name it.
-cells:
-	@dvc repro --keep-going prepare encode; \
-	dvc stage list --name-only | grep '^run' | \
-		xargs -P $(JOBS) -I{} sh -c 'dvc --wait-for-lock repro --single-item {} || exit 1'; \
-	code=$$?; \
+pipeline:
+	@python -m llm4rec_recbole.cli.status; \
+	code=0; \
+	changed=$$(python -m llm4rec_recbole.pipeline.data_summary); \
+	[ -z "$$changed" ] || dvc repro --keep-going --single-item --force $$changed || code=$$?; \
+	dvc repro --keep-going prepare encode || code=$$?; \
+	dvc stage list --name-only | grep '^train_' | \
+		xargs -P $(JOBS) -I{} sh -c 'dvc --wait-for-lock repro --single-item {} || exit 1' || code=$$?; \
 	mkdir -p $(addprefix results/,runs users explanations faithfulness replay); \
 	dvc stage list --name-only | grep -E '^(showcase|faithfulness|replay)@' | \
 		xargs -P $(JOBS) -I{} sh -c 'dvc --wait-for-lock repro --single-item {} || exit 1' || code=$$?; \
 	[ $$code -eq 0 ] || force=--force; \
 	dvc repro --single-item $$force metrics compare fairness_null tables data_sets report || code=$$?; \
-	python -m llm4rec_recbole.pipeline.status; \
+	python -m llm4rec_recbole.cli.status; \
 	python -m llm4rec_recbole.cli.readme; \
 	cat paper_tables/table_1.md; \
 	exit $$code
 
-test: $(VENV)/ready
+smoke: $(VENV)/ready ## run the whole pipeline in minutes, in work/smoke: does every stage work?
+	@rm -rf $(SMOKE) && mkdir -p $(SMOKE)
+	@git ls-files -z --cached --others --exclude-standard -- . $(patsubst %,':(exclude,glob)%',$(NOT_COPIED)) | \
+		xargs -0 cp --parents --no-dereference -t $(SMOKE)
+	@[ ! -e dataset ] || ln -s $(abspath dataset) $(SMOKE)/dataset
+	@sed -i 's/^scale:.*/scale: smoke/' $(SMOKE)/params.yaml
+	@cd $(SMOKE) && git init --quiet && $(MAKE) --no-print-directory pipeline VENV=$(abspath $(VENV))
+
+verify: $(VENV)/ready ## train the deterministic methods and SASRec again; compare with the committed records
+	@python -m llm4rec_recbole.pipeline.verify
+
+test: $(VENV)/ready ## what CI runs: lint, types, all tests but the slow ones, a small pipeline
 	ruff check
 	ruff format --check
 	mypy
-	python -m pytest -m "not slow"
+	python -m pytest -n auto -m "not slow"
 	python -m pytest -m slow tests/pipeline/test_small_pipeline.py
 
-test-all: $(VENV)/ready
-	python -m pytest
+test-all: $(VENV)/ready ## every test
+	python -m pytest -n auto
 
 $(VENV)/ready: $(VENV)/locked pyproject.toml
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
@@ -53,10 +76,8 @@ $(VENV)/locked: requirements.lock
 	$(PIP) install --quiet --no-compile --constraint requirements.lock torch
 	@touch $@
 
-# The pins of what .venv holds: install something newer there, run the tests, then this.
-lock:
+lock: ## write the pins of what .venv holds to requirements.lock
 	$(BIN)/python .ci/lock.py > requirements.new && mv requirements.new requirements.lock
 
-# The environment, caches and whatever a run can make again; results and tables in git stay.
-clean:
+clean: ## remove the environment, caches, and all that a run can make again
 	rm -rf $(VENV) work log log_tensorboard saved .mypy_cache .ruff_cache .pytest_cache .hypothesis

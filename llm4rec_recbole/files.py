@@ -14,6 +14,7 @@ import functools
 import hashlib
 import importlib.machinery
 import json
+import math
 import os
 import re
 import secrets
@@ -26,6 +27,7 @@ from typing import IO, Any
 from llm4rec_recbole.errors import InputError
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp-llm4rec")
+MAX_YAML_DEPTH = 100
 
 
 @contextmanager
@@ -114,6 +116,86 @@ def open_regular(path: str | Path) -> IO[bytes]:
         kind = "a folder" if stat.S_ISDIR(mode) else "a device, a pipe or a socket"
         raise InputError(f"not a regular file but {kind}", file=path)
     return open(handle, "rb")
+
+
+def read_json(path: str | Path) -> Any:
+    """The value in a JSON file. Raises FileNotFoundError where the file is absent.
+
+    Raises InputError, with file and line, for text that is not JSON, NaN and Infinity, numbers
+    beyond float64, and a file that may not be read.
+    """
+    try:
+        return json.loads(
+            Path(path).read_bytes(), parse_constant=_refuse, parse_int=_int, parse_float=_float
+        )
+    except json.JSONDecodeError as error:
+        raise InputError(f"not JSON: {error.msg}", file=path, line=error.lineno) from error
+    except UnicodeDecodeError as error:
+        raise InputError("not JSON: the file is not text", file=path) from error
+    except RecursionError as error:
+        raise InputError("not JSON: nested too deeply", file=path) from error
+    except ValueError as error:
+        raise InputError(f"not a finite number: {error}", file=path) from error
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=path) from error
+
+
+def _refuse(text: str) -> float:
+    raise ValueError(text)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refuse(_shortened(text))
+
+
+def _int(text: str) -> int:
+    if len(text) > 300:  # float64 ends at 1.8e308
+        _refuse(_shortened(text))
+    return int(text)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:37]}…"
+
+
+def read_yaml(path: str | Path) -> Any:
+    """The value in a YAML file of plain data. Raises FileNotFoundError where the file is absent.
+
+    Raises InputError, with file and line, for text that is not YAML, for aliases (a few of them
+    can stand for gigabytes), for deep nesting (libyaml's loader overflows the stack), and for a
+    file that may not be read.
+    """
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml: ten times as fast
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        depth = 0
+        for event in yaml.parse(text, Loader=loader):
+            line = event.start_mark.line + 1
+            if isinstance(event, yaml.AliasEvent):
+                raise InputError("a YAML alias, which is not read here", file=path, line=line)
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_YAML_DEPTH:
+                raise InputError("not YAML: nested too deeply", file=path, line=line)
+        return yaml.load(text, Loader=loader)
+    except (InputError, FileNotFoundError):
+        raise
+    except UnicodeDecodeError as error:
+        raise InputError("not YAML: the file is not text", file=path) from error
+    except yaml.MarkedYAMLError as error:
+        number = error.problem_mark.line + 1 if error.problem_mark else None
+        problem = " ".join(str(error.problem).split())
+        raise InputError(f"not YAML: {problem}", file=path, line=number) from error
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=path) from error
+    except Exception as error:  # PyYAML's constructors raise whatever Python raises for a value
+        message = " ".join(str(error).split())[:100]
+        raise InputError(f"not YAML: {message or type(error).__name__}", file=path) from error
 
 
 def properties_folder() -> Path:

@@ -23,13 +23,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default="dataset",
         help="folder of <dataset>/<dataset>.inter; ml-100k comes with recbole (default: dataset)",
     )
+    parser.add_argument("--summary", help="also write the counts and sums to this file")
     parser.add_argument("--raw", help="folder of raw files, which are converted to atomic files")
     options = parser.parse_args(arguments)
     out = Path(options.out or f"work/data/{options.dataset}")
     from llm4rec_recbole.datasets.prepare import prepare
+    from llm4rec_recbole.files import write_json
 
     try:
         summary = prepare(options.dataset, out, options.data_path, options.raw)
+        if options.summary:
+            write_json(options.summary, summary)
     except OSError as error:
         message = error.strerror or str(error)
         raise InputError(message, file=error.filename or out) from None

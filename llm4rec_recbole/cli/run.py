@@ -17,7 +17,7 @@ from llm4rec_recbole.errors import InputError
 
 #: Sub-command of `llm4rec` → the module whose `main(argv)` runs it, and what it does.
 COMMANDS = {
-    "status": ("llm4rec_recbole.pipeline.status", "how far `make repro` is: k of N, failures, ETA"),
+    "status": ("llm4rec_recbole.cli.status", "how far `make repro` is: k of N, failures, ETA"),
     "fetch": ("llm4rec_recbole.cli.fetch", "get a data set's raw files, or check them"),
     "prepare": (
         "llm4rec_recbole.cli.prepare",

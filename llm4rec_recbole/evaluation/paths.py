@@ -1,26 +1,40 @@
-"""The cells of the benchmark, data set × protocol × method × seed, and where each one's files lie.
+"""The runs of the benchmark, and where each file of a run lies. No other module spells these paths.
 
-Nothing heavy is imported here: `llm4rec status` reads all this in a fraction of a second.
+    results/runs/<dataset>/<protocol>/<method>/seed_<k>.json      the run record
+    results/users/<dataset>/<protocol>/<method>/seed_<k>.parquet  every test user's ranks
+    results/explanations/…, faithfulness/…, replay/….json         what is measured of the model
+
+Nothing heavy is imported here: `llm4rec status` needs these paths in a fraction of a second.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.files import read_yaml
 
 PARAMS = Path("params.yaml")
 RESULTS = Path("results")
 FAILURES = Path("work/failures")
-STATES = Path("work/cells")
+STATES = Path("work/runs_state")
+CHECKPOINTS = Path("work/checkpoints")
+
+#: Group of methods in params.yaml → the stage of dvc.yaml that trains its methods.
+TRAIN_STAGES = {
+    "deterministic": "train_deterministic",
+    "baseline": "train_baseline",
+    "generative": "train_generative",
+    "ours": "train_ours",
+}
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One run of the benchmark. Paths are relative to the top of the checkout."""
+class Run:
+    """One run of the benchmark: data set × protocol × method × seed."""
 
     dataset: str
     protocol: str
@@ -32,68 +46,97 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """The cell in a file name, as in `ml-100k.loo.SASRec.seed_0`."""
+        """The run in a file name, as in `ml-100k.loo.SASRec.seed_0`."""
         return f"{self.dataset}.{self.protocol}.{self.method}.seed_{self.seed}"
 
     @property
-    def record(self) -> Path:
-        """The run record, which git keeps."""
-        return self._under("runs", "json")
+    def folder(self) -> Path:
+        """The run in a path, as in `ml-100k/loo/SASRec/seed_0`."""
+        return Path(self.dataset, self.protocol, self.method, f"seed_{self.seed}")
 
-    @property
-    def users(self) -> Path:
-        """The users file, which DVC's cache keeps."""
-        return self._under("users", "parquet")
+    def record(self, results: str | Path = RESULTS) -> Path:
+        """The run record."""
+        return self.result("runs", results)
+
+    def users(self, results: str | Path = RESULTS) -> Path:
+        """The users file."""
+        return self.result("users", results)
+
+    def result(self, kind: str, results: str | Path = RESULTS) -> Path:
+        """The run's file of one kind: runs, users, explanations, faithfulness or replay."""
+        suffix = ".parquet" if kind == "users" else ".json"
+        return (Path(results) / kind / self.folder).with_suffix(suffix)
 
     @property
     def failure(self) -> Path:
-        """{"error": one line}, there while the cell's last run failed."""
+        """{"error": one line}; it exists while the run's last attempt failed."""
         return FAILURES / f"{self.name}.json"
 
     @property
     def state(self) -> Path:
-        """What the cell's runs were and took (state.py)."""
+        """The lock of the run, and how long it took (pipeline/run_state.py)."""
         return STATES / f"{self.name}.json"
 
-    def _under(self, kind: str, ending: str) -> Path:
-        place = RESULTS / kind / self.dataset / self.protocol / self.method
-        return place / f"seed_{self.seed}.{ending}"
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the run's checkpoint, which git does not hold."""
+        return CHECKPOINTS / self.folder
+
+
+def recorded_runs(
+    results: str | Path = RESULTS, protocols: Sequence[str] = ("*",)
+) -> dict[Path, Run]:
+    """The run records in `results`, by path, sorted. Raises InputError for a bad file name."""
+    top = Path(results) / "runs"
+    records = [path for name in protocols for path in top.glob(f"*/{name}/*/seed_*.json")]
+    return {path: run_of(path, top) for path in sorted(records)}
+
+
+def run_of(path: Path, top: Path) -> Run:
+    """The run whose file `path` is, below `top`. Raises InputError for a bad file name."""
+    dataset, protocol, method, file = path.relative_to(top).parts
+    number = file.removeprefix("seed_").split(".")[0]
+    if not (number.isascii() and number.isdigit()) or file == number:
+        raise InputError(f"the name must be seed_<number>{path.suffix}", file=path)
+    return Run(dataset, protocol, method, int(number))
 
 
 def read_params() -> dict[str, Any]:
-    """params.yaml of the current folder. Raises InputError where there is none, or it is broken."""
-    import yaml
-
+    """The file params.yaml of the current folder. Raises InputError where it is absent or bad."""
     try:
-        return yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+        params = read_yaml(PARAMS)
     except FileNotFoundError:
         raise InputError(f"no {PARAMS} here", hint="run this at the top of the checkout") from None
-    except yaml.YAMLError as error:
-        raise InputError("not YAML: " + str(error).replace("\n", " "), file=PARAMS) from error
+    if not isinstance(params, dict):
+        raise InputError("not a table of parameters", file=PARAMS)
+    return params
 
 
-def stages(params: dict[str, Any]) -> dict[str, Cell]:
-    """The cells that `params` asks for, by the names of their stages in dvc.yaml."""
-    try:
-        return dict(_stages(params))
-    except (KeyError, TypeError) as error:
-        hint = (
-            "datasets, protocols, methods.exact, .trained, .generative, .ours and seeds are lists"
-        )
-        raise InputError(f"{error} is missing or no list", file=PARAMS, hint=hint) from error
+def run_stages(params: dict[str, Any]) -> dict[str, Run]:
+    """The runs that `params` lists, by the names of their stages in dvc.yaml.
+
+    Raises InputError where a list is missing, is no list, or holds something other than names.
+    """
+    return dict(_run_stages(params))
 
 
-def _stages(params: dict[str, Any]) -> Iterator[tuple[str, Cell]]:
-    methods = params["methods"]
-    for stage, names, seeds in (
-        ("run_exact", methods["exact"], [0]),
-        ("run", methods["trained"], params["seeds"]),
-        ("run_generative", methods["generative"], params["seeds"]),
-        ("run_ours", methods["ours"], params["seeds"]),
-    ):
-        for dataset in params["datasets"]:
-            for protocol in params["protocols"]:
-                for method in names:
-                    for seed in seeds:
-                        cell = Cell(dataset, protocol, method, seed)
-                        yield f"{stage}@{dataset}-{protocol}-{method}-{seed}", cell
+def _run_stages(params: dict[str, Any]) -> Iterator[tuple[str, Run]]:
+    datasets, protocols = _names(params, "datasets"), _names(params, "protocols")
+    seeds = _names(params, "seeds", int)
+    for group, stage in TRAIN_STAGES.items():
+        for dataset in datasets:
+            for protocol in protocols:
+                for method in _names(params, f"methods.{group}"):
+                    for seed in [0] if group == "deterministic" else seeds:
+                        run = Run(dataset, protocol, method, seed)
+                        yield f"{stage}@{dataset}-{protocol}-{method}-{seed}", run
+
+
+def _names(params: dict[str, Any], key: str, kind: type = str) -> list[Any]:
+    value: Any = params
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    if not isinstance(value, list) or any(type(name) is not kind for name in value):
+        what = "whole numbers" if kind is int else "names"
+        raise InputError(f"{key} is missing, or is no list of {what}", file=PARAMS)
+    return value

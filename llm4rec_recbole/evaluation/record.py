@@ -22,6 +22,7 @@ import numpy as np
 
 from llm4rec_recbole.evaluation.beyond_accuracy import beyond_accuracy
 from llm4rec_recbole.evaluation.metrics import accuracy
+from llm4rec_recbole.evaluation.paths import Run
 from llm4rec_recbole.evaluation.ranking import Rankings
 from llm4rec_recbole.evaluation.users_file import write_users
 from llm4rec_recbole.files import sha256_of, write_json
@@ -53,12 +54,12 @@ def write(run: TrainedRun, test: Rankings | Mapping[str, float], dataset: Any) -
     """
     config = run.config
     method = config["method"] or config["model"]
-    name = Path(config["dataset"], config["protocol"], method, f"seed_{config['seed']}")
-    path = Path(config["results_dir"], "runs", name).with_suffix(".json")
+    name = Run(config["dataset"], config["protocol"], method, config["seed"])
+    path = name.record(config["results_dir"])
     inference_ms = None
     if isinstance(test, Rankings):
         beyond, per_user = beyond_accuracy(test, config, dataset)
-        users_path = Path(config["results_dir"], "users", name).with_suffix(".parquet")
+        users_path = name.users(config["results_dir"])
         users, items = (dataset.field2id_token[f] for f in (dataset.uid_field, dataset.iid_field))
         write_users(users_path, test, users, items, per_user)
         inference_ms = _milliseconds_per_user(test)

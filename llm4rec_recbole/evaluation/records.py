@@ -1,10 +1,9 @@
-"""Reads run records and failure notes, and says in one line which of them is bad."""
+"""Reads run records and failure notes. A bad file is reported in one line."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -13,7 +12,8 @@ from typing import Any
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import ACCURACY
-from llm4rec_recbole.files import write_atomically
+from llm4rec_recbole.evaluation.paths import Run, recorded_runs
+from llm4rec_recbole.files import read_json, write_atomically
 
 RANKINGS = ("full", "uni100", "pop100")
 PROTOCOLS = ("loo", "temporal")  # "recbole" leaves no users file, so nothing can be recomputed
@@ -39,7 +39,7 @@ PROVENANCE = (
 
 @dataclass(frozen=True)
 class Record:
-    """One run: where it is written and what it says."""
+    """A run record, and the paths of its two files."""
 
     path: Path
     users_path: Path
@@ -49,7 +49,7 @@ class Record:
     seed: int
     accuracy: dict[tuple[str, str], float]  # (ranking, metric) -> test value
     beyond_accuracy: dict[str, float | None]  # metric -> test value, None where it is undefined
-    fairness_of: frozenset[str]  # what fairness compares: gender, …, category; empty if not told
+    fairness_of: frozenset[str]  # what fairness compares: gender, …, category; empty if unknown
     cost: dict[str, float | None]
     provenance: dict[str, Any]
     history: list[tuple[float, float]]  # (epoch, validation NDCG@10); empty in older records
@@ -67,15 +67,12 @@ class Failure:
 
 
 def read_records(results: Path) -> list[Record]:
-    """All records under results/runs of the protocols that rank every user, sorted by path.
+    """All records in results/runs of the protocols that rank every user, sorted by path.
 
-    Raises InputError naming the record that is not JSON, lacks a value, holds a value that is
-    not a finite number, or lies in a folder that contradicts it.
+    Raises InputError, with the record's path, for a record that is not JSON, lacks a value, holds a
+    value that is not a finite number, or contradicts its path.
     """
-    found: list[Path] = []
-    for protocol in PROTOCOLS:
-        found += (results / "runs").glob(f"*/{protocol}/*/seed_*.json")
-    return [_record(path, results) for path in sorted(found)]
+    return [_record(path, run, results) for path, run in recorded_runs(results, PROTOCOLS).items()]
 
 
 def read_failures(folder: Path) -> list[Failure]:
@@ -84,7 +81,7 @@ def read_failures(folder: Path) -> list[Failure]:
     for path in sorted(folder.glob("*.seed_*.json")):
         parts = path.stem.rsplit(".", 3)
         if len(parts) == 4 and parts[1] in PROTOCOLS:
-            content = _read(path)
+            content = read_json(path)
             error = str(_value(content, path, "error")).strip()
             failures.append(Failure(parts[0], parts[1], parts[2], _seed(parts[3], path), error))
     return failures
@@ -95,25 +92,24 @@ def by_method(
 ) -> dict[tuple[str, str], dict[str, list[Record]]]:
     """Records of `methods` by (dataset, protocol), then by method in the order of `methods`.
 
-    A method's records stand in order of seed; records of other methods are left out.
+    A method's records are sorted by seed. Records of other methods are left out.
     """
     grouped: dict[tuple[str, str], dict[str, list[Record]]] = {}
-    kept = [record for record in records if record.method in methods]
+    listed = [record for record in records if record.method in methods]
     for record in sorted(
-        kept, key=lambda r: (r.dataset, r.protocol, methods.index(r.method), r.seed)
+        listed, key=lambda r: (r.dataset, r.protocol, methods.index(r.method), r.seed)
     ):
         section = grouped.setdefault((record.dataset, record.protocol), {})
         section.setdefault(record.method, []).append(record)
     return grouped
 
 
-def _record(path: Path, results: Path) -> Record:
-    content = _read(path)
-    dataset, protocol, method = path.relative_to(results / "runs").parts[:3]
-    place = {"dataset": dataset, "protocol": protocol, "method": method}
-    for key, folder in (place | {"seed": _seed(path.stem, path)}).items():
-        if (said := _value(content, path, key)) != folder:
-            raise InputError(f"the record says {key} {said!r}, its path says {folder!r}", file=path)
+def _record(path: Path, run: Run, results: Path) -> Record:
+    content = read_json(path)
+    for key, of_path in asdict(run).items():
+        if (value := _value(content, path, key)) != of_path:
+            message = f"the record says {key} {value!r}, its path says {of_path!r}"
+            raise InputError(message, file=path)
     accuracy = {
         (ranking, metric): _number(content, path, "metrics", "test", ranking, metric)
         for ranking in RANKINGS
@@ -125,35 +121,36 @@ def _record(path: Path, results: Path) -> Record:
     parts = content["metrics"]["test"].get("fairness_parts@10") or {}
     if not isinstance(parts, dict):
         raise InputError("fairness_parts@10 is no table of parts", file=path)
-    known = frozenset(name for name, value in parts.items() if value is not None)
+    compared = frozenset(name for name, value in parts.items() if value is not None)
     cost = {key: _number_or_none(content, path, "cost", key) for key in COST}
     for key in PROVENANCE:
         _value(content, path, "provenance", key)
-    users = results / "users" / dataset / protocol / method / f"{path.stem}.parquet"
-    return Record(path, users, **place, seed=content["seed"], accuracy=accuracy,
-                  beyond_accuracy=beyond, fairness_of=known, cost=cost,
-                  provenance=content["provenance"],
-                  history=_history(content, path))  # fmt: skip
+    return Record(
+        path=path,
+        users_path=run.users(results),
+        **asdict(run),
+        accuracy=accuracy,
+        beyond_accuracy=beyond,
+        fairness_of=compared,
+        cost=cost,
+        provenance=content["provenance"],
+        history=_history(content, path),
+    )
 
 
 def _history(content: dict[str, Any], path: Path) -> list[tuple[float, float]]:
-    """`history` of the record: [{"epoch": 1, "ndcg@10": 0.05}, …], epochs counted from 1; [] of a
-    run that another metric decided."""
+    """The record's history as (epoch, NDCG@10), epochs counted from 1.
+
+    In the record: [{"epoch": 1, "ndcg@10": 0.05}, …]. Empty where another metric chose the epoch.
+    """
     epochs = content.get("history", [])
     if not isinstance(epochs, list):
         raise InputError("history is no list of epochs", file=path)
+    if not all(isinstance(epoch, dict) for epoch in epochs):
+        raise InputError("history holds something other than an epoch", file=path)
     return [
         (_number(e, path, "epoch"), _number(e, path, "ndcg@10")) for e in epochs if "ndcg@10" in e
     ]
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise InputError(f"not JSON: {error.msg}", file=path, line=error.lineno) from error
-    except UnicodeDecodeError as error:
-        raise InputError("not JSON: the file is not text", file=path) from error
 
 
 def _value(content: Any, path: Path, *keys: str) -> Any:
@@ -166,9 +163,13 @@ def _value(content: Any, path: Path, *keys: str) -> Any:
 
 
 def _number(content: Any, path: Path, *keys: str) -> float:
-    value = _value(content, path, *keys)
+    return finite_number(_value(content, path, *keys), ".".join(keys), path)
+
+
+def finite_number(value: Any, name: str, path: Path, line: int | None = None) -> float:
+    """`value` as a float. Raises InputError, with file and line, unless it is a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InputError(f"{'.'.join(keys)} is {value!r}, not a finite number", file=path)
+        raise InputError(f"{name} is {value!r}, not a finite number", file=path, line=line)
     return float(value)
 
 
@@ -199,17 +200,24 @@ def write_rows(path: Path, kind: Any, rows: Iterable[Any]) -> None:
 
 
 def read_rows(path: Path, kind: Any, hint: str) -> list[Any]:
-    """Read what `write_rows` wrote. Raises FileNotFoundError; InputError, which names the line and
-    gives `hint`, for what is not such a row."""
-    found = []
+    """Read what `write_rows` wrote. Raises FileNotFoundError where the file is absent.
+
+    Raises InputError, with the line, for a row of another form, and for NaN and Infinity.
+    """
+    rows = []
+    name = kind.__name__.lower()
     with open(path, encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        for row in reader:
-            try:
+        reader = csv.DictReader(file, strict=True)
+        try:
+            for row in reader:
                 values = {f.name: _TYPES[str(f.type)](row[f.name]) for f in fields(kind)}
-            except (KeyError, TypeError, ValueError) as error:
-                name = kind.__name__.lower()
-                message = f"not a {name}"
-                raise InputError(message, file=path, line=reader.line_num, hint=hint) from error
-            found.append(kind(**values))
-    return found
+                for key, value in values.items():
+                    if isinstance(value, float):
+                        finite_number(value, key, path, reader.line_num)
+                rows.append(kind(**values))
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError, csv.Error) as error:
+            line = reader.line_num
+            raise InputError(f"not a {name}", file=path, line=line, hint=hint) from error
+    return rows

@@ -19,6 +19,7 @@ from llm4rec_recbole.components.explanation.grounding import GroundingChecker
 from llm4rec_recbole.components.explanation.writer import Explanation, GreedyWriter, Writer, explain
 from llm4rec_recbole.components.fusion.item_content import multi_hot
 from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.evaluation.paths import Run
 from llm4rec_recbole.evaluation.ranking import Rankings, rank_held_out
 from llm4rec_recbole.evaluation.scoring import scorer
 from llm4rec_recbole.inference import adaptation_session
@@ -97,8 +98,8 @@ def top_k(model: TrainedModel, history: HeldOut, k: int) -> list[int]:
 def result_file(folder: str, kind: str, model: TrainedModel) -> Path:
     """Return <folder>/<kind>/<dataset>/<protocol>/<method>/seed_<k>.json."""
     config = model.config
-    method = Path(folder, kind, config["dataset"], config["protocol"], model.method)
-    return method / f"seed_{config['seed']}.json"
+    run = Run(config["dataset"], config["protocol"], model.method, config["seed"])
+    return run.result(kind, folder)
 
 
 class Explainer:

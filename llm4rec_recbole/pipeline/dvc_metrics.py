@@ -1,54 +1,55 @@
-"""Writes results/metrics/: a few numbers a method, for `dvc metrics` and `dvc exp show`.
+"""Writes results/metrics/: a few numbers for each method, for `dvc metrics` and `dvc exp show`.
 
     python -m llm4rec_recbole.pipeline.dvc_metrics
 
-A run record holds some forty values, and DVC would show every one as a column. These are the two
-that the tables rank by: full ranking, mean over the seeds.
+A run record holds some forty values, and DVC would show each of them as a column. These files hold
+the two values that the tables rank by: full ranking, mean over the seeds.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.paths import RESULTS
-from llm4rec_recbole.files import write_json
+from llm4rec_recbole.evaluation.paths import RESULTS, recorded_runs
+from llm4rec_recbole.files import read_json, write_json
 
-SHOWN = ("hit@10", "ndcg@10")
+METRICS = ("hit@10", "ndcg@10")
+FOLDER = RESULTS / "metrics"
 
 
 def write() -> int:
-    """Write results/metrics/<dataset>.<protocol>.<method>.json; returns how many.
+    """Write results/metrics/<dataset>.<protocol>.<method>.json; returns the number of files.
 
     Raises InputError for a record that holds no such numbers.
     """
-    runs: dict[str, list[dict[str, float]]] = defaultdict(list)
-    for path in sorted((RESULTS / "runs").glob("*/*/*/seed_*.json")):
-        dataset, protocol, method = path.parts[-4:-1]
-        if protocol != "recbole":  # that one has RecBole's own metrics, on RecBole's own split
-            runs[f"{dataset}.{protocol}.{method}"].append(_shown(path))
-    (RESULTS / "metrics").mkdir(parents=True, exist_ok=True)  # also without a run, for DVC
-    for name, values in runs.items():
-        means = {key: round(sum(v[key] for v in values) / len(values), 6) for key in SHOWN}
-        write_json(RESULTS / "metrics" / f"{name}.json", means | {"seeds": len(values)})
-    return len(runs)
+    values: dict[str, list[dict[str, float]]] = defaultdict(list)
+    for path, run in recorded_runs().items():
+        if run.protocol != "recbole":  # its metrics are RecBole's own, on RecBole's own split
+            values[f"{run.dataset}.{run.protocol}.{run.method}"].append(_values(path))
+    FOLDER.mkdir(parents=True, exist_ok=True)  # also without a run, for DVC
+    for name, runs in values.items():
+        means = {key: round(sum(v[key] for v in runs) / len(runs), 6) for key in METRICS}
+        write_json(FOLDER / f"{name}.json", means | {"seeds": len(runs)})
+    return len(values)
 
 
-def _shown(path: Path) -> dict[str, float]:
+def _values(path: Path) -> dict[str, float]:
+    record: Any = read_json(path)
     try:
-        full = json.loads(path.read_bytes())["metrics"]["test"]["full"]
-        return {key: float(full[key]) for key in SHOWN}
-    except (ValueError, KeyError, TypeError) as error:
+        full = record["metrics"]["test"]["full"]
+        return {key: float(full[key]) for key in METRICS}
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"no test metrics of the full ranking: {error!r}", file=path) from error
 
 
 def main() -> int:
-    """Write the files; returns the exit code, 2 for a bad record."""
+    """Write the files; returns the exit status, 2 for a bad record."""
     try:
-        print(f"{write()} methods in {RESULTS / 'metrics'}")
+        print(f"{write()} methods in {FOLDER}")
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -12,10 +12,10 @@ import pytest
 from fake_results import add_run, ranks_around
 
 from benchmarks import kept, wider
-from llm4rec_recbole.evaluation.paths import Cell
+from llm4rec_recbole.evaluation.paths import Run
 from llm4rec_recbole.evaluation.users_file import RANKED, read_users
 
-CELL = Cell("ml-100k", "loo", "Pop", 3)
+CELL = Run("ml-100k", "loo", "Pop", 3)
 
 
 @pytest.fixture

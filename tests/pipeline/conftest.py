@@ -1,4 +1,4 @@
-"""A scratch checkout whose dvc.yaml is the project's own, with quick commands in it."""
+"""A checkout in a temporary folder whose dvc.yaml is the project's own, with fake commands."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scratch import TOP, Checkout
+from checkout import TOP, Checkout
 
 COPIED = (
     "llm4rec_recbole",
     "properties",
-    "paper_tables",
+    "paper_tables/printed",
     "dvc.yaml",
     "requirements.lock",
     "Makefile",
 )
 HIDDEN = (".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore")
-MODULES = r"python -m llm4rec_recbole\.(?:data|datasets|encoders|language_models|cli)\.(\w+)"
+#: Modules that stages start, but those of the pipeline itself: fake_commands.py stands for them.
+MODULES = r"python -m llm4rec_recbole\.(?!pipeline)(?:\w+\.)*(\w+)"
 
 
 @pytest.fixture
@@ -33,17 +34,18 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, target)
-    shutil.copy(Path(__file__).with_name("stub.py"), tmp_path)
-    (tmp_path / "stub").mkdir()
+    shutil.copy(Path(__file__).with_name("fake_commands.py"), tmp_path)
+    (tmp_path / "fake").mkdir()
     pipeline = tmp_path / "dvc.yaml"
-    stubbed = re.sub(MODULES, r"python stub.py \1", pipeline.read_text())
-    stubbed = stubbed.replace(" run_recbole ", " python stub.py run_recbole ")
-    pipeline.write_text(stubbed.replace(" llm4rec ", " python stub.py "))
+    text = pipeline.read_text()
+    faked = text.replace("python -m llm4rec_recbole.cli ", "python fake_commands.py ")
+    pipeline.write_text(re.sub(MODULES, r"python fake_commands.py \1", faked))
     for name in ("explanations", "faithfulness", "replay"):  # a clone has them, from git
         (tmp_path / "results" / name).mkdir(parents=True)
     made = Checkout(tmp_path)
     made.write_params()
     made.run("git", "init", "--quiet")
+    (tmp_path / ".git/info/exclude").write_text("/fake/\n")
     made.run("git", "config", "user.email", "test@localhost")
     made.run("git", "config", "user.name", "test")
     made.run("git", "add", "--all")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llm4rec_recbole.evaluation.paths import Cell
+from llm4rec_recbole.evaluation.paths import Run
 from llm4rec_recbole.pipeline import dvc_metrics
 
 
@@ -16,16 +16,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def add(cell: Cell, test: object) -> None:
-    cell.record.parent.mkdir(parents=True, exist_ok=True)
-    cell.record.write_text(json.dumps({"metrics": {"test": test}}))
+def add(run: Run, test: object) -> None:
+    run.record().parent.mkdir(parents=True, exist_ok=True)
+    run.record().write_text(json.dumps({"metrics": {"test": test}}))
 
 
 def test_means_over_seeds_of_the_full_ranking_and_nothing_else() -> None:
     for seed, ndcg in ((0, 0.1), (1, 0.3)):
         full = {"hit@10": 0.5, "ndcg@10": ndcg, "mrr@10": 0.9}
-        add(Cell("ml-100k", "loo", "BPR", seed), {"full": full, "uni100": {}})
-    add(Cell("ml-1m", "recbole", "BPR", 0), {"recall@10": 0.2})
+        add(Run("ml-100k", "loo", "BPR", seed), {"full": full, "uni100": {}})
+    add(Run("ml-1m", "recbole", "BPR", 0), {"recall@10": 0.2})
     assert dvc_metrics.main() == 0
     written = {
         path.name: json.loads(path.read_text()) for path in Path("results/metrics").iterdir()
@@ -34,7 +34,7 @@ def test_means_over_seeds_of_the_full_ranking_and_nothing_else() -> None:
 
 
 def test_record_without_numbers_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    add(Cell("ml-100k", "loo", "BPR", 0), {"full": {"hit@10": 0.5}})
+    add(Run("ml-100k", "loo", "BPR", 0), {"full": {"hit@10": 0.5}})
     assert dvc_metrics.main() == 2
     path = "results/runs/ml-100k/loo/BPR/seed_0.json"
     assert capsys.readouterr().err.startswith(f"error: {path}: no test metrics")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
-from scratch import Checkout, wait_until
+from checkout import TOP, Checkout, wait_until
 
 ALL = ["BPR", "Pop", "SASRec"]
 
@@ -17,16 +19,16 @@ def test_second_repro_runs_nothing(checkout: Checkout) -> None:
     assert checkout.table() == ["methods: BPR Pop SASRec", "failed:"]
     checkout.dvc("repro")
     assert sorted(checkout.ran()) == ALL
-    assert checkout.module("status") == "3 of 3 cells done; nothing left\n"
+    assert checkout.status() == "3 of 3 runs done; nothing left\n"
 
 
-def test_failed_cell_stops_no_other_is_named_and_is_retried(checkout: Checkout) -> None:
-    fail = checkout.tell("fail_BPR")
+def test_failed_run_stops_no_other_is_named_and_is_retried(checkout: Checkout) -> None:
+    fail = checkout.control("fail_BPR")
     checkout.make_repro(code=2)
     assert sorted(checkout.ran()) == ALL
     assert checkout.table() == ["methods: Pop SASRec", "failed: ml-100k.loo.BPR.seed_0"]
-    status = checkout.module("status", code=1)
-    assert status.startswith("2 of 3 cells done, 1 failed; nothing left\n")
+    status = checkout.status(code=1)
+    assert status.startswith("2 of 3 runs done, 1 failed; nothing left\n")
     assert "failed   ml-100k loo BPR seed 0: BPR cannot be trained\n" in status
     fail.unlink()
     checkout.make_repro()
@@ -35,8 +37,8 @@ def test_failed_cell_stops_no_other_is_named_and_is_retried(checkout: Checkout) 
 
 
 @pytest.mark.parametrize("whole_group", [True, False], ids=["all killed", "only DVC killed"])
-def test_rerun_after_kill_redoes_no_finished_cell(checkout: Checkout, whole_group: bool) -> None:
-    hold = checkout.tell("hold_BPR")
+def test_rerun_after_kill_repeats_no_finished_run(checkout: Checkout, whole_group: bool) -> None:
+    hold = checkout.control("hold_BPR")
     first = checkout.start("dvc", "repro")
     wait_until(lambda: "BPR" in checkout.ran())
     finished = [method for method in checkout.ran() if method != "BPR"]
@@ -51,7 +53,7 @@ def test_rerun_after_kill_redoes_no_finished_cell(checkout: Checkout, whole_grou
         first.wait()
         second = checkout.start("dvc", "repro")
         output = checkout.read_until(second, "runs it already; waiting for it")
-        assert "1 running" in checkout.module("status")
+        assert "1 running" in checkout.status()
         hold.unlink()
         output += second.communicate(timeout=300)[0]
         assert second.returncode == 0, output
@@ -61,47 +63,92 @@ def test_rerun_after_kill_redoes_no_finished_cell(checkout: Checkout, whole_grou
     assert checkout.table() == ["methods: BPR Pop SASRec", "failed:"]
 
 
-@pytest.mark.slow
-def test_changed_scale_reruns_every_cell_from_the_cache_where_it_can(checkout: Checkout) -> None:
+def test_in_a_fresh_clone_nothing_is_left_to_do(checkout: Checkout, tmp_path: Path) -> None:
+    """Git holds every output; tables and report are made again without training."""
+    ours = {"deterministic": ["Pop"], "baseline": [], "generative": [], "ours": ["EnhancedGenRec"]}
+    checkout.write_params(methods=ours, explained=["EnhancedGenRec"])
+    checkout.dvc("repro")
+    checkout.commit()
+    clone = checkout.clone(tmp_path.with_name(f"{tmp_path.name}-clone"))
+    assert clone.dvc("status") == "Data and pipelines are up to date.\n"
+    clone.dvc("repro")
+    clone.dvc("repro", "--single-item", "--force", "compare", "fairness_null", "tables", "report")
+    assert clone.ran() == []
+    assert clone.run("git", "status", "--porcelain") == ""
+    assert clone.status() == "2 of 2 runs done; nothing left\n"
+
+
+def test_what_reads_a_checkpoint_trains_it_again_where_it_is_absent(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    ours = {"deterministic": ["Pop"], "baseline": [], "generative": [], "ours": ["EnhancedGenRec"]}
+    checkout.write_params(methods=ours, explained=["EnhancedGenRec"])
+    checkout.dvc("repro")
+    checkout.commit()
+    clone = checkout.clone(tmp_path.with_name(f"{tmp_path.name}-clone"))
+    name = "@ml-100k-loo-EnhancedGenRec"
+    output = clone.dvc("repro", "--single-item", "--force", f"showcase{name}", f"replay{name}")
+    assert clone.ran() == ["EnhancedGenRec"]  # once for both
+    assert "has no checkpoint of its record" in output
+    assert "all metrics equal those of the committed record" in output
+    assert clone.run("git", "status", "--porcelain") == ""
+
+
+def test_changed_scale_repeats_every_run(checkout: Checkout) -> None:
     checkout.dvc("repro")
     checkout.write_params(scale="laptop")
-    assert checkout.module("status").startswith("0 of 3 cells done; about ")
-    checkout.dvc("repro")
-    assert len(checkout.ran()) == 6
-    checkout.write_params(scale="smoke")
+    assert checkout.status().startswith("0 of 3 runs done; about ")
     checkout.dvc("repro")
     assert len(checkout.ran()) == 6
 
 
-def test_tables_are_made_though_every_cell_failed(checkout: Checkout) -> None:
-    checkout.write_params(methods={"exact": [], "trained": ["BPR"], "generative": [], "ours": []})
-    checkout.tell("fail_BPR")
+def test_the_smoke_scale_leaves_the_committed_records_alone(checkout: Checkout) -> None:
+    checkout.write_params(scale="laptop")
+    checkout.dvc("repro")
+    checkout.write_params()
+    checkout.commit()
+    for name in ("README.md", "pyproject.toml"):
+        shutil.copy(TOP / name, checkout.folder)
+    (checkout.folder / "environment").mkdir()
+    for name in ("locked", "ready"):  # in this order: no package is installed
+        (checkout.folder / "environment" / name).touch()
+    checkout.run("make", "repro", "VENV=environment")
+    assert checkout.run("git", "status", "--porcelain", "--", "results", "dvc.lock") == ""
+    record = checkout.folder / "work/smoke/results/runs/ml-100k/loo/Pop/seed_0.json"
+    assert record.is_file()
+
+
+def test_tables_are_made_though_every_run_failed(checkout: Checkout) -> None:
+    checkout.write_params(
+        methods={"deterministic": [], "baseline": ["BPR"], "generative": [], "ours": []}
+    )
+    checkout.control("fail_BPR")
     checkout.make_repro(code=2)
     assert checkout.table() == ["methods:", "failed: ml-100k.loo.BPR.seed_0"]
 
 
-def test_the_report_has_what_the_first_seeds_checkpoint_is_asked(checkout: Checkout) -> None:
-    ours = {"exact": [], "trained": [], "generative": [], "ours": ["EnhancedGenRec"]}
+def test_the_report_has_what_is_made_of_the_first_seeds_checkpoint(checkout: Checkout) -> None:
+    ours = {"deterministic": [], "baseline": [], "generative": [], "ours": ["EnhancedGenRec"]}
     checkout.write_params(methods=ours, explained=["EnhancedGenRec"], seeds=[3, 4])
-    asked = ("explanations", "faithfulness", "replay")
-    files = [f"results/{kind}/ml-100k/loo/EnhancedGenRec/seed_3.json" for kind in asked]
+    kinds = ("explanations", "faithfulness", "replay")
+    files = [f"results/{kind}/ml-100k/loo/EnhancedGenRec/seed_3.json" for kind in kinds]
     report = checkout.folder / "results" / "report.html"
-    fail = checkout.tell("fail_EnhancedGenRec")
+    fail = checkout.control("fail_EnhancedGenRec")
     checkout.make_repro(code=2)
     assert report.read_text() == ""
     fail.unlink()
     checkout.make_repro()
     assert report.read_text().split() == ["EnhancedGenRec", "EnhancedGenRec", *files]
     assert {(checkout.folder / path).read_text() for path in files} == {"EnhancedGenRec 3"}
-    assert "2 of 2 cells done" in checkout.module("status")
+    assert "2 of 2 runs done" in checkout.status()
 
 
 def test_git_sees_records_and_tables_and_no_ignore_file_of_dvcs(checkout: Checkout) -> None:
     """After a failed stage DVC takes its own .gitignore entries back (DVC #11091)."""
-    checkout.tell("fail_BPR")
+    checkout.control("fail_BPR")
     checkout.make_repro(code=2)
     changed = checkout.run("git", "status", "--porcelain", "--untracked-files=all").splitlines()
-    paths = {line[3:] for line in changed if not line[3:].startswith("stub/")}
+    paths = {line[3:] for line in changed}
     tables = {
         f"paper_tables/table_{n}.{kind}" for n in range(1, 6) for kind in ("md", "tex", "csv")
     }
@@ -111,4 +158,6 @@ def test_git_sees_records_and_tables_and_no_ignore_file_of_dvcs(checkout: Checko
     metrics = {f"results/metrics/ml-100k.loo.{method}.json" for method in ("Pop", "SASRec")}
     names = ("comparisons.csv", "fairness_null.csv", "report.html", "rankings.svg")
     results = {f"results/{name}" for name in names}
-    assert paths == {"dvc.lock"} | results | tables | records | metrics
+    users = {f"results/users/ml-100k/loo/{method}/seed_0.parquet" for method in ("Pop", "SASRec")}
+    summaries = {"results/data/ml-100k.json", "results/encoded/ml-100k.json"}
+    assert paths == {"dvc.lock"} | results | tables | records | metrics | users | summaries

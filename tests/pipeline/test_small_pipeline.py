@@ -6,23 +6,28 @@ import csv
 import json
 
 import pytest
-from scratch import Checkout
+from checkout import Checkout
 from table_from_users import assert_table_1_is_that_of_the_users
 
-from llm4rec_recbole.evaluation.paths import stages
+from llm4rec_recbole.evaluation.paths import run_stages
 
 
 @pytest.mark.slow
 def test_small_pipeline_end_to_end(checkout: Checkout) -> None:
     checkout.use_real_commands()
-    methods = {"exact": ["Pop"], "trained": ["BPR", "SASRec"], "generative": [], "ours": []}
+    methods = {
+        "deterministic": ["Pop"],
+        "baseline": ["BPR", "SASRec"],
+        "generative": [],
+        "ours": [],
+    }
     params = checkout.write_params(methods=methods)
     output = checkout.make_repro()
-    assert "3 of 3 cells done; nothing left" in output
+    assert "3 of 3 runs done; nothing left" in output
     table = (checkout.folder / "paper_tables" / "table_1.md").read_text()
     assert table in output
-    for cell in stages(params).values():
-        record = json.loads((checkout.folder / cell.record).read_text())
+    for run in run_stages(params).values():
+        record = json.loads((checkout.folder / run.record()).read_text())
         assert 0 < record["metrics"]["test"]["full"]["ndcg@10"] < 1
         assert record["cost"]["epochs"] <= 2
     with open(checkout.folder / "paper_tables" / "table_1.csv", encoding="utf-8") as file:
@@ -36,11 +41,11 @@ def test_small_pipeline_end_to_end(checkout: Checkout) -> None:
 @pytest.mark.slow
 def test_a_data_set_that_is_not_here_stops_no_other(checkout: Checkout) -> None:
     checkout.use_real_commands()
-    methods = {"exact": ["Pop"], "trained": [], "generative": [], "ours": []}
+    methods = {"deterministic": ["Pop"], "baseline": [], "generative": [], "ours": []}
     checkout.write_params(datasets=["ml-25m", "ml-100k"], methods=methods)
     output = checkout.make_repro(code=2)
     assert "\nthe data set ml-25m is not here (llm4rec fetch ml-25m)\n" in output
-    assert "1 of 2 cells done" in output
+    assert "1 of 2 runs done" in output
     table = (checkout.folder / "paper_tables" / "table_1.md").read_text()
     assert "## ml-100k" in table
     assert "ml-25m" not in table

@@ -1,4 +1,4 @@
-"""dvc.yaml against params.yaml and the code: every cell has its stage, every import its dep."""
+"""dvc.yaml against params.yaml and the code: every run has its stage, every import its dep."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import itertools
 from pathlib import Path
 
 import yaml
-from scratch import Checkout
+from checkout import Checkout
 
-from llm4rec_recbole.evaluation.paths import stages
+from llm4rec_recbole.evaluation.paths import run_stages
 
 TOP = Path(__file__).parents[2]
 
@@ -19,8 +19,8 @@ def test_as_many_stages_as_the_product_also_with_hyphens_in_names(checkout: Chec
         "datasets": ["ml-100k", "ml-1m"],
         "protocols": ["loo", "temporal"],
         "methods": {
-            "exact": ["Pop", "EASE"],
-            "trained": ["BPR", "SASRec", "BERT4Rec"],
+            "deterministic": ["Pop", "EASE"],
+            "baseline": ["BPR", "SASRec", "BERT4Rec"],
             "generative": ["P5"],
             "ours": ["EnhancedGenRec", "EnhancedGenRec_none"],
         },
@@ -29,26 +29,26 @@ def test_as_many_stages_as_the_product_also_with_hyphens_in_names(checkout: Chec
     }
     checkout.write_params(**params)
     listed = [line.split()[0] for line in checkout.dvc("stage", "list").splitlines()]
-    cells = {name for name in listed if name.startswith("run")}
-    assert len(cells) == 2 * 2 * (2 + (3 + 1 + 2) * 3)
-    assert cells == set(stages(params))
+    runs = {name for name in listed if name.startswith("train_")}
+    assert len(runs) == 2 * 2 * (2 + (3 + 1 + 2) * 3)
+    assert runs == set(run_stages(params))
     for name in ("showcase", "faithfulness", "replay"):
         assert sum(stage.startswith(f"{name}@") for stage in listed) == 2 * 2
 
 
-def test_only_a_method_that_leaves_a_checkpoint_is_explained() -> None:
+def test_only_a_model_with_explanations_is_explained() -> None:
     params = yaml.safe_load((TOP / "params.yaml").read_text())
     assert set(params["explained"]) <= set(params["methods"]["ours"])
 
 
-def test_params_name_nothing_twice_and_no_two_cells_share_a_stage_or_a_file() -> None:
+def test_params_name_nothing_twice_and_no_two_runs_share_a_stage_or_a_file() -> None:
     params = yaml.safe_load((TOP / "params.yaml").read_text())
     methods = params["methods"]
     lists = [params["datasets"], params["protocols"], params["seeds"]]
     for values in [*lists, [method for group in methods.values() for method in group]]:
         assert len(values) == len(set(values))
-    cells = stages(params)
+    stages = run_stages(params)
     product = len(list(itertools.product(*lists[:2])))
-    seeded = sum(len(group) for name, group in methods.items() if name != "exact")
-    runs = len(methods["exact"]) + seeded * len(params["seeds"])
-    assert len(cells) == len({cell.record for cell in cells.values()}) == product * runs
+    seeded = sum(len(group) for name, group in methods.items() if name != "deterministic")
+    runs = len(methods["deterministic"]) + seeded * len(params["seeds"])
+    assert len(stages) == len({run.record() for run in stages.values()}) == product * runs

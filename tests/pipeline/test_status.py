@@ -12,15 +12,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from scratch import PARAMS
+from checkout import PARAMS
 
-from llm4rec_recbole.evaluation import paths as cells
-from llm4rec_recbole.evaluation.paths import Cell
-from llm4rec_recbole.pipeline import cell_state, status
-from llm4rec_recbole.pipeline import status as dvc_lock
-from llm4rec_recbole.pipeline import status as seconds
+from llm4rec_recbole.cli import status as command
+from llm4rec_recbole.evaluation.paths import Run, run_stages
+from llm4rec_recbole.pipeline import run_state, status
 
-POP, BPR, SASREC = (Cell("ml-100k", "loo", method, 0) for method in ("Pop", "BPR", "SASRec"))
+POP, BPR, SASREC = (Run("ml-100k", "loo", method, 0) for method in ("Pop", "BPR", "SASRec"))
 
 
 @pytest.fixture(autouse=True)
@@ -35,10 +33,10 @@ def write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def finish(stage: str, cell: Cell, train_seconds: float) -> None:
+def finish(stage: str, run: Run, train_seconds: float) -> None:
     """What a finished stage leaves: its files, and its entry in dvc.lock."""
-    write(cell.record, json.dumps({"cost": {"train_seconds": train_seconds}}))
-    write(cell.users, "users")
+    write(run.record(), json.dumps({"cost": {"train_seconds": train_seconds}}))
+    write(run.users(), "users")
     entries = {
         kind: [
             {
@@ -48,32 +46,32 @@ def finish(stage: str, cell: Cell, train_seconds: float) -> None:
             }
             for path in paths
         ]
-        for kind, paths in (("deps", [Path("code.py")]), ("outs", [cell.record, cell.users]))
+        for kind, paths in (("deps", [Path("code.py")]), ("outs", [run.record(), run.users()]))
     }
-    lock = yaml.safe_load(dvc_lock.LOCK.read_text()) if dvc_lock.LOCK.exists() else {"stages": {}}
+    lock = yaml.safe_load(status.LOCK.read_text()) if status.LOCK.exists() else {"stages": {}}
     lock["stages"][stage] = {"params": {"params.yaml": {"scale": "smoke"}}, **entries}
-    dvc_lock.LOCK.write_text(yaml.safe_dump(lock))
+    status.LOCK.write_text(yaml.safe_dump(lock))
 
 
 def kinds() -> dict[str, str]:
-    return {s.cell.method: s.kind for s in status.read()}
+    return {s.run.method: s.kind for s in status.read()}
 
 
 def test_all_wait_in_a_fresh_clone() -> None:
     assert kinds() == {"Pop": "waiting", "BPR": "waiting", "SASRec": "waiting"}
-    assert status.report(status.read()).startswith("0 of 3 cells done; 3 cells never timed\n")
+    assert status.report(status.read()).startswith("0 of 3 runs done; 3 runs never timed\n")
 
 
-def test_committed_record_alone_is_not_done_but_tells_how_long_it_takes() -> None:
-    write(BPR.record, json.dumps({"cost": {"train_seconds": 240.0}}))
+def test_committed_record_alone_is_not_done_but_gives_the_estimate() -> None:
+    write(BPR.record(), json.dumps({"cost": {"train_seconds": 240.0}}))
     assert kinds()["BPR"] == "waiting"
-    assert "about 4 min left, and 2 cells never timed" in status.report(status.read())
+    assert "about 4 min left, and 2 runs never timed" in status.report(status.read())
 
 
 def test_done_until_code_record_users_or_scale_change() -> None:
-    finish("run@ml-100k-loo-BPR-0", BPR, 9.0)
+    finish("train_baseline@ml-100k-loo-BPR-0", BPR, 9.0)
     assert kinds()["BPR"] == "done"
-    for path, text in ((Path("code.py"), "2"), (BPR.record, "{}"), (BPR.users, "longer")):
+    for path, text in ((Path("code.py"), "2"), (BPR.record(), "{}"), (BPR.users(), "longer")):
         before = path.read_text()
         path.write_text(text)
         assert kinds()["BPR"] == "waiting", path
@@ -85,25 +83,25 @@ def test_done_until_code_record_users_or_scale_change() -> None:
 def test_failed_shows_its_error_until_it_is_done() -> None:
     write(BPR.failure, json.dumps({"error": "no memory"}))
     assert "  failed   ml-100k loo BPR seed 0: no memory" in status.report(status.read())
-    finish("run@ml-100k-loo-BPR-0", BPR, 9.0)
+    finish("train_baseline@ml-100k-loo-BPR-0", BPR, 9.0)
     assert kinds()["BPR"] == "done"
 
 
 def test_running_is_who_holds_the_lock_and_eta_counts_what_is_left_of_it() -> None:
     write(SASREC.state, json.dumps({"started": time.time() - 40, "seconds": 100.0}))
     write(POP.state, json.dumps({"started": time.time() - 900, "seconds": 20.0}))
-    finish("run@ml-100k-loo-BPR-0", BPR, 9.0)
+    finish("train_baseline@ml-100k-loo-BPR-0", BPR, 9.0)
     with open(SASREC.state) as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         report = status.report(status.read())
-    assert report.startswith("1 of 3 cells done, 1 running; about 80 s left\n")
+    assert report.startswith("1 of 3 runs done, 1 running; about 80 s left\n")
     assert "  running  ml-100k loo SASRec seed 0: 40 s of about 2 min" in report
     assert "running" not in status.report(status.read())
 
 
 def test_several_running_share_the_time_left() -> None:
-    for cell in (POP, BPR, SASREC):
-        write(cell.state, json.dumps({"started": time.time(), "seconds": 40.0}))
+    for run in (POP, BPR, SASREC):
+        write(run.state, json.dumps({"started": time.time(), "seconds": 40.0}))
     with open(POP.state) as first, open(BPR.state) as second:
         fcntl.flock(first, fcntl.LOCK_EX)
         fcntl.flock(second, fcntl.LOCK_EX)
@@ -111,42 +109,84 @@ def test_several_running_share_the_time_left() -> None:
 
 
 def test_expected_seconds_are_the_other_seeds_mean() -> None:
-    seeds = [Cell("ml-100k", "loo", "BPR", seed) for seed in range(3)]
+    seeds = [Run("ml-100k", "loo", "BPR", seed) for seed in range(3)]
     write(seeds[0].state, json.dumps({"seconds": 10.0}))
-    write(seeds[1].record, json.dumps({"cost": {"train_seconds": 30.0}}))
-    assert seconds.expected([*seeds, SASREC]) == {seeds[0]: 10.0, seeds[1]: 30.0, seeds[2]: 20.0}
+    write(seeds[1].record(), json.dumps({"cost": {"train_seconds": 30.0}}))
+    assert status.estimate_seconds([*seeds, SASREC]) == {
+        seeds[0]: 10.0,
+        seeds[1]: 30.0,
+        seeds[2]: 20.0,
+    }
 
 
 def test_expected_seconds_come_from_the_last_commit_once_dvc_removed_the_record() -> None:
-    write(BPR.record, json.dumps({"cost": {"train_seconds": 30.0}}))
-    write(POP.record, "")
-    for command in ("init -q", "add .", "-c user.name=x -c user.email=x commit -qm x"):
-        subprocess.run(["git", *command.split()], check=True)
-    BPR.record.unlink()
-    POP.record.unlink()
-    assert seconds.expected([SASREC, POP, BPR]) == {BPR: 30.0}
+    write(BPR.record(), json.dumps({"cost": {"train_seconds": 30.0}}))
+    write(POP.record(), "")
+    for arguments in ("init -q", "add .", "-c user.name=x -c user.email=x commit -qm x"):
+        subprocess.run(["git", *arguments.split()], check=True)
+    BPR.record().unlink()
+    POP.record().unlink()
+    assert status.estimate_seconds([SASREC, POP, BPR]) == {BPR: 30.0}
 
 
-def test_torn_state_is_no_state() -> None:
-    write(BPR.state, '{"seconds": 1')
-    assert cell_state.read(BPR) == {}
+@pytest.mark.parametrize(
+    "text",
+    ['{"seconds": 1', "[5]", '{"seconds": "x"}', '{"seconds": 1%s}' % ("0" * 400), "[" * 99_999],
+)
+def test_damaged_state_is_no_state(text: str) -> None:
+    write(BPR.state, text)
+    assert run_state.read(BPR) == {}
+    assert kinds()["BPR"] == "waiting"
+
+
+@pytest.mark.parametrize("text", ["", "[5]", '{"error": 1e999}', "{}", "\x00"])
+def test_damaged_failure_note_is_a_failure(text: str) -> None:
+    write(BPR.failure, text)
+    assert kinds()["BPR"] == "failed"
+    assert status.report(status.read()).count("\n") == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[", "stages: 5", "stages: [a]", "5", "other: {}", "stages: {STAGE: 5}",
+        "stages: {STAGE: {outs: [{path: 5}]}}", "stages: {STAGE: {outs: 5}}",
+        "stages: {STAGE: {params: 5}}",
+    ],
+)  # fmt: skip
+def test_damaged_lock_is_one_line(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status.LOCK.write_text(text.replace("STAGE", "train_baseline@ml-100k-loo-BPR-0"))
+    assert command.main([]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: dvc.lock")
+    assert message.count("\n") == 1
 
 
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("datasets: [a]\nseeds: [0]", "'methods' is missing or no list"),
+        (
+            "datasets: [a]\nprotocols: [b]\nseeds: [0]",
+            "methods.deterministic is missing",
+        ),
         ("datasets: [a", "not YAML"),
         (None, "no params.yaml here"),
+        ("datasets: [a]\nprotocols: [b]\nseeds: [x]", "seeds is missing, or is no list of whole"),
+        ("datasets: 2024-99-99", "not YAML: month must be in 1..12"),
+        ("[[[", "not YAML"),
+        ("- a", "not a table of parameters"),
+        ("\xff".encode("latin-1"), "the file is not text"),
+        ("a: &a [x, x]\nb: &b [*a, *a]\n", "params.yaml:2: a YAML alias"),
+        ("[" * 100_000, "not YAML"),
     ],
 )
 def test_bad_params_are_one_line(
-    text: str | None, error: str, capsys: pytest.CaptureFixture[str]
+    text: str | bytes | None, error: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("params.yaml").unlink()
     if text is not None:
-        Path("params.yaml").write_text(text)
-    assert status.main([]) == 2
+        Path("params.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert command.main([]) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: ")
     assert error in said
@@ -162,8 +202,8 @@ def test_status_imports_nothing_heavy() -> None:
     assert shown.stdout == "set()\n"
 
 
-def test_cell_files_hold_every_part_of_its_name() -> None:
-    assert str(SASREC.record) == "results/runs/ml-100k/loo/SASRec/seed_0.json"
-    assert str(SASREC.users) == "results/users/ml-100k/loo/SASRec/seed_0.parquet"
+def test_a_runs_files_hold_every_part_of_its_name() -> None:
+    assert str(SASREC.record()) == "results/runs/ml-100k/loo/SASRec/seed_0.json"
+    assert str(SASREC.users()) == "results/users/ml-100k/loo/SASRec/seed_0.parquet"
     assert str(SASREC.failure) == "work/failures/ml-100k.loo.SASRec.seed_0.json"
-    assert cells.stages(PARAMS)["run@ml-100k-loo-SASRec-0"] == SASREC
+    assert run_stages(PARAMS)["train_baseline@ml-100k-loo-SASRec-0"] == SASREC

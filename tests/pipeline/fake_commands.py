@@ -1,4 +1,4 @@
-"""Stands in for the pipeline's commands: quick, and told by files in stub/ to fail or to wait."""
+"""Stands for the commands of the pipeline: quick, and controlled by files in fake/."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import sys
 import time
 from pathlib import Path
 
-CONTROL = Path("stub")
-ASKED = ("explanations", "faithfulness", "replay")
+CONTROL = Path("fake")
+EXPLAINED = ("explanations", "faithfulness", "replay")
 
 
-def run_recbole(arguments: list[str]) -> int:
+def run(arguments: list[str]) -> int:
     options = dict(argument[2:].split("=", 1) for argument in arguments)
     method, seed = options["model"], options["seed"]
     place = Path(options["dataset"], options["protocol"], method, f"seed_{seed}")
+    CONTROL.mkdir(exist_ok=True)
     with open(CONTROL / "log", "a") as log:
         log.write(f"{method} {seed}\n")
     while (CONTROL / f"hold_{method}").exists():
@@ -33,14 +34,16 @@ def run_recbole(arguments: list[str]) -> int:
         "protocol": options["protocol"],
         "method": method,
         "seed": int(seed),
-        "metrics": {"test": {"full": {"hit@10": 0.5, "ndcg@10": len(method) / 100}}},
+        "metrics": {
+            "valid": {"ndcg@10": 0.125},
+            "test": {"full": {"hit@10": 0.5, "ndcg@10": len(method) / 100}},
+        },
         "cost": {"train_seconds": 7.0},
     }
     record.write_text(json.dumps(content))
-    if "checkpoint_dir" in options:
-        folder = Path(options["checkpoint_dir"])
-        folder.mkdir(parents=True)
-        (folder / "one.safetensors").write_text(f"{method} {seed}")
+    folder = Path(options["checkpoint_dir"])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{time.time_ns()}.safetensors").write_text(f"{method} {seed}")
     return 0
 
 
@@ -62,13 +65,13 @@ def replay(arguments: list[str]) -> int:
 
 
 def prepare(arguments: list[str]) -> int:
-    out = Path(arguments[arguments.index("--out") + 1])
-    out.mkdir(parents=True)
-    (out / "inter").write_text("1 2 3")
+    path = Path(arguments[arguments.index("--summary") + 1])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text('{"sha256": {}}')
     return 0
 
 
-def encode(arguments: list[str]) -> int:
+def encode_items(arguments: list[str]) -> int:
     return prepare(arguments)
 
 
@@ -79,8 +82,8 @@ def fairness_null(arguments: list[str]) -> int:
 
 def report(arguments: list[str]) -> int:
     for name in ("report.html", "rankings.svg"):
-        asked = [path for kind in ASKED for path in Path("results", kind).rglob("*.json")]
-        Path("results", name).write_text(" ".join([*_methods(), *map(str, sorted(asked))]))
+        files = [path for kind in EXPLAINED for path in Path("results", kind).rglob("*.json")]
+        Path("results", name).write_text(" ".join([*_methods(), *map(str, sorted(files))]))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""One cell on its own: its exit code, its failure note, its lock."""
+"""One run as a stage: its exit status, its failure note, its lock."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import json
 import os
 import signal
 import sys
-from pathlib import Path
 
 import pytest
-from scratch import Checkout, wait_until
+from checkout import Checkout, wait_until
 
-from llm4rec_recbole.evaluation.paths import Cell
-from llm4rec_recbole.pipeline.run_cell import _last_line
+from llm4rec_recbole.evaluation.paths import Run
+from llm4rec_recbole.pipeline.run_stage import _last_line
 
-RUN = ["python", "stub.py", "run_recbole"]
-BPR = Cell("ml-100k", "loo", "BPR", 0)
+RUN = ["python", "fake_commands.py", "run"]
+BPR = Run("ml-100k", "loo", "BPR", 0)
 OPTIONS = [
     "--model=BPR",
     "--dataset=ml-100k",
@@ -30,7 +29,7 @@ def error_of(checkout: Checkout) -> str:
 
 
 def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "llm4rec_recbole.pipeline.run_cell", *words, *OPTIONS]
+    return [sys.executable, "-m", "llm4rec_recbole.pipeline.run_stage", *words, *OPTIONS]
 
 
 def test_success_removes_the_failure_note_and_keeps_the_seconds(checkout: Checkout) -> None:
@@ -38,21 +37,20 @@ def test_success_removes_the_failure_note_and_keeps_the_seconds(checkout: Checko
     failure.parent.mkdir(parents=True)
     failure.write_text('{"error": "old"}')
     output = checkout.run(*command(*RUN))
-    assert output.startswith("[1/3] ml-100k loo BPR seed 0: never timed; all cells: ")
+    assert output.startswith("ml-100k loo BPR seed 0: never timed\n")
     assert not failure.exists()
     state = json.loads((checkout.folder / BPR.state).read_text())
     assert 0 <= state["seconds"] < 60
-    assert state["expected"] is None
-    assert "never timed; all" not in checkout.run(*command(*RUN))
+    assert "never timed" not in checkout.run(*command(*RUN))
 
 
 @pytest.mark.parametrize(
     ("words", "code", "error"),
     [
         (["sh", "-c", "echo first >&2; echo 'error: why' >&2; exit 2"], 2, "why"),
-        (["sh", "-c", "exit 3"], 3, "exit code 3"),
+        (["sh", "-c", "exit 3"], 3, "exit status 3"),
         (["sh", "-c", "kill -9 $$"], 137, "killed by SIGKILL"),
-        (["true"], 1, f"it ended well but left no {BPR.record}"),
+        (["true"], 1, f"the command succeeded but left no {BPR.record()}"),
         (["no-such-command"], 127, "no-such-command: No such file or directory"),
     ],
 )
@@ -63,14 +61,14 @@ def test_failure_leaves_its_last_line(
     assert error_of(checkout) == error
 
 
-def test_stopped_cell_has_not_failed_and_stops_its_run(checkout: Checkout) -> None:
-    checkout.tell("hold_BPR")
-    cell = checkout.start(*command(*RUN))
+def test_a_stopped_stage_has_not_failed_and_stops_its_run(checkout: Checkout) -> None:
+    checkout.control("hold_BPR")
+    stage = checkout.start(*command(*RUN))
     wait_until(lambda: checkout.ran() == ["BPR"])
-    os.kill(cell.pid, signal.SIGTERM)
-    assert cell.wait(timeout=30) == 128 + signal.SIGTERM
+    os.kill(stage.pid, signal.SIGTERM)
+    assert stage.wait(timeout=30) == 128 + signal.SIGTERM
     assert not (checkout.folder / BPR.failure).exists()
-    assert "running" not in checkout.module("status")
+    assert "running" not in checkout.status()
 
 
 def test_a_run_that_ctrl_c_stopped_has_not_failed(checkout: Checkout) -> None:
@@ -78,8 +76,8 @@ def test_a_run_that_ctrl_c_stopped_has_not_failed(checkout: Checkout) -> None:
     assert not (checkout.folder / BPR.failure).exists()
 
 
-def test_orphan_of_other_code_is_waited_for_and_the_cell_run_again(checkout: Checkout) -> None:
-    hold = checkout.tell("hold_BPR")
+def test_orphan_of_other_code_is_waited_for_and_the_run_repeated(checkout: Checkout) -> None:
+    hold = checkout.control("hold_BPR")
     first = checkout.start(*command(*RUN))
     wait_until(lambda: checkout.ran() == ["BPR"])
     overall = checkout.folder / "properties" / "overall.yaml"
@@ -91,27 +89,34 @@ def test_orphan_of_other_code_is_waited_for_and_the_cell_run_again(checkout: Che
     assert checkout.ran() == ["BPR", "BPR"]
 
 
-def test_lock_is_held_for_as_long_as_the_run_lives_though_its_cell_was_killed(
+def test_lock_is_held_for_as_long_as_the_run_lives_though_its_stage_was_killed(
     checkout: Checkout,
 ) -> None:
-    hold = checkout.tell("hold_BPR")
-    cell = checkout.start(*command(*RUN))
+    hold = checkout.control("hold_BPR")
+    stage = checkout.start(*command(*RUN))
     wait_until(lambda: checkout.ran() == ["BPR"])
-    os.kill(cell.pid, signal.SIGKILL)
-    cell.wait()
-    assert "1 running" in checkout.module("status")
+    os.kill(stage.pid, signal.SIGKILL)
+    stage.wait()
+    assert "1 running" in checkout.status()
     hold.unlink()
-    wait_until(lambda: "running" not in checkout.module("status"))
+    wait_until(lambda: "running" not in checkout.status())
 
 
-def test_a_cell_that_should_leave_a_checkpoint_and_does_not_has_failed(checkout: Checkout) -> None:
-    folder = checkout.folder / "checkpoints"
-    asked = [*command(*RUN), f"--checkpoint_dir={folder}"]
-    checkout.run(*asked)
-    for path in folder.iterdir():
-        path.rename(folder / "no-checkpoint")
-    checkout.run(*command("true"), f"--checkpoint_dir={folder}", code=1)
-    assert error_of(checkout) == f"it ended well but left no {folder}"
+def test_only_the_checkpoint_of_the_last_attempt_stays(checkout: Checkout) -> None:
+    for _ in range(2):
+        checkout.run(*command(*RUN))
+    (file,) = (checkout.folder / BPR.checkpoints).iterdir()
+    assert file.read_text() == "BPR 0"
+
+
+def test_data_that_differ_from_their_summary_stop_the_run(checkout: Checkout) -> None:
+    summary = checkout.folder / "results" / "data" / "ml-100k.json"
+    summary.parent.mkdir()
+    summary.write_text('{"sha256": {"ml-100k.inter": "0123"}}')
+    output = checkout.run(*command(*RUN), code=2)
+    assert "ml-100k.inter: not the file that results/data/ml-100k.json describes (dvc" in output
+    assert checkout.ran() == []
+    assert "not the file" in error_of(checkout)
 
 
 @pytest.mark.parametrize(
@@ -124,8 +129,3 @@ def test_a_cell_that_should_leave_a_checkpoint_and_does_not_has_failed(checkout:
 )
 def test_last_line(text: str, line: str) -> None:
     assert _last_line(text) == line
-
-
-def test_results_elsewhere_are_not_the_pipelines(checkout: Checkout) -> None:
-    elsewhere = [*command("true")[:-1], f"--results_dir={Path('work')}"]
-    assert "results lie in results, not work" in checkout.run(*elsewhere, code=1)

@@ -1,4 +1,4 @@
-"""A scratch checkout to run DVC in; conftest.py makes it."""
+"""A checkout in a temporary folder to run DVC in; conftest.py makes it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ TOP = Path(__file__).parents[2]
 PARAMS = {
     "datasets": ["ml-100k"],
     "protocols": ["loo"],
-    "methods": {"exact": ["Pop"], "trained": ["BPR", "SASRec"], "generative": [], "ours": []},
+    "methods": {
+        "deterministic": ["Pop"],
+        "baseline": ["BPR", "SASRec"],
+        "generative": [],
+        "ours": [],
+    },
     "explained": [],
     "seeds": [0],
     "scale": "smoke",
@@ -25,7 +30,7 @@ PARAMS = {
 
 
 class Checkout:
-    """A folder with a stubbed pipeline of three cells: Pop, BPR and SASRec."""
+    """A folder with a pipeline of three fake runs: Pop, BPR and SASRec."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -49,17 +54,16 @@ class Checkout:
         assert process.returncode == code, output
         return output
 
-    def module(self, name: str, *arguments: str, code: int = 0) -> str:
-        return self.run(
-            sys.executable, "-m", f"llm4rec_recbole.pipeline.{name}", *arguments, code=code
-        )
+    def status(self, code: int = 0) -> str:
+        """What `llm4rec status` prints."""
+        return self.run(sys.executable, "-m", "llm4rec_recbole.cli.status", code=code)
 
     def dvc(self, *arguments: str, code: int = 0) -> str:
         return self.run("dvc", *arguments, code=code)
 
     def make_repro(self, code: int = 0) -> str:
         """The recipe of `make repro`, with the environment that runs the tests."""
-        return self.run("make", "cells", f"VENV={sys.prefix}", code=code)
+        return self.run("make", "pipeline", f"VENV={sys.prefix}", code=code)
 
     def read_until(self, process: subprocess.Popen[str], text: str) -> str:
         """What the process prints, up to the line that holds `text`."""
@@ -72,18 +76,18 @@ class Checkout:
         return output
 
     def table(self) -> list[str]:
-        """What the stub of the tables stage says it saw."""
+        """What the fake stage `tables` read."""
         text = (self.folder / "paper_tables" / "table_1.md").read_text()
         return [line.strip() for line in text.splitlines()]
 
     def ran(self) -> list[str]:
-        """Methods in the order in which their cells were started."""
-        log = self.folder / "stub" / "log"
+        """Methods in the order in which their runs were started."""
+        log = self.folder / "fake" / "log"
         return [line.split()[0] for line in log.read_text().splitlines()] if log.exists() else []
 
-    def tell(self, what: str) -> Path:
-        """Make a stub fail or hold: `fail_BPR`, `hold_BPR`, until the file is removed."""
-        path = self.folder / "stub" / what
+    def control(self, what: str) -> Path:
+        """Make a fake run fail or wait: `fail_BPR`, `hold_BPR`, until the file is removed."""
+        path = self.folder / "fake" / what
         path.touch()
         return path
 
@@ -91,6 +95,18 @@ class Checkout:
         params = PARAMS | changes
         (self.folder / "params.yaml").write_text(yaml.safe_dump(params))
         return params
+
+    def commit(self, message: str = "results") -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--message", message)
+
+    def clone(self, folder: Path) -> Checkout:
+        """A fresh clone: what git holds, and nothing else."""
+        self.run("git", "clone", "--quiet", str(self.folder), str(folder))
+        made = Checkout(folder)
+        (folder / "fake").mkdir()
+        (folder / ".git/info/exclude").write_text("/fake/\n")
+        return made
 
     def use_real_commands(self) -> None:
         shutil.copy(TOP / "dvc.yaml", self.folder)

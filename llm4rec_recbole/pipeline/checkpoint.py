@@ -1,0 +1,116 @@
+"""Makes sure that a committed run has its checkpoint, which git does not hold.
+
+    python -m llm4rec_recbole.pipeline.checkpoint COMMAND --model=M --dataset=D …
+
+COMMAND is the training command of the run. It is executed only where work/checkpoints has no
+checkpoint of the committed record, and writes its own record to work/retrained. A checkpoint fits a
+record if both have the same validation metrics, or if it was trained here for that record.
+Another processor may train a slightly different model; the command then says so.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.paths import Run
+from llm4rec_recbole.files import read_json, sha256_of
+from llm4rec_recbole.pipeline import run_state
+from llm4rec_recbole.pipeline.run_stage import (
+    MARKER,
+    finish_checkpoint,
+    options_of,
+    run_of_options,
+    with_checkpoints,
+)
+
+RETRAINED = Path("work/retrained")
+
+
+def main(command: Sequence[str]) -> int:
+    """Train if needed; returns the exit status: the command's, or 2 for bad input."""
+    try:
+        return ensure(command)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def ensure(command: Sequence[str]) -> int:
+    """Train unless the checkpoint is present; returns the exit status of the training.
+
+    Raises InputError where there is no record.
+    """
+    options = options_of(command)
+    run = run_of_options(options)
+    path, folder = run.record(options["results_dir"]), run.checkpoints
+    record = _record(path)
+    with run_state.locked(run):
+        if belongs(folder, path, record):
+            return 0
+        print(
+            f"{run}: training again, because {folder} has no checkpoint of its record", flush=True
+        )
+        other = f"--results_dir={RETRAINED}"
+        again = [other if word.startswith("--results_dir=") else word for word in command]
+        status = subprocess.run(with_checkpoints(again, run), check=False).returncode
+        if status:
+            return status if status > 0 else 128 - status
+        finish_checkpoint(run, path)
+        print(_comparison(run, record), flush=True)
+    return 0
+
+
+def belongs(folder: Path, path: Path, record: dict[str, Any]) -> bool:
+    """Whether the newest checkpoint in `folder` belongs to `record`, the content of `path`."""
+    files = sorted(folder.glob("*.safetensors"), key=lambda file: file.stat().st_mtime_ns)
+    if not files:
+        return False
+    try:
+        if read_json(folder / MARKER) == {"sha256": sha256_of(path)}:
+            return True
+    except (FileNotFoundError, InputError):
+        pass
+    return _validation(files[-1]) == record["metrics"]["valid"]
+
+
+def _validation(checkpoint: Path) -> dict[str, float] | None:
+    """The validation metrics in the checkpoint; None for a file without them."""
+    from llm4rec_recbole import checkpoints
+
+    try:
+        result = checkpoints.load(checkpoint).get("best_valid_result")
+    except InputError:
+        return None
+    return {key: float(value) for key, value in result.items()} if result else None
+
+
+def _record(path: Path) -> dict[str, Any]:
+    try:
+        record = read_json(path)
+        record["metrics"]["valid"]
+    except FileNotFoundError:
+        raise InputError("there is no such record", file=path, hint="dvc repro") from None
+    except (KeyError, TypeError) as error:
+        raise InputError(f"no validation metrics: {error!r}", file=path) from error
+    return record
+
+
+def _comparison(run: Run, record: dict[str, Any]) -> str:
+    again = _record(run.record(RETRAINED))
+    if again["metrics"] == record["metrics"]:
+        return f"{run}: all metrics equal those of the committed record"
+    values = [r["metrics"]["test"]["full"]["ndcg@10"] for r in (again, record)]
+    processors = [r.get("provenance", {}).get("hardware") for r in (again, record)]
+    return (
+        f"{run}: test NDCG@10 is {values[0]:.4f} here ({processors[0]}) and {values[1]:.4f} in the "
+        f"committed record ({processors[1]})"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
