@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-_ARTICLES = "The|A|An|La|Le|Les|L'|Il|El|Der|Die|Das|Det|O"
-_TRAILING_ARTICLE = re.compile(rf"([^()]+), ({_ARTICLES})(?=\)|$| \()")
+_ARTICLES = frozenset(
+    ["The", "A", "An", "La", "Le", "Les", "L'", "Il", "El", "Der", "Die", "Das", "Det", "O"]
+)
+_NO_BRACKETS = re.compile(r"[^()]+")
 _YEAR_AT_END = re.compile(r" \(([0-9]{4})\)$")
 _OLDEST = 130  # years
 _UNKNOWN = {"", "unknown", "unkonwn"}
@@ -107,12 +109,20 @@ def clean_title(title: str) -> str:
     title = _YEAR_AT_END.sub("", title.strip())
     if title.lower() in _UNKNOWN:
         return ""
-    return _TRAILING_ARTICLE.sub(_article_first, title)
+    return _NO_BRACKETS.sub(_article_first, title)
 
 
-def _article_first(match: re.Match[str]) -> str:
-    words, article = match.groups()
-    return article + ("" if article.endswith("'") else " ") + words
+def _article_first(part: re.Match[str]) -> str:
+    """The part of a title between brackets, its trailing article moved to the front.
+
+    One regular expression for this needed time quadratic in the length of the title.
+    """
+    before_bracket = part.string[part.end() : part.end() + 1] == "("
+    end = " " if before_bracket else ""
+    words, _, article = part[0].removesuffix(end).rpartition(", ")
+    if not words or article not in _ARTICLES or not part[0].endswith(end):
+        return part[0]
+    return article + ("" if article.endswith("'") else " ") + words + end
 
 
 def _read(path: str | Path, id_column: str) -> pd.DataFrame:

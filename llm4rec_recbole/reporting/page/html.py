@@ -14,8 +14,10 @@ MARK = '<abbr class="mark" title="p below 0.05, see the notes below the table">*
 
 LONG = 30  # signs; a cell with more of them is words, which may take several lines
 MINUS = re.compile(r"(?<![\w.)])-(?=\d)")  # before a number, and no hyphen as in Uniform-100
-INTERVAL = re.compile(r"\[[^\]]*\]")
-WHOLE = re.compile(rf"{INTERVAL.pattern}|[\w.+−]+ %|\bp \d[\w.-]*")  # what stands in one line
+INTERVAL = re.compile(r"\[[^\[\]]*\]")
+WHOLE = re.compile(
+    rf"{INTERVAL.pattern}|(?<![\w.+−])[\w.+−]+ %|\bp \d[\w.-]*"
+)  # what stands in one line
 
 
 def words(text: str) -> str:
