@@ -1,8 +1,9 @@
-"""Made-up run records and users files, laid out as real ones are."""
+"""Fake run records and users files, in the layout of real ones."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +32,13 @@ def add_run(
     users: list[str] | None = None,
     beyond: dict[str, float | None] | None = None,
     cost: dict[str, float | None] | None = None,
+    valid: float | None = -1.0,
     **provenance: str,
 ) -> Path:
-    """Write one run with `ranks` in full, a third and a half of them in the sampled rankings."""
+    """Write one run with `ranks` in full, a third and a half of them in the sampled rankings.
+
+    valid: the validation NDCG@10; by default the test NDCG@10, None for a record without history.
+    """
     names = [f"u{i}" for i in range(len(ranks))] if users is None else users
     columns = {"full": ranks, "uni100": np.floor(ranks / 3), "pop100": np.floor(ranks / 2)}
     table = pd.DataFrame(
@@ -53,12 +58,14 @@ def add_run(
     users_path = results / "users" / dataset / protocol / method / f"seed_{seed}.parquet"
     users_path.parent.mkdir(parents=True, exist_ok=True)
     table.to_parquet(users_path)
+    valid = accuracy(ranks)["ndcg@10"] if valid == -1.0 else valid
     record = {
         "dataset": dataset,
         "protocol": protocol,
         "method": method,
         "seed": seed,
         "components": [],
+        "history": [] if valid is None else [{"epoch": 1, "ndcg@10": valid}],
         "metrics": {
             "valid": {},
             "test": {name: accuracy(r) for name, r in columns.items()} | lists,
@@ -93,3 +100,8 @@ def add_failure(folder: Path, method: str, error: str, seed: int = 1) -> None:
     """Write the note that a failed run on ml-100k, loo, leaves."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"ml-100k.loo.{method}.seed_{seed}.json").write_text(json.dumps({"error": error}))
+
+
+def unescaped(markdown: str) -> str:
+    """The text of a generated Markdown file without the escapes of brackets and `&`."""
+    return re.sub(r"\\([\[\]()!])", r"\1", markdown).replace("&amp;", "&")

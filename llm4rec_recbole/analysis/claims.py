@@ -1,25 +1,33 @@
-"""The verdict on a claim of the paper, by rules: the first of these that applies.
+"""The claims ledger: what the paper says, its own arithmetic, our measurement, and a verdict.
+
+The verdict is the first of these rules that applies:
 
     contradicted by the paper itself   its own printed numbers give something else
-    supported                          it is about the printed numbers only, and they agree
-    not testable here                  no run could test it, or none that could has been made
-    not supported                      what `judge` says of any measurement
-    not testable here                  what `judge` says of any measurement
-    supported                          what `judge` says of all
+    consistent within rounding         they do too, but numbers that round to them would agree
+    supported                          the claim is about printed numbers only, and they agree
+    not testable here                  no run could test it
+    not run                            no run that could test it has been made
+    not supported                      `judge_measurement` says so of any measurement
+    not decided here                   `judge_measurement` says so of any measurement
+    supported                          `judge_measurement` says so of all
 
-A measurement is of one metric on one data set and protocol. `judge` asks whether Ours is above the
-best baseline there (Tables IV and V: the row above what it is compared with):
+A measurement is of one metric on one data set and protocol. `judge_measurement` asks whether
+EnhancedGenRec is above the paper's five baselines there. It takes the comparison with the smallest
+difference, so that all five are covered. (Tables IV and V: the row and what it is compared with.)
 
     not supported       no, by a number without an interval
-    not testable here   yes, by a number without an interval
-    not supported       the interval of the gain lies below the printed one
-    not supported       it is below, by more than chance (Holm's p)
-    supported           it is above, by more than chance
-    not testable here   the same, but a baseline that might be the best one failed or never ran
-    not testable here   it may be chance, and so many users cannot show a gain as small as printed
+    not decided here    yes, by a number without an interval
+    not supported       the interval of the gain lies below the printed gain
+    not supported       it is below, with Holm's p below the level
+    not decided here    it is above, with Holm's p below the level, from one seed
+    not decided here    the same, but a baseline that might be the best one failed or never ran
+    supported           it is above, with Holm's p below the level
+    not decided here    it may be chance, and so few users cannot show a gain as small as printed
     not supported       it may be chance
 
 Of two measurements with the same users, the one with the larger gain never has the worse verdict.
+The comparison with the best reference is shown beside and decides nothing: the paper does not claim
+it.
 """
 
 from __future__ import annotations
@@ -32,22 +40,33 @@ from typing import Literal
 import numpy as np
 
 from llm4rec_recbole.analysis import significance
-from llm4rec_recbole.analysis.compare import LEVEL, Comparison, best_baseline
+from llm4rec_recbole.analysis.compare import LEVEL, Comparison, Setting
 from llm4rec_recbole.analysis.paper import paper_methods, paper_numbers
 from llm4rec_recbole.analysis.paper.claims import Claim, Tables, Test, paper_claims
-from llm4rec_recbole.analysis.paper.paper_methods import OURS, paper_rows, table_methods
+from llm4rec_recbole.analysis.paper.paper_methods import (
+    DETERMINISTIC,
+    OURS,
+    REFERENCES,
+    paper_baselines,
+)
 from llm4rec_recbole.analysis.paper.paper_numbers import per_cent
 from llm4rec_recbole.evaluation.per_user import per_user_values
 from llm4rec_recbole.evaluation.records import RANKINGS, Failure, Record
 
 Verdict = Literal[
-    "supported", "not supported", "contradicted by the paper itself", "not testable here"
+    "supported",
+    "not supported",
+    "contradicted by the paper itself",
+    "consistent within rounding",
+    "not decided here",
+    "not testable here",
+    "not run",
 ]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Ours on one data set and protocol; gains in per cent of the best baseline's mean."""
+    """One measurement of a claim; gains in per cent of the baseline's mean."""
 
     where: str
     metric: str
@@ -58,21 +77,24 @@ class Measured:
     p_holm: float | None = None
     detectable: float | None = None  # the least gain that this many users show, with 80 % power
     missing: str = ""  # which baselines failed or never ran, and might be the best
+    one_seed: str = ""  # which random methods have one run
+    reference: str = ""  # the comparison with the best reference
 
 
 def verdict(claim: Claim, measured: Sequence[Measured], absent: str = "") -> tuple[Verdict, str]:
-    """The verdict and the reason; `absent` says why nothing was measured, where nothing was."""
+    """The verdict and the reason; `absent` says why there is no measurement."""
     if claim.holds is False:
-        by_rounding = "may be" if claim.rounding else "is not"
-        return "contradicted by the paper itself", f"rounding {by_rounding} the reason"
+        if claim.rounding:
+            return "consistent within rounding", "rounding may explain the difference"
+        return "contradicted by the paper itself", "rounding does not explain the difference"
     if claim.internal:
         return "supported", "by the paper's own numbers"
     if claim.needs:
         return "not testable here", claim.needs
     if not measured:
-        return "not testable here", absent
+        return "not run", absent
     judged = [(m, *judge_measurement(claim, m)) for m in measured]
-    for worst in ("not supported", "not testable here"):
+    for worst in ("not supported", "not decided here"):
         for m, its_verdict, reason in judged:
             if its_verdict == worst:
                 return its_verdict, f"{m.where}: {reason}"
@@ -81,36 +103,33 @@ def verdict(claim: Claim, measured: Sequence[Measured], absent: str = "") -> tup
 
 
 def judge_measurement(claim: Claim, m: Measured) -> tuple[Verdict, str]:
-    """What one measurement says of `claim`, and why."""
+    """The verdict of one measurement on `claim`, and the reason."""
     other, printed = _other(claim), claim.gains.get(m.metric)
     above = m.gain is not None and m.gain > 0
     if m.p_holm is None or m.high is None or m.detectable is None:
         if not above:
             return "not supported", f"not above {other}"
-        return "not testable here", "one number a run, without an interval, shows no difference"
+        return "not decided here", "one number a run, without an interval, shows no difference"
     if printed and m.high < float(per_cent(printed)):
         less = f"above {other}, but by less than {printed}"
         return "not supported", less if above else f"not above {other}"
     if m.p_holm < LEVEL:
         if not above:
             return "not supported", f"not above {other}"
+        if m.one_seed:
+            return "not decided here", f"one seed of {m.one_seed}"
         if m.missing:
-            return "not testable here", f"{m.missing}, and might be the best baseline"
+            return "not decided here", f"{m.missing}, and might be the best baseline"
         return "supported", ""
     if printed and float(per_cent(printed)) < m.detectable:
         few = f"so many users show gains from {m.detectable:.0f} % on, and {printed} is printed"
-        return "not testable here", few
+        return "not decided here", few
     chance = f"the difference may be chance, p {m.p_holm:.2g}"
     return "not supported", chance if above else f"not above {other}"
 
 
 def _other(claim: Claim) -> str:
     return "the best baseline" if claim.test is None else claim.test.baseline
-
-
-# The claims ledger: what the paper says, its own arithmetic, our measurement, and a verdict.
-#
-# What the paper says is in claim_list.py, the rules of the verdicts in verdicts.py.
 
 
 @dataclass(frozen=True)
@@ -128,7 +147,7 @@ def read_printed(folder: Path) -> Tables:
     return {f"table_{n}": paper_numbers.read(folder / f"table_{n}.csv") for n in range(1, 6)}
 
 
-Places = dict[tuple[str, str], dict[str, list[Record]]]  # (data set, protocol) -> method -> runs
+Runs = dict[str, list[Record]]  # method -> its seeds
 
 
 def ledger(
@@ -139,38 +158,34 @@ def ledger(
     recbole_row: str = "BPR",
 ) -> list[Entry]:
     """A line for each claim, in the order of the paper."""
-    baselines = [method for method in table_methods(recbole_row) if method != OURS]
-    methods = {OURS, *baselines, *paper_methods.METHODS}
-    places: Places = {}
+    baselines = paper_baselines(recbole_row)
+    methods = {OURS, *baselines, *REFERENCES, *paper_methods.METHODS}
+    settings: dict[Setting, Runs] = {}
     for record in records:
         if record.dataset in paper_numbers.STANDS_FOR and record.method in methods:
-            place = places.setdefault((record.dataset, record.protocol), {})
-            place.setdefault(record.method, []).append(record)
-    failed = {place: {f.method for f in failures if (f.dataset, f.protocol) == place}
-              for place in places}  # fmt: skip
+            runs = settings.setdefault((record.dataset, record.protocol), {})
+            runs.setdefault(record.method, []).append(record)
+    failed = {setting: {f.method for f in failures if (f.dataset, f.protocol) == setting}
+              for setting in settings}  # fmt: skip
     missing = {
-        place: _missing(runs.keys(), failed[place], baselines, recbole_row)
-        for place, runs in places.items()
+        setting: _missing(runs.keys(), failed[setting], baselines)
+        for setting, runs in settings.items()
     }
     entries = []
     for claim in paper_claims(paper):
-        measured = [*_measure(claim, places, comparisons, missing)]
+        measured = [*_measure(claim, settings, comparisons, missing, baselines)]
         absent = "" if measured else _absent(claim, {f.method for f in failures})
         entries.append(Entry(claim, measured, *verdict(claim, measured, absent)))
     return entries
 
 
-def _missing(ran: Set[str], failed: set[str], baselines: Sequence[str], recbole_row: str) -> str:
-    """The baselines that might be the best one, had they a run: those that failed, and those of
-    the paper that never ran; "" where none lacks."""
-    of_paper = paper_rows(recbole_row).values()
-    absent = [m for m in baselines if m not in ran]
-    without = [m for m in absent if m in of_paper and m not in failed]
-    parts = []
-    if failing := [m for m in absent if m in failed]:
-        parts.append(f"{', '.join(failing)} failed")
-    if without:
-        parts.append(f"{', '.join(without)} did not run")
+def _missing(ran: Set[str], failed: set[str], baselines: Sequence[str]) -> str:
+    """Which of the paper's baselines have no run, and why; "" where all have one."""
+    absent = [method for method in baselines if method not in ran]
+    failing = [method for method in absent if method in failed]
+    not_run = [method for method in absent if method not in failed]
+    parts = [f"{', '.join(failing)} failed"] if failing else []
+    parts += [f"{', '.join(not_run)} did not run"] if not_run else []
     return "; ".join(parts)
 
 
@@ -186,52 +201,59 @@ def _absent(claim: Claim, failed: set[str]) -> str:
 
 def _measure(
     claim: Claim,
-    places: Places,
+    settings: dict[Setting, Runs],
     comparisons: Sequence[Comparison],
-    missing: dict[tuple[str, str], str],
+    missing: dict[Setting, str],
+    baselines: Sequence[str],
 ) -> Iterator[Measured]:
-    """Our measurements of `claim`: of each metric on each data set and protocol with Ours."""
+    """Our measurements of `claim`: of each metric in each setting with a run of EnhancedGenRec."""
     if claim.test is not None:
-        yield from _ablated(claim, claim.test, places, comparisons)
+        yield from _ablated(claim, claim.test, settings, comparisons)
     if claim.cost:
-        yield from _costs(places)
-    for place, methods in sorted(places.items()):
-        stands_for = paper_numbers.STANDS_FOR[place[0]]
-        if OURS not in methods or claim.dataset not in ("", stands_for):
+        yield from _costs(settings, baselines)
+    for setting, runs in sorted(settings.items()):
+        stands_for = paper_numbers.STANDS_FOR[setting[0]]
+        if OURS not in runs or claim.dataset not in ("", stands_for):
             continue
         for metric in claim.metrics:
-            where = ", ".join(place) + (f", {metric}" if len(claim.metrics) > 1 else "")
+            where = ", ".join(setting) + (f", {metric}" if len(claim.metrics) > 1 else "")
             if claim.level:
-                yield Measured(where, metric, _levels(methods[OURS], metric))
+                yield Measured(where, metric, _levels(runs[OURS], metric))
                 continue
-            test = _of_ours(comparisons, place, metric)
-            if test is not None:
-                found = _tested(where, test, _mean(methods[test.baseline], metric))
-            elif (untested := _untested(where, methods, metric)) is not None:
-                found = untested
+            tests = _of_ours(comparisons, setting, metric)
+            of_baselines = [test for test in tests if test.baseline in baselines]
+            if of_baselines:
+                closest = min(of_baselines, key=lambda test: test.difference)
+                measurement = _tested(where, closest, runs)
+            elif (untested := _untested(where, runs, metric, baselines)) is not None:
+                measurement = untested
             else:
                 continue
-            lacking = f" ({missing[place]})" if missing[place] else ""
-            yield replace(found, text=found.text + lacking, missing=missing[place])
+            lacking = f" ({missing[setting]})" if missing[setting] else ""
+            references = [_gain_text(test, runs) for test in tests if test.baseline in REFERENCES]
+            yield replace(
+                measurement,
+                text=measurement.text + lacking,
+                missing=missing[setting],
+                reference="; ".join(references),
+            )
 
 
-def _of_ours(
-    comparisons: Sequence[Comparison], place: tuple[str, str], metric: str
-) -> Comparison | None:
-    """Ours against the best baseline, among all items."""
-    wanted = (*place, "full", metric, OURS)
-    return next(
-        (c for c in comparisons
-         if (c.dataset, c.protocol, c.ranking, c.metric, c.method) == wanted
-         and c.table in ("table_1", "table_2")),
-        None,
-    )  # fmt: skip
+def _of_ours(comparisons: Sequence[Comparison], setting: Setting, metric: str) -> list[Comparison]:
+    """The full-ranking comparisons of EnhancedGenRec in Tables I and II."""
+    wanted = (*setting, "full", metric, OURS)
+    return [
+        c
+        for c in comparisons
+        if (c.dataset, c.protocol, c.ranking, c.metric, c.method) == wanted
+        and c.table in ("table_1", "table_2")
+    ]
 
 
 def _ablated(
     claim: Claim,
     test: Test,
-    places: Places,
+    settings: dict[Setting, Runs],
     comparisons: Sequence[Comparison],
 ) -> Iterator[Measured]:
     """The comparisons of `test`; gains of Table V in per cent of the backbone, as the paper's."""
@@ -241,28 +263,27 @@ def _ablated(
             and c.metric in test.metrics
             and paper_numbers.STANDS_FOR.get(c.dataset) == claim.dataset
         ):
-            methods = places[c.dataset, c.protocol]
-            of = c.baseline if test.table == "table_4" else paper_methods.BACKBONE
-            where = f"{c.dataset}, {c.protocol}, {c.metric}"
-            yield _tested(where, c, _mean(methods[of], c.metric) if of in methods else None)
+            runs = settings[c.dataset, c.protocol]
+            base = c.baseline if test.table == "table_4" else paper_methods.BACKBONE
+            yield _tested(f"{c.dataset}, {c.protocol}, {c.metric}", c, runs, base)
 
 
-def _costs(places: Places) -> Iterator[Measured]:
-    """How many of the paper's baselines are faster, and smaller in memory, than Ours."""
-    for (dataset, protocol), methods in sorted(places.items()):
-        others = [m for m in paper_rows().values() if m != OURS and m in methods]
-        if OURS not in methods or not others:
+def _costs(settings: dict[Setting, Runs], baselines: Sequence[str]) -> Iterator[Measured]:
+    """How many of the paper's baselines are faster, and smaller in memory, than EnhancedGenRec."""
+    for (dataset, protocol), runs in sorted(settings.items()):
+        others = [method for method in baselines if method in runs]
+        if OURS not in runs or not others:
             continue
-        said = []
+        parts = []
         for key, word in (("inference_ms_per_user", "slower"), ("peak_memory_gb", "larger")):
-            costs = {m: [r.cost[key] for r in methods[m]] for m in (OURS, *others)}
+            costs = {m: [r.cost[key] for r in runs[m]] for m in (OURS, *others)}
             if any(cost is None for some in costs.values() for cost in some):
                 continue
             means = {m: np.mean(np.array(some, dtype=float)) for m, some in costs.items()}
             fewer = sum(means[OURS] > means[m] for m in others)
-            said.append(f"{word} than {fewer} of {len(others)} baselines ({means[OURS]:.3g})")
-        if said:
-            text = ", ".join(said) + " in ms a user and GiB"
+            parts.append(f"{word} than {fewer} of {len(others)} baselines ({means[OURS]:.3g})")
+        if parts:
+            text = ", ".join(parts) + " in ms a user and GiB"
             yield Measured(f"{dataset}, {protocol}", "", text)
 
 
@@ -271,33 +292,54 @@ def _levels(records: list[Record], metric: str) -> str:
     values = per_user_values({OURS: records})[OURS]
     columns = np.stack([values[ranking, metric] for ranking in RANKINGS], axis=1)  # (U, 3)
     low, high = significance.bootstrap_interval(columns)
-    shown = zip(RANKINGS, columns.mean(axis=0), low, high)
-    return ", ".join(f"{name} {mean:.3f} [{a:.3f}, {b:.3f}]" for name, mean, a, b in shown)
+    levels = zip(RANKINGS, columns.mean(axis=0), low, high)
+    return ", ".join(f"{name} {mean:.3f} [{a:.3f}, {b:.3f}]" for name, mean, a, b in levels)
 
 
-def _tested(where: str, test: Comparison, baseline: float | None) -> Measured:
-    if not baseline:
-        text = f"{test.difference:+.4f} over {test.baseline}, whose mean is 0"
+def _tested(where: str, test: Comparison, runs: Runs, base: str = "") -> Measured:
+    """A comparison in per cent of the mean of `base`, by default of its baseline."""
+    text = _gain_text(test, runs, base)
+    one_seed = ", ".join(
+        m for m in (test.method, test.baseline)
+        if m in runs and len(runs[m]) == 1 and m not in DETERMINISTIC
+    )  # fmt: skip
+    mean = _base_mean(test, runs, base)
+    if not mean:
         gain = np.sign(test.difference) * np.inf
-        return Measured(where, test.metric, text, gain, -np.inf, np.inf, test.p_holm, np.inf)
+        return Measured(where, test.metric, text, gain, -np.inf, np.inf, test.p_holm, np.inf,
+                        one_seed=one_seed)  # fmt: skip
     gain, low, high, least = (
-        100 * x / baseline for x in (test.difference, test.low, test.high, test.smallest_detectable)
+        100 * x / mean for x in (test.difference, test.low, test.high, test.smallest_detectable)
     )
-    text = f"{gain:+.1f} % [{low:+.1f}, {high:+.1f}] over {test.baseline}, p {test.p_holm:.2g}"
-    return Measured(where, test.metric, text, gain, low, high, test.p_holm, least)
+    return Measured(where, test.metric, text, gain, low, high, test.p_holm, least,
+                    one_seed=one_seed)  # fmt: skip
 
 
-def _untested(where: str, methods: dict[str, list[Record]], metric: str) -> Measured | None:
-    """The gain in a number that a run has as a whole; None where either side lacks it."""
-    found = {method: _mean(records, metric) for method, records in methods.items()}
-    means = {method: mean for method, mean in found.items() if mean is not None}
-    baseline = best_baseline(
-        {m: mean for m, mean in means.items() if m not in paper_methods.METHODS}
-    )
-    if baseline is None or OURS not in means or not means[baseline]:
+def _base_mean(test: Comparison, runs: Runs, base: str = "") -> float | None:
+    base = base or test.baseline
+    return _mean(runs[base], test.metric) if base in runs else None
+
+
+def _gain_text(test: Comparison, runs: Runs, base: str = "") -> str:
+    mean = _base_mean(test, runs, base)
+    if not mean:
+        return f"{test.difference:+.4f} over {test.baseline}, whose mean is 0"
+    gain, low, high = (100 * x / mean for x in (test.difference, test.low, test.high))
+    return f"{gain:+.1f} % [{low:+.1f}, {high:+.1f}] over {test.baseline}, p {test.p_holm:.2g}"
+
+
+def _untested(where: str, runs: Runs, metric: str, baselines: Sequence[str]) -> Measured | None:
+    """The gain in a number without a test; None where either side lacks the number."""
+    means = {m: _mean(runs[m], metric) for m in (OURS, *baselines) if m in runs}
+    others = {m: mean for m, mean in means.items() if mean is not None and m != OURS}
+    ours = means[OURS]
+    if ours is None or not others:
         return None
-    gain = 100 * (means[OURS] / means[baseline] - 1)
-    return Measured(where, metric, f"{gain:+.1f} % over {baseline}, no interval", gain)
+    best = max(others, key=others.__getitem__)
+    if not others[best]:
+        return None
+    gain = 100 * (ours / others[best] - 1)
+    return Measured(where, metric, f"{gain:+.1f} % over {best}, no interval", gain)
 
 
 def _mean(records: Sequence[Record], metric: str) -> float | None:
@@ -305,5 +347,5 @@ def _mean(records: Sequence[Record], metric: str) -> float | None:
     if ("full", metric) in records[0].accuracy:
         return float(np.mean([record.accuracy["full", metric] for record in records]))
     values = [record.beyond_accuracy.get(metric) for record in records]
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if len(known) == len(values) else None
+    numbers = [value for value in values if value is not None]
+    return float(np.mean(numbers)) if len(numbers) == len(values) else None

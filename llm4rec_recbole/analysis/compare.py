@@ -1,17 +1,23 @@
-"""The tests of all tables: results/comparisons.csv, a row per method, ranking and metric.
+"""The tests of all tables: results/comparisons.csv, a row per pair of methods and metric.
 
-Tables I and II compare every method with the best baseline of each data set, protocol, ranking and
-metric. The best baseline has the highest mean on the same users, so its own lead is slightly
-overstated and the lead of EnhancedGenRec, which is never a baseline, slightly understated. Tables
-IV and V compare the pairs that paper_methods.py lists.
+| table | method | baseline |
+|---|---|---|
+| table_1, table_2 | EnhancedGenRec | each of the paper's five baselines, and the best reference |
+| table_1_further, table_2_further | a method that no table names | the best of all baselines |
+| table_4, table_5 | the pairs of paper_methods.py | |
 
-Holm's adjustment runs over all tests of one table. Coverage and fairness have no value per user:
-system_level_tests.py tests them, and their z tests join the family.
+Only full rankings are tested: no claim rests on sampled ones. The best reference and the best
+baseline have the highest validation NDCG@10, so nothing is chosen on test items. Holm's adjustment
+runs over all tests of one table. A method that no table names therefore never changes a p value of
+the paper's rows.
+
+Coverage and fairness have no value per user: system_level_tests.py tests them, and their z tests
+join the family of Table II.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -19,11 +25,18 @@ import numpy as np
 
 from llm4rec_recbole.analysis import significance, system_level_tests
 from llm4rec_recbole.analysis.paper import paper_methods
-from llm4rec_recbole.analysis.paper.paper_methods import OURS, Pairing, Pairs, table_methods
+from llm4rec_recbole.analysis.paper.paper_methods import (
+    OURS,
+    REFERENCES,
+    Pairing,
+    Pairs,
+    further_methods,
+    paper_baselines,
+    table_methods,
+)
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.per_user import Values, per_user_values
 from llm4rec_recbole.evaluation.records import (
-    RANKINGS,
     Record,
     by_method,
     read_records,
@@ -35,11 +48,23 @@ from llm4rec_recbole.evaluation.users_file import BEYOND_ACCURACY
 FILE = "comparisons.csv"
 _HINT = "run `llm4rec compare`"
 LEVEL = 0.05  # below which Holm's p counts as a difference
+MAX_EFFECT = 1e6  # |d| is infinite where all users differ by the same amount; a CSV needs a number
+
+METRICS = ("hit@10", "ndcg@10")  # those that Table I prints
+#: Tables I and II: the (ranking, metric) columns with a value per user that are tested.
+COLUMNS = {
+    "table_1": [("full", metric) for metric in METRICS],
+    "table_2": [("full", metric) for metric in BEYOND_ACCURACY],
+}
+
+Setting = tuple[str, str]  # data set, protocol
+Label = tuple[str, str, str, str]  # ranking, metric, method, baseline
+Runs = Mapping[str, Sequence[Record]]  # method -> its seeds
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One method against the best baseline; a row of comparisons.csv."""
+    """One pair of methods in one metric; a row of comparisons.csv."""
 
     table: str
     dataset: str
@@ -52,7 +77,7 @@ class Comparison:
     low: float  # 95 % bootstrap interval of the difference
     high: float
     d: float  # Cohen's d, paired: t / √U
-    p_t: float  # of the paired t test; for a number of a whole run, the z test of whole_run.py
+    p_t: float  # of the paired t test, or of the z test of system_level_tests.py
     p_randomization: float
     p_holm: float  # p_t, adjusted over the whole table
     users: int
@@ -65,65 +90,106 @@ def write_comparisons(path: Path, comparisons: list[Comparison]) -> None:
 
 
 def read_comparisons(path: Path) -> list[Comparison]:
-    """Read what `write_comparisons` wrote; InputError names the line that it cannot have."""
+    """Read what `write_comparisons` wrote. Raises InputError, with the line, for a bad row."""
     try:
         return read_rows(path, Comparison, _HINT)
     except FileNotFoundError as error:
         raise InputError("there are no comparisons", file=path, hint=_HINT) from error
 
 
-Label = tuple[str, str, str, str]  # ranking, metric, method, baseline
-
-METRICS = ("hit@10", "ndcg@10")  # those that Table I prints
-#: Of Tables I and II: (ranking, metric) of what each user has a value of.
-COLUMNS = {
-    "table_1": [(ranking, metric) for ranking in RANKINGS for metric in METRICS],
-    "table_2": [("full", metric) for metric in BEYOND_ACCURACY],
-}
+def validation_ndcg(records: Sequence[Record]) -> float | None:
+    """Mean over seeds of the best validation NDCG@10; None where a record lacks its history."""
+    best = [max((value for _, value in record.history), default=None) for record in records]
+    known = [value for value in best if value is not None]
+    return float(np.mean(known)) if known and len(known) == len(best) else None
 
 
-def best_baseline(means: dict[str, float]) -> str | None:
-    """The baseline with the largest mean, the first of several equal ones; None without one."""
-    baselines = [method for method in means if method != OURS]
-    return max(baselines, key=means.__getitem__) if baselines else None
+def best_on_validation(runs: Runs, methods: Iterable[str]) -> str | None:
+    """The one of `methods` with the highest validation NDCG@10, the first of equals; or None."""
+    scores = {method: validation_ndcg(runs[method]) for method in methods if method in runs}
+    scored = {method: score for method, score in scores.items() if score is not None}
+    return max(scored, key=scored.__getitem__) if scored else None
+
+
+def table_pairs(runs: Runs, recbole_row: str = "BPR") -> dict[str, list[tuple[str, str]]]:
+    """The (method, baseline) pairs of Tables I and II, and of the methods that no table names."""
+    baselines = [method for method in paper_baselines(recbole_row) if method in runs]
+    best_reference = best_on_validation(runs, REFERENCES)
+    references = [] if best_reference is None else [best_reference]
+    best_baseline = best_on_validation(runs, [*paper_baselines(recbole_row), *REFERENCES])
+    claims = [(OURS, baseline) for baseline in [*baselines, *references] if OURS in runs]
+    further = [
+        (method, best_baseline)
+        for method in further_methods(runs.keys(), recbole_row)
+        if best_baseline is not None
+    ]
+    return {"claims": claims, "further": further}
+
+
+def pairing(pairs: Sequence[tuple[str, str]]) -> Pairing:
+    """Compares the given pairs of methods."""
+
+    def compared(values: dict[str, np.ndarray]) -> Pairs:
+        for method, baseline in pairs:
+            if method in values and baseline in values:
+                yield method, baseline, values[method] - values[baseline]
+
+    return compared
 
 
 def compare(
     results: Path, recbole_row: str = "BPR", data: Path = Path("dataset")
 ) -> list[Comparison]:
-    """All comparisons of Tables I, II, IV and V, in the order of their sections, columns, rows.
+    """All comparisons, by table, data set and protocol, column, pair.
 
-    data: the folder of the data sets' atomic files; without them fairness is not compared.
+    data: the folder of the data sets' atomic files. Without them fairness is not compared.
     """
-    main = table_methods(recbole_row)
-    tables: list[tuple[str, Pairing, list[tuple[str, str]], tuple[str, ...]]] = [
-        *((table, against_best_baseline, columns, main) for table, columns in COLUMNS.items()),
-        *((table, *made, paper_methods.METHODS) for table, made in paper_methods.TABLES.items()),
+    records = read_records(results)
+    further = further_methods({record.method for record in records}, recbole_row)
+    tabled = table_methods(recbole_row, further)
+    everything = tuple(dict.fromkeys([*tabled, *paper_methods.METHODS]))
+    grouped = by_method(records, everything)
+    tables: dict[str, list[Comparison]] = {
+        name: []
+        for name in ("table_1", "table_2", "table_1_further", "table_2_further", "table_4",
+                     "table_5")
+    }  # fmt: skip
+    for setting, runs in sorted(grouped.items()):
+        values = per_user_values(runs)
+        tabled_runs = {method: its for method, its in runs.items() if method in tabled}
+        pairs = table_pairs(tabled_runs, recbole_row)
+        for kind, ending in (("claims", ""), ("further", "_further")):
+            used = {method for pair in pairs[kind] for method in pair}
+            of_pairs = {method: its for method, its in values.items() if method in used}
+            for table, columns in COLUMNS.items():
+                name = table + ending
+                tables[name] += _tests(name, setting, of_pairs, columns, pairing(pairs[kind]))
+            pair_runs = {method: its for method, its in tabled_runs.items() if method in used}
+            name = "table_2" + ending
+            tables[name] += _system_level(name, setting, pair_runs, pairs[kind], data)
+        for table, (pairs_of, columns) in paper_methods.TABLES.items():
+            ablated = {m: values[m] for m in paper_methods.METHODS if m in values}
+            tables[table] += _tests(table, setting, ablated, columns, pairs_of)
+    return [row for rows in tables.values() for row in _adjusted(rows)]
+
+
+def _adjusted(rows: list[Comparison]) -> list[Comparison]:
+    adjusted = significance.holm(np.array([row.p_t for row in rows]))
+    return [replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted)]
+
+
+def _tests(
+    table: str,
+    setting: Setting,
+    values: dict[str, Values],
+    columns: Sequence[tuple[str, str]],
+    pairs: Pairing,
+) -> list[Comparison]:
+    return [
+        test
+        for group in per_user_differences(values, columns, pairs)
+        for test in paired_tests(table, setting, group)
     ]
-    everything = tuple(dict.fromkeys([*main, *paper_methods.METHODS]))
-    grouped = by_method(read_records(results), everything)
-    values = {place: per_user_values(methods) for place, methods in grouped.items()}
-    found = []
-    for table, pairs, columns, methods in tables:
-        rows = []
-        for place in sorted(values):
-            its_values = {m: values[place][m] for m in methods if m in values[place]}
-            for together in per_user_differences(its_values, columns, pairs):
-                rows += test_differences(table, place, together)
-            if table == "table_2":
-                here = {m: grouped[place][m] for m in methods if m in grouped[place]}
-                rows += _whole_runs(table, place, here, data)
-        adjusted = significance.holm(np.array([row.p_t for row in rows]))
-        found += [replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted)]
-    return found
-
-
-def against_best_baseline(values: dict[str, np.ndarray]) -> Pairs:
-    """Every other method against the best baseline; values: method -> (U,)."""
-    baseline = best_baseline({method: float(v.mean()) for method, v in values.items()})
-    for method in values:
-        if baseline is not None and method != baseline:
-            yield method, baseline, values[method] - values[baseline]
 
 
 def per_user_differences(
@@ -131,47 +197,49 @@ def per_user_differences(
     columns: Sequence[tuple[str, str]],
     pairs: Pairing,
 ) -> list[list[tuple[Label, np.ndarray]]]:
-    """Per-user differences (U,) of all `pairs` in all `columns`, those of the same users together.
+    """Differences (U,) of all `pairs` in all `columns`, grouped by the users they cover.
 
-    A user for whom one method's list has no value is left out of that column for all methods, so
-    a column is not compared where the lists of one method are not at hand.
+    A user without a value for one method is left out of that column for all methods. A column is
+    not compared where one method has no values at all.
     """
     groups: dict[bytes, list[tuple[Label, np.ndarray]]] = {}
     for ranking, metric in columns if values else ():
         column = {method: its[ranking, metric] for method, its in values.items()}
-        known = ~np.isnan([*column.values()]).any(axis=0)  # (U,)
-        if known.any():
-            found = pairs({method: each[known] for method, each in column.items()})
-            groups.setdefault(known.tobytes(), []).extend(
-                ((ranking, metric, method, baseline), each) for method, baseline, each in found
+        defined = ~np.isnan([*column.values()]).any(axis=0)  # (U,)
+        if defined.any():
+            compared = pairs({method: its[defined] for method, its in column.items()})
+            groups.setdefault(defined.tobytes(), []).extend(
+                ((ranking, metric, method, baseline), difference)
+                for method, baseline, difference in compared
             )
     return [group for group in groups.values() if group]
 
 
-def test_differences(
+def paired_tests(
     table: str,
-    place: tuple[str, str],
+    setting: Setting,
     labelled: list[tuple[Label, np.ndarray]],
 ) -> list[Comparison]:
     """The tests of differences (U,) of the same users, without Holm's adjustment (p_holm is 1).
 
     Raises InputError where there is one user.
     """
-    stacked = np.stack([each for _, each in labelled], axis=1)  # (U, C)
+    stacked = np.stack([difference for _, difference in labelled], axis=1)  # (U, C)
     if len(stacked) < 2:
-        raise InputError(f"{place[0]} {place[1]} has one test user: a test needs two")
+        raise InputError(f"{setting[0]} {setting[1]} has one test user: a test needs two")
     low, high = significance.bootstrap_interval(stacked)
+    effect = np.clip(significance.effect_size(stacked), -MAX_EFFECT, MAX_EFFECT)
     numbers = zip(
         stacked.mean(axis=0).tolist(),
         low.tolist(),
         high.tolist(),
-        significance.effect_size(stacked).tolist(),
+        effect.tolist(),
         significance.paired_t(stacked).tolist(),
         significance.randomization(stacked).tolist(),
         significance.smallest_detectable(stacked).tolist(),
     )
     return [
-        Comparison(table, *place, *label, difference, lower, upper, d, p_t, p_r,
+        Comparison(table, *setting, *label, difference, lower, upper, d, p_t, p_r,
                    p_holm=1.0, users=len(stacked), smallest_detectable=detectable)
         for (label, _), (difference, lower, upper, d, p_t, p_r, detectable) in zip(
             labelled, numbers
@@ -179,22 +247,25 @@ def test_differences(
     ]  # fmt: skip
 
 
-def _whole_runs(
-    table: str, place: tuple[str, str], methods: dict[str, list[Record]], data: Path
+def _system_level(
+    table: str,
+    setting: Setting,
+    runs: Runs,
+    pairs: Sequence[tuple[str, str]],
+    data: Path,
 ) -> list[Comparison]:
-    """The methods against the best baseline in the numbers of a whole run."""
+    """The pairs' tests in coverage and fairness, which have no value per user."""
     rows = []
-    for metric in system_level_tests.METRICS:
-        found = system_level_tests.user_sums(methods, metric, data)
-        means = {method: sum(s.value for s in runs) / len(runs) for method, runs in found.items()}
-        baseline = best_baseline(means)
-        for method in found:
-            if baseline is None or method == baseline:
+    for metric in system_level_tests.METRICS if pairs else ():
+        sums = system_level_tests.user_sums(runs, metric, data)
+        for method, baseline in pairs:
+            if method not in sums or baseline not in sums:
                 continue
-            result = asdict(system_level_tests.compare_methods(found[method], found[baseline]))
-            users = found[method][0].of_users.shape[0]
+            result = asdict(system_level_tests.compare_methods(sums[method], sums[baseline]))
+            result["d"] = float(np.clip(result["d"], -MAX_EFFECT, MAX_EFFECT))
+            users = sums[method][0].per_user.shape[0]
             rows.append(
-                Comparison(table, *place, "full", metric, method, baseline, **result,
+                Comparison(table, *setting, "full", metric, method, baseline, **result,
                            p_holm=1.0, users=users)
             )  # fmt: skip
     return rows

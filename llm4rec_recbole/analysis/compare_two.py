@@ -8,74 +8,60 @@ from pathlib import Path
 import numpy as np
 
 from llm4rec_recbole.analysis.compare import (
-    COLUMNS,
+    METRICS,
     Comparison,
+    paired_tests,
+    pairing,
     per_user_differences,
-    test_differences,
 )
-from llm4rec_recbole.analysis.paper.paper_methods import Pairing, Pairs
+from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.per_user import Values, per_user_values
-from llm4rec_recbole.evaluation.records import by_method, read_records
+from llm4rec_recbole.evaluation.records import RANKINGS, by_method, read_records
+from llm4rec_recbole.evaluation.users_file import BEYOND_ACCURACY
 
-NAMES = {
-    "hit@10": "HR@10",
-    "ndcg@10": "NDCG@10",
-    "intra_list_diversity@10": "ILD@10",
-    "novelty@10": "Novelty@10",
-}
+COLUMNS = [(ranking, metric) for ranking in RANKINGS for metric in METRICS]
+COLUMNS += [("full", metric) for metric in BEYOND_ACCURACY]
 HEADERS = ("difference", "95 % interval", "p, t test", "p, random signs")
 
 
 def render(results: Path, method: str, baseline: str) -> Iterator[str]:
-    """For each data set and protocol that both have run on, its heading and its table.
+    """For each data set and protocol that both methods have run on: a heading, then a table.
 
     Raises InputError when there is none, and for bad files.
     """
     from tabulate import tabulate
 
-    grouped = by_method(read_records(results), (method, baseline))
-    found = {place: both for place, both in grouped.items() if {method, baseline} <= {*both}}
-    if not found or method == baseline:
-        there = sorted({record.method for record in read_records(results)})
+    records = read_records(results)
+    grouped = by_method(records, (method, baseline))
+    settings = {setting: runs for setting, runs in grouped.items() if {method, baseline} <= {*runs}}
+    if not settings or method == baseline:
+        recorded = sorted({record.method for record in records})
         raise InputError(
             f"{method} and {baseline} have not both run on one data set",
             file=results / "runs",
-            hint=f"two of {', '.join(there)}" if there else "run something",
+            hint=f"two of {', '.join(recorded)}" if recorded else "run something",
         )
-    for (dataset, protocol), both in found.items():
-        values = per_user_values(both)
+    for (dataset, protocol), runs in settings.items():
+        values = per_user_values(runs)
         users = len(next(iter(values[method].values())))
-        seeds = " and ".join(f"{len(runs)} of {name}" for name, runs in both.items())
+        seeds = " and ".join(f"{len(its)} of {name}" for name, its in runs.items())
         yield f"{dataset}, {protocol}: {users} users; runs: {seeds}"
-        columns = [column for its in COLUMNS.values() for column in its]
-        tests = [
-            test
-            for together in per_user_differences(values, columns, _of(method, baseline))
-            for test in test_differences("pair", (dataset, protocol), together)
+        rows = [
+            [test.ranking, METRIC_NAMES[test.metric], *_means(test, values), *_difference(test)]
+            for group in per_user_differences(values, COLUMNS, pairing([(method, baseline)]))
+            for test in paired_tests("pair", (dataset, protocol), group)
         ]
-        rows = [[*_place(test), *_means(test, values), *_found(test)] for test in tests]
         headers = ("ranking", "metric", method, baseline, *HEADERS)
         yield tabulate(rows, headers=headers, disable_numparse=True)
 
 
-def _of(method: str, baseline: str) -> Pairing:
-    def pairs(values: dict[str, np.ndarray]) -> Pairs:
-        yield method, baseline, values[method] - values[baseline]
-
-    return pairs
-
-
-def _place(test: Comparison) -> tuple[str, str]:
-    return test.ranking, NAMES[test.metric]
-
-
 def _means(test: Comparison, values: dict[str, Values]) -> list[str]:
-    """Over the users for whom both have a value."""
+    """Both means over the users for whom both methods have a value."""
     both = np.stack([values[m][test.ranking, test.metric] for m in (test.method, test.baseline)])
     return [f"{mean:.4f}" for mean in both[:, ~np.isnan(both).any(axis=0)].mean(axis=1)]
 
 
-def _found(test: Comparison) -> list[str]:
+def _difference(test: Comparison) -> list[str]:
     interval = f"{test.low:+.4f} to {test.high:+.4f}"
     return [f"{test.difference:+.4f}", interval, f"{test.p_t:.2g}", f"{test.p_randomization:.2g}"]

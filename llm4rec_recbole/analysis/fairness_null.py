@@ -1,9 +1,9 @@
-"""How unequal groups of users look by chance alone: results/fairness_null.csv.
+"""The range of user fairness when user groups are random: results/fairness_null.csv.
 
-The users' part of fairness compares means of groups, and means of small groups differ even where
-nobody is treated differently. So the groups are dealt anew to the same users many times, and the
-middle 95 % of the values that come out are what chance makes of this many users. All attributes of
-a user move together, as they belong together.
+The users' part of fairness compares the mean NDCG of groups. Means of small groups differ even
+where the method treats all users alike. So the groups are assigned to random users many times.
+The middle 95 % of the resulting values is the range under the null. All attributes of a user move
+together.
 """
 
 from __future__ import annotations
@@ -43,10 +43,9 @@ class NullRange:
 def shuffle_groups(
     benefit: np.ndarray, groups: Mapping[str, np.ndarray], shuffles: int = SHUFFLES, seed: int = 0
 ) -> tuple[float, np.ndarray]:
-    """The mean parity over the attributes as it is, and (shuffles,) with the groups dealt anew.
+    """The mean parity over the attributes, and (shuffles,) values with random groups.
 
-    benefit: (U,); groups: each attribute's (U,) int, -1 where it is not known, with at least two
-    groups among these users.
+    benefit: (U,). groups: (U,) int for each attribute, -1 where unknown, at least two groups each.
     """
     memberships = [np.eye(codes.max() + 1)[codes] * (codes >= 0)[:, None]
                    for codes in groups.values()]  # fmt: skip
@@ -55,19 +54,19 @@ def shuffle_groups(
         return float(np.mean([parity(its, membership) for membership in memberships]))
 
     random = np.random.default_rng(seed)
-    dealt = [part(random.permutation(benefit)) for _ in range(shuffles)]
-    return part(benefit), np.array(dealt)
+    permuted = [part(random.permutation(benefit)) for _ in range(shuffles)]
+    return part(benefit), np.array(permuted)
 
 
 def null_ranges(results: Path, data: Path) -> list[NullRange]:
-    """A row for each run on a data set that is here and names groups of users.
+    """A row for each run whose data set has groups of users.
 
-    data: the folder of the data sets' atomic files, each in one of its own.
+    data: the folder that holds a folder of atomic files for each data set.
 
     Raises InputError for a bad or absent users file.
     """
-    found = [_row(record, data) for record in read_records(results)]
-    return [row for row in found if row is not None]
+    rows = [_row(record, data) for record in read_records(results)]
+    return [row for row in rows if row is not None]
 
 
 def _row(record: Record, data: Path) -> NullRange | None:
@@ -76,8 +75,8 @@ def _row(record: Record, data: Path) -> NullRange | None:
     several = {name: c for name, c in attributes.items() if len(np.unique(c[c >= 0])) > 1}
     if not several:
         return None
-    measured, dealt = shuffle_groups(ndcg(users["rank_full"].to_numpy(), K), several)
-    low, high = np.quantile(dealt, [0.025, 0.975])
+    measured, permuted = shuffle_groups(ndcg(users["rank_full"].to_numpy(), K), several)
+    low, high = np.quantile(permuted, [0.025, 0.975])
     return NullRange(
         record.dataset,
         record.protocol,
@@ -92,7 +91,7 @@ def _row(record: Record, data: Path) -> NullRange | None:
 
 
 def read_null_ranges(path: Path) -> list[NullRange]:
-    """The rows of results/fairness_null.csv; [] where it was not run. InputError names a bad
-    line."""
+    """The rows of results/fairness_null.csv; [] where there is no file. Raises InputError
+    with the line for a bad row."""
     hint = "run `llm4rec fairness_null` again"
     return read_rows(path, NullRange, hint) if path.is_file() else []

@@ -1,4 +1,4 @@
-"""Is the difference between two methods more than chance? Paired over users.
+"""Paired tests over users of the difference between two methods.
 
 Every function takes per-user differences (U, C): one row for each user, one column for each
 comparison, so that all comparisons of a table are made over the same resampled users at once.
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 RESAMPLES = 9_999
-_CELLS = 1 << 22  # resampled users held at once
+MAX_ELEMENTS = 1 << 22  # resampled users in memory at once
 
 
 def paired_t(differences: np.ndarray) -> np.ndarray:
@@ -31,7 +31,7 @@ def paired_t(differences: np.ndarray) -> np.ndarray:
 def randomization(differences: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
     """Two-sided p values of the paired randomization test, (C,).
 
-    Under the null each user's difference could as well have the other sign (Fisher, 1935;
+    Under the null the sign of each user's difference is random (Fisher, 1935;
     Smucker, Allan & Carterette, CIKM 2007). The observed signs count as one of the resamples, so
     p is at least 1 / (resamples + 1). Equal sums count as extreme, so a metric with few values,
     such as the hit rate, is tested a little too strictly.
@@ -55,8 +55,8 @@ def bootstrap_interval(
     random = np.random.default_rng(seed)
     means = []
     for n in _chunks(resamples, n_users):
-        drawn = random.integers(0, n_users, size=(n, n_users)) + n_users * np.arange(n)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=n * n_users).reshape(n, n_users)
+        resampled = random.integers(0, n_users, size=(n, n_users)) + n_users * np.arange(n)[:, None]
+        counts = np.bincount(resampled.ravel(), minlength=n * n_users).reshape(n, n_users)
         means.append(counts @ differences / n_users)  # (n, C)
     return np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2], axis=0)
 
@@ -74,8 +74,8 @@ def smallest_detectable(
     """The mean difference that one t test at `level` finds with probability `power`, (C,).
 
     (t_{1 - level/2} + t_power) · s / √U, with the observed standard deviation s and U - 1 degrees
-    of freedom (Sakai, Information Retrieval 2016). A true difference that is smaller than this
-    would more often than 1 - power go unnoticed with this many users.
+    of freedom (Sakai, Information Retrieval 2016). With this many users, a smaller true difference
+    is missed more often than 1 - power.
     """
     from scipy import stats
 
@@ -100,6 +100,6 @@ def _spread(differences: np.ndarray) -> np.ndarray:
 
 
 def _chunks(resamples: int, n_users: int) -> Iterator[int]:
-    step = max(1, _CELLS // n_users)
+    step = max(1, MAX_ELEMENTS // n_users)
     for start in range(0, resamples, step):
         yield min(step, resamples - start)

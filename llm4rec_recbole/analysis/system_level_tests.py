@@ -1,10 +1,10 @@
-"""Coverage and fairness of two methods: is the difference more than chance?
+"""Tests of coverage and fairness, which are numbers of a whole run and not means over users.
 
-A number of a whole run is no mean of users' values, so neither t test nor bootstrap apply. What
-still holds under the null is that a user's lists of the two methods could as well have been each
-other's. So they are swapped for half of the users, drawn at random, and both numbers computed anew,
-many times: the randomization test of significance.py for any statistic of a set of users. The
-standard deviation of the swapped differences is the standard error for interval and z test.
+Neither the t test nor the bootstrap applies to them. Under the null a user's lists of the two
+methods are exchangeable. So the lists are exchanged for a random half of the users, both numbers
+are computed again, and this is repeated: the randomization test of significance.py for any
+statistic of a set of users. The standard deviation of the permuted differences is the standard
+error for the interval and the z test.
 
 Both numbers are functions of sums over users: coverage of how often each item is listed, fairness
 of the NDCG that each group of users gets and of the exposure that each category of items gets.
@@ -34,25 +34,25 @@ METRICS = ("coverage@100", "fairness@10")
 PERMUTATIONS = 999
 K = 10
 TOLERANCE = 1e-9  # by which a record may differ from what is computed here
-_CELLS = 1 << 24  # of sums held at once
+MAX_ELEMENTS = 1 << 24  # sums in memory at once
 
 
 @dataclass(frozen=True, eq=False)
 class UserSums:
-    """A run's number as a function of a sum over its users, in order of user."""
+    """A number of a run as a function of a sum over its users, who are in order of token."""
 
-    of_users: sp.csr_matrix  # (U, P)
-    number: Callable[[np.ndarray], np.ndarray]  # (R, P) sums -> (R,)
+    per_user: sp.csr_matrix  # (U, P)
+    statistic: Callable[[np.ndarray], np.ndarray]  # (R, P) sums -> (R,)
 
     @property
     def value(self) -> float:
-        """The number itself."""
-        return float(self.number(np.asarray(self.of_users.sum(axis=0)))[0])
+        """The run's number."""
+        return float(self.statistic(np.asarray(self.per_user.sum(axis=0)))[0])
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The columns of comparisons.csv that tell of it."""
+    """The columns of comparisons.csv that describe a difference."""
 
     difference: float
     low: float
@@ -64,43 +64,46 @@ class Difference:
 
 
 def permute_methods(
-    ours: Sequence[UserSums], others: Sequence[UserSums], swaps: int = PERMUTATIONS, seed: int = 0
+    ours: Sequence[UserSums],
+    others: Sequence[UserSums],
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
 ) -> np.ndarray:
-    """Differences (swaps,) of the two methods' means over seeds, lists swapped for random users.
+    """Permuted differences (permutations,) of the two methods' means over seeds.
 
-    ours, others: one for each seed, as many of the one as of the other; a user's lists of all
-    seeds are swapped together.
+    ours, others: a run for each seed, equally many. The lists of a random half of the users are
+    exchanged; a user's lists of all seeds move together.
     """
-    users = ours[0].of_users.shape[0]
+    users = ours[0].per_user.shape[0]
     random = np.random.default_rng(seed)
-    flips = random.integers(0, 2, size=(swaps, users), dtype=np.int8)
-    differences = np.zeros(swaps)
+    flips = random.integers(0, 2, size=(permutations, users), dtype=np.int8)
+    differences = np.zeros(permutations)
     for one, other in zip(ours, others, strict=True):
-        total = np.asarray((one.of_users + other.of_users).sum(axis=0))  # (1, P)
-        apart = (one.of_users - other.of_users).T.tocsr()  # (P, U)
-        low = np.asarray(other.of_users.sum(axis=0))
-        step = max(1, _CELLS // total.shape[1])
-        for start in range(0, swaps, step):
-            kept = flips[start : start + step]  # 1 where the user's lists stay
-            sums = low + (apart @ kept.T.astype(np.float64)).T  # (R, P)
-            differences[start : start + step] += one.number(sums) - one.number(total - sums)
+        total = np.asarray((one.per_user + other.per_user).sum(axis=0))  # (1, P)
+        apart = (one.per_user - other.per_user).T.tocsr()  # (P, U)
+        low = np.asarray(other.per_user.sum(axis=0))
+        step = max(1, MAX_ELEMENTS // total.shape[1])
+        for start in range(0, permutations, step):
+            stays = flips[start : start + step]  # 1 where the user's lists stay
+            sums = low + (apart @ stays.T.astype(np.float64)).T  # (R, P)
+            differences[start : start + step] += one.statistic(sums) - one.statistic(total - sums)
     return differences / len(ours)
 
 
 def compare_methods(ours: Sequence[UserSums], others: Sequence[UserSums]) -> Difference:
     """The difference between two methods' means over seeds.
 
-    ours, others: one for each seed. Where one method has fewer, as those without randomness have,
-    its runs are used again until both have as many; no mean changes by that.
+    ours, others: a run for each seed. Where one method has fewer, as deterministic methods have,
+    its runs are repeated until both have equally many. No mean changes by that.
     """
     from scipy import stats
 
     difference = float(np.mean([a.value for a in ours]) - np.mean([b.value for b in others]))
     pairs = math.lcm(len(ours), len(others))
-    found = permute_methods([*ours] * (pairs // len(ours)), [*others] * (pairs // len(others)))
-    users, error = ours[0].of_users.shape[0], float(found.std(ddof=1))
+    permuted = permute_methods([*ours] * (pairs // len(ours)), [*others] * (pairs // len(others)))
+    users, error = ours[0].per_user.shape[0], float(permuted.std(ddof=1))
     z = difference / error if error else np.sign(difference) * np.inf if difference else 0.0
-    extreme = int(np.count_nonzero(np.abs(found) >= abs(difference) - TOLERANCE))
+    extreme = int(np.count_nonzero(np.abs(permuted) >= abs(difference) - TOLERANCE))
     half = float(stats.norm.ppf(0.975)) * error
     return Difference(
         difference,
@@ -108,7 +111,7 @@ def compare_methods(ours: Sequence[UserSums], others: Sequence[UserSums]) -> Dif
         difference + half,
         d=float(z / users**0.5),
         p_t=float(2 * stats.norm.sf(abs(z))),
-        p_randomization=(extreme + 1) / (len(found) + 1),
+        p_randomization=(extreme + 1) / (len(permuted) + 1),
         smallest_detectable=float(stats.norm.ppf([0.975, 0.8]).sum()) * error,
     )
 
@@ -116,40 +119,41 @@ def compare_methods(ours: Sequence[UserSums], others: Sequence[UserSums]) -> Dif
 def user_sums(
     methods: Mapping[str, Sequence[Record]], metric: str, data: Path
 ) -> dict[str, list[UserSums]]:
-    """The runs of each method on one data set, as sums; a method whose number cannot be had again
-    from the users files and the data set's own files, as they are now, is left out. None where one
-    users file has no lists: the best baseline could be the one that is left out.
+    """The runs of each method on one data set, as sums over users.
 
-    data: the folder of the data sets' atomic files, each in one of its own.
+    A method is left out where the users files and the data set's files do not give the number that
+    its record has. The result is empty where a users file has no lists.
+
+    data: the folder that holds a folder of atomic files for each data set.
     """
     if not all(has_lists(record.users_path) for its in methods.values() for record in its):
         return {}
     number_of: dict[str, int] = {}  # each listed item's column
-    found = {}
+    sums_of: dict[str, list[UserSums]] = {}
     for method, records in methods.items():
-        made = [
+        runs = [
             _coverage(record, number_of) if metric == METRICS[0] else _fairness(record, data)
             for record in records
         ]
-        said = [record.beyond_accuracy[metric] for record in records]
+        recorded = [record.beyond_accuracy[metric] for record in records]
         if all(
             sums is not None and value is not None and abs(sums.value - value) < TOLERANCE
-            for sums, value in zip(made, said)
+            for sums, value in zip(runs, recorded)
         ):
-            found[method] = [sums for sums in made if sums is not None]
-    everything = [run.of_users for runs in found.values() for run in runs]
-    for of_users in everything:  # items that only a later run lists are columns of an earlier one
-        of_users.resize(of_users.shape[0], max(each.shape[1] for each in everything))
-    return found
+            sums_of[method] = [sums for sums in runs if sums is not None]
+    everything = [run.per_user for its in sums_of.values() for run in its]
+    for per_user in everything:  # items that only a later run lists are columns of an earlier one
+        per_user.resize(per_user.shape[0], max(matrix.shape[1] for matrix in everything))
+    return sums_of
 
 
 def _coverage(record: Record, number_of: dict[str, int]) -> UserSums:
     """How often each item stands in a first hundred, (U, items listed so far)."""
     lists = _users(record)["top_100"]
     columns = np.array([number_of.setdefault(t, len(number_of)) for row in lists for t in row])
-    of_users = _counts(columns, np.ones(len(columns)), lists, len(number_of))
+    per_user = _counts(columns, np.ones(len(columns)), lists, len(number_of))
     share = (record.beyond_accuracy[METRICS[0]] or 0.0) / max(1, len(np.unique(columns)))
-    return UserSums(of_users, lambda sums: share * (sums > 0.5).sum(axis=1))
+    return UserSums(per_user, lambda sums: share * (sums > 0.5).sum(axis=1))
 
 
 def _fairness(record: Record, data: Path) -> UserSums | None:
@@ -162,11 +166,11 @@ def _fairness(record: Record, data: Path) -> UserSums | None:
     accuracy = ndcg(table["rank_full"].to_numpy(), K)
     file = data_file(record.dataset, "user", data)
     for codes in user_groups(file, table["user"].to_numpy(str)).values():
-        known = np.flatnonzero(codes >= 0)
-        present, group = np.unique(codes[known], return_inverse=True)
+        grouped = np.flatnonzero(codes >= 0)
+        present, group = np.unique(codes[grouped], return_inverse=True)
         if len(present) > 1:
             shape = (len(table), len(present))
-            block = sparse.csr_matrix((accuracy[known], (known, group)), shape=shape)
+            block = sparse.csr_matrix((accuracy[grouped], (grouped, group)), shape=shape)
             blocks.append((block, np.bincount(group).astype(float)))
     attributes = len(blocks)
     blocks += _exposure(table["top_100"].str[:K], data_file(record.dataset, "item", data))
@@ -174,13 +178,13 @@ def _fairness(record: Record, data: Path) -> UserSums | None:
         return None
     stops = np.cumsum([len(sizes) for _, sizes in blocks])
 
-    def number(sums: np.ndarray) -> np.ndarray:
-        columns = zip(np.split(sums, stops[:-1], axis=1), (sizes for _, sizes in blocks))
-        parities = [_parity(each, sizes) for each, sizes in columns]
+    def statistic(sums: np.ndarray) -> np.ndarray:
+        blocks_of = zip(np.split(sums, stops[:-1], axis=1), (sizes for _, sizes in blocks))
+        parities = [_parity(block, sizes) for block, sizes in blocks_of]
         parts = [np.mean(parities[:attributes], axis=0)] if attributes else []
         return np.mean(parts + parities[attributes:], axis=0)
 
-    return UserSums(sparse.hstack([block for block, _ in blocks], format="csr"), number)
+    return UserSums(sparse.hstack([block for block, _ in blocks], format="csr"), statistic)
 
 
 def _exposure(lists: Any, file: Path) -> list[tuple[sp.csr_matrix, np.ndarray]]:
@@ -197,16 +201,16 @@ def _exposure(lists: Any, file: Path) -> list[tuple[sp.csr_matrix, np.ndarray]]:
     marks /= np.maximum(marks.sum(axis=1, keepdims=True), 1)
     row_of = {token: row for row, token in enumerate(tokens)}
     listed = np.array([row_of.get(token, -1) for tokens_ in lists for token in tokens_])
-    places = np.concatenate([np.arange(len(tokens_)) for tokens_ in lists])
-    discount = np.where(listed >= 0, 1 / np.log2(places + 2), 0.0)
+    positions = np.concatenate([np.arange(len(tokens_)) for tokens_ in lists])
+    discount = np.where(listed >= 0, 1 / np.log2(positions + 2), 0.0)
     exposure = _counts(np.maximum(listed, 0), discount, lists, len(tokens))
     return [(exposure @ sparse.csr_matrix(marks), marks.sum(axis=0))]
 
 
 def _parity(sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Parity (R,) of groups that get `sums` (R, G); what is left of nothing by rounding is 0."""
+    """Parity (R,) of groups that get `sums` (R, G); rounding errors count as 0."""
     means = np.where(sums > TOLERANCE, sums, 0.0) / sizes
-    pieces = 1 + means.size * len(sizes) // _CELLS
+    pieces = 1 + means.size * len(sizes) // MAX_ELEMENTS
     return np.concatenate([parity_of_means(m, sizes) for m in np.array_split(means, pieces)])
 
 

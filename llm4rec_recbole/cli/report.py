@@ -10,7 +10,7 @@ from llm4rec_recbole.cli.options import add_report_inputs
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import write_atomically
 from llm4rec_recbole.reporting import inputs
-from llm4rec_recbole.reporting.figures.rankings import rankings
+from llm4rec_recbole.reporting.figures.accuracy_plots import rankings
 from llm4rec_recbole.reporting.page.report import page
 
 

@@ -1,4 +1,4 @@
-"""Everything that tables and report show, read and checked once."""
+"""Reads and checks everything that tables and report show."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from llm4rec_recbole.analysis.compare import FILE, Comparison, read_comparisons
 from llm4rec_recbole.analysis.fairness_null import NullRange, read_null_ranges
 from llm4rec_recbole.analysis.paper.claims import Tables
 from llm4rec_recbole.evaluation.records import Record, read_failures, read_records
-from llm4rec_recbole.reporting.tables import ablation, accuracy, contribution, cost, diversity
-from llm4rec_recbole.reporting.tables.ablation_rows import Ablation, read_ablations
+from llm4rec_recbole.reporting.tables import ablation, accuracy, record_tables
+from llm4rec_recbole.reporting.tables.ablation import Ablation, read_ablations
 from llm4rec_recbole.reporting.tables.render import Table
 from llm4rec_recbole.reporting.tables.rows import AccuracySection, read_sections
 
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """What was run, what the paper prints, and what comes of both."""
+    """The runs, the paper's numbers, and what follows from both."""
 
     sections: list[AccuracySection]
     ablations: list[Ablation]
@@ -27,24 +27,36 @@ class ReportInputs:
     records: list[Record]
     paper: Tables
     claims: list[Entry]
-    chances: list[NullRange]
+    null_ranges: list[NullRange]
 
     def tables(self) -> list[tuple[str, Table, str]]:
         """(file name, the table, its CSV) of Tables I to V."""
-        tests = [test for test in self.comparisons if test.table == "table_2"]
-        made = [("table_1", accuracy.build(self.sections), accuracy.to_csv(self.sections))]
-        for name, table, notes in (
-            ("table_2", diversity.TABLE, diversity.notes(self.sections, tests, self.chances)),
-            ("table_3", cost.TABLE, cost.notes(self.sections)),
-        ):
-            paper = self.paper[name]
-            built = table.build(self.sections, paper, notes, tests)
-            made.append((name, built, table.to_csv(self.sections, paper)))
+        tests = [t for t in self.comparisons if t.table in ("table_2", "table_2_further")]
+        table_2, table_3 = record_tables.TABLE_2, record_tables.TABLE_3
+        notes_2 = record_tables.notes_2(self.sections, tests, self.null_ranges)
+        notes_3 = record_tables.notes_3(self.sections)
+        printed_2, printed_3 = self.paper["table_2"], self.paper["table_3"]
         steps = [each.table_4 for each in self.ablations]
         parts = [each.table_5 for each in self.ablations]
-        made.append(("table_4", ablation.build(steps), ablation.to_csv(steps)))
-        made.append(("table_5", contribution.build(self.ablations), contribution.to_csv(parts)))
-        return made
+        return [
+            ("table_1", accuracy.build(self.sections), accuracy.to_csv(self.sections)),
+            (
+                "table_2",
+                table_2.build(self.sections, printed_2, notes_2, tests),
+                table_2.to_csv(self.sections, printed_2),
+            ),
+            (
+                "table_3",
+                table_3.build(self.sections, printed_3, notes_3),
+                table_3.to_csv(self.sections, printed_3),
+            ),
+            ("table_4", ablation.build_4(steps), ablation.to_csv(steps, ablation.COLUMNS_4)),
+            (
+                "table_5",
+                ablation.build_5(self.ablations),
+                ablation.to_csv(parts, ablation.COLUMNS_5),
+            ),
+        ]
 
 
 def read(
@@ -54,9 +66,9 @@ def read(
     sections = read_sections(results, failures, printed_folder, recbole_row)
     comparisons = read_comparisons(results / FILE)
     paper = read_printed(printed_folder)
-    places = [(section.dataset, section.protocol) for section in sections]
-    ablations = read_ablations(results, failures, paper, comparisons, places)
+    settings = [(section.dataset, section.protocol) for section in sections]
+    ablations = read_ablations(results, failures, paper, comparisons, settings)
     records = read_records(results)
     claims = ledger(paper, records, comparisons, read_failures(failures), recbole_row)
-    chances = read_null_ranges(results / fairness_null.FILE)
-    return ReportInputs(sections, ablations, comparisons, records, paper, claims, chances)
+    null_ranges = read_null_ranges(results / fairness_null.FILE)
+    return ReportInputs(sections, ablations, comparisons, records, paper, claims, null_ranges)

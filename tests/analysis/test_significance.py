@@ -121,7 +121,7 @@ def test_resampling_does_not_depend_on_the_chunk_nor_on_the_other_columns(monkey
     _, _, one = example()
     both = np.hstack([one, one + 1])
     p, interval = randomization(both), bootstrap_interval(both)
-    monkeypatch.setattr(significance, "_CELLS", 5_000)
+    monkeypatch.setattr(significance, "MAX_ELEMENTS", 5_000)
     assert randomization(one)[0] == p[0]
     np.testing.assert_allclose(bootstrap_interval(one)[:, 0], interval[:, 0])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from scipy import stats
 from llm4rec_recbole.analysis.claims import Measured, judge_measurement, verdict
 from llm4rec_recbole.analysis.paper.claims import Claim
 
-NO, OPEN, YES = "not supported", "not testable here", "supported"
+NO, OPEN, YES = "not supported", "not decided here", "supported"
 WHERE = "ml-100k, loo"
 
 
@@ -87,9 +89,19 @@ def test_the_worst_measurement_decides_and_is_named():
 def test_the_papers_own_numbers_come_first():
     bad = [measured(-30.0, 6.0)]
     contradicted = "contradicted by the paper itself"
+    assert verdict(claim(holds=False), bad)[0] == contradicted
     assert verdict(claim(holds=False, rounding=True), bad) == (
-        contradicted, "rounding may be the reason",
+        "consistent within rounding", "rounding may explain the difference",
     )  # fmt: skip
     assert verdict(claim(internal=True, holds=True), bad)[0] == YES
-    assert verdict(claim(needs="a protocol"), bad) == (OPEN, "a protocol")
-    assert verdict(claim(), [], "no run") == (OPEN, "no run")
+    assert verdict(claim(needs="a protocol"), bad) == ("not testable here", "a protocol")
+    assert verdict(claim(), [], "no run of it") == ("not run", "no run of it")
+
+
+def test_one_seed_is_in_the_way_of_support_alone():
+    for gain, expected in ((30.0, OPEN), (-30.0, NO)):
+        m = replace(measured(gain, 6.0), one_seed="P5")
+        assert judge_measurement(claim(), m)[0] == expected
+    assert judge_measurement(claim(), replace(measured(30.0, 6.0), one_seed="P5"))[1] == (
+        "one seed of P5"
+    )

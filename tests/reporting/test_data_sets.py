@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 import pytest
-from fake_results import add_run, ranks_around
+from fake_results import add_run, ranks_around, unescaped
 
 from llm4rec_recbole.cli.dataset_table import main
 
@@ -72,7 +72,7 @@ def test_the_committed_table_names_folders_of_the_project():
 
 def test_what_has_not_run_is_a_dash_and_several_seeds_are_told(made, tmp_path):
     made()
-    text = (tmp_path / "out/table_1_data_sets.md").read_text()
+    text = unescaped((tmp_path / "out/table_1_data_sets.md").read_text())
     header = "| Method | ml-100k HR@10 | ml-100k NDCG@10 | beauty HR@10 | beauty NDCG@10 |"
     assert header in text
     (bpr,) = (line for line in text.splitlines() if line.startswith("| RecBole (BPR) |"))
@@ -93,3 +93,11 @@ def test_a_bad_record_is_named_and_the_old_table_stays(made, tmp_path, capsys):
     assert main([*paths, "--out", str(tmp_path / "out")]) == 2
     assert "seed_1.json:1: not JSON" in capsys.readouterr().err
     assert (tmp_path / "out/table_1_data_sets.md").read_text() == before
+
+
+def test_a_method_that_no_table_names_has_its_row_after_the_references(made, tmp_path):
+    add_run(tmp_path / "results", "MyEASE", ranks_around(2))
+    assert made()["ml-100k", "MyEASE"]["hit@10"] == hits(ranks_around(2))
+    lines = (tmp_path / "out/table_1_data_sets.md").read_text().splitlines()
+    names = [line.split(" | ")[0] for line in lines if line.startswith("| ")]
+    assert names.index("| MyEASE") == names.index("| SASRec") + 1

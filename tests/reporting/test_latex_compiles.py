@@ -8,8 +8,7 @@ import subprocess
 import pytest
 from fake_results import add_run, ranks_around
 
-from llm4rec_recbole.cli import compare, tables
-from llm4rec_recbole.reporting.tables import datasets
+from llm4rec_recbole.cli import compare, dataset_table, tables
 from llm4rec_recbole.reporting.tables.datasets import NAME
 
 TEX = next((name for name in ("pdflatex", "lualatex", "tectonic") if shutil.which(name)), None)
@@ -27,12 +26,14 @@ def has_booktabs() -> bool:
 )
 @pytest.mark.parametrize("table", [*(f"table_{n}" for n in range(1, 6)), NAME])
 def test_it_compiles(tmp_path, table):
-    for method, middle in (("BPR", 40), ("EASE", 9)):
+    for method, middle in (("BPR", 40), ("EASE", 9), ("EnhancedGenRec", 5)):
         add_run(tmp_path / "results", method, ranks_around(middle))
     paths = ["--results", str(tmp_path / "results")]
     assert compare.main(paths) == 0
     assert tables.main([*paths, "--out", str(tmp_path)]) == 0
-    assert datasets.main([*paths, "--wider", str(tmp_path), "--out", str(tmp_path)]) == 0
+    assert (
+        dataset_table.main([*paths, "--other_results", str(tmp_path), "--out", str(tmp_path)]) == 0
+    )
     lines = [r"\documentclass{article}", r"\usepackage{booktabs,graphicx}", r"\begin{document}",
              rf"\input{{{table}.tex}}", r"\end{document}"]  # fmt: skip
     (tmp_path / "all.tex").write_text("\n".join(lines))

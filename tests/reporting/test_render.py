@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from llm4rec_recbole.reporting.tables.render import Cell, Section, Table, to_latex, to_markdown
 
 TABLE = Table(
@@ -22,7 +24,7 @@ TABLE = Table(
 
 def test_markdown():
     assert to_markdown(TABLE).splitlines() == [
-        "# Table I. Title & more",
+        "# Table I. Title &amp; more",
         "",
         r"## ml\_100k",
         "",
@@ -62,3 +64,21 @@ def test_line_breaks_and_backslashes_cannot_break_a_row():
     table = Table("I", "t", "T", [("", "M")], [Section("s", [[Cell("a\nb\\c")]])])
     assert "| a b\\\\c |" in to_markdown(table)
     assert r"a b\textbackslash{}c \\" in to_latex(table)
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("[x](javascript:alert)", r"\[x\]\(javascript:alert\)"),
+        ("![x](http://a.b/c)", r"\!\[x\]\(http\://a.b/c\)"),
+        ("see https://a.b or www.a.b", r"see https\://a.b or www\.a.b"),
+        ("<script> & &lt;", r"\<script\> &amp; &amp;lt;"),
+        ("a|b\n`c`", r"a\|b \`c\`"),
+    ],
+)
+def test_what_a_record_says_cannot_become_a_link_an_image_or_html(text, escaped):
+    made = Table("I", "t", "T", [("", text)], [Section(text, [[Cell(text)]])], [text])
+    assert to_markdown(made).splitlines() == [
+        "# I. T", "", f"## {escaped}", "", f"| {escaped} |", "| --- |", f"| {escaped} |", "",
+        f"- {escaped}",
+    ]  # fmt: skip

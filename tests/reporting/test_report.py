@@ -159,7 +159,7 @@ def test_models_are_shown_by_data_set_and_protocol(tmp_path):
     for protocol in ("loo", "temporal"):
         add_answer(tmp_path, "explanations", [REASON], protocol)
     shown = recommendations(tmp_path)
-    assert shown.index('data-place="ml-100k, loo"') < shown.index("ml-100k, temporal: Enhanced")
+    assert shown.index('data-setting="ml-100k, loo"') < shown.index("ml-100k, temporal: Enhanced")
     assert shown.count("<article>") == 2
 
 
@@ -173,7 +173,7 @@ def test_each_run_is_traced_to_its_record(page):
 def test_what_was_not_run_or_not_recorded_is_said(tmp_path):
     results = tmp_path / "results"
     for method in ("BPR", "EASE"):
-        add_run(results, method, ranks_around(9))
+        add_run(results, method, ranks_around(9), valid=None)
     assert compare.main(["--results", str(results)]) == 0
     assert make_report(results) == 0
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))

@@ -5,11 +5,12 @@ import json
 
 import numpy as np
 import pytest
-from fake_results import add_failure, add_run, ranks_around
+from fake_results import add_failure, add_run, ranks_around, unescaped
 
 from llm4rec_recbole.cli import compare, tables
 from llm4rec_recbole.evaluation.metrics import accuracy
 
+P5 = "P5 (0.4 M parameters, trained from scratch)"
 RUNS = {"BPR": 40, "LightGCN": 30, "BERT4Rec": 9, "Pop": 90, "EASE": 18}
 
 
@@ -33,7 +34,7 @@ def make_tables(results, *options: str) -> int:
 
 
 def markdown(results) -> str:
-    return (results.parent / "out" / "table_1.md").read_text()
+    return unescaped((results.parent / "out" / "table_1.md").read_text())
 
 
 def md_row(results, label: str) -> list[str]:
@@ -49,7 +50,8 @@ def csv_rows(results) -> dict[str, dict[str, str]]:
 def test_rows_are_the_papers_then_the_references(results):
     make(results)
     assert list(csv_rows(results)) == [
-        "GenRec", "P5", "RecBole (BPR)", "LightGCN", "BERT4Rec", "Ours (EnhancedGenRec)",
+        "GenRec (2 of 30 layers)", P5, "RecBole (BPR)", "LightGCN", "BERT4Rec",
+        "Ours (EnhancedGenRec)",
         "Pop", "ItemKNN", "EASE", "RecencyEASE", "SASRec",
     ]  # fmt: skip
 
@@ -79,14 +81,14 @@ def test_a_data_set_the_paper_lacks_gets_none_of_its_numbers(tmp_path):
 
 def test_a_method_without_a_run_has_no_number_of_ours(results):
     make(results)
-    assert md_row(results, "P5") == [
-        "P5",
+    assert md_row(results, P5) == [
+        P5,
         "<ins>0.718</ins>",
         "<ins>0.423</ins>",
         *["–"] * 6,
         "not run",
     ]
-    assert csv_rows(results)["P5"]["full_hit@10"] == ""
+    assert csv_rows(results)[P5]["full_hit@10"] == ""
     assert md_row(results, "SASRec") == ["SASRec", *["–"] * 8, "not run"]
 
 
@@ -109,7 +111,7 @@ def test_a_failed_seed_beside_others_is_told_in_the_caption(results):
     add_failure(results.parent / "failures", "BPR", "killed", seed=2)
     add_failure(results.parent / "failures", "EASE", "an old note: seed 1 has a record")
     make(results)
-    assert md_row(results, "RecBole (BPR)")[-1] == "1 seed"
+    assert md_row(results, "RecBole (BPR)")[-1] == "one seed"
     assert "BPR failed with seed 2 (killed)" in markdown(results)
     assert "old note" not in markdown(results)
 
@@ -133,22 +135,56 @@ def test_numbers_that_look_equal_are_equally_good(tmp_path):
     found = {
         method: md_row(tmp_path / "results", method)[3] for method in ("SASRec", "EASE", "Pop")
     }
-    assert found == {"SASRec": "**1.000**", "EASE": "**1.000**", "Pop": r"<ins>0.500</ins>\*"}
+    assert found == {"SASRec": "**1.000**", "EASE": "**1.000**", "Pop": "<ins>0.500</ins>"}
 
 
-def test_marks_say_what_differs_from_the_best_baseline_that_the_last_row_names(results):
+def with_ours(results) -> None:
+    add_run(results, "EnhancedGenRec", ranks_around(4))
+
+
+def test_marks_say_which_rows_differ_from_our_model(results):
+    with_ours(results)
     make(results)
-    assert md_row(results, "Best baseline")[3:9] == ["BERT4Rec"] * 6
-    assert md_row(results, "Pop")[3].endswith(r"\*")
-    assert "*" not in md_row(results, "BERT4Rec")[3].replace("**", "")
-    assert float(csv_rows(results)["Pop"]["full_hit@10_p_holm"]) < 0.05
-    assert csv_rows(results)["BERT4Rec"]["full_hit@10_p_holm"] == ""
-    assert "Holm-adjusted over the 24 comparisons" in markdown(results)
+    assert md_row(results, "RecBole (BPR)")[3].endswith(r"\*")
+    assert md_row(results, "EASE")[3].endswith(r"\*")  # the reference that is best on validation
+    assert "*" not in md_row(results, "Pop")[3]  # another reference: not tested
+    assert "*" not in md_row(results, "Ours (EnhancedGenRec)")[3].replace("**", "")
+    line = csv_rows(results)["RecBole (BPR)"]
+    assert float(line["full_hit@10_p_holm"]) < 0.05
+    assert line["full_hit@10_compared_with"] == "EnhancedGenRec"
+    assert csv_rows(results)["Pop"]["full_hit@10_p_holm"] == ""
+    assert "Holm-adjusted over the 8 comparisons" in markdown(results)  # three baselines and EASE
+    assert "(ml-100k, loo: EASE)" in markdown(results)
 
 
-def test_the_caption_tells_the_smallest_detectable_difference(results):
+def test_sampled_rankings_have_no_marks(results):
+    with_ours(results)
     make(results)
-    assert "with 60 users one test at the 5 % level finds a full-ranking" in markdown(results)
+    for label in ("RecBole (BPR)", "LightGCN", "BERT4Rec", "EASE"):
+        assert not any(cell.endswith(r"\*") for cell in md_row(results, label)[5:9])
+    assert "uni100_hit@10_p_holm" not in csv_rows(results)["EASE"]
+
+
+def test_a_method_that_no_table_names_has_its_row_after_the_references_and_marks(results):
+    with_ours(results)
+    make(results)
+    before = csv_rows(results)
+    add_run(results, "MyEASE", ranks_around(1))
+    add_run(results, "A [model](x)", ranks_around(70))
+    assert make(results) == 0
+    rows = csv_rows(results)
+    assert [*rows][-3:] == ["SASRec", "A [model](x)", "MyEASE"]
+    assert md_row(results, "MyEASE")[3].startswith("**")
+    assert md_row(results, "MyEASE")[3].endswith(r"\*")
+    assert rows["MyEASE"]["full_hit@10_compared_with"] == "BERT4Rec"  # the best on validation
+    assert {label: rows[label] for label in before} == before
+    assert "in a row that this project does not have: differs from" in markdown(results)
+
+
+def test_the_caption_has_the_smallest_detectable_difference(results):
+    with_ours(results)
+    make(results)
+    assert "with 60 users, one test at the 5 % level detects a full-ranking" in markdown(results)
 
 
 def test_the_table_follows_the_users_files(results):
@@ -176,8 +212,9 @@ def test_a_record_cannot_change_the_table_by_itself(results, capsys):
     assert markdown(results) == before
 
 
-@pytest.mark.parametrize("method", ["EASE", "SASRec", "BERT4Rec"])
+@pytest.mark.parametrize("method", ["EASE", "EnhancedGenRec", "BERT4Rec"])
 def test_comparisons_from_before_a_run_changed_are_refused(results, method, capsys):
+    with_ours(results)
     make(results)
     add_run(results, method, ranks_around(2, seed=99))
     assert make_tables(results) == 2
@@ -185,16 +222,17 @@ def test_comparisons_from_before_a_run_changed_are_refused(results, method, caps
 
 
 def test_comparisons_from_before_a_run_was_removed_are_refused(results):
+    with_ours(results)
     make(results)
-    (results / "runs/ml-100k/loo/Pop/seed_1.json").unlink()
+    (results / "runs/ml-100k/loo/BPR/seed_1.json").unlink()
     assert make_tables(results) == 2
 
 
 def test_comparisons_from_before_a_data_set_was_removed_are_refused(results):
-    for method in ("Pop", "EASE"):
+    for method in ("EnhancedGenRec", "EASE"):
         add_run(results, method, ranks_around(9), dataset="steam")
     make(results)
-    for method in ("Pop", "EASE"):
+    for method in ("EnhancedGenRec", "EASE"):
         (results / f"runs/steam/loo/{method}/seed_1.json").unlink()
     assert make_tables(results) == 2
 
@@ -211,8 +249,9 @@ def test_without_any_run_it_says_so(tmp_path, capsys):
 
 def test_one_seed_says_that_the_spread_is_unknown(results):
     make(results)
-    assert md_row(results, "EASE")[-1] == "1 seed"
-    assert "One seed for each method" in markdown(results)
+    assert md_row(results, "EASE")[-1] == "deterministic"
+    assert md_row(results, "BERT4Rec")[-1] == "one seed"
+    assert "One seed: BERT4Rec, BPR, LightGCN." in markdown(results)
 
 
 def test_several_seeds_are_averaged_and_counted(results):
@@ -226,7 +265,7 @@ def test_several_seeds_are_averaged_and_counted(results):
         "3",
         pytest.approx(np.mean(seeds), abs=1e-6),
     )
-    assert "One seed only: BERT4Rec, EASE, LightGCN, Pop." in markdown(results)
+    assert "One seed: BERT4Rec, LightGCN." in markdown(results)
 
 
 def test_mixed_versions_are_told_in_the_caption(results):
@@ -263,7 +302,7 @@ def test_latex_rows_have_as_many_cells_as_columns(results):
     tex = (results.parent / "out" / "table_1.tex").read_text()
     body = tex.split(r"\midrule")[1].splitlines()
     rows = [line for line in body if line.endswith(r"\\") and "multicolumn" not in line]
-    assert len(rows) == 12
+    assert len(rows) == 11
     assert {line.count(" & ") for line in rows} == {9}
 
 
@@ -272,4 +311,4 @@ def test_that_one_method_learned_from_the_validation_items_stands_in_the_caption
     assert "validation item" not in markdown(results)
     add_run(results, "EnhancedGenRec", ranks_around(8))
     make(results)
-    assert "its fifth component then learns from each user's validation item" in markdown(results)
+    assert "fifth component also learns from each user's validation item" in markdown(results)

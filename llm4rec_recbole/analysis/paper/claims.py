@@ -52,7 +52,7 @@ class Claim:
     """What the paper says, and what its own printed numbers make of it."""
 
     key: str
-    place: str
+    where: str
     says: str
     recomputed: str = ""  # in words, from the CSVs
     holds: bool | None = None  # by the paper's own numbers; None: they do not tell

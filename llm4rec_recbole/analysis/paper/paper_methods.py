@@ -1,21 +1,40 @@
-"""Which method stands on which row of the tables."""
+"""Which method fills which row of the tables, under which name, and which pairs are compared."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import pairwise
 
 import numpy as np
 
 OURS = "EnhancedGenRec"
 REFERENCES = ("Pop", "ItemKNN", "EASE", "RecencyEASE", "SASRec")
+#: Methods without randomness: one run is all there is.
+DETERMINISTIC = ("Pop", "ItemKNN", "EASE", "RecencyEASE")
+
+RANKING_NAMES = {"full": "Full", "uni100": "Uniform-100", "pop100": "Popular-100"}
+METRIC_NAMES = {
+    "hit@5": "HR@5",
+    "hit@10": "HR@10",
+    "ndcg@5": "NDCG@5",
+    "ndcg@10": "NDCG@10",
+    "intra_list_diversity@10": "ILD@10",
+    "coverage@100": "Cov@100",
+    "novelty@10": "Novelty@10",
+    "fairness@10": "Fairness@10",
+}
+#: How a row of Table I differs from the model that its name promises.
+REMARKS = {
+    "P5": "0.4 M parameters, trained from scratch",
+    "GenRec": "2 of 30 layers",
+}
 
 
 def paper_rows(recbole_row: str = "BPR") -> dict[str, str]:
-    """The paper's row labels, in its order, and the method that stands for each.
+    """The paper's row labels, in its order, and the method that fills each.
 
-    "RecBole" is a framework, not a model: the row is read as its quick-start default, BPR,
-    unless `recbole_row` names another method.
+    "RecBole" is a framework, not a model. The row holds its quick-start default, BPR, unless
+    `recbole_row` names another method.
     """
     return {
         "GenRec": "GenRec",
@@ -27,24 +46,42 @@ def paper_rows(recbole_row: str = "BPR") -> dict[str, str]:
     }
 
 
-def table_methods(recbole_row: str = "BPR") -> tuple[str, ...]:
-    """Every method of the accuracy table, in the order of its rows."""
-    return (*paper_rows(recbole_row).values(), *REFERENCES)
+def paper_baselines(recbole_row: str = "BPR") -> tuple[str, ...]:
+    """The methods of the paper's five baselines, in its order."""
+    return tuple(method for method in paper_rows(recbole_row).values() if method != OURS)
 
 
-# Which run stands on which row of Tables IV and V, and which runs each row compares.
+def table_methods(recbole_row: str = "BPR", further: Collection[str] = ()) -> tuple[str, ...]:
+    """The methods of Tables I to III in order of row: the paper's, references, `further` ones."""
+    return (*paper_rows(recbole_row).values(), *REFERENCES, *further)
+
+
+def further_methods(recorded: Collection[str], recbole_row: str = "BPR") -> tuple[str, ...]:
+    """The `recorded` methods that no table names, by name: a user's own models and variants."""
+    named = {*table_methods(recbole_row), *METHODS}
+    return tuple(sorted({*recorded} - named))
+
+
+def row_label(method: str, recbole_row: str = "BPR") -> str:
+    """The name of a method's row, such as "RecBole (BPR)" and "GenRec (2 of 30 layers)"."""
+    labels = {filler: label for label, filler in paper_rows(recbole_row).items()}
+    label = labels.get(method, method)
+    remark = REMARKS.get(method) if label == method else method
+    return f"{label} ({remark})" if remark else label
+
+
+# Tables IV and V: which run fills which row, and which runs each row compares.
 #
-#     Table IV   one component after another; a row's step is its difference from the row above
-#     Table V    each component alone, against the backbone; the synergy is what the whole gains
-#                beyond the sum of the parts
+#     Table IV   components are added one by one; a row is compared with the row above
+#     Table V    each component alone, compared with the backbone; the synergy is what the whole
+#                gains beyond the sum of the parts
 #
 #     step      = row - row above                          (per user, averaged over seeds first)
 #     part      = component alone - backbone
 #     synergy   = (all five - backbone) - Σ parts
 #
 # The paper's Table IV has a row "+ Adaptive Learning" and then "Full Framework", but the former has
-# all five components already: in the paper's own terms both are one configuration, so one run fills
-# both, and the last row is compared with the first.
+# all five components already. One run fills both rows. The last row is compared with the first.
 
 
 BACKBONE = f"{OURS}_none"
@@ -59,6 +96,8 @@ TABLE_4 = {
     "+ Adaptive Learning": OURS,
     "Full Framework": OURS,
 }
+#: Rows of Table IV whose label in the paper is not what our run is.
+TABLE_4_LABELS = {"Baseline (GenRec)": f"{OURS} without components (paper: GenRec)"}
 SYNERGY = "Synergistic Effect"
 #: The rows of Table V; each component runs alone, on the backbone.
 TABLE_5 = {

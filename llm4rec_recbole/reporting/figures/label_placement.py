@@ -1,4 +1,4 @@
-"""Names in a figure: beside the point that they belong to, or tied to the end of its line."""
+"""Labels in a figure: next to a point, or connected to the end of a line."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ GAP = 14.0  # from one name to the next below it
 
 
 def box_around(x: float, y: float, reach: float = 6.0) -> Box:
-    """What a mark at (x, y) covers."""
+    """The box of a mark at (x, y)."""
     return (x - reach, y - reach, x + reach, y + reach)
 
 
 def place_label(name: str, x: float, y: float, taken: list[Box], right: float) -> str:
-    """The name of the point at (x, y), where it covers least of `taken`, to which it is added."""
+    """The label of the point at (x, y), where it covers least of `taken`, which gets its box."""
     box, anchor = _room(name, x, y, taken, right)
     taken.append(box)
     at = {"start": box[0], "end": box[2], "middle": (box[0] + box[2]) / 2}[anchor]
@@ -35,24 +35,24 @@ def label_class(method: str) -> str:
     return "ours" if method_class(method) == "ours" else ""
 
 
-def spread_apart(places: list[float], gap: float, low: float, high: float) -> list[float]:
-    """`places` moved as little as can be so that no two are closer than `gap`, in their order.
+def spread_apart(positions: list[float], gap: float, low: float, high: float) -> list[float]:
+    """`positions` moved as little as possible, so that no two are closer than `gap`; order stays.
 
-    Within low..high if they fit. What has to move apart is spread about its own middle.
+    They stay within low..high if they fit. A crowded group is spread about its own middle.
     """
-    order = sorted(range(len(places)), key=places.__getitem__)
-    blocks: list[list[float]] = []  # places less the gaps above them; a block's share one mean
+    order = sorted(range(len(positions)), key=positions.__getitem__)
+    blocks: list[list[float]] = []  # positions less the gaps above them; a block's share one mean
     for n, i in enumerate(order):
-        blocks.append([places[i] - n * gap])
+        blocks.append([positions[i] - n * gap])
         while len(blocks) > 1 and fmean(blocks[-2]) > fmean(blocks[-1]):
             below = blocks.pop()
             blocks[-1] += below
     middles = [fmean(block) for block in blocks for _ in block]
-    last = high - (len(places) - 1) * gap
-    found = [0.0] * len(places)
+    last = high - (len(positions) - 1) * gap
+    moved = [0.0] * len(positions)
     for n, (i, middle) in enumerate(zip(order, middles)):
-        found[i] = min(max(middle, low), last) + n * gap
-    return found
+        moved[i] = min(max(middle, low), last) + n * gap
+    return moved
 
 
 def _room(word: str, x: float, y: float, taken: list[Box], right: float) -> tuple[Box, str]:

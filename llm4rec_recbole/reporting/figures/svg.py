@@ -1,4 +1,7 @@
-"""What tells methods apart in a figure: their kind, or, where lines cross, a style of their own."""
+"""Figures as SVG text: styles of methods, elements, scales and axes.
+
+Colours and fonts are classes of figure.css. One drawing therefore follows light, dark and print.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ HUES, DASHES = 6, 7  # classes hue0, hue1, … and dash0, dash1, … of figure.c
 
 
 def method_class(method: str) -> str:
-    """The class that `method` is drawn in: ours, reference or paper."""
+    """The CSS class of a method: ours, reference (or any that the paper lacks), or paper."""
     return "ours" if method == OURS else "reference" if method in REFERENCES else "paper"
 
 
@@ -27,11 +30,6 @@ def line_styles(methods: list[str]) -> dict[str, str]:
     return {method: styles.get(method, "") for method in methods}
 
 
-# What every figure is made of: elements as strings, and a `Figure` that holds them.
-#
-# Colours and fonts are classes of figure.css, so that one drawing follows light, dark and print.
-
-
 STYLE = Path(__file__).with_name("figure.css")
 SIZE = 12.0  # of the type, px
 # How wide a character may be, in ems: bold ones of DejaVu Sans, the widest of common typefaces.
@@ -40,7 +38,7 @@ NARROW, WIDE = set(" .,:;'|!()[]ijltfrIJ"), set("mwMW%@")
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing of `width` by `height` px; `alt` says in words what it shows."""
+    """A drawing of `width` by `height` px; `alt` describes it in words."""
 
     name: str
     title: str
@@ -70,44 +68,44 @@ class Figure:
         )
 
 
-def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
-    """A straight line of class `kind`."""
-    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+def line(x1: float, y1: float, x2: float, y2: float, css: str) -> str:
+    """A straight line of CSS class `css`."""
+    return f'<line class="{css}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
 
 
-def polyline(points: list[tuple[float, float]], kind: str) -> str:
+def polyline(points: list[tuple[float, float]], css: str) -> str:
     """A line through `points`."""
-    return f'<polyline class="{kind}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}"/>'
+    return f'<polyline class="{css}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}"/>'
 
 
-def rectangle(x: float, y: float, width: float, height: float, kind: str) -> str:
+def rectangle(x: float, y: float, width: float, height: float, css: str) -> str:
     """A rectangle whose corner (x, y) is the upper left; a negative width goes to the left."""
     x, width = (x + width, -width) if width < 0 else (x, width)
     return (
-        f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"/>'
+        f'<rect class="{css}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"/>'
     )
 
 
-def text(x: float, y: float, said: str, kind: str = "", anchor: str = "start") -> str:
+def text(x: float, y: float, words: str, css: str = "", anchor: str = "start") -> str:
     """One line of text, its middle height at `y`; anchor: start, middle or end."""
     return (
-        f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" dy=".35em" text-anchor="{anchor}">'
-        f"{escape(said, quote=False)}</text>"
+        f'<text class="{css}" x="{x:.1f}" y="{y:.1f}" dy=".35em" text-anchor="{anchor}">'
+        f"{escape(words, quote=False)}</text>"
     )
 
 
 def marker(
-    x: float, y: float, kind: str, hint: str = "", *, hollow: bool = False, line_style: str = ""
+    x: float, y: float, css: str, hint: str = "", *, hollow: bool = False, line_style: str = ""
 ) -> str:
-    """A point whose shape, not colour alone, tells its kind; `hint` shows under the pointer.
+    """A point; shape and colour show its class. `hint` appears under the pointer.
 
-    ours: a diamond; paper: a disc; reference: a square. Hollow ones have no filling. On a line
-    that is told apart by its `line_style`, the point has the line's colour.
+    ours: a diamond; paper: a disc; reference: a square. Hollow marks are not filled. With a
+    `line_style` the point has the colour of its line.
     """
-    classes = f"mark {kind}{' hollow' if hollow else ''} {line_style}".rstrip()
-    if kind == "ours":
+    classes = f"mark {css}{' hollow' if hollow else ''} {line_style}".rstrip()
+    if css == "ours":
         shape = f'<path class="{classes}" d="M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6-6z"/>'
-    elif kind == "reference":
+    elif css == "reference":
         shape = (
             f'<rect class="{classes}" x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8" rx="1"/>'
         )
@@ -149,8 +147,8 @@ class Scale:
         if self.log and self.high > 4 * self.low:
             decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             few = math.log10(self.high / self.low) < 2
-            found = [m * 10.0**d for d in decades for m in ((1, 2, 5) if few else (1,))]
-            return [v for v in found if self.low <= v <= self.high]
+            ticks = [m * 10.0**d for d in decades for m in ((1, 2, 5) if few else (1,))]
+            return [v for v in ticks if self.low <= v <= self.high]
         raw = (self.high - self.low) / about
         size = 10 ** math.floor(math.log10(raw))
         step = next(m * size for m in (1, 2, 5, 10) if m * size >= raw)
@@ -179,7 +177,7 @@ def label(value: float) -> str:
 
 
 def named_ticks(scale: Scale) -> list[tuple[float, str]]:
-    """The ticks with what stands beside them: all with as many decimals, but for 0 and powers."""
+    """The ticks and their labels: all with equally many decimals, except for 0 and powers."""
     ticks = scale.ticks()
     names = [label(tick) for tick in ticks]
     if not scale.log and (decimals := max((len(n.partition(".")[2]) for n in names), default=0)):

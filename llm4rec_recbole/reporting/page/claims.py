@@ -13,12 +13,15 @@ CLASSES = {
     "supported": "yes",
     "not supported": "no",
     "contradicted by the paper itself": "contradicted",
+    "consistent within rounding": "rounding",
+    "not decided here": "undecided",
     "not testable here": "open",
+    "not run": "not-run",
 }
 
 
 def counts(entries: list[Entry]) -> str:
-    """The four verdicts with their numbers, as buttons that show only theirs."""
+    """The verdicts with their numbers, as buttons that show only theirs."""
     number: Counter[str] = Counter(entry.verdict for entry in entries)
     buttons = "".join(
         f'<button type="button" class="verdict {short}" data-show="{short}" aria-pressed="false">'
@@ -41,13 +44,13 @@ def ledger(entries: list[Entry]) -> str:
 
 def _row(entry: Entry) -> str:
     short = CLASSES[entry.verdict]
-    place, *texts = claims.texts(entry)
-    cells = [f'<th scope="row">{words(place)}</th>']
+    where, *texts = claims.row_texts(entry)
+    cells = [f'<th scope="row">{words(where)}</th>']
     for name, text in zip(claims.COLUMNS[1:], texts):
         shown = words(text)
         if name == "Verdict":
             shown = f'<span class="verdict {short}">{shown}</span>'
-        if name == "Ours" and len(entry.measured) > 1:
+        if name == claims.OURS_COLUMN and len(entry.measured) > 1:
             lines = "; \n".join(f"{m.where}: {m.text}" for m in entry.measured).splitlines()
             shown = "".join(f'<span class="line">{words(line)}</span>' for line in lines)
         cells.append(f'<td data-name="{escape(name)}">{shown}</td>')

@@ -33,9 +33,9 @@ def recommendations(results: Path) -> str:
 def _people(answer: model_outputs.Answer) -> str:
     entries = _checked(answer)
     cards = [_card(user, [*its]) for user, its in groupby(entries, key=lambda e: str(e["user"]))]
-    heading = escape(f"{answer.place}: {answer.who}")
+    heading = escape(f"{answer.setting}: {answer.who}")
     return (
-        f'<div{html.at(answer.place)}><h4 class="where">{heading}</h4>'
+        f'<div{html.at(answer.setting)}><h4 class="where">{heading}</h4>'
         f'<div class="people">{"".join(cards)}</div></div>'
     )
 

@@ -29,17 +29,20 @@ NOTES = [
 
 def faithfulness(results: Path) -> str:
     """A table with a row for each model that was asked. Raises InputError for a bad file."""
-    found = [
+    measured = [
         (answer, model_outputs.numbers(answer.content, KEYS, answer.path))
         for answer in model_outputs.read(results, KIND)
     ]
-    if not found:
+    if not measured:
         return model_outputs.none_of(KIND, "faithfulness")
     sections = [
-        Section(place, [_row(answer.who, each) for answer, each in found if answer.place == place],
-                place)
-        for place in model_outputs.places([answer for answer, _ in found])
-    ]  # fmt: skip
+        Section(
+            setting,
+            [_row(answer.who, values) for answer, values in measured if answer.setting == setting],
+            setting,
+        )
+        for setting in model_outputs.settings([answer for answer, _ in measured])
+    ]
     columns = [("", name) for name in COLUMNS]
     title = "The score without the items that explanations cite"
     return html.table(Table("Faithfulness", "tab:faithfulness", title, columns, sections, NOTES))

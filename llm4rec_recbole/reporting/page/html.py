@@ -61,14 +61,14 @@ def scrollable(inner: str, name: str) -> str:
     )
 
 
-def figures(made: Sequence[Figure | None], caption: str, place: str = "") -> str:
+def figures(made: Sequence[Figure | None], caption: str, setting: str = "") -> str:
     """Drawings side by side with one caption; "" where none could be drawn."""
     drawn = [figure for figure in made if figure is not None]
     if not drawn:
         return ""
     shown = "".join(_figure(each) for each in drawn)
     return (
-        f'<div class="figures"{at(place)}><div class="row">{shown}</div>'
+        f'<div class="figures"{at(setting)}><div class="row">{shown}</div>'
         f'<p class="caption">{escape(caption)}</p></div>'
     )
 
@@ -81,22 +81,19 @@ def _figure(drawn: Figure) -> str:
     )
 
 
-def at(place: str) -> str:
+def at(setting: str) -> str:
     """The attribute by which the page's filter finds what belongs to a data set and protocol."""
-    return f' data-place="{escape(place)}"' if place else ""
+    return f' data-setting="{escape(setting)}"' if setting else ""
 
 
 def _section(made: Table, section: Section) -> str:
-    body = section.rows[: len(section.rows) - section.foot]
-    foot = section.rows[len(body) :]
     tints = [_tint(group) for group, _ in made.columns]
-    rows = "".join(_row(row, tints) for row in body)
-    last = f"<tfoot>{''.join(_row(row, tints) for row in foot)}</tfoot>" if foot else ""
+    rows = "".join(_row(row, tints) for row in section.rows)
     name = f"{made.name}. {made.title}. {section.heading}"
     head = columns(made.columns)
-    whole = f'<table class="sortable">{head}<tbody>{rows}</tbody>{last}</table>'
+    whole = f'<table class="sortable">{head}<tbody>{rows}</tbody></table>'
     return (
-        f'<div{at(section.place)}><h4 class="where">{escape(section.heading)}</h4>'
+        f'<div{at(section.setting)}><h4 class="where">{escape(section.heading)}</h4>'
         f"{scrollable(whole, name)}</div>"
     )
 
@@ -118,7 +115,7 @@ def _wraps(cell: Cell) -> str:
 
 
 def _content(cell: Cell) -> str:
-    tag = {"best": "strong", "second": "u"}.get(cell.place)
+    tag = {"best": "strong", "second": "u"}.get(cell.rank)
     shown = words(cell.text)
     return (f"<{tag}>{shown}</{tag}>" if tag else shown) + (MARK if cell.marked else "")
 

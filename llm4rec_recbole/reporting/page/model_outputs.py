@@ -1,4 +1,4 @@
-"""What trained models were asked: results/<kind>/<data set>/<protocol>/<method>/seed_<k>.json."""
+"""What trained models answered: results/<kind>/<data set>/<protocol>/<method>/seed_<k>.json."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Answer:
     content: Any
 
     @property
-    def place(self) -> str:
+    def setting(self) -> str:
         """Data set and protocol."""
         return ", ".join(self.path.parts[-4:-2])
 
@@ -69,6 +69,6 @@ def none_of(kind: str, command: str) -> str:
     )
 
 
-def places(answers: Sequence[Answer]) -> list[str]:
+def settings(answers: Sequence[Answer]) -> list[str]:
     """Each data set and protocol once, in order."""
-    return list(dict.fromkeys(answer.place for answer in answers))
+    return list(dict.fromkeys(answer.setting for answer in answers))

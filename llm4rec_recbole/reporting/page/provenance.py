@@ -47,7 +47,7 @@ def _row(record: Record, keys: Sequence[str]) -> str:
     cells = [f'<th scope="row"><code>{path}</code></th>']
     cells += [f"<td>{_value(record.provenance.get(key))}</td>" for key in keys]
     return (
-        f'<tr data-place="{escape(f"{record.dataset}, {record.protocol}")}">{"".join(cells)}</tr>'
+        f'<tr data-setting="{escape(f"{record.dataset}, {record.protocol}")}">{"".join(cells)}</tr>'
     )
 
 

@@ -49,13 +49,13 @@ def _section(answer: model_outputs.Answer) -> Section:
     if not isinstance(ways, dict) or not {"events", "users"} <= set(content):
         raise InputError("no record of a replay", file=answer.path, hint="make it again")
     heading = (
-        f"{answer.place}: {answer.who}, {content['events']} events of {content['users']} users"
+        f"{answer.setting}: {answer.who}, {content['events']} events of {content['users']} users"
     )
     rows = [
         [Cell(name), *_cells(model_outputs.numbers(way, KEYS, answer.path))]
         for name, way in ways.items()
     ]
-    return Section(heading, rows, answer.place)
+    return Section(heading, rows, answer.setting)
 
 
 def _cells(values: dict[str, float]) -> list[Cell]:

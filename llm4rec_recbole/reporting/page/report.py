@@ -49,7 +49,7 @@ def page(found: ReportInputs, results: Path) -> str:
         f'<header class="top"><h1>{escape(TITLE)}</h1><p class="lead">{escape(LEAD)}</p>'
         f"{summary(found.sections)}{claims.counts(found.claims)}"
         f'<nav class="parts" aria-label="Parts of this page">{links}</nav>'
-        f"{_places(found)}</header>\n"
+        f"{_settings(found)}</header>\n"
         f'<main id="main">{body}</main>\n<script>\n{script}</script>\n</body>\n</html>\n'
     )
 
@@ -84,13 +84,13 @@ def _each(drawn: Iterable[str]) -> str:
     return "".join(drawn)
 
 
-def _places(found: ReportInputs) -> str:
+def _settings(found: ReportInputs) -> str:
     """Buttons that show one data set and protocol only, where there are several."""
-    places = [section.place for section in found.sections]
-    if len(places) < 2:
+    settings = [section.setting for section in found.sections]
+    if len(settings) < 2:
         return ""
     buttons = "".join(
         f'<button type="button" data-show="{escape(p)}" aria-pressed="false">{escape(p)}</button>'
-        for p in places
+        for p in settings
     )
-    return f'<div class="places" role="group" aria-label="Show only">{buttons}</div>'
+    return f'<div class="settings" role="group" aria-label="Show only">{buttons}</div>'

@@ -62,4 +62,4 @@ const hideUnless = (selector, key) => (chosen) => {
 };
 
 onlyOne([...document.querySelectorAll(".verdicts button")], hideUnless("[data-verdict]", "verdict"));
-onlyOne([...document.querySelectorAll(".places button")], hideUnless("[data-place]", "place"));
+onlyOne([...document.querySelectorAll(".settings button")], hideUnless("[data-setting]", "setting"));

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from llm4rec_recbole.analysis.compare import LEVEL
-from llm4rec_recbole.analysis.paper.paper_methods import OURS
+from llm4rec_recbole.analysis.compare import LEVEL, Comparison
+from llm4rec_recbole.analysis.paper.paper_methods import OURS, REFERENCES
 from llm4rec_recbole.reporting.page.html import words
 from llm4rec_recbole.reporting.tables.rows import AccuracySection, Row
 
@@ -15,7 +15,7 @@ HIT, NDCG = ("full", "hit@10"), ("full", "ndcg@10")
 def summary(sections: list[AccuracySection]) -> str:
     """A list of sentences on each data set and protocol."""
     items = "".join(
-        f'<li data-place="{escape(section.place)}">{words(f"{section.place}: {line}")}</li>'
+        f'<li data-setting="{escape(section.setting)}">{words(f"{section.setting}: {line}")}</li>'
         for section in sections
         for line in _lines(section)
     )
@@ -32,13 +32,13 @@ def _missing(rows: list[Row]) -> str:
     """Which of `rows` lack a result, or a part of it, and why; "" where nothing is missing."""
     failed = [row.method for row in rows if row.failures and not row.records]
     not_run = [row.method for row in rows if not row.failures and not row.records]
-    said = [f"{', '.join(failed)} failed"] if failed else []
-    said += [f"{', '.join(not_run)} not run"] if not_run else []
+    parts = [f"{', '.join(failed)} failed"] if failed else []
+    parts += [f"{', '.join(not_run)} not run"] if not_run else []
     for row in rows:
         if row.failures and row.records:
             runs = len(row.failures) + len(row.records)
-            said.append(f"{len(row.failures)} of {runs} seeds of {row.method} failed")
-    return "; ".join(said)
+            parts.append(f"{len(row.failures)} of {runs} seeds of {row.method} failed")
+    return "; ".join(parts)
 
 
 def _best(section: AccuracySection) -> str:
@@ -57,16 +57,35 @@ def _ours(section: AccuracySection) -> str:
     (row,) = (row for row in section.rows if row.method == OURS)
     if not row.ours:
         return f"the paper's model has no result ({row.status})."
-    missing = _missing([each for each in section.rows if each.method != OURS])
-    test = row.tests.get(NDCG)
-    if test is None:
+    missing = _missing([other for other in section.rows if other.printed_as and other is not row])
+    tests = [r.tests[NDCG] for r in section.rows if NDCG in r.tests]
+    claims = [test for test in tests if test.table == "table_1"]
+    baselines = [test for test in claims if test.baseline not in REFERENCES]
+    if not claims:
         return f"the paper's model has no baseline to be compared with ({missing})."
-    against = "the best of the baselines that ran" if missing else "the best baseline"
+    parts = []
+    if baselines:
+        closest = min(baselines, key=lambda test: test.difference)
+        which = "the best of the paper's baselines that ran" if missing else (
+            "the best of the paper's five baselines"
+        )  # fmt: skip
+        parts.append(_difference(closest, which))
+    parts += [
+        _difference(test, "the best reference") for test in claims if test.baseline in REFERENCES
+    ]
+    single = "; one seed, which supports no claim" if row.one_seed else ""
+    noted = f" ({missing})" if missing else ""
+    return (
+        f"the paper's model is at NDCG@10 {row.ours[NDCG]:.3f}, {' and '.join(parts)}"
+        f"{single}{noted}."
+    )
+
+
+def _difference(test: Comparison, which: str) -> str:
     sure = "a difference" if test.p_holm < LEVEL else "which may be chance"
     return (
-        f"the paper's model is at NDCG@10 {row.ours[NDCG]:.3f}, "
-        f"{test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}] against {against}, "
-        f"{test.baseline} (Holm's p {test.p_holm:.2g}, {sure}{f'; {missing}' if missing else ''})."
+        f"{test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}] against {which}, "
+        f"{test.baseline} (Holm's p {test.p_holm:.2g}, {sure})"
     )
 
 

@@ -1,17 +1,13 @@
-"""One small table model, and how it is written in Markdown and in LaTeX."""
+"""A table as data, and its rendering in Markdown and LaTeX."""
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from llm4rec_recbole.analysis.paper import paper_numbers
-from llm4rec_recbole.reporting.tables.rows import AccuracySection, Row
-
-Place = Literal["", "best", "second"]
+Rank = Literal["", "best", "second"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +15,7 @@ class Cell:
     """A number or a few words; the best of its column is bold, the second underlined."""
 
     text: str
-    place: Place = ""
+    rank: Rank = ""
     marked: bool = False  # carries the significance mark
 
 
@@ -29,8 +25,7 @@ class Section:
 
     heading: str
     rows: list[list[Cell]]
-    place: str = ""  # data set and protocol
-    foot: int = 0  # so many of the last rows are no rows like the others
+    setting: str = ""  # data set and protocol
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,7 @@ def to_markdown(table: Table) -> str:
     lines = [f"# {_md(table.name)}. {_md(table.title)}", ""]
     for section in table.sections:
         lines += [f"## {_md(section.heading)}", ""]
-        lines.append(_md_row([f"{group} {name}".strip() for group, name in table.columns]))
+        lines.append(_md_row([_md(f"{group} {name}".strip()) for group, name in table.columns]))
         right = "---" if table.text else "---:"
         lines.append(_md_row(["---", *[right] * (len(table.columns) - 1)]))
         lines += [_md_row([_md_cell(cell) for cell in row]) for row in section.rows]
@@ -89,19 +84,25 @@ def _md_row(cells: list[str]) -> str:
 
 def _md_cell(cell: Cell) -> str:
     text = _md(cell.text)
-    text = {"": text, "best": f"**{text}**", "second": f"<ins>{text}</ins>"}[cell.place]
+    text = {"": text, "best": f"**{text}**", "second": f"<ins>{text}</ins>"}[cell.rank]
     return text + (r"\*" if cell.marked else "")
 
 
+#: Signs that Markdown could read as markup: links, images, emphasis, code, HTML, table cells.
+_MD = set("\\|*_`[]()!<>")
+#: Addresses that GitHub turns into links without any markup.
+_AUTOLINK = re.compile(r"(https?|ftp|mailto)(:)|(?<!\w)(www)(\.)", re.IGNORECASE)
+
+
 def _md(text: str) -> str:
-    for sign in "\\|*_`<":
-        text = text.replace(sign, "\\" + sign)
-    return " ".join(text.split())
+    escaped = "".join("\\" + sign if sign in _MD else sign for sign in text)
+    escaped = _AUTOLINK.sub(lambda m: "\\".join(part for part in m.groups() if part), escaped)
+    return " ".join(escaped.replace("&", "&amp;").split())
 
 
 def _tex_cell(cell: Cell) -> str:
     text = _tex(cell.text)
-    command = {"best": r"\textbf", "second": r"\underline"}.get(cell.place)
+    command = {"best": r"\textbf", "second": r"\underline"}.get(cell.rank)
     return (f"{command}{{{text}}}" if command else text) + (r"$^{*}$" if cell.marked else "")
 
 
@@ -137,7 +138,7 @@ def _tex_groups(groups: list[str]) -> list[str]:
     return [" & ".join(names) + r" \\", "".join(rules)] if rules else []
 
 
-# Cells, columns and CSV lines, as all tables of methods have them.
+# Cells and columns of numbers.
 
 
 NONE = "–"  # no run
@@ -152,50 +153,24 @@ def number(value: float | None, decimals: int) -> str | None:
 def column(
     shown: Sequence[str | None], *, smaller: bool = False, marks: Sequence[bool] = ()
 ) -> list[Cell]:
-    """A column of numbers as shown, its best and second best (the `smaller` ones) told apart.
+    """A column of numbers as shown, its best and second best (the `smaller` ones) marked.
 
     What is no number is shown as it is, None as a dash.
     """
     values = [_float(text) for text in shown]
     marks = marks or [False] * len(shown)
     return [
-        Cell(NONE if text is None else text, place, mark)
-        for text, place, mark in zip(shown, _places(values, smaller), marks)
+        Cell(NONE if text is None else text, rank, mark)
+        for text, rank, mark in zip(shown, _ranks(values, smaller), marks)
     ]
 
 
-def _places(values: Sequence[float | None], smaller: bool) -> list[Place]:
+def _ranks(values: Sequence[float | None], smaller: bool) -> list[Rank]:
     """Best and second best as shown: equal to the last digit printed is equally good."""
     ranked = sorted({value for value in values if value is not None}, reverse=not smaller)
-    places: dict[float | None, Place] = dict(zip(ranked, ("best", "second")))
-    return [places.get(value, "") for value in values]
+    ranks: dict[float | None, Rank] = dict(zip(ranked, ("best", "second")))
+    return [ranks.get(value, "") for value in values]
 
 
 def _float(text: str | None) -> float | None:
     return None if text is None or text == UNDEFINED else float(text)
-
-
-def row_key(section: AccuracySection, row: Row) -> dict[str, str | int]:
-    """The columns with which each line of a table's CSV begins and ends."""
-    return {
-        "dataset": section.dataset,
-        "stands_for": paper_numbers.STANDS_FOR.get(section.dataset, ""),
-        "protocol": section.protocol,
-        "users": section.users,
-        "row": row.label,
-        "method": row.method,
-        "seeds": len(row.records),
-        "status": row.status,
-    }
-
-
-def to_csv_text(names: Sequence[str], rows: Sequence[dict[str, str | int]]) -> str:
-    """CSV of `rows`, each `which_row` and values under `names`, empty where there is none."""
-    first = ["dataset", "stands_for", "protocol", "users", "row", "method"]
-    text = io.StringIO()
-    writer = csv.DictWriter(
-        text, [*first, *names, "seeds", "status"], restval="", lineterminator="\n"
-    )
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

@@ -1,32 +1,40 @@
-"""Whether comparisons.csv was made from the runs that are there now."""
+"""The rows of Tables I to III: the paper's numbers, ours from the users files, and the tests."""
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from llm4rec_recbole.analysis.compare import COLUMNS as MADE_OF
+from llm4rec_recbole.analysis.compare import COLUMNS as TESTED
 from llm4rec_recbole.analysis.compare import (
     FILE,
     METRICS,
     Comparison,
     Label,
-    against_best_baseline,
-    best_baseline,
+    Setting,
+    best_on_validation,
+    pairing,
     per_user_differences,
     read_comparisons,
+    table_pairs,
 )
 from llm4rec_recbole.analysis.paper import paper_numbers
 from llm4rec_recbole.analysis.paper.paper_methods import (
+    DETERMINISTIC,
+    OURS,
     REFERENCES,
     Pairing,
+    further_methods,
     paper_rows,
+    row_label,
     table_methods,
 )
-from llm4rec_recbole.analysis.system_level_tests import METRICS as WHOLE_RUN
+from llm4rec_recbole.analysis.system_level_tests import METRICS as SYSTEM_LEVEL
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.per_user import TOLERANCE, Values, per_user_values
 from llm4rec_recbole.evaluation.records import (
@@ -38,60 +46,10 @@ from llm4rec_recbole.evaluation.records import (
     read_records,
 )
 
-
-def check_comparisons(
-    comparisons: Sequence[Comparison],
-    values: dict[str, Values],
-    columns: Sequence[tuple[str, str]],
-    pairs: Pairing,
-    path: Path,
-) -> dict[Label, Comparison]:
-    """`comparisons` of one table and place by what they compare, as `values` give them anew.
-
-    Raises InputError where one of the two has a comparison that the other lacks, or another
-    difference.
-    """
-    given = {(c.ranking, c.metric, c.method, c.baseline): c for c in comparisons}
-    made = {
-        label: float(each.mean())
-        for group in per_user_differences(values, columns, pairs)
-        for label, each in group
-    }
-    if given.keys() != made.keys():
-        raise stale_comparisons(path)
-    if any(abs(given[label].difference - mean) > TOLERANCE for label, mean in made.items()):
-        raise stale_comparisons(path)
-    return given
-
-
-def check_system_level(
-    comparisons: Sequence[Comparison], records: Mapping[str, Sequence[Record]], path: Path
-) -> None:
-    """The same of numbers that a run has as a whole, which the records hold. None need be there:
-    without the data set's files none is made."""
-    for c in comparisons:
-        numbers = [
-            [record.beyond_accuracy[c.metric] for record in records.get(method, ())]
-            for method in (c.method, c.baseline)
-        ]
-        if not all(numbers) or any(each is None for its in numbers for each in its):
-            raise stale_comparisons(path)
-        ours, baseline = (float(np.mean(np.array(its, dtype=float))) for its in numbers)
-        if abs(c.difference - (ours - baseline)) > TOLERANCE:
-            raise stale_comparisons(path)
-
-
-def stale_comparisons(path: Path) -> InputError:
-    """What to raise when comparisons.csv is older than the runs."""
-    hint = "run `llm4rec compare` again"
-    return InputError("the comparisons were not made from these users files", file=path, hint=hint)
-
-
-# The rows of Table I: the paper's numbers, ours recomputed from the users files, and the tests.
-
-
 Column = tuple[str, str]  # (ranking, metric)
 COLUMNS: tuple[Column, ...] = tuple((r, m) for r in RANKINGS for m in METRICS)
+#: The tables of comparisons.csv whose freshness `read_sections` checks.
+CHECKED = tuple(table + ending for table in TESTED for ending in ("", "_further"))
 
 
 @dataclass(frozen=True)
@@ -99,19 +57,26 @@ class Row:
     """One method on one data set and protocol; `ours` and `tests` are empty where it has no run."""
 
     label: str
-    printed_as: str  # the paper's label, "" for the references
+    printed_as: str  # the paper's label, "" for a method that the paper does not have
     method: str
-    paper: dict[str, str]  # metric -> as printed; empty for the references
+    paper: dict[str, str]  # metric -> as printed
     ours: dict[Column, float]
-    tests: dict[Column, Comparison]  # none in a column where the method is the best baseline
+    tests: dict[Column, Comparison]  # the test that the row's mark shows
     records: list[Record]
     failures: list[Failure]  # of seeds that have no record
+
+    @property
+    def one_seed(self) -> bool:
+        """Whether the method is random and has one run."""
+        return len(self.records) == 1 and self.method not in DETERMINISTIC
 
     @property
     def status(self) -> str:
         """How many seeds the numbers are the mean of, or why there are none."""
         if self.records:
-            return "1 seed" if len(self.records) == 1 else f"{len(self.records)} seeds"
+            if len(self.records) == 1:
+                return "one seed" if self.one_seed else "deterministic"
+            return f"{len(self.records)} seeds"
         if self.failures:
             return f"failed: {first_line(self.failures[0].error)}"
         return "not run"
@@ -125,16 +90,16 @@ class AccuracySection:
     protocol: str
     users: int  # 0 where nothing has run
     rows: list[Row]
-    baselines: dict[Column, str]  # the best baseline of each column
+    reference: str = ""  # the reference with the best validation NDCG@10, "" without one
 
     @property
-    def place(self) -> str:
-        """Data set and protocol, as a reader would name them."""
+    def setting(self) -> str:
+        """Data set and protocol, for readers."""
         return f"{self.dataset}, {self.protocol}"
 
     @property
     def heading(self) -> str:
-        """What the numbers are for, and how many users they are means over."""
+        """The data set, the paper's data set that it stands in for, and the number of users."""
         users = f"{self.users} test users" if self.users else "nothing has run"
         return f"{paper_numbers.heading(self.dataset)}; protocol {self.protocol}, {users}"
 
@@ -150,35 +115,37 @@ def read_sections(
 ) -> list[AccuracySection]:
     """All sections of Table I, by data set and protocol.
 
-    Raises InputError when there is nothing at all, when a file is bad, or when comparisons.csv
-    was not made from these users files.
+    Raises InputError when there is no record and no failure, when a file is bad, or when
+    comparisons.csv was not made from these users files.
     """
-    methods = table_methods(recbole_row)
-    grouped = by_method(read_records(results), methods)
+    records = read_records(results)
+    further = further_methods({record.method for record in records}, recbole_row)
+    methods = table_methods(recbole_row, further)
+    grouped = by_method(records, methods)
     failures = [f for f in read_failures(failures_folder) if f.method in methods]
-    places = sorted({*grouped, *((f.dataset, f.protocol) for f in failures)})
-    if not places:
+    settings = sorted({*grouped, *((f.dataset, f.protocol) for f in failures)})
+    if not settings:
         raise InputError("there are no run records", file=results / "runs", hint="run something")
     paper = paper_numbers.read(printed_folder / "table_1.csv")
-    comparisons = [c for c in read_comparisons(results / FILE) if c.table in MADE_OF]
+    comparisons = [c for c in read_comparisons(results / FILE) if c.table in CHECKED]
     if any((c.dataset, c.protocol) not in grouped for c in comparisons):
         raise stale_comparisons(results / FILE)
     return [
         _section(
-            place,
-            grouped.get(place, {}),
-            [f for f in failures if (f.dataset, f.protocol) == place],
-            [c for c in comparisons if (c.dataset, c.protocol) == place],
+            setting,
+            grouped.get(setting, {}),
+            [f for f in failures if (f.dataset, f.protocol) == setting],
+            [c for c in comparisons if (c.dataset, c.protocol) == setting],
             paper,
             recbole_row,
             results / FILE,
         )
-        for place in places
+        for setting in settings
     ]
 
 
 def _section(
-    place: tuple[str, str],
+    setting: Setting,
     records: dict[str, list[Record]],
     failures: list[Failure],
     comparisons: list[Comparison],
@@ -186,58 +153,157 @@ def _section(
     recbole_row: str,
     comparisons_path: Path,
 ) -> AccuracySection:
-    dataset, protocol = place
     values = per_user_values(records)
-    means = {m: {c: float(v[c].mean()) for c in COLUMNS} for m, v in values.items()}
-    baselines = {c: best_baseline({m: its[c] for m, its in means.items()}) for c in COLUMNS}
-    tests: dict[str, dict[Column, Comparison]] = {method: {} for method in means}
-    of_table = {table: [c for c in comparisons if c.table == table] for table in MADE_OF}
-    found = check_comparisons(
-        of_table["table_1"], values, COLUMNS, against_best_baseline, comparisons_path
-    )
-    for (ranking, metric, method, _), test in found.items():
-        tests[method][ranking, metric] = test
-    of_users = [c for c in of_table["table_2"] if c.metric not in WHOLE_RUN]
-    check_comparisons(of_users, values, MADE_OF["table_2"], against_best_baseline, comparisons_path)
-    of_runs = [c for c in of_table["table_2"] if c.metric in WHOLE_RUN]
-    check_system_level(of_runs, records, comparisons_path)
+    check_tables(comparisons, values, records, recbole_row, comparisons_path)
+    tests: dict[str, dict[Column, Comparison]] = {}
+    for test in comparisons:
+        if test.table in ("table_1", "table_1_further"):
+            marked = test.baseline if test.method == OURS else test.method
+            tests.setdefault(marked, {})[test.ranking, test.metric] = test
     labels = {method: label for label, method in paper_rows(recbole_row).items()}
-    stands_for = paper_numbers.STANDS_FOR.get(dataset, "")
+    stands_for = paper_numbers.STANDS_FOR.get(setting[0], "")
     rows = []
-    for method in table_methods(recbole_row):
+    for method in table_methods(recbole_row, further_methods(records.keys(), recbole_row)):
         label = labels.get(method, "")
-        its_records = records.get(method, [])
-        done = {record.seed for record in its_records}
-        printed_there = {m: paper.get((label, f"{stands_for}/{m}")) for m in METRICS}
+        seeds = records.get(method, [])
+        printed = {m: paper.get((label, f"{stands_for}/{m}")) for m in METRICS}
         rows.append(
             Row(
-                label=f"{label} ({method})" if label not in ("", method) else method,
+                label=row_label(method, recbole_row),
                 printed_as=label,
                 method=method,
-                paper={m: number for m, number in printed_there.items() if number is not None},
-                ours=means.get(method, {}),
+                paper={m: number for m, number in printed.items() if number is not None},
+                ours={c: float(v.mean()) for c, v in values.get(method, {}).items()
+                      if c in COLUMNS},
                 tests=tests.get(method, {}),
-                records=its_records,
-                failures=[f for f in failures if f.method == method and f.seed not in done],
+                records=seeds,
+                failures=without_record(failures, method, seeds),
             )
-        )
+        )  # fmt: skip
     users = next((len(its[COLUMNS[0]]) for its in values.values()), 0)
-    return AccuracySection(
-        dataset, protocol, users, rows, {c: b for c, b in baselines.items() if b is not None}
+    return AccuracySection(*setting, users, rows, best_on_validation(records, REFERENCES) or "")
+
+
+def without_record(
+    failures: Sequence[Failure], method: str, records: Sequence[Record]
+) -> list[Failure]:
+    """The failures of a method's seeds that have no record."""
+    recorded = {record.seed for record in records}
+    return [f for f in failures if f.method == method and f.seed not in recorded]
+
+
+# Whether comparisons.csv was made from the runs that are there now.
+
+
+def check_tables(
+    comparisons: Sequence[Comparison],
+    values: dict[str, Values],
+    records: dict[str, list[Record]],
+    recbole_row: str,
+    path: Path,
+) -> None:
+    """Raises InputError where the comparisons of Tables I and II do not follow from the runs."""
+    pairs = table_pairs(records, recbole_row)
+    for kind, ending in (("claims", ""), ("further", "_further")):
+        used = {method for pair in pairs[kind] for method in pair}
+        of_pairs = {method: its for method, its in values.items() if method in used}
+        for table, columns in TESTED.items():
+            its = [c for c in comparisons if c.table == table + ending]
+            of_users = [c for c in its if c.metric not in SYSTEM_LEVEL]
+            check_comparisons(of_users, of_pairs, columns, pairing(pairs[kind]), path)
+            check_system_level([c for c in its if c.metric in SYSTEM_LEVEL], records, path)
+
+
+def check_comparisons(
+    comparisons: Sequence[Comparison],
+    values: dict[str, Values],
+    columns: Sequence[tuple[str, str]],
+    pairs: Pairing,
+    path: Path,
+) -> dict[Label, Comparison]:
+    """`comparisons` of one table and setting, by what they compare.
+
+    Raises InputError where `values` give another set of comparisons, or another difference.
+    """
+    given = {(c.ranking, c.metric, c.method, c.baseline): c for c in comparisons}
+    computed = {
+        label: float(difference.mean())
+        for group in per_user_differences(values, columns, pairs)
+        for label, difference in group
+    }
+    if given.keys() != computed.keys():
+        raise stale_comparisons(path)
+    if any(abs(given[label].difference - mean) > TOLERANCE for label, mean in computed.items()):
+        raise stale_comparisons(path)
+    return given
+
+
+def check_system_level(
+    comparisons: Sequence[Comparison], records: Mapping[str, Sequence[Record]], path: Path
+) -> None:
+    """Checks differences in coverage and fairness against the records.
+
+    Missing comparisons are accepted: without the data set's files they cannot be made.
+    """
+    for c in comparisons:
+        numbers = [
+            [record.beyond_accuracy[c.metric] for record in records.get(method, ())]
+            for method in (c.method, c.baseline)
+        ]
+        if not all(numbers) or any(number is None for its in numbers for number in its):
+            raise stale_comparisons(path)
+        ours, baseline = (float(np.mean(np.array(its, dtype=float))) for its in numbers)
+        if abs(c.difference - (ours - baseline)) > TOLERANCE:
+            raise stale_comparisons(path)
+
+
+def stale_comparisons(path: Path) -> InputError:
+    """The error for a comparisons.csv that is older than the runs."""
+    message = "the comparisons were not made from these users files"
+    return InputError(message, file=path, hint="run `llm4rec compare` again")
+
+
+# The lines of a table's CSV.
+
+
+def row_key(section: AccuracySection, row: Row) -> dict[str, str | int]:
+    """The columns with which each line of a table's CSV begins and ends."""
+    return {
+        "dataset": section.dataset,
+        "stands_for": paper_numbers.STANDS_FOR.get(section.dataset, ""),
+        "protocol": section.protocol,
+        "users": section.users,
+        "row": row.label,
+        "method": row.method,
+        "seeds": len(row.records),
+        "status": row.status,
+    }
+
+
+def to_csv_text(names: Sequence[str], rows: Sequence[dict[str, str | int]]) -> str:
+    """CSV of `rows`, each `row_key` and values under `names`, empty where there is none."""
+    first = ["dataset", "stands_for", "protocol", "users", "row", "method"]
+    text = io.StringIO()
+    writer = csv.DictWriter(
+        text, [*first, *names, "seeds", "status"], restval="", lineterminator="\n"
     )
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
-# What every table's caption says of the runs: seeds, failures, versions.
+# Notes on the runs that every table has: seeds, failures, versions.
 
 
 COMMON = (
-    f"{REFERENCES[0]} to {REFERENCES[-1]}: references that the paper does not have.",
+    f"{REFERENCES[0]} to {REFERENCES[-1]}: references that the paper does not have. Rows below "
+    "them: methods that this project does not have either.",
     "Best of a column bold, second best underlined, as rounded here.",
 )
 
 
 def run_notes(sections: list[AccuracySection]) -> list[str]:
-    """The sentences on how many seeds were run, what failed, and what was made with what."""
+    """The sentences on seeds, failed runs, and versions of code, packages and data."""
     rows = [row for section in sections for row in section.rows]
     records = [record for row in rows for record in row.records]
     return [
@@ -251,19 +317,22 @@ def run_notes(sections: list[AccuracySection]) -> list[str]:
 
 def _seeds(rows: list[Row]) -> list[str]:
     ran = [row for row in rows if row.records]
-    single = sorted({row.method for row in ran if len(row.records) == 1})
     if not ran:
         return []
-    if all(len(row.records) == 1 for row in ran):
-        return ["One seed for each method: how much a result varies between seeds is not known."]
-    few = f" One seed only: {', '.join(single)}." if single else ""
-    return [f"Means over the seeds given under Runs, averaged for each user first.{few}"]
+    single = sorted({row.method for row in ran if row.one_seed})
+    means = "Means over the seeds given under Runs, averaged for each user first."
+    if not single:
+        return [means]
+    return [
+        f"{means} One seed: {', '.join(single)}. How much a result varies between seeds is then "
+        "unknown, and the result supports no claim."
+    ]
 
 
 def _failures(sections: list[AccuracySection]) -> list[str]:
-    """Seeds that failed beside others that did not; a method without any says so in its row."""
+    """Seeds that failed where other seeds did not; a method without any has it in its row."""
     return [
-        f"{section.dataset}, {section.protocol}: {row.method} failed with seed {failure.seed} "
+        f"{section.setting}: {row.method} failed with seed {failure.seed} "
         f"({first_line(failure.error)}); its numbers are from the other seeds."
         for section in sections
         for row in section.rows
@@ -290,5 +359,4 @@ def _short(version: str) -> str:
 
 def _data(section: AccuracySection) -> list[str]:
     records = [record for row in section.rows for record in row.records]
-    where = f"{section.dataset}, {section.protocol}: "
-    return _versions("version of the data", "data_sha256", records, where)
+    return _versions("version of the data", "data_sha256", records, f"{section.setting}: ")

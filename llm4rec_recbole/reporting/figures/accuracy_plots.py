@@ -1,0 +1,212 @@
+"""Accuracy in figures: by ranking, against cost or fairness, over the epochs of training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from llm4rec_recbole.reporting.figures.label_placement import (
+    GAP,
+    Box,
+    box_around,
+    label_class,
+    leader_label,
+    place_label,
+    spread_apart,
+)
+from llm4rec_recbole.reporting.figures.svg import (
+    Figure,
+    Scale,
+    horizontal_axis,
+    label,
+    line_styles,
+    marker,
+    method_class,
+    padded_scale,
+    polyline,
+    rectangle,
+    text,
+    vertical_axis,
+    width_of,
+)
+from llm4rec_recbole.reporting.tables.rows import AccuracySection, Row
+
+RANKING_AXIS = {"full": "all items", "pop100": "100 popular", "uni100": "100 uniform"}
+LEADER, KEY = 34.0, 26.0  # room for leader lines, and for a piece of each line before its name
+Curve = list[tuple[float, float]]  # epoch, counted from 1, and value
+Point2D = tuple[float, float]  # px
+
+
+def rankings(name: str, section: AccuracySection, metric: str, shown: str) -> Figure | None:
+    """`metric` of every run, called `shown`, in each ranking; None where nothing has run.
+
+    The band is the range of the paper's own numbers on the data set that this one stands in for.
+    """
+    rows = sorted((r for r in section.rows if r.ours), key=lambda r: r.ours["uni100", metric])
+    if not rows:
+        return None
+    printed = [float(row.paper[metric]) for row in section.rows if metric in row.paper]
+    values = [row.ours[ranking, metric] for row in rows for ranking in RANKING_AXIS]
+    labels = [f"{row.method} {row.ours['uni100', metric]:.3f}" for row in rows]
+    left, right = 34.0, 480.0 - width_of(labels) - 24.0
+    top, bottom = 34.0, 380.0 - 30
+    scale = padded_scale([0.0, *values, *printed], bottom, top, zero=True)
+    step = (right - left - 36) / (len(RANKING_AXIS) - 1)
+    columns = {ranking: left + 26 + step * n for n, ranking in enumerate(RANKING_AXIS)}
+    parts = []
+    if printed:
+        low, high = min(printed), max(printed)
+        parts.append(rectangle(left, scale(high), right - left, scale(low) - scale(high), "band"))
+    parts.append(vertical_axis(scale, left, right, shown))
+    if printed:
+        printed_range = f"the paper: {low:.3f} to {high:.3f}"
+        parts.append(text(left + 6, (scale(low) + scale(high)) / 2, printed_range, "quiet"))
+    for ranking, x in columns.items():
+        parts.append(text(x, 380.0 - 16, RANKING_AXIS[ranking], "tick", "middle"))
+    positions = spread_apart([scale(r.ours["uni100", metric]) for r in rows], GAP, top, bottom)
+    for row, row_label, y in zip(rows, labels, positions):
+        points = [(x, scale(row.ours[ranking, metric])) for ranking, x in columns.items()]
+        parts.append(polyline(points, f"path {method_class(row.method)}"))
+        parts += [
+            marker(
+                x, y_, method_class(row.method), f"{row.method}: {row.ours[ranking, metric]:.3f}"
+            )
+            for (x, y_), ranking in zip(points, columns)
+        ]
+        parts.append(leader_label(row.method, points[-1], right + 24.0, y))
+        parts.append(text(right + 24.0, y, row_label, label_class(row.method)))
+    return Figure(
+        name=name,
+        title=f"{shown} of the same runs, ranked among all items and among 100 sampled ones",
+        alt=_rankings_alt(section, rows, metric, shown, printed),
+        width=480.0,
+        height=380.0,
+        body="".join(parts),
+    )
+
+
+def _rankings_alt(
+    section: AccuracySection, rows: list[Row], metric: str, shown: str, printed: list[float]
+) -> str:
+    ranges = []
+    for ranking, name in RANKING_AXIS.items():
+        values = [row.ours[ranking, metric] for row in rows]
+        ranges.append(f"{min(values):.3f} to {max(values):.3f} among {name}")
+    paper = f" The paper prints {min(printed):.3f} to {max(printed):.3f}." if printed else ""
+    return (
+        f"{shown} of {len(rows)} methods on {section.dataset}, {section.protocol}: "
+        f"{', '.join(ranges)} negatives.{paper}"
+    ).replace("all items negatives", "all items")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One method."""
+
+    method: str
+    x: float
+    y: float
+
+
+def scatter(
+    name: str, title: str, x_name: str, y_name: str, points: list[Point], log: bool = False
+) -> Figure | None:
+    """`points` with the x axis logarithmic where `log`; None without any point to draw.
+
+    A logarithm needs values above 0: points without are left out, and the alternative text says so.
+    """
+    drawn = [p for p in points if p.x > 0 or not log]
+    if not drawn:
+        return None
+    left, right, top, bottom = 40.0, 480.0 - 12, 26.0, 330.0 - 40
+    across = padded_scale([p.x for p in drawn], left + 10, right - 10, log=log)
+    up = padded_scale([p.y for p in drawn], bottom, top, zero=True)
+    parts = [vertical_axis(up, left, right, y_name), horizontal_axis(across, top, bottom, x_name)]
+    positions = [(across(p.x), up(p.y)) for p in drawn]
+    taken: list[Box] = [box_around(x, y) for x, y in positions]
+    for point, (x, y) in zip(drawn, positions):
+        parts.append(place_label(point.method, x, y, taken, right))
+        hint = f"{point.method}: {x_name} {label(point.x)}, {y_name} {point.y:.3f}"
+        parts.append(marker(x, y, method_class(point.method), hint))
+    said = "; ".join(f"{p.method} {label(round(p.x, 4))} and {p.y:.3f}" for p in drawn)
+    left_out = [p.method for p in points if p not in drawn]
+    said += f". Left out, being 0: {', '.join(left_out)}" if left_out else ""
+    return Figure(
+        name=name,
+        title=title,
+        alt=f"Scatter plot, {title}: {x_name} and {y_name}. {said}.",
+        width=480.0,
+        height=330.0,
+        body="".join(parts),
+    )
+
+
+def curves(name: str, title: str, y_name: str, runs: dict[str, Curve]) -> Figure | None:
+    """A line for each of `runs`, method -> curve; epochs on a logarithmic axis; None without any.
+
+    The best epoch, the one whose weights are kept, has a mark; a run of one epoch is a mark alone.
+    Lines differ in colour and in dashes, so that they can be followed in greyscale, too.
+    """
+    runs = {method: curve for method, curve in runs.items() if curve}
+    if not runs:
+        return None
+    lines = {method: curve for method, curve in runs.items() if len(curve) > 1}
+    left, right = 40.0, 640.0 - width_of([*lines]) - KEY - LEADER
+    top, bottom = 26.0, 360.0 - 40
+    everything = [point for curve in runs.values() for point in curve]
+    across = padded_scale([x for x, _ in everything], left + 8, right - 8, log=True)
+    up = padded_scale([y for _, y in everything], bottom, top, zero=True)
+    drawn = {m: [(across(x), up(y)) for x, y in curve] for m, curve in runs.items()}
+    styles = line_styles([*lines])
+    parts = [vertical_axis(up, left, right, y_name), horizontal_axis(across, top, bottom, "epoch")]
+    parts += [polyline(drawn[m], f"path {method_class(m)} {styles[m]}".rstrip()) for m in lines]
+    positions = spread_apart([drawn[method][-1][1] for method in lines], GAP, top, bottom)
+    for method, y in zip(lines, positions):
+        parts.append(leader_label(method, drawn[method][-1], right + LEADER, y, styles[method]))
+        parts.append(_key(method, right + LEADER, y, styles[method]))
+    parts += [_best(m, curve, across, up, styles.get(m, "")) for m, curve in runs.items()]
+    taken = [box for points in drawn.values() for box in _covered(points)]
+    parts += [place_label(m, *drawn[m][0], taken, right) for m in runs if m not in lines]
+    return Figure(
+        name=name,
+        title=title,
+        alt=f"Line plot, {title}. {'; '.join(_curve_text(*run) for run in runs.items())}.",
+        width=640.0,
+        height=360.0,
+        body="".join(parts),
+    )
+
+
+def _key(method: str, x: float, y: float, line_style: str) -> str:
+    """A piece of the method's line, and its name."""
+    piece = polyline(
+        [(x, y), (x + KEY - 5, y)], f"path {method_class(method)} {line_style}".rstrip()
+    )
+    return piece + text(x + KEY, y, method, label_class(method))
+
+
+def _best(method: str, curve: Curve, across: Scale, up: Scale, line_style: str) -> str:
+    epoch, value = _top(curve)
+    hint = f"{method}: {value:.4f} after epoch {epoch:g} of {curve[-1][0]:g}"
+    return marker(across(epoch), up(value), method_class(method), hint, line_style=line_style)
+
+
+def _curve_text(method: str, curve: Curve) -> str:
+    epoch, value = _top(curve)
+    return f"{method} reaches {value:.3f} after epoch {epoch:g}"
+
+
+def _top(curve: Curve) -> tuple[float, float]:
+    return max(curve, key=lambda point: point[1])
+
+
+def _covered(points: list[Point2D]) -> list[Box]:
+    """What a line covers: small boxes along it."""
+    boxes = [box_around(*points[0])]
+    for (x1, y1), (x2, y2) in pairwise(points):
+        steps = int(max(abs(x2 - x1), abs(y2 - y1)) // 6) + 1
+        boxes += [
+            box_around(x1 + (x2 - x1) * n / steps, y1 + (y2 - y1) * n / steps, 3)
+            for n in range(1, steps + 1)
+        ]
+    return boxes

@@ -1,0 +1,168 @@
+"""Differences with intervals: forest plot of Table I, waterfall of Table IV.
+
+Forest     a row per baseline: EnhancedGenRec minus the baseline, with its interval
+           SASRec   |      ░░░░░──●──░░ |   +0.013 [+0.001, +0.025]
+
+Waterfall  a row per configuration: a bar from the row above to this row, and the interval of that
+           difference around the end of the bar
+           + Multimodal Fusion      ▉▉──
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llm4rec_recbole.analysis.compare import LEVEL, Comparison
+from llm4rec_recbole.analysis.paper.paper_methods import OURS
+from llm4rec_recbole.reporting.figures.svg import (
+    Figure,
+    Scale,
+    horizontal_axis,
+    line,
+    marker,
+    method_class,
+    padded_scale,
+    rectangle,
+    text,
+    width_of,
+)
+from llm4rec_recbole.reporting.tables.rows import Column, Row
+
+ROW = 26.0
+NUMBERS = 150.0  # room for a difference and its interval
+WIDTH = 480.0
+
+
+def forest(name: str, metric: str, setting: str, tests: Sequence[Comparison]) -> Figure:
+    """EnhancedGenRec minus each baseline in one metric, the largest difference first.
+
+    A filled mark has a Holm-adjusted p below 0.05. The pale bar behind a mark holds the differences
+    that this many users cannot detect: half its width is found with 80 % power.
+    """
+    rows = sorted(tests, key=lambda test: -test.difference)
+    left = width_of([test.baseline for test in rows]) + 12
+    ends = [x for t in rows for x in (t.low, t.high, t.smallest_detectable, -t.smallest_detectable)]
+    scale = padded_scale([0.0, *ends], left, WIDTH - NUMBERS)
+    top, bottom = 8.0, 8.0 + ROW * len(rows)
+    axis = f"{OURS} minus the method, {metric}"
+    parts = [horizontal_axis(scale, top, bottom, axis, signed=True)]
+    parts.append(line(scale(0), top, scale(0), bottom, "zero"))
+    parts += [_forest_row(test, top + ROW * (n + 0.5), scale) for n, test in enumerate(rows)]
+    described = "; ".join(
+        f"{t.baseline} {t.difference:+.3f} [{t.low:+.3f}, {t.high:+.3f}]"
+        f"{'' if t.p_holm < LEVEL else ', may be chance'}"
+        for t in rows
+    )
+    return Figure(
+        name=name,
+        title=f"{metric}: {OURS} minus each baseline, {setting}",
+        alt=f"Forest plot, {setting}: {metric} of {OURS} minus that of each baseline, with 95 % "
+        f"intervals. {described}.",
+        width=WIDTH,
+        height=bottom + 40,
+        body="".join(parts),
+    )
+
+
+def _forest_row(test: Comparison, y: float, scale: Scale) -> str:
+    css = method_class(test.baseline)
+    undetected = scale(test.smallest_detectable) - scale(-test.smallest_detectable)
+    numbers = f"{test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}]".replace("-", "−")
+    hint = f"{test.baseline}: {numbers}, Holm p {test.p_holm:.2g}, {test.users} users"
+    return "".join(
+        [
+            text(0, y, test.baseline),
+            rectangle(scale(-test.smallest_detectable), y - 5, undetected, 10, "pale"),
+            line(scale(test.low), y, scale(test.high), y, f"interval {css}"),
+            marker(scale(test.difference), y, css, hint, hollow=test.p_holm >= LEVEL),
+            text(WIDTH, y, numbers, "quiet", "end"),
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class Step:
+    """One configuration: its value, None where it has no run, and the value it is compared with."""
+
+    label: str
+    value: float | None
+    before: float | None = None  # value of the row that it is compared with
+    low: float | None = None  # interval of the difference
+    high: float | None = None
+
+    @property
+    def numbers(self) -> str:
+        """The text beside the bar."""
+        if self.value is None:
+            return "not run"
+        if self.before is None:
+            return f"{self.value:.3f}"
+        shown = f"{self.value - self.before:+.3f}"
+        if self.low is not None and self.high is not None:
+            shown += f" [{self.low:+.3f}, {self.high:+.3f}]"
+        return shown.replace("-", "−")
+
+
+def printed_steps(rows: Sequence[Row], metric: str) -> list[Step]:
+    """The paper's own rows, which have no intervals; empty without its numbers."""
+    values = [float(row.paper[metric]) for row in rows if metric in row.paper]
+    if len(values) < len(rows):
+        return []
+    before = [None, *values[:-2], values[0]]
+    return [Step(row.label, value, b) for row, value, b in zip(rows, values, before)]
+
+
+def measured_steps(rows: Sequence[Row], column: Column) -> list[Step]:
+    """Our rows of Table IV."""
+    steps = []
+    for row in rows:
+        value = row.ours.get(column) if row.records else None
+        test = row.tests.get(column)
+        if value is None or test is None:
+            steps.append(Step(row.label, value))
+        else:
+            steps.append(Step(row.label, value, value - test.difference, test.low, test.high))
+    return steps
+
+
+def waterfall(name: str, title: str, metric: str, steps: Sequence[Step], kind: str) -> Figure:
+    """One bar for each step, the last one from the first row to the whole; kind: ours or paper."""
+    left = width_of([step.label for step in steps]) + 10
+    ends = [x for step in steps for x in _ends(step)]
+    scale = padded_scale(ends or [0.0, 1.0], left, WIDTH - NUMBERS)
+    top, bottom = 8.0, 8.0 + ROW * len(steps)
+    parts = [horizontal_axis(scale, top, bottom, metric)]
+    for n, step in enumerate(steps):
+        parts.append(_waterfall_row(step, top + ROW * (n + 0.5), scale, kind))
+    described = "; ".join(f"{step.label}: {step.numbers}" for step in steps)
+    return Figure(
+        name=name,
+        title=title,
+        alt=f"Waterfall, {title}, {metric}. {described}.",
+        width=WIDTH,
+        height=bottom + 40,
+        body="".join(parts),
+    )
+
+
+def _ends(step: Step) -> list[float]:
+    ends = [x for x in (step.value, step.before) if x is not None]
+    if step.before is not None and step.low is not None and step.high is not None:
+        ends += [step.before + step.low, step.before + step.high]
+    return ends
+
+
+def _waterfall_row(step: Step, y: float, scale: Scale, kind: str) -> str:
+    parts = [text(0, y, step.label, "" if step.value is not None else "quiet")]
+    if step.value is not None:
+        if step.before is not None:
+            start = scale(step.before)
+            parts.append(rectangle(start, y - 7, scale(step.value) - start, 14, f"bar {kind}"))
+            if step.low is not None and step.high is not None:
+                ends = scale(step.before + step.low), scale(step.before + step.high)
+                parts.append(line(ends[0], y, ends[1], y, "zero"))
+        else:
+            parts.append(marker(scale(step.value), y, kind))
+    parts.append(text(WIDTH, y, step.numbers, "quiet", "end"))
+    return "".join(parts)
