@@ -1,14 +1,14 @@
-"""Do explanations cite what the model goes by? Cited items dropped, against random ones.
+"""Do explanations cite the items that the model's score depends on? An erasure test.
 
-For each user one item is explained, and items of the user's history are cited for it. The model
-scores the item three times over: from the whole history, without the cited items, and without as
-many others, drawn at random among the rest. An explanation is faithful when
+For each user one item is explained, and the explanation cites items of the user's history. The
+model scores the item three times: from the whole history, without the cited items, and without as
+many random other items. Explanations are faithful when
 
     (score − score without the cited) − (score − score without as many others)
 
-is above 0 on average over users: erasure, as in DeYoung et al., ACL 2020 ("comprehensiveness").
-Scores of one model are compared with each other only, so their scale does not matter, and a model
-that does not look at the history when it scores, such as BPR, has 0 for everyone.
+is above 0 on average over users ("comprehensiveness" of DeYoung et al., ACL 2020). Only scores of
+one model are compared, so their scale does not matter. A model that does not read the history when
+it scores, such as BPR, has 0 for every user.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from llm4rec_recbole.evaluation.scoring import scorer
 from llm4rec_recbole.inference.recommend import Explainer
 from llm4rec_recbole.inference.restore import TrainedModel
 
-# (users (B,), places in `histories`; B histories, items oldest first) -> the scores (B,) of the
-# items explained to those users
+# (users (B,), positions in `histories`; B histories, items oldest first) -> scores (B,) of the
+# items explained to these users
 Score = Callable[[np.ndarray, list[np.ndarray]], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """The difference that citing makes, over users; of the scores' own unit."""
+    """The effect of erasing cited items, over users, in the unit of the scores."""
 
     users: int
-    left_out: int  # nothing cited, or fewer other items than cited ones
-    drop_cited: float  # mean over users of how far the score falls without the cited items
-    drop_random: float  # … and without as many others, the mean of `draws` draws
+    left_out: int  # users with no cited item, or with fewer other items than cited ones
+    drop_cited: float  # mean decrease of the score without the cited items
+    drop_random: float  # mean decrease without as many others, over `draws` draws
     difference: float
     low: float  # 95 % bootstrap interval of the difference
     high: float
     effect_size: float  # Cohen's d of the paired differences
     p_t: float  # two-sided, paired t
     p_randomization: float
-    share_above: float  # of users whose difference is above 0
+    share_above: float  # fraction of users whose difference is above 0
 
 
 def faithfulness(
@@ -57,39 +57,40 @@ def faithfulness(
 ) -> Faithfulness:
     """Measure whether the cited items matter more to the score than others of the history.
 
-    histories: for each user (S_u,) distinct item ids, oldest first; cited: those of them that the
-    explanation cites. Raises InputError when fewer than two users can be measured, ValueError when
-    something is cited that the history does not hold.
+    histories: for each user (S_u,) distinct item ids, oldest first; cited: the items that the
+    explanation cites. Raises InputError when fewer than two users can be measured, ValueError for a
+    cited item that is not in the history.
     """
     for history, own in zip(histories, cited):
         if not np.isin(own, history).all():
             raise ValueError("an item is cited that is not in the history")
-    kept = [
+    measurable = [
         user
         for user, (history, own) in enumerate(zip(histories, cited))
         if 0 < len(own) <= len(history) - len(own)
     ]
-    if len(kept) < 2:
-        raise InputError(f"{len(kept)} of {len(histories)} users can be measured: a test needs two")
-    users = np.array(kept)
-    whole = score(users, [histories[user] for user in kept])
-    others = [_without(histories[user], cited[user]) for user in kept]
+    if len(measurable) < 2:
+        count = f"{len(measurable)} of {len(histories)}"
+        raise InputError(f"{count} users can be measured: a test needs two")
+    users = np.array(measurable)
+    whole = score(users, [histories[user] for user in measurable])
+    others = [_without(histories[user], cited[user]) for user in measurable]
     drop_cited = whole - score(users, others)
     random = np.random.default_rng(seed)
-    without_random = np.zeros(len(kept))
+    without_random = np.zeros(len(measurable))
     for _ in range(draws):
         dropped = [
             random.choice(rest, size=len(cited[user]), replace=False)
-            for user, rest in zip(kept, others)
+            for user, rest in zip(measurable, others)
         ]
-        shorter = [_without(histories[user], drawn) for user, drawn in zip(kept, dropped)]
+        shorter = [_without(histories[user], drop) for user, drop in zip(measurable, dropped)]
         without_random += score(users, shorter) / draws
     drop_random = whole - without_random
     difference = (drop_cited - drop_random)[:, None]  # (U, 1)
     low, high = significance.bootstrap_interval(difference)[:, 0]
     return Faithfulness(
-        users=len(kept),
-        left_out=len(histories) - len(kept),
+        users=len(measurable),
+        left_out=len(histories) - len(measurable),
         drop_cited=float(drop_cited.mean()),
         drop_random=float(drop_random.mean()),
         difference=float(difference.mean()),
@@ -106,11 +107,8 @@ def _without(history: np.ndarray, items: np.ndarray) -> np.ndarray:
     return history[~np.isin(history, items)]
 
 
-# A restored model's scores with parts of the histories erased, for analysis/faithfulness.py.
-
-
 def measure(model: TrainedModel) -> Faithfulness:
-    """Explain each test user's first recommendation and measure what citing is worth."""
+    """Explain each test user's first recommendation and measure the faithfulness."""
     test, config = model.test, model.config
     collector = Explainer(model).collector
     none = np.zeros((len(test), 1), dtype=np.int64)
@@ -125,33 +123,33 @@ def measure(model: TrainedModel) -> Faithfulness:
 
 
 def score_of(model: TrainedModel, items: np.ndarray) -> Score:
-    """The model's score of items[u] (U,) for the test's user u, from any part of the history."""
+    """Return a function that scores items[u] (U,) for test user u from a part of the history."""
     test, batch = model.test, int(model.config["eval_batch_users"])
 
     def score(users: np.ndarray, histories: list[np.ndarray]) -> np.ndarray:
         held_out = shortened(test, users, histories)
-        of_rows = scorer(model.model, model.config, held_out, model.dataset)
-        parts = []
+        score_rows = scorer(model.model, model.config, held_out, model.dataset)
+        scores = []
         for start in range(0, len(users), batch):
             rows = np.arange(start, min(start + batch, len(users)))
-            parts.append(of_rows(rows)[np.arange(len(rows)), items[users[rows]]])
-        return np.concatenate(parts).astype(np.float64)
+            scores.append(score_rows(rows)[np.arange(len(rows)), items[users[rows]]])
+        return np.concatenate(scores).astype(np.float64)
 
     return score
 
 
 def shortened(held_out: HeldOut, rows: np.ndarray, histories: list[np.ndarray]) -> HeldOut:
-    """The rows (B,) with nothing left of each history but the items in `histories`."""
+    """Return the rows (B,) with only the items in `histories` left in each history."""
     items, times = [], []
     for row, history in zip(rows, histories):
         span = slice(held_out.indptr[row], held_out.indptr[row + 1])
-        stays = np.isin(held_out.items[span], history)
-        items.append(held_out.items[span][stays])
-        times.append(held_out.times[span][stays])
+        remains = np.isin(held_out.items[span], history)
+        items.append(held_out.items[span][remains])
+        times.append(held_out.times[span][remains])
     return HeldOut(
         users=held_out.users[rows],
         targets=held_out.targets[rows],
-        indptr=np.concatenate([[0], np.cumsum([len(each) for each in items])]),
+        indptr=np.concatenate([[0], np.cumsum([len(history) for history in items])]),
         items=np.concatenate(items),
         times=np.concatenate(times),
         n_items=held_out.n_items,

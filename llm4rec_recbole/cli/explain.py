@@ -1,4 +1,4 @@
-"""`llm4rec explain --user U --item I`: why a trained model would show this item to this user."""
+"""`llm4rec explain --user U --item I`: why a trained model recommends this item to this user."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the sentence, where the item stands, and the evidence. Raises InputError for a user or
-    an item that is not known, or a model that is not trained."""
+    """Print the sentence, the item's rank, and the evidence. Raises InputError for an unknown user
+    or item, and for a model that is not trained."""
     parser = argparse.ArgumentParser(description="Explain an item to a user.")
     parser.add_argument("--user", required=True, help="raw id")
     parser.add_argument("--item", required=True, help="raw id")
@@ -29,36 +29,36 @@ def main(argv: Sequence[str]) -> int:
     from llm4rec_recbole.inference import recommend
 
     model = recommend.load_from_args(options)
-    known, item = model.user_history(options.user), model.item_number(options.item)
-    rank = recommend.rank_candidates(model, replace(known, targets=np.array([item]))).rank_full[0]
-    unseen = int((~known.seen_mask(np.array([0]))).sum())
-    found = recommend.Explainer(model).explain(
-        known, item, recommend.load_writer(options.language_model)
-    )
-    seen = " (which the user has seen)" if item in known.items else ""
+    history, item = model.user_history(options.user), model.item_number(options.item)
+    ranks = recommend.rank_candidates(model, replace(history, targets=np.array([item]))).rank_full
+    n_unseen = int((~history.seen_mask(np.array([0]))).sum())
+    writer = recommend.load_writer(options.language_model)
+    explanation = recommend.Explainer(model).explain(history, item, writer)
+    seen = " (which the user has seen)" if item in history.items else ""
+    rank = f"rank {ranks[0] + 1:.0f} of {n_unseen}"
     print(recommend.describe(model))
-    print(f"user {options.user}, item {options.item}: rank {rank + 1:.0f} of {unseen}{seen}\n")
-    print("\n".join(explanation_lines(found)))
+    print(f"user {options.user}, item {options.item}: {rank}{seen}\n")
+    print("\n".join(explanation_lines(explanation)))
     return 0
 
 
-def explanation_lines(found: Explanation) -> list[str]:
-    """The sentence, who wrote it, and the evidence, a line each."""
-    w = found.evidence.weights
-    told = {
-        "written by": found.written_by,
-        "template": f"{found.evidence.template}  (preference {w.preference:.2f}, "
+def explanation_lines(explanation: Explanation) -> list[str]:
+    """Return the sentence, its writer, and the evidence, one line each."""
+    w = explanation.evidence.weights
+    parts = {
+        "written by": explanation.written_by,
+        "template": f"{explanation.evidence.template}  (preference {w.preference:.2f}, "
         f"similarity {w.similarity:.2f}, context {w.context:.2f})",
     }
-    if found.problems:
-        told |= {"refused": found.refused, "because": "; ".join(found.problems)}
-    told |= describe_evidence(found.evidence)
-    return [found.sentence, *(f"  {name:<10}  {text}" for name, text in told.items())]
+    if explanation.problems:
+        parts |= {"refused": explanation.refused, "because": "; ".join(explanation.problems)}
+    parts |= describe_evidence(explanation.evidence)
+    return [explanation.sentence, *(f"  {name:<10}  {text}" for name, text in parts.items())]
 
 
 def describe_evidence(evidence: Evidence) -> dict[str, str]:
-    """Each part of the evidence that is there, in words and numbers."""
-    moment, parts = evidence.context, {}
+    """Return each part of the evidence that is not empty, in words and numbers."""
+    context, parts = evidence.context, {}
     if evidence.aspects:
         parts["taste"] = ", ".join(
             f"{a.name} {100 * a.weight:.0f} % (catalogue {100 * a.usual:.0f} %)"
@@ -66,10 +66,10 @@ def describe_evidence(evidence: Evidence) -> dict[str, str]:
         )
     if evidence.similar:
         parts["similar"] = ", ".join(f"{c.name} {c.similarity:.2f}" for c in evidence.similar)
-    if moment.latest:
-        parts["latest"] = ", ".join(c.name for c in moment.latest)
+    if context.latest:
+        parts["latest"] = ", ".join(c.name for c in context.latest)
     parts["moment"] = (
-        f"latest {moment.time:.2f}, on the rise {moment.trend:.2f}; "
-        f"chosen {moment.recent} times in the last 30 days"
+        f"latest {context.time:.2f}, on the rise {context.trend:.2f}; "
+        f"chosen {context.recent} times in the last 30 days"
     )
     return parts

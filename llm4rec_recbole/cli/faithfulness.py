@@ -1,7 +1,7 @@
-"""`llm4rec faithfulness --model M`: do the explanations cite what the model goes by?
+"""`llm4rec faithfulness --model M`: do explanations cite the items that the score depends on?
 
-Every test user's first recommendation is explained, as `recommend --explain` would; what is
-measured stands in analysis/faithfulness.py. Writes
+Every test user's first recommendation is explained, as `recommend --explain` does.
+analysis/faithfulness.py defines the measurement. Writes
 <results_dir>/faithfulness/<dataset>/<protocol>/<method>/seed_<k>.json.
 """
 
@@ -25,16 +25,17 @@ def main(argv: Sequence[str]) -> int:
     from llm4rec_recbole.inference import recommend
 
     model = recommend.restore_from_args(options)
-    found = measure(model)
+    result = measure(model)
     path = recommend.result_file(options.results_dir, "faithfulness", model)
-    write_json(path, asdict(found))
+    write_json(path, asdict(result))
     print(recommend.describe(model))
     print(
-        f"{found.users} users: without the cited items the score falls by {found.drop_cited:.4g}, "
-        f"without as many others by {found.drop_random:.4g};\ndifference {found.difference:.4g}, "
-        f"95 % interval [{found.low:.4g}, {found.high:.4g}], d {found.effect_size:.2f}, "
-        f"p {max(found.p_t, 1e-300):.2g} (t), {found.p_randomization:.2g} (randomization); "
-        f"above 0 for {100 * found.share_above:.0f} % of users; {found.left_out} left out"
+        f"{result.users} users: the score falls by {result.drop_cited:.4g} without the cited "
+        f"items, by {result.drop_random:.4g} without as many others;\n"
+        f"difference {result.difference:.4g}, "
+        f"95 % interval [{result.low:.4g}, {result.high:.4g}], d {result.effect_size:.2f}, "
+        f"p {max(result.p_t, 1e-300):.2g} (t), {result.p_randomization:.2g} (randomization); "
+        f"above 0 for {100 * result.share_above:.0f} % of users; {result.left_out} left out"
     )
     print(f"written: {path}")
     return 0

@@ -1,4 +1,4 @@
-"""Options that the commands share. Nothing heavy is imported before they are known to be right."""
+"""Options that several commands share; no heavy library is imported here."""
 
 from __future__ import annotations
 
@@ -7,65 +7,73 @@ from pathlib import Path
 
 from llm4rec_recbole.errors import InputError
 
-MOST = 100  # items in a list: as many as a users file holds
-LANGUAGE_MODEL = "SmolLM2-135M"  # encoders/language_model.py's, not imported to print a help text
+MAX_ITEMS = 100  # items in a list, as in a users file
+LANGUAGE_MODEL = "SmolLM2-135M"  # that of language_models/load.py, whose import is slow
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """The options that say which trained model is meant."""
-    parser.add_argument("--model", default="EnhancedGenRec", help="its name (%(default)s)")
-    parser.add_argument("--dataset", default="ml-100k", help="what it was trained on (%(default)s)")
-    parser.add_argument("--checkpoint", help="its file (default: the newest of --checkpoint_dir)")
+    """Add the options that select a trained model."""
+    parser.add_argument("--model", default="EnhancedGenRec", help="the model's name (%(default)s)")
     parser.add_argument(
-        "--checkpoint_dir", default="work/checkpoints", help="where runs leave them (%(default)s)"
+        "--dataset", default="ml-100k", help="the data set of its training (%(default)s)"
+    )
+    parser.add_argument(
+        "--checkpoint", help="its file (default: the newest finished one in --checkpoint_dir)"
+    )
+    parser.add_argument(
+        "--checkpoint_dir",
+        default="work/checkpoints",
+        help="folder of the checkpoints (%(default)s)",
     )
 
 
 def add_k_option(parser: argparse.ArgumentParser, default: int) -> None:
-    """The option that says how many items are recommended; see `check_k`."""
+    """Add the option for the number of recommended items; see `check_k`."""
     parser.add_argument("-k", type=int, default=default, help="how many items (%(default)s)")
 
 
 def check_k(k: int) -> None:
-    """Raises InputError for a list that is not of 1 to MOST items."""
-    if not 1 <= k <= MOST:
-        raise InputError(f"-k is {k}", hint=f"1 to {MOST}")
+    """Raise InputError unless a list has 1 to MAX_ITEMS items."""
+    if not 1 <= k <= MAX_ITEMS:
+        raise InputError(f"-k is {k}", hint=f"1 to {MAX_ITEMS}")
 
 
 def add_writer_option(parser: argparse.ArgumentParser) -> None:
-    """The option that says who writes the sentences."""
+    """Add the option that selects the writer of the sentences."""
     parser.add_argument(
         "--language_model",
         default=LANGUAGE_MODEL,
-        help="what writes: the packaged %(default)s, a folder, a hub name; none: templates",
+        help="the packaged %(default)s, a folder, or a name on the hub; none: templates",
     )
 
 
 def add_state_option(parser: argparse.ArgumentParser) -> None:
-    """The option that says where a model's later learning is kept."""
-    parser.add_argument("--state", help="folder of `llm4rec adapt`: ask the model as it is by now")
+    """Add the option for the state folder of `llm4rec adapt`."""
+    parser.add_argument(
+        "--state", help="folder of `llm4rec adapt`: use the model with what it learned"
+    )
 
 
 def add_results_option(parser: argparse.ArgumentParser) -> None:
-    """The option that names the results folder."""
+    """Add the option for the results folder."""
     parser.add_argument("--results", type=Path, default=Path("results"),
                         help="folder with runs/ and users/ (%(default)s)")  # fmt: skip
 
 
 def add_data_option(parser: argparse.ArgumentParser) -> None:
-    """The option that names the folder of the data sets."""
+    """Add the option for the folder of the data sets."""
     parser.add_argument("--data", type=Path, default=Path("dataset"),
                         help="folder of the data sets' atomic files (%(default)s)")  # fmt: skip
 
 
 def add_recbole_row_option(parser: argparse.ArgumentParser) -> None:
-    """The option that chooses the method of the paper's row "RecBole"."""
+    """Add the option that chooses the method of the paper's row "RecBole"."""
     parser.add_argument("--recbole-row", default="BPR",
                         help='the method in the row "RecBole" (%(default)s)')  # fmt: skip
 
 
 def add_report_inputs(parser: argparse.ArgumentParser) -> None:
-    """The options that name everything that tables and report read."""
+    """Add the options for everything that tables and report read."""
     from llm4rec_recbole.analysis.paper import paper_numbers
 
     add_results_option(parser)

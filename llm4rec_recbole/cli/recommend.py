@@ -1,8 +1,7 @@
-"""`llm4rec recommend --user U`: what a trained model would show this user, best first.
+"""`llm4rec recommend --user U`: the items that a trained model recommends to a user, best first.
 
-The list is the one that the tables are made from: the user's history is what the test knows of it,
-and ties are broken as there. With `--state` the history is all that the data set holds and all that
-was learned since.
+The list is the one in the tables: the history is that of the test, and ties are broken in the same
+way. With `--state` the history is the whole data set and the events that were learned since.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from llm4rec_recbole.cli.options import (
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the list. Raises InputError for a user who is not known, or a model not trained."""
+    """Print the list. Raises InputError for an unknown user, or a model that is not trained."""
     parser = argparse.ArgumentParser(description="Recommend items to a user.")
     parser.add_argument("--user", required=True, help="raw id")
     add_k_option(parser, default=10)
-    parser.add_argument("--explain", action="store_true", help="say why, item by item")
+    parser.add_argument("--explain", action="store_true", help="explain each item")
     add_model_options(parser)
     add_state_option(parser)
     add_writer_option(parser)
@@ -34,14 +33,14 @@ def main(argv: Sequence[str]) -> int:
     from llm4rec_recbole.inference import recommend
 
     model = recommend.load_from_args(options)
-    known = model.user_history(options.user)
+    history = model.user_history(options.user)
     explainer = recommend.Explainer(model)
     writer = recommend.load_writer(options.language_model) if options.explain else None
     print(f"{recommend.describe(model)}\nfor user {options.user}:")
-    for place, item in enumerate(recommend.top_k(model, known, options.k), start=1):
+    for rank, item in enumerate(recommend.top_k(model, history, options.k), start=1):
         token, title = explainer.names.tokens[item], explainer.names.titles[item]
-        print(f"{place:3}  {token}  {title}".rstrip())
+        print(f"{rank:3}  {token}  {title}".rstrip())
         if options.explain:
-            found = explainer.explain(known, item, writer)
-            print("\n".join(f"     {line}" for line in explanation_lines(found)))
+            explanation = explainer.explain(history, item, writer)
+            print("\n".join(f"     {line}" for line in explanation_lines(explanation)))
     return 0

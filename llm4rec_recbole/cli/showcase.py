@@ -1,11 +1,11 @@
-"""`llm4rec showcase --model M`: what some users are recommended, and why, for the report.
+"""`llm4rec showcase --model M`: recommendations and their explanations for some users.
 
-The users are spaced evenly over those of the test, whoever they are and however well they are
-served; each one's items are those of `recommend --explain`. Writes
-<results_dir>/explanations/<dataset>/<protocol>/<method>/seed_<k>.json, a list of
+The users are at even distances among the test users, and not chosen by accuracy. Each user's items
+are those of `recommend --explain`. Writes
+<results_dir>/explanations/<dataset>/<protocol>/<method>/seed_<k>.json, which the report shows:
 
-    {"user", "recent_titles", "item", "title", "sentence", "written_by", "refused", "problems",
-     "template", "evidence"}
+    [{"user", "recent_titles", "item", "title", "sentence", "written_by", "refused", "problems",
+      "template", "evidence"}, …]
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from llm4rec_recbole.components.explanation.writer import Writer
     from llm4rec_recbole.inference.restore import TrainedModel
 
-
-RECENT = 3  # items of the history that a user is introduced with
+RECENT = 3  # items of the history that introduce a user
 
 
 def main(argv: Sequence[str]) -> int:
@@ -43,28 +42,28 @@ def main(argv: Sequence[str]) -> int:
 
     model = recommend.restore_from_args(options)
     writer = recommend.load_writer(options.language_model)
-    shown = explained_recommendations(
-        model, evenly_spaced(len(model.test), options.users), options.k, writer
-    )
+    rows = evenly_spaced(len(model.test), options.users)
+    explained = explained_recommendations(model, rows, options.k, writer)
     path = recommend.result_file(options.results_dir, "explanations", model)
-    write_json(path, shown)
-    by_writer = sum(each["written_by"] != "template" for each in shown)
+    write_json(path, explained)
+    by_writer = sum(entry["written_by"] != "template" for entry in explained)
     print(recommend.describe(model))
-    print(f"{len(shown)} recommendations, {by_writer} explained in the writer's own words")
+    print(f"{len(explained)} recommendations, {by_writer} explained by the language model")
     print(f"written: {path}")
     return 0
 
 
-def evenly_spaced(there: int, wanted: int) -> list[int]:
-    """`wanted` of the rows 0 to there − 1 at even distances, the first among them; at most all."""
-    wanted = min(wanted, there)
-    return [place * there // wanted for place in range(wanted)]
+def evenly_spaced(available: int, wanted: int) -> list[int]:
+    """Return `wanted` of the rows 0 to available − 1 at even distances, from row 0 on; at most
+    all."""
+    wanted = min(wanted, available)
+    return [number * available // wanted for number in range(wanted)]
 
 
 def explained_recommendations(
     model: TrainedModel, rows: Sequence[int], k: int, writer: Writer | None
 ) -> list[dict[str, Any]]:
-    """The k best items of each of the test's `rows`, explained."""
+    """Return the k best items of each of the test's `rows`, explained."""
     from llm4rec_recbole.inference import recommend
 
     explainer = recommend.Explainer(model)
@@ -73,27 +72,26 @@ def explained_recommendations(
     def title(item: int) -> str:
         return names.titles[item] or f"item {names.tokens[item]}"
 
-    shown = []
+    entries = []
     for row in rows:
         user = str(model.user_tokens[model.test.users[row]])
-        known = model.user_history(user)
-        recent = [
-            title(item) for item in model.model_history(known.items)[: -RECENT - 1 : -1].tolist()
-        ]
-        for item in recommend.top_k(model, known, k):
-            found = explainer.explain(known, item, writer)
-            shown.append(
+        history = model.user_history(user)
+        latest_first = model.model_history(history.items)[: -RECENT - 1 : -1]
+        recent = [title(item) for item in latest_first.tolist()]
+        for item in recommend.top_k(model, history, k):
+            explanation = explainer.explain(history, item, writer)
+            entries.append(
                 {
                     "user": user,
                     "recent_titles": recent,
                     "item": str(names.tokens[item]),
                     "title": title(item),
-                    "sentence": found.sentence,
-                    "written_by": found.written_by,
-                    "refused": found.refused,
-                    "problems": list(found.problems),
-                    "template": found.evidence.template,
-                    "evidence": describe_evidence(found.evidence),
+                    "sentence": explanation.sentence,
+                    "written_by": explanation.written_by,
+                    "refused": explanation.refused,
+                    "problems": list(explanation.problems),
+                    "template": explanation.evidence.template,
+                    "evidence": describe_evidence(explanation.evidence),
                 }
             )
-    return shown
+    return entries

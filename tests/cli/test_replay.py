@@ -17,9 +17,9 @@ from llm4rec_recbole.analysis.online_replay import (
     HeldOutTask,
     held_out_stream,
     last_training_items,
+    max_stable_ewc_strength,
     ndcg_of,
 )
-from llm4rec_recbole.cli.replay import max_stable_ewc_strength
 from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.inference.restore import TrainedModel, restore
@@ -88,7 +88,7 @@ def test_a_moment_is_scored_as_the_tables_score_it(model: TrainedModel) -> None:
     task = HeldOutTask(model, weights, last_training_items(model.valid))
     of_rows = dict(zip(model.test.users.tolist(), ndcg_of(model, model.test)))
     moments = {
-        moment.step.user: moment for moment in held_out_stream(model)
+        moment.next_item.user: moment for moment in held_out_stream(model)
     }  # each user's last: the test
     for user in list(moments)[:5]:
         assert task.score(moments[user]) == pytest.approx(of_rows[user])
@@ -115,7 +115,7 @@ def test_four_ways_are_compared_and_written(adaptive: Path, tmp_path: Path, caps
     assert record["settings"]["ewc"]["ewc"] > 0
     assert all(math.isfinite(value) for way in ways.values() for value in way.values())
     out = capsys.readouterr().out
-    assert "Against the first, 95 %" in out
+    assert "Difference to frozen, 95 %" in out
     assert f"written: {path}" in out
 
 

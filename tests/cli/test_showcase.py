@@ -42,7 +42,7 @@ def test_it_writes_what_recommend_and_explain_print(places, tmp_path, trained_op
     assert llm4rec(["showcase", "--users", "2", "-k", "3", *places]) == 0
     path = tmp_path / "explanations/rings/loo/EASE/seed_0.json"
     out = capsys.readouterr().out
-    assert f"6 recommendations, 0 explained in the writer's own words\nwritten: {path}" in out
+    assert f"6 recommendations, 0 explained by the language model\nwritten: {path}" in out
     shown = json.loads(path.read_text())
     assert all(set(each) == set(PLAIN) | {"refused"} for each in shown)
     model = restore(newest_checkpoint(trained_options["checkpoint_dir"], "EASE", "rings"))

@@ -39,7 +39,7 @@ def test_a_step_to_the_last_item_seen_asks_no_later_than_it() -> None:
 def test_a_moment_of_the_stream_asks_no_later_than_its_item() -> None:
     log = SimpleNamespace(users=USERS, items=ITEMS, times=TIMES)
     model: Any = SimpleNamespace(users=USERS[:2], items=ITEMS[:2], log=log)
-    found = [moment.step for moment in held_out_stream(model)]
+    found = [moment.next_item for moment in held_out_stream(model)]
     assert [(step.item, step.query_time) for step in found] == [
         (3, 20),
         (4, np.nextafter(20, np.inf)),
@@ -50,7 +50,7 @@ def test_an_item_that_comes_again_is_no_moment() -> None:
     items = np.array([1, 2, 2, 4])
     log = SimpleNamespace(users=USERS, items=items, times=TIMES)
     model: Any = SimpleNamespace(users=USERS[:1], items=items[:1], log=log)
-    found = [moment.step for moment in held_out_stream(model)]
+    found = [moment.next_item for moment in held_out_stream(model)]
     assert [(step.history.tolist(), step.item) for step in found] == [([1], 2), ([1, 2], 4)]
 
 
