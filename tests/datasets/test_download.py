@@ -1,4 +1,4 @@
-"""Fetching from the web: nothing wrong is taken, nothing right is lost, a person's part is told."""
+"""Fetching from the web: wrong files are refused, right ones stay, manual steps are named."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_download_is_checked_and_put_in_its_place(web, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["ratings.dat"]
 
 
-def test_a_broken_connection_is_told_and_the_next_try_goes_on(web, tmp_path):
+def test_a_broken_connection_is_reported_and_the_next_try_continues(web, tmp_path):
     web.breaks_after = 100_000
     with pytest.raises(InputError, match=r"broke after 100,000 bytes.*run it again"):
         fetch(spec(f"{web.address}/ratings.dat"), tmp_path)
@@ -64,7 +64,7 @@ def test_a_wrong_checksum_is_refused_with_both_sums_and_the_old_file_stays(web, 
     assert (tmp_path / "ratings.dat").read_bytes() == RATINGS
 
 
-def test_what_the_server_refuses_is_told(web, tmp_path):
+def test_what_the_server_refuses_is_reported(web, tmp_path):
     with pytest.raises(InputError, match="the server answers 404"):
         fetch(spec(f"{web.address}/nothing.dat"), tmp_path)
 
@@ -113,16 +113,16 @@ def test_an_archive_is_downloaded_and_opened(web, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["ratings.dat"]
 
 
-def test_a_licence_that_a_person_must_accept_is_told_and_nothing_is_asked(web, tmp_path):
+def test_a_licence_that_a_person_must_accept_is_reported_and_nothing_is_asked(web, tmp_path):
     with pytest.raises(InputError) as error:
         fetch(spec(f"{web.address}/ratings.dat", license_agreement="the terms"), tmp_path)
-    for told in (
+    for part in (
         "accept the terms",
         "https://example.org",
         "fetch tiny --from FOLDER",
         "users.dat",
     ):
-        assert told in str(error.value)
+        assert part in str(error.value)
     assert web.asked == []
 
 
@@ -164,7 +164,7 @@ def test_an_optional_file_that_is_gone_does_not_stop_the_others(web, tmp_path, c
     assert "users.dat: the server answers 404" in capsys.readouterr().err
 
 
-def test_a_connection_that_breaks_at_an_optional_file_is_told_and_goes_on(web, tmp_path):
+def test_a_connection_that_breaks_at_an_optional_file_is_reported_and_continues(web, tmp_path):
     web.files["users.dat"] = b"1::M::25::1::0\n" * 20_000
     one = spec(f"{web.address}/ratings.dat")
     one.files["users"][0] = RawFile(name="users.dat", optional=True, url=f"{web.address}/users.dat")

@@ -34,12 +34,12 @@ def test_from_raw_to_check_on_the_command_line(tmp_path, monkeypatch, capsys):
     assert llm4rec(["prepare", "--dataset", "tiny"]) == 0
     assert llm4rec(["fetch", "tiny", "--check"]) == 0
     said = capsys.readouterr().out
-    for told in (
+    for line in (
         "ratings.dat: SHA-256 is right",
         "users: 2, as expected",
         "ratings: 8, as expected",
     ):
-        assert told in said
+        assert line in said
     (tmp_path / "dataset/tiny/raw/ratings.dat").write_text("".join(rows[:-1]))
     assert llm4rec(["fetch", "tiny", "--check"]) == 1
     assert f"instead of {right}" in capsys.readouterr().out

@@ -111,7 +111,7 @@ def packed_in_a_new_way(archive):
 
 
 @pytest.mark.parametrize("change", [with_a_password, packed_in_a_new_way])
-def test_a_zip_that_python_cannot_open_is_told_and_what_to_do(tmp_path, change):
+def test_a_zip_that_python_cannot_open_is_reported_and_what_to_do(tmp_path, change):
     escaping_zip(tmp_path / "own.zip", "harmless")
     archive = bytearray((tmp_path / "own.zip").read_bytes())
     change(archive)
@@ -153,7 +153,7 @@ def folder_of(path, **files):
     return path
 
 
-def test_a_file_of_an_earlier_fetch_that_stays_is_told(tmp_path):
+def test_a_file_of_an_earlier_fetch_that_stays_is_reported(tmp_path):
     first = folder_of(tmp_path / "a", reviews_json_gz=gzip.compress(b"old"), meta_json=b"{}")
     second = folder_of(tmp_path / "b", reviews_txt=b"new")
     fetch(reviews(), tmp_path / "raw", first)
@@ -233,13 +233,13 @@ def test_a_damaged_bz2_is_a_broken_archive(tmp_path):
         (gzip.compress(RATINGS), "a gzip, but not of a tar"),
     ],
 )
-def test_what_is_no_archive_is_told_as_what_it_is(tmp_path, content, line):
+def test_what_is_no_archive_is_reported_as_what_it_is(tmp_path, content, line):
     (tmp_path / "ml.zip").write_bytes(content)
     with pytest.raises(InputError, match=rf"ml\.zip: there is no ratings\.dat in it \(.*{line}"):
         fetch(spec(), tmp_path / "raw", tmp_path / "ml.zip")
 
 
-def test_an_archive_within_an_archive_is_told(tmp_path):
+def test_an_archive_within_an_archive_is_reported(tmp_path):
     with zipfile.ZipFile(tmp_path / "Yelp-JSON.zip", "w") as archive:
         for name in ("__MACOSX/._all.tar", "terms.pdf", "readme", "about", "data/all.tar"):
             archive.writestr(name, "")
@@ -248,7 +248,7 @@ def test_an_archive_within_an_archive_is_told(tmp_path):
         fetch(spec(), tmp_path / "raw", tmp_path / "Yelp-JSON.zip")
 
 
-def test_a_folder_that_may_not_be_read_is_told(tmp_path, monkeypatch):
+def test_a_folder_that_may_not_be_read_is_reported(tmp_path, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied", str(path))
 

@@ -1,4 +1,4 @@
-"""JSON lines as people send them: what no file can hold is mended, what is no JSON is named."""
+"""JSON lines: lone surrogates are replaced, and a line that is not JSON is named."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_what_cannot_be_read_is_named_with_its_line(tmp_path, line):
         read(tmp_path, line)
 
 
-def test_the_place_of_an_error_is_told_once(tmp_path):
+def test_the_position_of_an_error_is_reported_once(tmp_path):
     with pytest.raises(InputError) as error:
         read(tmp_path, '{"a": 1')
     why = "not JSON, or cut in half: Expecting ',' delimiter at column 8"

@@ -149,7 +149,7 @@ def test_seconds_among_milliseconds_are_refused_with_their_line(data_path, capsy
     assert not (data_path.parent / "out").exists()
 
 
-def test_a_protocol_that_cannot_split_is_told_in_the_summary(tmp_path):
+def test_a_protocol_that_cannot_split_is_reported_in_the_summary(tmp_path):
     (tmp_path / "flat.inter").write_text(HEADER + "".join(f"u\ti{n}\t7\n" for n in range(9)))
     summary = summarise(read_interactions(tmp_path / "flat.inter"))
     assert summary["loo"]["test_users"] == 1

@@ -43,7 +43,7 @@ def test_the_roles_keep_the_order_of_the_property_file(tmp_path):
     assert list(raw_files(SOURCE, tmp_path)) == list(FILES)
 
 
-def test_a_file_that_does_not_lie_at_the_top_is_told_by_its_path(tmp_path):
+def test_a_file_that_does_not_lie_at_the_top_is_reported_by_its_path(tmp_path):
     put(tmp_path / "raw", ratings=RATINGS, movies=MOVIES)
     put(tmp_path / "raw" / "altered", tags=TAGS)
     row_reports = convert(SOURCE, tmp_path / "raw", tmp_path / "tiny")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from llm4rec_recbole.datasets.spec import ROLES, DatasetSpec, Filters, RawFile, read_spec
@@ -118,3 +120,10 @@ def test_the_error_about_a_huge_value_is_short(tmp_path):
     with pytest.raises(InputError) as error:
         read_spec("tiny", tmp_path)
     assert len(str(error.value)) < 500
+
+
+def test_the_docs_describe_every_key():
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    for model in (DatasetSpec, Filters, RawFile):
+        for name, field in model.model_fields.items():
+            assert name == "dataset" or f"| `{name}` | {field.description} |\n" in page

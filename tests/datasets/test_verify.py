@@ -93,7 +93,7 @@ def test_a_damaged_report_of_prepare_is_named(checked):
         verify(one, out, raw)
 
 
-def test_interactions_of_another_version_of_the_raw_file_are_told(checked):
+def test_interactions_of_another_version_of_the_raw_file_are_reported(checked):
     one, out, raw = checked
     unpinned = changed(
         one,
