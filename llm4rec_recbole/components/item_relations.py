@@ -89,6 +89,8 @@ def relation_scores(
     history: (B, S) item ids, 0 where there is none; ages: (B, S) ≥ 0, in any unit; weights: B,
     (n_items, n_items).
     """
+    if not history.shape[1]:  # nobody has a history, which embedding_bag refuses
+        return weights.new_zeros(len(history), weights.shape[1])
     shares = (decay ** ages.to(weights.dtype)) * (history > 0)  # (B, S)
     return torch.nn.functional.embedding_bag(
         history, weights, per_sample_weights=shares, mode="sum"
