@@ -38,7 +38,7 @@ pipeline:
 	[ $$code -eq 0 ] || force=--force; \
 	dvc repro --single-item $$force metrics compare fairness_null tables data_sets report || code=$$?; \
 	python -m llm4rec_recbole.cli.status; \
-	python -m llm4rec_recbole.cli.readme; \
+	python -m llm4rec_recbole.cli readme; \
 	cat paper_tables/table_1.md; \
 	exit $$code
 

@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks import kept
-from llm4rec_recbole.cli import compare, dataset_table, fairness_null, tables
+from llm4rec_recbole.cli import compare, tables
 from llm4rec_recbole.evaluation.paths import Run
 from llm4rec_recbole.files import write_json
 
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     made = results / "tables"
     steps = [
         compare.main(["--results", str(results)]),
-        fairness_null.main(["--results", str(results)]),
+        compare.fairness_null(["--results", str(results)]),
         tables.main(["--results", str(results), "--failures", str(failures), "--out", str(made)]),
     ]
     if any(steps):
@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     kept.keep(results, out)
     for name in KEPT:
         shutil.copy(made / name, out)
-    return int(any(codes) or dataset_table.main(["--other_results", str(RESULTS)]))
+    return int(any(codes) or tables.dataset_table(["--other_results", str(RESULTS)]))
 
 
 def run(cell: Run, results: Path, failures: Path, more: list[str]) -> int:

@@ -124,8 +124,8 @@ def judge_measurement(claim: Claim, m: Measured) -> tuple[Verdict, str]:
     if printed and float(per_cent(printed)) < m.detectable:
         few = f"so many users show gains from {m.detectable:.0f} % on, and {printed} is printed"
         return "not decided here", few
-    chance = f"the difference may be chance, p {m.p_holm:.2g}"
-    return "not supported", chance if above else f"not above {other}"
+    unclear = f"the difference may be chance, p {m.p_holm:.2g}"
+    return "not supported", unclear if above else f"not above {other}"
 
 
 def _other(claim: Claim) -> str:

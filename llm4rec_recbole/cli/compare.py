@@ -1,17 +1,32 @@
-"""`llm4rec compare`: write results/comparisons.csv, which holds every test of the tables."""
+"""Commands that test differences: `llm4rec compare`, `pair`, `fairness_null`.
+
+    llm4rec pair EnhancedGenRec SASRec --results benchmarks/results/without_amx
+
+`compare` writes the tests of the tables. `pair` compares any two methods and writes no file.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from llm4rec_recbole.analysis.compare import FILE, compare, write_comparisons
-from llm4rec_recbole.cli.options import add_data_option, add_recbole_row_option, add_results_option
+from llm4rec_recbole.cli.options import (
+    add_data_option,
+    add_recbole_row_option,
+    add_results_option,
+)
 from llm4rec_recbole.errors import InputError
+
+PAIR_NOTE = (
+    "Values are per user, averaged over seeds first. One comparison that was planned in advance "
+    "needs no adjustment. The best of several comparisons does: see comparisons.csv."
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Write results/comparisons.csv; returns the exit status, 2 for bad input."""
+    from llm4rec_recbole.analysis.compare import FILE, compare, write_comparisons
+
     parser = argparse.ArgumentParser(
         prog="llm4rec compare", description="Test every difference that the tables show."
     )
@@ -29,5 +44,44 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def pair(arguments: list[str] | None = None) -> int:
+    """Print the tables; returns the exit status, 2 for bad input."""
+    from llm4rec_recbole.analysis.compare_two import render
+
+    parser = argparse.ArgumentParser(
+        prog="llm4rec pair", description="Test the differences between two methods."
+    )
+    parser.add_argument("method", help="the method to test")
+    parser.add_argument("baseline", help="the method to compare it with")
+    add_results_option(parser)
+    options = parser.parse_args(arguments)
+    try:
+        for text in render(options.results, options.method, options.baseline):
+            print(f"{text}\n")
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(PAIR_NOTE)
+    return 0
+
+
+def fairness_null(arguments: list[str] | None = None) -> int:
+    """Write results/fairness_null.csv; returns the exit status, 2 for bad input."""
+    from llm4rec_recbole.analysis.fairness_null import FILE, NullRange, null_ranges
+    from llm4rec_recbole.evaluation.records import write_rows
+
+    parser = argparse.ArgumentParser(
+        prog="llm4rec fairness_null",
+        description="Compute the range of user fairness when user groups are shuffled.",
+    )
+    add_results_option(parser)
+    add_data_option(parser)
+    options = parser.parse_args(arguments)
+    try:
+        rows = null_ranges(options.results, options.data)
+        write_rows(options.results / FILE, NullRange, rows)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{len(rows)} runs in {options.results / FILE}")
+    return 0

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from llm4rec_recbole.errors import InputError
 
-#: Sub-command of `llm4rec` → the module whose `main(argv)` runs it, and what it does.
+#: Command of `llm4rec` → "module" or "module:function", by default `main`, and its help.
 COMMANDS = {
     "status": ("llm4rec_recbole.cli.status", "how far `make repro` is: k of N, failures, ETA"),
     "fetch": ("llm4rec_recbole.cli.fetch", "get a data set's raw files, or check them"),
@@ -25,7 +25,7 @@ COMMANDS = {
     ),
     "tune": ("llm4rec_recbole.training.tune", "choose a model's options on validation"),
     "compare": ("llm4rec_recbole.cli.compare", "test every difference that the tables show"),
-    "pair": ("llm4rec_recbole.cli.pair", "test the differences between two methods"),
+    "pair": ("llm4rec_recbole.cli.compare:pair", "test the differences between two methods"),
     "recommend": ("llm4rec_recbole.cli.recommend", "what a trained model shows a user"),
     "explain": ("llm4rec_recbole.cli.explain", "why it would show a user an item"),
     "showcase": ("llm4rec_recbole.cli.showcase", "recommendations and reasons for some users"),
@@ -36,13 +36,16 @@ COMMANDS = {
     "adapt": ("llm4rec_recbole.cli.adapt", "let a trained model learn from events"),
     "replay": ("llm4rec_recbole.cli.replay", "test, then train, on what was held out"),
     "tables": ("llm4rec_recbole.cli.tables", "write the tables from records and users files"),
-    "dataset_table": ("llm4rec_recbole.cli.dataset_table", "write Table I over all data sets"),
+    "dataset_table": (
+        "llm4rec_recbole.cli.tables:dataset_table",
+        "write Table I over all data sets",
+    ),
     "fairness_null": (
-        "llm4rec_recbole.cli.fairness_null",
+        "llm4rec_recbole.cli.compare:fairness_null",
         "compute fairness with shuffled user groups",
     ),
-    "report": ("llm4rec_recbole.cli.report", "write the report page"),
-    "readme": ("llm4rec_recbole.cli.readme", "copy generated tables into README.md"),
+    "report": ("llm4rec_recbole.cli.tables:report", "write the report page"),
+    "readme": ("llm4rec_recbole.cli.tables:readme", "copy generated tables into README.md"),
 }
 
 
@@ -158,8 +161,9 @@ def llm4rec(argv: Sequence[str] | None = None) -> int:
         return 2
     sys.argv = [f"llm4rec {argv[0]}"]  # what its --help calls it
     try:
-        module = importlib.import_module(COMMANDS[argv[0]][0])
-        status: int = module.main(argv[1:]) or 0
+        module, _, function = COMMANDS[argv[0]][0].partition(":")
+        run = getattr(importlib.import_module(module), function or "main")
+        status: int = run(argv[1:]) or 0
         sys.stdout.flush()
         return status
     except BrokenPipeError:  # `llm4rec … | head` has read enough

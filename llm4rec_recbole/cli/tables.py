@@ -1,6 +1,6 @@
-"""Writes the generated tables: paper_tables/table_<1 to 5>.md, .tex, .csv and claims.md, .csv.
+"""Commands that write tables and the report: `llm4rec tables`, `dataset_table`, `report`, `readme`.
 
-python -m llm4rec_recbole.cli.tables --results results --out paper_tables
+They read run records, users files and comparisons.csv, and train nothing.
 """
 
 from __future__ import annotations
@@ -9,36 +9,131 @@ import argparse
 import sys
 from pathlib import Path
 
-from llm4rec_recbole.cli.options import add_report_inputs
+from llm4rec_recbole.cli.options import (
+    add_recbole_row_option,
+    add_report_inputs,
+    add_results_option,
+)
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import write_atomically
-from llm4rec_recbole.reporting import inputs
-from llm4rec_recbole.reporting.tables import claims
-from llm4rec_recbole.reporting.tables.render import to_latex, to_markdown
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the tables; returns the exit code, 2 for bad input, which leaves old tables whole."""
-    parser = argparse.ArgumentParser(description="Write the paper's tables with our numbers.")
+    """Write Tables I to V and the claims; returns the exit status, 2 for bad input.
+
+    Bad input leaves all old files in place.
+    """
+    from llm4rec_recbole.reporting import inputs, readme_blocks
+    from llm4rec_recbole.reporting.tables import claims
+    from llm4rec_recbole.reporting.tables.render import to_latex, to_markdown
+
+    parser = argparse.ArgumentParser(
+        prog="llm4rec tables", description="Write the paper's tables with our numbers."
+    )
     add_report_inputs(parser)
-    parser.add_argument("--out", type=Path, default=Path("paper_tables"), help="folder to write to")
+    _add_out_option(parser)
     options = parser.parse_args(arguments)
     try:
-        found = inputs.read(options.results, options.failures, options.printed, options.recbole_row)
-        tables = found.tables()
-        write_atomically(options.out / "claims.md", to_markdown(claims.build(found.claims)))
-        write_atomically(options.out / "claims.csv", claims.to_csv(found.claims))
+        report = inputs.read(
+            options.results, options.failures, options.printed, options.recbole_row
+        )
+        tables = report.tables()
+        texts = {
+            "claims.md": to_markdown(claims.build(report.claims)),
+            "claims.csv": claims.to_csv(report.claims),
+            "answer.md": readme_blocks.answer(report),
+            "summary.md": readme_blocks.summary(report.sections),
+        }
         for name, table, csv in tables:
-            for kind, text in ("md", to_markdown(table)), ("tex", to_latex(table)), ("csv", csv):
-                write_atomically(options.out / f"{name}.{kind}", text)
+            texts |= {f"{name}.md": to_markdown(table), f"{name}.tex": to_latex(table)}
+            texts[f"{name}.csv"] = csv
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    for name, text in texts.items():
+        write_atomically(options.out / name, text)
     for name, table, _ in tables:
         print(f"{table.name}: {options.out / name}.md, .tex, .csv")
     print(f"Claims: {options.out / 'claims'}.md, .csv")
     return 0
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _add_out_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=Path("paper_tables"),
+                        help="folder to write to (%(default)s)")  # fmt: skip
+
+
+def dataset_table(arguments: list[str] | None = None) -> int:
+    """Write <out>/table_1_data_sets.md, .tex, .csv; returns the exit status, 2 for bad input."""
+    from llm4rec_recbole.reporting.tables import datasets
+    from llm4rec_recbole.reporting.tables.render import to_latex, to_markdown
+
+    parser = argparse.ArgumentParser(
+        prog="llm4rec dataset_table", description="Write Table I over all data sets."
+    )
+    add_results_option(parser)
+    parser.add_argument("--other_results", type=Path, default=Path("benchmarks/results"),
+                        help="folder of further results folders (%(default)s)")  # fmt: skip
+    add_recbole_row_option(parser)
+    _add_out_option(parser)
+    options = parser.parse_args(arguments)
+    try:
+        runs = datasets.read(options.results, options.other_results, options.recbole_row)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    table, csv = datasets.build(runs, options.recbole_row), datasets.to_csv(runs)
+    for ending, text in ("md", to_markdown(table)), ("tex", to_latex(table)), ("csv", csv):
+        write_atomically(options.out / f"{datasets.NAME}.{ending}", text)
+    print(f"Table I over data sets: {options.out / datasets.NAME}.md, .tex, .csv")
+    return 0
+
+
+def report(arguments: list[str] | None = None) -> int:
+    """Write the page and the README's figure; returns the exit status, 2 for bad input."""
+    from llm4rec_recbole.reporting import inputs
+    from llm4rec_recbole.reporting.figures.accuracy_plots import rankings
+    from llm4rec_recbole.reporting.page.report import page
+
+    parser = argparse.ArgumentParser(prog="llm4rec report", description="Write the report page.")
+    add_report_inputs(parser)
+    parser.add_argument("--out", type=Path, default=Path("results/report.html"),
+                        help="the page (%(default)s)")  # fmt: skip
+    parser.add_argument("--figure", type=Path, default=Path("results/rankings.svg"),
+                        help="the README's figure (%(default)s)")  # fmt: skip
+    options = parser.parse_args(arguments)
+    try:
+        evidence = inputs.read(
+            options.results, options.failures, options.printed, options.recbole_row
+        )
+        html = page(evidence, options.results)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    write_atomically(options.out, html)
+    figures = [rankings("rankings", s, "hit@10", "HR@10") for s in evidence.sections]
+    for figure in [figure for figure in figures if figure is not None][:1]:
+        write_atomically(options.figure, figure.standalone())
+    print(f"Report: {options.out}, {len(html.encode()) / 2**20:.2f} MiB")
+    return 0
+
+
+def readme(arguments: list[str] | None = None) -> int:
+    """Fill README.md in place; returns the exit status, 2 for bad input."""
+    from llm4rec_recbole.reporting.readme_blocks import fill
+
+    parser = argparse.ArgumentParser(
+        prog="llm4rec readme", description="Copy generated tables into README.md."
+    )
+    parser.add_argument("--readme", type=Path, default=Path("README.md"),
+                        help="the file to fill (%(default)s)")  # fmt: skip
+    path = parser.parse_args(arguments).readme
+    try:
+        text = path.read_text(encoding="utf-8")
+        filled = fill(text, path.parent)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if filled != text:
+        write_atomically(path, filled)
+    return 0

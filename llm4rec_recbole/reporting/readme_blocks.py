@@ -1,19 +1,31 @@
-"""Copy generated tables into README.md, between markers, so that no number there is typed.
+"""What README.md shows: the answer, one table, and how generated files get between its markers.
 
-<!-- generated: paper_tables/table_1.md -->
+<!-- generated: paper_tables/summary.md -->
 …
 <!-- end -->
 
-Of a drawing (.svg) the README gets a link, whose alternative text is the drawing's description.
+So no number in README.md is typed. A figure (.svg) becomes a link whose alternative text is the
+figure's description.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from html import unescape
 from pathlib import Path
 
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.reporting.inputs import ReportInputs
+from llm4rec_recbole.reporting.page.summary import our_model
+from llm4rec_recbole.reporting.tables import accuracy
+from llm4rec_recbole.reporting.tables.render import (
+    Section,
+    Table,
+    escape_markdown,
+    to_markdown,
+)
+from llm4rec_recbole.reporting.tables.rows import AccuracySection
 
 _BLOCK = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -31,15 +43,46 @@ def fill(text: str, folder: Path) -> str:
         if path.suffix == ".svg":
             return f"{block[1]}![{_description(path)}]({block[2]})\n{block[3]}"
         lines = path.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if not line.startswith("# ")]
-        return block[1] + "\n".join(kept).strip().replace("\n## ", "\n### ") + "\n" + block[3]
+        shown = [line for line in lines if not line.startswith("# ")]
+        return block[1] + "\n".join(shown).strip().replace("\n## ", "\n### ") + "\n" + block[3]
 
     return _BLOCK.sub(body, text)
 
 
 def _description(drawing: Path) -> str:
     """The <desc> of a drawing, in one line that cannot end the link."""
-    found = re.search(r"<desc>(.*?)</desc>", drawing.read_text(encoding="utf-8"), re.DOTALL)
-    if found is None:
+    description = re.search(r"<desc>(.*?)</desc>", drawing.read_text(encoding="utf-8"), re.DOTALL)
+    if description is None:
         raise InputError("the drawing has no description", file=drawing)
-    return re.sub(r"([\[\]\\])", r"\\\1", " ".join(unescape(found[1]).split()))
+    return re.sub(r"([\[\]\\])", r"\\\1", " ".join(unescape(description[1]).split()))
+
+
+def answer(report: ReportInputs) -> str:
+    """Whether the paper holds, in sentences that rules fill in: the claims, then each setting."""
+    counts = Counter(entry.verdict for entry in report.claims)
+    verdicts = ", ".join(f"{number} {verdict}" for verdict, number in counts.most_common())
+    lines = [f"Of the paper's {len(report.claims)} claims: {verdicts}."]
+    lines += [f"{section.setting}: {our_model(section)}" for section in report.sections]
+    return "".join(f"- {escape_markdown(line)}\n" for line in lines)
+
+
+def summary(sections: list[AccuracySection]) -> str:
+    """Table I in Markdown without sampled rankings: the paper's numbers and our full ranking."""
+    table = accuracy.build(sections)
+    columns = [n for n, (group, _) in enumerate(table.columns) if group in ("", "Paper", "Full")]
+    short = Table(
+        name=table.name,
+        label=table.label,
+        title=table.title,
+        columns=[table.columns[n] for n in columns],
+        sections=[
+            Section(section.heading, [[row[n] for n in columns] for row in section.rows])
+            for section in table.sections
+        ],
+        notes=[
+            "Paper: as printed. Full: our runs, ranked among all items that the user has not seen.",
+            "*: differs from EnhancedGenRec, p < 0.05 after Holm's adjustment (a method that this "
+            "project does not have: from the best baseline). All notes: paper_tables/table_1.md.",
+        ],
+    )
+    return to_markdown(short)

@@ -217,7 +217,7 @@ def test_a_damaged_line_is_named(results):
         read_comparisons(path)
 
 
-def test_bad_input_is_told_in_one_line_and_leaves_the_old_file(results, capsys):
+def test_bad_input_is_reported_in_one_line_and_leaves_the_old_file(results, capsys):
     assert main(["--results", str(results)]) == 0
     before = (results / "comparisons.csv").read_bytes()
     (results / "users/ml-100k/loo/BPR/seed_1.parquet").write_bytes(b"PAR1")

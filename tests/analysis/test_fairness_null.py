@@ -7,7 +7,7 @@ import pytest
 from fake_results import add_run
 
 from llm4rec_recbole.analysis.fairness_null import null_ranges, read_null_ranges, shuffle_groups
-from llm4rec_recbole.cli.fairness_null import main
+from llm4rec_recbole.cli.compare import fairness_null as main
 from llm4rec_recbole.errors import InputError
 
 USERS = 200

@@ -36,8 +36,8 @@ def test_a_run_that_is_stopped_says_so_in_one_line(monkeypatch, capsys):
 
 def test_a_reader_that_has_read_enough_is_no_error():
     steps = [
-        "from llm4rec_recbole.cli import pair, run",
-        "pair.main = lambda arguments: print('a table')",
+        "from llm4rec_recbole.cli import compare, run",
+        "compare.pair = lambda arguments: print('a table')",
         "raise SystemExit(run.llm4rec(['pair']))",
     ]
     command = [sys.executable, "-c", "; ".join(steps)]

@@ -95,7 +95,7 @@ def compare(arguments: list[str]) -> int:
 def tables(arguments: list[str]) -> int:
     failures = sorted(path.stem for path in Path("work/failures").glob("*"))
     names = [f"table_{n}.{kind}" for n in range(1, 6) for kind in ("md", "tex", "csv")]
-    for name in [*names, "claims.md", "claims.csv"]:
+    for name in [*names, "claims.md", "claims.csv", "answer.md", "summary.md"]:
         Path("paper_tables", name).write_text(
             f"methods: {' '.join(_methods())}\nfailed: {' '.join(failures)}\n"
         )

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from llm4rec_recbole import PATCH_MODULES, registry
+from llm4rec_recbole.cli.run import COMMANDS
 
 TOP = Path(__file__).parents[2]
 PACKAGE = "llm4rec_recbole"
@@ -35,7 +36,11 @@ def roots(stage: str) -> list[str]:
         return modules_of_a_run([registry.variant(method)[0] for method in methods])
     if stage in EXPLAIN:
         return [f"{PACKAGE}.cli.{stage}"]
-    return [word for word in STAGES[stage]["cmd"].split() if word.startswith(f"{PACKAGE}.")]
+    words = STAGES[stage]["cmd"].split()
+    if f"{PACKAGE}.cli" in words:  # `python -m llm4rec_recbole.cli COMMAND`
+        command = words[words.index(f"{PACKAGE}.cli") + 1]
+        return [COMMANDS[command][0].partition(":")[0]]
+    return [word for word in words if word.startswith(f"{PACKAGE}.")]
 
 
 @pytest.mark.parametrize("stage", STAGES)

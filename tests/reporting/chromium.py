@@ -76,7 +76,7 @@ class Chromium:
             if answer.get("id") == self._sent:
                 assert "error" not in answer, (method, answer["error"])
                 return answer["result"]
-            self._keep(answer)
+            self._record_event(answer)
 
     def open(self, page: Path) -> None:
         """Load a file, to the end."""
@@ -124,7 +124,7 @@ class Chromium:
         message, _, self._unread = self._unread.partition(b"\0")
         return json.loads(message)
 
-    def _keep(self, event: dict[str, Any]) -> None:
+    def _record_event(self, event: dict[str, Any]) -> None:
         method, what = event.get("method"), event.get("params", {})
         if method == "Runtime.exceptionThrown":
             self.said.append(json.dumps(what["exceptionDetails"]))

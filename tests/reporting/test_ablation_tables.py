@@ -110,7 +110,7 @@ def test_a_failed_configuration_says_why(results):
     assert row(results, 5, "Causal Debiasing")[-1] == "failed: out of memory"
 
 
-def test_configurations_of_two_code_versions_are_told_apart(results):
+def test_configurations_of_two_code_versions_are_distinguished(results):
     add_ablation(results)
     add_run(results, "GenRecFusion", ranks_around(9), git_commit="b" * 40)
     make(results)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fake_results import add_run, ranks_around, unescaped
 
-from llm4rec_recbole.cli.dataset_table import main
+from llm4rec_recbole.cli.tables import dataset_table as main
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -16,22 +16,22 @@ TOP = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def made(tmp_path):
     """Runs on ml-100k of `make repro`, on beauty beside them, and others that do not count."""
-    results, wider = tmp_path / "results", tmp_path / "wider"
+    results, others = tmp_path / "results", tmp_path / "others"
     add_run(results, "BPR", ranks_around(20), seed=1)
     add_run(results, "BPR", ranks_around(4), seed=2)
     add_run(results, "SASRec", ranks_around(9))
     add_run(results, "EnhancedGenRec_none", ranks_around(1))  # no method of Table I
     add_run(results, "BPR", ranks_around(1), dataset="beauty", protocol="temporal")
-    add_run(wider / "beauty", "SASRec", ranks_around(30), dataset="beauty")
-    add_run(wider / "seeds", "SASRec", ranks_around(1))  # a second look at ml-100k
-    add_run(wider / "seeds", "SASRec", ranks_around(1), dataset="yelp-2023")
+    add_run(others / "beauty", "SASRec", ranks_around(30), dataset="beauty")
+    add_run(others / "seeds", "SASRec", ranks_around(1))  # a second look at ml-100k
+    add_run(others / "seeds", "SASRec", ranks_around(1), dataset="yelp-2023")
 
     def make() -> dict[tuple[str, str], dict[str, str]]:
         paths = [
             "--results",
             str(results),
             "--other_results",
-            str(wider),
+            str(others),
             "--out",
             str(tmp_path / "out"),
         ]
@@ -53,14 +53,14 @@ def test_each_data_set_has_the_runs_of_its_own_folder(made):
     assert found["ml-100k", "SASRec"]["hit@10"] == hits(ranks_around(9))
     assert found["ml-100k", "BPR"]["hit@10"] == hits(ranks_around(20), ranks_around(4))
     assert found["ml-100k", "BPR"]["seeds"] == "2"
-    assert found["beauty", "SASRec"]["folder"].endswith("wider/beauty")
+    assert found["beauty", "SASRec"]["folder"].endswith("others/beauty")
 
 
 def test_folders_are_named_as_seen_from_the_working_folder(made, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert made()["beauty", "SASRec"]["folder"] == "wider/beauty"
+    assert made()["beauty", "SASRec"]["folder"] == "others/beauty"
     text = (tmp_path / "out/table_1_data_sets.md").read_text()
-    assert "beauty: wider/beauty" in text
+    assert "beauty: others/beauty" in text
     assert str(tmp_path) not in text
 
 
@@ -70,7 +70,7 @@ def test_the_committed_table_names_folders_of_the_project():
     assert [f for f in folders if Path(f).is_absolute() or not (TOP / f / "runs").is_dir()] == []
 
 
-def test_what_has_not_run_is_a_dash_and_several_seeds_are_told(made, tmp_path):
+def test_what_has_not_run_is_a_dash_and_several_seeds_are_counted(made, tmp_path):
     made()
     text = unescaped((tmp_path / "out/table_1_data_sets.md").read_text())
     header = "| Method | ml-100k HR@10 | ml-100k NDCG@10 | beauty HR@10 | beauty NDCG@10 |"
@@ -88,8 +88,8 @@ def test_a_data_set_of_make_repro_is_not_taken_from_elsewhere(made, tmp_path):
 def test_a_bad_record_is_named_and_the_old_table_stays(made, tmp_path, capsys):
     made()
     before = (tmp_path / "out/table_1_data_sets.md").read_text()
-    (tmp_path / "wider/beauty/runs/beauty/loo/SASRec/seed_1.json").write_text("{")
-    paths = ["--results", str(tmp_path / "results"), "--other_results", str(tmp_path / "wider")]
+    (tmp_path / "others/beauty/runs/beauty/loo/SASRec/seed_1.json").write_text("{")
+    paths = ["--results", str(tmp_path / "results"), "--other_results", str(tmp_path / "others")]
     assert main([*paths, "--out", str(tmp_path / "out")]) == 2
     assert "seed_1.json:1: not JSON" in capsys.readouterr().err
     assert (tmp_path / "out/table_1_data_sets.md").read_text() == before

@@ -1,4 +1,4 @@
-"""What is drawn stands where its numbers say, and can be told from what is drawn beside it."""
+"""What is drawn stands where its numbers say, and differs from what is drawn beside it."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from fake_results import add_run, ranks_around
 
-from llm4rec_recbole.cli import compare, dataset_table, tables
+from llm4rec_recbole.cli import compare, tables
 from llm4rec_recbole.reporting.tables.datasets import NAME
 
 TEX = next((name for name in ("pdflatex", "lualatex", "tectonic") if shutil.which(name)), None)
@@ -32,7 +32,8 @@ def test_it_compiles(tmp_path, table):
     assert compare.main(paths) == 0
     assert tables.main([*paths, "--out", str(tmp_path)]) == 0
     assert (
-        dataset_table.main([*paths, "--other_results", str(tmp_path), "--out", str(tmp_path)]) == 0
+        tables.dataset_table([*paths, "--other_results", str(tmp_path), "--out", str(tmp_path)])
+        == 0
     )
     lines = [r"\documentclass{article}", r"\usepackage{booktabs,graphicx}", r"\begin{document}",
              rf"\input{{{table}.tex}}", r"\end{document}"]  # fmt: skip

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from fake_results import add_run, ranks_around, unescaped
 
-from llm4rec_recbole.cli.readme import main
+from llm4rec_recbole.cli import compare, tables
+from llm4rec_recbole.cli.tables import readme as main
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.reporting.readme_blocks import fill
 
@@ -44,3 +46,23 @@ def test_a_drawing_is_linked_with_its_description(tmp_path):
     (tmp_path / "a.svg").write_text("<svg></svg>")
     with pytest.raises(InputError, match=r"a\.svg: the drawing has no description"):
         fill(filled, tmp_path)
+
+
+def test_the_answer_and_the_summary_follow_from_the_runs(tmp_path):
+    results = tmp_path / "results"
+    for method, middle in (("BPR", 25), ("EASE", 9), ("EnhancedGenRec", 4)):
+        add_run(results, method, ranks_around(middle))
+    assert compare.main(["--results", str(results)]) == 0
+    paths = ["--results", str(results), "--failures", str(tmp_path), "--out", str(tmp_path)]
+    assert tables.main(paths) == 0
+    first, *settings = unescaped((tmp_path / "answer.md").read_text()).splitlines()
+    assert first.startswith("- Of the paper's 55 claims: ")
+    assert "14 contradicted by the paper itself" in first
+    (line,) = settings
+    assert line.startswith("- ml-100k, loo: the paper's model is at NDCG@10 0.")
+    assert "one seed, which supports no claim" in line
+    summary = unescaped((tmp_path / "summary.md").read_text())
+    header = "| Method | Paper HR@10 | Paper NDCG@10 | Full HR@10 | Full NDCG@10 | Runs |"
+    assert header in summary
+    rows = [x for x in summary.splitlines() if x.startswith("| RecBole (BPR) | 0.645 | 0.378 | 0.")]
+    assert len(rows) == 1

@@ -25,14 +25,14 @@ from llm4rec_recbole.evaluation.records import by_method, read_records
 from llm4rec_recbole.evaluation.users_file import write_users
 
 TOP = Path(__file__).parents[2]
-KEPT = sorted(path.parent for path in (TOP / "benchmarks/results").glob("*/users"))
+COMMITTED = sorted(path.parent for path in (TOP / "benchmarks/results").glob("*/users"))
 USERS = 80
 
 
 PLACE = ("ml-100k", "loo")
 
 
-def made_up_rankings(seed: int) -> Rankings:
+def random_rankings(seed: int) -> Rankings:
     """Ranks with ties, as halves, in each of the three rankings."""
     random = np.random.default_rng(seed)
     ranks = [np.floor(random.exponential(scale, USERS) * 2) / 2 for scale in (30, 6, 12)]
@@ -46,7 +46,7 @@ def test_every_number_of_table_1_is_recomputed_from_what_the_real_writer_wrote(t
     tokens = [f"t{n}" for n in range(USERS + 101)]
     for method, seeds in (("Pop", (0,)), ("BPR", (0, 1, 2)), ("EnhancedGenRec", (0,))):
         for seed in seeds:
-            rankings = made_up_rankings(len(method) + seed)
+            rankings = random_rankings(len(method) + seed)
             record = add_run(results, method, rankings.rank_full, seed=seed)
             made = {
                 name: getattr(rankings, f"rank_{name}") for name in ("full", "uni100", "pop100")
@@ -87,15 +87,17 @@ def test_the_table_here_follows_from_the_users_files_here():
     assert assert_table_1_is_that_of_the_users(lines, users, references) > 0
 
 
-@pytest.mark.parametrize("folder", KEPT, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
 def test_each_record_that_git_keeps_ranks_of_follows_from_them(folder):
-    kept = [record for record in read_records(folder) if record.users_path.is_file()]
-    assert len(kept) == len([*folder.glob("users/*/*/*/*.parquet")]) > 0
-    methods = sorted({record.method for record in kept})
-    for its_records in by_method(kept, methods).values():
+    committed = [record for record in read_records(folder) if record.users_path.is_file()]
+    assert len(committed) == len([*folder.glob("users/*/*/*/*.parquet")]) > 0
+    methods = sorted({record.method for record in committed})
+    for its_records in by_method(committed, methods).values():
         per_user_values(its_records)  # raises InputError where the two disagree
     key = ("full", "hit@10")
-    other = replace(kept[0], accuracy=kept[0].accuracy | {key: kept[0].accuracy[key] + 1e-6})
+    other = replace(
+        committed[0], accuracy=committed[0].accuracy | {key: committed[0].accuracy[key] + 1e-6}
+    )
     with pytest.raises(InputError, match="full hit@10 is"):
         per_user_values({other.method: [other]})
 
@@ -108,11 +110,11 @@ def test_the_table_of_the_other_processor_follows_from_what_git_keeps(tmp_path):
         shutil.copytree(folder / name, results / name)
     assert len(places(results)) == 11
     assert compare.main(["--results", str(results)]) == 0
-    found, kept = (
+    found, committed = (
         [astuple(c) for c in read_comparisons(path / "comparisons.csv") if c.table == "table_1"]
         for path in (results, folder)
     )
-    for one, other in zip(found, kept, strict=True):
+    for one, other in zip(found, committed, strict=True):
         assert one[:7] == other[:7]  # what is compared
         assert one[7:] == pytest.approx(other[7:], rel=1e-6, abs=1e-9)
     nothing = ["--failures", str(tmp_path), "--out", str(tmp_path)]

@@ -124,7 +124,7 @@ def test_the_caption_of_table_3_names_the_hardware(results):
     ) in text(results, 3).splitlines()
 
 
-def test_runs_on_different_hardware_are_told_apart(results):
+def test_runs_on_different_hardware_are_distinguished(results):
     add_run(results, "EASE", ranks_around(9), hardware="NVIDIA H200, 1 of 1", device="cuda")
     make(results)
     assert "Not all runs were made on the same hardware" in text(results, 3)
@@ -133,7 +133,7 @@ def test_runs_on_different_hardware_are_told_apart(results):
     assert "H200" in text(results, 3)
 
 
-def test_versions_and_seeds_are_told_in_every_caption(results):
+def test_versions_and_seeds_are_in_every_caption(results):
     add_run(results, "EASE", ranks_around(9), git_commit="b" * 40)
     make(results)
     for table in (1, 2, 3):
@@ -193,7 +193,7 @@ def test_the_caption_of_table_2_tells_what_chance_makes_of_the_groups(results):
     assert "for 1 of 2 methods (BPR)" in said
 
 
-def test_a_fairness_of_one_part_is_told(results):
+def test_a_fairness_of_one_part_is_named(results):
     for method in ("BPR", "LightGCN", "EASE"):
         parts = {"gender": None, "category": 0.5}
         add_run(results, method, ranks_around(20), beyond={"fairness_parts@10": parts})

@@ -212,7 +212,7 @@ def test_one_method_alone_makes_a_page_without_a_forest_plot(tmp_path):
         ("replay", '{"events": 1, "users": 1, "ways": {"sgd": {}}}', "no finite number for score"),
     ],
 )
-def test_a_bad_answer_is_told_in_one_line_and_the_old_page_stays(
+def test_a_bad_answer_is_reported_in_one_line_and_the_old_page_stays(
     tmp_path, full_results, kind, content, said, capsys
 ):
     results = tmp_path / "results"
@@ -245,7 +245,8 @@ def test_the_readmes_figure_is_a_drawing_of_its_own(report_page):
 
 
 def test_the_report_starts_without_torch_recbole_pandas_or_scipy():
-    script = "import sys, llm4rec_recbole.cli.report; print(*sys.modules)"
+    modules = "llm4rec_recbole.cli.tables, llm4rec_recbole.reporting.page.report"
+    script = f"import sys, {modules}; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not {"torch", "recbole", "pandas", "scipy"} & set(run.stdout.split())
 

@@ -107,7 +107,7 @@ def test_where_nothing_but_failures_exist_the_table_names_them(tmp_path):
     assert md_row(tmp_path / "results", "RecBole (BPR)")[-1] == "failed: no disk"
 
 
-def test_a_failed_seed_beside_others_is_told_in_the_caption(results):
+def test_a_failed_seed_beside_others_is_in_the_caption(results):
     add_failure(results.parent / "failures", "BPR", "killed", seed=2)
     add_failure(results.parent / "failures", "EASE", "an old note: seed 1 has a record")
     make(results)
@@ -268,7 +268,7 @@ def test_several_seeds_are_averaged_and_counted(results):
     assert "One seed: BERT4Rec, LightGCN." in markdown(results)
 
 
-def test_mixed_versions_are_told_in_the_caption(results):
+def test_mixed_versions_are_in_the_caption(results):
     make(results)
     assert "Made with more than one" not in markdown(results)
     add_run(results, "EASE", ranks_around(18), git_commit="b" * 40 + "-dirty")

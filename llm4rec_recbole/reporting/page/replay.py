@@ -1,4 +1,4 @@
-"""Four ways of learning from a stream, from what `llm4rec replay` wrote."""
+"""Four rules of learning from a stream, from what `llm4rec replay` wrote."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLUMNS = (
 )
 NOTES = [
     "Every held-out interaction is ranked among all items first and learned from then, in time "
-    "order; NDCG@10 is what was reached before learning, a mean over users. All ways start from "
+    "order; NDCG@10 is what was reached before learning, a mean over users. All rules start from "
     "the same model, as training left it, and know of each user all that came before.",
     "frozen: learns nothing. sgd: every parameter. selective: the paper's selective updates, "
     "Eqs. (29) and (30). ewc: held back by what old data need, Eq. (33).",
@@ -45,15 +45,15 @@ def replay(results: Path) -> str:
 
 def _section(answer: model_outputs.Answer) -> Section:
     content = answer.content if isinstance(answer.content, dict) else {}
-    ways = content.get("ways")
-    if not isinstance(ways, dict) or not {"events", "users"} <= set(content):
+    rules = content.get("ways")
+    if not isinstance(rules, dict) or not {"events", "users"} <= set(content):
         raise InputError("no record of a replay", file=answer.path, hint="make it again")
     heading = (
         f"{answer.setting}: {answer.who}, {content['events']} events of {content['users']} users"
     )
     rows = [
-        [Cell(name), *_cells(model_outputs.numbers(way, KEYS, answer.path))]
-        for name, way in ways.items()
+        [Cell(name), *_cells(model_outputs.numbers(rule, KEYS, answer.path))]
+        for name, rule in rules.items()
     ]
     return Section(heading, rows, answer.setting)
 

@@ -25,7 +25,7 @@ def summary(sections: list[AccuracySection]) -> str:
 def _lines(section: AccuracySection) -> list[str]:
     if not section.users:
         return [f"no method has a result; {_missing(section.rows)}."]
-    return [_best(section), _ours(section), _sampled(section)]
+    return [_best(section), our_model(section), _sampled(section)]
 
 
 def _missing(rows: list[Row]) -> str:
@@ -53,7 +53,8 @@ def _best(section: AccuracySection) -> str:
     )
 
 
-def _ours(section: AccuracySection) -> str:
+def our_model(section: AccuracySection) -> str:
+    """EnhancedGenRec's NDCG@10 and its differences from the best baseline and reference."""
     (row,) = (row for row in section.rows if row.method == OURS)
     if not row.ours:
         return f"the paper's model has no result ({row.status})."

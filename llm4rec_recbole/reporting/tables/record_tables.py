@@ -182,7 +182,7 @@ def notes_2(
         *_fairness_parts(sections),
         "n/a: the data set has neither categories nor two groups of users.",
         "More is not better by itself: random lists are diverse and novel, and cover everything.",
-        *_by_chance(sections, null_ranges),
+        *_random_groups(sections, null_ranges),
         *_tested(sections, tests),
         *COMMON,
         *run_notes(sections),
@@ -213,7 +213,7 @@ def _fairness_parts(sections: list[AccuracySection]) -> list[str]:
     return sentences
 
 
-def _by_chance(sections: list[AccuracySection], null_ranges: Sequence[NullRange]) -> list[str]:
+def _random_groups(sections: list[AccuracySection], null_ranges: Sequence[NullRange]) -> list[str]:
     """Whether the users' part of fairness differs from its range with random groups.
 
     Only runs that the table shows count. A setting without a range gets no sentence.

@@ -43,15 +43,17 @@ class Table:
 
 def to_markdown(table: Table) -> str:
     """GitHub's Markdown: a table for each section, the caption below as a list."""
-    lines = [f"# {_md(table.name)}. {_md(table.title)}", ""]
+    lines = [f"# {escape_markdown(table.name)}. {escape_markdown(table.title)}", ""]
     for section in table.sections:
-        lines += [f"## {_md(section.heading)}", ""]
-        lines.append(_md_row([_md(f"{group} {name}".strip()) for group, name in table.columns]))
+        lines += [f"## {escape_markdown(section.heading)}", ""]
+        lines.append(
+            _md_row([escape_markdown(f"{group} {name}".strip()) for group, name in table.columns])
+        )
         right = "---" if table.text else "---:"
         lines.append(_md_row(["---", *[right] * (len(table.columns) - 1)]))
         lines += [_md_row([_md_cell(cell) for cell in row]) for row in section.rows]
         lines.append("")
-    lines += [f"- {_md(note)}" for note in table.notes]
+    lines += [f"- {escape_markdown(note)}" for note in table.notes]
     return "\n".join(lines) + "\n"
 
 
@@ -83,7 +85,7 @@ def _md_row(cells: list[str]) -> str:
 
 
 def _md_cell(cell: Cell) -> str:
-    text = _md(cell.text)
+    text = escape_markdown(cell.text)
     text = {"": text, "best": f"**{text}**", "second": f"<ins>{text}</ins>"}[cell.rank]
     return text + (r"\*" if cell.marked else "")
 
@@ -94,7 +96,8 @@ _MD = set("\\|*_`[]()!<>")
 _AUTOLINK = re.compile(r"(https?|ftp|mailto)(:)|(?<!\w)(www)(\.)", re.IGNORECASE)
 
 
-def _md(text: str) -> str:
+def escape_markdown(text: str) -> str:
+    """`text` in one line, in which nothing is read as markup or as a link."""
     escaped = "".join("\\" + sign if sign in _MD else sign for sign in text)
     escaped = _AUTOLINK.sub(lambda m: "\\".join(part for part in m.groups() if part), escaped)
     return " ".join(escaped.replace("&", "&amp;").split())
