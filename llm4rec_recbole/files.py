@@ -65,8 +65,14 @@ def _create_locked(path: Path) -> IO[bytes]:
         with suppress(OSError):  # a file system without locks: no other writer can lock it either
             fcntl.flock(handle, fcntl.LOCK_EX)
         if os.fstat(handle).st_nlink:
-            return open(handle, "w+b")
+            return open(
+                path, "w+b", opener=functools.partial(_opened, handle)
+            )  # the file knows its name
         os.close(handle)  # another writer took it for stale before it was locked
+
+
+def _opened(handle: int, path: str, flags: int) -> int:
+    return handle
 
 
 def remove_stale_files(folder: str | Path) -> None:

@@ -17,6 +17,7 @@ MAX_BYTES = 1 << 20
 
 #: Options that are text even where YAML reads a number, a date or a comment.
 _TEXT = {"model", "dataset", "config_files", "llm", "text_encoder", "t5", "warm_up"}
+_TEXT |= {"field_separator", "seq_separator", "encoding"}
 
 
 class YamlFile(NamedTuple):

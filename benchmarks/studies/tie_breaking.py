@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from llm4rec_recbole.data.dataset_paths import EMBEDDED, atomic_folder
+from llm4rec_recbole.data.dataset_paths import BUNDLED_DATASET, dataset_folder
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.data.interactions import Interactions, read_interactions
 from llm4rec_recbole.data.splits import Split, leave_one_out
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.tie_breaking")
     parser.add_argument("--draws", type=int, default=20, help="random orders (default: 20)")
     draws = parser.parse_args(arguments).draws
-    log = read_interactions(atomic_folder(EMBEDDED) / f"{EMBEDDED}.inter")
+    log = read_interactions(dataset_folder(BUNDLED_DATASET) / f"{BUNDLED_DATASET}.inter")
     print("HR@10 / NDCG@10 on ml-100k, loo, full ranking\n")
     print(table(measure(log, draws)))
     return 0

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, names: list[str]) -> tuple[list[str], bool]:
     """Lines to print, and whether everything is as expected."""
-    from llm4rec_recbole.data.dataset_paths import EMBEDDED, atomic_folder
+    from llm4rec_recbole.data.dataset_paths import BUNDLED_DATASET, dataset_folder
     from llm4rec_recbole.datasets.fetch import fetch
     from llm4rec_recbole.datasets.spec import read_spec
     from llm4rec_recbole.datasets.verify import verify
@@ -54,9 +54,9 @@ def _run(options: argparse.Namespace, names: list[str]) -> tuple[list[str], bool
     folder = Path(options.data_path) / name
     if options.archive == "":
         raise InputError("--from names no folder or archive")
-    if name == EMBEDDED:
-        wheel = atomic_folder(EMBEDDED)
-        message = f"{EMBEDDED} comes with recbole, in {wheel}: there is nothing to fetch"
+    if name == BUNDLED_DATASET:
+        wheel = dataset_folder(BUNDLED_DATASET)
+        message = f"{BUNDLED_DATASET} comes with recbole, in {wheel}: there is nothing to fetch"
         if options.archive is not None:
             raise InputError(message, hint="leave --from out")
         return verify(spec, wheel, wheel) if options.check else ([message], True)

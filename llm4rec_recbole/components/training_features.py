@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from llm4rec_recbole.components.fusion.item_content import ItemContent, item_content, mean_ratings
-from llm4rec_recbole.data.features import item_categories, user_groups
+from llm4rec_recbole.data.dataset_files import DatasetFiles
+from llm4rec_recbole.data.features import item_categories, read_items, user_groups
 
 ENCODED = Path("work/encoded")  # the pipeline's stage `encode` writes here
 
@@ -51,16 +52,17 @@ def training_features(config: Any, dataset: Any) -> TrainingFeatures:
     times = inter[dataset.time_field].numpy()[order] if has_times else np.arange(len(order))
     rating = config["RATING_FIELD"]
     ratings = inter[rating].numpy()[order] if rating in inter else None
-    file = str(Path(config["data_path"], config["dataset"]))
+    files = DatasetFiles.of(config)
     tokens = dataset.field2id_token[dataset.iid_field]
-    categories = item_categories(f"{file}.item", tokens)
+    user_tokens = dataset.field2id_token[dataset.uid_field]
+    categories = item_categories(files.path("item"), tokens, files.file_format)
     n_items = dataset.item_num
     counts = np.bincount(items, minlength=n_items)
-    numbers = [np.where(counts > 0, np.log1p(counts), np.nan), _years(f"{file}.item", tokens)]
+    numbers = [np.where(counts > 0, np.log1p(counts), np.nan), _years(files, tokens)]
     if ratings is not None:
         numbers.append(mean_ratings(items, ratings, n_items))
     content = item_content(
-        _text_vectors(config, tokens), categories, np.stack(numbers, 1), counts > 0
+        _text_vectors(config, files, tokens), categories, np.stack(numbers, 1), counts > 0
     )
     return TrainingFeatures(
         n_users=dataset.user_num,
@@ -71,30 +73,27 @@ def training_features(config: Any, dataset: Any) -> TrainingFeatures:
         indptr=np.searchsorted(users, np.arange(dataset.user_num + 1)),
         content=content,
         categories=categories,
-        user_groups=user_groups(f"{file}.user", dataset.field2id_token[dataset.uid_field]),
+        user_groups=user_groups(files.path("user"), user_tokens, files.file_format),
     )
 
 
-def _years(file: str, tokens: Any) -> np.ndarray:
+def _years(files: DatasetFiles, tokens: Any) -> np.ndarray:
     """Each item's year, (n_items,) float64, NaN where unknown."""
-    from llm4rec_recbole.data.features import read_items
-
-    if not Path(file).is_file():
-        return np.full(len(tokens), np.nan)
-    years = read_items(file).drop_duplicates("item_id").set_index("item_id")["year"]
+    years = read_items(files.path("item"), files.file_format).set_index("item_id")["year"]
     return years.reindex(np.asarray(tokens, dtype=str)).astype("Float64").to_numpy(float, np.nan)
 
 
-def _text_vectors(config: Any, tokens: Any) -> np.ndarray:
+def _text_vectors(config: Any, files: DatasetFiles, tokens: Any) -> np.ndarray:
     """Each item's text vector, (n_items, d) float32. Items without text have zeros; without an
     `.item` file d is 1."""
-    file = Path(config["data_path"], f"{config['dataset']}.item")
-    if not file.is_file():
+    path = files.path("item")
+    items = read_items(path, files.file_format)
+    if items.empty:
         return np.zeros((len(tokens), 1), dtype=np.float32)
-    from llm4rec_recbole.language_models.encode_items import encode
+    from llm4rec_recbole.language_models.encode_items import encode_table
 
-    folder = encoded_folder(config)
-    return encode(file, folder, config["text_encoder"]).of_items(list(tokens))
+    encoded = encode_table(items, path, encoded_folder(config), config["text_encoder"])
+    return encoded.of_items(list(tokens))
 
 
 def encoded_folder(config: Any, suffix: str = "") -> Path:

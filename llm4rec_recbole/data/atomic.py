@@ -1,107 +1,328 @@
-"""Check RecBole's atomic files before RecBole reads them.
+"""The reader of RecBole's atomic files: each file is checked and parsed once.
 
-An atomic file is UTF-8 text: a header of `name:type` fields, then one row a line, fields apart by
-tabs; quotes mean nothing. RecBole reads it with pandas, which mends or drops broken rows silently,
-or fails far from the cause. Here the first broken line is named.
+An atomic file is text: a header of `name:type` fields, then one row a line; quotes mean nothing.
+
+    user_id:token ⇥ item_id:token ⇥ timestamp:float
+    196           ⇥ NA            ⇥ 881250949          "NA", "null" and "nan" are tokens
+
+The separator and the encoding are RecBole's options `field_separator` and `encoding`; the names of
+the user, item and time columns are options too. An empty token is a missing value. Floats must be
+finite; outside of `.inter` files they may be empty, and RecBole fills in the mean. Times of two
+units are refused. The last line must end with a newline: without it, the file may be cut short.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import codecs
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
+import numpy as np
+
+from llm4rec_recbole.data import table_cache
 from llm4rec_recbole.data.atomic_rows import Column, RowChecker, check_text
-from llm4rec_recbole.data.line_reader import rest_of_line
-from llm4rec_recbole.data.table_cache import checked
+from llm4rec_recbole.data.line_reader import MAX_LINE, rest_of_line
+from llm4rec_recbole.data.timestamps import first_unit_change, mixed_units_error
 from llm4rec_recbole.errors import InputError, did_you_mean
+from llm4rec_recbole.files import open_regular
 
-SUFFIXES = ("inter", "item", "user", "kg", "link", "net")
-REQUIRED_TYPES = ("token", "token", "float")  # of the user, the item and the time column
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
 TYPES = ("token", "token_seq", "float", "float_seq")
 _BLOCK_BYTES = 1 << 24
+_EXACT = 2**53  # a float64 holds every whole number up to here
 
 
-def check_atomic_files(
-    folder: str | Path,
-    name: str,
-    required: Sequence[str] = ("user_id", "item_id", "timestamp"),
-) -> None:
-    """Check `<folder>/<name>.inter`, and each other atomic file of that name that is there.
+@dataclass(frozen=True)
+class AtomicFormat:
+    """How a data set's atomic files are written. Each field is an option of RecBole's."""
 
-    `required` are the columns that the interactions must have: the user, the item and, where the
-    protocol needs it, the time. Ids (those, and tokens named `…_id`) must not be empty, nor
-    anything pandas takes for a missing value ("NA", "null", …); floats must be finite numbers,
-    though in files other than `.inter` they may be empty (RecBole fills in the mean).
-    The last line must end with a newline: without it, nobody can tell whether it was cut short.
-    A large `.inter` file that has passed gets a cache (data/cache.py), and is not checked again as
-    long as that serves.
+    user_field: str = "user_id"
+    item_field: str = "item_id"
+    time_field: str = "timestamp"
+    separator: str = "\t"
+    sequence_separator: str = " "
+    encoding: str = "utf-8"
 
-    Raises InputError with the file, and the line where there is one.
+    @classmethod
+    def of(cls, config: Any) -> AtomicFormat:
+        """The format that RecBole's `config` describes. Raises InputError for an unusable value."""
+        separator, encoding = config["field_separator"], config["encoding"] or "utf-8"
+        separator = "\t" if separator == r"\t" else separator  # as a shell passes it on
+        if not (isinstance(separator, str) and len(separator) == 1 and separator.isascii()):
+            hint = "one ASCII character, such as ',' or a tab"
+            raise InputError(f"field_separator is {separator!r}", hint=hint)
+        if separator in '\n\r\0"':
+            raise InputError(f"field_separator is {separator!r}", hint="such as ',' or a tab")
+        if not (isinstance(config["seq_separator"], str) and config["seq_separator"]):
+            raise InputError(f"seq_separator is {config['seq_separator']!r}", hint="such as ' '")
+        try:
+            is_text = codecs.lookup(encoding)._is_text_encoding
+        except (LookupError, TypeError, ValueError):
+            is_text = False
+        if not is_text:
+            hint = "a name that Python knows, such as utf-8 or latin-1"
+            raise InputError(f"encoding is {encoding!r}", hint=hint)
+        user, item, time = (config[f"{name}_FIELD"] for name in ("USER_ID", "ITEM_ID", "TIME"))
+        return cls(user, item, time, separator, config["seq_separator"], encoding)
+
+    def type_of(self, field: str) -> str:
+        """The type that the user, item or time column must have."""
+        return "float" if field == self.time_field else "token"
+
+
+DEFAULT_FORMAT = AtomicFormat()
+
+
+@dataclass(frozen=True, eq=False)
+class AtomicTable:
+    """The rows of an atomic file, in file order: row n is line n + 2.
+
+    types: each field's type. columns: tokens as dictionaries of strings, floats as float64 (times
+    as int64 where a float64 cannot hold them), sequences as strings; null where a field is empty.
     """
-    folder = Path(folder)
-    for suffix in SUFFIXES:
-        path = folder / f"{name}.{suffix}"
-        if suffix == "inter":
-            checked(path, required, lambda path: _check_file(path, required, empty_floats=False))
-        elif path.exists():
-            _check_file(path, (), empty_floats=True)
+
+    path: Path
+    types: dict[str, str]
+    columns: pa.Table
+
+    def __len__(self) -> int:
+        return int(self.columns.num_rows)
+
+    def frame(self, wanted: Callable[[str], bool] = lambda field: True) -> pd.DataFrame:
+        """The `wanted` columns for RecBole: tokens as categories, sequences as text."""
+        import pandas as pd
+
+        columns: dict[str, Any] = {}
+        for field in filter(wanted, self.types):
+            column = self.columns[field]
+            if self.types[field] == "token":
+                codes, tokens = self._codes(field)
+                columns[field] = pd.Categorical.from_codes(codes, tokens)
+            elif self.types[field] == "float":
+                columns[field] = column.to_numpy()
+            else:
+                columns[field] = column.to_pandas()
+        return pd.DataFrame(columns, copy=False)
+
+    def texts(self) -> pd.DataFrame:
+        """All columns as text, "" where a field is empty; whole numbers without a point."""
+        import pandas as pd
+
+        def written(number: float) -> str:
+            return "" if number != number else repr(number).removesuffix(".0")
+
+        columns = {}
+        for field, kind in self.types.items():
+            values = self.columns[field].to_pylist()
+            if kind == "float":
+                values = ["" if value is None else written(value) for value in values]
+            columns[field] = pd.Series(["" if v is None else v for v in values], dtype=str)
+        return pd.DataFrame(columns)
+
+    def times(self, field: str) -> np.ndarray:
+        """A float column without empty fields, (N,): int64 where all are whole, else float64."""
+        values = self.columns[field].to_numpy()
+        if values.dtype.kind == "f" and (np.abs(values) < _EXACT).all() and (values % 1 == 0).all():
+            values = values.astype(np.int64)
+        return values
+
+    def _codes(self, field: str) -> tuple[np.ndarray, list[str]]:
+        """A token column as numbers (N,), -1 where it is empty, and the token of each number."""
+        chunks = self.columns[field].chunks
+        codes = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in chunks]
+        return np.concatenate(codes), chunks[0].dictionary.to_pylist()
 
 
-def _check_file(path: Path, required: Sequence[str], *, empty_floats: bool) -> None:
-    try:
-        blocks = _blocks(path)
+def read_atomic(
+    path: str | Path,
+    file_format: AtomicFormat = DEFAULT_FORMAT,
+    required: Sequence[str] = (),
+) -> AtomicTable:
+    """The table in the atomic file at `path`, from memory or the cache where it is unchanged.
+
+    required: columns that must be there, such as the user, the item and the time. Raises
+    InputError, with file and line, for the first defect.
+    """
+    path = Path(path)
+    if (cached := table_cache.read(path, file_format)) is not None:
+        table = AtomicTable(path, *cached)
+        _check_required(path, table.types, file_format, required)
+        return table
+    state = table_cache.state_of(path)  # before the file is read: it may change meanwhile
+    table = _parse(path, file_format, required)
+    table_cache.write(path, file_format, state, (table.types, table.columns))
+    return table
+
+
+def _parse(path: Path, file_format: AtomicFormat, required: Sequence[str]) -> AtomicTable:
+    with open_regular(path) as file:
+        blocks = _utf8_blocks(file, path, file_format.encoding)
         first = next(blocks, b"")
         if not first:
             raise InputError("the file is empty", file=path)
         if first.startswith(b"\xef\xbb\xbf"):
-            hint = "save it as UTF-8 without one"
+            hint = "save it as UTF-8 without one, or set --encoding=utf-8-sig"
             raise InputError("it begins with a byte order mark", file=path, line=1, hint=hint)
         header, _, rows = first.partition(b"\n")
         check_text(path, 1, header + b"\n" if len(header) < len(first) else header)
-        rows_of = RowChecker(path, header, _columns(path, header.decode(), required, empty_floats))
-        rows_of.check(rows)
-        for block in blocks:
-            rows_of.check(block)
-    except OSError as error:
-        message = "no such file" if isinstance(error, FileNotFoundError) else f"{error.strerror}"
-        raise InputError(message, file=path) from None
-    if rows_of.next_line == 2:
+        types = _parse_header(path, header.decode(), file_format)
+        _check_required(path, types, file_format, required)
+        checker = RowChecker(
+            path,
+            header,
+            [_column(path, name, kind, file_format) for name, kind in types.items()],
+            file_format.separator.encode(),
+            file_format.sequence_separator.encode(),
+        )
+        tables = []
+        for block in filter(None, itertools.chain([rows], blocks)):
+            checker.check(block)
+            tables.append(_to_arrow(block, types, file_format))
+    if not tables:
         raise InputError("no rows below the header", file=path)
+    columns = _concatenated(tables, file_format.time_field).unify_dictionaries()
+    table = AtomicTable(path, types, columns)
+    if path.suffix == ".inter" and types.get(file_format.time_field) == "float":
+        times = columns[file_format.time_field].to_numpy()
+        if (row := first_unit_change(times)) is not None:
+            raise mixed_units_error(path, row + 2, times[0], times[row])
+    return table
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
-    """The file in blocks of whole lines; Windows line ends become newlines."""
-    number = 1
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            number += block.count(b"\n")
-            rest = rest_of_line(file, path, number)
-            number += rest.endswith(b"\n")
-            block += rest
-            yield block.replace(b"\r\n", b"\n") if b"\r" in block else block
+def _utf8_blocks(file: IO[bytes], path: Path, encoding: str) -> Iterator[bytes]:
+    """The file in blocks of complete lines, as UTF-8; CRLF becomes a newline."""
+    number = 1  # of the block's first line
+    decoder = None
+    if codecs.lookup(encoding).name != "utf-8":
+        decoder = codecs.getincrementaldecoder(encoding)()
+    rest = b""
+    while True:
+        block = file.read(_BLOCK_BYTES)
+        if decoder is None:
+            end = rest_of_line(file, path, number + block.count(b"\n")) if block else b""
+            text = block + end
+        else:
+            try:
+                text = rest + decoder.decode(block, final=not block).encode()
+            except UnicodeDecodeError as error:
+                line = number + rest.count(b"\n") + _lines_before(error, encoding)
+                raise InputError(f"not valid {encoding}", file=path, line=line) from None
+            cut = text.rfind(b"\n") + 1 if block else len(text)
+            text, rest = text[:cut], text[cut:]
+            if len(rest) > MAX_LINE:
+                message = f"a line longer than {MAX_LINE >> 20} MiB: the file is corrupt"
+                raise InputError(message, file=path, line=number + text.count(b"\n"))
+        if text:
+            number += text.count(b"\n")
+            yield text.replace(b"\r\n", b"\n") if b"\r" in text else text
+        if not block:
+            return
 
 
-def _columns(path: Path, header: str, required: Sequence[str], empty_floats: bool) -> list[Column]:
-    """The columns that the first line names. Raises InputError for a bad or a missing one."""
-    columns: list[Column] = []
-    for text in header.split("\t"):
+def _lines_before(error: UnicodeDecodeError, encoding: str) -> int:
+    """The number of line ends before the bytes that cannot be decoded."""
+    return error.object[: error.start].decode(encoding, errors="replace").count("\n")
+
+
+def _parse_header(path: Path, header: str, file_format: AtomicFormat) -> dict[str, str]:
+    """Each column's type, in file order. Raises InputError for a malformed name."""
+    types: dict[str, str] = {}
+    for text in header.split(file_format.separator):
         name, colon, kind = text.partition(":")
         if not colon or not name:
             hint = "the first line must name the columns, such as user_id:token"
-            raise InputError(f"{text!r} is not name:type", file=path, line=1, hint=hint)
+            if file_format.separator == "\t" and len(header.split(",")) > 1:
+                hint += "; for columns separated by commas set --field_separator=','"
+            raise InputError(f"{text[:80]!r} is not name:type", file=path, line=1, hint=hint)
         if kind not in TYPES:
-            message = f"column {name!r} has unknown type {kind!r}"
-            raise InputError(message, file=path, line=1, hint=f"types are {', '.join(TYPES)}")
-        if name in [column.name for column in columns]:
+            hint = f"types are {', '.join(TYPES)}"
+            if "," in kind and file_format.separator == "\t":
+                hint += "; for columns separated by commas set --field_separator=','"
+            message = f"column {name!r} has unknown type {kind[:80]!r}"
+            raise InputError(message, file=path, line=1, hint=hint)
+        if name in types:
             raise InputError(f"column {name!r} is named twice", file=path, line=1)
-        is_id = kind == "token" and (name in required or name.endswith("_id"))
-        columns.append(Column(name, kind, is_id, may_be_empty=empty_floats))
-    kinds = {column.name: column.kind for column in columns}
-    for name, kind in zip(required, REQUIRED_TYPES):
-        if name not in kinds:
-            hint = f"there are {', '.join(kinds)}{did_you_mean(name, kinds)}"
+        types[name] = kind
+    return types
+
+
+def _check_required(
+    path: Path, types: dict[str, str], file_format: AtomicFormat, required: Sequence[str]
+) -> None:
+    """Raise InputError for a required column that is missing or of another type."""
+    for name in required:
+        if name not in types:
+            hint = f"there are {', '.join(types)}{did_you_mean(name, types)}"
             raise InputError(f"column {name!r} is missing", file=path, line=1, hint=hint)
-        if kinds[name] != kind:
-            message = f"column {name!r} must be of type {kind}, not {kinds[name]}"
+        if types[name] != file_format.type_of(name):
+            message = (
+                f"column {name!r} must be of type {file_format.type_of(name)}, not {types[name]}"
+            )
             raise InputError(message, file=path, line=1)
-    return columns
+
+
+def _column(path: Path, name: str, kind: str, file_format: AtomicFormat) -> Column:
+    ids = (file_format.user_field, file_format.item_field)
+    is_id = kind == "token" and (name in ids or name.endswith("_id"))
+    return Column(name, kind, is_id, may_be_empty=path.suffix != ".inter")
+
+
+def _to_arrow(block: bytes, types: dict[str, str], file_format: AtomicFormat) -> pa.Table:
+    """The columns of a block of checked lines."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    text = pa.string()
+    arrow = {"token": pa.dictionary(pa.int32(), text), "float": pa.float64()}
+    wanted = {name: arrow.get(kind, text) for name, kind in types.items()}
+
+    def read(types: dict[str, Any]) -> pa.Table:
+        return csv.read_csv(
+            pa.py_buffer(block),
+            csv.ReadOptions(column_names=list(types), block_size=max(len(block), 1)),
+            csv.ParseOptions(
+                delimiter=file_format.separator, quote_char=False, ignore_empty_lines=False
+            ),
+            csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True),
+        )
+
+    try:
+        table = read(wanted)
+    except pa.ArrowInvalid:  # a number as Arrow does not write it, such as "+5"
+        floats = [name for name, kind in types.items() if kind == "float"]
+        table = read(wanted | dict.fromkeys(floats, text))
+        for name in floats:
+            numbers = [None if value is None else float(value) for value in table[name].to_pylist()]
+            column = pa.chunked_array([pa.array(numbers, pa.float64())])
+            table = table.set_column(table.schema.get_field_index(name), name, column)
+    name = file_format.time_field
+    if types.get(name) == "float" and (np.abs(table[name].to_numpy()) >= _EXACT).any():
+        try:
+            return read(wanted | {name: pa.int64()})
+        except pa.ArrowInvalid:  # not whole, or beyond int64
+            return table
+    return table
+
+
+def _concatenated(tables: list[pa.Table], time_field: str) -> pa.Table:
+    """One table of all blocks. Times are int64 if those of some block are, and no block's has a
+    fraction."""
+    import pyarrow as pa
+
+    if len({table.schema for table in tables}) > 1:
+        try:
+            return pa.concat_tables([_cast(table, time_field, pa.int64()) for table in tables])
+        except pa.ArrowInvalid:  # a fraction
+            tables = [_cast(table, time_field, pa.float64(), safe=False) for table in tables]
+    return pa.concat_tables(tables)
+
+
+def _cast(table: pa.Table, name: str, kind: pa.DataType, safe: bool = True) -> pa.Table:
+    index = table.schema.get_field_index(name)
+    return table.set_column(index, name, table[name].cast(kind, safe=safe))

@@ -1,44 +1,37 @@
-"""Where a data set's atomic files are."""
+"""The folder of a data set's atomic files."""
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 from llm4rec_recbole.errors import InputError, did_you_mean
+from llm4rec_recbole.files import recbole_folder
 
-EMBEDDED = "ml-100k"  # the data set that the recbole wheel carries
+BUNDLED_DATASET = "ml-100k"  # the recbole wheel carries it
 
 
-def atomic_folder(dataset: str, data_path: str | Path = "dataset") -> Path:
+def dataset_folder(dataset: str, data_path: str | Path = "dataset") -> Path:
     """The folder of `<dataset>.inter`: the recbole wheel's for ml-100k, else one in `data_path`.
 
-    Raises InputError, naming the data sets that are there, when this one is not.
+    Raises InputError when there is no such data set; the hint lists those that exist.
     """
-    if dataset == EMBEDDED:
-        return _wheel() / EMBEDDED
+    if dataset == BUNDLED_DATASET:
+        return recbole_folder() / "dataset_example" / BUNDLED_DATASET
     folder = Path(data_path) / dataset
     if (folder / f"{dataset}.inter").is_file():
         return folder
-    there = sorted(Path(data_path).glob("*/*.inter"))
-    known = [EMBEDDED, *(path.stem for path in there if path.stem == path.parent.name)]
-    hint = f"known: {', '.join(known)}; others go to {folder / dataset}.inter"
-    if misnamed := [path.name for path in there if path.parent == folder]:
+    paths = sorted(Path(data_path).glob("*/*.inter"))
+    names = [BUNDLED_DATASET, *(path.stem for path in paths if path.stem == path.parent.name)]
+    hint = f"known: {', '.join(names)}; others go to {folder / dataset}.inter"
+    if misnamed := [path.name for path in paths if path.parent == folder]:
         hint += f", where there is {' and '.join(misnamed)}"
-    raise InputError(f"no data set {dataset!r}{did_you_mean(dataset, known)}", hint=hint)
+    raise InputError(f"no data set {dataset!r}{did_you_mean(dataset, names)}", hint=hint)
 
 
-def data_file(dataset: str, kind: str, data_path: str | Path = "dataset") -> Path:
-    """The data set's `.<kind>` file, whether or not it is there."""
+def data_file(dataset: str, suffix: str, data_path: str | Path = "dataset") -> Path:
+    """The path of the data set's `.<suffix>` file, which need not exist."""
     try:
-        return atomic_folder(dataset, data_path) / f"{dataset}.{kind}"
-    except InputError:  # of results from elsewhere, on data that were not brought along
-        return Path(data_path) / dataset / f"{dataset}.{kind}"
-
-
-def _wheel() -> Path:
-    """The wheel's data sets, found without importing recbole."""
-    spec = importlib.util.find_spec("recbole")
-    if spec is None or not spec.submodule_search_locations:
-        raise InputError("recbole is not installed, so its ml-100k is not there")
-    return Path(spec.submodule_search_locations[0]) / "dataset_example"
+        folder = dataset_folder(dataset, data_path)
+    except InputError:  # results from another machine, whose data set is not on this one
+        folder = Path(data_path) / dataset
+    return folder / f"{dataset}.{suffix}"

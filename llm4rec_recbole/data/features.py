@@ -1,22 +1,22 @@
-"""What is known of items and users: titles, years, categories; age, gender, occupation.
+"""Features of items and users: titles, years, categories; age, gender, occupation.
 
-Read from the `.item` and `.user` files that lie beside the interactions. Their columns have the
-names that data/write_atomic.py gives them, or those of RecBole's own MovieLens files. The text is
-cleaned no further than this:
+They are read from the `.item` and `.user` files beside the interactions. Columns have the names
+that datasets/convert.py writes, or those of RecBole's own MovieLens files. Texts are cleaned:
 
 - A trailing article moves to the front, in the title and in a translated title in brackets:
   "Double vie de Véronique, La (Double Life of Veronique, The)" becomes
-  "La Double vie de Véronique (The Double Life of Veronique)", "Postino, Il" "Il Postino", and
-  "Enfer, L'" "L'Enfer".
-- A year in brackets at the title's end is taken off, and is the year where the file has none.
-- In categories `_` is a space: RecBole parts them at spaces. One before a text is dropped.
-- "unknown", and the wheel's own "unkonwn", are no title, no year and no category.
+  "La Double vie de Véronique (The Double Life of Veronique)", "Postino, Il" becomes "Il Postino".
+- A year in brackets at the end of a title is removed. It is the year when the file has no other.
+- In categories `_` becomes a space, since RecBole separates categories by spaces. A space before a
+  description is removed.
+- "unknown", and "unkonwn" in the wheel's file, are no title, no year and no category.
 
-Two items may have one title and year: ml-100k lists some films under two ids. They stay two.
+Two items may have the same title and year: ml-100k lists some films under two ids.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from llm4rec_recbole.data.atomic import DEFAULT_FORMAT, AtomicFormat, AtomicTable, read_atomic
 from llm4rec_recbole.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,65 +38,80 @@ _NO_BRACKETS = re.compile(r"[^()]+")
 _YEAR_AT_END = re.compile(r" \(([0-9]{4})\)$")
 _OLDEST = 130  # years
 _UNKNOWN = {"", "unknown", "unkonwn"}
+AGES = (18, 25, 35, 45, 50, 56)  # the first age of each band but the youngest, as in MovieLens-1M
 
 
-def read_items(path: str | Path) -> pd.DataFrame:
-    """Items in file order: item_id str, title str, year Int16, categories list of str, and where
-    the file has them description str and price Float64.
+def read_items(path: str | Path, file_format: AtomicFormat = DEFAULT_FORMAT) -> pd.DataFrame:
+    """Items in file order: item_id str, title str, year Int16, categories list of str, and, where
+    the file has them, description str and price Float64. Without a file there are no rows.
 
-    What the file does not say is "", <NA> or []. Raises InputError without an `item_id` column, for
-    an item that comes twice, and for a price that is no number.
+    A missing value is "", <NA> or []. Raises InputError without a column of item ids, for an item
+    that occurs twice, and for a price that is no number.
     """
+    if not Path(path).exists():
+        return _items(None, file_format.item_field)
+    return _items(read_atomic(path, file_format), file_format.item_field).copy(deep=False)
+
+
+@functools.lru_cache(maxsize=4)
+def _items(table: AtomicTable | None, id_field: str) -> pd.DataFrame:
     import pandas as pd
 
-    raw = _read(path, "item_id")
-    titles = _first(raw, "title", "movie_title")
-    years = _first(raw, "year", "release_year")
-    at_end = titles.str.extract(_YEAR_AT_END, expand=False)
+    raw = _unique_rows(table, id_field)
+    titles = _first_of(raw, "title", "movie_title")
+    years = _first_of(raw, "year", "release_year")
+    years_at_end = titles.str.extract(_YEAR_AT_END, expand=False)
     is_year = years.str.fullmatch("[0-9]{4}")
     items = pd.DataFrame(
         {
-            "item_id": raw["item_id"],
+            "item_id": raw[id_field],
             "title": titles.map(clean_title),
-            "year": pd.to_numeric(years.where(is_year, at_end)).astype("Int16"),
+            "year": pd.to_numeric(years.where(is_year, years_at_end)).astype("Int16"),
             "categories": [
                 [word.replace("_", " ") for word in text.split(" ") if word not in _UNKNOWN]
-                for text in _first(raw, "categories", "class", "genre")
+                for text in _first_of(raw, "categories", "class", "genre")
             ],
         }
     )
     if "description" in raw:
         items["description"] = raw["description"].str.lstrip(" ")
-    if "price" in raw:
-        items["price"] = _numbers(raw["price"], path)
+    if "price" in raw and table is not None:
+        items["price"] = _numbers(raw["price"], table.path)
     return items
 
 
-def _first(raw: pd.DataFrame, *names: str) -> pd.Series:
-    """The first of the columns `names` that is there; "" for all rows where none is."""
+def _first_of(raw: pd.DataFrame, *names: str) -> pd.Series:
+    """The first of the columns `names` that exists; "" for all rows when none does."""
     import pandas as pd
 
-    return next((raw[name] for name in names if name in raw), pd.Series("", index=raw.index))
+    empty = pd.Series("", index=raw.index, dtype=str)
+    return next((raw[name] for name in names if name in raw), empty)
 
 
-def read_users(path: str | Path) -> pd.DataFrame:
-    """Users in file order: user_id str, age Int16, gender str, occupation str, and where the file
-    has them `since` (a year) and `elite` ("yes", "no") str; unknown <NA> or "".
+def read_users(path: str | Path, file_format: AtomicFormat = DEFAULT_FORMAT) -> pd.DataFrame:
+    """Users in file order: user_id str, age Int16, gender str, occupation str, and, where the file
+    has them, `since` (a year) and `elite` ("yes", "no") str. Without a file there are no rows.
 
-    An age counts whole years; one that nobody has is unknown. Raises InputError without a `user_id`
-    column, and for a user who comes twice.
+    A missing value is <NA> or "". Ages are whole years; an impossible age is missing. Raises
+    InputError without a column of user ids, and for a user who occurs twice.
     """
+    if not Path(path).exists():
+        return _users(None, file_format.user_field)
+    return _users(read_atomic(path, file_format), file_format.user_field).copy(deep=False)
+
+
+@functools.lru_cache(maxsize=4)
+def _users(table: AtomicTable | None, id_field: str) -> pd.DataFrame:
     import pandas as pd
 
-    raw = _read(path, "user_id")
-    blank = pd.Series("", index=raw.index)
-    ages = pd.to_numeric(raw.get("age", blank), errors="coerce")
+    raw = _unique_rows(table, id_field)
+    ages = pd.to_numeric(_first_of(raw, "age"), errors="coerce").astype(float)
     users = pd.DataFrame(
         {
-            "user_id": raw["user_id"],
+            "user_id": raw[id_field],
             "age": np.floor(ages.where(ages.between(0, _OLDEST))).astype("Int16"),
-            "gender": raw.get("gender", blank),
-            "occupation": raw.get("occupation", blank),
+            "gender": _first_of(raw, "gender"),
+            "occupation": _first_of(raw, "occupation"),
         }
     )
     for name in ("since", "elite"):
@@ -105,7 +121,7 @@ def read_users(path: str | Path) -> pd.DataFrame:
 
 
 def clean_title(title: str) -> str:
-    """`title` with its articles in front, without a year at its end, "" where it is unknown."""
+    """`title` with its articles in front and without a year at its end; "" when it is unknown."""
     title = _YEAR_AT_END.sub("", title.strip())
     if title.lower() in _UNKNOWN:
         return ""
@@ -125,23 +141,25 @@ def _article_first(part: re.Match[str]) -> str:
     return article + ("" if article.endswith("'") else " ") + words + end
 
 
-def _read(path: str | Path, id_column: str) -> pd.DataFrame:
+def _unique_rows(table: AtomicTable | None, id_field: str) -> pd.DataFrame:
+    """All columns as text. Raises InputError when the ids are missing, or one occurs twice."""
     import pandas as pd
 
-    table = pd.read_csv(path, sep="\t", dtype=str, na_filter=False, quoting=3)
-    table = table.rename(columns=lambda name: name.partition(":")[0])
-    if id_column not in table:
-        hint = f"there are {', '.join(table)}"
-        raise InputError(f"column {id_column!r} is missing", file=path, line=1, hint=hint)
-    if (again := table[id_column].duplicated()).any():
+    if table is None:
+        return pd.DataFrame({id_field: pd.Series(dtype=str)})
+    if id_field not in table.types:
+        hint = f"there are {', '.join(table.types)}"
+        raise InputError(f"column {id_field!r} is missing", file=table.path, line=1, hint=hint)
+    raw = table.texts()
+    if (again := raw[id_field].duplicated()).any():
         row = int(again.to_numpy().argmax())
-        message = f"{id_column} {table[id_column][row]!r} comes a second time"
-        raise InputError(message, file=path, line=row + 2)
-    return table
+        message = f"{id_field} {raw[id_field][row]!r} comes a second time"
+        raise InputError(message, file=table.path, line=row + 2)
+    return raw
 
 
-def _numbers(texts: pd.Series, path: str | Path) -> pd.Series:
-    """Float64, <NA> where there is no text. Raises InputError for the first that is no number."""
+def _numbers(texts: pd.Series, path: Path) -> pd.Series:
+    """Float64, <NA> for "". Raises InputError for the first text that is no number."""
     import pandas as pd
 
     numbers = pd.to_numeric(texts, errors="coerce").astype("Float64")
@@ -152,47 +170,46 @@ def _numbers(texts: pd.Series, path: str | Path) -> pd.Series:
     return numbers
 
 
-# Categories of items and groups of users, by internal id, from the files beside the interactions.
-#
-#     <dataset>.item ─▶ item_categories  (n_items, C)
-#     <dataset>.user ─▶ user_groups      {attribute: (n_users,)}
-#
-# Ages are put into the bands that MovieLens-1M uses, so that its coded ages stay what they are.
+def item_categories(
+    path: str | Path,
+    item_tokens: Sequence[str] | np.ndarray,
+    file_format: AtomicFormat = DEFAULT_FORMAT,
+) -> np.ndarray:
+    """Which categories each item has, (n_items, C) bool, categories in alphabetical order.
 
-
-AGES = (18, 25, 35, 45, 50, 56)  # where a new band begins: under 18, 18-24, ..., 50-55, 56+
-
-
-def item_categories(path: str | Path, item_tokens: Sequence[str] | np.ndarray) -> np.ndarray:
-    """Which categories each item is of, (n_items, C) bool, in alphabetical order of category.
-
-    item_tokens: (n_items,) raw tokens by internal id, the pad first. C is 0 where there is no file
-    at `path`, or no category in it; an item that it lacks is of none.
+    path: the `.item` file. item_tokens: (n_items,) raw tokens by internal id, the pad first. C is
+    0 when there is no file or no category in it. An item that the file lacks has no category.
     """
-    if not Path(path).is_file():
-        return np.zeros((len(item_tokens), 0), dtype=bool)
-    items = read_items(path)
-    of_token = dict(zip(items["item_id"], items["categories"]))
-    of_item = [of_token.get(token, ()) for token in item_tokens]
-    number = {name: n for n, name in enumerate(sorted({c for names in of_item for c in names}))}
-    marks = np.zeros((len(item_tokens), len(number)), dtype=bool)
-    for item, names in enumerate(of_item):
-        marks[item, [number[name] for name in names]] = True
-    return marks
+    items = read_items(path, file_format)
+    by_token = dict(zip(items["item_id"], items["categories"]))
+    return multi_hot([by_token.get(token, ()) for token in item_tokens])[0]
 
 
-def user_groups(path: str | Path, user_tokens: Sequence[str] | np.ndarray) -> dict[str, np.ndarray]:
-    """Each user's gender, age band, occupation and elite status as numbers: (n_users,) int64, -1 =
-    not known.
+def multi_hot(categories: Sequence[Sequence[str]]) -> tuple[np.ndarray, list[str]]:
+    """(n_items, C) bool and the C names in alphabetical order, from each item's categories."""
+    names = sorted({name for row in categories for name in row})
+    column = {name: number for number, name in enumerate(names)}
+    hot = np.zeros((len(categories), len(names)), dtype=bool)
+    for item, row in enumerate(categories):
+        hot[item, [column[name] for name in row]] = True
+    return hot, names
 
-    user_tokens: (n_users,) raw tokens by internal id, the pad first. An attribute with fewer than
-    two groups is left out; without a file at `path` nothing is left.
+
+def user_groups(
+    path: str | Path,
+    user_tokens: Sequence[str] | np.ndarray,
+    file_format: AtomicFormat = DEFAULT_FORMAT,
+) -> dict[str, np.ndarray]:
+    """Each user's gender, age band, occupation and elite status as numbers, (n_users,) int64; -1
+    is unknown.
+
+    path: the `.user` file. user_tokens: (n_users,) raw tokens by internal id, the pad first. Ages
+    fall into the bands of MovieLens-1M, so its coded ages do not change. An attribute with fewer
+    than two groups is left out; without a file the result is empty.
     """
-    if not Path(path).is_file():
-        return {}
     import pandas as pd
 
-    users = read_users(path).drop_duplicates("user_id").set_index("user_id")
+    users = read_users(path, file_format).set_index("user_id")
     users = users.reindex(np.asarray(user_tokens, dtype=str))
     bands = pd.cut(users["age"].astype("Float64"), [-np.inf, *AGES, np.inf], right=False)
     columns: dict[str, pd.Series] = {

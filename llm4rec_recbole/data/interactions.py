@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from llm4rec_recbole.data.table_cache import cached_table
-from llm4rec_recbole.data.timestamps import another_unit, first_in_another_unit
+from llm4rec_recbole.data.atomic import DEFAULT_FORMAT, AtomicFormat, read_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,43 +29,20 @@ class Interactions:
     item_tokens: np.ndarray  # (n_items,) str
 
 
-def read_interactions(path: str | Path) -> Interactions:
-    """Read a `.inter` file that `check_atomic_files` has passed.
-
-    Raises InputError with the line of a time in another unit than those before it.
-    """
-    import pandas as pd
-
-    names = ("user_id", "item_id", "timestamp")
-    if cached := cached_table(path, names.__contains__):
-        table = cached[0]
-    else:
-        table = pd.read_csv(
-            path,
-            sep="\t",
-            usecols=["user_id:token", "item_id:token", "timestamp:float"],
-            dtype={"user_id:token": str, "item_id:token": str},
-            na_filter=False,
-            quoting=3,  # quotes mean nothing
-            float_precision="round_trip",
-        )
-        table = table.rename(columns=lambda name: name.partition(":")[0])
-    times = table["timestamp"].to_numpy()
-    if times.dtype.kind not in "if":  # whole numbers beyond int64
-        times = times.astype(np.float64)
-    if times.dtype.kind == "f" and (np.abs(times) < 2**53).all() and (times % 1 == 0).all():
-        times = times.astype(np.int64)  # whole, however they were written or kept
-    row = first_in_another_unit(times)
-    if row is not None:
-        raise another_unit(path, line=row + 2)
-    users, user_tokens = _number(table["user_id"])
-    items, item_tokens = _number(table["item_id"])
-    return Interactions(users, items, times, user_tokens, item_tokens)
+def read_interactions(path: str | Path, file_format: AtomicFormat = DEFAULT_FORMAT) -> Interactions:
+    """Read a `.inter` file. Raises InputError, with the line, for its first defect."""
+    fields = (file_format.user_field, file_format.item_field, file_format.time_field)
+    table = read_atomic(path, file_format, fields)
+    user_field, item_field, time_field = fields
+    tokens = table.frame(lambda field: field in (user_field, item_field))
+    users, user_tokens = _number(tokens[user_field])
+    items, item_tokens = _number(tokens[item_field])
+    return Interactions(users, items, table.times(time_field), user_tokens, item_tokens)
 
 
 def statistics(log: Interactions) -> dict[str, Any]:
-    """Users, items, interactions, `density` (the share of the user–item pairs that are there) and
-    `mean_length` (interactions a user)."""
+    """Counts of users, items and interactions; `density`, the share of user–item pairs that
+    occur; and `mean_length`, the interactions per user."""
     n, n_users, n_items = len(log.users), len(log.user_tokens) - 1, len(log.item_tokens) - 1
     return {
         "users": n_users,

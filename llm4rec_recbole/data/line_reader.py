@@ -14,7 +14,7 @@ from llm4rec_recbole.errors import InputError, did_you_mean
 
 _BROKEN = (EOFError, zlib.error, gzip.BadGzipFile)
 _GZIP = b"\x1f\x8b"
-_LONGEST = 1 << 24  # bytes of a line; parsing one needs up to 50 times as much memory
+MAX_LINE = 1 << 24  # bytes of a line; parsing one needs up to 50 times as much memory
 
 
 def open_bytes(path: str | Path) -> IO[bytes]:
@@ -75,9 +75,9 @@ def read_blocks(
 
 def rest_of_line(file: IO[bytes], path: str | Path, number: int) -> bytes:
     """What is left of the line `number`. Raises InputError where that is too long to be a line."""
-    rest = file.readline(_LONGEST)
-    if len(rest) == _LONGEST and not rest.endswith(b"\n"):
-        message = f"a line longer than {_LONGEST >> 20} MiB: the file is corrupt"
+    rest = file.readline(MAX_LINE)
+    if len(rest) == MAX_LINE and not rest.endswith(b"\n"):
+        message = f"a line longer than {MAX_LINE >> 20} MiB: the file is corrupt"
         raise InputError(message, file=path, line=number)
     return rest
 
@@ -87,7 +87,7 @@ def _last_whole_line(path: str | Path) -> int:
     and line by line no more than one line is."""
     number = 0
     with open_bytes(path) as file, suppress(*_BROKEN):
-        while line := file.readline(_LONGEST):
+        while line := file.readline(MAX_LINE):
             number += line.endswith(b"\n")
     return max(number, 1)
 

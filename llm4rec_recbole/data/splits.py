@@ -105,14 +105,17 @@ def _check_exact(times: np.ndarray) -> None:
 
 
 def _whole_range(keys: np.ndarray) -> tuple[float, float]:
-    """The least key, and how many whole numbers there are up to the largest; infinitely many where
-    not all keys are whole or int64 and float64 do not agree on them."""
+    """The least key, and the number of whole numbers from it to the largest.
+
+    The number is infinite unless all keys are whole numbers that int64 and float64 both hold. It
+    may be larger than float64 counts exactly, so it is an int.
+    """
     if not len(keys):
         return 0.0, 1.0
     least, most = float(keys.min()), float(keys.max())
     whole = keys.dtype.kind in "iu" or bool((keys == np.floor(keys)).all())
     exact = whole and max(-least, most) < 2**53
-    return least, most - least + 1 if exact else np.inf
+    return least, int(most) - int(least) + 1 if exact else np.inf
 
 
 def leave_one_out(
@@ -256,6 +259,5 @@ class _Log:
         )
 
 
-#: The splits of this project, by the option `protocol`.
-SPLITS: dict[str, Callable[..., Split]] = {"loo": leave_one_out, "temporal": temporal_split}
-OWN_PROTOCOLS = tuple(SPLITS)
+#: This project's own values of the option `protocol`; "recbole" leaves the split to RecBole.
+PROTOCOLS: dict[str, Callable[..., Split]] = {"loo": leave_one_out, "temporal": temporal_split}

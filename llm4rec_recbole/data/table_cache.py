@@ -1,158 +1,148 @@
-"""A columnar copy of a large, checked `.inter` file, read in a fraction of the time.
+"""Parsed atomic files, kept in memory for the run and on disk for the next one.
 
-    <dataset>.inter  ─▶  cache/<dataset>.inter.npz    user_id:token   (N,) int32, a token's number
-                                                      user_id:tokens  the tokens, one a line, UTF-8
-                                                      timestamp:float (N,) float64
-                                                      about           what file it was made from
+    <dataset>.inter  ─▶  cache/<dataset>.inter.arrow    one line of JSON: format, state of the file,
+                                                        types, CRC-32 of what follows
+                                                        the columns, as an Arrow IPC stream
 
-It serves as long as the `.inter` file has the size and the time of change that it was made from,
-and is made anew otherwise, or where its checksums (a zip file has one for each array) do not fit;
-deleting it loses nothing. It is never a pickle.
+In memory are small files, and `.item`, `.user` files of any size: several parts of a run read them.
+On disk are files from 16 MiB on, which take seconds to parse. A copy serves as long as the file has
+the size and the time of change that it had when it was read. A damaged copy is made anew; deleting
+it loses nothing. Nothing in it can be executed.
 """
 
 from __future__ import annotations
 
 import json
+import mmap
 import sys
-import zipfile
-from collections.abc import Callable, Sequence
+import time
+import zlib
+from collections import OrderedDict
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from llm4rec_recbole.data.atomic_rows import MISSING
-from llm4rec_recbole.files import replacing
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.files import open_regular, replacing
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-
-LEAST_BYTES = 1 << 24  # of a file that is worth a cache: seconds of reading
-_FORMAT = 1
-#: What NumPy and zipfile raise for bytes that are not what was written.
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile)
-
-
-def checked(path: str | Path, required: Sequence[str], check: Callable[[Path], None]) -> None:
-    """`check` the `.inter` file at `path` and make its cache, unless there is one that says that
-    the file passed for these `required` columns. `check` raises InputError for a bad file.
-
-    A file that is small, or has columns other than tokens and floats, gets none.
-    """
-    path = Path(path)
-    if _is_fresh(path, required):
-        return
-    about = _about(path) if path.is_file() else {}  # before it is read: it may change meanwhile
-    check(path)
-    if about.get("bytes", 0) >= LEAST_BYTES and (columns := _read_file(path)) is not None:
-        _write(path, columns, about | {"required": list(required)})
-
-
-def cached_table(
-    path: str | Path, wanted: Callable[[str], bool] = lambda field: True
-) -> tuple[pd.DataFrame, dict[str, str]] | None:
-    """The `wanted` columns of the `.inter` file at `path`, tokens as categories, and the type of
-    each of the file's columns; None where there is no cache of the file as it is now."""
-    import pandas as pd
-
-    try:
-        with np.load(_place(Path(path)), allow_pickle=False) as arrays:
-            about = json.loads(str(arrays["about"]))
-            if not _about(Path(path)).items() <= about.items():
-                return None
-            columns: dict[str, Any] = {}
-            for field, kind in about["types"].items():
-                if not wanted(field):
-                    continue
-                columns[field] = arrays[f"{field}:{kind}"]
-                if kind == "token":
-                    tokens = arrays[f"{field}:tokens"].tobytes().decode().split("\n")
-                    columns[field] = pd.Categorical.from_codes(columns[field], tokens)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except _DAMAGE as error:  # found in reading: the file serves now, the next start makes it anew
-        _discard(_place(Path(path)), error)
-        return None
-    return pd.DataFrame(columns, copy=False), about["types"]
-
-
-def _place(path: Path) -> Path:
-    return path.parent / "cache" / f"{path.name}.npz"
-
-
-def _about(path: Path) -> dict[str, Any]:
-    """What must be as it was when the cache was made."""
-    stat = path.stat()
-    return {"format": _FORMAT, "bytes": stat.st_size, "changed": stat.st_mtime_ns}
-
-
-def _is_fresh(path: Path, required: Sequence[str]) -> bool:
-    """Whether there is a cache of the file as it is now; reading finds out whether it is whole."""
-    place = _place(path)
-    try:
-        with np.load(place, allow_pickle=False) as arrays:
-            about = json.loads(str(arrays["about"]))
-            fresh = _about(path).items() <= about.items()
-            return bool(fresh and set(required) <= set(about["required"]))
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except _DAMAGE as error:
-        _discard(place, error)
-        return False
-
-
-def _discard(place: Path, damage: Exception) -> None:
-    print(f"{place}: the cache is damaged ({damage}) and is made anew", file=sys.stderr)
-    place.unlink(missing_ok=True)
-
-
-def _read_file(path: Path) -> dict[str, Any] | None:
-    """The file's columns as Arrow arrays, {name:type: array}; None where this cannot hold them."""
     import pyarrow as pa
-    from pyarrow import csv
 
-    with open(path, encoding="utf-8") as file:
-        names = file.readline().rstrip("\n").split("\t")
-    arrow = {"token": pa.dictionary(pa.int32(), pa.string()), "float": pa.float64()}
-    kinds = {name: name.rpartition(":")[2] for name in names}
-    if not set(kinds.values()) <= set(arrow):
-        return None
+    from llm4rec_recbole.data.atomic import AtomicFormat
+
+    Parsed = tuple[dict[str, str], pa.Table]  # each column's type; the columns
+
+LEAST_BYTES = 1 << 24  # the size of a file that is worth a copy on disk
+_VERSION = 2
+_ALIGNMENT = 64  # bytes; Arrow reads aligned columns without copying them
+_MOST_IN_MEMORY = 8  # files
+_SETTLED = 100_000_000  # ns; a file changed later may change again without a new time of change
+_memory: OrderedDict[tuple[Any, ...], Parsed] = OrderedDict()
+
+
+def state_of(path: Path) -> dict[str, int] | None:
+    """The size and the time of change of the file at `path`; None when it is not there."""
     try:
-        table = csv.read_csv(
-            path,
-            csv.ReadOptions(block_size=1 << 24),
-            csv.ParseOptions(delimiter="\t", quote_char=False),
-            csv.ConvertOptions(
-                column_types={name: arrow[kind] for name, kind in kinds.items()},
-                null_values=["", *(word.decode() for word in MISSING)],
-                strings_can_be_null=True,
-            ),
-        )
-    except pa.ArrowInvalid:  # a number as Arrow does not write it: "+5"
+        stat = path.stat()
+    except OSError:
         return None
-    floats = [table[name].to_numpy() for name in names if kinds[name] == "float"]
-    if any((np.abs(values) >= 2**53).any() for values in floats):  # written exactly, kept rounded
-        return None
-    return {name: table[name].unify_dictionaries() for name in names}
+    return {"bytes": stat.st_size, "changed": stat.st_mtime_ns}
 
 
-def _write(path: Path, columns: dict[str, Any], about: dict[str, Any]) -> None:
-    """Write the cache, atomically; say so in one line where that cannot be."""
-    arrays: dict[str, Any] = {}
-    for name, column in columns.items():
-        field, _, kind = name.rpartition(":")
-        if kind == "token":
-            codes = [chunk.indices.fill_null(-1).to_numpy() for chunk in column.chunks]
-            tokens = column.chunk(0).dictionary.to_pylist()
-            arrays[name] = np.concatenate(codes)
-            arrays[f"{field}:tokens"] = np.frombuffer("\n".join(tokens).encode(), dtype=np.uint8)
-        else:
-            arrays[name] = column.to_numpy()
-    types = {name.rpartition(":")[0]: name.rpartition(":")[2] for name in columns}
-    arrays["about"] = np.array(json.dumps(about | {"types": types}))
+def read(path: Path, file_format: AtomicFormat) -> Parsed | None:
+    """The table of the file at `path`; None when there is no copy of the file as it is now."""
+    state = state_of(path)
+    if state is None:
+        return None
+    if (key := _key(path, file_format, state)) in _memory:
+        _memory.move_to_end(key)
+        return _memory[key]
+    parsed = _read_copy(path, file_format, state)
+    if parsed is not None:  # its columns are mapped from the disk and take no memory of their own
+        _remember(path, file_format, state, parsed)
+    return parsed
+
+
+def write(
+    path: Path, file_format: AtomicFormat, state: dict[str, int] | None, parsed: Parsed
+) -> None:
+    """Keep the table of the file at `path`, which was in `state` before it was parsed."""
+    if state is None:
+        return
+    if path.suffix != ".inter" or state["bytes"] < LEAST_BYTES:
+        _remember(path, file_format, state, parsed)
+    if state["bytes"] >= LEAST_BYTES:
+        _write_copy(path, file_format, state, parsed)
+
+
+def _key(path: Path, file_format: AtomicFormat, state: dict[str, int]) -> tuple[Any, ...]:
+    return (path.absolute(), file_format, *state.values())
+
+
+def _remember(path: Path, file_format: AtomicFormat, state: dict[str, int], parsed: Parsed) -> None:
+    if abs(time.time_ns() - state["changed"]) > _SETTLED:
+        _memory[_key(path, file_format, state)] = parsed
+        while len(_memory) > _MOST_IN_MEMORY:
+            _memory.popitem(last=False)
+
+
+def _path_of_copy(path: Path) -> Path:
+    return path.parent / "cache" / f"{path.name}.arrow"
+
+
+def _about(file_format: AtomicFormat, state: dict[str, int]) -> dict[str, Any]:
+    """What must be as it was when the copy was made."""
+    return {"version": _VERSION, "format": asdict(file_format), **state}
+
+
+def _read_copy(path: Path, file_format: AtomicFormat, state: dict[str, int]) -> Parsed | None:
+    copy = _path_of_copy(path)
+    if not copy.is_file():
+        return None
+    import pyarrow as pa
+
     try:
-        with replacing(_place(path)) as file:
-            np.savez(file, **arrays)
-    except OSError as error:
-        print(f"{_place(path)}: no cache: {error.strerror}", file=sys.stderr)
+        with open_regular(copy) as file:
+            content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            line = file.readline(1 << 20)
+        about = json.loads(line)
+        if not _about(file_format, state).items() <= about.items():
+            return None
+        body = content[len(line) :]
+        if f"{zlib.crc32(body):08x}" != about["crc32"]:
+            raise ValueError("its checksum does not match")
+        return about["types"], pa.ipc.open_stream(pa.py_buffer(body)).read_all()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError) as error:
+        print(f"{copy}: the cache is damaged ({error}) and is made anew", file=sys.stderr)
+        copy.unlink(missing_ok=True)
+        return None
+
+
+def _write_copy(
+    path: Path, file_format: AtomicFormat, state: dict[str, int], parsed: Parsed
+) -> None:
+    """Write the copy atomically; print one line when that fails."""
+    import pyarrow as pa
+
+    types, columns = parsed
+    copy = _path_of_copy(path)
+
+    def header(crc32: int) -> bytes:
+        about = _about(file_format, state) | {"types": types, "crc32": f"{crc32:08x}"}
+        text = json.dumps(about).encode() + b" "
+        return text.ljust(-(-len(text) // _ALIGNMENT) * _ALIGNMENT - 1) + b"\n"
+
+    try:
+        with replacing(copy) as file:
+            file.write(header(0))
+            start = file.tell()
+            with pa.ipc.new_stream(file, columns.schema) as writer:
+                writer.write_table(columns)
+            file.flush()
+            with memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as content:
+                crc32 = zlib.crc32(content[start:])
+            file.seek(0)
+            file.write(header(crc32))
+    except (OSError, InputError) as error:
+        reason = getattr(error, "strerror", None) or error
+        print(f"{copy}: no cache: {reason}", file=sys.stderr)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 import numpy as np
 
-from llm4rec_recbole.data.atomic_rows import MISSING
 from llm4rec_recbole.data.timestamps import END_OF_TIME, MILLISECONDS
 from llm4rec_recbole.datasets.row_report import RowReport
 
@@ -23,7 +22,11 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"[\x21-\x5e\x60-\x7e ]+")  # ASCII without "_": what Arrow reads as numbers
 # What RecBole's pandas reads as missing: an item of that name would disappear.
-_MISSING = {"", *(word.decode() for word in MISSING)}
+# Raw files write these for an id that is missing.
+_MISSING = {
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
+    *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+}
 _MAX_TOKEN = 512  # characters
 
 BAD_ID = "an id is missing or unusable"  # in JSON also an id that is not a string

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from llm4rec_recbole.data.atomic import check_atomic_files
-from llm4rec_recbole.data.dataset_paths import EMBEDDED, atomic_folder
+from llm4rec_recbole.data.dataset_files import DatasetFiles
+from llm4rec_recbole.data.dataset_paths import BUNDLED_DATASET, dataset_folder
 from llm4rec_recbole.data.interactions import Interactions, read_interactions, statistics
 from llm4rec_recbole.data.splits import leave_one_out, temporal_split
 from llm4rec_recbole.datasets.convert import convert
@@ -50,8 +50,8 @@ def prepare(
         if spec is not None and raw is not None:
             for row_report in convert(spec, raw, folder):
                 print(row_report)
-        folder, out = atomic_folder(dataset, data_path), Path(out)
-        check_atomic_files(folder, dataset)
+        folder, out = dataset_folder(dataset, data_path), Path(out)
+        DatasetFiles(folder, dataset).check()
         files = [
             path
             for suffix in ("inter", "item", "user")
@@ -88,11 +88,11 @@ def _raw_folder(
     if raw is None and spec is not None and has_raw_files(spec, folder / "raw"):
         raw = folder / "raw"
     if raw is not None:
-        if spec is None or dataset == EMBEDDED:
+        if spec is None or dataset == BUNDLED_DATASET:
             hint = f"`source` of properties/dataset/{dataset}.yaml must name it"
             raise InputError(f"the format of {dataset}'s raw files is not known", hint=hint)
         return Path(raw)
-    if spec is not None and dataset != EMBEDDED and not any(folder.glob("*.inter")):
+    if spec is not None and dataset != BUNDLED_DATASET and not any(folder.glob("*.inter")):
         own_copy = f"your own copy: llm4rec fetch {dataset} --from FOLDER"
         hint = own_copy if spec.license_agreement else f"llm4rec fetch {dataset}"
         raise InputError(f"the data set {dataset} is not here", hint=hint)

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from llm4rec_recbole.data.atomic import check_atomic_files
+from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.data.interactions import read_interactions, statistics
 from llm4rec_recbole.datasets.archives import reraise_corrupt_archive
 from llm4rec_recbole.datasets.import_raw_files import verify_checksum
@@ -45,7 +45,7 @@ def verify(spec: DatasetSpec, folder: Path, raw: Path) -> tuple[list[str], bool]
         equal &= _compare(lines, f"rows of {role}", n_rows, rows_read.get(role))
     actual: dict[str, float] = {}
     if inter.is_file():
-        check_atomic_files(folder, spec.dataset)
+        DatasetFiles(folder, spec.dataset).check()
         actual = statistics(read_interactions(inter))
     for name, expected in spec.expected_statistics.items():
         equal &= _compare(lines, name, expected, actual.get(name))

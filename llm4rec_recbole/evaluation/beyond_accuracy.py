@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.data.features import item_categories, user_groups
 from llm4rec_recbole.evaluation.metrics import (
     coverage,
@@ -54,10 +54,13 @@ def features(config: Any, dataset: Any) -> tuple[np.ndarray, dict[str, np.ndarra
 
     Read from the data set's own files, whichever of their columns RecBole loads.
     """
-    file = str(Path(config["data_path"], config["dataset"]))
+    files = DatasetFiles.of(config)
     item_tokens = dataset.field2id_token[dataset.iid_field]
     user_tokens = dataset.field2id_token[dataset.uid_field]
-    return item_categories(f"{file}.item", item_tokens), user_groups(f"{file}.user", user_tokens)
+    return (
+        item_categories(files.path("item"), item_tokens, files.file_format),
+        user_groups(files.path("user"), user_tokens, files.file_format),
+    )
 
 
 def _mean_of_known(values: np.ndarray) -> float:

@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import ACCURACY
 from llm4rec_recbole.evaluation.paths import Run, recorded_runs
 from llm4rec_recbole.files import read_json, write_atomically
 
 RANKINGS = ("full", "uni100", "pop100")
-PROTOCOLS = ("loo", "temporal")  # "recbole" leaves no users file, so nothing can be recomputed
 BEYOND_ACCURACY = ("intra_list_diversity@10", "coverage@100", "novelty@10", "fairness@10")
 COST = (
     "train_seconds",
@@ -72,7 +72,10 @@ def read_records(results: Path) -> list[Record]:
     Raises InputError, with the record's path, for a record that is not JSON, lacks a value, holds a
     value that is not a finite number, or contradicts its path.
     """
-    return [_record(path, run, results) for path, run in recorded_runs(results, PROTOCOLS).items()]
+    return [
+        _record(path, run, results)
+        for path, run in recorded_runs(results, tuple(PROTOCOLS)).items()
+    ]
 
 
 def read_failures(folder: Path) -> list[Failure]:

@@ -17,7 +17,8 @@ from llm4rec_recbole.components.explanation.evidence import (
 )
 from llm4rec_recbole.components.explanation.grounding import GroundingChecker
 from llm4rec_recbole.components.explanation.writer import Explanation, GreedyWriter, Writer, explain
-from llm4rec_recbole.components.fusion.item_content import multi_hot
+from llm4rec_recbole.data.dataset_files import DatasetFiles
+from llm4rec_recbole.data.features import multi_hot, read_items
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.evaluation.paths import Run
 from llm4rec_recbole.evaluation.ranking import Rankings, rank_held_out
@@ -148,14 +149,9 @@ def item_vectors(model: TrainedModel) -> np.ndarray:
 
 def _content(model: TrainedModel) -> tuple[list[str], list[list[str]]]:
     """Return titles and categories by internal id; "" and [] where the data set has none."""
-    path = Path(model.config["data_path"], f"{model.config['dataset']}.item")
-    titles: dict[str, str] = {}
-    categories: dict[str, list[str]] = {}
-    if path.is_file():
-        from llm4rec_recbole.data.features import read_items
-
-        table = read_items(path)
-        titles = dict(zip(table["item_id"], table["title"]))
-        categories = dict(zip(table["item_id"], table["categories"]))
+    files = DatasetFiles.of(model.config)
+    items = read_items(files.path("item"), files.file_format)
+    titles = dict(zip(items["item_id"], items["title"]))
+    categories = dict(zip(items["item_id"], items["categories"]))
     tokens = model.item_tokens.tolist()
     return [titles.get(t, "") for t in tokens], [categories.get(t, []) for t in tokens]

@@ -12,7 +12,7 @@ import numpy as np
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.components.adaptation.saved_weights import load_adapted_weights
 from llm4rec_recbole.data.held_out import HeldOut
-from llm4rec_recbole.data.splits import OWN_PROTOCOLS
+from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError
 
 
@@ -146,8 +146,8 @@ def restore(path: str | Path, adapted: bool = True) -> TrainedModel:
 
     experiment = load_trained(path)
     config, model, dataset = experiment.config, experiment.model, experiment.data.dataset
-    if config["protocol"] not in OWN_PROTOCOLS:
-        hint = f"train it with --protocol={' or --protocol='.join(OWN_PROTOCOLS)}"
+    if config["protocol"] not in PROTOCOLS:
+        hint = f"train it with --protocol={' or --protocol='.join(PROTOCOLS)}"
         raise InputError("a model of RecBole's own protocol", file=path, hint=hint)
     inter = dataset.inter_feat  # all of it; splitting leaves it as tensors
     users, items, times = (

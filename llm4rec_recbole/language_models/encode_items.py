@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm4rec_recbole.data.dataset_paths import data_file
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.files import sha256_of, write_json
+from llm4rec_recbole.files import open_regular, sha256_of, write_json
 from llm4rec_recbole.language_models.vector_store import (
     EncodedTexts,
     read_encoded,
@@ -79,17 +79,30 @@ def encode(
 
     from llm4rec_recbole.data.features import read_items
 
+    if not Path(items).exists():
+        raise InputError("no items table here", file=items, hint="run the `prepare` stage")
+    if Path(items).suffix != ".parquet":
+        return encode_table(read_items(items), items, out, model, must_write)
     try:
-        table = pd.read_parquet(items) if Path(items).suffix == ".parquet" else read_items(items)
-        tokens = table["item_id"].tolist()
-    except FileNotFoundError as error:
-        hint = "run the `prepare` stage"
-        raise InputError("no items table here", file=items, hint=hint) from error
+        with open_regular(items) as file:
+            table = pd.read_parquet(file)
+        table["item_id"]
     except (KeyError, ValueError) as error:
         raise InputError(f"not an items table: {error}", file=items) from error
-    if not table.get("title", pd.Series(dtype=str)).any():
-        print(f"{items}: no titles: texts are categories and years only", file=sys.stderr)
-    return encode_texts(tokens, item_texts(table), out, model, must_write)
+    return encode_table(table, items, out, model, must_write)
+
+
+def encode_table(
+    table: pd.DataFrame,
+    source: str | Path,
+    out: str | Path,
+    model: str = DEFAULT,
+    must_write: bool = False,
+) -> EncodedTexts:
+    """Encode the items of `table`, which was read from the file `source`; see `encode`."""
+    if not ("title" in table and table["title"].any()):
+        print(f"{source}: no titles: texts are categories and years only", file=sys.stderr)
+    return encode_texts(table["item_id"].tolist(), item_texts(table), out, model, must_write)
 
 
 def encode_texts(

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from llm4rec_recbole.data.dataset_paths import EMBEDDED, atomic_folder
+from llm4rec_recbole.data.dataset_paths import BUNDLED_DATASET, dataset_folder
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.paths import RESULTS, read_params
 from llm4rec_recbole.files import read_json, sha256_of
@@ -32,7 +32,7 @@ def check_data(dataset: str) -> None:
         summary = read_json(summary_path(dataset))
     except FileNotFoundError:
         return
-    folder = atomic_folder(dataset)
+    folder = dataset_folder(dataset)
     for name, sha256 in _sums(summary, summary_path(dataset)).items():
         if not (folder / name).is_file() or sha256_of(folder / name) != sha256:
             hint = f"dvc repro --single-item --force prepare@{dataset}"
@@ -45,7 +45,7 @@ def check_data(dataset: str) -> None:
 
 def changed(dataset: str) -> bool:
     """Whether `prepare` must run again: raw files are present, or a file differs."""
-    if dataset != EMBEDDED and any(Path("dataset", dataset, "raw").glob("*")):
+    if dataset != BUNDLED_DATASET and any(Path("dataset", dataset, "raw").glob("*")):
         return True
     try:
         check_data(dataset)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from llm4rec_recbole.data.splits import OWN_PROTOCOLS
+from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.recbole_compat.import_hook import patch, replace
 
@@ -41,7 +41,7 @@ def set_repeatable(module: ModuleType) -> None:
 
     def set_default_parameters(self: Any) -> None:
         values = self.final_config_dict
-        if values.get("protocol") in OWN_PROTOCOLS:
+        if values.get("protocol") in PROTOCOLS:
             values["repeatable"] = values["MODEL_TYPE"] == module.ModelType.SEQUENTIAL
         check(self)
 
@@ -54,7 +54,7 @@ def split_in_exact_order(module: ModuleType) -> None:
     build_as_recbole = module.Dataset.build
 
     def build(self: Any) -> list[Any]:
-        if self.config["protocol"] not in OWN_PROTOCOLS:
+        if self.config["protocol"] not in PROTOCOLS:
             parts = build_as_recbole(self)
             if not len(parts[0]):
                 hint = "the data set is too small"
@@ -81,7 +81,7 @@ def load_windows_and_held_out(module: ModuleType) -> None:
         from llm4rec_recbole.training.dataset import WindowDataset, whole_histories
 
         kind: Any = getattr(config.model_class, "batches", None)
-        if config["protocol"] not in OWN_PROTOCOLS:
+        if config["protocol"] not in PROTOCOLS:
             if phase == "train" and kind == "position":  # it cannot train on RecBole's rows
                 return lambda config, dataset, *unused, **options: LOADERS[kind](
                     config, whole_histories(dataset)

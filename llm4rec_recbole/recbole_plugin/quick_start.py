@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from llm4rec_recbole.data.splits import OWN_PROTOCOLS
+from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.recbole_compat.import_hook import patch, replace
 
@@ -104,7 +104,7 @@ def take_the_main_path(module: ModuleType) -> None:
             from llm4rec_recbole.training.run import load_config
 
             protocol = load_config(model, dataset, config_file_list or (), config_dict)["protocol"]
-            if protocol in OWN_PROTOCOLS:
+            if protocol in PROTOCOLS:
                 message = f"protocol {protocol} trains in one process, but nproc is {nproc}"
                 raise InputError(message, hint="--protocol=recbole takes several")
         return spawn(

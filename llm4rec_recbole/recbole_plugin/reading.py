@@ -24,8 +24,9 @@ def exact_times(module: ModuleType) -> None:
     def dataframe_to_interaction(self: Any, data: Any) -> Any:
         interaction = convert(self, data)
         if self.time_field in data and self.time_field not in self.config["numerical_features"]:
-            times = torch.tensor(data[self.time_field].to_numpy(), dtype=torch.float64)  # (rows,)
-            interaction[self.time_field] = times
+            times = data[self.time_field].to_numpy()  # (rows,), int64 beyond 2^53
+            dtype = torch.int64 if times.dtype.kind == "i" else torch.float64
+            interaction[self.time_field] = torch.tensor(times, dtype=dtype)
         return interaction
 
     module.Dataset._dataframe_to_interaction = dataframe_to_interaction
@@ -106,53 +107,45 @@ def missing_values(module: ModuleType) -> None:
     module.Dataset._fill_nan = fill_nan
 
 
-@patch("recbole.data.dataset.dataset", upstream="none: chained assignment is a no-op in pandas 3")
-def atomic_files(module: ModuleType) -> None:
-    """Read atomic files with an empty cell in a sequence column; name the line of a bad one.
+@patch("recbole.data.dataset.dataset", upstream="none: pandas drops broken rows without a message")
+def read_atomic_files(module: ModuleType) -> None:
+    """Read atomic files by data/atomic.py, which checks each of them and names a bad line.
 
-    A missing time is an error: RecBole would put the mean of the others in its place.
+    pandas takes tokens such as "NA" and "null" for missing values, fills in missing times, and
+    with pandas 3 an empty cell in a sequence column stops RecBole.
     """
     import numpy as np
 
-    from llm4rec_recbole.data.read_atomic import line_of_row, read_atomic
-    from llm4rec_recbole.data.table_cache import cached_table
-    from llm4rec_recbole.data.timestamps import another_unit, first_in_another_unit
+    from llm4rec_recbole.data.atomic import AtomicFormat, read_atomic
+    from llm4rec_recbole.data.dataset_files import DatasetFiles, needs_times
+
+    load_as_recbole = module.Dataset._load_data
+
+    def load_data(self: Any, token: str, dataset_path: str) -> None:
+        DatasetFiles.of(self.config).check(timed=needs_times(self.config))
+        load_as_recbole(self, token, dataset_path)
 
     def load_feat(self: Any, filepath: str, source: Any) -> Any:
         load, unload = self._get_load_and_unload_col(source)
         if load == set():
             return None
-        separator, encoding = self.config["field_separator"], self.config["encoding"] or "utf-8"
-
-        def wanted(field: str) -> bool:
-            return (load is None or field in load) and field not in (unload or ())
-
-        found = cached_table(filepath, wanted) if (separator, encoding) == ("\t", "utf-8") else None
-        frame, types = found or read_atomic(
-            filepath, wanted, separator=separator, encoding=encoding
+        table = read_atomic(filepath, AtomicFormat.of(self.config))
+        frame = table.frame(
+            lambda field: (load is None or field in load) and field not in (unload or ())
         )
-        if self.time_field in frame:
-            check_times(frame[self.time_field], filepath)
         for field in frame:
-            set_properties(self, field, module.FeatureType(types[field]), source)
-            if types[field].endswith("seq"):
-                frame[field] = sequences(self, frame[field], types[field])
+            kind = table.types[field]
+            set_properties(self, field, module.FeatureType(kind), source)
+            if kind.endswith("seq"):
+                frame[field] = sequences(self, frame[field], kind)
                 longest = max(map(len, frame[field]))
-                most = (self.config["seq_len"] or {}).get(field, longest)
-                frame[field] = [sequence[:most] for sequence in frame[field]]
-                self.field2seqlen[field] = min(most, longest)
+                limit = (self.config["seq_len"] or {}).get(field, longest)
+                frame[field] = [sequence[:limit] for sequence in frame[field]]
+                self.field2seqlen[field] = min(limit, longest)
         if frame.columns.empty:
             self.logger.warning(f"No columns has been loaded from [{source}]")
             return None
         return frame
-
-    def check_times(times: Any, filepath: str) -> None:
-        if times.isna().any():
-            line = line_of_row(filepath, int(times.isna().to_numpy().argmax()))
-            raise InputError(f"{times.name} is missing", file=filepath, line=line)
-        row = first_in_another_unit(times.to_numpy()) if times.dtype.kind == "f" else None
-        if row is not None:
-            raise another_unit(filepath, line_of_row(filepath, row))
 
     def set_properties(self: Any, field: str, kind: Any, source: Any) -> None:
         if source != "link":
@@ -168,6 +161,7 @@ def atomic_files(module: ModuleType) -> None:
         cells = cells.fillna("")
         return [np.array([x for x in cell.split(separator) if x], dtype=dtype) for cell in cells]
 
+    module.Dataset._load_data = load_data
     module.Dataset._load_feat = load_feat
 
 

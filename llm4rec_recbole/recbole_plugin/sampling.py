@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from llm4rec_recbole.components.debiasing.negative_sampling import DISTRIBUTIONS
-from llm4rec_recbole.data.splits import OWN_PROTOCOLS
+from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.recbole_compat.import_hook import patch, replace
 
@@ -67,7 +67,7 @@ def sample_from_training(module: ModuleType) -> None:
     create = module.create_samplers
 
     def create_samplers(config: Any, dataset: Any, built_datasets: list[Any]) -> tuple:
-        options, own = config["train_neg_sample_args"], config["protocol"] in OWN_PROTOCOLS
+        options, own = config["train_neg_sample_args"], config["protocol"] in PROTOCOLS
         train = valid = test = None
         if not own:
             train, valid, test = create(config, dataset, built_datasets)

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from llm4rec_recbole.config import merge_options
-from llm4rec_recbole.data.splits import OWN_PROTOCOLS
+from llm4rec_recbole.data.atomic import read_atomic
+from llm4rec_recbole.data.dataset_files import DatasetFiles, needs_times
+from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError, did_you_mean, shorten
 from llm4rec_recbole.evaluation.metrics import ACCURACY
 from llm4rec_recbole.files import properties_folder
@@ -143,16 +145,15 @@ def _check_file_names(option: str, given: dict[str, Any]) -> None:
 
 
 def check_data(config: Any) -> None:
-    """Refuse a broken file by its line, before RecBole's pandas reads it as something else."""
-    from llm4rec_recbole.data.atomic import check_atomic_files
-
+    """Refuse a broken file by its line, and a choice of columns that its header does not have."""
+    files = DatasetFiles.of(config)
     required = [config["USER_ID_FIELD"], config["ITEM_ID_FIELD"]]
-    if config["protocol"] in OWN_PROTOCOLS or config["MODEL_TYPE"].name == "SEQUENTIAL":
+    if needs_times(config):
         required.append(config["TIME_FIELD"])
     _check_columns(config["load_col"], required)
     _check_unused(config["unused_col"], required[:2])
-    check_atomic_files(Path(config["data_path"]), config["dataset"], tuple(required))
-    _check_headers(config)
+    files.check(needs_times(config))
+    _check_headers(config, files)
 
 
 def _check_columns(load_col: Any, required: list[str]) -> None:
@@ -173,14 +174,14 @@ def _check_unused(unused_col: Any, required: list[str]) -> None:
             raise InputError(f"unused_col hides {name}, which every model reads")
 
 
-def _check_headers(config: Any) -> None:
+def _check_headers(config: Any, files: DatasetFiles) -> None:
     """Refuse a column that load_col names and that its file lacks: RecBole would ignore it."""
     given = "load_col" in config.external_config_dict
     for suffix, columns in (config["load_col"] or {}).items():
-        file = Path(config["data_path"], f"{config['dataset']}.{suffix}")
+        file = files.interactions[0] if suffix == "inter" else files.path(suffix)
         if columns == "*" or not file.is_file():
             continue
-        header = _header(file, config["field_separator"], config["encoding"] or "utf-8")
+        header = read_atomic(file, files.file_format).types
         missing = [name for name in columns if name not in header]
         if missing:
             path = properties_folder() / "dataset" / f"{config['dataset']}.yaml"
@@ -189,12 +190,6 @@ def _check_headers(config: Any) -> None:
             message += did_you_mean(missing[0], header)
             hint = f"its columns are {', '.join(header)}; choose some with --load_col, ~ reads all"
             raise InputError(message, file=file, line=1, hint=hint)
-
-
-def _header(file: Path, separator: str, encoding: str) -> list[str]:
-    with open(file, encoding=encoding, errors="replace", newline="") as text:
-        line = text.readline(1 << 20).rstrip("\r\n")
-    return [column.partition(":")[0] for column in line.lstrip("\ufeff").split(separator)]
 
 
 def check_metric(config: Any) -> None:
@@ -223,7 +218,7 @@ def check_labels(config: Any, dataset: Any) -> None:
         message = f"{config['model']} learns from labels, and nothing makes them"
         raise InputError(message, hint="let load_col read ratings, and --threshold='{rating: 4}'")
     largest, n_items = max(config["topk"]), dataset.item_num - 1
-    if config["protocol"] not in OWN_PROTOCOLS and largest > n_items:
+    if config["protocol"] not in PROTOCOLS and largest > n_items:
         message = f"topk is {largest}, but {config['dataset']} has {n_items} items"
         raise InputError(message, hint=f"--topk of at most {n_items}")
 

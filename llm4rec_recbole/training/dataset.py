@@ -10,7 +10,7 @@ from recbole.data.dataset import SequentialDataset
 from recbole.data.interaction import Interaction
 
 from llm4rec_recbole.data.held_out import HeldOut
-from llm4rec_recbole.data.splits import SPLITS, exact_order
+from llm4rec_recbole.data.splits import PROTOCOLS, exact_order
 
 
 class WindowDataset(SequentialDataset):
@@ -40,7 +40,7 @@ def split_dataset(dataset: Any) -> list[Any]:
     inter = dataset.inter_feat
     users, items = inter[dataset.uid_field].numpy(), inter[dataset.iid_field].numpy()
     times = inter[dataset.time_field].numpy()
-    split = SPLITS[dataset.config["protocol"]](users, items, times, dataset.item_num)
+    split = PROTOCOLS[dataset.config["protocol"]](users, items, times, dataset.item_num)
     dataset.split = split
     rows = split.train
     if not isinstance(dataset, WindowDataset):

@@ -17,7 +17,7 @@ from typing import Any
 
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.components.adaptation.saved_weights import save_adapted_weights
-from llm4rec_recbole.data.splits import OWN_PROTOCOLS
+from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation import record
 from llm4rec_recbole.evaluation.held_out_loader import HeldOutLoader
@@ -122,7 +122,7 @@ def _check_processes(config: Any) -> None:
             "each of these processes would train the whole model", hint="start it without torchrun"
         )
     several = not config["single_spec"] or (config["nproc"] or 1) > 1
-    if several and config["protocol"] in OWN_PROTOCOLS:
+    if several and config["protocol"] in PROTOCOLS:
         raise InputError(
             f"protocol {config['protocol']} trains in one process", hint="leave nproc out"
         )

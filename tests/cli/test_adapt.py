@@ -150,7 +150,7 @@ def test_a_damaged_journal_is_one_line(adapt, tmp_path, capsys) -> None:
 
 
 def test_a_stream_without_line_ends_is_refused(adaptive, tmp_path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr(line_reader, "_LONGEST", 1 << 16)
+    monkeypatch.setattr(line_reader, "MAX_LINE", 1 << 16)
     options = ["--events", "/dev/zero", "--state", str(tmp_path / "state")]
     assert llm4rec(["adapt", *options, "--checkpoint", str(adaptive)]) == 2
     err = capsys.readouterr().err

@@ -93,7 +93,7 @@ def test_the_content_identifies_all_lines_read_so_far():
 
 
 def test_a_line_without_end_is_refused(monkeypatch):
-    monkeypatch.setattr(line_reader, "_LONGEST", 100)
+    monkeypatch.setattr(line_reader, "MAX_LINE", 100)
     whole = list(limited_lines(io.BytesIO(b"a\n" * 2 + b"b" * 99), "events"))
     assert whole == [b"a\n", b"a\n", b"b" * 99]
     with pytest.raises(InputError, match="events:2: a line longer than"):

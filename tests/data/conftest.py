@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from llm4rec_recbole.data.dataset_paths import atomic_folder
+from llm4rec_recbole.data.dataset_paths import dataset_folder
 from llm4rec_recbole.data.interactions import Interactions, read_interactions
 
 
 @pytest.fixture(scope="session")
 def ml_100k_folder() -> Path:
-    return atomic_folder("ml-100k")
+    return dataset_folder("ml-100k")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Any corruption of a valid file is refused with the right line, or harmless.
 
-Harmless means: what RecBole is given (recbole_plugin/atomic.py) are the fields as written.
+Harmless means: RecBole gets the fields as they are written.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from llm4rec_recbole.data.atomic import check_atomic_files
-from llm4rec_recbole.data.read_atomic import read_atomic
+from llm4rec_recbole.data.atomic import read_atomic
+from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.errors import InputError
 
 HEADER = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
@@ -61,11 +61,11 @@ def test_a_corruption_is_refused_with_its_line_or_harmless(tmp_path_factory, pai
     valid, corrupt = pair
     folder = tmp_path_factory.mktemp("corrupt")
     (folder / "tiny.inter").write_bytes(valid)
-    check_atomic_files(folder, "tiny")
+    DatasetFiles(folder, "tiny").check()
     (folder / "tiny.inter").write_bytes(corrupt)
     error = None
     try:
-        check_atomic_files(folder, "tiny")
+        DatasetFiles(folder, "tiny").check()
     except InputError as caught:
         error = caught
     if error is not None and error.line is None:
@@ -81,4 +81,4 @@ def test_a_corruption_is_refused_with_its_line_or_harmless(tmp_path_factory, pai
     ]
     expected = [[user, item, float(rating), float(time)] for user, item, rating, time in written]
     assert all(math.isfinite(value) for row in expected for value in row[2:])
-    assert read_atomic(folder / "tiny.inter")[0].to_numpy().tolist() == expected
+    assert read_atomic(folder / "tiny.inter").frame().to_numpy().tolist() == expected

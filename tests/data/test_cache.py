@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pickle
+from contextlib import suppress
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from llm4rec_recbole.data import atomic, table_cache
-from llm4rec_recbole.data.atomic import check_atomic_files
+from llm4rec_recbole.data.atomic import DEFAULT_FORMAT, read_atomic
+from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.data.interactions import read_interactions
-from llm4rec_recbole.data.read_atomic import read_atomic
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import sha256_of
 
@@ -22,6 +25,7 @@ ROWS = "b\tz\tNA\t1700000001\na\tz\t\t1700000000\nb\tÿ\tg\t1700000002\n"
 @pytest.fixture(autouse=True)
 def small_files_too(monkeypatch):
     monkeypatch.setattr(table_cache, "LEAST_BYTES", 0)
+    table_cache._memory.clear()
 
 
 @pytest.fixture
@@ -33,20 +37,20 @@ def inter(tmp_path):
 
 @pytest.fixture
 def reads(monkeypatch):
-    """How often the file was checked so far: len(reads)."""
-    reads, check = [], atomic._check_file
-    monkeypatch.setattr(
-        atomic, "_check_file", lambda *given, **named: reads.append(given) or check(*given, **named)
-    )
+    """How often a file was parsed so far: len(reads)."""
+    reads, parse = [], atomic._parse
+    monkeypatch.setattr(atomic, "_parse", lambda *given: reads.append(given) or parse(*given))
     return reads
 
 
 def place(inter):
-    return inter.parent / "cache" / "toy.inter.npz"
+    return inter.parent / "cache" / "toy.inter.arrow"
 
 
 def check(inter):
-    check_atomic_files(inter.parent, "toy")
+    """Read the file, or its copy on the disk."""
+    table_cache._memory.clear()
+    DatasetFiles(inter.parent, "toy").check()
 
 
 def same(one, other):
@@ -57,19 +61,17 @@ def same(one, other):
     )
 
 
-def test_the_cache_holds_what_the_file_says(inter):
-    frame, types = read_atomic(inter)
-    check(inter)
-    cached, cached_types = table_cache.cached_table(inter)
-    assert cached_types == types
-    for field, kind in types.items():
-        assert cached[field].isna().tolist() == frame[field].isna().tolist()
-        assert cached[field].dropna().tolist() == frame[field].dropna().tolist()
-        assert (cached[field].dtype == "category") == (kind == "token")
-    assert list(table_cache.cached_table(inter, ["item_id", "timestamp"].__contains__)[0]) == [
-        "item_id",
-        "timestamp",
-    ]
+def test_the_cache_holds_what_the_file_says(inter, reads):
+    first = read_atomic(inter)
+    table_cache._memory.clear()
+    second = read_atomic(inter)
+    assert len(reads) == 1
+    assert second.types == first.types
+    assert second.columns.equals(first.columns)
+    pd.testing.assert_frame_equal(second.frame(), first.frame())
+    assert second.frame()["group"].tolist() == ["NA", np.nan, "g"]
+    wanted = ["item_id", "timestamp"]
+    assert list(second.frame(wanted.__contains__)) == wanted
 
 
 @pytest.mark.parametrize("fraction", ["", ".25", ".0"])
@@ -95,7 +97,6 @@ def test_a_changed_file_is_checked_and_read_again(inter, reads):
     before = sha256_of(place(inter))
     inter.write_text(HEADER + ROWS.replace("a\t", "c\t"))  # as long as before
     os.utime(inter, ns=(1, 1))
-    assert table_cache.cached_table(inter) is None
     check(inter)
     assert len(reads) == 2
     assert sha256_of(place(inter)) != before
@@ -121,7 +122,6 @@ def test_a_damaged_cache_is_told_in_one_line_and_made_anew(inter, damage, reads,
         "other": b"a text\n",
     }
     place(inter).write_bytes(broken[damage])
-    assert table_cache.cached_table(inter) is None  # whoever wants it then reads the file
     check(inter)
     assert len(reads) == 2
     told = capsys.readouterr().err
@@ -130,38 +130,62 @@ def test_a_damaged_cache_is_told_in_one_line_and_made_anew(inter, damage, reads,
     assert place(inter).read_bytes() == whole
 
 
-def test_a_pickle_in_its_place_is_not_loaded(inter, capsys):
+@pytest.mark.parametrize(
+    "content",
+    [b"[]\n", b"7\n", b"{}\n", b"{\n", pickle.dumps([1]), b"\n", b'{"version": 2}\nPARROW1'],
+)
+def test_another_file_in_its_place_is_replaced(inter, content, reads):
     place(inter).parent.mkdir()
-    np.savez(place(inter), about=np.array([{"an": "object"}]))
+    place(inter).write_bytes(content)
     check(inter)
-    assert "damaged" in capsys.readouterr().err
-    assert table_cache.cached_table(inter) is not None
+    check(inter)
+    assert len(reads) == 1
 
 
-def test_more_columns_required_is_another_check(inter, reads):
-    check_atomic_files(inter.parent, "toy", ("user_id", "item_id"))
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"user_field": "group"},
+        {"item_field": "group"},
+        {"time_field": "when"},
+        {"separator": ","},
+        {"encoding": "latin-1"},
+    ],
+)
+def test_a_file_read_in_another_format_is_read_again(inter, changed, reads):
     check(inter)
-    check_atomic_files(inter.parent, "toy", ("user_id", "item_id"))
+    table_cache._memory.clear()
+    with suppress(InputError):
+        read_atomic(inter, dataclasses.replace(DEFAULT_FORMAT, **changed))
     assert len(reads) == 2
 
 
+def test_required_columns_are_checked_in_the_copy_too(inter, reads):
+    read_atomic(inter)
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"toy\.inter:1: column 'rating' is missing"):
+            read_atomic(inter, required=["rating"])
+    assert len(reads) == 1
+
+
 @pytest.mark.parametrize("kind", ["token_seq", "float_seq"])
-def test_sequences_are_not_cached(inter, kind):
+def test_sequences_are_cached(inter, kind, reads):
     inter.write_text(f"user_id:token\titem_id:token\tx:{kind}\ttimestamp:float\na\tb\t1 2\t3\n")
-    check(inter)
-    assert not place(inter).exists()
+    for _ in range(2):
+        table_cache._memory.clear()
+        assert read_atomic(inter).frame()["x"].tolist() == ["1 2"]
+    assert len(reads) == 1
 
 
-def test_times_too_large_for_a_float_are_not_cached(inter):
+def test_times_too_large_for_a_float_are_cached_exactly(inter):
     inter.write_text(HEADER + "a\tb\tg\t1700000000000000001\nb\tb\tg\t1700000000000000002\n")
     check(inter)
-    assert not place(inter).exists()
+    check(inter)
     assert np.diff(read_interactions(inter).times).tolist() == [1]
 
 
-def test_a_number_that_only_pandas_reads_is_not_cached(inter):
+def test_a_number_that_arrow_does_not_read_is_read(inter):
     inter.write_text(HEADER + "a\tb\tg\t+5\n")
-    check(inter)
     assert read_interactions(inter).times.tolist() == [5]
 
 
@@ -176,3 +200,43 @@ def test_a_folder_that_cannot_be_written_is_told_in_one_line(inter, capsys):
     check(inter)
     assert "no cache" in capsys.readouterr().err
     assert read_interactions(inter).user_tokens.tolist() == ["[PAD]", "b", "a"]
+
+
+# Copies in memory.
+
+
+def settled(path):
+    """Let the file have been written a minute ago."""
+    changed = path.stat().st_mtime_ns - 60_000_000_000
+    os.utime(path, ns=(changed, changed))
+
+
+@pytest.fixture
+def large(monkeypatch):
+    monkeypatch.setattr(table_cache, "LEAST_BYTES", 1 << 30)
+
+
+@pytest.mark.parametrize("suffix", ["inter", "item"])
+def test_a_small_file_is_parsed_once_a_run(inter, suffix, reads, large):
+    path = inter.rename(inter.with_suffix(f".{suffix}"))
+    settled(path)
+    assert read_atomic(path) is not None
+    read_atomic(str(path))
+    assert len(reads) == 1
+    path.write_text(HEADER + ROWS + "c\tz\tg\t1700000003\n")
+    assert len(read_atomic(path)) == 4
+
+
+def test_a_file_that_may_still_change_is_not_kept(inter, large):
+    for number in range(20):  # the same length and, on many file systems, the same time of change
+        inter.write_text(HEADER + f"u{number:02}\ti\tg\t1700000000\n")
+        assert read_interactions(inter).user_tokens[1] == f"u{number:02}"
+
+
+def test_memory_holds_few_files(inter, tmp_path, large):
+    for number in range(20):
+        path = tmp_path / f"t{number}.item"
+        path.write_text(HEADER + ROWS)
+        settled(path)
+        read_atomic(path)
+    assert len(table_cache._memory) <= table_cache._MOST_IN_MEMORY

@@ -90,7 +90,7 @@ def test_a_gzip_cut_anywhere_is_never_taken_for_whole(tmp_path_factory, cut):
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
 def test_what_has_no_end_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch, pack):
     """A download that broke off in a file of the final size ends in gigabytes of NUL bytes."""
-    monkeypatch.setattr("llm4rec_recbole.data.line_reader._LONGEST", 1000)
+    monkeypatch.setattr("llm4rec_recbole.data.line_reader.MAX_LINE", 1000)
     path = write(tmp_path, pack(b"a\nb\n" + bytes(5000)))
     with pytest.raises(InputError, match="line longer than") as error:
         list(read_blocks(path, 8))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llm4rec_recbole.data import splits
@@ -98,6 +98,7 @@ numbers = st.one_of(st.integers(-3, 3), st.integers(-(2**53), 2**53), st.sampled
     st.booleans(),
     st.integers(1, 9),
 )
+@example([(0, 2), (1, -9_007_199_254_740_991)], np.int64, False, 2)
 def test_order_by_user_is_lexsort(rows, dtype, grouped, span):
     users = np.array([user for user, _ in rows], dtype=np.int64)
     times = np.array([time for _, time in rows], dtype=np.float64)

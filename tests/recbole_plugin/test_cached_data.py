@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from llm4rec_recbole.data import read_atomic, table_cache
-from llm4rec_recbole.data.atomic import check_atomic_files
+from llm4rec_recbole.data import atomic, table_cache
+from llm4rec_recbole.data.atomic import read_atomic
 
 HEADER = "user_id:token | item_id:token | group:token | rating:float | timestamp:float"
 
@@ -42,14 +42,6 @@ def contents(data: Any) -> dict[str, Any]:
     return found | {"types": data.field2type, "lengths": data.field2seqlen}
 
 
-def not_of_the_interactions(check_lines: Callable) -> Callable:
-    def check(path: Path, *rest: Any) -> Any:
-        assert path.suffix != ".inter", "read again"
-        return check_lines(path, *rest)
-
-    return check
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -67,11 +59,11 @@ def test_data_are_the_same_with_and_without_the_cache(
 ) -> None:
     without = contents(dataset(**options))
     monkeypatch.setattr(table_cache, "LEAST_BYTES", 0)
-    check_atomic_files(inter.parent, "tiny")
-    assert table_cache.cached_table(inter) is not None
-    monkeypatch.setattr(
-        read_atomic, "_check_lines", not_of_the_interactions(read_atomic._check_lines)
-    )
+    table_cache._memory.clear()
+    for path in (inter, inter.with_suffix(".item")):
+        read_atomic(path)
+    table_cache._memory.clear()
+    monkeypatch.setattr(atomic, "_parse", lambda *given: pytest.fail("parsed again"))
     with_cache = contents(dataset(**options))
     assert list(with_cache) == list(without)
     for name, value in without.items():

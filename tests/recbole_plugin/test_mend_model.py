@@ -23,7 +23,7 @@ def build(write: Callable, dataset: Callable) -> Callable[..., Any]:
         from recbole.utils import get_model
 
         write(inter=["user_id:token | item_id:token", *(f"{u} | {i}" for u, i in PAIRS)])
-        data = dataset(name, embedding_size=4, **options)
+        data = dataset(name, embedding_size=4, protocol="recbole", **options)
         data._change_feat_format()
         torch.manual_seed(0)
         return get_model(name)(data.config, data)

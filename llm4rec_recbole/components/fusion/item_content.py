@@ -6,7 +6,6 @@ among them, come from training interactions only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,16 +46,6 @@ def item_content(
         numbers=torch.from_numpy(np.nan_to_num(standard, nan=0.0).astype(np.float32)),
         is_number=torch.from_numpy(~np.isnan(standard)),
     )
-
-
-def multi_hot(categories: Sequence[Sequence[str]]) -> tuple[np.ndarray, list[str]]:
-    """(n_items, C) bool and the C names in alphabetical order, from each item's names."""
-    names = sorted({name for row in categories for name in row})
-    column = {name: number for number, name in enumerate(names)}
-    hot = np.zeros((len(categories), len(names)), dtype=bool)
-    for item, row in enumerate(categories):
-        hot[item, [column[name] for name in row]] = True
-    return hot, names
 
 
 def category_lists(hot: np.ndarray) -> np.ndarray:

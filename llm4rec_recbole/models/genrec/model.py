@@ -16,7 +16,6 @@ Both are exact. The catalogue sense is the default: it makes scores of all items
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 from torch.nn.functional import cross_entropy
 
+from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.decoding.exhaustive import OVER
 from llm4rec_recbole.decoding.padding import padded
@@ -67,8 +67,9 @@ class GenRec(SequentialRecommender):
             compute_dtype(config["llm_dtype"], config["device"].type),
         )
         names = list(dataset.field2id_token[self.ITEM_ID][1:])
-        file = Path(config["data_path"], f"{config['dataset']}.item")
-        prompt = self._read_titles(*titles_of(file, names), names, config)
+        files = DatasetFiles.of(config)
+        titles, years = titles_of(files.path("item"), names, files.file_format)
+        prompt = self._read_titles(titles, years, names, config)
 
         self.budget = min(
             whole_number("max_prompt_tokens", config["max_prompt_tokens"]),

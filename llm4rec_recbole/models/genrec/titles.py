@@ -13,21 +13,21 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from llm4rec_recbole.data.atomic import DEFAULT_FORMAT, AtomicFormat
+from llm4rec_recbole.data.features import read_items
 from llm4rec_recbole.errors import InputError
 
 Tokens = list[int]
 
 
-def titles_of(path: str | Path, names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Titles and years of the items with raw tokens `names`, "" where they are not known.
+def titles_of(
+    path: str | Path, names: Sequence[str], file_format: AtomicFormat = DEFAULT_FORMAT
+) -> tuple[list[str], list[str]]:
+    """Titles and years of the items with raw tokens `names`, "" where unknown.
 
-    path: the data set's `.item` file; there need be none.
+    path: the data set's `.item` file, which need not exist.
     """
-    if not Path(path).is_file():
-        return [""] * len(names), [""] * len(names)
-    from llm4rec_recbole.data.features import read_items
-
-    table = read_items(path).drop_duplicates("item_id").set_index("item_id").reindex(list(names))
+    table = read_items(path, file_format).set_index("item_id").reindex(list(names))
     years = [
         "" if year is None else str(year)
         for year in table["year"].astype(object).where(table["year"].notna(), None)

@@ -1,0 +1,95 @@
+"""The atomic files of one data set: which there are, checked together, before any is used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from llm4rec_recbole.data.atomic import DEFAULT_FORMAT, AtomicFormat, AtomicTable, read_atomic
+from llm4rec_recbole.data.splits import PROTOCOLS
+from llm4rec_recbole.data.timestamps import first_unit_change, mixed_units_error
+from llm4rec_recbole.errors import InputError
+
+OTHER_SUFFIXES = ("item", "user", "kg", "link", "net")
+
+
+def needs_times(config: Any) -> bool:
+    """Whether a run with RecBole's `config` needs the time of each interaction."""
+    return config["protocol"] in PROTOCOLS or config["MODEL_TYPE"].name == "SEQUENTIAL"
+
+
+@dataclass(frozen=True)
+class DatasetFiles:
+    """The files `<folder>/<name>.<suffix>`.
+
+    parts: the benchmark parts, such as ("train", "valid", "test"), when the interactions are in
+    `<name>.train.inter` and so on; () when they are in `<name>.inter`.
+    """
+
+    folder: Path
+    name: str
+    file_format: AtomicFormat = DEFAULT_FORMAT
+    parts: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, config: Any) -> DatasetFiles:
+        """The files that RecBole's `config` describes. Raises InputError for an unusable option."""
+        file_format = AtomicFormat.of(config)
+        parts = config["benchmark_filename"]
+        if parts is not None and not (
+            isinstance(parts, list)
+            and len(parts) == 3
+            and all(isinstance(part, str) and part and "/" not in part for part in parts)
+        ):
+            hint = "three names, such as [train,valid,test]"
+            raise InputError(f"benchmark_filename is {parts}", hint=hint)
+        if parts is not None and config["protocol"] in PROTOCOLS:
+            message = f"benchmark_filename has no effect under protocol {config['protocol']}"
+            hint = "the protocol splits the interactions itself; --protocol=recbole uses the parts"
+            raise InputError(message, hint=hint)
+        folder = Path(config["data_path"])
+        return cls(folder, config["dataset"], file_format, tuple(parts or ()))
+
+    def path(self, suffix: str) -> Path:
+        """The path of the `.<suffix>` file, which need not exist."""
+        return self.folder / f"{self.name}.{suffix}"
+
+    @property
+    def interactions(self) -> list[Path]:
+        """The paths of the `.inter` files: one, or one for each benchmark part."""
+        return [self.path(f"{part}.inter") for part in self.parts] or [self.path("inter")]
+
+    def check(self, timed: bool = True) -> None:
+        """Read every file that there is.
+
+        timed: whether the interactions need times. Raises InputError, with file and line, for the
+        first defect, and for times whose unit differs between benchmark parts.
+        """
+        file_format = self.file_format
+        required = [
+            file_format.user_field,
+            file_format.item_field,
+            *[file_format.time_field] * timed,
+        ]
+        tables = [read_atomic(path, file_format, required) for path in self.interactions]
+        self._check_units(tables)
+        for suffix in OTHER_SUFFIXES:
+            if self.path(suffix).exists():
+                read_atomic(self.path(suffix), file_format)
+
+    def _check_units(self, tables: Sequence[AtomicTable]) -> None:
+        field = self.file_format.time_field
+        if len(tables) < 2 or any(table.types.get(field) != "float" for table in tables):
+            return
+        times = [table.columns[field].to_numpy() for table in tables]
+        row = first_unit_change(np.concatenate(times))
+        if row is not None:
+            ends = np.cumsum([len(part) for part in times])
+            number = int(np.searchsorted(ends, row, side="right"))
+            line = row - int(ends[number] - len(times[number])) + 2
+            first, other = times[0][0], times[number][line - 2]
+            raise mixed_units_error(tables[number].path, line, first, other)
