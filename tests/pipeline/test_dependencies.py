@@ -122,6 +122,8 @@ def closure(roots: list[str]) -> set[Path]:
     waiting, seen = list(roots), set()
     while waiting:
         name = waiting.pop()
+        if name == f"{PACKAGE}.cli.run" and name not in roots:
+            continue  # the dispatcher, which a module of cli imports to start itself
         if name not in seen and (path := source(name)) is not None:
             seen.add(name)
             waiting.extend(imports(path))
