@@ -1,1 +1,1 @@
-"""Speed of this project against stock RecBole and RecTools, measured side by side in one run."""
+"""Measurements that are no part of the pipeline: performance/, studies/, and their results/."""

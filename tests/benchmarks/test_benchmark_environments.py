@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import environments
+from benchmarks.performance import environments
 
 
 @pytest.fixture

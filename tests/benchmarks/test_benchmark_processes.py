@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import processes
-from benchmarks.processes import WorkerFailed, Workers, ask
+from benchmarks.performance import processes
+from benchmarks.performance.processes import WorkerFailed, Workers, ask
 
 WORKERS = Path(processes.__file__).parent / "workers"
 
 FAKE = """
 import os, sys
 sys.path.insert(0, {workers!r})
-from answer import serve
+from protocol import serve
 
 def add(a, b):
     print("libraries print what they like")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.parts import time_to
+from benchmarks.performance.measurements import time_to
 from benchmarks.report import goals, number, render, table
 
 

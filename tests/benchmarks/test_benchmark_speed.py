@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from benchmarks import speed
-from benchmarks.processes import WorkerFailed
+from benchmarks.performance import speed
+from benchmarks.performance.processes import WorkerFailed
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rings import own_folder, rings  # noqa: F401
 
-from benchmarks import cold_items
+from benchmarks.studies import cold_items
 
 N_ITEMS = 40
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from benchmarks import decoding
+from benchmarks.performance import decoding
 
 
 def test_both_ways_find_the_same_items_and_the_report_says_how_fast():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rings import options, own_folder, rings  # noqa: F401
 
-from benchmarks import fairness_curve
+from benchmarks.studies import fairness_curve
 from llm4rec_recbole.errors import InputError
 
 

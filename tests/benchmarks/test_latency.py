@@ -6,7 +6,7 @@ from typing import Any
 
 from rings import options, own_folder, rings  # noqa: F401
 
-from benchmarks import latency
+from benchmarks.performance import latency
 
 
 def test_users_and_events_are_timed(options: dict[str, Any]) -> None:  # noqa: F811

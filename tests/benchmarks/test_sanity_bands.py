@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from real_data import REAL_DATA, why_absent
 
-from benchmarks import sanity_bands
+from benchmarks.studies import sanity_bands
 from llm4rec_recbole.errors import InputError
 
 ML_1M = REAL_DATA / "ml-1m"

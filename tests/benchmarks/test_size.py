@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import size
-from benchmarks.processes import WorkerFailed
-from benchmarks.synthetic_movielens import ITEMS, LEAST, write_movies, write_ratings
+from benchmarks.performance import size
+from benchmarks.performance.processes import WorkerFailed
+from benchmarks.performance.synthetic_movielens import ITEMS, LEAST, write_movies, write_ratings
 
 LOADED = {"total_seconds": 60.0, "cpu_seconds": 50.0, "peak_gib": 2.0}
 STEP = {"n_items": 59_047, "windows": 16, "users": 256, "loaded_gib": 0.5}

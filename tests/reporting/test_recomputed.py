@@ -13,7 +13,7 @@ import pytest
 from fake_results import add_run
 from table_from_users import assert_table_1_is_that_of_the_users
 
-from benchmarks.kept import places
+from benchmarks.studies.committed_results import runs
 from llm4rec_recbole.analysis.compare import best_on_validation, read_comparisons
 from llm4rec_recbole.analysis.paper.paper_methods import REFERENCES
 from llm4rec_recbole.cli import compare, tables
@@ -79,7 +79,7 @@ def test_every_number_of_table_1_is_recomputed_from_what_the_real_writer_wrote(t
 def test_the_table_here_follows_from_the_users_files_here():
     users, table = TOP / "results/users", TOP / "paper_tables/table_1.csv"
     if not [*users.rglob("*.parquet")]:
-        pytest.skip("no users files: DVC's cache keeps them, a fresh clone has none")
+        pytest.skip("no users files are committed yet")
     with open(table, encoding="utf-8") as file:
         lines = [*csv.DictReader(file)]
     grouped = by_method(read_records(TOP / "results"), REFERENCES)
@@ -88,33 +88,33 @@ def test_the_table_here_follows_from_the_users_files_here():
 
 
 @pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
-def test_each_record_that_git_keeps_ranks_of_follows_from_them(folder):
-    committed = [record for record in read_records(folder) if record.users_path.is_file()]
-    assert len(committed) == len([*folder.glob("users/*/*/*/*.parquet")]) > 0
-    methods = sorted({record.method for record in committed})
-    for its_records in by_method(committed, methods).values():
+def test_each_committed_record_follows_from_its_ranks(folder):
+    records = [record for record in read_records(folder) if record.users_path.is_file()]
+    assert len(records) == len([*folder.glob("users/*/*/*/*.parquet")]) > 0
+    methods = sorted({record.method for record in records})
+    for its_records in by_method(records, methods).values():
         per_user_values(its_records)  # raises InputError where the two disagree
     key = ("full", "hit@10")
     other = replace(
-        committed[0], accuracy=committed[0].accuracy | {key: committed[0].accuracy[key] + 1e-6}
+        records[0], accuracy=records[0].accuracy | {key: records[0].accuracy[key] + 1e-6}
     )
     with pytest.raises(InputError, match="full hit@10 is"):
         per_user_values({other.method: [other]})
 
 
-def test_the_table_of_the_other_processor_follows_from_what_git_keeps(tmp_path):
+def test_the_table_of_the_other_processor_follows_from_what_git_holds(tmp_path):
     """Its marks too: their p values are those of the ranks."""
     folder = TOP / "benchmarks/results/without_amx"
     results = tmp_path / "results"
     for name in ("runs", "users"):
         shutil.copytree(folder / name, results / name)
-    assert len(places(results)) == 11
+    assert len(runs(results)) == 11
     assert compare.main(["--results", str(results)]) == 0
-    found, committed = (
+    made_here, committed = (
         [astuple(c) for c in read_comparisons(path / "comparisons.csv") if c.table == "table_1"]
         for path in (results, folder)
     )
-    for one, other in zip(found, committed, strict=True):
+    for one, other in zip(made_here, committed, strict=True):
         assert one[:7] == other[:7]  # what is compared
         assert one[7:] == pytest.approx(other[7:], rel=1e-6, abs=1e-9)
     nothing = ["--failures", str(tmp_path), "--out", str(tmp_path)]

@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).parent / "stand_ins"))
+sys.path.append(str(Path(__file__).parent / "stubs"))
 
 import torch
-from answer import serve
+from protocol import serve
 from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 from recbole.utils import get_model, get_trainer, init_seed

@@ -11,11 +11,11 @@ from types import SimpleNamespace
 import pytest
 from fake_results import add_run, ranks_around
 
-from benchmarks import kept, wider
+from benchmarks.studies import committed_results, other_datasets
 from llm4rec_recbole.evaluation.paths import Run
 from llm4rec_recbole.evaluation.users_file import RANKED, read_users
 
-CELL = Run("ml-100k", "loo", "Pop", 3)
+RUN = Run("ml-100k", "loo", "Pop", 3)
 
 
 @pytest.fixture
@@ -35,12 +35,12 @@ def test_a_record_that_is_there_is_not_made_again(tmp_path, commands):
     record = tmp_path / "runs/ml-100k/loo/Pop/seed_3.json"
     record.parent.mkdir(parents=True)
     record.write_text("{}")
-    assert wider.run(CELL, tmp_path, tmp_path / "failures", ["--decay=0.8"]) == 0
+    assert other_datasets.execute(RUN, tmp_path, tmp_path / "failures", ["--decay=0.8"]) == 0
     assert not commands
 
 
-def test_a_cell_runs_with_the_options_of_the_pipeline_and_a_failure_is_kept(tmp_path, commands):
-    assert wider.run(CELL, tmp_path, tmp_path / "failures", ["--decay=0.8"]) == 2
+def test_a_run_has_the_options_of_the_pipeline_and_a_failure_is_noted(tmp_path, commands):
+    assert other_datasets.execute(RUN, tmp_path, tmp_path / "failures", ["--decay=0.8"]) == 2
     (command,) = commands
     assert {"--model=Pop", "--dataset=ml-100k", "--protocol=loo", "--seed=3", "--decay=0.8"} <= {
         *command
@@ -52,76 +52,78 @@ def test_a_cell_runs_with_the_options_of_the_pipeline_and_a_failure_is_kept(tmp_
 
 @pytest.fixture
 def folders(tmp_path, monkeypatch):
-    """Runs of Pop and BPR in work/wider/mine; the two folders, and nothing that runs anything."""
-    monkeypatch.setattr(wider, "RESULTS", tmp_path / "kept")
-    monkeypatch.setattr(wider, "WORK", tmp_path / "work")
-    monkeypatch.setattr(wider.tables, "dataset_table", lambda arguments: 0)
+    """Runs of Pop and BPR in work/other_datasets/mine; the two folders, and nothing that runs anything."""
+    monkeypatch.setattr(other_datasets, "RESULTS", tmp_path / "committed")
+    monkeypatch.setattr(other_datasets, "WORK", tmp_path / "work")
+    monkeypatch.setattr(other_datasets.tables, "dataset_table", lambda arguments: 0)
     results = tmp_path / "work" / "mine"
     for method, middle in (("Pop", 30), ("BPR", 20)):
         add_run(results, method, ranks_around(middle), seed=0)
-    return results, tmp_path / "kept" / "mine"
+    return results, tmp_path / "committed" / "mine"
 
 
 def tables(folder: Path) -> dict[str, str]:
-    return {name: (folder / name).read_text() for name in wider.KEPT}
+    return {name: (folder / name).read_text() for name in other_datasets.TABLES}
 
 
-def test_another_checkout_goes_on_from_what_git_keeps(folders, capsys):
+def test_another_checkout_goes_on_from_what_git_holds(folders, capsys):
     """A third method there: Table I is what it would be here, though the lists are gone."""
     results, out = folders
-    assert wider.main(["mine", "--methods", "Pop", "BPR"]) == 0
+    assert other_datasets.main(["mine", "--methods", "Pop", "BPR"]) == 0
     users = read_users(out / "users/ml-100k/loo/Pop/seed_0.parquet", ["user"], ["top_100"])
     assert [*users] == ["user"]
     assert (out / "comparisons.csv").read_text() == (results / "comparisons.csv").read_text()
     add_run(results, "SASRec", ranks_around(5), seed=0)
-    assert wider.main(["mine", "--methods", "SASRec"]) == 0
+    assert other_datasets.main(["mine", "--methods", "SASRec"]) == 0
     pop = out / "users/ml-100k/loo/Pop/seed_0.parquet"
     read_users(pop, RANKED).to_parquet(pop, compression="gzip")  # as other versions write it
     here, added = tables(out), results.parent / "added"
-    shutil.copytree(out, added / "kept")
+    shutil.copytree(out, added / "committed")
     shutil.rmtree(results)
     for kind, ending in (("runs", "json"), ("users", "parquet")):  # as before SASRec ran
         (out / kind / f"ml-100k/loo/SASRec/seed_0.{ending}").unlink()
     add_run(results, "SASRec", ranks_around(5), seed=0)
-    assert wider.main(["mine", "--methods", "SASRec"]) == 0
+    assert other_datasets.main(["mine", "--methods", "SASRec"]) == 0
     there = tables(out)
     assert there["table_1.md"] == here["table_1.md"]
     assert "SASRec | – | – | **" in there["table_1.md"]
-    before = [*(added / "kept").rglob("*.parquet"), *(added / "kept").rglob("*.json")]
+    before = [*(added / "committed").rglob("*.parquet"), *(added / "committed").rglob("*.json")]
     assert len(before) == 6
     for path in before:
-        assert (out / path.relative_to(added / "kept")).read_bytes() == path.read_bytes()
+        assert (out / path.relative_to(added / "committed")).read_bytes() == path.read_bytes()
 
 
-def test_a_run_here_is_not_replaced_by_the_kept_one(folders):
+def test_a_run_here_is_not_replaced_by_the_committed_one(folders):
     results, out = folders
-    assert wider.main(["mine", "--methods", "Pop", "BPR"]) == 0
+    assert other_datasets.main(["mine", "--methods", "Pop", "BPR"]) == 0
     record = add_run(results, "BPR", ranks_around(10), seed=0)
-    assert kept.restore(out, results) == set()
+    assert committed_results.restore(out, results) == set()
     assert record.read_text() != (out / "runs/ml-100k/loo/BPR/seed_0.json").read_text()
-    kept.keep(results, out)
+    committed_results.save(results, out)
     assert record.read_text() == (out / "runs/ml-100k/loo/BPR/seed_0.json").read_text()
 
 
 def test_tables_stay_where_a_users_file_is_broken(folders, capsys):
     results, out = folders
-    assert wider.main(["mine", "--methods", "Pop", "BPR"]) == 0
+    assert other_datasets.main(["mine", "--methods", "Pop", "BPR"]) == 0
     before = tables(out)
     (results / "users/ml-100k/loo/Pop/seed_0.parquet").write_bytes(b"PAR1")
-    assert wider.main(["mine", "--methods", "Pop"]) == 1
+    assert other_datasets.main(["mine", "--methods", "Pop"]) == 1
     assert "not a whole Parquet file" in capsys.readouterr().err
     assert tables(out) == before
 
 
 def test_a_table_that_would_lose_rows_is_not_made(folders, commands, capsys):
     results, out = folders
-    assert wider.main(["mine", "--methods", "Pop", "BPR"]) == 0
+    assert other_datasets.main(["mine", "--methods", "Pop", "BPR"]) == 0
     before = tables(out)
     shutil.rmtree(results)
     shutil.rmtree(out / "users/ml-100k/loo/BPR")
-    assert wider.main(["mine", "--methods", "Pop"]) == 2
+    assert other_datasets.main(["mine", "--methods", "Pop"]) == 2
     assert "would lose ml-100k/loo/BPR/seed_0; run" in capsys.readouterr().err
     assert not commands
     assert tables(out) == before
-    assert wider.main(["mine", "--methods", "BPR"]) == 1  # asked, so that it is run anew: it fails
+    assert (
+        other_datasets.main(["mine", "--methods", "BPR"]) == 1
+    )  # asked, so that it is run anew: it fails
     assert len(commands) == 1

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ENVIRONMENTS = HERE.parent / "work" / "envs"
+ENVIRONMENTS = HERE.parents[1] / "work" / "envs"
 
 
 def python_of(name: str) -> Path:

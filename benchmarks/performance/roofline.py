@@ -1,9 +1,9 @@
-"""`python -m benchmarks.ceiling`: how much faster would it be if all but products were free?
+"""`python -m benchmarks.performance.roofline`: how much faster would it be if all but products were free?
 
 For a training step of BERT4Rec and of SASRec, and for scoring users with EnhancedGenRec, as it is
 by default and with all layers: the share of the time that matrix products take (torch's profiler;
 attention's fused kernels count as products), their speed, and the speed of one large product on the
-same cores. On ml-100k; nothing is trained to an end. Writes ceiling.json and ceiling.md.
+same cores. On ml-100k; nothing is trained to an end. Writes roofline.json and roofline.md.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.latency import MODELS
 from benchmarks.options import RESULTS
+from benchmarks.performance.latency import MODELS
 from benchmarks.report import number, table
 from llm4rec_recbole.files import write_atomically, write_json
 
@@ -139,7 +139,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     assert __doc__
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.ceiling", description=__doc__.splitlines()[0].partition(": ")[2]
+        prog="python -m benchmarks.performance.roofline",
+        description=__doc__.splitlines()[0].partition(": ")[2],
     )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="(%(default)s)")
     parser.add_argument("--steps", type=int, default=60, help="of training (%(default)s)")
@@ -161,8 +162,8 @@ def main(arguments: list[str] | None = None) -> int:
         "large": {name: large_product(name) for name in sorted({"float32", computes})},
         "costs": [asdict(cost) for cost in costs],
     }
-    write_json(RESULTS / "ceiling.json", measured)
-    write_atomically(RESULTS / "ceiling.md", render(measured))
+    write_json(RESULTS / "roofline.json", measured)
+    write_atomically(RESULTS / "roofline.md", render(measured))
     print(render(measured))
     return 0
 

@@ -1,4 +1,4 @@
-"""Starts workers and reads their answers (workers/answer.py is the other end)."""
+"""Starts workers and reads their answers (workers/protocol.py is the other end)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environments import python_of
+from benchmarks.performance.environments import python_of
 
 HERE = Path(__file__).resolve().parent
 
@@ -64,7 +64,7 @@ class Workers:
         left_out = {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
         variables = {key: value for key, value in os.environ.items() if key not in left_out}
         if environment == "ours":  # so that a checkout need not be installed
-            variables["PYTHONPATH"] = str(HERE.parent)
+            variables["PYTHONPATH"] = str(HERE.parents[1])
         return variables | {
             "OMP_NUM_THREADS": str(self.threads),
             "CUDA_VISIBLE_DEVICES": "",

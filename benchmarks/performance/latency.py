@@ -1,4 +1,4 @@
-"""`python -m benchmarks.latency`: what EnhancedGenRec takes once it is trained, on ml-100k.
+"""`python -m benchmarks.performance.latency`: what EnhancedGenRec takes once it is trained, on ml-100k.
 
 For the model as it is by default and with all layers of its language model: milliseconds a user, by
 scoring every item for the test users in batches as run_recbole does, and milliseconds an event, by
@@ -111,7 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure both, write and print; 1 when something is not reached."""
     assert __doc__
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.latency", description=__doc__.splitlines()[0]
+        prog="python -m benchmarks.performance.latency", description=__doc__.splitlines()[0]
     )
     add_training_options(parser)
     parser.set_defaults(threads=os.cpu_count() or 1, output=RESULTS)

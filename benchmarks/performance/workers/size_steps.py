@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from answer import peak_gib, serve
+from protocol import peak_gib, serve
 
 
 def prepare(data_path: str, dataset: str, out: str) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def main() -> None:
     register_optimizer_step_post_hook(answer)
     sys.argv = ["run_recbole", *request["arguments"]]
     if request["who"] == "stock RecBole":
-        sys.path.append(str(Path(__file__).parent / "stand_ins"))
+        sys.path.append(str(Path(__file__).parent / "stubs"))
         from recbole.quick_start import run_recbole
 
         run_recbole(

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).parent / "stand_ins"))
+sys.path.append(str(Path(__file__).parent / "stubs"))
 
-from answer import peak_gib, serve
+from protocol import peak_gib, serve
 from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 

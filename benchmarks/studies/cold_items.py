@@ -1,4 +1,4 @@
-"""`python -m benchmarks.cold_items`: are items that training never saw ranked by their content?
+"""`python -m benchmarks.studies.cold_items`: are items that training never saw ranked by their content?
 
 A random tenth of ml-100k's items loses all its interactions; their titles, genres and years stay.
 GenRecFusion, which reads these, and the same model on ids alone learn from the rest, which is split
@@ -252,7 +252,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, print, write; 1 unless content ranks the cold items clearly better than ids."""
     assert __doc__
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.cold_items", description=__doc__.splitlines()[0]
+        prog="python -m benchmarks.studies.cold_items", description=__doc__.splitlines()[0]
     )
     add_training_options(parser)
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.speed`: this project against stock RecBole and RecTools, in one run.
+"""`python -m benchmarks.performance.speed`: this project against stock RecBole and RecTools, in one run.
 
 Prints a Markdown report on stdout, progress on stderr, and writes speed.json and speed.md.
 """
@@ -15,13 +15,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environments import ENVIRONMENTS, python_of
-from benchmarks.parts import FULL, PARTS, QUICK
-from benchmarks.processes import WorkerFailed, Workers
+from benchmarks.options import RESULTS
+from benchmarks.performance.environments import ENVIRONMENTS, python_of
+from benchmarks.performance.measurements import FULL, PARTS, QUICK
+from benchmarks.performance.processes import WorkerFailed, Workers
 from benchmarks.report import render
 from llm4rec_recbole.files import write_atomically, write_json
-
-RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -59,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.speed",
+        prog="python -m benchmarks.performance.speed",
         description="Measure training, evaluation, start-up and time to quality on ml-100k "
         "against stock RecBole 1.2.1 and RecTools 0.19.0, each in an environment of its own "
         f"(made under {ENVIRONMENTS.parent.name}/{ENVIRONMENTS.name}/ when first needed). "

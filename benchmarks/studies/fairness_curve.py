@@ -1,4 +1,4 @@
-"""`python -m benchmarks.fairness_curve`: what λ_fair of (16) buys on ml-100k, and what it costs.
+"""`python -m benchmarks.studies.fairness_curve`: what λ_fair of (16) buys on ml-100k, and what it costs.
 
 GenRecDebias learns once for each λ_fair. r̂ is the log-probability that it gives to what users went
 on to: in training, which is what (16) to (18) act on and where 943 users have 100,000 interactions,
@@ -188,7 +188,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, print, write; 1 unless the largest λ_fair has a smaller gap than the least."""
     assert __doc__
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.fairness_curve", description=__doc__.splitlines()[0]
+        prog="python -m benchmarks.studies.fairness_curve", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--fairness", type=float, nargs="+", default=list(FAIRNESS), help="λ_fair")
     parser.add_argument("--dataset", default="ml-100k")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.data import write_for_workers
-from benchmarks.processes import Workers
+from benchmarks.performance.processes import Workers
 
 K = 10
 NOT_LISTED = 10**9  # the rank of a target that is not among the K recommended

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any
 
-from answer import serve
+from protocol import serve
 from recbole_runs import masked_targets, timed_training
 from steps import Enough
 

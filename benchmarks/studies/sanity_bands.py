@@ -1,4 +1,4 @@
-"""`python -m benchmarks.sanity_bands --data FOLDER`: are our baselines as good as published ones?
+"""`python -m benchmarks.studies.sanity_bands --data FOLDER`: are our baselines as good as published ones?
 
 Trains BPR and LightGCN on MovieLens-1M under the protocol of RecBole-GNN's published table
 (`results/general/ml-1m.md` there: ratings of 3 and more, a random 8:1:1 split of each user's
@@ -17,10 +17,10 @@ import json
 import sys
 from pathlib import Path
 
+from benchmarks.options import RESULTS
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import write_atomically, write_json
 
-RESULTS = Path(__file__).resolve().parent / "results"
 WORK = Path("work") / "sanity"
 BAND = 0.03  # relative
 SEED = 2020  # RecBole's default, which RecBole-GNN leaves alone
@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Train, print the table, write sanity_bands.json; 1 when a number lies below its band."""
     assert __doc__
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.sanity_bands", description=__doc__.splitlines()[0]
+        prog="python -m benchmarks.studies.sanity_bands", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of MovieLens-1M")
     parser.add_argument("--only", nargs="+", choices=PUBLISHED, default=list(PUBLISHED))

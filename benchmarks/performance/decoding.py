@@ -1,4 +1,4 @@
-"""`python -m benchmarks.decoding`: our beam search against transformers' `generate`, in one run.
+"""`python -m benchmarks.performance.decoding`: our beam search against transformers' `generate`, in one run.
 
 Both find the same number of best items of ml-100k for the same users, with the same models, in
 batches of the same size: P5's T5 over collaborative ids, GenRec's language model over titles.
@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from benchmarks.data import folder, interactions
+from benchmarks.options import RESULTS
 from llm4rec_recbole.data.splits import leave_one_out
 from llm4rec_recbole.decoding.beam import beam_search
 from llm4rec_recbole.decoding.causal import CausalTreeDecoder
@@ -31,7 +32,6 @@ from llm4rec_recbole.decoding.trie import ItemTrie
 from llm4rec_recbole.evaluation.record import hardware
 from llm4rec_recbole.files import write_atomically, write_json
 
-RESULTS = Path(__file__).resolve().parent / "results"
 GOAL = 10  # times the users per second
 HISTORY = 20  # items in a prompt
 END, PAD = 1, 0
@@ -222,7 +222,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     assert __doc__
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.decoding", description=__doc__.splitlines()[0]
+        prog="python -m benchmarks.performance.decoding", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--users", type=int, default=64, help="of GenRec; of P5 eight times these")
     parser.add_argument("--width", type=int, default=20, help="beams, and items asked for")

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.size`: what a data set of MovieLens-25M's size costs before training.
+"""`python -m benchmarks.performance.size`: what a data set of MovieLens-25M's size costs before training.
 
 For 1, 5 and 25 million made-up ratings (synthetic_movielens.py) by the name of ml-25m, each line in
 a process of its own:
@@ -24,12 +24,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import WorkerFailed, Workers
+from benchmarks.options import RESULTS
+from benchmarks.performance.processes import WorkerFailed, Workers
+from benchmarks.performance.synthetic_movielens import ROWS, write_movies, write_ratings
 from benchmarks.report import number, table
-from benchmarks.synthetic_movielens import ROWS, write_movies, write_ratings
 from llm4rec_recbole.files import write_atomically, write_json
 
-RESULTS = Path(__file__).resolve().parent / "results"
 WORK = Path("work") / "size"
 DATASET = "ml-25m"
 SIZES = (1_000_000, 5_000_000, ROWS)
@@ -191,7 +191,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, write and print; 1 when a requirement at full size is not reached."""
     assert __doc__
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.size", description=__doc__.splitlines()[0]
+        prog="python -m benchmarks.performance.size", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--rows", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)

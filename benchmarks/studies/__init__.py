@@ -1,0 +1,1 @@
+"""Studies of single questions: each is a command that writes its result."""
