@@ -1,4 +1,6 @@
-"""`python -m benchmarks.performance.decoding`: our beam search against transformers' `generate`, in one run.
+"""Our beam search against transformers' `generate`, in one run.
+
+    python -m benchmarks.performance.decoding
 
 Both find the same number of best items of ml-100k for the same users, with the same models, in
 batches of the same size: P5's T5 over collaborative ids, GenRec's language model over titles.

@@ -1,4 +1,6 @@
-"""`python -m benchmarks.performance.latency`: what EnhancedGenRec takes once it is trained, on ml-100k.
+"""The time that a trained EnhancedGenRec takes to score and to learn, on ml-100k.
+
+    python -m benchmarks.performance.latency
 
 For the model as it is by default and with all layers of its language model: milliseconds a user, by
 scoring every item for the test users in batches as run_recbole does, and milliseconds an event, by

@@ -1,4 +1,6 @@
-"""`python -m benchmarks.performance.roofline`: how much faster would it be if all but products were free?
+"""How much faster would training be if all but matrix products took no time?
+
+    python -m benchmarks.performance.roofline
 
 For a training step of BERT4Rec and of SASRec, and for scoring users with EnhancedGenRec, as it is
 by default and with all layers: the share of the time that matrix products take (torch's profiler;
@@ -40,7 +42,7 @@ class Cost:
     gflop_a_second: float  # in products, attention's left out
 
     @property
-    def ceiling(self) -> float:
+    def bound(self) -> float:
         """How many times as fast it would be if all else took no time."""
         return 1 / self.share
 
@@ -123,7 +125,7 @@ def render(measured: dict[str, Any]) -> str:
     )
     header = ["work", "s", "in products", "if all else were free", "GFlop", "GFlop/s in products"]
     rows = [
-        [cost.what, number(cost.seconds), f"{cost.share:.0%}", f"{cost.ceiling:.2f} ×",
+        [cost.what, number(cost.seconds), f"{cost.share:.0%}", f"{cost.bound:.2f} ×",
          number(cost.gflop), number(cost.gflop_a_second)]
         for cost in costs
     ]  # fmt: skip
@@ -140,7 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
     assert __doc__
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.performance.roofline",
-        description=__doc__.splitlines()[0].partition(": ")[2],
+        description=__doc__.splitlines()[0],
     )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="(%(default)s)")
     parser.add_argument("--steps", type=int, default=60, help="of training (%(default)s)")

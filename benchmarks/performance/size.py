@@ -1,4 +1,6 @@
-"""`python -m benchmarks.performance.size`: what a data set of MovieLens-25M's size costs before training.
+"""The cost of a data set of MovieLens-25M's size before training.
+
+    python -m benchmarks.performance.size
 
 For 1, 5 and 25 million made-up ratings (synthetic_movielens.py) by the name of ml-25m, each line in
 a process of its own:

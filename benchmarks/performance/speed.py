@@ -1,4 +1,6 @@
-"""`python -m benchmarks.performance.speed`: this project against stock RecBole and RecTools, in one run.
+"""This project against stock RecBole and RecTools, in one run.
+
+    python -m benchmarks.performance.speed
 
 Prints a Markdown report on stdout, progress on stderr, and writes speed.json and speed.md.
 """

@@ -1,4 +1,6 @@
-"""`python -m benchmarks.studies.cold_items`: are items that training never saw ranked by their content?
+"""Does content rank items that training never saw?
+
+    python -m benchmarks.studies.cold_items
 
 A random tenth of ml-100k's items loses all its interactions; their titles, genres and years stay.
 GenRecFusion, which reads these, and the same model on ids alone learn from the rest, which is split

@@ -1,4 +1,4 @@
-"""The results that git holds of runs outside the pipeline: records, comparisons, every user's ranks.
+"""Results in git of runs outside the pipeline: records, comparisons, every user's ranks.
 
 Users files in git have no lists and no diversity, which are 95 % of their size.
 """

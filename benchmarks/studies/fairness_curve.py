@@ -1,4 +1,6 @@
-"""`python -m benchmarks.studies.fairness_curve`: what λ_fair of (16) buys on ml-100k, and what it costs.
+"""The effect and the cost of λ_fair of Eq. (16), on ml-100k.
+
+    python -m benchmarks.studies.fairness_curve
 
 GenRecDebias learns once for each λ_fair. r̂ is the log-probability that it gives to what users went
 on to: in training, which is what (16) to (18) act on and where 943 users have 100,000 interactions,

@@ -1,4 +1,6 @@
-"""`python -m benchmarks.studies.sanity_bands --data FOLDER`: are our baselines as good as published ones?
+"""Are our baselines as good as published ones?
+
+    python -m benchmarks.studies.sanity_bands --data FOLDER
 
 Trains BPR and LightGCN on MovieLens-1M under the protocol of RecBole-GNN's published table
 (`results/general/ml-1m.md` there: ratings of 3 and more, a random 8:1:1 split of each user's

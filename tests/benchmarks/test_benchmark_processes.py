@@ -62,4 +62,4 @@ def test_no_package_of_one_environment_reaches_another(monkeypatch, tmp_path):
     assert "PYTHONPATH" not in seen
     assert seen["OMP_NUM_THREADS"] == "3"
     workers.ask("ours", "ours", task="train")
-    assert seen["PYTHONPATH"] == str(WORKERS.parents[1])
+    assert seen["PYTHONPATH"] == str(WORKERS.parents[2])

@@ -56,5 +56,7 @@ def test_each_strength_has_a_row_and_a_point(
 
 def test_groups_that_the_data_do_not_know_are_named(options: dict[str, Any]) -> None:  # noqa: F811
     small = {"llm": "scratch-16x1", "llm_layers": None, "epochs": 1}
-    with pytest.raises(InputError, match=r"fairness_groups is age, .*knows nothing"):
+    with pytest.raises(
+        InputError, match=r"fairness_groups is age, which the data set's .user file"
+    ):
         fairness_curve.measure("rings", [0.0], "age", 0, options | small)

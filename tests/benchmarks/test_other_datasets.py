@@ -52,7 +52,7 @@ def test_a_run_has_the_options_of_the_pipeline_and_a_failure_is_noted(tmp_path, 
 
 @pytest.fixture
 def folders(tmp_path, monkeypatch):
-    """Runs of Pop and BPR in work/other_datasets/mine; the two folders, and nothing that runs anything."""
+    """Runs of Pop and BPR, and the two folders of results; nothing is trained."""
     monkeypatch.setattr(other_datasets, "RESULTS", tmp_path / "committed")
     monkeypatch.setattr(other_datasets, "WORK", tmp_path / "work")
     monkeypatch.setattr(other_datasets.tables, "dataset_table", lambda arguments: 0)
@@ -123,7 +123,5 @@ def test_a_table_that_would_lose_rows_is_not_made(folders, commands, capsys):
     assert "would lose ml-100k/loo/BPR/seed_0; run" in capsys.readouterr().err
     assert not commands
     assert tables(out) == before
-    assert (
-        other_datasets.main(["mine", "--methods", "BPR"]) == 1
-    )  # asked, so that it is run anew: it fails
+    assert other_datasets.main(["mine", "--methods", "BPR"]) == 1  # it is run again, and fails
     assert len(commands) == 1

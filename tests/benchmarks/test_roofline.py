@@ -15,7 +15,7 @@ def test_only_products_count_as_products() -> None:
     products = roofline.profiled("products", lambda: [a @ a.T for _ in range(20)])
     assert products.share > 0.5
     assert products.gflop == pytest.approx(20 * 2 * 200 * 200 * 300 / 1e9)
-    assert products.roofline == 1 / products.share
+    assert products.bound == 1 / products.share
     both = roofline.profiled("both", lambda: [(a @ a.T).exp_().sum() for _ in range(20)])
     assert both.share < products.share
     assert both.gflop == products.gflop
