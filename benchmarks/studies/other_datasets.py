@@ -7,8 +7,8 @@
 Each run is one of `run_recbole` with the options of `make repro` and those of --options, in
 work/other_datasets/NAME. A run that is there already is not repeated, so a table may come from
 several commands. Tables I to IV, comparisons, records and users files go to git, in
-benchmarks/results/NAME. The users files in git hold ranks alone, a twentieth of their size. Another
-checkout starts from these files: runs that its work folder lacks are copied from there first. A NAME
+benchmarks/results/NAME. The users files there hold ranks alone, a twentieth of their size.
+Another checkout starts from these files: it copies the runs that its work folder lacks. A NAME
 that is a data set's gets its columns in paper_tables/table_1_data_sets.
 """
 

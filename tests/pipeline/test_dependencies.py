@@ -16,8 +16,11 @@ from llm4rec_recbole.cli.run import COMMANDS
 
 TOP = Path(__file__).parents[2]
 PACKAGE = "llm4rec_recbole"
-# Messages, writing of files, paths, and the command line: no number depends on them.
-NOT_NAMED = [TOP / PACKAGE / name for name in ("__init__.py", "errors.py", "files.py")]
+# Messages, files, and checks of options, whose values are in properties/: no number depends on them.
+NOT_NAMED = [
+    TOP / PACKAGE / f"{name}.py"
+    for name in ("__init__", "errors", "files", "model_options", "option_readers", "yaml_files")
+]
 PARAMS = yaml.safe_load((TOP / "params.yaml").read_text())
 STAGES = yaml.safe_load((TOP / "dvc.yaml").read_text())["stages"]
 #: The stages that load a trained model; its record stands for the code that trained it.
