@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from llm4rec_recbole.cli import run
-from llm4rec_recbole.datasets import base, prepare
+from llm4rec_recbole.datasets import events, prepare
 
 
 def interrupted(*_: object) -> None:
@@ -54,6 +54,6 @@ def test_stopping_while_events_are_copied_leaves_nothing_to_complain_later(monke
     monkeypatch.setattr(sys, "unraisablehook", ignored.append)
     pq.write_table(pa.table({"text": ["a"]}), tmp_path / "all.parquet")
     with pytest.raises(KeyboardInterrupt):
-        base._copy(tmp_path / "all.parquet", interrupted, tmp_path / "kept.parquet")
+        events._copy(tmp_path / "all.parquet", interrupted, tmp_path / "kept.parquet")
     assert not ignored  # pyarrow's writer, closed after its file
     assert [path.name for path in tmp_path.iterdir()] == ["all.parquet"]

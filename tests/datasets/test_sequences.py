@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
+from llm4rec_recbole import config
 from llm4rec_recbole.datasets.readers.json_lines import read_json_object
 from llm4rec_recbole.datasets.readers.sequences import read
-from llm4rec_recbole.datasets.spec import DatasetSpec, RawFile
+from llm4rec_recbole.datasets.spec import DatasetSpec, RawFile, read_spec
 from llm4rec_recbole.errors import InputError
 
 SOURCE = DatasetSpec(
@@ -127,8 +131,22 @@ def test_the_published_sequences_arrive_whole(
     assert summary["interactions"] == rows["sequences"]["read"] == interactions
     assert rows["sequences"]["dropped"] == {}
     assert summary["loo"]["test_users"] + summary["loo"]["users_train_only"] == users
-    assert summary["temporal"] == {"refused": "there are no times"}
+    assert summary["temporal"] == {"refused": "timestamps are sequence indices"}
     table = pd.read_parquet(tmp_path / "out" / "items.parquet")
     assert len(table) == items
     assert table["title"].eq("").sum() == untitled
     assert table["categories"].map(len).min() >= 1
+
+
+def test_own_data_with_indices_instead_of_times_refuses_temporal(tmp_path, monkeypatch):
+    """The property file of docs/data.md."""
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```yaml\n(# properties/dataset/shop.yaml\n.*?)```", page, re.DOTALL)
+    (tmp_path / "dataset").mkdir()
+    (tmp_path / "dataset" / "shop.yaml").write_text(text)
+    (tmp_path / "overall.yaml").write_text("protocol: loo\n")
+    assert read_spec("shop", tmp_path / "dataset").timestamps == "sequence_index"
+    monkeypatch.setattr(config, "folder", lambda: tmp_path)
+    assert config.defaults_for("EASE", "shop", None, yaml.SafeLoader)["protocol"] == "loo"
+    with pytest.raises(InputError, match=r"no cut in time.*\(use --protocol=loo\)"):
+        config.defaults_for("EASE", "shop", "temporal", yaml.SafeLoader)
