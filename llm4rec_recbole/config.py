@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import properties_folder as folder
 from llm4rec_recbole.files import recbole_folder
-from llm4rec_recbole.registry import ENHANCED_GENREC, OPTIONS, load
+from llm4rec_recbole.registry import OPTIONS, load, property_file
 from llm4rec_recbole.yaml_files import read_yaml
 
 
@@ -31,15 +31,16 @@ def defaults_for(model: str, dataset: str, protocol: str | None, loader: Any) ->
     protocol = protocol or values["protocol"]
     if model in OPTIONS:
         values |= defaults_of(load(OPTIONS, model))
-    family = "EnhancedGenRec" if model in ENHANCED_GENREC else model
-    files = [("model", family), ("dataset", dataset), ("protocol", protocol)]
-    if (
-        protocol == "recbole"
-        and (recbole_folder() / "properties/model" / f"{model}.yaml").is_file()
-    ):
+    files = [
+        property_file(model),
+        folder() / "dataset" / f"{dataset}.yaml",
+        folder() / "protocol" / f"{protocol}.yaml",
+    ]
+    of_recbole = recbole_folder() / "properties" / "model" / f"{model}.yaml"
+    if protocol == "recbole" and of_recbole.is_file():
         del files[0]  # RecBole's own defaults; ours are for training on windows
-    for kind, name in files:
-        values |= _read(folder() / kind / f"{name}.yaml", loader)
+    for file in files:
+        values |= _read(file, loader)
     source = values.pop("source", None) or {}
     if protocol == "temporal" and source.get("timestamps") == "sequence_index":
         message = f"{dataset} has no times, only each user's order: no cut in time can be made"

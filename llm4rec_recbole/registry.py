@@ -9,11 +9,14 @@ imported here, RecBole included.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import properties_folder, recbole_folder
 
 _ENHANCED = "llm4rec_recbole.models.enhanced_genrec"
@@ -27,13 +30,23 @@ ENHANCED_GENREC = (
     "GenRecExplain",
     "GenRecAdapt",
 )
+
+
+def _own_models() -> dict[str, str]:
+    """The model classes of models/ that have a file in properties/model/, with their modules."""
+    names = {file.stem for file in (properties_folder() / "model").glob("*.yaml")}
+    package = Path(__file__).resolve().parent
+    modules = {}
+    for file in sorted((package / "models").rglob("*.py")):
+        module = ".".join([package.name, *file.relative_to(package).with_suffix("").parts])
+        for name in re.findall(r"^class (\w+)", file.read_text(encoding="utf-8"), re.MULTILINE):
+            if name in names:
+                modules[name] = module
+    return modules
+
+
 MODELS: dict[str, str] = {
-    "EASE": "llm4rec_recbole.models.baselines",
-    "GenRec": "llm4rec_recbole.models.genrec.model",
-    "ItemKNN": "llm4rec_recbole.models.baselines",
-    "P5": "llm4rec_recbole.models.p5.model",
-    "RecencyEASE": "llm4rec_recbole.models.baselines",
-    "SASRec": "llm4rec_recbole.models.baselines",
+    **_own_models(),
     **dict.fromkeys(ENHANCED_GENREC, f"{_ENHANCED}.model"),
 }
 METRICS: dict[str, str] = {
@@ -67,6 +80,85 @@ def load(table: dict[str, str], name: str) -> Any:
     """The class that `table` lists under `name`. Raises KeyError when it is not listed."""
     module, _, class_name = table[name].partition(":")
     return getattr(importlib.import_module(module), class_name or name)
+
+
+# Models outside this package: `package.module:Class`, `path/to/file.py:Class`, entry points.
+
+ENTRY_POINTS = "llm4rec_recbole.models"  # of a package: MyEASE = "my_package.models:MyEASE"
+#: Classes of the user's own that this process has loaded, by name.
+USER_MODELS: dict[str, type] = {}
+
+
+def resolve_model(model: Any) -> Any:
+    """The class that `model` names outside this package; `model` itself for every other name.
+
+    Importing the class runs its module. Raises InputError where it cannot be imported, or is no
+    model of RecBole's kind.
+    """
+    if isinstance(model, type):
+        USER_MODELS[model.__name__] = model
+        return model
+    if not isinstance(model, str) or model in MODELS:
+        return model
+    place = model if ":" in model else _entry_points().get(model)
+    if place is None:
+        return USER_MODELS.get(model, model)
+    source, _, name = place.rpartition(":")
+    module = _import_file(Path(source)) if source.endswith(".py") else _import_module(source)
+    loaded = getattr(module, name, None)
+    if not isinstance(loaded, type) or not hasattr(loaded, "type"):
+        hint = "a subclass of one of RecBole's models, or of recbole.model.abstract_recommender"
+        raise InputError(f"{source} has no model {name}", hint=hint)
+    USER_MODELS[name] = loaded
+    return loaded
+
+
+@cache
+def _entry_points() -> dict[str, str]:
+    from importlib.metadata import entry_points
+
+    return {entry.name: entry.value for entry in entry_points(group=ENTRY_POINTS)}
+
+
+def _import_file(file: Path) -> Any:
+    """The module in `file`; modules beside it can be imported from it."""
+    if not file.is_file():
+        raise InputError("there is no such file", file=file)
+    name = f"user_models_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise InputError("this is no Python file", file=file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    if str(file.resolve().parent) not in sys.path:
+        sys.path.append(str(file.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        message = f"cannot import it: {type(error).__name__}: {error}"
+        raise InputError(" ".join(message.split()), file=file) from error
+    return module
+
+
+def _import_module(name: str) -> Any:
+    """The module `name`, also from the current folder, where a command is started."""
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        message = f"cannot import {name}: {type(error).__name__}: {error}"
+        raise InputError(" ".join(message.split())) from error
+
+
+def property_file(model: str) -> Path:
+    """The file of a model's default options: for a user's own class, <Class>.yaml beside it."""
+    family = "EnhancedGenRec" if model in ENHANCED_GENREC else model
+    if model in USER_MODELS and model not in MODELS:
+        module = sys.modules[USER_MODELS[model].__module__]
+        return Path(module.__file__ or "").parent / f"{model}.yaml"
+    return properties_folder() / "model" / f"{family}.yaml"
 
 
 # What can be run: models, data sets and protocols, listed without importing RecBole.

@@ -64,9 +64,10 @@ def run_recbole(argv: Sequence[str] | None = None) -> int:
             hint = "run_recbole --help lists the models"
             raise InputError("--model=… is missing", hint=hint)
         from llm4rec_recbole.option_readers import check_request
-        from llm4rec_recbole.registry import variant
+        from llm4rec_recbole.registry import resolve_model, variant
 
         model, given = variant(options.pop("model"))
+        model = resolve_model(model)
         dataset = options.pop("dataset", "ml-100k")
         options = given | options
         files = [file for file in str(options.pop("config_files", "")).split(",") if file]
@@ -119,7 +120,7 @@ def _help(argv: list[str]) -> str:
     return texts.help_text() if model is None else texts.model_help(model)
 
 
-def _run(model: str, dataset: str, files: list[str], options: dict[str, Any]) -> Path:
+def _run(model: str | type, dataset: str, files: list[str], options: dict[str, Any]) -> Path:
     # RecBole reads the command line too, with `eval`: show it none.
     sys.argv = sys.argv[:1]
     from llm4rec_recbole.training.run import run

@@ -20,12 +20,14 @@ def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
     """Return the newest checkpoint in `folder`, or below it, of a run of `model` on `dataset`.
 
     Finished runs come first: a training that was killed leaves a newer checkpoint, half trained.
-    model: its name, or the name in its run records (the option `method`). Raises InputError, with
-    the command that trains the model, when there is no checkpoint.
+    model: as in `run_recbole`, or the name in its run records (the option `method`). Raises
+    InputError, with the command that trains the model, when there is no checkpoint.
     """
     from llm4rec_recbole.errors import did_you_mean
-    from llm4rec_recbole.registry import models, variant
+    from llm4rec_recbole.registry import models, resolve_model, variant
 
+    given, own = model, resolve_model(model)
+    model = own.__name__ if isinstance(own, type) else model
     files = Path(folder).rglob(f"*-{glob.escape(dataset)}-seed_*.safetensors")
     unfinished: Path | None = None
     for path in sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True):
@@ -36,9 +38,9 @@ def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
             unfinished = unfinished or path
     if unfinished is not None:
         return unfinished
-    if variant(model)[0] not in models():
+    if variant(model)[0] not in models() and not isinstance(own, type):
         raise InputError(f"there is no model {model!r}{did_you_mean(model, models())}")
-    command = f"run_recbole --model={model} --dataset={dataset}"
+    command = f"run_recbole --model={given} --dataset={dataset}"
     if Path(folder) != Path("work/checkpoints"):
         command += f" --checkpoint_dir={folder}"
     raise InputError(f"no checkpoint of {model} on {dataset} in {folder}; make one: {command}")

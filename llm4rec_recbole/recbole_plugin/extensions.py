@@ -14,12 +14,12 @@ from typing import Any
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.recbole_compat.import_hook import patch, replace
-from llm4rec_recbole.registry import METRICS, MODELS, load
+from llm4rec_recbole.registry import METRICS, MODELS, load, resolve_model
 
 
 @patch("recbole.utils.utils", upstream="none: RecBole finds models only in its own package")
 def find_models(module: ModuleType) -> None:
-    """Look a model up in MODELS first, then among RecBole's.
+    """Look up a model in MODELS first, then among the user's own, then among RecBole's.
 
     RecBole looks last in a folder whose models need lightgbm and xgboost, and imports both there.
     """
@@ -28,6 +28,9 @@ def find_models(module: ModuleType) -> None:
     def get_model(model_name: str) -> type:
         if model_name in MODELS:
             return load(MODELS, model_name)
+        own = resolve_model(model_name)
+        if isinstance(own, type):
+            return own
         try:
             return of_recbole(model_name)
         except ModuleNotFoundError as error:

@@ -22,6 +22,7 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation import record
 from llm4rec_recbole.evaluation.held_out_loader import HeldOutLoader
 from llm4rec_recbole.evaluation.ranking import Rankings
+from llm4rec_recbole.registry import resolve_model
 from llm4rec_recbole.training.checks import (
     check_folders,
     check_labels,
@@ -96,11 +97,13 @@ def load_config(
 ) -> Any:
     """RecBole's Config with this project's property files, checked before data are read.
 
-    `model` and `dataset` may also stand in the files or the options. Seeds every generator, opens
+    `model` is a name, a class, or `package.module:Class` (registry.py). `model` and `dataset` may
+    also stand in the files or the options. Seeds every generator, opens
     the log and sets the number of threads. Raises InputError for bad options or data.
     """
     from recbole.utils import init_logger, init_seed
 
+    model = resolve_model(model)
     config = checked_config(model, dataset, config_files, options)
     _check_processes(config)
     init_seed(config["seed"], config["reproducibility"])
