@@ -48,7 +48,7 @@ class Explanation:
 
 
 def explain(evidence: Evidence, checker: GroundingChecker, writer: Writer | None) -> Explanation:
-    """Return one or two sentences that name nothing but evidence.
+    """Eq. (24): P(y_exp | u, i, c_t): one or two sentences that name nothing but evidence.
 
     They are the writer's where they pass the check, otherwise the template's. Without a writer, or
     without evidence to write from, they are the template's too.
