@@ -34,12 +34,12 @@ def predict(model):
         return model(torch.arange(N_USERS)[:, None], torch.arange(N_ITEMS)).numpy()[1:, 1:]
 
 
-@pytest.mark.parametrize("most_pairs", [200_000, 3_000])
+@pytest.mark.parametrize("max_pairs", [200_000, 3_000])
 @pytest.mark.parametrize("with_features", [False, True])
-def test_recovers_the_true_propensities(world, most_pairs, with_features):
+def test_recovers_the_true_propensities(world, max_pairs, with_features):
     truth, users, items, x_user, x_item = world
     features = {"user_features": x_user, "item_features": x_item} if with_features else {}
-    model = fit_propensity(users, items, N_USERS, N_ITEMS, most_pairs=most_pairs, **features)
+    model = fit_propensity(users, items, N_USERS, N_ITEMS, max_pairs=max_pairs, **features)
     found, truth = predict(model), truth[1:, 1:]
     assert np.corrcoef(found.ravel(), truth.ravel())[0, 1] > 0.95
     assert found.mean() == pytest.approx(truth.mean(), rel=0.06)  # the prior correction's work

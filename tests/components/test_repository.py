@@ -29,25 +29,25 @@ def test_an_item_is_backed_by_its_ratings_before_the_moment(step: int) -> None:
     np.testing.assert_array_equal(repository.entries.about, [[1, 0], [2, 0], [3, 0]])
     assert (repository.entries.times == -np.inf).all()
     every = np.arange(3)
-    assert repository.backing(every, 10).tolist() == [0, 0, 0]
-    assert repository.backing(every, 40).tolist() == [2, 1, 1]
-    assert repository.backing(every, 41).tolist() == [2, 2, 1]
-    assert repository.backing(every, np.inf).tolist() == [3, 3, 1]
-    assert repository.backing(np.array([2, 0, 2]), 31).tolist() == [1, 2, 1]
-    assert (repository.last_borne_out(every, 100) == -np.inf).all()
+    assert repository.support(every, 10).tolist() == [0, 0, 0]
+    assert repository.support(every, 40).tolist() == [2, 1, 1]
+    assert repository.support(every, 41).tolist() == [2, 2, 1]
+    assert repository.support(every, np.inf).tolist() == [3, 3, 1]
+    assert repository.support(np.array([2, 0, 2]), 31).tolist() == [1, 2, 1]
+    assert (repository.last_support(every, 100) == -np.inf).all()
 
 
 def test_a_relation_came_to_be_with_its_least_user_and_is_renewed_by_each_further_one() -> None:
     order = np.argsort(TIMES, kind="stable")
     data = (USERS[order], ITEMS[order], TIMES[order])
-    repository = Repository(relation_entries(VECTORS, *data, least=2))
+    repository = Repository(relation_entries(VECTORS, *data, min_users=2))
     np.testing.assert_array_equal(repository.entries.about, [[1, 2]])  # 1→2 at 20, 40 and 60
     assert repository.entries.times.tolist() == [40]
     one = np.array([0])
-    assert repository.last_borne_out(one, 41).tolist() == [40]
-    assert repository.last_borne_out(one, 60).tolist() == [40]
-    assert repository.last_borne_out(one, 61).tolist() == [60]
-    assert repository.backing(one, 61).tolist() == [3]
+    assert repository.last_support(one, 41).tolist() == [40]
+    assert repository.last_support(one, 60).tolist() == [40]
+    assert repository.last_support(one, 61).tolist() == [60]
+    assert repository.support(one, 61).tolist() == [3]
     np.testing.assert_allclose(repository.entries.keys, [[0.5**0.5, 0.5**0.5]], rtol=1e-6)
 
 
@@ -68,7 +68,7 @@ def test_a_review_is_as_credible_as_its_votes() -> None:
     )
     repository = Repository(reviews)
     assert repository.entries.times.tolist() == [5, 6, 7]
-    assert repository.last_borne_out(np.arange(3), 100).tolist() == [5, 6, 7]
+    assert repository.last_support(np.arange(3), 100).tolist() == [5, 6, 7]
     got = repository.credibility(np.arange(3), 100.0)
     np.testing.assert_allclose(got, [0, np.log(4) / np.log(1 + FULL_CREDIT), 1])
 
@@ -86,19 +86,19 @@ def test_kinds_stay_apart_when_joined() -> None:
     parts = (category_entries(VECTORS, hot), item_entries(VECTORS, ITEMS, TIMES))
     repository = Repository(*parts)
     assert [KINDS[kind] for kind in repository.entries.kinds] == ["category"] * 2 + ["item"] * 3
-    assert repository.backing(np.arange(5), np.inf).tolist() == [0, 0, 3, 3, 1]
+    assert repository.support(np.arange(5), np.inf).tolist() == [0, 0, 3, 3, 1]
 
 
 @pytest.mark.parametrize("least", [1, 2, 3])
 def test_a_relation_needs_its_least_users(least: int) -> None:
-    pairs = relation_entries(VECTORS, USERS, ITEMS, TIMES, least=least).about.tolist()
+    pairs = relation_entries(VECTORS, USERS, ITEMS, TIMES, min_users=least).about.tolist()
     assert pairs == {1: [[1, 2], [2, 3], [2, 4]], 2: [[1, 2]], 3: [[1, 2]]}[least]
 
 
 def test_in_larger_data_a_relation_needs_more_users(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repository, "PER_USER", 4)  # eight interactions: 2, less than LEAST
+    monkeypatch.setattr(repository, "INTERACTIONS_PER_USER", 4)  # 8 interactions: 2 users, too few
     assert relation_entries(VECTORS, USERS, ITEMS, TIMES).about.tolist() == [[1, 2]]
-    monkeypatch.setattr(repository, "PER_USER", 2)  # 4 users
+    monkeypatch.setattr(repository, "INTERACTIONS_PER_USER", 2)  # 4 users
     assert not len(relation_entries(VECTORS, USERS, ITEMS, TIMES).kinds)
 
 

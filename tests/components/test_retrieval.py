@@ -53,7 +53,7 @@ def repository(
     return Repository(
         category_entries(VECTORS, HOT),
         item_entries(VECTORS, items, times),
-        relation_entries(VECTORS, users, items, times, least=1),
+        relation_entries(VECTORS, users, items, times, min_users=1),
         review_entries(*of_reviews),
     )
 
@@ -115,7 +115,7 @@ def test_the_query_is_the_decayed_mean_of_what_was_seen() -> None:
 
 
 def naive(of: Repository, query: np.ndarray, pool: int) -> list[tuple[int, float]]:
-    e, starts = of.entries, np.cumsum(of.entries.backed) - of.entries.backed
+    e, starts = of.entries, np.cumsum(of.entries.support) - of.entries.support
     near = []
     for j in range(len(of)):
         if all(item in SEEN for item in e.about[j]) and e.times[j] < NOW:
@@ -123,7 +123,7 @@ def naive(of: Repository, query: np.ndarray, pool: int) -> list[tuple[int, float
     near = sorted(near, reverse=True)[: pool * K]
     scored = []
     for similarity, j in near:
-        before = [t for t in e.dates[starts[j] : starts[j] + e.backed[j]] if t < NOW]
+        before = [t for t in e.dates[starts[j] : starts[j] + e.support[j]] if t < NOW]
         then = max(before) if before and e.times[j] > -np.inf else e.times[j]
         credit = min(1, math.log(1 + len(before) + e.votes[j]) / math.log(1 + FULL_CREDIT))
         temporal = math.exp(-((NOW - then) ** 2) / (2 * 200.0**2))

@@ -1,8 +1,8 @@
 """Causal debiasing, Eqs. (13)-(18).
 
-propensity.py        (13), (14)  how likely a pair is observed; losses weighted by its inverse
+propensity.py        (13), (14)  probability that a pair is observed; inverse propensity scoring
 backdoor.py          (15)        scores averaged over popularity strata
 fairness.py          (16)-(18)   an adversary behind a reversed gradient; demographic parity
 debiased_loss.py                 the component as EnhancedGenRec uses it
-negative_sampling.py             samplers that RecBole's train_neg_sample_args can name
+negative_sampling.py             negative samplers for RecBole's train_neg_sample_args
 """

@@ -1,7 +1,7 @@
-"""Calibration: of the pairs given probability p, is the share p of them observed?
+"""Calibration: is the share p observed among the pairs with predicted probability p?
 
-A model that says the base rate of every pair is perfectly calibrated and tells nothing, so the
-skill (how far the log loss falls below that model's) stands beside the calibration error.
+A model that predicts the base rate for every pair is perfectly calibrated and useless. The skill
+therefore complements the calibration error: how far the log loss is below that of such a model.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """The pairs whose probability lies in one range: what was predicted, what was observed."""
+    """The pairs whose probability lies in one range: predicted and observed rate."""
 
     lower: float  # smallest probability in the bin
     upper: float  # largest
@@ -24,10 +24,10 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How a probability model fares on pairs that it was not fitted to."""
+    """The quality of a probability model on pairs that it was not fitted to."""
 
     error: float  # expected calibration error, 0 is best
-    skill: float  # 1 − log loss / log loss of the base rate; 0 tells nothing, 1 is best
+    skill: float  # 1 − log loss / log loss of the base rate; 0 is the base rate, 1 is best
     predicted_rate: float
     observed_rate: float
     bins: tuple[ReliabilityBin, ...]
@@ -36,7 +36,7 @@ class Calibration:
 def reliability_table(
     probabilities: np.ndarray, outcomes: np.ndarray, weights: np.ndarray, n_bins: int = 10
 ) -> tuple[ReliabilityBin, ...]:
-    """Bins of about equal weight by ascending probability; equal probabilities share a bin.
+    """Bins of about equal weight, by ascending probability; equal probabilities share a bin.
 
     probabilities, outcomes (0 or 1), weights: (N,). There may be fewer than `n_bins` bins.
     """
@@ -63,7 +63,7 @@ def reliability_table(
 
 def expected_calibration_error(table: tuple[ReliabilityBin, ...]) -> float:
     """Σ over bins of share · |observed − predicted| (Naeini, Cooper & Hauskrecht, 2015)."""
-    return sum(each.share * abs(each.observed - each.predicted) for each in table)
+    return sum(row.share * abs(row.observed - row.predicted) for row in table)
 
 
 def calibration(

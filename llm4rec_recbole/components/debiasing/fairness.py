@@ -1,11 +1,11 @@
-"""Fairness: an adversary that must not find the group (Eqs. 16-17), and parity (Eq. 18).
+"""Fairness: an adversary that predicts the group (Eqs. 16–17), and parity (Eq. 18).
 
     state or score ──▶ recommender's loss  L_rec
           └─▶ gradient reversal ─▶ adversary ─▶ L_adv = cross-entropy of the group
 
-The adversary descends L_adv, and what lies before the reversal ascends it. Without the reversal,
-Eq. 16 as printed (L_rec + λ L_adv, both minimised by the recommender) would reward a state that
-tells the group.
+The adversary minimises L_adv; the parameters before the reversal maximise it. Without the reversal,
+Eq. (16) as printed (L_rec + λ L_adv, both minimised by the recommender) would reward states that
+reveal the group.
 """
 
 from __future__ import annotations
@@ -27,43 +27,43 @@ class _Reversal(torch.autograd.Function):
 
 
 def reverse_gradient(x: torch.Tensor) -> torch.Tensor:
-    """`x` itself; its gradient comes back negated (Ganin & Lempitsky, ICML 2015)."""
+    """`x`, with its gradient negated (Ganin & Lempitsky, ICML 2015)."""
     return _Reversal.apply(x)
 
 
 class GroupAdversary(nn.Module):
-    """Predicts the group from a score (d = 1) or a state (d > 1), against whoever made it.
+    """Predicts the group from a score (d = 1) or a state (d > 1).
 
-    A score is squeezed, so hiding the group in it is possible and pays. A state that keeps all of
-    its input gives a fully trained adversary the same loss however small the group's trace is, and
-    then no gradient comes back: prefer scores, or a state narrower than what it is made from.
+    Prefer scores, or states with fewer dimensions than their input. A score has one dimension, so
+    the group can be removed from it. If a state keeps all of its input, a fully trained adversary
+    has the same loss however small the group's trace is, and then the gradient vanishes.
     """
 
     def __init__(self, dim: int, n_groups: int, hidden: int = 32) -> None:
         super().__init__()
         self.layers = nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, n_groups))
 
-    def forward(self, seen: torch.Tensor) -> torch.Tensor:
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Logits of the groups (N, G), from (N, d) through a reversed gradient."""
-        return self.layers(reverse_gradient(seen))
+        return self.layers(reverse_gradient(inputs))
 
 
 def adversary_loss(logits: torch.Tensor, membership: torch.Tensor) -> torch.Tensor:
-    """Eq. 17: −Σ_s P(S = s) log P(S = s | r̂), the mean over those whose group is known.
+    """Eq. (17): −Σ_s P(S = s) log P(S = s | r̂), the mean over the rows with a known group.
 
-    logits: (N, G); membership: (N, G), P(S = s) of each one: a 1 for a user's own group, shares for
-    an item of several categories, zeros where nothing is known. P(S) is read as that of the one
-    who is scored: with the same P(S) for all, the best adversary would answer it whatever r̂ is.
-    Returns a scalar, 0 when no group is known.
+    logits: (N, G); membership: (N, G), P(S = s) of each row: 1 for a user's group, shares for an
+    item of several categories, zeros if unknown. P(S) is that of the user or item of the row. With
+    one P(S) for all rows, the best adversary would predict it for every r̂. Returns a scalar, 0 if
+    no group is known.
     """
-    each = -(membership * logits.log_softmax(1)).sum(1)  # (N,)
-    return each.sum() / (membership > 0).any(1).sum().clamp(min=1)
+    losses = -(membership * logits.log_softmax(1)).sum(1)  # (N,)
+    return losses.sum() / (membership > 0).any(1).sum().clamp(min=1)
 
 
 def fair_loss(
     recommendation: torch.Tensor, adversary: torch.Tensor, fairness: float
 ) -> torch.Tensor:
-    """Eq. 16: L = L_rec + λ_fair L_adv, scalars. λ_fair scales the adversary's own rate as well."""
+    """Eq. (16): L = L_rec + λ_fair L_adv, scalars. λ_fair scales the adversary's gradient, too."""
     return recommendation + fairness * adversary
 
 
@@ -75,7 +75,7 @@ def exceedance(scores: torch.Tensor, groups: torch.Tensor, threshold: float) -> 
 def demographic_parity_gap(
     scores: torch.Tensor, groups: torch.Tensor, threshold: float
 ) -> torch.Tensor:
-    """Eq. 18, left side: the largest |P(r̂ > τ | s) − P(r̂ > τ | s')| of two groups, a scalar.
+    """Eq. (18), left side: the largest |P(r̂ > τ | s) − P(r̂ > τ | s')| of two groups, a scalar.
 
     scores: (N,); groups: (N,) int64, negative where unknown. 0 when fewer than two groups occur.
     """
@@ -85,17 +85,17 @@ def demographic_parity_gap(
 def satisfies_parity(
     scores: torch.Tensor, groups: torch.Tensor, threshold: float, tolerance: float
 ) -> bool:
-    """Eq. 18: whether the gap is at most ε."""
+    """Eq. (18): whether the gap is at most ε."""
     return bool(demographic_parity_gap(scores, groups, threshold) <= tolerance)
 
 
 def soft_parity_gap(
     scores: torch.Tensor, groups: torch.Tensor, threshold: float, temperature: float
 ) -> torch.Tensor:
-    """Eq. 18's gap with σ((r̂ − τ) / temperature) for the step, so that it can be trained on.
+    """The gap of Eq. (18) with σ((r̂ − τ) / temperature) for the step function: differentiable.
 
-    Tends to the gap itself as the temperature tends to 0; far from τ the gradient vanishes, so the
-    temperature should be about the spread of the scores.
+    It tends to the gap as the temperature tends to 0. Far from τ the gradient vanishes, so the
+    temperature should be about the standard deviation of the scores.
     """
     return _largest_difference(
         _group_means(torch.sigmoid((scores - threshold) / temperature), groups)
@@ -109,14 +109,14 @@ def parity_penalty(
     tolerance: float,
     temperature: float,
 ) -> torch.Tensor:
-    """Eq. 18 as a loss: what the soft gap exceeds ε by, 0 within it; a scalar."""
+    """Eq. (18) as a loss: the excess of the soft gap over ε, at least 0; a scalar."""
     return (soft_parity_gap(scores, groups, threshold, temperature) - tolerance).clamp(min=0)
 
 
 def threshold_at_share(scores: torch.Tensor, share: float) -> float:
-    """The τ that `share` of the scores exceed: k / n_items makes Eq. 18 speak of top-k lists.
+    """The τ that `share` of the scores exceed. With share = k / n_items, (18) is about top-k lists.
 
-    scores: any shape; 0 <= share < 1. Fewer exceed it where scores are tied with it.
+    scores: any shape; 0 <= share < 1. Fewer scores exceed τ if several are equal to it.
     """
     above = round(share * scores.numel())
     return float(scores.flatten().kthvalue(scores.numel() - above).values)

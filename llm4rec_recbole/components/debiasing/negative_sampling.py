@@ -1,8 +1,14 @@
-"""Negatives by rejection: propose for a whole batch at once, redraw what a user has used."""
+"""Negative samplers for training, by propensity or by popularity stratum.
+
+    train_neg_sample_args: {distribution: propensity}          PropensitySampler
+    train_neg_sample_args: {distribution: popularity_strata}   PopularityStrataSampler
+
+Both sample by rejection: they propose items for a whole batch and redraw those that a user has had.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,18 +18,17 @@ from llm4rec_recbole.components.debiasing.observed_pairs import ObservedPairs
 from llm4rec_recbole.components.debiasing.propensity import fit_propensity
 from llm4rec_recbole.errors import InputError
 
-if TYPE_CHECKING:
-    from llm4rec_recbole.components.debiasing.observed_pairs import ObservedPairs
-
-
-MOST_ROUNDS = 100  # then the few users left, who have used nearly all that is proposed, are listed
+MAX_ROUNDS = 100  # after them, unused items are listed for the few users that remain
+LEVELS = 64  # of activity: the users of one level share one distribution
+DISTRIBUTIONS = ("propensity", "popularity_strata")
+DEFAULT_STRATA = 10
 
 
 class NegativeSampler:
-    """Draws items that a user has not used; what is proposed is up to the subclass.
+    """Draws items that a user has not had, among those that a subclass proposes.
 
-    Randomness comes from torch's global generator, whose state is part of every checkpoint. Raises
-    InputError when a user has used every item.
+    The random numbers come from torch's global generator, whose state is part of each checkpoint.
+    Raises InputError when a user has had every item.
     """
 
     def __init__(self, seen: ObservedPairs) -> None:
@@ -47,14 +52,14 @@ class NegativeSampler:
     ) -> torch.Tensor:
         """`num` negatives for each user (N,) and positive (N,), (num · N,) int64.
 
-        In RecBole's order: the first negative of every row, then the second of every row, and so
-        on. None is the positive or an item that the user has used in training.
+        They are in RecBole's order: the first negative of every row, then the second of every row,
+        and so on. No negative is the positive or an item that the user has had in training.
         """
         random = np.random.default_rng(int(torch.randint(2**62, ()).item()))
         users, positives = np.tile(user_ids, num), np.tile(item_ids, num)
         negatives = np.zeros(len(users), dtype=np.int64)
         missing = np.arange(len(users))
-        for _ in range(MOST_ROUNDS):
+        for _ in range(MAX_ROUNDS):
             negatives[missing] = self.propose(users[missing], positives[missing], random)
             drawn = negatives[missing]
             used = self.seen.contains(users[missing], drawn) | (drawn == positives[missing])
@@ -73,21 +78,14 @@ class NegativeSampler:
         return int(random.choice(items[unused]))
 
 
-# Negatives by propensity: likely to have been seen, and yet not chosen.
-#
-# An item that a user was likely to meet (Eq. 13) and did not take is better evidence of dislike
-# than one that the user has probably never met.
-
-
-LEVELS = 64  # of activity: users of one level share one distribution
-
-
 class PropensitySampler(NegativeSampler):
     """Draws item i for user u with probability proportional to e(u, i) ^ alpha.
 
-    e depends on the user through activity only. Users are put into at most 64 levels by ascending
-    activity, and the middle user of a level stands for all of it: exact up to 64 users, close
-    above. alpha 1 is the propensity, 0 is uniform; a negative one prefers the unlikely.
+    An item that a user probably saw (13) and did not choose is better evidence of dislike than an
+    item that the user probably never saw. e depends on the user through activity only. Users are
+    grouped into at most LEVELS levels of activity, and the middle user of a level represents it.
+    This is exact for up to LEVELS users. alpha = 1 is the propensity, 0 is uniform; a negative
+    alpha prefers items that are unlikely to be seen.
     """
 
     def __init__(self, seen: ObservedPairs, alpha: float = 1.0) -> None:
@@ -111,30 +109,25 @@ class PropensitySampler(NegativeSampler):
     def propose(
         self, users: np.ndarray, positives: np.ndarray, random: np.random.Generator
     ) -> np.ndarray:
-        at = self._level[users] + random.random(len(users))  # (n,)
-        return np.searchsorted(self._below, at, side="right") % self.seen.n_items
+        draws = self._level[users] + random.random(len(users))  # (n,)
+        return np.searchsorted(self._below, draws, side="right") % self.seen.n_items
 
 
 def _cumulative(weights: np.ndarray) -> np.ndarray:
-    """Each row's cumulative shares, row r between r and r + 1: (rows · n,), ascending.
+    """The cumulative shares of each row, row r between r and r + 1: (rows · n,), ascending.
 
-    A draw from row r is where r + a uniform number falls: one bisection for all rows.
+    A draw from row r is the position of r plus a uniform number: one bisection for all rows.
     """
     below = np.cumsum(weights / weights.sum(1, keepdims=True), axis=1)
     below[:, -1] = 1
     return (below + np.arange(len(weights))[:, None]).ravel()
 
 
-# Negatives from the positive's own popularity stratum.
-#
-# The model compares items of like popularity only, so that popularity cannot tell them apart: the
-# training data's counterpart of conditioning on P = p in Eq. 15.
-
-
 class PopularityStrataSampler(NegativeSampler):
-    """Draws uniformly from the stratum of the positive, or for some from another.
+    """Draws uniformly from the popularity stratum of the positive, or of another stratum.
 
-    `alpha` is the share drawn from the positive's own stratum; for the others the stratum is drawn
+    The model then compares items of similar popularity, as conditioning on P = p in (15) does.
+    `alpha` is the share drawn from the positive's own stratum. For the others the stratum is drawn
     by P(P = p), its share of the training interactions.
     """
 
@@ -162,21 +155,11 @@ class PopularityStrataSampler(NegativeSampler):
         return self._items[self._starts[stratum] + within]
 
 
-# Negatives for training, drawn by causal components; reached by RecBole's own option:
-#
-# train_neg_sample_args: {distribution: propensity}           sampling/propensity.py
-# train_neg_sample_args: {distribution: popularity_strata}    sampling/popularity_strata.py
-
-
-DISTRIBUTIONS = ("propensity", "popularity_strata")
-DEFAULT_STRATA = 10
-
-
 def make_sampler(seen: ObservedPairs, options: dict[str, Any]) -> NegativeSampler:
-    """The sampler that `options`, a train_neg_sample_args, asks for, given the training pairs.
+    """The sampler of `options`, a train_neg_sample_args, for the training pairs `seen`.
 
-    `distribution` is one of DISTRIBUTIONS; `alpha` as each sampler reads it; `strata` (default 10)
-    is how many strata of popularity there are. Raises InputError for values that make no sense.
+    `distribution` is one of DISTRIBUTIONS; see the samplers for `alpha`; `strata` is the number of
+    popularity strata (default 10). Raises InputError for invalid values.
     """
     if options["distribution"] == "propensity":
         return PropensitySampler(seen, options["alpha"])

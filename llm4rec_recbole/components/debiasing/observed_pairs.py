@@ -1,4 +1,4 @@
-"""Which (user, item) pairs were observed: looked up and drawn around, whole arrays at a time."""
+"""The set of observed (user, item) pairs: membership tests, and samples of unobserved pairs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from llm4rec_recbole.errors import InputError
 
 
 class ObservedPairs:
-    """A set of (user, item) pairs. Ids are internal: 0 is the pad, which no pair has.
+    """A set of (user, item) pairs. Ids are internal; no pair has the pad, 0.
 
-    users, items: (N,) integers, repeats allowed; n_users, n_items count the pad. Raises InputError
-    when there are no pairs or an id lies outside 1 .. n - 1.
+    users, items: (N,) integers, repeats allowed; n_users, n_items include the pad. Raises
+    InputError when there are no pairs, or an id lies outside 1 .. n - 1.
     """
 
     def __init__(self, users: np.ndarray, items: np.ndarray, n_users: int, n_items: int) -> None:
@@ -38,33 +38,35 @@ class ObservedPairs:
 
     @property
     def n_unobserved(self) -> int:
-        """How many pairs of a user and an item, pads left out, were not observed."""
+        """The number of unobserved pairs of a user and an item, without pads."""
         return (self.n_users - 1) * (self.n_items - 1) - len(self)
 
     def activity(self) -> np.ndarray:
-        """How many distinct items each user has, (n_users,) int64."""
+        """The number of distinct items of each user, (n_users,) int64."""
         return np.bincount(self.users, minlength=self.n_users)
 
     def popularity(self) -> np.ndarray:
-        """How many distinct users each item has, (n_items,) int64."""
+        """The number of distinct users of each item, (n_items,) int64."""
         return np.bincount(self.items, minlength=self.n_items)
 
     def contains(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Whether each pair was observed: (N,) bool from users (N,) and items (N,)."""
         keys = np.asarray(users, dtype=np.int64) * self.n_items + items
-        at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        return self._keys[at] == keys
+        index = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        return self._keys[index] == keys
 
     def draw_unobserved(self, n: int, random: np.random.Generator) -> np.ndarray:
-        """Draw `n` pairs that were not observed, uniformly and with replacement: (2, n) int64.
+        """Draw `n` unobserved pairs, uniformly and with replacement: (2, n) int64.
 
         Raises InputError when every pair was observed.
         """
         if not self.n_unobserved:
             raise InputError("every user has interacted with every item")
-        if len(self) > self.n_unobserved:  # few are left: list them
-            every = np.arange(1, self.n_users)[:, None] * self.n_items + np.arange(1, self.n_items)
-            keys = random.choice(np.setdiff1d(every, self._keys, assume_unique=True), n)
+        if len(self) > self.n_unobserved:  # few are unobserved: list them
+            all_keys = np.arange(1, self.n_users)[:, None] * self.n_items + np.arange(
+                1, self.n_items
+            )
+            keys = random.choice(np.setdiff1d(all_keys, self._keys, assume_unique=True), n)
             return np.stack([keys // self.n_items, keys % self.n_items])
         pairs = np.zeros((2, n), dtype=np.int64)
         missing = np.arange(n)

@@ -1,4 +1,18 @@
-"""Logistic regression by Newton's method, with offsets."""
+"""Propensity: the probability that a (user, item) pair is observed (13), and its use (14).
+
+    logit e(u, i) = c + α · x_u + β · x_i + γ a_u p_i
+
+    a_u, p_i   log(1 + activity of the user), log(1 + popularity of the item), standardised
+    x_u, x_i   a_u, a_u² and the user's features;  p_i, p_i² and the item's features
+
+Nearly all pairs are unobserved, so the model is fitted to a sample: observed pairs at a rate π₁,
+the others at a rate π₀. This multiplies the odds of every pair by π₁ / π₀. The logarithm of the
+ratio as an offset corrects for it; for a logistic model the correction is exact (Prentice & Pyke,
+1979; King & Zeng, 2001).
+
+Inverse propensity scoring: the sum of losses over the observed pairs, each weighted by 1 / e, has
+the sum over all pairs as its expectation, if e > 0 everywhere (Schnabel et al., ICML 2016).
+"""
 
 from __future__ import annotations
 
@@ -8,9 +22,11 @@ import torch
 from llm4rec_recbole.components.debiasing.calibration import Calibration, calibration
 from llm4rec_recbole.components.debiasing.observed_pairs import ObservedPairs
 
-MOST_STEPS = 50
-MOST_HALVINGS = 30
-TOLERANCE = 1e-8  # on the gradient's largest entry, per observation
+MAX_STEPS = 50
+MAX_HALVINGS = 30
+TOLERANCE = 1e-8  # of the largest entry of the gradient, per observation
+HELD_OUT_SHARE = 0.2  # of the sampled pairs: not fitted, they measure the calibration
+MIN_HELD_OUT = 50  # observed pairs; with fewer all are fitted and the calibration is None
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
@@ -25,15 +41,15 @@ def fit_logistic(
     offsets: np.ndarray | float = 0.0,
     ridge: float = 1e-6,
 ) -> np.ndarray:
-    """Coefficients c (p,) of greatest mean log-likelihood of P(O = 1) = σ(features @ c + offset).
+    """Fit P(O = 1) = σ(features @ c + offset) by Newton's method; returns c (p,).
 
-    features: (N, p), a column of ones included where an intercept is wanted; outcomes: (N,) 0 or 1.
-    `ridge` / 2 · |c|² is taken off, so that collinear columns and separable outcomes have an
-    answer too. A Newton step that would lower the likelihood is halved until it does not.
+    features: (N, p), with a column of ones for an intercept; outcomes: (N,) 0 or 1. The penalty
+    `ridge` / 2 · |c|² gives collinear columns and separable outcomes a solution. A step that would
+    raise the loss is halved until it does not.
     """
     coefficients = np.zeros(features.shape[1])
     value = _penalised_loss(features, outcomes, offsets, ridge, coefficients)
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         probabilities = sigmoid(features @ coefficients + offsets)  # (N,)
         gradient = features.T @ (probabilities - outcomes) / len(outcomes) + ridge * coefficients
         if np.abs(gradient).max() < TOLERANCE:
@@ -41,7 +57,7 @@ def fit_logistic(
         curvature = probabilities * (1 - probabilities)  # (N,)
         hessian = (features.T * curvature) @ features / len(outcomes)  # (p, p)
         step = np.linalg.solve(hessian + ridge * np.eye(len(gradient)), gradient)
-        for _ in range(MOST_HALVINGS):
+        for _ in range(MAX_HALVINGS):
             new = coefficients - step
             new_value = _penalised_loss(features, outcomes, offsets, ridge, new)
             if new_value <= value:
@@ -63,25 +79,8 @@ def _penalised_loss(
     return float(loss.mean() + ridge / 2 * coefficients @ coefficients)
 
 
-# Propensity: how likely a pair of user and item is to be observed at all (Eq. 13).
-#
-#     logit e(u, i) = c + α · x_u + β · x_i + γ a_u p_i
-#
-#     a_u, p_i   log(1 + activity of the user), log(1 + popularity of the item), standardised
-#     x_u, x_i   a_u, a_u² and the user's features;  p_i, p_i² and the item's features
-#
-# Nearly all pairs are unobserved, so it is fitted to a sample: the observed pairs at a rate π₁, the
-# others at a rate π₀. That multiplies the odds of every pair by π₁ / π₀, and the logarithm of this
-# ratio, put in as an offset, takes it out again: for a logistic model the correction is exact
-# (Prentice & Pyke, 1979; King & Zeng, 2001).
-
-
-HELD_OUT_SHARE = 0.2  # of the sampled pairs: they are not fitted, they measure the calibration
-FEWEST_TO_MEASURE = 50  # observed pairs; with fewer all are fitted and the calibration is None
-
-
 class PropensityModel(torch.nn.Module):
-    """e(u, i) of every pair; all buffers, so it moves, saves and loads with the model it serves."""
+    """e(u, i) of every pair. All its tensors are buffers, so it moves and saves with its model."""
 
     user_term: torch.Tensor
     item_term: torch.Tensor
@@ -117,7 +116,7 @@ class PropensityModel(torch.nn.Module):
         return self.user_term[users] + self.item_term[items] + self.interaction * product
 
     def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """Eq. 13: e(u, i) = P(O_ui = 1 | x_u, x_i), of users and items whose shapes broadcast."""
+        """Eq. (13): e(u, i) = P(O_ui = 1 | x_u, x_i) of users and items whose shapes broadcast."""
         return torch.sigmoid(self.logits(users, items))
 
 
@@ -129,20 +128,21 @@ def fit_propensity(
     *,
     user_features: np.ndarray | None = None,
     item_features: np.ndarray | None = None,
-    most_pairs: int = 200_000,
+    max_pairs: int = 200_000,
     seed: int = 0,
 ) -> PropensityModel:
-    """Fit Eq. 13 to training interactions, users (N,) and items (N,), and measure its calibration.
+    """Fit (13) to training interactions, users (N,) and items (N,), and measure its calibration.
 
-    Ids are internal, n_users and n_items count the pad. user_features: (n_users, f) and
-    item_features: (n_items, g), any scale, the pad's row ignored. Up to `most_pairs` observed pairs
-    and as many unobserved ones are drawn; a fifth of them measures `calibration`, weighted so that
-    it speaks of all pairs. Each coefficient has a standard normal prior, which matters only for a
-    handful of pairs. Raises InputError for ids out of range, no interactions, or all observed.
+    Ids are internal, n_users and n_items include the pad. user_features: (n_users, f) and
+    item_features: (n_items, g), in any scale; the pad's row is ignored. Up to `max_pairs` observed
+    pairs and equally many unobserved ones are drawn. A fifth of them measures the calibration, with
+    weights that make it representative of all pairs. Each coefficient has a standard normal prior,
+    which matters only for few pairs. Raises InputError for ids out of range, for no interactions,
+    and if every pair is observed.
     """
     random = np.random.default_rng(seed)
     seen = ObservedPairs(users, items, n_users, n_items)
-    chosen = random.permutation(len(seen))[:most_pairs]
+    chosen = random.permutation(len(seen))[:max_pairs]
     unseen = seen.draw_unobserved(len(chosen), random)  # (2, n)
     u = np.concatenate([seen.users[chosen], unseen[0]])  # (2n,)
     i = np.concatenate([seen.items[chosen], unseen[1]])
@@ -156,7 +156,7 @@ def fit_propensity(
     product = activity[u] * popularity[i]
     features = np.column_stack([x_user[u], x_item[i], product, np.ones(len(u))])
     offset = np.log(rates[1] / rates[0])
-    held_out = HELD_OUT_SHARE if len(chosen) >= FEWEST_TO_MEASURE else 0.0
+    held_out = HELD_OUT_SHARE if len(chosen) >= MIN_HELD_OUT else 0.0
     fitted = random.random(len(u)) >= held_out
     coefficients = fit_logistic(features[fitted], observed[fitted], offset, ridge=1 / len(u))
 
@@ -175,7 +175,7 @@ def fit_propensity(
 
 
 def _standardised_logs(counts: np.ndarray) -> np.ndarray:
-    """log(1 + counts) with mean 0 and variance 1 over the ids, the pad (id 0) put at 0."""
+    """log(1 + counts) with mean 0 and variance 1 over the ids; the pad (id 0) gets 0."""
     logs = np.log1p(counts)
     return _standardised(logs[:, None])[:, 0]
 
@@ -194,18 +194,11 @@ def _standardised(columns: np.ndarray) -> np.ndarray:
     return scaled
 
 
-# Inverse propensity scoring: what is rarely observed counts for more (Eq. 14).
-#
-# Observed pairs are no random sample of all pairs. With e(u, i) = P(observed), a sum over the
-# observed ones weighted by 1 / e has the sum over all pairs as its expectation, whatever decides
-# what is observed, as long as e > 0 everywhere (Schnabel et al., ICML 2016).
-
-
 def inverse_propensity_weights(propensities: torch.Tensor, clip: float = 0.0) -> torch.Tensor:
     """1 / max(e, clip), of any shape.
 
-    No weight exceeds 1 / clip: that bounds the variance, and it biases the estimate towards the
-    naive mean. With `clip` 0 the propensities must be above 0.
+    No weight exceeds 1 / clip. This bounds the variance and biases the estimate towards the
+    unweighted mean. If `clip` is 0, the propensities must be above 0.
     """
     return 1 / propensities.clamp(min=clip)
 
@@ -216,11 +209,11 @@ def ips_loss(
     clip: float = 0.0,
     population: int | None = None,
 ) -> torch.Tensor:
-    """Eq. 14: 1/|D| Σ ℓ / e over the observed pairs, a scalar.
+    """Eq. (14): 1/|D| Σ ℓ / e over the observed pairs, a scalar.
 
-    losses, propensities: (N,). The paper divides by |D|, the number of observed pairs, which is the
-    default here. That has the right minimiser, but it estimates the mean loss over all pairs only
-    when divided by how many pairs there are: give that as `population`.
+    losses, propensities: (N,). The paper divides by |D|, the number of observed pairs; so does this
+    function by default. The minimiser is right, but for an estimate of the mean loss over all pairs
+    the divisor must be the number of all pairs: `population`.
     """
     weights = inverse_propensity_weights(propensities, clip)  # (N,)
     return (weights * losses).sum() / (len(losses) if population is None else population)
@@ -229,11 +222,11 @@ def ips_loss(
 def self_normalised_ips_loss(
     losses: torch.Tensor, propensities: torch.Tensor, clip: float = 0.0
 ) -> torch.Tensor:
-    """Eq. 14 divided by its own weights: Σ ℓ / e over Σ 1 / e, a scalar (Swaminathan & Joachims).
+    """Eq. (14), self-normalised: Σ ℓ / e over Σ 1 / e, a scalar (Swaminathan & Joachims, 2015).
 
-    losses, propensities: (N,). It lies between the smallest and the largest loss, needs no count
-    of all pairs, is unmoved when every propensity is off by one factor, and has less variance than
-    Eq. 14, at the price of a bias that vanishes as N grows.
+    losses, propensities: (N,). The value lies between the smallest and the largest loss. It needs
+    no count of all pairs, does not change if all propensities are scaled by one factor, and has
+    less variance than (14). Its bias vanishes as N grows.
     """
     weights = inverse_propensity_weights(propensities, clip)  # (N,)
     return (weights * losses).sum() / weights.sum()

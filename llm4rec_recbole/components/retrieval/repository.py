@@ -1,19 +1,18 @@
 """The repository M of the paper's retrieval: the data set's own metadata and training interactions.
 
-    kind      key                          about        came to be
+    kind      key                          names        date
     item      the item's text vector       the item     timeless
-    category  its items' mean vector       no item      timeless
-    relation  mean of the two vectors      both items   when the users who went on from the one
-                                                        straight to the other became `least`
+    category  mean vector of its items     no item      timeless
+    relation  mean of the two vectors      both items   when `min_users` users had gone directly
+                                                        from the first item to the second
     review    the review's text vector     the item     when it was written
 
-Every entry knows the dates of the interactions that back it, so that how well it is backed, and
-when it was last borne out, can be told as of any moment, and nothing later has a say in it.
+Each entry stores the timestamps of its supporting interactions. Support and recency are therefore
+computed as of the query time; later interactions never influence a retrieval.
 
-The paper leaves credibility undefined. Here it is min(1, log(1 + n) / log(1 + FULL_CREDIT)), n the
-interactions before the query that back the entry (for an item its ratings, for a relation the users
-who went that way), or a review's helpful votes, which have no dates. A category is what the data
-set says of itself: 1.
+The paper does not define credibility. Here it is min(1, log(1 + n) / log(1 + FULL_CREDIT)), where n
+is the support before the query time: an item's ratings, the users of a relation, or the helpful
+votes of a review, which have no dates. A category comes from the data set itself and has 1.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 KINDS = ("item", "category", "relation", "review")
-FULL_CREDIT = 100.0  # as many ratings, users or votes are as good as any number
-LEAST = 3  # users who went from one item to the next make a relation …
-PER_USER = 500_000  # … and in larger data one user for each so many interactions
+FULL_CREDIT = 100.0  # ratings, users or votes; more do not raise the credibility
+MIN_SUPPORT = 3  # users who went directly from one item to another make a relation …
+INTERACTIONS_PER_USER = 500_000  # … in large data one user for each so many interactions
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,27 +32,27 @@ class Entries:
     """E entries; `Repository` holds those of all kinds."""
 
     keys: np.ndarray  # (E, d) float32, length 1
-    kinds: np.ndarray  # (E,) int64, place in KINDS
-    about: np.ndarray  # (E, 2) int64, the items it names, 0 for none; one item stands first
-    times: np.ndarray  # (E,) float64, when it came to be, -inf where it is timeless
-    votes: np.ndarray  # (E,) float64, backing without a date
-    backed: np.ndarray  # (E,) int64, how many dates back it …
-    dates: np.ndarray  # (sum of backed,) float64, … which, entry after entry, each's oldest first
+    kinds: np.ndarray  # (E,) int64, index in KINDS
+    about: np.ndarray  # (E, 2) int64, the items it names, 0 for none; a single item is first
+    times: np.ndarray  # (E,) float64, its date, -inf if it is timeless
+    votes: np.ndarray  # (E,) float64, support without a date
+    support: np.ndarray  # (E,) int64, the number of its dates …
+    dates: np.ndarray  # (sum of support,) float64, … entry after entry, each from old to new
 
 
 def item_entries(vectors: np.ndarray, items: np.ndarray, times: np.ndarray) -> Entries:
-    """One entry for each item with a text. vectors: (n_items, d), zeros where there is none;
+    """One entry for each item with a text. vectors: (n_items, d), zeros for an item without;
     items, times: (N,), the training interactions."""
     order = np.lexsort((times, items))
     has_text = np.any(vectors, axis=1)
     counts = np.bincount(items, minlength=len(vectors))
     ids = np.flatnonzero(has_text)
     dates = times[order][has_text[items[order]]]
-    return _entries("item", vectors[ids], ids, backed=counts[ids], dates=dates)
+    return _entries("item", vectors[ids], ids, support=counts[ids], dates=dates)
 
 
 def category_entries(vectors: np.ndarray, categories: np.ndarray) -> Entries:
-    """One entry for each category of some item with a text. vectors: (n_items, d); categories:
+    """One entry for each category that has an item with a text. vectors: (n_items, d); categories:
     (n_items, C) multi-hot."""
     means = categories.T.astype(np.float32) @ vectors  # (C, d)
     means = means[means.any(1)]
@@ -65,15 +64,16 @@ def relation_entries(
     users: np.ndarray,
     items: np.ndarray,
     times: np.ndarray,
-    least: int | None = None,
+    min_users: int | None = None,
 ) -> Entries:
-    """One entry for each (i, j) such that `least` users went on from i straight to j.
+    """One entry for each (i, j) such that `min_users` users went directly from i to j.
 
-    users, items, times: (N,), the training interactions in exact order. least: where it is None,
-    LEAST, and in larger data one for every PER_USER interactions: else the pairs of ML-25M alone
-    would be millions, and few of them more than chance.
+    users, items, times: (N,), the training interactions in exact order. min_users: None is
+    MIN_SUPPORT, or in large data one user for every INTERACTIONS_PER_USER interactions. MovieLens
+    25M would otherwise have millions of pairs, most of them by chance.
     """
-    least = max(LEAST, len(users) // PER_USER) if least is None else least
+    if min_users is None:
+        min_users = max(MIN_SUPPORT, len(users) // INTERACTIONS_PER_USER)
     order = np.argsort(users, kind="stable")
     u, i, t = users[order], items[order], times[order]
     follows = u[1:] == u[:-1]
@@ -83,18 +83,18 @@ def relation_entries(
     codes, starts, counts = np.unique(pair[order], return_index=True, return_counts=True)
     about = np.stack(np.divmod(codes, len(vectors)), 1)  # (pairs, 2)
     has_text = np.any(vectors, axis=1)
-    kept = (counts >= least) & has_text[about].any(1)
-    keys = vectors[about[kept, 0]] + vectors[about[kept, 1]]
-    came = when[order][starts[kept] + least - 1]
-    dates = when[order][np.repeat(kept, counts)]
-    return _entries("relation", keys, about[kept], came, backed=counts[kept], dates=dates)
+    frequent = (counts >= min_users) & has_text[about].any(1)
+    keys = vectors[about[frequent, 0]] + vectors[about[frequent, 1]]
+    since = when[order][starts[frequent] + min_users - 1]
+    dates = when[order][np.repeat(frequent, counts)]
+    return _entries("relation", keys, about[frequent], since, support=counts[frequent], dates=dates)
 
 
 def review_entries(
     vectors: np.ndarray, items: np.ndarray, times: np.ndarray, votes: np.ndarray
 ) -> Entries:
-    """One entry for each review with a text. vectors: (R, d); items, times, votes: (R,). Reviews
-    of held-out interactions need not be left out: their date keeps them from the query."""
+    """One entry for each review with a text. vectors: (R, d); items, times, votes: (R,). A
+    review of a held-out interaction may be among them: its date keeps it out of the query."""
     has_text = vectors.any(1)
     return _entries(
         "review", vectors[has_text], items[has_text], times[has_text], votes=votes[has_text]
@@ -107,7 +107,7 @@ def _entries(
     about: np.ndarray | None = None,
     times: np.ndarray | None = None,
     votes: np.ndarray | None = None,
-    backed: np.ndarray | None = None,
+    support: np.ndarray | None = None,
     dates: np.ndarray | None = None,
 ) -> Entries:
     n = len(keys)
@@ -121,42 +121,42 @@ def _entries(
         about=named,
         times=np.full(n, -np.inf) if times is None else times.astype(np.float64),
         votes=np.zeros(n) if votes is None else votes.astype(np.float64),
-        backed=np.zeros(n, dtype=np.int64) if backed is None else backed,
+        support=np.zeros(n, dtype=np.int64) if support is None else support,
         dates=np.zeros(0) if dates is None else dates.astype(np.float64),
     )
 
 
 class Repository:
-    """Entries of all kinds, and what can be said of each as of a moment."""
+    """Entries of all kinds, with their support and recency as of any moment."""
 
     def __init__(self, *parts: Entries) -> None:
         joined = (np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Entries))
         self.entries = Entries(*joined)
-        entry = np.repeat(np.arange(len(self)), self.entries.backed)
-        # An entry's dates in one ascending list of (entry, date): the date as its rank among all.
+        entry = np.repeat(np.arange(len(self)), self.entries.support)
+        # All pairs (entry, date) as one ascending list of numbers; a date counts as its rank.
         self._moments, rank = np.unique(self.entries.dates, return_inverse=True)
         self._stride = len(self._moments) + 1
         self._dated = entry * self._stride + rank
-        self._starts = np.cumsum(self.entries.backed) - self.entries.backed  # (E,)
+        self._starts = np.cumsum(self.entries.support) - self.entries.support  # (E,)
 
     def __len__(self) -> int:
         return len(self.entries.kinds)
 
-    def backing(self, entries: np.ndarray, now: float) -> np.ndarray:
-        """How many dates before `now` back each of `entries` (C,): (C,) int64."""
+    def support(self, entries: np.ndarray, now: float) -> np.ndarray:
+        """The number of dates before `now` of each of `entries` (C,): (C,) int64."""
         moment = np.searchsorted(self._moments, now, side="left")
         upto = np.searchsorted(self._dated, entries * self._stride + moment, side="left")
         return upto - self._starts[entries]
 
     def credibility(self, entries: np.ndarray, now: float) -> np.ndarray:
-        """The third term of Eq. (9), (C,) in 0 … 1, as this file's head defines it."""
-        n = self.backing(entries, now) + self.entries.votes[entries]
+        """The third term of Eq. (9), (C,) from 0 to 1; see the head of this file."""
+        n = self.support(entries, now) + self.entries.votes[entries]
         return np.minimum(1.0, np.log1p(n) / np.log1p(FULL_CREDIT))
 
-    def last_borne_out(self, entries: np.ndarray, now: float) -> np.ndarray:
-        """t_j of Eq. (10), (C,): the last date before `now` that backs a dated entry; when it came
-        to be where no date does; -inf for a timeless one."""
-        n = self.backing(entries, now)
+    def last_support(self, entries: np.ndarray, now: float) -> np.ndarray:
+        """t_j of Eq. (10), (C,): the last date before `now` of a dated entry's support, or else its
+        own date; -inf for a timeless entry."""
+        n = self.support(entries, now)
         times = self.entries.times[entries].copy()
         dated = (n > 0) & (times > -np.inf)
         times[dated] = self.entries.dates[self._starts[entries[dated]] + n[dated] - 1]

@@ -1,15 +1,15 @@
-"""What the repository tells about a user at a moment: Eqs. (7)–(10).
+"""Retrieve repository entries for a user at a query time: Eqs. (7)–(10).
 
-    allowed entries ─▶ (7) similarity to q_u ─▶ (8) the nearest few ─▶ (9) by score ─▶ K of them
+    allowed entries ─▶ (7) similarity to q_u ─▶ (8) the nearest ─▶ (9) by score ─▶ the best K
                                                      (10) temporal relevance ─┘
 
-What a query may retrieve is decided before anything is ranked:
+Two rules limit what a query may retrieve. Both apply before anything is ranked:
 
-- Nothing dated at or after the query's time. Backing is counted as of that time, too.
-- Nothing about an item that the user has not seen. The item to be predicted is, by the protocol,
-  not among the seen, so it is never retrieved; and the retriever need not be told what it is. To
-  leave out the target by name would itself tell it: a model soon learns that what is retrieved is
-  never the answer, and the one item left out of its neighbourhood then stands out.
+- No entry is dated at or after the query time. Support is computed as of the query time, too.
+- No entry names an item that the user has not seen. The protocol never holds out a seen item, so
+  the target is never retrieved, and the retriever does not need the target. Excluding the target by
+  name would leak it: a model learns that a retrieved item is never the target, and the one item
+  missing from its neighbourhood then stands out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 from llm4rec_recbole.components.retrieval.repository import Repository
 
 DAY = 86_400.0  # seconds
-EXACT_UP_TO = 200_000  # entries; above, faiss clusters them and searches clusters (IVF)
+EXACT_UP_TO = 200_000  # entries; with more, faiss searches clusters of entries (IVF)
 
 
 def cosine_similarity(queries: np.ndarray, keys: np.ndarray) -> np.ndarray:
@@ -30,12 +30,14 @@ def cosine_similarity(queries: np.ndarray, keys: np.ndarray) -> np.ndarray:
 
     queries: (B, d); keys: (E, d).
     """
-    return _at_length_one(queries) @ _at_length_one(keys).T
+    return _normalised(queries) @ _normalised(keys).T
 
 
 def top_k(similarity: np.ndarray, k: int) -> np.ndarray:
-    """Eq. (8): the places of the k largest of each row, largest first, ties by place: (B, k) from
-    (B, E), fewer where E < k."""
+    """Eq. (8): indices of the k largest values of each row, (B, k), fewer if E < k.
+
+    similarity: (B, E). The largest comes first; ties are in order of index.
+    """
     return np.argsort(-similarity, axis=-1, kind="stable")[..., :k]
 
 
@@ -50,9 +52,9 @@ def relevance(
 
 
 def temporal_relevance(now: float, then: np.ndarray, sigma: float) -> np.ndarray:
-    """Eq. (10): exp(−(t_now − t_j)² / 2σ²), (C,); 0 for the timeless, whose t_j is -inf.
+    """Eq. (10): exp(−(t_now − t_j)² / 2σ²), (C,); 0 for timeless entries (t_j = -inf).
 
-    now, then and sigma in one unit, seconds for the data sets here.
+    now, then and sigma have the same unit, seconds for the data sets here.
     """
     return np.exp(-((now - then) ** 2) / (2 * sigma**2))
 
@@ -60,16 +62,16 @@ def temporal_relevance(now: float, then: np.ndarray, sigma: float) -> np.ndarray
 def user_query(
     vectors: np.ndarray, history: np.ndarray, ages: np.ndarray, decay: float
 ) -> np.ndarray:
-    """q_u, (B, d) of length 1: the decayed mean of the vectors of what the user has seen.
+    """q_u, (B, d) of length 1: the decayed mean of the vectors of the user's items.
 
     vectors: (n_items, d); history: (B, S) item ids, 0 where there is none; ages: (B, S), 0 = the
-    latest. Zeros for a user without a history, or with one without vectors.
+    latest. A user without a history, or whose items have no vectors, gets zeros.
     """
     weights = decay**ages * (history > 0)  # (B, S)
-    return _at_length_one(np.einsum("bs,bsd->bd", weights, vectors[history]))
+    return _normalised(np.einsum("bs,bsd->bd", weights, vectors[history]))
 
 
-def _at_length_one(x: np.ndarray) -> np.ndarray:
+def _normalised(x: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(x, axis=-1, keepdims=True)
     return x / np.where(lengths > 0, lengths, 1.0)
 
@@ -85,8 +87,9 @@ class Retrieved:
 class Retriever:
     """Retrieves from a repository by Eqs. (7)–(10).
 
-    weights: λ1, λ2, λ3; sigma: σ in the unit of the repository's times; pool: how many times K the
-    nearest that (9) chooses from; exact_up_to: entries up to which every allowed key is compared.
+    weights: λ1, λ2, λ3 of (9); sigma: σ of (10), in the unit of the repository's times; pool: (9)
+    chooses K among the pool · K nearest entries; exact_up_to: up to this many entries every allowed
+    key is compared.
     """
 
     def __init__(
@@ -102,7 +105,7 @@ class Retriever:
         self.weights, self.sigma, self.pool = weights, sigma, pool
         self.index = _index(repository.entries.keys, exact_up_to)
         first = repository.entries.about[:, 0]
-        self._by_item = np.argsort(first, kind="stable")  # (E,) entries, by the item they name
+        self._by_item = np.argsort(first, kind="stable")  # (E,) entries, sorted by their first item
         self._starts = np.searchsorted(first[self._by_item], np.arange(n_items + 1))
 
     def retrieve(
@@ -110,17 +113,17 @@ class Retriever:
     ) -> Retrieved:
         """The K best allowed entries for each query.
 
-        queries: (B, d), q_u; times: (B,), when each is asked; seen: (B, S) ids of the items that
-        the user has seen before, 0 where there is none. For a training window whose every position
-        is a target, that is what was seen before the window, at the time of its first item.
+        queries: (B, d), q_u; times: (B,), the query times; seen: (B, S) ids of the items that the
+        user has seen before, 0 where there is none. For a training window, of which every position
+        is a target, these are the items before the window, at the time of its first item.
         """
         entries = np.full((len(queries), k), -1, dtype=np.int64)
         scores = np.zeros((len(queries), k), dtype=np.float32)
-        queries = np.ascontiguousarray(_at_length_one(queries), dtype=np.float32)
+        queries = np.ascontiguousarray(_normalised(queries), dtype=np.float32)
         for row, now in enumerate(times):
             allowed = self.allowed(float(now), seen[row])
             near, similarity = self._nearest(queries[row], allowed, k * self.pool)
-            then = self.repository.last_borne_out(near, now)
+            then = self.repository.last_support(near, now)
             score = relevance(
                 similarity,
                 temporal_relevance(now, then, self.sigma),
@@ -143,8 +146,8 @@ class Retriever:
     def _nearest(
         self, query: np.ndarray, allowed: np.ndarray, n: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Eqs. (7), (8): the n allowed entries nearest to `query` (d,) and their similarity, (n,)
-        each; all the allowed where there are fewer."""
+        """Eqs. (7), (8): the n allowed entries nearest to `query` (d,), and their similarity, (n,)
+        each; all allowed entries if there are fewer."""
         import faiss
 
         n = min(n, len(allowed))
@@ -153,23 +156,23 @@ class Retriever:
         if not isinstance(self.index, faiss.IndexIVF):
             return self._search(query, n, sel=faiss.IDSelectorArray(allowed))
         selector, probes = faiss.IDSelectorBatch(allowed), self.index.nlist // 16 + 1
-        while True:  # until the clusters searched hold n allowed entries
-            found = self._search(query, n, sel=selector, nprobe=min(probes, self.index.nlist))
-            if len(found[0]) == n or probes >= self.index.nlist:
-                return found
+        while True:  # until the searched clusters hold n allowed entries
+            nearest = self._search(query, n, sel=selector, nprobe=min(probes, self.index.nlist))
+            if len(nearest[0]) == n or probes >= self.index.nlist:
+                return nearest
             probes *= 4
 
-    def _search(self, query: np.ndarray, n: int, **how: Any) -> tuple[np.ndarray, np.ndarray]:
+    def _search(self, query: np.ndarray, n: int, **options: Any) -> tuple[np.ndarray, np.ndarray]:
         import faiss
 
-        kind: Any = faiss.SearchParametersIVF if "nprobe" in how else faiss.SearchParameters
-        similarity, near = self.index.search(query[None], n, params=kind(**how))
-        found = near[0] >= 0  # faiss fills up with -1
-        return near[0][found], similarity[0][found]
+        kind: Any = faiss.SearchParametersIVF if "nprobe" in options else faiss.SearchParameters
+        similarity, near = self.index.search(query[None], n, params=kind(**options))
+        is_entry = near[0] >= 0  # faiss pads with -1
+        return near[0][is_entry], similarity[0][is_entry]
 
 
 def _index(keys: np.ndarray, exact_up_to: int) -> Any:
-    """A faiss index of inner products, which are cosines for keys of length 1."""
+    """A faiss index of inner products. Keys have length 1, so these are cosines."""
     import faiss
 
     d, n = keys.shape[1], len(keys)
