@@ -145,7 +145,7 @@ def test_seconds_among_milliseconds_are_refused_with_their_line(data_path, capsy
     (data_path / "tiny" / "tiny.inter").write_text(HEADER + "".join(rows))
     assert run(data_path) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "tiny.inter:4: the time is in milliseconds where others are in seconds" in line
+    assert "tiny.inter:4: the time is in milliseconds, but the times above" in line
     assert not (data_path.parent / "out").exists()
 
 
