@@ -20,7 +20,7 @@ from fake_results import add_run, ranks_around
 from llm4rec_recbole.cli import compare
 from llm4rec_recbole.reporting.page.explanations import recommendations
 from llm4rec_recbole.reporting.page.faithfulness import faithfulness
-from llm4rec_recbole.reporting.page.html import words
+from llm4rec_recbole.reporting.page.render import words
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "wbr"}
 
@@ -264,3 +264,12 @@ def test_each_measurement_of_a_claim_has_a_line_of_its_own(report_page):
     lines = re.findall(r'<span class="line">(.*?);? ?</span>(?=<span class="line">|</td>)', claims)
     assert len(lines) > 8
     assert all(re.match(r"ml-100k, (loo|temporal)", line) for line in lines)
+
+
+def test_titles_users_and_errors_from_files_are_escaped(tmp_path):
+    nasty = REASON | {"user": "<u>", "sentence": '"><script>x</script>', "title": "a & <b>"}
+    add_answer(tmp_path, "explanations", [nasty])
+    shown = str(recommendations(tmp_path))
+    assert "<script" not in shown
+    assert "<h3>User &lt;u&gt;</h3>" in shown
+    assert "<b>a &amp; &lt;b&gt;</b>" in shown

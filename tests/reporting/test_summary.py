@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 
 import pytest
 from fake_rows import comparison, row, section
@@ -16,8 +15,7 @@ LEAD = comparison("SASRec", 0.016, 0.003, 0.031)
 
 def said(*rows) -> list[str]:
     """The sentences, as they are read."""
-    items = re.findall(r"<li[^>]*>(.*?)</li>", summary([section(*rows)]))
-    return [html.unescape(re.sub(r"<[^>]*>", "", item)) for item in items]
+    return [f"{setting}: {sentence}" for setting, sentence in summary([section(*rows)])]
 
 
 def test_the_best_method_is_the_one_with_the_highest_ndcg():

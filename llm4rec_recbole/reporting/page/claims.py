@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from html import escape
+from typing import Any
+
+from markupsafe import Markup
 
 from llm4rec_recbole.analysis.claims import Entry
-from llm4rec_recbole.reporting.page.html import columns, scrollable, words
+from llm4rec_recbole.reporting.page.render import render
 from llm4rec_recbole.reporting.tables import claims
 
+#: The CSS class of each verdict.
 CLASSES = {
     "supported": "yes",
     "not supported": "no",
@@ -20,38 +23,24 @@ CLASSES = {
 }
 
 
-def counts(entries: list[Entry]) -> str:
-    """The verdicts with their numbers, as buttons that show only theirs."""
+def counts(entries: list[Entry]) -> list[tuple[str, int, str]]:
+    """(CSS class, number of claims, verdict) of every verdict, for buttons that filter."""
     number: Counter[str] = Counter(entry.verdict for entry in entries)
-    buttons = "".join(
-        f'<button type="button" class="verdict {short}" data-show="{short}" aria-pressed="false">'
-        f"<b>{number[verdict]}</b> {escape(verdict)}</button>"
-        for verdict, short in CLASSES.items()
-    )
-    return (
-        f'<div class="verdicts" role="group" aria-label="Show only claims that are">{buttons}</div>'
-    )
+    return [(css, number[verdict], verdict) for verdict, css in CLASSES.items()]
 
 
-def ledger(entries: list[Entry]) -> str:
+def ledger(entries: list[Entry]) -> Markup:
     """All claims, in the order of the paper."""
-    head = columns([("", name) for name in claims.COLUMNS])
-    rows = "".join(_row(entry) for entry in entries)
-    notes = "".join(f"<li>{words(note)}</li>" for note in claims.NOTES)
-    whole = f'<table class="sortable cards">{head}<tbody>{rows}</tbody></table>'
-    return scrollable(whole, "Claims of the paper") + f'<ul class="notes">{notes}</ul>'
+    columns = [("", name) for name in claims.COLUMNS]
+    rows = [_row(entry) for entry in entries]
+    return render("claims.html", columns=columns, claims=rows, notes=claims.NOTES)
 
 
-def _row(entry: Entry) -> str:
-    short = CLASSES[entry.verdict]
+def _row(entry: Entry) -> dict[str, Any]:
     where, *texts = claims.row_texts(entry)
-    cells = [f'<th scope="row">{words(where)}</th>']
-    for name, text in zip(claims.COLUMNS[1:], texts):
-        shown = words(text)
-        if name == "Verdict":
-            shown = f'<span class="verdict {short}">{shown}</span>'
-        if name == claims.OURS_COLUMN and len(entry.measured) > 1:
-            lines = "; \n".join(f"{m.where}: {m.text}" for m in entry.measured).splitlines()
-            shown = "".join(f'<span class="line">{words(line)}</span>' for line in lines)
-        cells.append(f'<td data-name="{escape(name)}">{shown}</td>')
-    return f'<tr data-verdict="{short}">{"".join(cells)}</tr>'
+    measurements = [f"{m.where}: {m.text}" for m in entry.measured]
+    cells = [
+        (name, text, measurements if name == claims.OURS_COLUMN else [])
+        for name, text in zip(claims.COLUMNS[1:], texts)
+    ]
+    return {"css": CLASSES[entry.verdict], "where": where, "cells": cells}

@@ -6,38 +6,40 @@
 
 from __future__ import annotations
 
-from html import escape
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.reporting.page import html, model_outputs
+from llm4rec_recbole.reporting.page import model_outputs
+from llm4rec_recbole.reporting.page.render import render
 
 KIND = "explanations"
 LISTS = ("recent_titles", "problems")
 KEYS = ("user", "item", "title", "sentence", "written_by", "template", "evidence", *LISTS)
 
 
-def recommendations(results: Path) -> str:
-    """A card for each user: what they had last, and what is recommended, why, and in whose words.
+def recommendations(results: Path) -> Markup:
+    """A card for each user: recent titles, recommendations, reasons, and who wrote them.
 
     Raises InputError naming a bad entry.
     """
     answers = model_outputs.read(results, KIND)
     if not answers:
         return model_outputs.none_of(KIND, "showcase")
-    return "".join(_people(answer) for answer in answers)
+    shown = [
+        {"setting": answer.setting, "who": answer.who, "users": _users(_checked(answer))}
+        for answer in answers
+    ]
+    return render("explanations.html", answers=shown)
 
 
-def _people(answer: model_outputs.Answer) -> str:
-    entries = _checked(answer)
-    cards = [_card(user, [*its]) for user, its in groupby(entries, key=lambda e: str(e["user"]))]
-    heading = escape(f"{answer.setting}: {answer.who}")
-    return (
-        f'<div{html.at(answer.setting)}><h4 class="where">{heading}</h4>'
-        f'<div class="people">{"".join(cards)}</div></div>'
-    )
+def _users(entries: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """(user, that user's entries), with writer and evidence in words."""
+    shown = [e | {"writer": _writer(e), "evidence": _plain(e["evidence"])} for e in entries]
+    return [(user, [*its]) for user, its in groupby(shown, key=lambda e: str(e["user"]))]
 
 
 def _checked(answer: model_outputs.Answer) -> list[dict[str, Any]]:
@@ -54,23 +56,8 @@ def _checked(answer: model_outputs.Answer) -> list[dict[str, Any]]:
     return entries
 
 
-def _card(user: str, entries: list[dict[str, Any]]) -> str:
-    recent = ", ".join(escape(str(title)) for title in entries[0]["recent_titles"])
-    items = "".join(
-        f"<li><b>{escape(str(e['title']))}</b>"
-        f'<p class="because">{escape(str(e["sentence"]))}</p>'
-        f'<p class="evidence">{escape(str(e["template"]))} template, {escape(_writer(e))}; '
-        f"evidence: {escape(_plain(e['evidence']))}</p></li>"
-        for e in entries
-    )
-    return (
-        f'<article><h3>User {escape(user)}</h3><p class="recent">Lately: {recent}</p>'
-        f"<ol>{items}</ol></article>"
-    )
-
-
 def _writer(entry: dict[str, Any]) -> str:
-    """Whose words the sentence is, and why not the language model's."""
+    """Who wrote the sentence, and why the language model did not."""
     if entry["written_by"] != "template":
         return f"written by {entry['written_by']}"
     why = "; ".join(map(str, entry["problems"]))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llm4rec_recbole.reporting.page import html, model_outputs
+from markupsafe import Markup
+
+from llm4rec_recbole.reporting.page import model_outputs
+from llm4rec_recbole.reporting.page.render import table
 from llm4rec_recbole.reporting.tables.render import Cell, Section, Table
 
 KIND = "faithfulness"
@@ -27,8 +30,8 @@ NOTES = [
 ]
 
 
-def faithfulness(results: Path) -> str:
-    """A table with a row for each model that was asked. Raises InputError for a bad file."""
+def faithfulness(results: Path) -> Markup:
+    """A table with a row for each model with a file. Raises InputError for a bad file."""
     measured = [
         (answer, model_outputs.numbers(answer.content, KEYS, answer.path))
         for answer in model_outputs.read(results, KIND)
@@ -45,7 +48,7 @@ def faithfulness(results: Path) -> str:
     ]
     columns = [("", name) for name in COLUMNS]
     title = "The score without the items that explanations cite"
-    return html.table(Table("Faithfulness", "tab:faithfulness", title, columns, sections, NOTES))
+    return table(Table("Faithfulness", "tab:faithfulness", title, columns, sections, NOTES))
 
 
 def _row(who: str, values: dict[str, float]) -> list[Cell]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from markupsafe import Markup
+
 from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES
 from llm4rec_recbole.reporting.figures.accuracy_plots import Point, curves, rankings, scatter
 from llm4rec_recbole.reporting.figures.differences import (
@@ -11,7 +13,7 @@ from llm4rec_recbole.reporting.figures.differences import (
     waterfall,
 )
 from llm4rec_recbole.reporting.figures.svg import Figure
-from llm4rec_recbole.reporting.page.html import figures
+from llm4rec_recbole.reporting.page.render import figures
 from llm4rec_recbole.reporting.tables.ablation import Ablation
 from llm4rec_recbole.reporting.tables.record_tables import mean_over_seeds
 from llm4rec_recbole.reporting.tables.rows import AccuracySection, Row
@@ -20,7 +22,7 @@ METRICS = {metric: METRIC_NAMES[metric] for metric in ("ndcg@10", "hit@10")}
 NDCG = ("full", "ndcg@10")
 
 
-def differences(section: AccuracySection) -> str:
+def differences(section: AccuracySection) -> Markup:
     """Forest plots of Table I, full ranking."""
     drawn = []
     for metric, name in METRICS.items():
@@ -38,7 +40,7 @@ def differences(section: AccuracySection) -> str:
     )
 
 
-def protocols(section: AccuracySection) -> str:
+def protocols(section: AccuracySection) -> Markup:
     """The same runs in three rankings."""
     drawn = [rankings(metric, section, metric, name) for metric, name in METRICS.items()]
     return figures(
@@ -50,7 +52,7 @@ def protocols(section: AccuracySection) -> str:
     )
 
 
-def cost(section: AccuracySection) -> str:
+def cost(section: AccuracySection) -> Markup:
     """Accuracy against what it cost."""
     drawn = [
         scatter(key, f"NDCG@10 against {quantity}", name, "NDCG@10", _costs(section, key), log=True)
@@ -65,7 +67,7 @@ def cost(section: AccuracySection) -> str:
     )  # fmt: skip
 
 
-def fairness(section: AccuracySection) -> str:
+def fairness(section: AccuracySection) -> Markup:
     """Accuracy against fairness."""
     points = [
         Point(row.method, value, row.ours[NDCG])
@@ -77,7 +79,7 @@ def fairness(section: AccuracySection) -> str:
     return figures(drawn, "Full ranking; further up and to the right is better.", section.setting)
 
 
-def ablation(made: Ablation) -> str:
+def ablation(made: Ablation) -> Markup:
     """The paper's ablation and ours."""
     section, column = made.table_4, NDCG
     drawn: list[Figure] = []
@@ -94,7 +96,7 @@ def ablation(made: Ablation) -> str:
     return figures(drawn, caption, section.setting)
 
 
-def training(section: AccuracySection) -> str:
+def training(section: AccuracySection) -> Markup:
     """Validation over the epochs; "" where no record holds it. One seed of each method."""
     runs = {row.method: row.records[0].history for row in _ran(section)}
     title = f"Validation NDCG@10, {section.setting}"

@@ -6,11 +6,13 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.reporting.page.render import render
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,9 @@ def _is_number(value: Any) -> bool:
         return False
 
 
-def none_of(kind: str, command: str) -> str:
-    """What stands where there is no file."""
-    return (
-        f"<p>Not made for these results: there is nothing in <code>results/{escape(kind)}</code>. "
-        f"<code>llm4rec {escape(command)}</code> makes it from a trained model.</p>"
-    )
+def none_of(kind: str, command: str) -> Markup:
+    """The paragraph for a kind without any file."""
+    return render("none.html", kind=kind, command=command)
 
 
 def settings(answers: Sequence[Answer]) -> list[str]:

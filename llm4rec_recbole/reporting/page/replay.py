@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from markupsafe import Markup
+
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.reporting.page import html, model_outputs
+from llm4rec_recbole.reporting.page import model_outputs
+from llm4rec_recbole.reporting.page.render import table
 from llm4rec_recbole.reporting.tables.render import Cell, Section, Table
 
 KIND = "replay"
@@ -33,14 +36,14 @@ NOTES = [
 ]
 
 
-def replay(results: Path) -> str:
-    """A section for each model that was asked. Raises InputError for a bad file."""
+def replay(results: Path) -> Markup:
+    """A section for each model with a file. Raises InputError for a bad file."""
     answers = model_outputs.read(results, KIND)
     if not answers:
         return model_outputs.none_of(KIND, "replay")
     sections = [_section(answer) for answer in answers]
     columns = [("", name) for name in ("", *COLUMNS)]
-    return html.table(Table("Replay", "tab:replay", "Test, then learn", columns, sections, NOTES))
+    return table(Table("Replay", "tab:replay", "Test, then learn", columns, sections, NOTES))
 
 
 def _section(answer: model_outputs.Answer) -> Section:

@@ -1,20 +1,19 @@
-"""Writes results/report.html: all that was found, in one file that fetches nothing.
-
-python -m llm4rec_recbole.reporting.page.report --results results --out results/report.html
-"""
+"""results/report.html: tables, figures and claims in one file that loads nothing from elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 from pathlib import Path
+
+from markupsafe import Markup
 
 from llm4rec_recbole.reporting.figures import svg
 from llm4rec_recbole.reporting.inputs import ReportInputs
-from llm4rec_recbole.reporting.page import claims, figure_sections, html
+from llm4rec_recbole.reporting.page import claims, figure_sections
 from llm4rec_recbole.reporting.page.explanations import recommendations
 from llm4rec_recbole.reporting.page.faithfulness import faithfulness
 from llm4rec_recbole.reporting.page.provenance import provenance
+from llm4rec_recbole.reporting.page.render import render, table
 from llm4rec_recbole.reporting.page.replay import replay
 from llm4rec_recbole.reporting.page.summary import summary
 
@@ -28,69 +27,49 @@ LEAD = (
 )
 
 
-def page(found: ReportInputs, results: Path) -> str:
-    """The whole page. Raises InputError for a bad file of what models were asked."""
-    parts = _parts(found, results)
-    links = "".join(f'<a href="#{key}">{escape(name)}</a>' for key, name, _ in parts)
-    body = "".join(
-        f'<section id="{key}" aria-labelledby="{key}-title"><h2 id="{key}-title">{escape(name)}'
-        f"</h2>{content}</section>"
-        for key, name, content in parts
-    )
+def page(report: ReportInputs, results: Path) -> str:
+    """The whole page. Raises InputError for a bad file of a model's outputs."""
     style = (PAGE / "style.css").read_text(encoding="utf-8")
     style += svg.STYLE.read_text(encoding="utf-8")
     script = (PAGE / "script.js").read_text(encoding="utf-8")
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<link rel="icon" href="data:,">\n'
-        f"<title>{escape(TITLE)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        '<a class="skip" href="#main">To the results</a>\n'
-        f'<header class="top"><h1>{escape(TITLE)}</h1><p class="lead">{escape(LEAD)}</p>'
-        f"{summary(found.sections)}{claims.counts(found.claims)}"
-        f'<nav class="parts" aria-label="Parts of this page">{links}</nav>'
-        f"{_settings(found)}</header>\n"
-        f'<main id="main">{body}</main>\n<script>\n{script}</script>\n</body>\n</html>\n'
+    return render(
+        "page.html",
+        title=TITLE,
+        lead=LEAD,
+        style=Markup(style),
+        script=Markup(script),
+        summary=summary(report.sections),
+        verdicts=claims.counts(report.claims),
+        settings=[section.setting for section in report.sections],
+        parts=_parts(report, results),
     )
 
 
-def _parts(found: ReportInputs, results: Path) -> list[tuple[str, str, str]]:
+def _parts(report: ReportInputs, results: Path) -> list[tuple[str, str, Markup]]:
     """(id, heading, content) of each part."""
-    tables = {name: html.table(table) for name, table, _ in found.tables()}
-    curves = _each(figure_sections.training(s) for s in found.sections)
+    tables = {name: table(made) for name, made, _ in report.tables()}
+    curves = _each(figure_sections.training(s) for s in report.sections)
     return [
         ("accuracy", "Accuracy (Table I)",
-         tables["table_1"] + _each(figure_sections.differences(s) for s in found.sections)),
+         tables["table_1"] + _each(figure_sections.differences(s) for s in report.sections)),
         ("protocols", "What sampled ranking hides",
-         _each(figure_sections.protocols(s) for s in found.sections)),
+         _each(figure_sections.protocols(s) for s in report.sections)),
         ("diversity", "Diversity and fairness (Table II)",
-         tables["table_2"] + _each(figure_sections.fairness(s) for s in found.sections)),
+         tables["table_2"] + _each(figure_sections.fairness(s) for s in report.sections)),
         ("cost", "Cost (Table III)",
-         tables["table_3"] + _each(figure_sections.cost(s) for s in found.sections)),
+         tables["table_3"] + _each(figure_sections.cost(s) for s in report.sections)),
         ("ablation", "What each component adds (Tables IV and V)",
-         tables["table_4"] + _each(figure_sections.ablation(a) for a in found.ablations)
+         tables["table_4"] + _each(figure_sections.ablation(a) for a in report.ablations)
          + tables["table_5"]),
         ("training", "Training",
-         curves or "<p>No run record holds the validation scores of its epochs.</p>"),
+         curves or Markup("<p>No run record holds the validation scores of its epochs.</p>")),
         ("people", "Recommendations and their reasons", recommendations(results)),
         ("faithfulness", "Do the reasons cite what the model goes by?", faithfulness(results)),
         ("learning", "Learning from each event", replay(results)),
-        ("claims", "The paper's claims", claims.ledger(found.claims)),
-        ("runs", "Every run", provenance(found.records, found.sections)),
+        ("claims", "The paper's claims", claims.ledger(report.claims)),
+        ("runs", "Every run", provenance(report.records, report.sections)),
     ]  # fmt: skip
 
 
-def _each(drawn: Iterable[str]) -> str:
-    return "".join(drawn)
-
-
-def _settings(found: ReportInputs) -> str:
-    """Buttons that show one data set and protocol only, where there are several."""
-    settings = [section.setting for section in found.sections]
-    if len(settings) < 2:
-        return ""
-    buttons = "".join(
-        f'<button type="button" data-show="{escape(p)}" aria-pressed="false">{escape(p)}</button>'
-        for p in settings
-    )
-    return f'<div class="settings" role="group" aria-label="Show only">{buttons}</div>'
+def _each(drawn: Iterable[Markup]) -> Markup:
+    return Markup("").join(drawn)

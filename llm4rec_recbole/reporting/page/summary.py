@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from html import escape
-
 from llm4rec_recbole.analysis.compare import LEVEL, Comparison
 from llm4rec_recbole.analysis.paper.paper_methods import OURS, REFERENCES
-from llm4rec_recbole.reporting.page.html import words
 from llm4rec_recbole.reporting.tables.rows import AccuracySection, Row
 
 HIT, NDCG = ("full", "hit@10"), ("full", "ndcg@10")
 
 
-def summary(sections: list[AccuracySection]) -> str:
-    """A list of sentences on each data set and protocol."""
-    items = "".join(
-        f'<li data-setting="{escape(section.setting)}">{words(f"{section.setting}: {line}")}</li>'
-        for section in sections
-        for line in _lines(section)
-    )
-    return f'<ul class="findings">{items}</ul>'
+def summary(sections: list[AccuracySection]) -> list[tuple[str, str]]:
+    """(setting, sentence) for each sentence on each data set and protocol."""
+    return [(section.setting, line) for section in sections for line in _lines(section)]
 
 
 def _lines(section: AccuracySection) -> list[str]:

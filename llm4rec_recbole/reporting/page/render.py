@@ -1,0 +1,84 @@
+"""Renders the page's templates; Jinja2 escapes everything that comes from a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from llm4rec_recbole.reporting.figures.svg import Figure
+from llm4rec_recbole.reporting.tables.render import Cell, Table
+
+TEMPLATES = Path(__file__).with_name("templates")
+LONG = 30  # signs; a longer cell holds words, which may take several lines
+MINUS = re.compile(r"(?<![\w.)])-(?=\d)")  # before a number; not a hyphen as in Uniform-100
+INTERVAL = re.compile(r"\[[^\]]*\]")
+WHOLE = re.compile(rf"{INTERVAL.pattern}|[\w.+−]+ %|\bp \d[\w.-]*")  # stays in one line
+
+
+def render(template: str, **values: Any) -> Markup:
+    """The template with `values`, every one of them escaped unless it is Markup."""
+    return Markup(_environment().get_template(template).render(**values))
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"words": words, "hash": short_hash}
+    environment.globals |= {"cell_class": cell_class, "column_groups": column_groups}
+    return environment
+
+
+def words(text: str) -> Markup:
+    """`text` as HTML with its line breaks: after an underscore of a long name, but not within an
+    interval, before a per cent sign, or between p and its value."""
+    shown = MINUS.sub("−", str(escape(text))).replace("_", "_<wbr>")
+    return Markup(WHOLE.sub(lambda match: f'<span class="whole">{match[0]}</span>', shown))
+
+
+def short_hash(value: Any) -> Markup:
+    """A hash cut to eight digits, with all of it under the pointer; any other value as it is."""
+    text = "–" if value is None else str(value)
+    digits, dash, rest = text.partition("-")
+    if len(digits) in (40, 64) and not set(digits) - set("0123456789abcdef"):
+        return Markup('<code title="{}">{}</code>').format(text, digits[:8] + dash + rest)
+    return escape(text)
+
+
+def column_groups(columns: Sequence[tuple[str, str]]) -> list[tuple[str, int]]:
+    """(group, number of its columns) from left to right; [] where no column has a group."""
+    groups = [(group, len([*its])) for group, its in groupby(group for group, _ in columns)]
+    return groups if any(group for group, _ in groups) else []
+
+
+def cell_class(cell: Cell, group: str) -> str:
+    """The CSS classes of a cell: whether it is the paper's, and whether it may take more lines."""
+    tint = "paper" if group == "Paper" else ""
+    interval = INTERVAL.search(cell.text) is not None
+    wraps = "interval" if interval else "words" if len(cell.text) > LONG else ""
+    return f"{tint} {wraps}".strip()
+
+
+def table(made: Table) -> Markup:
+    """A table for each section of `made`, each with its heading; the notes below them all."""
+    return render("table.html", made=made)
+
+
+def figures(made: Sequence[Figure | None], caption: str, setting: str = "") -> Markup:
+    """Figures side by side with one caption; empty where none could be drawn."""
+    drawn = [(figure, Markup(figure.inline())) for figure in made if figure is not None]
+    if not drawn:
+        return Markup("")
+    return render("figures.html", drawn=drawn, caption=caption, setting=setting)
