@@ -26,10 +26,8 @@ from benchmarks.data import folder, interactions
 from benchmarks.options import RESULTS
 from llm4rec_recbole.data.splits import leave_one_out
 from llm4rec_recbole.decoding.beam import beam_search
-from llm4rec_recbole.decoding.causal import CausalTreeDecoder
-from llm4rec_recbole.decoding.padding import padded
 from llm4rec_recbole.decoding.t5 import T5TreeDecoder
-from llm4rec_recbole.decoding.tree_decoder import TreeDecoder
+from llm4rec_recbole.decoding.tree_decoder import CausalTreeDecoder, TreeDecoder, padded
 from llm4rec_recbole.decoding.trie import ItemTrie
 from llm4rec_recbole.evaluation.record import hardware
 from llm4rec_recbole.files import write_atomically, write_json
@@ -95,11 +93,11 @@ def p5(data: Data) -> Subject:
 def genrec(data: Data, llm: str, layers: int | None) -> Subject:
     """The first `layers` layers of `llm`, and titles in the tokens that titles use."""
     from llm4rec_recbole.language_models.load import load_language_model
-    from llm4rec_recbole.models.genrec.titles import max_title_tokens, titles_of
+    from llm4rec_recbole.models.genrec.titles import titles_of, unique_title_tokens
 
     model, tokenizer = load_language_model(llm, layers, torch.float32)
     titles, years = titles_of(folder() / "ml-100k.item", data.names)
-    tokens = max_title_tokens(
+    tokens = unique_title_tokens(
         titles, years, data.names, lambda text: tokenizer.encode(text, add_special_tokens=False), 12
     )
     line = tokenizer.encode("\n", add_special_tokens=False)[0]

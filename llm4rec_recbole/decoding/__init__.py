@@ -1,10 +1,8 @@
-"""From a language model to items: a trie of the items' tokens, beams over it, all items' scores.
+"""From a language model to items: a trie of item tokens, beams over it, scores of all items.
 
 trie.py           the catalogue's token sequences as flat arrays
-tree_decoder.py   what a language model must offer: read prompts once, then grow trees of tokens
-causal.py, t5.py  the two kinds of model that offer it
-probabilities.py  log-probabilities of a node's children
-beam.py           top-K items, seen ones excluded inside the search
-exhaustive.py     every item's score, each shared prefix once
-unconstrained.py  beams over all tokens, matched with the catalogue afterwards
+tree_decoder.py   the interface of a language model, for decoder-only models; t5.py for T5
+exhaustive.py     log-probabilities of a node's children; the score of every item
+beam.py           top-K items with seen items excluded; beams over all tokens, for comparison
+scores.py         scores of the whole catalogue by one of the three
 """

@@ -1,7 +1,7 @@
 """Log-probabilities of a trie node's children, exact in one of two senses.
 
-over="vocabulary"   log softmax over all tokens: what the language model says. Some probability
-                    goes to token sequences that are no item.
+over="vocabulary"   log softmax over all tokens, as the language model defines it. Some
+                    probability belongs to token sequences that are no item.
 over="catalogue"    log softmax over the node's children: the probabilities of all items sum to
                     1, and a token without alternative has probability 1.
 """
@@ -44,15 +44,15 @@ def child_log_probabilities(
     n_users = len(states)
     if states.device.type == "cpu":
         n_users = max(1, max(_ROWS, _CACHED // len(output)) // states.shape[1])
-    found = []
-    for some, of_them in zip(states.split(n_users), tokens.split(n_users)):
-        logits = (some @ output.T).float()  # (…, N, V)
-        chosen = logits.gather(2, of_them.clamp(min=0))  # (…, N, C)
+    parts = []
+    for batch, children in zip(states.split(n_users), tokens.split(n_users)):
+        logits = (batch @ output.T).float()  # (…, N, V)
+        chosen = logits.gather(2, children.clamp(min=0))  # (…, N, C)
         if over == "vocabulary":  # log-sum-exp in place
-            most = logits.amax(2, keepdim=True)
-            chosen = chosen - most - logits.sub_(most).exp_().sum(2, keepdim=True).log_()
-        found.append(chosen)
-    steps = torch.cat(found).masked_fill(~exists, -torch.inf)
+            largest = logits.amax(2, keepdim=True)
+            chosen = chosen - largest - logits.sub_(largest).exp_().sum(2, keepdim=True).log_()
+        parts.append(chosen)
+    steps = torch.cat(parts).masked_fill(~exists, -torch.inf)
     if over == "catalogue":
         steps = (steps - steps.logsumexp(2, keepdim=True)).masked_fill(~exists, -torch.inf)
     return steps
@@ -103,11 +103,11 @@ def chunks(trie: ItemTrie, size: int) -> Iterator[Chunk]:
     inner = inner[(trie.first_leaf[inner] * (trie.max_depth + 1) + trie.depth[inner]).argsort()]
     for start in range(0, len(inner), size):
         nodes = inner[start : start + size]
-        above, node = [], trie.parent[nodes[0]]
+        ancestors, node = [], trie.parent[nodes[0]]
         while node > 0:
-            above.append(node)
+            ancestors.append(node)
             node = trie.parent[node]
-        nodes = torch.cat([torch.stack(above[::-1]), nodes]) if above else nodes
+        nodes = torch.cat([torch.stack(ancestors[::-1]), nodes]) if ancestors else nodes
         yield Chunk(nodes, trie.lines(nodes))
 
 
@@ -122,8 +122,8 @@ def exhaustive_scores(
 ) -> torch.Tensor:
     """The log-probability of each item after each prompt (B, T), (B, n) float32.
 
-    mask: (B, T) bool, where the prompts are real; over: see probabilities.py; chunk_size: nodes
-    that go through the model together.
+    mask: (B, T) bool, where the prompts are real; over: see the head of this file; chunk_size:
+    nodes that pass through the model together.
     """
     memory, first = decoder.read(prompts, mask)
     steps = torch.zeros(len(prompts), len(trie), device=prompts.device)  # log P(node | parent)
@@ -132,7 +132,7 @@ def exhaustive_scores(
     for chunk in chunks(trie, chunk_size):
         tokens = trie.token[chunk.nodes].expand(len(prompts), -1)
         depth = trie.depth[chunk.nodes]
-        states = decoder.grow(memory, tokens, depth, chunk.sees[None], keep=False)  # (B, N, d)
+        states = decoder.grow(memory, tokens, depth, chunk.sees[None], store=False)  # (B, N, d)
         many = trie.n_children[chunk.nodes] > _MANY
         for group in (many, ~many):
             if group.any():
@@ -155,5 +155,5 @@ def _fill(
 ) -> None:
     """Enter the children of `nodes` (N,) into `steps` (B, nodes of the trie)."""
     child, exists = trie.children(nodes)  # (N, C)
-    found = shared_child_log_probabilities(states, output, trie.token[child], exists, over)
-    steps[:, child[exists]] = found[:, exists]
+    children = shared_child_log_probabilities(states, output, trie.token[child], exists, over)
+    steps[:, child[exists]] = children[:, exists]

@@ -1,8 +1,8 @@
 """Scores of the whole catalogue, by the option `decoding`.
 
 exhaustive      every item's log-probability
-beam            that of the items that constrained beams find; all others tie below them
-unconstrained   the same with free beams and a string match, as the original evaluations do
+beam            that of the items in constrained beams; all others tie below them
+unconstrained   the same with free beams and a string match, as in the original evaluations
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NOT_FOUND = -1e9  # below any log-probability, and finite
 
 
 def check_decoding(decoding: str) -> str:
-    """`decoding` itself. Raises InputError when there is no such way to decode."""
+    """Return `decoding`. Raises InputError for an unknown one."""
     if decoding not in DECODINGS:
         raise InputError(f"there is no decoding {decoding!r}", hint=f"one of {DECODINGS}")
     return decoding
@@ -39,18 +39,20 @@ def catalogue_scores(
 ) -> torch.Tensor:
     """Scores (B, n) float32 of all items after each prompt (B, T), real where mask is True.
 
-    seen: (B, n) bool, of no use to `exhaustive`: who ranks leaves seen items out; width: beams;
-    over: see probabilities.py; end: the trie's end token.
+    seen: (B, n) bool, not used by `exhaustive`: the ranking excludes seen items; width: beams;
+    over: see exhaustive.py; end: the trie's end token.
     """
     if decoding == "exhaustive":
         return exhaustive_scores(decoder, prompts, mask, trie, over)
     if decoding == "beam":
-        return _entered(beam_search(decoder, prompts, mask, trie, width, seen, over), trie.n_items)
-    found = unconstrained_search(decoder, prompts, mask, trie, width, end, seen)
-    return _entered(found, trie.n_items)
+        return _catalogue_row(
+            beam_search(decoder, prompts, mask, trie, width, seen, over), trie.n_items
+        )
+    beams = unconstrained_search(decoder, prompts, mask, trie, width, end, seen)
+    return _catalogue_row(beams, trie.n_items)
 
 
-def _entered(beams: Beams, n_items: int) -> torch.Tensor:
+def _catalogue_row(beams: Beams, n_items: int) -> torch.Tensor:
     scores = torch.full((len(beams.items), n_items + 1), NOT_FOUND, device=beams.items.device)
     scores.scatter_(1, beams.items.where(beams.items >= 0, n_items), beams.scores)
     return scores[:, :n_items].clamp(min=NOT_FOUND)

@@ -1,7 +1,7 @@
-"""Trees of tokens below an encoder–decoder: transformers' T5, whose weights are used as they are.
+"""Trees of tokens below an encoder–decoder: transformers' T5, with its weights unchanged.
 
-transformers' own decoder numbers its tokens one after another; in a tree siblings stand at the same
-position. So the decoder's layers are called here, with positions from the tree.
+transformers' decoder numbers its tokens one after another, but siblings of a tree have the same
+position. So this module calls the decoder's layers itself, with positions from the tree.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from torch.nn.functional import pad, rms_norm, scaled_dot_product_attention
 from llm4rec_recbole.decoding.tree_decoder import additive
 
 KeysValues = tuple[torch.Tensor, torch.Tensor]  # (B, H, keys, d_head) each
-_TOGETHER = 32  # prompts that a CPU encodes at once: their states stay in its cache
-_LANES = 16  # attention on a CPU takes half the time when the keys are a multiple of these
+_CPU_BATCH = 32  # prompts that a CPU encodes at once: their states fit into its cache
+_LANES = 16  # attention on a CPU is twice as fast with a multiple of this many keys
 
 
 @dataclass
 class _Memory:
     cross: list[KeysValues]  # of the prompt, for each layer
-    own: list[KeysValues]  # of the start token and the tokens kept, for each layer
+    own: list[KeysValues]  # of the start token and the stored tokens, for each layer
     to_prompt: torch.Tensor  # (B, 1, 1, T) additive
     depth: torch.Tensor  # (1 + M,)
 
 
 class T5TreeDecoder:
-    """A T5ForConditionalGeneration as a TreeDecoder; the start token, which all see, is the root.
+    """A T5ForConditionalGeneration as a TreeDecoder; the start token is the root.
 
-    Differentiable, so that training can answer a prompt several times in one pass.
+    It is differentiable, so training can compute several answers to a prompt in one pass.
     """
 
     def __init__(self, model: Any) -> None:
@@ -54,27 +54,27 @@ class T5TreeDecoder:
         memory = _Memory(cross, own, additive(mask[:, None, None], encoded.dtype), no_depth)
         start = torch.full_like(prompts[:, :1], self.model.config.decoder_start_token_id)
         sees = torch.ones(1, 1, 1, dtype=torch.bool, device=prompts.device)
-        return memory, self._run(memory, start, torch.zeros_like(start[0]), sees, keep=True)[:, 0]
+        return memory, self._run(memory, start, torch.zeros_like(start[0]), sees, store=True)[:, 0]
 
     def _encode(
         self, prompts: torch.Tensor, mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The encoder's states and their mask; fewer passes over them where nothing is trained."""
+        """Return the encoder's states and their mask; without gradients in fewer passes."""
         encoder = self.model.encoder
         if encoder.training or torch.is_grad_enabled():
             return encoder(input_ids=prompts, attention_mask=mask.long()).last_hidden_state, mask
         more = -prompts.shape[1] % _LANES
         prompts, mask = pad(prompts, (0, more)), pad(mask, (0, more))
-        place = torch.arange(prompts.shape[1], device=prompts.device)
-        bias = _position_bias(encoder.block[0].layer[0].SelfAttention, place, place)
-        size = len(prompts) if prompts.is_cuda else _TOGETHER
-        few = zip(prompts.split(size), mask.split(size))
-        return torch.cat([self._encode_few(*some, bias) for some in few]), mask
+        position = torch.arange(prompts.shape[1], device=prompts.device)
+        bias = _position_bias(encoder.block[0].layer[0].SelfAttention, position, position)
+        size = len(prompts) if prompts.is_cuda else _CPU_BATCH
+        batches = zip(prompts.split(size), mask.split(size))
+        return torch.cat([self._encode_batch(*batch, bias) for batch in batches]), mask
 
-    def _encode_few(
+    def _encode_batch(
         self, prompts: torch.Tensor, mask: torch.Tensor, bias: torch.Tensor
     ) -> torch.Tensor:
-        """States (B, T, d) of prompts (B, T), from the bias of their positions (1, H, T, T)."""
+        """Return states (B, T, d) of prompts (B, T). bias: of their positions, (1, H, T, T)."""
         encoder = self.model.encoder
         x = encoder.embed_tokens(prompts)
         bias = bias + additive(mask[:, None, None], x.dtype)  # (B, H, T, T)
@@ -92,10 +92,10 @@ class T5TreeDecoder:
         tokens: torch.Tensor,
         depth: torch.Tensor,
         sees: torch.Tensor,
-        keep: bool,
+        store: bool,
     ) -> torch.Tensor:
         """See TreeDecoder."""
-        return self._run(memory, tokens, depth, pad(sees, (1, 0), value=True), keep)
+        return self._run(memory, tokens, depth, pad(sees, (1, 0), value=True), store)
 
     def _run(
         self,
@@ -103,11 +103,11 @@ class T5TreeDecoder:
         tokens: torch.Tensor,  # (B, N)
         depth: torch.Tensor,  # (N,)
         sees: torch.Tensor,  # (B or 1, N, 1 + M + N), the root included
-        keep: bool,
+        store: bool,
     ) -> torch.Tensor:
         decoder = self.model.decoder
         depths = torch.cat([memory.depth, depth])  # (1 + M + N,)
-        more = 0 if torch.is_grad_enabled() else -len(depths) % _LANES  # keys that none sees
+        more = 0 if torch.is_grad_enabled() else -len(depths) % _LANES  # keys that no token sees
         bias = _position_bias(
             decoder.block[0].layer[0].SelfAttention, depth, pad(depths, (0, more))
         )
@@ -117,18 +117,18 @@ class T5TreeDecoder:
             own, cross, feed_forward = block.layer
             attention = own.SelfAttention
             y = _normed(own.layer_norm, x)
-            kept_keys, kept_values = memory.own[number]
-            filler = kept_keys.new_zeros((*kept_keys.shape[:2], more, kept_keys.shape[3]))
-            keys = torch.cat([kept_keys, _heads(attention, attention.k(y)), filler], 2)
-            values = torch.cat([kept_values, _heads(attention, attention.v(y)), filler], 2)
+            stored_keys, stored_values = memory.own[number]
+            filler = stored_keys.new_zeros((*stored_keys.shape[:2], more, stored_keys.shape[3]))
+            keys = torch.cat([stored_keys, _heads(attention, attention.k(y)), filler], 2)
+            values = torch.cat([stored_values, _heads(attention, attention.v(y)), filler], 2)
             x = x + own.dropout(_attend(attention, y, keys, values, bias))
             y = _normed(cross.layer_norm, x)
             attended = _attend(cross.EncDecAttention, y, *memory.cross[number], memory.to_prompt)
             x = x + cross.dropout(attended)
             x = feed_forward(x)
-            if keep:
+            if store:
                 memory.own[number] = (keys[:, :, : len(depths)], values[:, :, : len(depths)])
-        if keep:
+        if store:
             memory.depth = depths
         x = decoder.dropout(_normed(decoder.final_layer_norm, x))
         if self.model.config.tie_word_embeddings:
@@ -157,7 +157,7 @@ def _attend(
 
 
 def _normed(norm: Any, x: torch.Tensor) -> torch.Tensor:
-    """T5's layer norm; where nothing is trained, with fewer passes over x."""
+    """T5's layer norm; without gradients in fewer passes over x."""
     if torch.is_grad_enabled():
         return norm(x)
     return rms_norm(x, norm.weight.shape, norm.weight, norm.variance_epsilon)

@@ -1,4 +1,4 @@
-"""The catalogue as a trie: items are leaves, and a path from the root spells an item's tokens.
+"""The catalogue as a trie: items are leaves, and the path from the root has an item's tokens.
 
     item 0 = 5 7    item 1 = 5 8 9    item 2 = 6          node   0  1  2  3  4  5
                                                           token  ·  5  6  7  8  9
@@ -6,11 +6,11 @@
         5 ╱   ╲ 6                                         item   ·  ·  2  0  ·  1
          1     2 = item 2
       7 ╱ ╲ 8                                 nodes are numbered level by level, siblings by token,
-       3   4                                  so that the children of a node stand side by side:
+       3   4                                  so the children of a node are adjacent:
            5 = item 1                         first_child[v] … first_child[v] + n_children[v] - 1
 
-The items below a node stand side by side too, in the order of their sequences: which of a user's
-nodes lead to an item not yet seen is one cumulative sum.
+The items below a node are adjacent too, in the order of their sequences. So one cumulative sum
+shows which nodes lead to an item that a user has not seen.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ class ItemTrie:
 
     @classmethod
     def build(cls, sequences: Sequence[Sequence[int]], end: int | None = None) -> ItemTrie:
-        """The trie of a catalogue: item i is spelt `sequences[i]`, then `end` where that is given.
+        """Build the trie of a catalogue: item i has the tokens `sequences[i]`, then `end` if given.
 
         Raises InputError for an empty catalogue, a negative token, `end` inside a sequence, two
         items with one sequence, and, without `end`, an empty sequence or one that begins another.
         """
-        spelt = _spelt(sequences, end)
-        lengths = np.array([len(row) for row in spelt])
-        padded = np.full((len(spelt), lengths.max()), -1, dtype=np.int64)  # (n, L)
-        padded[np.arange(padded.shape[1]) < lengths[:, None]] = np.concatenate(spelt)
+        tokens = _checked(sequences, end)
+        lengths = np.array([len(row) for row in tokens])
+        padded = np.full((len(tokens), lengths.max()), -1, dtype=np.int64)  # (n, L)
+        padded[np.arange(padded.shape[1]) < lengths[:, None]] = np.concatenate(tokens)
         order = np.lexsort(padded.T[::-1])
         rows, lengths = padded[order], lengths[order]
         first_new = _first_new(rows, lengths, order)  # (n,)
@@ -99,9 +99,9 @@ class ItemTrie:
         return ItemTrie(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
     def children(self, nodes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Children of `nodes` (…), as (…, C) node numbers and which of them exist, (…, C) bool.
+        """Return the children of `nodes` (…): (…, C) node numbers, and which exist, (…, C) bool.
 
-        C is the most that any of the nodes has, at least 1.
+        C is the largest number of children of a node, at least 1.
         """
         counts = self.n_children[nodes]
         column = torch.arange(max(1, int(counts.max())), device=nodes.device)
@@ -109,18 +109,18 @@ class ItemTrie:
         return torch.where(exists, self.first_child[nodes][..., None] + column, 0), exists
 
     def lines(self, nodes: torch.Tensor) -> torch.Tensor:
-        """Which of `nodes` (N,) are each one's ancestors, or itself: (N, N) bool."""
+        """Return which of `nodes` (N,) are ancestors of each one, or itself: (N, N) bool."""
         low, high, depth = self.first_leaf[nodes], self.last_leaf[nodes], self.depth[nodes]
         return (low <= low[:, None]) & (high[:, None] <= high) & (depth <= depth[:, None])
 
     def alive(self, seen: torch.Tensor) -> torch.Tensor:
-        """Which nodes lead to an item that is not `seen` (B, n) bool: (B, N) bool."""
+        """Return which nodes lead to an item that is not `seen` (B, n) bool: (B, N) bool."""
         unseen = ~seen[:, self.item_order]
         before = torch.nn.functional.pad(unseen.long().cumsum(1), (1, 0))  # (B, n + 1)
         return before[:, self.last_leaf] > before[:, self.first_leaf]
 
     def sequences(self) -> list[list[int]]:
-        """Each item's tokens, the end token included where there is one."""
+        """Return each item's tokens, with the end token where there is one."""
         rows: list[list[int]] = [[] for _ in range(self.n_items)]
         node = self.leaf.clone()
         while (node > 0).any():
@@ -130,22 +130,22 @@ class ItemTrie:
         return [row[::-1] for row in rows]
 
     def shortest(self) -> ItemTrie:
-        """The trie of the shortest prefixes that tell the items apart, at least one token each.
+        """Return the trie of the shortest prefixes, of at least one token, that identify the items.
 
-        What follows such a prefix is forced. Where probabilities are shared out among a node's
-        children, a forced token has probability 1 and this trie gives the same scores.
+        The tokens after such a prefix have no alternative. Where probabilities are normalised over
+        a node's children, such a token has probability 1, so this trie gives the same scores.
         """
         n_leaves = self.last_leaf - self.first_leaf
-        kept = []
+        prefixes = []
         for item, tokens in enumerate(self.sequences()):
             node, path = int(self.leaf[item]), len(tokens)
             while path > 1 and n_leaves[self.parent[node]] == 1:
                 node, path = int(self.parent[node]), path - 1
-            kept.append(tokens[:path])
-        return ItemTrie.build(kept)
+            prefixes.append(tokens[:path])
+        return ItemTrie.build(prefixes)
 
 
-def _spelt(sequences: Sequence[Sequence[int]], end: int | None) -> list[list[int]]:
+def _checked(sequences: Sequence[Sequence[int]], end: int | None) -> list[list[int]]:
     if not len(sequences):
         raise InputError("the catalogue has no items")
     ending = [] if end is None else [end]
@@ -160,7 +160,7 @@ def _spelt(sequences: Sequence[Sequence[int]], end: int | None) -> list[list[int
 
 
 def _first_new(rows: np.ndarray, lengths: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """In sorted rows, the first column of each that differs from the row before, (n,)."""
+    """Return for each sorted row the first column that differs from the row before, (n,)."""
     first_new = np.zeros(len(rows), dtype=np.int64)
     if len(rows) > 1:
         differs = rows[1:] != rows[:-1]

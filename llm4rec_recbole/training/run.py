@@ -291,7 +291,8 @@ def load_trained(path: str | Path) -> Experiment:
     Raises InputError for a file that is no checkpoint, or that does not fit today's data.
     """
     described = checkpoints.load(path)["config"]
-    config = load_config(described["model"], described["dataset"], (), described["options"])
+    options = described["options"] | {"quiet": True}
+    config = load_config(described["model"], described["dataset"], (), options)
     data = load_dataset(config)
     network = build_model(config, data.train)
     checkpoints.load_weights(network, path, config["device"])

@@ -13,7 +13,7 @@ from llm4rec_recbole.datasets.prepare import prepare
 from llm4rec_recbole.datasets.spec import Filters, read_spec
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models.encode_items import item_texts
-from llm4rec_recbole.models.genrec.titles import max_title_tokens, titles_of
+from llm4rec_recbole.models.genrec.titles import titles_of, unique_title_tokens
 
 MUSIC = "amazon-musical-instruments"
 
@@ -64,7 +64,7 @@ def test_an_item_without_metadata_has_a_blank_row_after_the_others(tmp_path, rev
     assert item_texts(table) == ["I3.", "I1.", "", ""]
     titles, years = titles_of(path, ["i0", "i1", "i2", "i3"])
     assert titles == ["", "I1", "", "I3"]
-    tokens = max_title_tokens(
+    tokens = unique_title_tokens(
         titles, years, ["i0", "i1", "i2", "i3"], lambda s: list(s.encode()), 20
     )
     assert len({tuple(item) for item in tokens}) == 4

@@ -75,9 +75,9 @@ def test_a_t5_gives_the_same_states_whether_or_not_it_is_trained():
     for trained in (True, False):
         with torch.set_grad_enabled(trained):
             memory, first = decoder.read(*prompts())
-            later = decoder.grow(memory, tokens, depth, sees, keep=True)
+            later = decoder.grow(memory, tokens, depth, sees, store=True)
             more = torch.ones(1, 3, 6, dtype=torch.bool)
-            last = decoder.grow(memory, tokens, depth + 3, more, keep=False)
+            last = decoder.grow(memory, tokens, depth + 3, more, store=False)
             found.append(torch.cat([first[:, None], later, last], 1))
     assert found[0].requires_grad
     np.testing.assert_allclose(found[0].detach(), found[1], rtol=1e-4, atol=1e-5)

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from llm4rec_recbole.decoding.causal import CausalTreeDecoder
 from llm4rec_recbole.decoding.t5 import T5TreeDecoder
+from llm4rec_recbole.decoding.tree_decoder import CausalTreeDecoder
 
 VOCABULARY, END = 12, 1
 

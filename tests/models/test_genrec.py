@@ -207,7 +207,7 @@ def test_a_language_model_of_another_build_is_refused(options, tmp_path):
     GPT2LMHeadModel(config).save_pretrained(tmp_path / "gpt")
     tokenizer.save_pretrained(tmp_path / "gpt")
     for layers in (None, 1):
-        with pytest.raises(InputError, match="is a GPT2LMHeadModel, whose layers"):
+        with pytest.raises(InputError, match="is a GPT2LMHeadModel, whose structure"):
             genrec(options, llm=str(tmp_path / "gpt"), llm_layers=layers)
 
 
@@ -220,11 +220,11 @@ def test_a_language_model_of_another_build_is_refused(options, tmp_path):
         ("Qwen3", {}, None),
         ("Mistral", {"sliding_window": 4096}, None),
         ("Gemma", {}, None),
-        ("Granite", {"logits_scaling": 8.0}, "its logits are others"),
+        ("Granite", {"logits_scaling": 8.0}, "its logits differ"),
         ("Granite", {"embedding_multiplier": 12.0}, None),
-        ("Cohere", {}, "its logits are others"),
+        ("Cohere", {}, "its logits differ"),
         ("Gemma2", {}, "its logits are capped"),
-        ("Gemma3Text", {}, "its logits are others"),
+        ("Gemma3Text", {}, "its logits differ"),
     ],
 )
 def test_a_model_is_read_exactly_or_refused(tmp_path, build, more, reason, dtype):
@@ -235,7 +235,7 @@ def test_a_model_is_read_exactly_or_refused(tmp_path, build, more, reason, dtype
         return
     model = TitleModel(str(tmp_path / "lm"), None, 2, dtype).eval()
     kept = list(range(80, 120))
-    model.keep_tokens(kept)
+    model.restrict_vocabulary(kept)
     tokens = torch.arange(10)[None]
     with torch.no_grad():
         expected = own(tokens + 80).logits[0][:, kept]
@@ -256,26 +256,26 @@ def test_a_model_whose_layers_cannot_be_called_as_trees_need_it_is_refused(tmp_p
         return forward(self, **given)
 
     monkeypatch.setattr(LlamaModel, "forward", no_positions)
-    with pytest.raises(InputError, match=r"exactly: no position_ids here \(a model built as"):
+    with pytest.raises(InputError, match=r"exactly: no position_ids here \(a model with"):
         TitleModel(str(tmp_path / "lm"), None, 2, torch.float32)
 
 
 def test_positions_or_branches_that_a_model_ignores_are_noticed(tmp_path, monkeypatch):
-    from llm4rec_recbole.decoding.causal import CausalTreeDecoder
+    from llm4rec_recbole.decoding.tree_decoder import CausalTreeDecoder
 
     save_model(tmp_path / "lm", "Llama")
     grow = CausalTreeDecoder.grow
     for ignored in ("depth", "sees"):
 
-        def without(self, memory, tokens, depth, sees, keep, ignored=ignored):
+        def without(self, memory, tokens, depth, sees, store, ignored=ignored):
             if ignored == "depth":
                 depth = torch.arange(1, tokens.shape[1] + 1)
             else:
                 sees = torch.ones_like(sees).tril()
-            return grow(self, memory, tokens, depth, sees, keep)
+            return grow(self, memory, tokens, depth, sees, store)
 
         monkeypatch.setattr(CausalTreeDecoder, "grow", without)
-        with pytest.raises(InputError, match="its logits are others"):
+        with pytest.raises(InputError, match="its logits differ"):
             TitleModel(str(tmp_path / "lm"), None, 2, torch.float32)
 
 

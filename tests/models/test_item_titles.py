@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from llm4rec_recbole.decoding.trie import ItemTrie
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.models.genrec.titles import max_title_tokens, titles_of
+from llm4rec_recbole.models.genrec.titles import titles_of, unique_title_tokens
 
 
 def by_letter(text: str) -> list[int]:
@@ -18,7 +18,7 @@ def by_letter(text: str) -> list[int]:
 def spell(titles, years=None, names=None, most=12):
     years = years or [""] * len(titles)
     names = names or [f"n{item}" for item in range(len(titles))]
-    rows = max_title_tokens(titles, years, names, by_letter, most)
+    rows = unique_title_tokens(titles, years, names, by_letter, most)
     return ["".join(map(chr, row)) for row in rows]
 
 
@@ -49,12 +49,12 @@ def test_a_title_that_reads_like_another_with_its_raw_token():
 
 def test_items_that_no_tokens_tell_apart_are_named():
     with pytest.raises(InputError, match="titles of items 7 and 8 apart"):
-        max_title_tokens(["", ""], ["", ""], ["7", "8"], lambda text: [1] if text else [], 12)
+        unique_title_tokens(["", ""], ["", ""], ["7", "8"], lambda text: [1] if text else [], 12)
 
 
 @given(st.lists(st.text("ab ~\n(019)#n", max_size=15), min_size=1, max_size=12), st.integers(1, 8))
 def test_any_titles_make_a_catalogue(titles, most):
-    rows = max_title_tokens(
+    rows = unique_title_tokens(
         titles, [""] * len(titles), [f"n{i}" for i in range(len(titles))], by_letter, most
     )
     assert ItemTrie.build(rows, end=0).n_items == len(titles)

@@ -27,13 +27,13 @@ from torch.nn.functional import cross_entropy
 from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.decoding.exhaustive import OVER
-from llm4rec_recbole.decoding.padding import padded
 from llm4rec_recbole.decoding.scores import catalogue_scores, check_decoding
+from llm4rec_recbole.decoding.tree_decoder import padded
 from llm4rec_recbole.decoding.trie import ItemTrie
 from llm4rec_recbole.errors import InputError, whole_number
 from llm4rec_recbole.language_models.backbone import compute_dtype
 from llm4rec_recbole.models.genrec.title_model import TitleModel, end_of_title
-from llm4rec_recbole.models.genrec.titles import Tokens, max_title_tokens, titles_of
+from llm4rec_recbole.models.genrec.titles import Tokens, titles_of, unique_title_tokens
 
 _ROOT = 1  # 1 + the number of the trie's root, where every title begins
 _USERS_AT_ONCE = 16  # in evaluation: bounds the states that are held
@@ -95,11 +95,11 @@ class GenRec(SequentialRecommender):
             return [token for token in ids if token != end]
 
         most = whole_number("max_title_tokens", config["max_title_tokens"])
-        spelt = max_title_tokens(titles, years, names, tokenize, most)
+        spelt = unique_title_tokens(titles, years, names, tokenize, most)
         prompt = tokenize(config["prompt"])
         used = [end, *sorted({token for tokens in (*spelt, prompt) for token in tokens} - {end})]
         number = {token: place for place, token in enumerate(used)}
-        self.llm.keep_tokens(used)
+        self.llm.restrict_vocabulary(used)
         spelt = [[number[token] for token in tokens] for tokens in spelt]
         whole = ItemTrie.build(spelt, end=0)
         self.trie = whole.shortest() if self.over == "catalogue" else whole

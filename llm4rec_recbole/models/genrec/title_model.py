@@ -1,10 +1,10 @@
-"""The language model of GenRec: LoRA on a causal model, with the tokens that titles use alone.
+"""The language model of GenRec: LoRA on a causal model, restricted to the tokens of titles.
 
-A catalogue's titles use a few thousand tokens of fifty thousand. Only their rows of the input and
-output embeddings are kept, so that a softmax over the vocabulary is over tokens that may come.
+The titles of a catalogue use a few thousand of fifty thousand tokens. The input and output
+embeddings have only their rows, so a softmax over the vocabulary is over tokens that can occur.
 
-Models differ in what they do beside their layers: some scale their embeddings or logits. So a model
-is asked once, when it is loaded, whether it is read here as it reads itself.
+Some models scale their embeddings or logits outside their layers. So one test at loading compares
+the logits computed here with the model's own.
 """
 
 from __future__ import annotations
@@ -14,23 +14,22 @@ from typing import Any
 import torch
 from torch import nn
 
-from llm4rec_recbole.decoding.causal import CausalTreeDecoder
-from llm4rec_recbole.decoding.padding import padded
+from llm4rec_recbole.decoding.tree_decoder import CausalTreeDecoder, padded
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models.load import decoder_of, load_language_model
 from llm4rec_recbole.language_models.lora import add_lora
 
-# How far logits may be from the model's own, in their standard deviations: SmolLM2's 30 layers are
-# 1e-6 and .02 off.
+# Largest difference to the model's own logits, in their standard deviations. SmolLM2's 30 layers
+# differ by 1e-6 and .02.
 _TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.05}
 
 
 class TitleModel(nn.Module):
-    """States of tokens, and their logits: `head` is linear, without bias, float32, and trains.
+    """States of tokens, and their logits: `head` is linear, without bias, float32, and trainable.
 
-    name, layers: as load_language_model takes them; rank: of LoRA, 0 to train all weights; dtype:
-    of the layers' arithmetic. Call `keep_tokens` once before use: until then the vocabulary is the
-    tokenizer's. Raises InputError for a model whose own logits would be others.
+    name, layers: as in load_language_model; rank: of LoRA, 0 to train all weights; dtype: of the
+    layers' computation. Call `restrict_vocabulary` once before use: until then the vocabulary is
+    the tokenizer's. Raises InputError for a model whose own logits differ from those here.
     """
 
     def __init__(self, name: str, layers: int | None, rank: int, dtype: torch.dtype) -> None:
@@ -52,29 +51,29 @@ class TitleModel(nn.Module):
         self.train()
 
     def train(self, mode: bool = True) -> TitleModel:
-        """As nn.Module's. On a CPU the fused attention is fast, but not backwards."""
+        """As nn.Module.train. On a CPU the fused attention is fast forwards, and slow backwards."""
         slow = mode and self.head.weight.device.type == "cpu"
         self.body.set_attn_implementation("eager" if slow else "sdpa")
         return super().train(mode)
 
-    def keep_tokens(self, tokens: list[int]) -> None:
-        """Make `tokens` of the tokenizer the whole vocabulary, numbered in this order."""
-        kept = torch.tensor(tokens)
+    def restrict_vocabulary(self, tokens: list[int]) -> None:
+        """Restrict the vocabulary to `tokens` of the tokenizer, numbered in this order."""
+        selected = torch.tensor(tokens)
         old = self.body.get_input_embeddings().weight
         rows = nn.Embedding(len(tokens), old.shape[1], dtype=old.dtype)
-        rows.weight = nn.Parameter(old.detach()[kept].clone(), requires_grad=old.requires_grad)
+        rows.weight = nn.Parameter(old.detach()[selected].clone(), requires_grad=old.requires_grad)
         self.body.set_input_embeddings(rows)
-        self.head.weight = nn.Parameter(self.head.weight.detach()[kept].clone())
+        self.head.weight = nn.Parameter(self.head.weight.detach()[selected].clone())
         self.head.out_features = len(tokens)
 
     @torch.no_grad()
     def _check_logits(self, model: Any, name: str) -> None:
-        """Raise InputError unless trees of a few kept tokens get the logits of the whole `model`.
+        """Raise InputError unless trees of a few tokens get the logits of the whole `model`.
 
-        Leaves everything as it was, the random numbers too.
+        Nothing is changed, random numbers included.
         """
         embeddings, head = self.body.get_input_embeddings(), self.head.weight
-        kept = torch.linspace(0, len(head) - 1, 11).long()  # numbered 0 to 10:
+        selected = torch.linspace(0, len(head) - 1, 11).long()  # numbered 0 to 10:
         prompts = [[0, 1, 2, 3, 4], [5, 6, 7]]
         branches = [[8, 9], [10]]  # ─┬─▶ 8 ▶ 9
         sees = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 0, 1]]).bool()  # └─▶ 10
@@ -83,35 +82,35 @@ class TitleModel(nn.Module):
             own = []  # (4, 11) for each prompt
             for prompt in prompts:
                 long, short = (
-                    model(input_ids=kept[torch.tensor([prompt + branch])]).logits[0]
+                    model(input_ids=selected[torch.tensor([prompt + branch])]).logits[0]
                     for branch in branches
                 )
-                own.append(torch.cat([long[-3:], short[-1:]])[:, kept].float())
+                own.append(torch.cat([long[-3:], short[-1:]])[:, selected].float())
             self.eval()
             with torch.random.fork_rng(devices=[]):  # new embeddings draw from it
-                self.keep_tokens(kept.tolist())
+                self.restrict_vocabulary(selected.tolist())
             tokens, depth = torch.tensor([[8, 9, 10]]).expand(2, -1), torch.tensor([1, 2, 1])
             memory, first = self.decoder.read(*padded(prompts, "cpu"))
-            later = self.decoder.grow(memory, tokens, depth, sees[None], keep=True)
-            found = self.head(torch.cat([first[:, None], later], 1))  # (2, 4, 11)
+            later = self.decoder.grow(memory, tokens, depth, sees[None], store=True)
+            logits = self.head(torch.cat([first[:, None], later], 1))  # (2, 4, 11)
         except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
             reason = str(error).strip().partition("\n")[0]
         else:
-            scale, off = torch.stack(own).std(), (found - torch.stack(own)).square().mean().sqrt()
-            reason = "" if off <= _TOLERANCE[self.dtype] * scale else "its logits are others"
+            scale, off = torch.stack(own).std(), (logits - torch.stack(own)).square().mean().sqrt()
+            reason = "" if off <= _TOLERANCE[self.dtype] * scale else "its logits differ"
         finally:
             self.body.set_input_embeddings(embeddings)
             self.head.weight, self.head.out_features = head, len(head)
-        if _caps(self.body.config):  # with small logits it hardly shows
+        if _caps(self.body.config):  # with small logits the test hardly sees it
             reason = "its logits are capped"
         if reason:
             raise InputError(
                 f"{name} is a {type(model).__name__}, which GenRec cannot read exactly: {reason}",
-                hint="a model built as Llama is: SmolLM2, Qwen, Mistral, …",
+                hint="a model with the structure of Llama: SmolLM2, Qwen, Mistral, …",
             )
 
     def forward(self, **inputs: Any) -> Any:
-        """As transformers' own models are called; the last states (B, T, d) are float32."""
+        """Called as transformers' own models; the last states (B, T, d) are float32."""
         device, mask = self.head.weight.device.type, inputs.get("attention_mask")
         if mask is not None and mask.is_floating_point():  # it must be of the queries' type
             inputs["attention_mask"] = mask.to(self.dtype)
@@ -122,22 +121,24 @@ class TitleModel(nn.Module):
 
 
 def _context(config: Any) -> int:
-    """How many tokens a model sees from each: its positions, or a window that slides over them."""
-    most = getattr(config, "max_position_embeddings", 1 << 30)
-    slides = getattr(config, "use_sliding_window", True)  # Qwen has a window that it may not use
+    """Return how many tokens a position attends to: all, or those in a sliding window."""
+    positions = getattr(config, "max_position_embeddings", 1 << 30)
+    slides = getattr(
+        config, "use_sliding_window", True
+    )  # Qwen may define a window without using it
     window = getattr(config, "sliding_window", None) if slides else None
     chunk = getattr(config, "attention_chunk_size", None)
-    return min(size for size in (most, window, chunk) if size)
+    return min(size for size in (positions, window, chunk) if size)
 
 
 def _caps(config: Any) -> bool:
-    """Whether a tanh bounds the logits, of tokens or of attention, as in Gemma 2."""
+    """Return whether a tanh bounds the logits of tokens or of attention, as in Gemma 2."""
     names = ("final_logit_softcapping", "attn_logit_softcapping")
     return any(getattr(config, name, None) for name in names)
 
 
 def end_of_title(tokenizer: Any, name: str) -> int:
-    """The token that ends a title: a new line, else the tokenizer's end of text.
+    """Return the token that ends a title: a new line, or the tokenizer's end of text.
 
     Raises InputError when the tokenizer has neither.
     """

@@ -35,7 +35,7 @@ def titles_of(
     return table["title"].fillna("").tolist(), years
 
 
-def max_title_tokens(
+def unique_title_tokens(
     titles: Sequence[str],
     years: Sequence[str],
     names: Sequence[str],

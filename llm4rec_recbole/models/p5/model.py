@@ -22,9 +22,9 @@ from recbole.utils import InputType
 
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.data.splits import stable_order
-from llm4rec_recbole.decoding.padding import padded
 from llm4rec_recbole.decoding.scores import catalogue_scores, check_decoding
 from llm4rec_recbole.decoding.t5 import T5TreeDecoder
+from llm4rec_recbole.decoding.tree_decoder import padded
 from llm4rec_recbole.decoding.trie import ItemTrie
 from llm4rec_recbole.errors import InputError, whole_number
 from llm4rec_recbole.models.p5.item_ids import item_codes
@@ -100,12 +100,12 @@ class P5(SequentialRecommender):
                 answers = [[self.codes[item] for item in row if item] for row in items]
             elif "row" in interaction:  # not among RecBole's own rows, under `protocol: recbole`
                 texts = [self.texts.of(family, row) for row in interaction["row"][:, 0].tolist()]
-                told = [place for place, text in enumerate(texts) if text]
-                if not told:
+                answered = [row for row, text in enumerate(texts) if text]
+                if not answered:
                     continue
-                about = [self.codes[items[place][0]] for place in told]
-                prompts = self._prompts(family, template, [users[place] for place in told], about)
-                answers = [[self._text_tokens(texts[place])] for place in told]
+                about = [self.codes[items[row][0]] for row in answered]
+                prompts = self._prompts(family, template, [users[row] for row in answered], about)
+                answers = [[self._text_tokens(texts[row])] for row in answered]
             else:
                 continue
             loss = loss + self._answer_loss(prompts, answers)
@@ -134,7 +134,7 @@ class P5(SequentialRecommender):
             chain = torch.ones(length - 1, length - 1, dtype=torch.bool, device=first.device).tril()
             sees = torch.block_diag(*[chain] * most).bool()[None]
             depth = torch.arange(1, length, device=first.device).repeat(most)
-            later = self.decoder.grow(memory, tokens[..., :-1].flatten(1), depth, sees, keep=False)
+            later = self.decoder.grow(memory, tokens[..., :-1].flatten(1), depth, sees, store=False)
             states = torch.cat([states, later.unflatten(1, (most, length - 1))], 2)
         weight = 1 / torch.arange(1, most + 1, device=first.device)  # (n,)
         weight = weight[:, None].expand_as(known)[known]
@@ -216,7 +216,7 @@ class P5(SequentialRecommender):
             words.append((state @ of_words.T).argmax(1))  # (B,)
             sees = torch.ones(1, 1, depth, dtype=torch.bool, device=state.device)
             place = torch.tensor([depth], device=state.device)
-            state = self.decoder.grow(memory, words[-1][:, None], place, sees, keep=True)[:, 0]
+            state = self.decoder.grow(memory, words[-1][:, None], place, sees, store=True)[:, 0]
         rows = torch.stack(words, 1).tolist()
         ends = [row.index(self.words.end) if self.words.end in row else most for row in rows]
         return [self.words.decode(row[:end]) for row, end in zip(rows, ends)]
