@@ -131,9 +131,8 @@ def read_json(path: str | Path) -> Any:
     beyond float64, and a file that may not be read.
     """
     try:
-        return json.loads(
-            Path(path).read_bytes(), parse_constant=_refuse, parse_int=_int, parse_float=_float
-        )
+        text = Path(path).read_text(encoding="utf-8")
+        return json.loads(text, parse_constant=_refuse, parse_int=_int, parse_float=_float)
     except json.JSONDecodeError as error:
         raise InputError(f"not JSON: {error.msg}", file=path, line=error.lineno) from error
     except UnicodeDecodeError as error:

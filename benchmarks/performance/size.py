@@ -139,8 +139,8 @@ def render(measured: dict[str, Any]) -> str:
 def _shape(shape: dict[str, float] | None) -> str:
     if shape is None:
         return "The shape of the ratings was not measured."
-    told = ", ".join(f"{name.replace('_', ' ')} {value:,.0f}" for name, value in shape.items())
-    return f"The largest: {told}."
+    values = ", ".join(f"{name.replace('_', ' ')} {value:,.0f}" for name, value in shape.items())
+    return f"The largest: {values}."
 
 
 def _cost(found: dict[str, Any]) -> list[str]:
