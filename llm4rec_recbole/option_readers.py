@@ -18,6 +18,7 @@ from llm4rec_recbole.config import Origin, is_property_file, merge_options
 from llm4rec_recbole.errors import InputError, did_you_mean, shorten
 from llm4rec_recbole.files import recbole_folder
 from llm4rec_recbole.registry import (
+    ENHANCED_GENREC,
     MODELS,
     OPTIONS,
     datasets,
@@ -222,6 +223,8 @@ def _sources(model: str) -> tuple[str, ...]:
     if model not in models():
         return ()
     name = MODELS.get(model, "").partition(":")[2] or model
+    if model in ENHANCED_GENREC:  # its variants are made from a table, not written as classes
+        name = ENHANCED_GENREC[0]
     todo, done = [(name, models()[model])], set()
     while todo:
         name, file = todo.pop(0)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from rings import one_history
 
-from llm4rec_recbole import registry
+from llm4rec_recbole import option_readers, registry
 from llm4rec_recbole.components.absent import (
     NoAspects,
     NoContent,
@@ -30,6 +30,7 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.models.enhanced_genrec import model as enhanced_genrec
 from llm4rec_recbole.models.enhanced_genrec import ranking
 from llm4rec_recbole.models.enhanced_genrec.model import COMPONENTS, VARIANTS, chosen_components
+from llm4rec_recbole.option_readers import check_request
 from llm4rec_recbole.registry import ENHANCED_GENREC, variant
 from llm4rec_recbole.training.run import prepare, run, train
 
@@ -98,6 +99,12 @@ def test_every_component_takes_part_alone_and_together(described: dict[str, Any]
     for name, component in zip(ENHANCED_GENREC[1:], COMPONENTS):
         assert parts_of(name) == of_component[component]
     assert not parts_of("EnhancedGenRec", components=[])
+
+
+@pytest.mark.parametrize("name", ENHANCED_GENREC)
+def test_a_variant_reads_the_options_of_the_model(name: str) -> None:
+    assert option_readers.model_type(name) == "SEQUENTIAL"
+    check_request(name, "ml-100k", options={"MAX_ITEM_LIST_LENGTH": 10, "hidden_size": 16})
 
 
 def test_the_variants_are_the_names_that_the_registry_lists() -> None:
