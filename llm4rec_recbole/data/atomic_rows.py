@@ -99,7 +99,10 @@ class RowChecker:
         """Locate the fields. Raises InputError for a wrong number of columns."""
         array = np.frombuffer(block, dtype=np.uint8)
         between = self.separator[0]
-        separators = np.flatnonzero((array == between) | (array == _NEWLINE))
+        if between == _NEWLINE - 1:  # a tab: one comparison is faster than two
+            separators = np.flatnonzero(array - np.uint8(between) < 2)
+        else:
+            separators = np.flatnonzero((array == between) | (array == _NEWLINE))
         n = len(self.columns)
         expected = np.full(n, between, dtype=np.uint8)
         expected[-1] = _NEWLINE

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from llm4rec_recbole.errors import InputError, did_you_mean
+from llm4rec_recbole.files import open_regular
 
 _BROKEN = (EOFError, zlib.error, gzip.BadGzipFile)
 _GZIP = b"\x1f\x8b"
@@ -18,14 +19,11 @@ MAX_LINE = 1 << 24  # bytes of a line; parsing one needs up to 50 times as much 
 
 
 def open_bytes(path: str | Path) -> IO[bytes]:
-    """Open `path` for reading, through gzip where its first two bytes say so, whatever its name.
+    """Open `path` for reading, through gzip when its first two bytes are gzip's.
 
-    Raises InputError when it is not there or cannot be read.
+    Raises InputError when it is missing, unreadable, or not a regular file.
     """
-    try:
-        file = open(path, "rb")  # noqa: SIM115 - the caller closes it
-    except OSError as error:
-        raise InputError(f"cannot read it: {error.strerror}", file=path) from None
+    file = open_regular(path)
     if file.read(2) == _GZIP:
         file.close()
         return cast(IO[bytes], gzip.open(path, "rb"))
@@ -38,10 +36,10 @@ def read_lines(
 ) -> Iterator[tuple[int, str]]:
     """Yield (number from 1, text without its end) for each line; CRLF ends a line as LF does.
 
-    With `latin_1`, a line that is not UTF-8 is read as ISO-8859-1, MovieLens' old encoding. Raises
-    InputError, with the line, for a gzip file that is cut short or corrupt (the last whole one), a
-    NUL byte, text that is not UTF-8, and a last line without an end: nobody can tell whether it was
-    cut short. With `open_end`, the caller can.
+    With `latin_1`, a line that is not UTF-8 is read as ISO-8859-1, MovieLens' old encoding. With
+    `open_end`, the last line may lack its end; otherwise the file may be cut short. Raises
+    InputError, with the line, for a truncated or corrupt gzip file (its last complete line), a NUL
+    byte, text that is not UTF-8, and a last line without an end.
     """
     for first, block in read_blocks(path, open_end=open_end):
         for number, line in enumerate(block.removesuffix(b"\n").split(b"\n"), first):
@@ -51,10 +49,10 @@ def read_lines(
 def read_blocks(
     path: str | Path, n_bytes: int = 1 << 20, *, open_end: bool = False
 ) -> Iterator[tuple[int, bytes]]:
-    """Yield (number of its first line, bytes) for blocks of whole lines, each of about `n_bytes`.
+    """Yield (number of its first line, bytes) for blocks of complete lines of about `n_bytes`.
 
-    Raises InputError, with the line, for a gzip file that is cut short or corrupt (the last whole
-    one), and a last line without an end, unless it may have an `open_end`.
+    Raises InputError, with the line, for a truncated or corrupt gzip file (its last complete
+    line), and, without `open_end`, for a last line without an end.
     """
     number = 1
     with open_bytes(path) as file:
@@ -74,7 +72,7 @@ def read_blocks(
 
 
 def rest_of_line(file: IO[bytes], path: str | Path, number: int) -> bytes:
-    """What is left of the line `number`. Raises InputError where that is too long to be a line."""
+    """The rest of line `number`. Raises InputError when it is longer than MAX_LINE."""
     rest = file.readline(MAX_LINE)
     if len(rest) == MAX_LINE and not rest.endswith(b"\n"):
         message = f"a line longer than {MAX_LINE >> 20} MiB: the file is corrupt"
@@ -83,8 +81,8 @@ def rest_of_line(file: IO[bytes], path: str | Path, number: int) -> bytes:
 
 
 def _last_whole_line(path: str | Path) -> int:
-    """The last line before the damage: a block that cannot be read to its end is lost as a whole,
-    and line by line no more than one line is."""
+    """The last line before the damage. Line by line, at most one line is lost; in blocks, a whole
+    block would be."""
     number = 0
     with open_bytes(path) as file, suppress(*_BROKEN):
         while line := file.readline(MAX_LINE):

@@ -1,4 +1,4 @@
-"""Data: exact time order, missing values with pandas 3, fast augmentation, no pickles."""
+"""Patches of RecBole's data classes: our reader, exact times, faster rows, no pickles."""
 
 from __future__ import annotations
 

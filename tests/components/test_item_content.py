@@ -9,9 +9,9 @@ from llm4rec_recbole.components.fusion.item_content import (
     category_lists,
     item_content,
     mean_ratings,
-    multi_hot,
     standardise,
 )
+from llm4rec_recbole.data.features import multi_hot
 
 
 def test_categories_are_in_alphabetical_order() -> None:

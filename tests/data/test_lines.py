@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -41,8 +43,8 @@ def test_latin_1_is_read_where_it_is_expected_and_utf_8_is_still_utf_8(tmp_path)
         (b"a\nb\xff\nc\n", 2, "not valid UTF-8"),
         (b"a\nb\0\n", 2, "NUL byte"),
         (b"a\nb\nhalf a li", 3, "the last line has no end"),
-        (gzip.compress(b"a\n" * 10_000)[:-12], None, "gzip file is cut short"),
-        (gzip.compress(b"a\n" * 100_000)[:100], None, "gzip file is cut short"),
+        (gzip.compress(b"a\n" * 10_000, mtime=0)[:-12], None, "gzip file is cut short"),
+        (gzip.compress(b"a\n" * 100_000, mtime=0)[:100], None, "gzip file is cut short"),
     ],
 )
 def test_what_cannot_be_trusted_is_refused_with_its_line(tmp_path, content, line, message):
@@ -64,7 +66,7 @@ def test_a_cut_gzip_is_named_with_its_last_whole_line(tmp_path, n_bytes, cut):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"nowhere\.txt: cannot read it: No such file"):
+    with pytest.raises(InputError, match=r"nowhere\.txt: no such file"):
         list(read_lines(tmp_path / "nowhere.txt"))
 
 
@@ -96,3 +98,10 @@ def test_what_has_no_end_is_refused_before_it_fills_the_memory(tmp_path, monkeyp
         list(read_blocks(path, 8))
     assert error.value.line == 3
     assert [n for n, _ in read_blocks(write(tmp_path, pack(b"a\n" + b"b" * 999 + b"\nc\n")), 2)]
+
+
+def test_a_pipe_is_refused_and_does_not_block(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/null")):
+        with pytest.raises(InputError, match="not a regular file"):
+            list(read_lines(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from llm4rec_recbole.components.item_relations import item_item_weights
 from llm4rec_recbole.components.retrieval import context as retrieved_context
 from llm4rec_recbole.components.retrieval.retriever import Retrieved
 from llm4rec_recbole.components.training_features import training_features
+from llm4rec_recbole.data import atomic, table_cache
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.models.enhanced_genrec import model as enhanced_genrec
@@ -471,3 +473,18 @@ def test_what_came_to_be_later_is_not_retrieved_earlier(described: dict[str, Any
         found.append(times[entries[entries >= 0]])
     assert (found[0] == -np.inf).all()
     assert (found[1] > 0).any()
+
+
+def test_each_file_of_the_data_set_is_parsed_once_a_run(
+    described: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in Path(described["data_path"]).glob("rings/rings.*"):
+        os.utime(path, (1e9, 1e9))  # files that were just written are read again
+    table_cache._memory.clear()
+    parsed, parse = [], atomic._parse
+    monkeypatch.setattr(
+        atomic, "_parse", lambda path, *rest: parsed.append(path.name) or parse(path, *rest)
+    )
+    run("EnhancedGenRec", "rings", options=described | {"epochs": 1})
+    assert "rings.item" in parsed
+    assert len(parsed) == len(set(parsed))
