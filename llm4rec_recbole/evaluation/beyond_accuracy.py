@@ -14,6 +14,7 @@ from llm4rec_recbole.evaluation.metrics import (
     intra_list_diversity,
     item_novelty,
     item_parity,
+    mean_of_known,
     ndcg,
     novelty,
     user_parity,
@@ -42,7 +43,7 @@ def beyond_accuracy(
     accuracy = ndcg(rankings.rank_full, K)
     users = {name: user_parity(accuracy, group[rankings.users]) for name, group in groups.items()}
     items = item_parity(top, categories, K)
-    metrics = {name: _or_none(_mean_of_known(values)) for name, values in per_user.items()}
+    metrics = {name: _or_none(mean_of_known(values)) for name, values in per_user.items()}
     metrics["coverage@100"] = coverage(top, len(categories), 100)
     metrics[f"fairness@{K}"] = _or_none(fairness(users, items))
     parts = {name: _or_none(part) for name, part in (users | {"category": items}).items()}
@@ -61,11 +62,6 @@ def features(config: Any, dataset: Any) -> tuple[np.ndarray, dict[str, np.ndarra
         item_categories(files.path("item"), item_tokens, files.file_format),
         user_groups(files.path("user"), user_tokens, files.file_format),
     )
-
-
-def _mean_of_known(values: np.ndarray) -> float:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
 
 
 def _or_none(value: float) -> float | None:

@@ -1,10 +1,12 @@
-"""Catalogue coverage: the share of all items that anybody gets recommended.
+"""Metrics of one run: accuracy per user, and diversity, coverage, novelty, fairness of its lists.
 
-    coverage@k = |∪_u top-k(u)| / |I|
+Accuracy        hit, ndcg, mrr of the held-out item's rank, per user; `accuracy` averages them
+Diversity       intra_list_diversity: how little the items of a list have in common, per user
+Novelty         novelty: how few training users know the listed items, per user
+Coverage        coverage: share of the catalogue that anybody is recommended
+Fairness        fairness: equal NDCG between groups of users, equal exposure between categories
 
-(Ge, Delgado-Battenfeld & Jannach, RecSys 2010.) The range is 0 to 1; U users can reach at most
-U k / |I|. I is the whole catalogue, also the items without an interaction in training, but not
-the pad, which RecBole's ItemCoverage counts. The paper prints coverage@100.
+Ranks are (U,), 0 = best, ties counted half. Lists are (U, K) item ids, best first, 0 = none.
 """
 
 from __future__ import annotations
@@ -15,30 +17,33 @@ import numpy as np
 
 
 def coverage(top: np.ndarray, n_items: int, k: int) -> float:
-    """coverage@k of all lists; top: (U, K) item ids, 0 = none; n_items counts the pad."""
+    """Catalogue coverage: |∪_u top-k(u)| / |I| (Ge, Delgado-Battenfeld & Jannach, RecSys 2010).
+
+    top: (U, K). n_items counts the pad. The range is 0 to 1; U users reach at most U k / |I|. I is
+    the whole catalogue, with items that never occur in training, without the pad. RecBole's
+    ItemCoverage counts the pad. The paper prints coverage@100.
+    """
     listed = np.unique(top[:, :k])
     return float(np.count_nonzero(listed) / (n_items - 1))
 
 
-# Fairness: do groups of users get equally good lists, and groups of items equally many places?
+# Fairness: equally good lists for groups of users, and equal exposure for groups of items.
 #
 #     parity = 1 - Σ_{g ≠ h} w_g w_h · |b_g - b_h| / max(b_g, b_h)  /  Σ_{g ≠ h} w_g w_h
 #
-# b_g is the mean benefit of group g, w_g its share of the members: how far, on average over two
-# members of different groups, the worse-off group lies behind the better-off one. With two groups
-# it
-# is the ratio that the four-fifths rule looks at. The range is 0, one group gets everything, to 1.
+# b_g is the mean benefit of group g, w_g its share of the members. Parity says how far the worse
+# off group is behind, on average over two members of different groups. With two groups it is the
+# ratio of the four-fifths rule. The range is 0, one group gets everything, to 1.
 #
-#     users     benefit: NDCG@k; groups: each known attribute (gender, age, occupation) by itself
-#     items     benefit: exposure Σ_u 1 / log2(rank + 2) in the top k; groups: categories, an item
-#     of
-#               n categories belonging to each with 1 / n (Singh & Joachims, KDD 2018)
-#     fairness  the mean of the two: users (themselves the mean over the attributes) and items
+#     users     benefit: NDCG@k; groups: gender, age, occupation, each attribute by itself
+#     items     benefit: exposure Σ_u 1 / log2(rank + 2) in the top k; groups: categories. An item
+#               of n categories belongs to each with 1 / n (Singh & Joachims, KDD 2018).
+#     fairness  the mean of users (themselves the mean over the attributes) and items
 #
-# The paper prints one number and no formula; its Eq. 18 asks for demographic parity, and so both
-# parts compare groups as they are, not by merit. The gap is relative because an absolute one would
-# call a method that serves nobody fair. It is weighted by size because the means of small groups
-# differ by chance; some of every value's distance from 1 is such chance.
+# The paper prints one number and no formula. Its Eq. 18 asks for demographic parity, so both parts
+# compare groups as they are, not by merit. The gap is relative: an absolute gap would call a method
+# fair that serves nobody. It is weighted by size, because means of small groups differ by chance.
+# Part of every value's distance from 1 is such chance.
 
 
 def parity(benefit: np.ndarray, membership: np.ndarray) -> float:
@@ -99,9 +104,6 @@ def fairness(users: Mapping[str, float], items: float) -> float:
     return float(np.mean(parts)) if parts else float("nan")
 
 
-# Hit rate: is the held-out item among the first k?
-
-
 def hit(ranks: np.ndarray, k: int) -> np.ndarray:
     """HR@k of each user: 1 if rank < k, else 0.
 
@@ -111,21 +113,16 @@ def hit(ranks: np.ndarray, k: int) -> np.ndarray:
     return (np.asarray(ranks) < k).astype(np.float64)
 
 
-# Intra-list diversity: how little the items of a list have in common.
-#
-#     ILD@k(u) = 1 / (n (n - 1)) · Σ_{i ≠ j} (1 - cos(c_i, c_j)),   i, j among the first k for u
-#
-# c_i marks the item's categories with ones (Ziegler et al., WWW 2005, with genres for their
-# taxonomy). The range is 0, all items of the same categories, to 1, no category shared by any two.
-# The paper gives no formula: the cosine is chosen since its own similarities (Eqs. 7, 21) are
-# cosines. Items without a known category are left out of their lists.
-
-
-_CHUNK = 1024  # users whose vectors are held at once
+_CHUNK = 1024  # users whose item vectors are in memory at once
 
 
 def intra_list_diversity(top: np.ndarray, categories: np.ndarray, k: int) -> np.ndarray:
-    """ILD@k of each user, (U,) float64; NaN where fewer than two items have a known category.
+    """ILD@k of each user, (U,) float64; NaN where fewer than two items have a category.
+
+    ILD@k(u) = 1 / (n (n - 1)) · Σ_{i ≠ j} (1 - cos(c_i, c_j)) over the first k items of u that have
+    a category (Ziegler et al., WWW 2005, with genres for their taxonomy). c_i is 1 at the item's
+    categories. The range is 0, all items of the same categories, to 1, no two share a category. The
+    paper gives no formula; its own similarities (Eqs. 7, 21) are cosines.
 
     top: (U, K) item ids, best first, 0 = none; categories: (n_items, C), not zero where the item
     is of that category, the pad of none.
@@ -145,9 +142,6 @@ def _diversity(marks: np.ndarray) -> np.ndarray:
     return np.clip(1 - mean, 0.0, 1.0)
 
 
-# Reciprocal rank, cut off at k.
-
-
 def mrr(ranks: np.ndarray, k: int) -> np.ndarray:
     """MRR@k of each user: 1 / (rank + 1) if rank < k, else 0.
 
@@ -155,9 +149,6 @@ def mrr(ranks: np.ndarray, k: int) -> np.ndarray:
     """
     ranks = np.asarray(ranks, dtype=np.float64)
     return np.where(ranks < k, 1 / (ranks + 1), 0.0)
-
-
-# Normalised discounted cumulative gain with one relevant item.
 
 
 def ndcg(ranks: np.ndarray, k: int) -> np.ndarray:
@@ -170,9 +161,7 @@ def ndcg(ranks: np.ndarray, k: int) -> np.ndarray:
     return np.where(ranks < k, 1 / np.log2(ranks + 2), 0.0)
 
 
-# Per-user ranking metrics, one a file, and the five that every run record holds.
-
-
+#: The five accuracy metrics of every run record, and their cut-offs.
 ACCURACY: dict[str, tuple[Callable[[np.ndarray, int], np.ndarray], int]] = {
     "hit@5": (hit, 5),
     "hit@10": (hit, 10),
@@ -187,21 +176,13 @@ def accuracy(ranks: np.ndarray) -> dict[str, float]:
     return {name: float(metric(ranks, k).mean()) for name, (metric, k) in ACCURACY.items()}
 
 
-# Novelty: how few of the users know what is recommended.
-#
-#     novelty@k(u) = 1/k · Σ_{i in top-k(u)} -log2 p(i) / log2 |U|,   p(i) = |U_i| / |U|
-#
-# the mean self-information (Zhou et al., PNAS 2010; Vargas & Castells, RecSys 2011). U are the
-# users
-# in training and U_i those of them who interacted with i there. The paper gives no formula but
-# prints
-# values below 1: here the information of an item that one user knows, log2 |U|, is the unit. So the
-# range is 0, everybody knows all of it, to 1, nobody more than one user. An item that is new after
-# training counts as known by one user.
-
-
 def item_novelty(user_counts: np.ndarray, n_users: int) -> np.ndarray:
-    """Normalised self-information of each item, (n_items,) in 0..1.
+    """Normalised self-information -log2 p(i) / log2 |U| of each item, (n_items,) in 0..1.
+
+    p(i) is the share of training users who interacted with i (Zhou et al., PNAS 2010; Vargas &
+    Castells, RecSys 2011). The paper gives no formula but prints values below 1, so the unit is the
+    information of an item that one user knows. An item that is new after training counts as known
+    by one user.
 
     user_counts: (n_items,), how many of the `n_users` training users interacted with each item.
     """
@@ -210,7 +191,7 @@ def item_novelty(user_counts: np.ndarray, n_users: int) -> np.ndarray:
 
 
 def novelty(top: np.ndarray, item_novelty: np.ndarray, k: int) -> np.ndarray:
-    """novelty@k of each user, (U,) float64; NaN for an empty list.
+    """novelty@k of each user, (U,) float64, the mean over the first k; NaN for an empty list.
 
     top: (U, K) item ids, best first, 0 = none; item_novelty: (n_items,) from `item_novelty`.
     """
@@ -218,3 +199,9 @@ def novelty(top: np.ndarray, item_novelty: np.ndarray, k: int) -> np.ndarray:
     n = listed.sum(axis=1)
     total = np.where(listed, item_novelty[top[:, :k]], 0.0).sum(axis=1)
     return total / np.where(n > 0, n, np.nan)
+
+
+def mean_of_known(values: np.ndarray) -> float:
+    """Mean over the users for whom the metric is defined; NaN where it is for none."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.metrics import ACCURACY
+from llm4rec_recbole.evaluation.metrics import ACCURACY, mean_of_known
 from llm4rec_recbole.evaluation.records import RANKINGS, Record
 from llm4rec_recbole.evaluation.users_file import BEYOND_ACCURACY, RANKED, read_users
 
@@ -51,12 +51,6 @@ def per_user_values(methods: dict[str, list[Record]]) -> dict[str, Values]:
             key: np.mean([run.values[key] for run in runs], axis=0) for key in runs[0].values
         }
     return averaged
-
-
-def mean_of_known(values: np.ndarray) -> float:
-    """Mean over the users for whom the metric is defined; NaN where it is for none."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
 
 
 def _require_users_files(records: list[Record]) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from llm4rec_recbole.analysis.compare import FILE, LEVEL, Comparison, Label, Setting
 from llm4rec_recbole.analysis.paper import paper_methods, paper_numbers
 from llm4rec_recbole.analysis.paper.paper_methods import BACKBONE, METRIC_NAMES, TABLES
-from llm4rec_recbole.evaluation.per_user import Values, mean_of_known, per_user_values
+from llm4rec_recbole.evaluation.metrics import mean_of_known
+from llm4rec_recbole.evaluation.per_user import Values, per_user_values
 from llm4rec_recbole.evaluation.records import (
     Failure,
     Record,
