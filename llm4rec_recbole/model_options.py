@@ -88,7 +88,7 @@ def _field(name: str, kind: str, default: Any, about: str) -> tuple[Any, Any]:
         annotation = Literal[tuple(dict.fromkeys([*words, *([default] if default else [])]))]
     elif annotation is int and isinstance(default, int) and default >= 0:
         least = 1 if default >= 1 and _AT_LEAST_ONE.search(name) else 0
-        annotation = Annotated[int, Field(ge=least)]
+        annotation = Annotated[int, Field(ge=least, le=10**9)]
     elif annotation is float and _SHARE.search(name) and isinstance(default, int | float):
         annotation = Annotated[float, Field(ge=0, le=1)] if 0 <= default <= 1 else float
     if optional or default is None:

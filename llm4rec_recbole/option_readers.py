@@ -311,6 +311,24 @@ def check_request(
         raise InputError(refusal, hint=advice, **_at(origins[name]))
 
 
+def check_protocol(model: str | type, protocol: str, values: Mapping[str, Any]) -> None:
+    """Refuse those of `values` that `protocol` or its loaders ignore.
+
+    RecBole's Config calls this for whoever makes one. Other names pass, because a script may keep
+    options of its own in a Config. Raises InputError.
+    """
+    ignored = _not_read_by(protocol)
+    fixed = fixed_options(model, protocol) if protocol != "recbole" else {}
+    doubtful = {
+        name: value
+        for name, value in values.items()
+        if name in ignored or (name in fixed and name in _FIXED_BY_WINDOWS)
+    }
+    origins = dict.fromkeys(doubtful, Origin())
+    for _, refusal, advice in unread_options(model, protocol, doubtful, origins):
+        raise InputError(refusal, hint=advice)
+
+
 def unread_options(
     model: str | type,
     protocol: str,
@@ -352,7 +370,10 @@ def unread_options(
 
 
 def _is_none(value: Any, fixed: Any) -> bool:
-    return fixed is None and (value == "None" or value == {"distribution": "none"})
+    """Whether `value` says "no negatives" or "none" in one of RecBole's ways."""
+    if isinstance(value, dict):
+        value = value.get("distribution", value)
+    return fixed is None and value in (None, "None", "none")
 
 
 def _at(origin: Origin) -> dict[str, Any]:

@@ -30,8 +30,11 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
-Size = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0, le=10**9)]
+Size = Annotated[int, Field(ge=1, le=10**9)]
+Filled = Annotated[str, Field(min_length=1)]
+_NUMBER = r"\s*[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|inf)\s*"
+Interval = Annotated[str, Field(pattern=rf"^(?:[\[(]{_NUMBER},{_NUMBER}[\])];?)+$")]
 
 
 class RunOptions(Options):
@@ -42,7 +45,7 @@ class RunOptions(Options):
     method: Annotated[str, Field(pattern=r"^\w[\w.+-]*$")] | None = Field(
         None, description="Name of the run in records and tables; ~ is the model's name."
     )
-    results_dir: str = Field("work", description="Folder of the run records and users files.")
+    results_dir: Filled = Field("work", description="Folder of the run records and users files.")
     quiet: bool = Field(False, description="Print nothing but the result.")
     eval_batch_users: Size = Field(
         256, description="Users that are scored together under the protocols loo and temporal."
@@ -78,17 +81,17 @@ class RecBoleOptions(Options):
     reproducibility: bool = Field(description="Use deterministic kernels.")
     use_gpu: bool = Field(description="Use a GPU where there is one.")
     gpu_id: int | str = Field(description="Number of the GPU.")
-    worker: Count = Field(description="Processes that load data.")
+    worker: Annotated[int, Field(ge=0, le=256)] = Field(description="Processes that load data.")
     state: Literal["INFO", "DEBUG", "ERROR", "WARNING", "WARN", "CRITICAL"] = Field(
         description="Level of the log."
     )
-    data_path: str = Field(description="Folder of the data sets' folders.")
-    checkpoint_dir: str = Field(description="Folder of the checkpoints.")
+    data_path: Filled = Field(description="Folder of the data sets' folders.")
+    checkpoint_dir: Filled = Field(description="Folder of the checkpoints.")
     show_progress: bool = Field(description="Show progress bars.")
     save_dataset: bool = Field(description="Save the filtered data set.")
-    dataset_save_path: str | None = Field(description="File of the saved data set.")
+    dataset_save_path: Filled | None = Field(description="File of the saved data set.")
     save_dataloaders: bool = Field(description="Save the split data.")
-    dataloaders_save_path: str | None = Field(description="File of the saved split data.")
+    dataloaders_save_path: Filled | None = Field(description="File of the saved split data.")
     log_wandb: bool = Field(description="Log to Weights & Biases.")
     wandb_project: str = Field(description="Project in Weights & Biases.")
     shuffle: bool = Field(description="Shuffle the training data in each epoch.")
@@ -127,8 +130,8 @@ class RecBoleOptions(Options):
     metric_decimal_place: Count = Field(description="Decimal places of the metrics.")
     tail_ratio: float | None = Field(description="Share of the items that are the tail.")
     MAX_ITEM_LIST_LENGTH: Size = Field(description="Items of a history that are read.")
-    field_separator: str = Field(description="Separator of columns in atomic files.")
-    seq_separator: str = Field(description="Separator inside a sequence.")
+    field_separator: Filled = Field(description="Separator of columns in atomic files.")
+    seq_separator: Filled = Field(description="Separator inside a sequence.")
     encoding: str | None = Field(description="Encoding of the atomic files.")
     USER_ID_FIELD: str = Field(description="Column of the users.")
     ITEM_ID_FIELD: str = Field(description="Column of the items.")
@@ -152,8 +155,8 @@ class RecBoleOptions(Options):
     )
     val_interval: dict[str, str] | None = Field(description="As {rating: '[4,inf)'}.")
     filter_inter_by_user_or_item: bool = Field(description="Drop rows of unknown users.")
-    user_inter_num_interval: str | None = Field(description="Interactions of a user.")
-    item_inter_num_interval: str | None = Field(description="Interactions of an item.")
+    user_inter_num_interval: Interval | None = Field(description="Interactions of a user.")
+    item_inter_num_interval: Interval | None = Field(description="Interactions of an item.")
     alias_of_user_id: list[str] | None = Field(description="Columns that hold users too.")
     alias_of_item_id: list[str] | None = Field(description="Columns that hold items too.")
     alias_of_entity_id: list[str] | None = Field(description="Columns of entities.")
@@ -170,8 +173,8 @@ class RecBoleOptions(Options):
     RELATION_ID_FIELD: str = Field(description="Column of a triple's relation.")
     ENTITY_ID_FIELD: str = Field(description="Column of the entities.")
     kg_reverse_r: bool = Field(description="Add each relation's inverse.")
-    entity_kg_num_interval: str = Field(description="Triples of an entity.")
-    relation_kg_num_interval: str = Field(description="Triples of a relation.")
+    entity_kg_num_interval: Interval = Field(description="Triples of an entity.")
+    relation_kg_num_interval: Interval = Field(description="Triples of a relation.")
     benchmark_filename: list[str] | None = Field(description="Parts as [train, valid, test].")
 
 
@@ -272,8 +275,12 @@ def _in_words(annotation: Any, metadata: list[Any]) -> str:
     if annotation in (int, float):
         return _range_in_words(annotation, metadata)
     if annotation is str:
-        pattern = any(getattr(limit, "pattern", None) for limit in metadata)
-        return "a name such as SASRec_long" if pattern else "text"
+        patterns = [str(limit.pattern) for limit in metadata if getattr(limit, "pattern", None)]
+        if not patterns:
+            return "text"
+        return (
+            "an interval such as [5,inf)" if "inf" in patterns[0] else "a name such as SASRec_long"
+        )
     if get_origin(annotation) is list or annotation is list:
         return "a list" + "".join(f": each {_in_words(a, [])}" for a in get_args(annotation))
     if get_origin(annotation) is dict or annotation is dict:
@@ -289,7 +296,7 @@ def _range_in_words(number: type, metadata: list[Any]) -> str:
         if getattr(limit, end, None) is not None
     }
     if number is int:
-        if "le" in limits:
+        if limits.get("le", 10**9) != 10**9:
             return f"a whole number, {limits.get('ge', 0)} to {limits['le']}"
         return f"a whole number, {limits['ge']} or more" if "ge" in limits else "a whole number"
     if not limits:

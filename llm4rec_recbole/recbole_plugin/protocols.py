@@ -6,6 +6,7 @@ needs no patch here: recbole_compat's `Trainer.evaluate` lets HeldOutLoader rank
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -16,8 +17,12 @@ from llm4rec_recbole.recbole_compat.import_hook import patch, replace
 
 @patch("recbole.config.configurator", upstream="none: the path is hard-coded")
 def read_property_files(module: ModuleType) -> None:
-    """Lay this project's property files over RecBole's own defaults."""
+    """Lay this project's property files over RecBole's own defaults.
+
+    An option that the protocol ignores is refused here, where every Config is made.
+    """
     from llm4rec_recbole.config import defaults_for
+    from llm4rec_recbole.option_readers import check_protocol
 
     load = module.Config._load_internal_config_dict
 
@@ -26,6 +31,8 @@ def read_property_files(module: ModuleType) -> None:
         protocol = self.external_config_dict.get("protocol")
         for key, value in defaults_for(model, dataset, protocol, self.yaml_loader).items():
             self.internal_config_dict[key] = value
+        protocol = self.internal_config_dict["protocol"]
+        check_protocol(model_class, protocol, self.external_config_dict)
 
     module.Config._load_internal_config_dict = load_internal_config_dict
 
@@ -44,6 +51,22 @@ def set_repeatable(module: ModuleType) -> None:
         if values.get("protocol") in PROTOCOLS:
             values["repeatable"] = values["MODEL_TYPE"] == module.ModelType.SEQUENTIAL
         check(self)
+
+    module.Config._set_default_parameters = set_default_parameters
+
+
+@patch("recbole.config.configurator", upstream="none: ml-100k is always the wheel's")
+def read_a_copy_of_ml_100k(module: ModuleType) -> None:
+    """Read ml-100k from `data_path` where the user names a folder that holds it."""
+    check = module.Config._set_default_parameters
+
+    def set_default_parameters(self: Any) -> None:
+        check(self)
+        folder = self.external_config_dict.get("data_path")
+        if self.dataset == "ml-100k" and folder is not None:
+            copy = Path(folder, self.dataset)
+            if (copy / f"{self.dataset}.inter").is_file():
+                self.final_config_dict["data_path"] = str(copy)
 
     module.Config._set_default_parameters = set_default_parameters
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import tempfile
 import traceback
@@ -78,6 +79,8 @@ def check_option_values(model: str | type, values: Mapping[str, Any]) -> None:
         _check_eval_args(values["eval_args"])
     if "metrics" in values:
         _check_metric_names(values["metrics"])
+    if values.get("encoding") is not None:
+        _check_encoding(values["encoding"])
     for name in ("load_col", "unload_col", "unused_col"):
         if isinstance(values.get(name), dict):
             _check_file_names(name, values[name])
@@ -133,7 +136,14 @@ def _check_metric_names(given: Any) -> None:
     for name in [given] if isinstance(given, str) else given:
         if str(name).lower() not in names:
             suggestion = did_you_mean(str(name), names.values())
-            raise InputError(f"there is no metric {shorten(name)!r}{suggestion}")
+            raise InputError(f"metrics: there is no metric {shorten(name)!r}{suggestion}")
+
+
+def _check_encoding(name: str) -> None:
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        raise InputError(f"encoding is {shorten(name)}", hint="such as utf-8 or latin-1") from None
 
 
 def _check_file_names(option: str, given: dict[str, Any]) -> None:
@@ -177,12 +187,14 @@ def _check_unused(unused_col: Any, required: list[str]) -> None:
 def _check_headers(config: Any, files: DatasetFiles) -> None:
     """Refuse a column that load_col names and that its file lacks: RecBole would ignore it."""
     given = "load_col" in config.external_config_dict
+    headers: set[str] = set()
     for suffix, columns in (config["load_col"] or {}).items():
         file = files.interactions[0] if suffix == "inter" else files.path(suffix)
-        if columns == "*" or not file.is_file():
+        if not file.is_file():
             continue
         header = read_atomic(file, files.file_format).types
-        missing = [name for name in columns if name not in header]
+        headers |= set(header)
+        missing = [name for name in columns if name not in header and columns != "*"]
         if missing:
             path = properties_folder() / "dataset" / f"{config['dataset']}.yaml"
             origin = "load_col" if given else f"load_col of {path.parent.name}/{path.name}"
@@ -190,6 +202,11 @@ def _check_headers(config: Any, files: DatasetFiles) -> None:
             message += did_you_mean(missing[0], header)
             hint = f"its columns are {', '.join(header)}; choose some with --load_col, ~ reads all"
             raise InputError(message, file=file, line=1, hint=hint)
+    for kind in ("user", "item", "entity", "relation"):
+        for name in (config[f"alias_of_{kind}_id"] or []) if headers else []:
+            if name not in headers:
+                message = f"alias_of_{kind}_id names {shorten(name)}, which no file has"
+                raise InputError(f"{message}{did_you_mean(name, headers)}")
 
 
 def check_metric(config: Any) -> None:
