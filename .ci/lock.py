@@ -21,8 +21,9 @@ GROUPS = {
     "the tests": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "ir-measures"],
     "building the project itself": ["hatchling", "editables"],
 }
-# RecBole asks for these and does without: ray has a stand-in (recbole_plugin/hook.py), plotly only
-# draws its hyper-parameter search. Of the packages of weights only the weights are used.
+# RecBole requires these, and a run needs none of them: ray has a stand-in
+# (recbole_compat/import_hook.py), and plotly only draws RecBole's hyper-parameter search. Of the
+# packages of weights only the weights are used.
 LEFT_OUT = {"ray", "plotly", "llm", "llama-cpp-python", "llm-llama-cpp", "sentence-transformers"}
 # torch's CUDA libraries come with a CUDA build of torch alone: see the Makefile.
 LEFT_OUT_PREFIXES = ("nvidia-", "cuda-", "triton")

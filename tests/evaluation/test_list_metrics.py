@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist
 
-import llm4rec_recbole  # noqa: F401, so that RecBole is mended when it is imported
+import llm4rec_recbole  # noqa: F401, so that RecBole is patched when it is imported
 from llm4rec_recbole.evaluation.metrics import (
     coverage,
     fairness,

@@ -24,7 +24,7 @@ def prepare(data_path: str, dataset: str, out: str) -> dict[str, Any]:
 def start(data_path: str, dataset: str) -> dict[str, Any]:
     """What `run_recbole --model=SASRec` does up to an epoch's windows and the first batch."""
     clock = _Clock()
-    from llm4rec_recbole.training.checks import check_data  # before RecBole, which it mends
+    from llm4rec_recbole.training.checks import check_data  # before RecBole, which it patches
 
     config = _config("SASRec", dataset, data_path)
     from recbole.data import create_dataset, data_preparation

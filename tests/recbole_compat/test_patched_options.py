@@ -1,4 +1,4 @@
-"""Each mend of mends/config.py, shown by what RecBole does wrong without it."""
+"""Each patch of RecBole's configuration: values are YAML, and `use_gpu` is respected."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_numpy_has_the_names_that_recbole_uses() -> None:
     assert vars(np)["str"] is str
 
 
-def test_use_gpu_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_use_gpu_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -106,6 +106,7 @@ def test_property_files_are_laid_over_recboles(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from llm4rec_recbole import config as properties
+    from llm4rec_recbole import registry
 
     for name, text in {
         "overall": "protocol: strict\nlearning_rate: 0.5\nseed: 1",
@@ -117,6 +118,7 @@ def test_property_files_are_laid_over_recboles(
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
     monkeypatch.setattr(properties, "folder", lambda: tmp_path)
+    monkeypatch.setattr(registry, "properties_folder", lambda: tmp_path)
     found = config(seed=9)
     assert [found[key] for key in ("learning_rate", "topk", "seed")] == [0.25, [7], 9]
     assert config(protocol="other")["topk"] == [8]
@@ -149,7 +151,7 @@ def test_importing_the_package_is_light() -> None:
     assert answer.stdout.strip() == "[]"
 
 
-def test_recbole_imported_first_is_mended_too() -> None:
+def test_recbole_imported_first_is_patched_too() -> None:
     code = (
         "import sys, types; sys.modules['ray'] = ray = types.ModuleType('ray');"
         "ray.tune = None; import recbole.config; import llm4rec_recbole;"

@@ -1,4 +1,4 @@
-"""Each mend of mends/data.py, shown by what RecBole does wrong without it."""
+"""Each patch of recbole_plugin/reading.py, shown by what RecBole reads without it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two processes on CPUs: mended, started by a user's own script, and right in their averages."""
+"""Two processes on CPUs: patched, started by a user's own script, and right in their averages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each mend of mends/model.py, shown by what RecBole does wrong without it."""
+"""Each patch of RecBole's models, shown by what RecBole computes without it."""
 
 from __future__ import annotations
 

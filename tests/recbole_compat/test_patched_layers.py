@@ -14,10 +14,10 @@ import llm4rec_recbole  # noqa: F401
 
 @pytest.fixture(scope="module")
 def stock():
-    """RecBole's layers as they are in its own file, not mended."""
-    import recbole.model.layers as mended
+    """RecBole's layers as they are in its own file, without patches."""
+    import recbole.model.layers as patched
 
-    spec = importlib.util.spec_from_file_location("stock_layers", inspect.getfile(mended))
+    spec = importlib.util.spec_from_file_location("stock_layers", inspect.getfile(patched))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -25,11 +25,11 @@ def stock():
 
 @pytest.mark.parametrize("mask_shape", [(3, 1, 1, 7), (3, 1, 7, 7)])
 def test_attention_and_its_gradients_equal_recboles(stock, mask_shape):
-    import recbole.model.layers as mended
+    import recbole.model.layers as patched
 
     torch.manual_seed(0)
     theirs = stock.MultiHeadAttention(2, 8, 0.0, 0.0, 1e-12)
-    ours = mended.MultiHeadAttention(2, 8, 0.0, 0.0, 1e-12)
+    ours = patched.MultiHeadAttention(2, 8, 0.0, 0.0, 1e-12)
     ours.load_state_dict(theirs.state_dict())
     assert type(ours).forward is not type(theirs).forward
     x = torch.randn(3, 7, 8)
@@ -43,10 +43,10 @@ def test_attention_and_its_gradients_equal_recboles(stock, mask_shape):
 
 
 def test_gelu_equals_recboles(stock):
-    import recbole.model.layers as mended
+    import recbole.model.layers as patched
 
     x = torch.linspace(-6, 6, 1001)
-    ours = mended.FeedForward(4, 8, 0.0, "gelu", 1e-12).gelu(x)
+    ours = patched.FeedForward(4, 8, 0.0, "gelu", 1e-12).gelu(x)
     theirs = stock.FeedForward(4, 8, 0.0, "gelu", 1e-12).gelu(x)
     torch.testing.assert_close(ours, theirs)
 
@@ -68,9 +68,9 @@ class _Items:
 
 
 def test_cloze_loss_equals_recboles():
-    import recbole.model.sequential_recommender.bert4rec as mended
+    import recbole.model.sequential_recommender.bert4rec as patched
 
-    spec = importlib.util.spec_from_file_location("stock_bert4rec", inspect.getfile(mended))
+    spec = importlib.util.spec_from_file_location("stock_bert4rec", inspect.getfile(patched))
     stock_module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(stock_module)
     options = {
@@ -84,7 +84,7 @@ def test_cloze_loss_equals_recboles():
     }
     torch.manual_seed(0)
     theirs = stock_module.BERT4Rec(defaultdict(lambda: None, options), _Items())
-    ours = mended.BERT4Rec(defaultdict(lambda: None, options), _Items())
+    ours = patched.BERT4Rec(defaultdict(lambda: None, options), _Items())
     ours.load_state_dict(theirs.state_dict())
     batch = {
         "masked": torch.tensor([[1, 30, 3, 4, 30, 6], [7, 30, 9, 0, 0, 0]]),

@@ -1,4 +1,4 @@
-"""Each mend of mends/training.py, shown by what RecBole does wrong without it."""
+"""Checkpoints without pickle, exact resumption, and the patches of RecBole's trainer."""
 
 from __future__ import annotations
 
