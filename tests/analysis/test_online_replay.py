@@ -1,4 +1,4 @@
-"""Ways of learning are compared over users, each against the first."""
+"""Update rules are compared over users, each against the first."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def replay(method: str, scores: list[float], old_after: float = 0.5) -> ReplayRe
 
 def test_a_users_events_are_one_observation() -> None:
     users = np.array([4, 9, 4, 9, 4])
-    ways = compare_to_frozen(
+    rules = compare_to_frozen(
         [replay("frozen", [0, 0, 0, 1, 0]), replay("sgd", [1, 0, 0.5, 1, 0], 0.4)], users
     )
-    assert ways["frozen"].score == pytest.approx(0.25)  # user 4: 0, user 9: 1/2
-    assert ways["sgd"].score == pytest.approx(0.5)  # user 4: 1/2, user 9: 1/2
-    assert ways["sgd"].difference == pytest.approx(0.25)
-    assert (ways["sgd"].low, ways["sgd"].high) == (0, 0.5)  # user 9, or user 4, drawn twice
-    assert ways["sgd"].forgetting == pytest.approx(0.1)
-    assert (ways["sgd"].ms_per_update, ways["sgd"].selected) == (2, 0.25)
+    assert rules["frozen"].score == pytest.approx(0.25)  # user 4: 0, user 9: 1/2
+    assert rules["sgd"].score == pytest.approx(0.5)  # user 4: 1/2, user 9: 1/2
+    assert rules["sgd"].difference == pytest.approx(0.25)
+    assert (rules["sgd"].low, rules["sgd"].high) == (0, 0.5)  # user 9, or user 4, drawn twice
+    assert rules["sgd"].forgetting == pytest.approx(0.1)
+    assert (rules["sgd"].ms_per_update, rules["sgd"].selected) == (2, 0.25)
 
 
 def test_the_first_differs_from_itself_by_nothing() -> None:

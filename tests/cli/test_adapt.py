@@ -106,9 +106,9 @@ def test_bad_lines_are_reported_with_their_numbers_and_the_rest_is_learned(
     ]
     assert adapt("mixed", mixed) == 0
     out, err = capsys.readouterr()
-    told = err.splitlines()
-    assert told[0].startswith("line 2: this is not JSON")
-    assert told[1:] == [
+    reported = err.splitlines()
+    assert reported[0].startswith("line 2: this is not JSON")
+    assert reported[1:] == [
         "line 3: no user 'nobody' in rings",
         "line 4: no item '[PAD]' in rings",
         "line 5: user 'lonely' has no other item in the history",
@@ -167,11 +167,11 @@ def test_an_update_makes_what_was_chosen_likelier(adapt, capsys) -> None:
 
 def test_what_was_learned_is_recommended_from(adapt, adaptive, tmp_path, capsys) -> None:
     adapt("state", [event("lonely", f"i{n}") for n in range(2, 12)])
-    asked = ["recommend", "--user", "lonely", "-k", "40", "--checkpoint", str(adaptive)]
+    arguments = ["recommend", "--user", "lonely", "-k", "40", "--checkpoint", str(adaptive)]
     lists = []
     for more in ([], ["--state", str(tmp_path / "state")]):
         capsys.readouterr()
-        assert llm4rec([*asked, *more]) == 0
+        assert llm4rec([*arguments, *more]) == 0
         lists.append([row.split()[1] for row in capsys.readouterr().out.splitlines()[2:]])
     before, after = lists
     seen = {f"i{n}" for n in range(2, 12)}

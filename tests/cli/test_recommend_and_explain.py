@@ -82,15 +82,15 @@ def test_a_seen_item_is_said_to_be_seen(places, trained_options, capsys) -> None
 def test_what_the_language_model_writes_is_shown_only_where_it_passes(
     places, capsys, monkeypatch
 ) -> None:
-    asked = ["explain", "--user", "u1", "--item", "i13", "--model", "EASE", *places]
+    arguments = ["explain", "--user", "u1", "--item", "i13", "--model", "EASE", *places]
     monkeypatch.setattr(recommend, "load_writer", lambda name: Praises("is a good choice."))
-    out = said(capsys, *asked)
+    out = said(capsys, *arguments)
     assert "is a good choice." in out
     assert "written by  praises" in out
     monkeypatch.setattr(
         recommend, "load_writer", lambda name: Praises("is as good as Ring T here.")
     )
-    out = said(capsys, *asked)
+    out = said(capsys, *arguments)
     assert "written by  template" in out
     assert "'ring t' is a title" in out
 
@@ -133,7 +133,7 @@ def test_a_data_set_without_items_file_is_explained_all_the_same(
 
 
 @pytest.mark.parametrize(
-    ("asked", "line"),
+    ("arguments", "line"),
     [
         (["recommend", "--user", "nobody"], "no user 'nobody' in rings (expected one of its 61"),
         (["explain", "--user", "nobody", "--item", "i13"], "no user 'nobody'"),
@@ -142,8 +142,8 @@ def test_a_data_set_without_items_file_is_explained_all_the_same(
         (["recommend", "--user", "u1", "--checkpoint", "gone"], "gone: no such file"),
     ],
 )
-def test_bad_input_is_one_line(asked, line, places, capsys) -> None:
-    assert line in refused(capsys, *asked, "--model", "EASE", *places)
+def test_bad_input_is_one_line(arguments, line, places, capsys) -> None:
+    assert line in refused(capsys, *arguments, "--model", "EASE", *places)
 
 
 def test_an_unknown_user_or_item_is_refused_before_the_model_learns(
@@ -177,8 +177,8 @@ def test_a_checkpoint_of_a_run_without_record_is_reported(
 
 
 def test_a_model_that_is_not_trained_is_told_how_to_train(places, capsys) -> None:
-    told = refused(capsys, "recommend", "--user", "u1", "--model", "GRU4Rec", *places)
-    assert "make one: run_recbole --model=GRU4Rec --dataset=rings" in told
+    err = refused(capsys, "recommend", "--user", "u1", "--model", "GRU4Rec", *places)
+    assert "make one: run_recbole --model=GRU4Rec --dataset=rings" in err
 
 
 @pytest.mark.parametrize("command", ["recommend", "explain", "showcase", "faithfulness"])
@@ -210,8 +210,8 @@ def test_a_model_that_ignores_histories_has_no_faithfulness(trained_options) -> 
 def test_a_shortened_history_keeps_order_and_times(trained_options) -> None:
     test = restore(newest_checkpoint(trained_options["checkpoint_dir"], "EASE", "rings")).test
     span = slice(test.indptr[4], test.indptr[5])
-    kept = test.items[span][[5, 1]]
-    short = shortened(test, np.array([4, 0]), [kept, test.items[: test.indptr[1]]])
-    assert short.items[: short.indptr[1]].tolist() == kept[::-1].tolist()
+    items = test.items[span][[5, 1]]
+    short = shortened(test, np.array([4, 0]), [items, test.items[: test.indptr[1]]])
+    assert short.items[: short.indptr[1]].tolist() == items[::-1].tolist()
     assert short.times[:2].tolist() == test.times[span][[1, 5]].tolist()
     assert short.users.tolist() == test.users[[4, 0]].tolist()

@@ -100,20 +100,20 @@ def test_the_strongest_pull_takes_the_stiffest_parameter_back() -> None:
     assert max_stable_ewc_strength(0.1, {"a": torch.zeros(2)}) == 0
 
 
-def test_four_ways_are_compared_and_written(adaptive: Path, tmp_path: Path, capsys) -> None:
+def test_four_update_rules_are_compared_and_written(adaptive: Path, tmp_path: Path, capsys) -> None:
     given = ["--checkpoint", str(adaptive), "--results_dir", str(tmp_path), "--most", "30"]
     assert llm4rec(["replay", *given]) == 0
     path = tmp_path / "replay/rings/loo/EnhancedGenRec/seed_0.json"
     record = json.loads(path.read_text())
-    ways = record["ways"]
-    assert list(ways) == ["frozen", "sgd", "selective", "ewc"]
+    rules = record["ways"]
+    assert list(rules) == ["frozen", "sgd", "selective", "ewc"]
     assert record["events"] == 30
-    frozen = ways["frozen"]
+    frozen = rules["frozen"]
     assert (frozen["difference"], frozen["forgetting"], frozen["selected"]) == (0, 0, 0)
-    assert {way["old_before"] for way in ways.values()} == {frozen["old_before"]}
-    assert ways["sgd"]["selected"] > ways["selective"]["selected"] > 0
+    assert {rule["old_before"] for rule in rules.values()} == {frozen["old_before"]}
+    assert rules["sgd"]["selected"] > rules["selective"]["selected"] > 0
     assert record["settings"]["ewc"]["ewc"] > 0
-    assert all(math.isfinite(value) for way in ways.values() for value in way.values())
+    assert all(math.isfinite(value) for rule in rules.values() for value in rule.values())
     out = capsys.readouterr().out
     assert "Difference to frozen, 95 %" in out
     assert f"written: {path}" in out

@@ -49,8 +49,8 @@ def test_it_writes_what_recommend_and_explain_print(places, tmp_path, trained_op
     rows = [0, len(model.test) // 2]
     users = [model.user_tokens[model.test.users[row]] for row in rows]
     assert [each["user"] for each in shown] == [user for user in users for _ in range(3)]
-    asked = [*places[:-2], "--user", users[1], "-k", "3", "--explain"]
-    assert llm4rec(["recommend", *asked]) == 0
+    arguments = [*places[:-2], "--user", users[1], "-k", "3", "--explain"]
+    assert llm4rec(["recommend", *arguments]) == 0
     printed = capsys.readouterr().out
     for each in shown[3:]:
         assert each["sentence"] in printed

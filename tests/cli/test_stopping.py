@@ -41,12 +41,12 @@ def test_a_reader_that_has_read_enough_is_no_error():
         "raise SystemExit(run.llm4rec(['pair']))",
     ]
     command = [sys.executable, "-c", "; ".join(steps)]
-    asked = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert asked.stdout is not None
-    assert asked.stderr is not None
-    asked.stdout.close()
-    assert asked.stderr.read() == ""
-    assert asked.wait() == 141
+    arguments = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert arguments.stdout is not None
+    assert arguments.stderr is not None
+    arguments.stdout.close()
+    assert arguments.stderr.read() == ""
+    assert arguments.wait() == 141
 
 
 def test_stopping_while_events_are_copied_leaves_nothing_to_complain_later(monkeypatch, tmp_path):

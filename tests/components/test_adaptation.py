@@ -138,10 +138,10 @@ def test_eq32_feedback_weights(explicit, implicit):
 
 
 def test_reliability_is_0_to_1_and_never_nothing():
-    chance = math.log(2)
-    assert reliability(0.0, chance) == 1
-    assert reliability(chance / 2, chance) == pytest.approx(0.5)
-    assert reliability(chance, chance) == reliability(9.0, chance) == 0.05
+    baseline = math.log(2)
+    assert reliability(0.0, baseline) == 1
+    assert reliability(baseline / 2, baseline) == pytest.approx(0.5)
+    assert reliability(baseline, baseline) == reliability(9.0, baseline) == 0.05
 
 
 def test_eq33_ewc_penalty():

@@ -89,7 +89,7 @@ def test_what_names_only_the_evidence_passes(sentence: str) -> None:
     ],
 )
 def test_what_names_anything_else_is_refused(sentence: str, problem: str) -> None:
-    assert any(told.startswith(problem) for told in problems(sentence)), problems(sentence)
+    assert any(reported.startswith(problem) for reported in problems(sentence)), problems(sentence)
 
 
 def test_a_category_within_a_title_of_the_evidence_is_not_named() -> None:

@@ -1,4 +1,4 @@
-"""Eq. (24): what a language model is told, what is kept of its answer, and what is never shown."""
+"""Eq. (24): the prompt, the part of the answer that is used, and what is never printed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CATALOGUE = GroundingChecker(
 
 
 class Says:
-    """A writer who says what it is told to, whatever it is asked."""
+    """A writer with a fixed answer to every prompt."""
 
     name = "liar"
 
@@ -66,7 +66,7 @@ def test_a_sentence_that_fails_is_never_shown(answer: str) -> None:
     assert found.problems
 
 
-def test_what_was_refused_is_told_with_the_reason() -> None:
+def test_what_was_refused_is_reported_with_the_reason() -> None:
     found = explain(made(), CATALOGUE, Says("is a War film."))
     assert found.refused.endswith("is a War film.")
     assert found.problems == ("'war' is a category",)
@@ -118,7 +118,7 @@ def test_the_prompt_leaves_out_what_there_is_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "kept"),
+    ("text", "sentences"),
     [
         ("One. Two! Three?", "One. Two!"),
         ('He said "Yes." And went', 'He said "Yes."'),
@@ -129,8 +129,8 @@ def test_the_prompt_leaves_out_what_there_is_not() -> None:
         ("", ""),
     ],
 )
-def test_two_whole_sentences_are_kept(text: str, kept: str) -> None:
-    assert first_sentences(text) == kept
+def test_only_two_whole_sentences_are_used(text: str, sentences: str) -> None:
+    assert first_sentences(text) == sentences
 
 
 class Tokenizer:

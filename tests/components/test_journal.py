@@ -28,7 +28,7 @@ LINES = [
 
 
 class Recommender:
-    """Three users, seven items; a user's history is part of what is foretold from."""
+    """Three users, seven items; a user's history is part of what the model reads."""
 
     def __init__(self):
         torch.manual_seed(0)
@@ -122,38 +122,38 @@ def test_killed_anywhere_and_resumed_it_ends_with_the_same_bits(tmp_path, place,
     assert ends[-1] == 0
     only_snapshot_is_the_last = place == "snapshot" and snapshot_every == 100
     assert (-signal.SIGKILL in ends) != only_snapshot_is_the_last
-    resumed, told = learn(folder, snapshot_every=snapshot_every)
-    assert told == []  # nothing is left to learn
+    resumed, results = learn(folder, snapshot_every=snapshot_every)
+    assert results == []  # nothing is left to learn
     same(resumed, whole)
     assert [event.time for event in resumed.history] == list(range(N))
 
 
-@pytest.mark.parametrize("kept", range(1, 60, 7))
-def test_an_entry_torn_in_the_middle_is_read_again_from_the_source(tmp_path, kept):
+@pytest.mark.parametrize("n_bytes", range(1, 60, 7))
+def test_an_entry_torn_in_the_middle_is_read_again_from_the_source(tmp_path, n_bytes):
     whole, _ = learn(tmp_path / "whole")
     learn(tmp_path / "torn", LINES[:6], snapshot_every=100)
     (tmp_path / "torn" / "snapshot.safetensors").unlink()  # as if killed before it
     journal = tmp_path / "torn" / "journal.jsonl"
     *entries, last = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(b"".join(entries) + last[:kept])
-    resumed, told = learn(tmp_path / "torn")
-    assert [number for number, _ in told] == list(range(6, N + 1))
+    journal.write_bytes(b"".join(entries) + last[:n_bytes])
+    resumed, results = learn(tmp_path / "torn")
+    assert [number for number, _ in results] == list(range(6, N + 1))
     same(resumed, whole)
 
 
 def test_a_file_that_grew_is_read_on(tmp_path):
     whole, _ = learn(tmp_path / "whole")
     learn(tmp_path / "grown", [*LINES[:5], LINES[5][:20]])  # its last line is half written
-    grown, told = learn(tmp_path / "grown")
-    assert [number for number, _ in told] == list(range(6, N + 1))
+    grown, results = learn(tmp_path / "grown")
+    assert [number for number, _ in results] == list(range(6, N + 1))
     same(grown, whole)
 
 
 def test_a_streams_lines_are_all_new(tmp_path):
     whole, _ = learn(tmp_path / "whole")
     learn(tmp_path / "stream", LINES[:5], source=None)
-    resumed, told = learn(tmp_path / "stream", LINES[5:], source=None)
-    assert [number for number, _ in told] == list(range(1, N - 4))
+    resumed, results = learn(tmp_path / "stream", LINES[5:], source=None)
+    assert [number for number, _ in results] == list(range(1, N - 4))
     same(resumed, whole)
 
 
@@ -161,14 +161,14 @@ def test_bad_lines_and_unknown_users_are_reported_and_skipped(tmp_path):
     whole, _ = learn(tmp_path / "whole")
     stranger = LINES[0].replace(b'"user": 0', b'"user": 9')
     mixed = [b"oops\n", *LINES[:3], stranger, *LINES[3:]]
-    found, told = learn(tmp_path / "mixed", mixed)
-    bad = [str(each) for _, each in told if isinstance(each, BadLine)]
-    assert len(told) == N + 2
+    found, results = learn(tmp_path / "mixed", mixed)
+    bad = [str(each) for _, each in results if isinstance(each, BadLine)]
+    assert len(results) == N + 2
     assert bad[0].startswith("line 1: this is not JSON")
     assert bad[1:] == ["line 5: there is no user 9"]
     same(found, whole)
     assert learn(tmp_path / "mixed", mixed)[1] == []
-    assert learn(tmp_path / "junk", [b"oops\n"])[1] == [(1, bad_line := told[0][1])]
+    assert learn(tmp_path / "junk", [b"oops\n"])[1] == [(1, bad_line := results[0][1])]
     assert str(bad_line) == bad[0]
 
 

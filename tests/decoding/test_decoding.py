@@ -40,8 +40,8 @@ def reference(kind, sequences, over):
     allowed = allowed_in(sequences) if over == "catalogue" else None
     return np.array(
         [
-            [one_by_one(kind, row[keep].tolist(), [*s, END], allowed) for s in sequences]
-            for row, keep in zip(tokens, mask)
+            [one_by_one(kind, row[real].tolist(), [*s, END], allowed) for s in sequences]
+            for row, real in zip(tokens, mask)
         ]
     )
 

@@ -94,9 +94,9 @@ def one_by_one(kind: str, prompt: list[int], answer: list[int], allowed: Any = N
     total = 0.0
     for place, logits in enumerate(teacher_forced(kind, prompt, answer)):
         if allowed is not None:
-            keep = torch.full_like(logits, -torch.inf)
+            allowed_logits = torch.full_like(logits, -torch.inf)
             tokens = allowed(answer[:place])
-            keep[tokens] = logits[tokens]
-            logits = keep
+            allowed_logits[tokens] = logits[tokens]
+            logits = allowed_logits
         total += logits.log_softmax(0)[answer[place]].item()
     return total

@@ -23,11 +23,11 @@ def load_t5(config: Any, words: Callable[[], Words], n_more: int) -> tuple[Any, 
     """
     if config["t5"] == "scratch":
         vocabulary = words()
-        return _from_scratch(config, len(vocabulary) + n_more), vocabulary
+        return _new_t5(config, len(vocabulary) + n_more), vocabulary
     return _pretrained(config["t5"], n_more)
 
 
-def _from_scratch(config: Any, n_tokens: int) -> Any:
+def _new_t5(config: Any, n_tokens: int) -> Any:
     from transformers import T5Config, T5ForConditionalGeneration
     from transformers.models.t5.modeling_t5 import T5Attention
 
