@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from llm4rec_recbole.data.atomic import DEFAULT_FORMAT, AtomicFormat, AtomicTable, read_atomic
+from llm4rec_recbole.data.atomic import AtomicTable, read_atomic
+from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT, AtomicFormat
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.data.timestamps import first_unit_change, mixed_units_error
 from llm4rec_recbole.errors import InputError

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from llm4rec_recbole.data.atomic import DEFAULT_FORMAT, AtomicFormat, read_atomic
+from llm4rec_recbole.data.atomic import read_atomic
+from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT, AtomicFormat
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -28,7 +28,7 @@ from llm4rec_recbole.files import open_regular, replacing
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from llm4rec_recbole.data.atomic import AtomicFormat
+    from llm4rec_recbole.data.atomic_format import AtomicFormat
 
     Parsed = tuple[dict[str, str], pa.Table]  # each column's type; the columns
 

@@ -116,7 +116,8 @@ def read_atomic_files(module: ModuleType) -> None:
     """
     import numpy as np
 
-    from llm4rec_recbole.data.atomic import AtomicFormat, read_atomic
+    from llm4rec_recbole.data.atomic import read_atomic
+    from llm4rec_recbole.data.atomic_format import AtomicFormat
     from llm4rec_recbole.data.dataset_files import DatasetFiles, needs_times
 
     load_as_recbole = module.Dataset._load_data

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from llm4rec_recbole.data import atomic, table_cache
-from llm4rec_recbole.data.atomic import DEFAULT_FORMAT, read_atomic
+from llm4rec_recbole.data.atomic import read_atomic
+from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT
 from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.data.interactions import read_interactions
 from llm4rec_recbole.errors import InputError

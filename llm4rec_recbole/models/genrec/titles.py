@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from llm4rec_recbole.data.atomic import DEFAULT_FORMAT, AtomicFormat
+from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT, AtomicFormat
 from llm4rec_recbole.data.features import read_items
 from llm4rec_recbole.errors import InputError
 
