@@ -30,7 +30,7 @@ DEFAULT = "SmolLM2-135M"
 UNPACKED = Path("work/models")  # git-ignored; the environment variable LLM4REC_MODELS replaces it
 KIND = "language model"
 _GGUF = {DEFAULT}  # packaged models that must be unpacked
-_SCRATCH = re.compile(r"scratch-([1-9]\d*)x([1-9]\d*)")  # width × layers
+_UNTRAINED = re.compile(r"scratch-([1-9]\d*)x([1-9]\d*)")  # width × layers
 
 
 def load_language_model(
@@ -45,8 +45,8 @@ def load_language_model(
     """
     from transformers import AutoModelForCausalLM
 
-    if match := _SCRATCH.fullmatch(name):
-        model, tokenizer = _from_scratch(int(match[1]), int(match[2]))
+    if match := _UNTRAINED.fullmatch(name):
+        model, tokenizer = _untrained(int(match[1]), int(match[2]))
     else:
         folder = _unpacked(name) if name in _GGUF and not Path(name).is_dir() else None
         folder = folder or model_folder(name, KIND)
@@ -87,7 +87,7 @@ def decoder_of(model: Any, name: str) -> Any:
     return body
 
 
-def _from_scratch(width: int, layers: int) -> tuple[Any, Any]:
+def _untrained(width: int, layers: int) -> tuple[Any, Any]:
     from transformers import ByT5Tokenizer, LlamaConfig, LlamaForCausalLM
 
     tokenizer = ByT5Tokenizer()

@@ -164,7 +164,7 @@ def test_an_option_out_of_its_range_is_named(
         prepare("EnhancedGenRec", "rings", options=small | {option: value})
 
 
-def test_an_unknown_component_is_told() -> None:
+def test_an_unknown_component_is_refused() -> None:
     with pytest.raises(InputError, match="no component memory"):
         chosen_components(["fusion", "memory"], ())
     assert chosen_components(["retrieval", "fusion"], ()) == ("fusion", "retrieval")
@@ -253,17 +253,17 @@ def test_a_windows_entries_are_of_what_was_seen_before_it(
     assert named <= {*features.items[:4]}
 
 
-def test_what_is_asked_of_the_repository(
+def test_the_queries_to_the_repository(
     described: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For a window what was seen before it, at the time of the next item; for a history all of it,
-    right after; the latest item weighs most in the query."""
+    """A window is queried by the items before it, at the time of the next item; a history by all
+    its items, right after the last one. The latest item weighs most in the query."""
     monkeypatch.setattr(retrieved_context, "STEP", 2)
     context = prepare("EnhancedGenRec", "rings", options=described).model.retrieved
-    features, asked = context.features, []
+    features, recorded = context.features, []
 
     def record(queries: Any, times: Any, seen: Any, k: int) -> Any:
-        asked.append((queries[0], times[0], seen[0]))
+        recorded.append((queries[0], times[0], seen[0]))
         return Retrieved(np.full((1, k), 7), np.zeros((1, k)))
 
     monkeypatch.setattr(context.retriever, "retrieve", record)
@@ -278,7 +278,8 @@ def test_what_is_asked_of_the_repository(
     )
     context.now(history, np.array([0]))
     moments = (features.times[4], np.nextafter(30.0, np.inf))
-    for items, moment, (query, time, seen) in zip((features.items[:4], [2, 3, 4]), moments, asked):
+    histories = (features.items[:4], [2, 3, 4])
+    for items, moment, (query, time, seen) in zip(histories, moments, recorded):
         assert time == moment
         assert seen.tolist() == list(items)[::-1]
         naive = sum(0.9**age * context.vectors[item] for age, item in enumerate(seen))
@@ -295,7 +296,7 @@ def test_an_items_numbers_are_its_count_in_training_its_year_and_its_rating(
         run_.data.train.dataset.field2id_token["item_id"],
     )
     years = np.array([1950 + int(token[1:]) for token in tokens[1:]], dtype=float)
-    years[[token in ("i4", "i39") for token in tokens[1:]]] = np.nan  # not told
+    years[[token in ("i4", "i39") for token in tokens[1:]]] = np.nan  # no year
     for column, naive in enumerate((counts, years)):
         naive = (naive - np.nanmean(naive)) / np.nanstd(naive)
         found = features.content.numbers[1:, column].numpy()
@@ -462,7 +463,7 @@ def test_each_target_weighs_what_its_own_interaction_does(
 
 
 def test_what_came_to_be_later_is_not_retrieved_earlier(described: dict[str, Any]) -> None:
-    """One history, asked before and after the others went the same way."""
+    """One history, queried before and after the others went the same way."""
     options = described | {"components": ["retrieval"], "retrieved_entries": 1000}
     context = prepare("EnhancedGenRec", "rings", options=options).model.retrieved
     times = context.retriever.repository.entries.times
