@@ -53,11 +53,11 @@ def _versions(measured: Measured) -> str:
     """Which packages each environment had, from the answers of its workers."""
     answers = measured.get("training", []) + measured.get("evaluation", [])
     found = {answer["who"]: answer["versions"] for answer in answers}
-    told = [
+    sentences = [
         f"{who}: " + ", ".join(f"{package} {version}" for package, version in versions.items())
         for who, versions in found.items()
     ]
-    return "; ".join(told) + "." if told else ""
+    return "; ".join(sentences) + "." if sentences else ""
 
 
 def _training(rows: list[Measured]) -> list[str]:

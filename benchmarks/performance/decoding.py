@@ -103,17 +103,17 @@ def genrec(data: Data, llm: str, layers: int | None) -> Subject:
     line = tokenizer.encode("\n", add_special_tokens=False)[0]
     used = sorted({token for row in tokens for token in row})
     number = {token: place for place, token in enumerate(used, 2)}
-    kept = torch.tensor([tokenizer.pad_token_id, line, *used])
+    token_ids = torch.tensor([tokenizer.pad_token_id, line, *used])
     for old, put in (
         (model.get_input_embeddings(), model.set_input_embeddings),
         (model.get_output_embeddings(), model.set_output_embeddings),
     ):
-        rows = torch.nn.Embedding(len(kept), model.config.hidden_size)
-        head = torch.nn.Linear(model.config.hidden_size, len(kept), bias=False)
+        rows = torch.nn.Embedding(len(token_ids), model.config.hidden_size)
+        head = torch.nn.Linear(model.config.hidden_size, len(token_ids), bias=False)
         new = rows if isinstance(old, torch.nn.Embedding) else head
-        new.weight = torch.nn.Parameter(old.weight.detach()[kept])
+        new.weight = torch.nn.Parameter(old.weight.detach()[token_ids])
         put(new)
-    model.config.vocab_size = len(kept)
+    model.config.vocab_size = len(token_ids)
     spelt = [[number[token] for token in row] for row in tokens]
     prompts = [
         [END, *(token for item in row for token in (*spelt[item], END))] for row in data.histories
@@ -165,7 +165,7 @@ def theirs(subject: Subject, prompts: Spelling, width: int, device: str, scores:
 
 
 def compare(subject: Subject, width: int, batch: int, device: str) -> dict[str, Any]:
-    """Both ways over all users, in turn, batch by batch."""
+    """Both methods over all users, in turn, batch by batch."""
     subject.model.to(device)
     trie = ItemTrie.build(subject.items, END).to(device)
     batches = [subject.prompts[i : i + batch] for i in range(0, len(subject.prompts), batch)]
@@ -225,7 +225,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m benchmarks.performance.decoding", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--users", type=int, default=64, help="of GenRec; of P5 eight times these")
-    parser.add_argument("--width", type=int, default=20, help="beams, and items asked for")
+    parser.add_argument("--width", type=int, default=20, help="beams, and items to find")
     parser.add_argument("--batch", type=int, help="users at once (default: as each evaluates)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")

@@ -58,7 +58,7 @@ def training(workers: Workers, scale: Scale) -> list[dict[str, Any]]:
     timed = scale.seconds or FULL.seconds
     rows = []
     for model in ("BERT4Rec", "SASRec"):
-        asked = {
+        requests = {
             "stock RecBole": lambda model=model: workers.ask(
                 "recbole",
                 "stock_recbole",
@@ -82,7 +82,7 @@ def training(workers: Workers, scale: Scale) -> list[dict[str, Any]]:
                 "ours", "ours", task="train", model=model, seconds=timed, options=options, **common
             ),
         }
-        for who, ask in asked.items():
+        for who, ask in requests.items():
             _tell(f"training throughput: {model}, {who}")
             rows.append({"model": model, "who": who} | ask())
     return rows

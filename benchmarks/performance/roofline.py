@@ -55,9 +55,9 @@ def profiled(what: str, work: Callable[[], object]) -> Cost:
     began = time.perf_counter()
     work()
     seconds = time.perf_counter() - began
-    with profile(activities=[ProfilerActivity.CPU], with_flops=True) as told:
+    with profile(activities=[ProfilerActivity.CPU], with_flops=True) as profiler:
         work()
-    kernels = told.key_averages()
+    kernels = profiler.key_averages()
     products = [k for k in kernels if k.key in PRODUCTS or ATTENTION in k.key]
     counted = [k for k in products if k.flops]
     flop = sum(k.flops for k in counted)

@@ -127,7 +127,7 @@ def render(measured: dict[str, Any]) -> str:
     if "steps" in measured:
         what = (
             f"{measured['steps_on']}. *Before* is reading the data and making the model, with the "
-            "vectors of the items' texts, where they are not kept from an earlier run."
+            "vectors of the items' texts, where they are not stored from an earlier run."
         )
         blocks += ["## One training step, one evaluation batch", what, _steps(measured["steps"])]
     goals = _goals(measured)
@@ -217,7 +217,7 @@ def main(arguments: list[str] | None = None) -> int:
         measured["steps_on"] = f"{machine['machine']}, on {machine['date']}"
         measured["steps"] = {}
 
-    def keep() -> None:
+    def save() -> None:
         write_json(written, measured)
         write_atomically(written.with_suffix(".md"), render(measured))
 
@@ -226,14 +226,14 @@ def main(arguments: list[str] | None = None) -> int:
         found = measured["sizes"].setdefault(str(n_rows), {})
         if "ours" in options.parts:
             found |= measure(n_rows, workers)
-            keep()
+            save()
         if "steps" in options.parts and n_rows in (min(options.rows), max(options.rows)):
             measured["steps"][str(n_rows)] = measure_steps(n_rows, workers)
-            keep()
+            save()
         if "stock" in options.parts:
             limits = {"memory_gib": options.stock_gib, "minutes": options.stock_minutes}
             found["stock RecBole"] = measure_stock(n_rows, workers, limits)
-            keep()
+            save()
     print(render(measured))
     return int("not reached" in render(measured))
 

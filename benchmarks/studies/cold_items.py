@@ -4,7 +4,7 @@
 
 A random tenth of ml-100k's items loses all its interactions; their titles, genres and years stay.
 GenRecFusion, which reads these, and the same model on ids alone learn from the rest, which is split
-and stopped early as `loo` does. Then each user's last interaction with a cold item is asked for,
+and stopped early as `loo` does. Then each user's last interaction with a cold item is the target,
 from the warm items that the user had before it. Writes cold_items.json and cold_items.md.
 
 Items that never occur in training are negatives of every training step, and a model soon learns to
@@ -54,12 +54,12 @@ class Query:
 
 @dataclass(frozen=True, eq=False)
 class ColdSplit:
-    """The cold items, what is asked of them, and how many interactions they took with them."""
+    """The cold items, the queries, and how many interactions they took with them."""
 
     items: list[str]
     queries: list[Query]
     removed: int
-    kept: int
+    remaining: int
 
 
 def write_split(source: Path, out: Path, share: float, seed: int) -> ColdSplit:
@@ -77,8 +77,8 @@ def write_split(source: Path, out: Path, share: float, seed: int) -> ColdSplit:
         header, *rows = file
     gone = cold[log.items]  # (N,)
     out.mkdir(parents=True)
-    kept = [row for row, leaves in zip(rows, gone, strict=True) if not leaves]
-    (out / f"{out.name}.inter").write_text(header + "".join(kept), encoding="utf-8")
+    remaining = [row for row, leaves in zip(rows, gone, strict=True) if not leaves]
+    (out / f"{out.name}.inter").write_text(header + "".join(remaining), encoding="utf-8")
     for kind in ("item", "user"):
         if (source / f"{name}.{kind}").is_file():
             (out / f"{out.name}.{kind}").symlink_to((source / f"{name}.{kind}").resolve())
@@ -161,7 +161,7 @@ def per_query(ranks: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def by_chance(counts: np.ndarray) -> dict[str, float]:
+def random_ranking(counts: np.ndarray) -> dict[str, float]:
     """What a random order of so many candidates is worth on average."""
     gains = np.cumsum(1 / np.log2(np.arange(K) + 2))  # (K,)
     listed = np.minimum(counts, K)
@@ -201,7 +201,7 @@ def measure(source: Path, seed: int, options: dict[str, Any]) -> dict[str, Any]:
         "options": options,
         "cold_items": len(split.items),
         "users": len(split.queries),
-        "interactions": {"removed": split.removed, "kept": split.kept},
+        "interactions": {"removed": split.removed, "kept": split.remaining},
         "seconds": seconds,
         "rankings": {name: _compared({m: found[m][name] for m in MODELS}) for name in RANKINGS},
     }
@@ -214,11 +214,11 @@ def _compared(found: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, Any]
     differences = np.stack([values[0][m] - values[1][m] for m in METRICS], 1)  # (U, metrics)
     low, high = bootstrap_interval(differences)
     p = paired_t(differences)
-    chance = by_chance(counts)
+    random = random_ranking(counts)
     return {
         metric: {
             **{name: float(each[metric].mean()) for name, each in zip(MODELS, values)},
-            "chance": chance[metric],
+            "chance": random[metric],
             "difference": float(differences[:, column].mean()),
             "low": float(low[column]),
             "high": float(high[column]),

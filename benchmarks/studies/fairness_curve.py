@@ -35,7 +35,7 @@ FAIRNESS = (0.0, 0.3, 1.0, 3.0, 10.0)
 RESAMPLES = 499
 
 
-def asked(model: Any, held_out: HeldOut) -> tuple[np.ndarray, np.ndarray]:
+def scores_of_held_out(model: Any, held_out: HeldOut) -> tuple[np.ndarray, np.ndarray]:
     """Log-probability (U,) that the ranking gives to each held-out item, and its rank (U,)."""
     likely, ranks = np.empty(len(held_out)), np.empty(len(held_out))
     model.eval()
@@ -118,7 +118,7 @@ def measure(
                 raise InputError(f"{dataset} knows no groups of users")
             member = debiasing.membership.cpu().numpy()  # (n_users, G)
             phases = [trained.data.valid.held_out, trained.data.test.held_out]
-            found = [asked(trained.model, phase) for phase in phases]
+            found = [scores_of_held_out(trained.model, phase) for phase in phases]
             users = np.concatenate([phase.users for phase in phases])
             of_user = np.where(member.any(1), member.argmax(1), -1)
             held_out = np.concatenate([likely for likely, _ in found])

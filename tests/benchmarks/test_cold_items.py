@@ -31,9 +31,11 @@ def test_cold_items_are_asked_for_and_nowhere_else(described: Path, tmp_path: Pa
     cold = set(split.items)
     assert len(cold) == 4
     rows = [row.split("\t") for row in (described / "rings.inter").read_text().splitlines()[1:]]
-    kept = [row.split("\t") for row in (tmp_path / "cold/cold.inter").read_text().splitlines()[1:]]
-    assert kept == [row for row in rows if row[1] not in cold]
-    assert (split.removed, split.kept) == (len(rows) - len(kept), len(kept))
+    remaining = [
+        row.split("\t") for row in (tmp_path / "cold/cold.inter").read_text().splitlines()[1:]
+    ]
+    assert remaining == [row for row in rows if row[1] not in cold]
+    assert (split.removed, split.remaining) == (len(rows) - len(remaining), len(remaining))
     assert (tmp_path / "cold/cold.item").read_text() == (described / "rings.item").read_text()
     users = {row[0] for row in rows if row[1] in cold}
     assert split.queries
@@ -54,7 +56,7 @@ def test_chance_is_the_mean_over_random_orders() -> None:
     random = np.random.default_rng(0)
     ranks = random.integers(0, counts, size=(50_000, 2)).ravel()
     drawn = cold_items.per_query(ranks.astype(float), np.tile(counts, 50_000))
-    for metric, value in cold_items.by_chance(counts).items():
+    for metric, value in cold_items.random_ranking(counts).items():
         assert drawn[metric].mean() == pytest.approx(value, abs=0.005)
 
 

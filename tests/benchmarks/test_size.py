@@ -20,10 +20,10 @@ class Stub:
     """Answers as the workers do; stock RecBole as `stock` says."""
 
     def __init__(self, stock=None):
-        self.stock, self.asked = stock, []
+        self.stock, self.tasks = stock, []
 
     def ask(self, environment, script, task, **request):
-        self.asked.append(task)
+        self.tasks.append(task)
         if task == "load":
             if self.stock is None:
                 raise WorkerFailed("stock_size.py ended with status -9, see above")
@@ -66,15 +66,15 @@ def test_a_part_leaves_the_numbers_of_the_others(run, tmp_path):
     run(Stub(), "--rows", "1000000", "5000000", "25000095", "--parts", "ours", "steps")
     stub = Stub(LOADED | {"reached": "the training rows", "stopped": None})
     code, text = run(stub, "--rows", "1000000", "--parts", "stock")
-    assert stub.asked == ["load"]
+    assert stub.tasks == ["load"]
     assert "made the training rows" in text
     for n_rows in ("1,000,000", "25,000,095"):
         goal = f"EnhancedGenRec, {n_rows} ratings: all up to evaluation, GiB"
         assert f"| {goal} | ≤ 8 | 1.25: reached |" in text
         assert f"| {n_rows} | 59,047 | EnhancedGenRec | 9 | 16 | 1 | 256 | 0.5 | 1.25 (be" in text
-    kept = json.loads((tmp_path / "out" / "size.json").read_text())
-    assert set(kept["sizes"]["5000000"]) == {"shape", "first start", "second start"}
-    assert set(kept["steps"]) == {"1000000", "25000095"}
+    saved = json.loads((tmp_path / "out" / "size.json").read_text())
+    assert set(saved["sizes"]["5000000"]) == {"shape", "first start", "second start"}
+    assert set(saved["steps"]) == {"1000000", "25000095"}
     assert code == 1  # the 60 s of the second start
     run(Stub(), "--rows", "5000000", "--parts", "steps")
     assert set(json.loads((tmp_path / "out" / "size.json").read_text())["steps"]) == {"5000000"}

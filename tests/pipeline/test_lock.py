@@ -42,8 +42,8 @@ def test_lines_are_pins_without_addresses_or_hashes() -> None:
 def test_pins_satisfy_pyproject() -> None:
     project = tomllib.loads((TOP / "pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"].values()
-    asked = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
-    assert missing([*asked, *(line for extra in extras for line in extra)]) == []
+    requirements = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    assert missing([*requirements, *(line for extra in extras for line in extra)]) == []
 
 
 @pytest.mark.parametrize("name", PINS)
