@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import torch
 
+from llm4rec_recbole.errors import InputError
+
 LOO = {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user", "mode": "full"}
 HEADER = "user_id:token | item_id:token | timestamp:float"
 
@@ -96,7 +98,9 @@ def loaders(write: Callable) -> Callable[..., Any]:
         from recbole.config import Config
         from recbole.data import create_dataset, data_preparation
 
-        options = {"load_col": None, "eval_args": LOO, "protocol": protocol, "repeatable": True}
+        options: dict[str, Any] = {"load_col": None, "protocol": protocol}
+        if protocol == "recbole":
+            options |= {"eval_args": LOO, "repeatable": True}
         if model == "GRU4Rec":
             options |= {"train_neg_sample_args": None, "MAX_ITEM_LIST_LENGTH": 2}
         config = Config(model, "tiny", config_dict=options)
@@ -124,14 +128,15 @@ def test_seen_items_are_excluded_for_every_model(loaders: Callable, model: str) 
     assert excluded(test) == {"u": set("abcd"), "v": set("edcb"), "w": set("ca"), "x": set("fgh")}
 
 
-@pytest.mark.parametrize("repeatable", [True, False])
 @pytest.mark.parametrize("model", ["BPR", "GRU4Rec"])
-def test_repeatable_changes_nothing_under_our_protocols(model: str, repeatable: bool) -> None:
+def test_repeatable_is_set_by_the_family_under_our_protocols(model: str) -> None:
     from recbole.config import Config
 
-    options = {"repeatable": repeatable, "protocol": "loo", "train_neg_sample_args": None}
+    options = {"protocol": "loo", "train_neg_sample_args": None}
     config = Config(model, "ml-100k", config_dict=options)
     assert config["repeatable"] == (model == "GRU4Rec")
+    with pytest.raises(InputError, match="protocol loo does not read repeatable"):
+        Config(model, "ml-100k", config_dict=options | {"repeatable": True})
 
 
 def test_scikit_learn_is_imported_when_it_is_needed() -> None:

@@ -97,7 +97,7 @@ def test_benchmark_parts_train_validate_and_test(write: Callable, dataset: Calla
     items = [part.inter_feat["item_id"] for part in built]
     tokens = [data.id2token("item_id", ids.numpy()).tolist() for ids in items]
     assert tokens == [["i0", "i0", "i0"], ["i1", "i1"], ["i2"]]
-    with pytest.raises(InputError, match="benchmark_filename has no effect under protocol loo"):
+    with pytest.raises(InputError, match="protocol loo does not read benchmark_filename"):
         dataset(protocol="loo", benchmark_filename=parts)
 
 
