@@ -2,11 +2,11 @@
 
     python -m llm4rec_recbole.training.tune --model=SASRec --dataset=ml-100k
 
-draws BUDGET distinct settings from properties/search/<model>.yaml (option: [values]), trains each
-to early stopping and appends its best validation NDCG@10 to
+draws BUDGET distinct settings from properties/search/<model>.yaml (option: [values]). Each setting
+is trained to early stopping, and its best validation NDCG@10 is appended to
 results/tuning/<dataset>/<protocol>/<model>.csv. The test items are never scored. Trials that the
-file already holds are not run again. The winner's values go into properties/model/<model>.yaml by
-hand, and a test checks that they are the winner's.
+file already holds are not run again. A person copies the best setting to
+properties/model/<model>.yaml, and a test compares the two files.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 
 from llm4rec_recbole.config import folder
-from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.errors import InputError, shorten
 from llm4rec_recbole.files import write_atomically
+from llm4rec_recbole.yaml_files import read_yaml
 
 BUDGET = 4  # trials, for every method
 _COLUMNS = ["options", "valid_ndcg@10", "best_epoch", "epochs", "seconds", "seed"]
@@ -41,12 +42,29 @@ def draw_settings(space: dict[str, list[Any]], budget: int, seed: int = 0) -> li
 
 def read_space(model: str) -> dict[str, list[Any]]:
     """The search space of `model`. Raises InputError when it has none."""
-    import yaml
-
     path = folder() / "search" / f"{model}.yaml"
     if not path.is_file():
         raise InputError(f"there is no search space for {model}", file=path)
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return read_yaml(path).values
+
+
+def read_trials(path: Path) -> list[dict[str, str]]:
+    """The rows of a file of trials. Raises InputError, with file and line, for a damaged one."""
+    try:
+        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"cannot read the trials: {shorten(str(error))}", file=path) from error
+    for line, row in enumerate(rows, start=2):
+        try:
+            setting = json.loads(row["options"])
+            whole = set(row) == set(_COLUMNS) and None not in row.values()
+            sound = isinstance(setting, dict) and 0 <= float(row["valid_ndcg@10"]) <= 1
+        except (KeyError, TypeError, ValueError, RecursionError):
+            whole = sound = False
+        if not whole or not sound:
+            hint = f"the columns are {', '.join(_COLUMNS)}; delete the row to run the trial again"
+            raise InputError("this is no trial", file=path, line=line, hint=hint)
+    return rows
 
 
 def tune(model: str, dataset: str, protocol: str, results: Path, **options: Any) -> Path:
@@ -54,7 +72,7 @@ def tune(model: str, dataset: str, protocol: str, results: Path, **options: Any)
     from llm4rec_recbole.training.run import train
 
     path = results / "tuning" / dataset / protocol / f"{model}.csv"
-    rows = list(csv.DictReader(io.StringIO(path.read_text()))) if path.exists() else []
+    rows: list[dict[str, Any]] = [*read_trials(path)] if path.exists() else []
     done = {row["options"] for row in rows}
     for number, setting in enumerate(draw_settings(read_space(model), BUDGET), start=1):
         name = json.dumps(setting, sort_keys=True)
@@ -84,7 +102,7 @@ def tune(model: str, dataset: str, protocol: str, results: Path, **options: Any)
 
 def best_setting(path: Path) -> dict[str, Any]:
     """The options of the trial with the best validation NDCG@10 (the first of equals)."""
-    rows = list(csv.DictReader(io.StringIO(path.read_text())))
+    rows = read_trials(path)
     return json.loads(max(rows, key=lambda row: float(row["valid_ndcg@10"]))["options"])
 
 

@@ -58,3 +58,26 @@ def test_the_property_file_holds_the_winner(path):
     winner = PUBLISHED.get(path.stem) or best_setting(path)
     winner.pop("epochs", None)  # of a trial; the chosen setting trains to early stopping
     assert {name: float(chosen[name]) for name in winner} == pytest.approx(winner)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text.replace("options", "option", 1),
+        lambda text: text + '"{}",0.1\n',
+        lambda text: text.replace("{", "[", 1),
+        lambda text: text.replace("0.1", "nan", 1),
+        lambda text: text.replace("1.0", "x", 1).replace("0.1", "many", 1),
+    ],
+)
+def test_a_damaged_file_of_trials_is_refused_with_its_line(damage, tmp_path):
+    path = tmp_path / "EASE.csv"
+    header = "options,valid_ndcg@10,best_epoch,epochs,seconds,seed\n"
+    path.write_text(header + '"{""reg_weight"": 50}",0.1,1,1,1.0,0\n')
+    assert best_setting(path) == {"reg_weight": 50}
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(InputError, match=r"EASE\.csv:[23]: this is no trial"):
+        best_setting(path)
+    path.write_bytes(b"\xff")
+    with pytest.raises(InputError, match=r"EASE\.csv: cannot read the trials"):
+        best_setting(path)
