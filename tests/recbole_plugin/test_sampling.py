@@ -142,7 +142,7 @@ def test_an_unknown_distribution_is_told_with_the_known_ones(prepared: Callable)
 
 @pytest.mark.parametrize("number", [0, -1, 1.5, "many"])
 def test_a_senseless_number_of_negatives_is_told(prepared: Callable, number: Any) -> None:
-    with pytest.raises(InputError, match="sample_num is .* .a whole number, 1 or more"):
+    with pytest.raises(InputError, match=r"sample_num is .* .a whole number, 1 or more"):
         prepared("BPR", {"distribution": "propensity", "sample_num": number})
 
 
