@@ -60,6 +60,7 @@ def checked_config(
     from recbole.config import Config
 
     config = Config(model, str(dataset), None, values)
+    check_model(config)
     check_metric(config)
     check_data(config)
     return config
@@ -227,6 +228,17 @@ def check_metric(config: Any) -> None:
         raise InputError(message, hint=f"add {k} to --topk, or set --valid_metric to one of them")
 
 
+#: Models of RecBole that rank by fields which only RecBole's own evaluation rows have.
+_RECBOLE_ROWS = ("DIEN", "GRU4RecCPR", "SASRecCPR")
+
+
+def check_model(config: Any) -> None:
+    """Refuse a model that cannot rank whole histories, before data are read."""
+    if config["protocol"] in PROTOCOLS and config["model"] in _RECBOLE_ROWS:
+        message = f"{config['model']} ranks rows of RecBole's evaluation only"
+        raise InputError(message, hint="use --protocol=recbole")
+
+
 def check_labels(config: Any, dataset: Any) -> None:
     """Refuse data that the model or the metrics cannot use: `dataset` is the training data set."""
     learns = config["MODEL_TYPE"].name == "CONTEXT"
@@ -234,6 +246,10 @@ def check_labels(config: Any, dataset: Any) -> None:
     if learns and not drawn and dataset.label_field not in dataset.inter_feat:
         message = f"{config['model']} learns from labels, and nothing makes them"
         raise InputError(message, hint="let load_col read ratings, and --threshold='{rating: 4}'")
+    clusters, fewest = config["num_clusters"], min(dataset.user_num, dataset.item_num)
+    if config["model"] == "NCL" and clusters > fewest:
+        message = f"num_clusters is {clusters}, but there are {fewest} users or items to cluster"
+        raise InputError(message, hint=f"--num_clusters of at most {fewest}")
     largest, n_items = max(config["topk"]), dataset.item_num - 1
     if config["protocol"] not in PROTOCOLS and largest > n_items:
         message = f"topk is {largest}, but {config['dataset']} has {n_items} items"

@@ -169,3 +169,35 @@ def test_processes_of_torchrun_are_refused(
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(InputError, match="each of these processes would train the whole model"):
         run("BPR", "shop", options=request_for("BPR", "loo", "api"))
+
+
+@pytest.mark.parametrize("model", ["DIEN", "GRU4RecCPR", "SASRecCPR"])
+def test_models_that_rank_rows_of_recbole_are_refused_before_data_are_read(
+    model: str, request_for: Any
+) -> None:
+    options = request_for("EASE", "loo", "api") | {"data_path": "nowhere"}
+    with pytest.raises(InputError, match=f"{model} ranks rows of RecBole's evaluation only"):
+        run(model, "shop", options=options)
+
+
+@pytest.mark.parametrize("protocol", ["loo", "recbole"])
+@pytest.mark.parametrize("model", ["BPR", "FPMC"])
+def test_popularity_is_counted_in_the_training_interactions(
+    model: str, protocol: str, shop: Path, request_for: Any, tmp_path: Path
+) -> None:
+    """An item that only one user has, as the test item, is never a negative."""
+    from llm4rec_recbole.training.run import load_config, load_dataset
+
+    folder = tmp_path / "leak" / "shop"
+    folder.mkdir(parents=True)
+    text = (shop / "shop" / "shop.inter").read_text()
+    (folder / "shop.inter").write_text(text + "u1\tunseen\t5\t2000000000\n")
+    popular = {"train_neg_sample_args": {"distribution": "popularity", "sample_num": 1}}
+    options = request_for("BPR", protocol, "api") | popular | {"data_path": str(folder.parent)}
+    if protocol == "recbole":
+        split = {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user"}
+        options["eval_args"] = split | {"mode": "full"}
+    data = load_dataset(load_config(model, "shop", (), options))
+    item = data.dataset.token2id("item_id", "unseen")
+    drawn = [batch["neg_item_id"] for _ in range(20) for batch in data.train]
+    assert not any((items == item).any() for items in drawn)
