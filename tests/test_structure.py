@@ -25,7 +25,7 @@ MAX_LINES = 400
 #: Words that no identifier may contain, as a whole part between underscores or capitals.
 BANNED_NAMES = {
     "mend", "mends", "mended", "take", "tally", "swap", "swapped", "keep", "kept", "told", "asked",
-    "chance", "ways", "wider", "ceiling", "durable", "scratch", "rings", "toy",
+    "chance", "ways", "wider", "ceiling", "durable", "scratch", "two_cycles", "toy",
 }  # fmt: skip
 #: Phrases that no sentence may contain.
 BANNED_PROSE = re.compile(

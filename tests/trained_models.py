@@ -1,6 +1,6 @@
-"""Models trained on `rings` with titles and colours, and their checkpoints: fixtures of all tests.
+"""Models trained on `two_cycles` with titles and colours, and their checkpoints: shared fixtures.
 
-A test module that runs a command imports `own_folder` from rings.py as well.
+A test module that runs a command imports `own_folder` from two_cycles.py as well.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rings import read_by, rings  # noqa: F401
+from two_cycles import read_by, two_cycles  # noqa: F401
 
 #: Item i is `Ring i`, even ones are red, odd ones blue, every third is round, i39 has no title.
 TITLES = [f"Ring {'abcdefghijklmnopqrst'[n // 2].upper() * (n % 2 + 1)}" for n in range(39)]
 
 
-#: What makes an EnhancedGenRec small enough for a test.
+#: Options of an EnhancedGenRec that trains in a second.
 SMALL = {
     "llm": "scratch-32x1",
     "llm_layers": 1,
@@ -31,28 +31,28 @@ SMALL = {
 
 
 @pytest.fixture(scope="session")
-def ringed(rings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
-    """The data folder of `rings`, with titles and categories; `lonely` had one item."""
-    folder = tmp_path_factory.mktemp("titled") / "rings"
-    shutil.copytree(rings / "rings", folder)
-    with open(folder / "rings.inter", "a") as file:
+def cycle_data(two_cycles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+    """A copy of `two_cycles` with titles and categories; user `lonely` has one interaction."""
+    folder = tmp_path_factory.mktemp("titled") / "two_cycles"
+    shutil.copytree(two_cycles / "two_cycles", folder)
+    with open(folder / "two_cycles.inter", "a") as file:
         file.write("lonely\ti1\t5\t1000000000\n")
     rows = ["item_id:token\tmovie_title:token_seq\tclass:token_seq"]
     for n, title in enumerate([*TITLES, "unknown"]):
-        kinds = ("Blue" if n % 2 else "Red") + (" Round" if n % 3 == 0 else "")
-        rows.append(f"i{n}\t{title}\t{kinds}")
-    (folder / "rings.item").write_text("\n".join(rows) + "\n")
+        classes = ("Blue" if n % 2 else "Red") + (" Round" if n % 3 == 0 else "")
+        rows.append(f"i{n}\t{title}\t{classes}")
+    (folder / "two_cycles.item").write_text("\n".join(rows) + "\n")
     return folder.parent
 
 
 @pytest.fixture(scope="session")
-def trained_options(ringed: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the models were trained with; `checkpoint_dir` holds theirs, `results_dir` records."""
-    place = tmp_path_factory.mktemp("trained")
+def trained_options(cycle_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Options the models were trained with: `checkpoint_dir` and `results_dir` hold their files."""
+    folder = tmp_path_factory.mktemp("trained")
     options = {
-        "data_path": str(ringed),
-        "results_dir": str(place / "results"),
-        "checkpoint_dir": str(place / "checkpoints"),
+        "data_path": str(cycle_data),
+        "results_dir": str(folder / "results"),
+        "checkpoint_dir": str(folder / "checkpoints"),
         "load_col": {"inter": ["user_id", "item_id", "rating", "timestamp"]},
         "show_progress": False,
         "quiet": True,
@@ -67,10 +67,10 @@ def trained_options(ringed: Path, tmp_path_factory: pytest.TempPathFactory) -> d
     }
     from llm4rec_recbole.training.run import run
 
-    with contextlib.chdir(place), pytest.MonkeyPatch.context() as patch:
+    with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["test"])
         for model in ("EASE", "BPR", "SASRec"):
-            run(model, "rings", options=read_by(model, options))
+            run(model, "two_cycles", options=read_by(model, options))
     return options
 
 
@@ -80,9 +80,9 @@ def adaptive(trained_options: dict[str, Any], tmp_path_factory: pytest.TempPathF
     from llm4rec_recbole.inference.restore import newest_checkpoint
     from llm4rec_recbole.training.run import run
 
-    place = tmp_path_factory.mktemp("adaptive")
-    options = trained_options | SMALL | {"checkpoint_dir": str(place / "checkpoints")}
-    with contextlib.chdir(place), pytest.MonkeyPatch.context() as patch:
+    folder = tmp_path_factory.mktemp("adaptive")
+    options = trained_options | SMALL | {"checkpoint_dir": str(folder / "checkpoints")}
+    with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["test"])
-        run("EnhancedGenRec", "rings", options=read_by("EnhancedGenRec", options))
-        return newest_checkpoint(place / "checkpoints", "EnhancedGenRec", "rings")
+        run("EnhancedGenRec", "two_cycles", options=read_by("EnhancedGenRec", options))
+        return newest_checkpoint(folder / "checkpoints", "EnhancedGenRec", "two_cycles")

@@ -182,7 +182,7 @@ def draw_negatives(held_out: HeldOut, weights: np.ndarray, n: int, seed: int) ->
         raise ValueError("weights must be finite and at least 0")
     random = np.random.default_rng(seed)
     negatives = np.zeros((len(held_out), n), dtype=np.int64)
-    kept = min(n, held_out.n_items)
+    width = min(n, held_out.n_items)
     step = max(1, _CELLS // held_out.n_items)
     for start in range(0, len(held_out), step):
         rows = np.arange(start, min(start + step, len(held_out)))
@@ -190,10 +190,10 @@ def draw_negatives(held_out: HeldOut, weights: np.ndarray, n: int, seed: int) ->
             arrival = random.standard_exponential((len(rows), held_out.n_items)) / weights
         arrival[held_out.seen_mask(rows)] = np.inf
         arrival[np.arange(len(rows)), held_out.targets[rows]] = np.inf
-        first = np.argpartition(arrival, kept - 1, axis=1)[:, :kept]  # (B, kept)
+        first = np.argpartition(arrival, width - 1, axis=1)[:, :width]  # (B, width)
         times = np.take_along_axis(arrival, first, axis=1)
         order = np.argsort(times, axis=1)
         drawn = np.take_along_axis(first, order, axis=1)
         arrived = np.isfinite(np.take_along_axis(times, order, axis=1))
-        negatives[rows, :kept] = np.where(arrived, drawn, 0)
+        negatives[rows, :width] = np.where(arrived, drawn, 0)
     return negatives

@@ -86,7 +86,7 @@ def load_data_and_model(model_file: str | Path) -> tuple[Any, ...]:
 
 
 @patch("recbole.quick_start.quick_start", upstream="RecBole #2212; none for the others")
-def take_the_main_path(module: ModuleType) -> None:
+def run_by_our_main_path(module: ModuleType) -> None:
     """Run, tune and load by training/run.py; refuse several processes under our protocols."""
     spawn = module.run
 

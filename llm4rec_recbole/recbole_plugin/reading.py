@@ -74,12 +74,12 @@ def stable_duplicate_removal(module: ModuleType) -> None:
     remove = module.Dataset._remove_duplication
 
     def remove_duplication(self: Any) -> None:
-        keep = self.config["rm_dup_inter"]
-        if keep is None or self.time_field not in self.inter_feat:
+        which = self.config["rm_dup_inter"]
+        if which is None or self.time_field not in self.inter_feat:
             return remove(self)
         self.inter_feat = self.inter_feat.sort_values(self.time_field, kind="stable")
         self.inter_feat = self.inter_feat.drop_duplicates(
-            [self.uid_field, self.iid_field], keep=keep
+            [self.uid_field, self.iid_field], keep=which
         )
 
     module.Dataset._remove_duplication = remove_duplication
@@ -265,12 +265,12 @@ def fast_sequences(module: ModuleType) -> None:
         return torch.from_numpy(ids)
 
     def dataframe_to_interaction(self: Any, data: Any) -> Any:
-        kept = [field for field in data if self.field2type[field] != sequence]
-        found = convert(self, data[kept])
+        flat_fields = [field for field in data if self.field2type[field] != sequence]
+        flat = convert(self, data[flat_fields])
         return module.Interaction(
             {
-                field: found[field]
-                if field in kept
+                field: flat[field]
+                if field in flat_fields
                 else padded(data[field].to_numpy(), self.field2seqlen[field])
                 for field in data
             }

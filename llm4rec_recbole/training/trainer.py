@@ -61,8 +61,8 @@ class ByteDropout(nn.Dropout):
         threshold = round(self.p * 256)
         size = input.numel()
         draws = torch.empty(-(-size // 8), dtype=torch.int64).random_(-(2**63), None)
-        keep = draws.view(torch.uint8)[:size].view(input.shape) >= threshold
-        return input * (keep * (256 / (256 - threshold))).to(input.dtype)
+        mask = draws.view(torch.uint8)[:size].view(input.shape) >= threshold
+        return input * (mask * (256 / (256 - threshold))).to(input.dtype)
 
 
 def use_byte_dropout(model: nn.Module) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rings import own_folder, rings  # noqa: F401
+from two_cycles import own_folder, two_cycles  # noqa: F401
 
 from benchmarks.studies import cold_items
 
@@ -15,14 +15,16 @@ N_ITEMS = 40
 
 
 @pytest.fixture
-def described(rings: Path, tmp_path: Path) -> Path:  # noqa: F811
-    """`rings` with titles, which tell an item's ring."""
-    folder = tmp_path / "rings"
+def described(two_cycles: Path, tmp_path: Path) -> Path:  # noqa: F811
+    """`two_cycles` with titles, which tell an item's ring."""
+    folder = tmp_path / "two_cycles"
     folder.mkdir()
-    (folder / "rings.inter").write_text((rings / "rings" / "rings.inter").read_text())
+    (folder / "two_cycles.inter").write_text(
+        (two_cycles / "two_cycles" / "two_cycles.inter").read_text()
+    )
     rows = [f"i{item}\tThe {'odd' if item % 2 else 'even'} one" for item in range(N_ITEMS)]
     head = "item_id:token\tmovie_title:token_seq"
-    (folder / "rings.item").write_text("\n".join([head, *rows]) + "\n")
+    (folder / "two_cycles.item").write_text("\n".join([head, *rows]) + "\n")
     return folder
 
 
@@ -30,13 +32,15 @@ def test_cold_items_are_asked_for_and_nowhere_else(described: Path, tmp_path: Pa
     split = cold_items.write_split(described, tmp_path / "cold", 0.1, seed=0)
     cold = set(split.items)
     assert len(cold) == 4
-    rows = [row.split("\t") for row in (described / "rings.inter").read_text().splitlines()[1:]]
+    rows = [
+        row.split("\t") for row in (described / "two_cycles.inter").read_text().splitlines()[1:]
+    ]
     remaining = [
         row.split("\t") for row in (tmp_path / "cold/cold.inter").read_text().splitlines()[1:]
     ]
     assert remaining == [row for row in rows if row[1] not in cold]
     assert (split.removed, split.remaining) == (len(rows) - len(remaining), len(remaining))
-    assert (tmp_path / "cold/cold.item").read_text() == (described / "rings.item").read_text()
+    assert (tmp_path / "cold/cold.item").read_text() == (described / "two_cycles.item").read_text()
     users = {row[0] for row in rows if row[1] in cold}
     assert split.queries
     assert {query.user for query in split.queries} <= users
@@ -89,6 +93,6 @@ def test_a_model_that_was_trained_on_a_cold_item_is_refused(
         "components": [],
         "quiet": True,
     }
-    whole = prepare("EnhancedGenRec", "rings", options=options)
+    whole = prepare("EnhancedGenRec", "two_cycles", options=options)
     with pytest.raises(RuntimeError, match="a cold item was trained on"):
         cold_items.ranks_of(whole.model, split, whole.data.train.dataset)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rings import options, own_folder, rings  # noqa: F401
+from two_cycles import options, own_folder, two_cycles  # noqa: F401
 
 from benchmarks.studies import fairness_curve
 from llm4rec_recbole.errors import InputError
@@ -29,18 +29,22 @@ def test_the_gap_of_groups_that_differ_and_of_groups_that_do_not() -> None:
 
 
 def test_each_strength_has_a_row_and_a_point(
-    rings: Path,  # noqa: F811
+    two_cycles: Path,  # noqa: F811
     tmp_path: Path,
     options: dict[str, Any],  # noqa: F811
 ) -> None:
-    folder = tmp_path / "rings"
+    folder = tmp_path / "two_cycles"
     folder.mkdir()
-    (folder / "rings.inter").write_text((rings / "rings" / "rings.inter").read_text())
+    (folder / "two_cycles.inter").write_text(
+        (two_cycles / "two_cycles" / "two_cycles.inter").read_text()
+    )
     users = [f"u{u}\t{'MF'[u % 2]}" for u in range(60)]
-    (folder / "rings.user").write_text("\n".join(["user_id:token\tgender:token", *users]) + "\n")
+    (folder / "two_cycles.user").write_text(
+        "\n".join(["user_id:token\tgender:token", *users]) + "\n"
+    )
     small = {"llm": "scratch-16x1", "llm_layers": None, "epochs": 1}
     given = options | small | {"data_path": str(tmp_path)}
-    measured = fairness_curve.measure("rings", [0.0, 5.0], "gender", 0, given)
+    measured = fairness_curve.measure("two_cycles", [0.0, 5.0], "gender", 0, given)
     assert [row["fairness"] for row in measured["curve"]] == [0, 5]
     assert measured["group_sizes"] == [30, 30]
     for where in ("training", "held_out"):
@@ -59,4 +63,4 @@ def test_groups_that_the_data_do_not_know_are_named(options: dict[str, Any]) -> 
     with pytest.raises(
         InputError, match=r"fairness_groups is age, which the data set's .user file"
     ):
-        fairness_curve.measure("rings", [0.0], "age", 0, options | small)
+        fairness_curve.measure("two_cycles", [0.0], "age", 0, options | small)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from rings import options, own_folder, rings  # noqa: F401
+from two_cycles import options, own_folder, two_cycles  # noqa: F401
 
 from benchmarks.performance import latency
 
 
 def test_users_and_events_are_timed(options: dict[str, Any]) -> None:  # noqa: F811
     small = {"llm": "scratch-16x2", "llm_layers": None, "eval_batch_users": 16}
-    found = latency.measure("rings", users=40, events=3, options=options | small)
+    found = latency.measure("two_cycles", users=40, events=3, options=options | small)
     assert found["layers"] == 2
     assert found["batch"] == 16
     assert len(found["a user"]) == 3  # batches: 16, 16 and 8 users

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from rings import own_folder  # noqa: F401
+from two_cycles import own_folder  # noqa: F401
 
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.cli.run import llm4rec
@@ -109,8 +109,8 @@ def test_bad_lines_are_reported_with_their_numbers_and_the_rest_is_learned(
     reported = err.splitlines()
     assert reported[0].startswith("line 2: this is not JSON")
     assert reported[1:] == [
-        "line 3: no user 'nobody' in rings",
-        "line 4: no item '[PAD]' in rings",
+        "line 3: no user 'nobody' in two_cycles",
+        "line 4: no item '[PAD]' in two_cycles",
         "line 5: user 'lonely' has no other item in the history",
     ]
     assert "with 0 events\nlearned 2 events, skipped 4 bad lines\nmean loss of an event:" in out
@@ -200,7 +200,7 @@ def test_the_state_holds_the_data_set_and_then_the_events(adapt, adaptive, tmp_p
 )
 def test_bad_input_is_one_line(given, line, trained_options, tmp_path, capsys) -> None:
     (tmp_path / "events").write_bytes(EVENTS[0])
-    places = ["--dataset", "rings", "--checkpoint_dir", trained_options["checkpoint_dir"]]
+    places = ["--dataset", "two_cycles", "--checkpoint_dir", trained_options["checkpoint_dir"]]
     assert llm4rec(["adapt", "--events", str(tmp_path / "events"), *places, *given]) == 2
     err = capsys.readouterr().err
     assert line in err

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rings import own_folder  # noqa: F401
+from two_cycles import own_folder  # noqa: F401
 
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.analysis.faithfulness import measure, shortened
@@ -32,7 +32,7 @@ class Praises:
 @pytest.fixture
 def places(trained_options: dict) -> list[str]:
     folder = trained_options["checkpoint_dir"]
-    return ["--dataset", "rings", "--checkpoint_dir", folder, "--language_model", "none"]
+    return ["--dataset", "two_cycles", "--checkpoint_dir", folder, "--language_model", "none"]
 
 
 def said(capsys: pytest.CaptureFixture, *argv: str) -> str:
@@ -51,7 +51,7 @@ def refused(capsys: pytest.CaptureFixture, *argv: str) -> str:
 def test_recommend_prints_as_many_items_as_asked_for(model, places, capsys) -> None:
     out = said(capsys, "recommend", "--user", "u1", "-k", "4", "--model", model, *places)
     head, _, *items = out.splitlines()
-    assert head.startswith(f"{model} on rings (loo, seed 0), ")
+    assert head.startswith(f"{model} on two_cycles (loo, seed 0), ")
     assert [line.split()[0] for line in items] == ["1", "2", "3", "4"]
 
 
@@ -72,7 +72,7 @@ def test_recommend_explains_each_item(places, capsys) -> None:
 
 
 def test_a_seen_item_is_said_to_be_seen(places, trained_options, capsys) -> None:
-    model = restore(newest_checkpoint(trained_options["checkpoint_dir"], "EASE", "rings"))
+    model = restore(newest_checkpoint(trained_options["checkpoint_dir"], "EASE", "two_cycles"))
     seen = model.item_tokens[model.user_history("u1").items[0]]
     assert "(which the user has seen)" in said(
         capsys, "explain", "--user", "u1", "--item", seen, "--model", "EASE", *places
@@ -114,17 +114,17 @@ def test_an_item_without_title_is_named_by_its_id(places, capsys) -> None:
 
 
 def test_a_data_set_without_items_file_is_explained_all_the_same(
-    trained_options, rings, tmp_path, capsys
+    trained_options, two_cycles, tmp_path, capsys
 ) -> None:
     from llm4rec_recbole.training.run import run
 
     place = str(tmp_path / "bare")
     run(
         "EASE",
-        "rings",
-        options=trained_options | {"data_path": str(rings), "checkpoint_dir": place},
+        "two_cycles",
+        options=trained_options | {"data_path": str(two_cycles), "checkpoint_dir": place},
     )
-    options = ["--model", "EASE", "--dataset", "rings", "--checkpoint_dir", place]
+    options = ["--model", "EASE", "--dataset", "two_cycles", "--checkpoint_dir", place]
     out = said(
         capsys, "explain", "--user", "u1", "--item", "i13", *options, "--language_model", "none"
     )
@@ -135,9 +135,15 @@ def test_a_data_set_without_items_file_is_explained_all_the_same(
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["recommend", "--user", "nobody"], "no user 'nobody' in rings (expected one of its 61"),
+        (
+            ["recommend", "--user", "nobody"],
+            "no user 'nobody' in two_cycles (expected one of its 61",
+        ),
         (["explain", "--user", "nobody", "--item", "i13"], "no user 'nobody'"),
-        (["explain", "--user", "u1", "--item", "nothing"], "no item 'nothing' in rings (expected"),
+        (
+            ["explain", "--user", "u1", "--item", "nothing"],
+            "no item 'nothing' in two_cycles (expected",
+        ),
         (["recommend", "--user", "u1", "-k", "0"], "-k is 0 (1 to 100)"),
         (["recommend", "--user", "u1", "--checkpoint", "gone"], "gone: no such file"),
     ],
@@ -164,10 +170,10 @@ def test_an_unknown_user_or_item_is_refused_before_the_model_learns(
 def test_a_checkpoint_of_a_run_without_record_is_reported(
     trained_options, tmp_path, capsys
 ) -> None:
-    finished = newest_checkpoint(trained_options["checkpoint_dir"], "EASE", "rings")
+    finished = newest_checkpoint(trained_options["checkpoint_dir"], "EASE", "two_cycles")
     killed = tmp_path / finished.name
     checkpoints.save(killed, checkpoints.load(finished))
-    given = ["recommend", "--user", "u1", "--dataset", "rings", "--model", "EASE"]
+    given = ["recommend", "--user", "u1", "--dataset", "two_cycles", "--model", "EASE"]
     for choice in (["--checkpoint", str(killed)], ["--checkpoint_dir", str(tmp_path)]):
         assert llm4rec([*given, *choice]) == 0
         err = capsys.readouterr().err
@@ -178,7 +184,7 @@ def test_a_checkpoint_of_a_run_without_record_is_reported(
 
 def test_a_model_that_is_not_trained_is_told_how_to_train(places, capsys) -> None:
     err = refused(capsys, "recommend", "--user", "u1", "--model", "GRU4Rec", *places)
-    assert "make one: run_recbole --model=GRU4Rec --dataset=rings" in err
+    assert "make one: run_recbole --model=GRU4Rec --dataset=two_cycles" in err
 
 
 @pytest.mark.parametrize("command", ["recommend", "explain", "showcase", "faithfulness"])
@@ -199,16 +205,18 @@ assert not {{"torch", "recbole", "pandas"}} & set(sys.modules), "heavy"
 def test_faithfulness_is_measured_and_written(places, capsys) -> None:
     out = said(capsys, "faithfulness", "--model", "EASE", *places[:4])
     assert "60 users" in out
-    assert Path("work/faithfulness/rings/loo/EASE/seed_0.json").is_file()
+    assert Path("work/faithfulness/two_cycles/loo/EASE/seed_0.json").is_file()
 
 
 def test_a_model_that_ignores_histories_has_no_faithfulness(trained_options) -> None:
-    found = measure(restore(newest_checkpoint(trained_options["checkpoint_dir"], "BPR", "rings")))
+    found = measure(
+        restore(newest_checkpoint(trained_options["checkpoint_dir"], "BPR", "two_cycles"))
+    )
     assert (found.difference, found.low, found.high, found.p_t) == (0, 0, 0, 1)
 
 
 def test_a_shortened_history_keeps_order_and_times(trained_options) -> None:
-    test = restore(newest_checkpoint(trained_options["checkpoint_dir"], "EASE", "rings")).test
+    test = restore(newest_checkpoint(trained_options["checkpoint_dir"], "EASE", "two_cycles")).test
     span = slice(test.indptr[4], test.indptr[5])
     items = test.items[span][[5, 1]]
     short = shortened(test, np.array([4, 0]), [items, test.items[: test.indptr[1]]])

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from rings import own_folder  # noqa: F401
+from two_cycles import own_folder  # noqa: F401
 
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.analysis.online_replay import (
@@ -103,7 +103,7 @@ def test_the_strongest_pull_takes_the_stiffest_parameter_back() -> None:
 def test_four_update_rules_are_compared_and_written(adaptive: Path, tmp_path: Path, capsys) -> None:
     given = ["--checkpoint", str(adaptive), "--results_dir", str(tmp_path), "--most", "30"]
     assert llm4rec(["replay", *given]) == 0
-    path = tmp_path / "replay/rings/loo/EnhancedGenRec/seed_0.json"
+    path = tmp_path / "replay/two_cycles/loo/EnhancedGenRec/seed_0.json"
     record = json.loads(path.read_text())
     rules = record["ways"]
     assert list(rules) == ["frozen", "sgd", "selective", "ewc"]
@@ -127,6 +127,6 @@ def test_four_update_rules_are_compared_and_written(adaptive: Path, tmp_path: Pa
     ],
 )
 def test_bad_input_is_one_line(given, line, trained_options, capsys) -> None:
-    places = ["--dataset", "rings", "--checkpoint_dir", trained_options["checkpoint_dir"]]
+    places = ["--dataset", "two_cycles", "--checkpoint_dir", trained_options["checkpoint_dir"]]
     assert llm4rec(["replay", *places, *given]) == 2
     assert line in capsys.readouterr().err

@@ -134,9 +134,9 @@ def test_a_mistake_gets_one_line_that_names_the_right_one(capsys, argv, line):
 
 
 @pytest.mark.parametrize(
-    ("argv", "n_items", "told"),
+    ("argv", "n_items", "message"),
     [
-        # RecBole reads no times unless told to: without a property file they would be missing.
+        # RecBole reads no times unless message to: without a property file they would be missing.
         (
             ["--model=EASE"],
             6,
@@ -147,13 +147,13 @@ def test_a_mistake_gets_one_line_that_names_the_right_one(capsys, argv, line):
         (["--model=BPR", "--load_col=~", "--protocol=recbole"], 1, "interacted with all items"),
     ],
 )
-def test_own_data_that_a_run_cannot_use_are_refused(capsys, tmp_path, argv, n_items, told):
+def test_own_data_that_a_run_cannot_use_are_refused(capsys, tmp_path, argv, n_items, message):
     folder = tmp_path / "dataset" / "shop"
     folder.mkdir(parents=True)
     rows = [f"u{u}\ti{(u + t) % n_items}\t{t}\n" for u in range(6) for t in range(min(4, n_items))]
     head = "user_id:token\titem_id:token\ttimestamp:float\n"
     (folder / "shop.inter").write_text(head + "".join(rows))
-    assert told in said(capsys, *argv, "--dataset=shop", "--quiet=true", "--show_progress=false")
+    assert message in said(capsys, *argv, "--dataset=shop", "--quiet=true", "--show_progress=false")
 
 
 def test_an_error_of_ours_keeps_its_traceback(monkeypatch):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fake_model_outputs import PLAIN
-from rings import own_folder  # noqa: F401
+from two_cycles import own_folder  # noqa: F401
 
 from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.cli.showcase import evenly_spaced
@@ -28,7 +28,7 @@ class Praises:
 @pytest.fixture
 def places(trained_options: dict, tmp_path: Path) -> list[str]:
     folder = trained_options["checkpoint_dir"]
-    given = ["--model", "EASE", "--dataset", "rings", "--language_model", "none"]
+    given = ["--model", "EASE", "--dataset", "two_cycles", "--language_model", "none"]
     return [*given, "--checkpoint_dir", folder, "--results_dir", str(tmp_path)]
 
 
@@ -40,12 +40,12 @@ def test_users_are_spaced_evenly() -> None:
 
 def test_it_writes_what_recommend_and_explain_print(places, tmp_path, trained_options, capsys):
     assert llm4rec(["showcase", "--users", "2", "-k", "3", *places]) == 0
-    path = tmp_path / "explanations/rings/loo/EASE/seed_0.json"
+    path = tmp_path / "explanations/two_cycles/loo/EASE/seed_0.json"
     out = capsys.readouterr().out
     assert f"6 recommendations, 0 explained by the language model\nwritten: {path}" in out
     shown = json.loads(path.read_text())
     assert all(set(each) == set(PLAIN) | {"refused"} for each in shown)
-    model = restore(newest_checkpoint(trained_options["checkpoint_dir"], "EASE", "rings"))
+    model = restore(newest_checkpoint(trained_options["checkpoint_dir"], "EASE", "two_cycles"))
     rows = [0, len(model.test) // 2]
     users = [model.user_tokens[model.test.users[row]] for row in rows]
     assert [each["user"] for each in shown] == [user for user in users for _ in range(3)]
@@ -66,7 +66,7 @@ def test_it_writes_what_recommend_and_explain_print(places, tmp_path, trained_op
 def test_it_says_who_wrote_each_sentence(places, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(recommend, "load_writer", lambda name: Praises())
     assert llm4rec(["showcase", "--users", "3", *places]) == 0
-    shown = json.loads((tmp_path / "explanations/rings/loo/EASE/seed_0.json").read_text())
+    shown = json.loads((tmp_path / "explanations/two_cycles/loo/EASE/seed_0.json").read_text())
     by = {each["written_by"]: each for each in shown}
     assert by["praises"]["sentence"].endswith("is a good choice.")
     assert "written by praises" in recommendations(tmp_path)

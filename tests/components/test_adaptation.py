@@ -56,10 +56,10 @@ def test_eq28_learning_rate():
 def test_a_dislike_is_a_loss_over_two_answers(p):
     log_p = torch.tensor(math.log(p), dtype=torch.float64, requires_grad=True)
     loss = dislike_loss(log_p, 10)
-    by_chance = 0.1 / (p + 0.1)  # that it was drawn from all ten alike, not from P
-    assert loss.item() == pytest.approx(-math.log(by_chance))
+    uniform_share = 0.1 / (p + 0.1)  # posterior that a uniform draw made it, not P
+    assert loss.item() == pytest.approx(-math.log(uniform_share))
     loss.backward()
-    assert log_p.grad.item() == pytest.approx(1 - by_chance)
+    assert log_p.grad.item() == pytest.approx(1 - uniform_share)
     assert dislike_loss(torch.tensor(math.log(0.1)), 10).item() == pytest.approx(math.log(2))
 
 

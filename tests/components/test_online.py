@@ -1,4 +1,4 @@
-"""The adapter does what Eqs. 26-33 say together, event by event, and resumes to the last bit."""
+"""The adapter does what Eqs. 26-33 say, event by event, and resumes to the last bit."""
 
 import math
 
@@ -103,8 +103,8 @@ def test_one_update_is_the_equations_put_together():
     assert done.selected == pytest.approx(moved / sum(p.numel() for p in parameters.values()))
 
 
-def test_what_is_remembered_from_event_to_event():
-    """Velocities only of what was selected, and each kind's decayed mean loss, over chance."""
+def test_velocities_and_mean_losses_carry_over_between_events():
+    """Velocities of selected entries, and each kind's decayed loss relative to a uniform guess."""
     adapter = make(AdaptationSettings(rate=0.1, momentum=0.5, update_fraction=0.3, memory=0.75))
     parameters = dict(adapter.model.named_parameters())
     velocity = {name: torch.zeros_like(p) for name, p in parameters.items()}
@@ -136,7 +136,7 @@ def test_parameters_that_require_no_gradient_stay():
 
 
 def test_weights_follow_the_reliabilities():
-    """Explicit feedback is always answer 0 and soon foretold; implicit feedback is noise."""
+    """Explicit feedback is always answer 0, so the model learns it; implicit feedback is noise."""
     adapter = make(AdaptationSettings(rate=0.1, memory=0.9))
     random = np.random.default_rng(0)
     assert adapter.weights() == {"explicit": 0.5, "implicit": 0.5}
@@ -148,7 +148,7 @@ def test_weights_follow_the_reliabilities():
     assert sum(adapter.weights().values()) == pytest.approx(1)
 
 
-def test_what_is_not_finite_changes_nothing():
+def test_an_event_with_a_non_finite_loss_changes_nothing():
     adapter = make(EVERYTHING)
     adapter.update(events()[0])
     before, state = weights_of(adapter), dict(adapter.mean_loss)
@@ -162,7 +162,7 @@ def test_what_is_not_finite_changes_nothing():
 
 
 @pytest.mark.parametrize("settings", [AdaptationSettings(rate=0.1), EVERYTHING])
-def test_a_saved_state_goes_on_to_the_same_bits(settings, tmp_path):
+def test_a_saved_state_resumes_to_the_same_bits(settings, tmp_path):
     whole, first = make(settings), make(settings)
     for event in events(8):
         whole.update(event)
@@ -192,7 +192,7 @@ def test_a_state_of_other_settings_or_another_model_is_refused():
 @pytest.mark.parametrize(
     "wrong", [{"update_fraction": 0.0}, {"update_fraction": 1.1}, {"momentum": 1.0}]
 )
-def test_senseless_settings_are_refused(wrong):
+def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match="update_fraction must be above 0"):
         make(AdaptationSettings(**wrong))
 

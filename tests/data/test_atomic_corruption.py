@@ -45,11 +45,11 @@ def corruptions(draw) -> tuple[bytes, bytes]:
 
 
 def lines_touched(valid: bytes, corrupt: bytes) -> range:
-    """The numbers of the lines of `corrupt` at which it can be told from `valid`."""
-    least = min(len(valid), len(corrupt))
-    differ = np.frombuffer(valid[:least], np.uint8) != np.frombuffer(corrupt[:least], np.uint8)
-    first = int(differ.argmax()) if differ.any() else least
-    back = next((n for n in range(least) if valid[-1 - n] != corrupt[-1 - n]), least)
+    """The numbers of the lines of `corrupt` that differ from `valid`."""
+    shorter = min(len(valid), len(corrupt))
+    differ = np.frombuffer(valid[:shorter], np.uint8) != np.frombuffer(corrupt[:shorter], np.uint8)
+    first = int(differ.argmax()) if differ.any() else shorter
+    back = next((n for n in range(shorter) if valid[-1 - n] != corrupt[-1 - n]), shorter)
     last = max(first, len(corrupt) - back)
     return range(corrupt.count(b"\n", 0, first) + 1, corrupt.count(b"\n", 0, last) + 2)
 

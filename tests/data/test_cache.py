@@ -112,7 +112,7 @@ def test_a_file_that_turned_bad_is_refused(inter):
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "other"])
-def test_a_damaged_cache_is_told_in_one_line_and_made_anew(inter, damage, reads, capsys):
+def test_a_damaged_cache_is_reported_in_one_line_and_rebuilt(inter, damage, reads, capsys):
     check(inter)
     whole = place(inter).read_bytes()
     at = whole.index(np.float64(1700000002).tobytes())
@@ -125,9 +125,9 @@ def test_a_damaged_cache_is_told_in_one_line_and_made_anew(inter, damage, reads,
     place(inter).write_bytes(broken[damage])
     check(inter)
     assert len(reads) == 2
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert "damaged" in told
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "damaged" in message
     assert place(inter).read_bytes() == whole
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from rings import own_folder  # noqa: F401
+from two_cycles import own_folder  # noqa: F401
 
 from llm4rec_recbole.components.adaptation.adapter import NextItemEvent, online_adapter
 from llm4rec_recbole.components.adaptation.events import Event

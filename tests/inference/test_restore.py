@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from rings import own_folder  # noqa: F401
+from two_cycles import own_folder  # noqa: F401
 
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.components.adaptation.saved_weights import (
@@ -23,7 +23,7 @@ from llm4rec_recbole.training.run import run
 
 
 def checkpoint_of(options: dict, model: str) -> Path:
-    return newest_checkpoint(options["checkpoint_dir"], model, "rings")
+    return newest_checkpoint(options["checkpoint_dir"], model, "two_cycles")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_it_recommends_what_the_users_file_holds(model: str, trained_options: di
     from llm4rec_recbole.inference.recommend import rank_candidates
 
     restored = restore(checkpoint_of(trained_options, model))
-    folder = Path(trained_options["results_dir"], "users/rings/loo", model)
+    folder = Path(trained_options["results_dir"], "users/two_cycles/loo", model)
     users = read_users(folder / "seed_0.parquet")
     for user, expected in list(zip(users.user, users.top_100))[:5]:
         top = rank_candidates(restored, restored.user_history(user)).top_100[0]
@@ -63,7 +63,9 @@ def test_a_user_who_is_not_tested_has_the_training_history(ease: TrainedModel) -
 def test_who_or_what_is_unknown_is_told_with_what_is_known(
     ease: TrainedModel, ask: str, kind: str, token: str
 ) -> None:
-    with pytest.raises(InputError, match=rf"no {kind} '.*' in rings \(expected one of its \d\d "):
+    with pytest.raises(
+        InputError, match=rf"no {kind} '.*' in two_cycles \(expected one of its \d\d "
+    ):
         getattr(ease, ask)(token)
 
 
@@ -101,24 +103,27 @@ def test_another_model_reads_all_of_it(ease: TrainedModel) -> None:
 def test_the_newest_checkpoint_is_taken(trained_options: dict, tmp_path: Path) -> None:
     first = checkpoint_of(trained_options, "EASE")
     for name, age in (("b", 5), ("a", 1), ("c", 9)):
-        path = tmp_path / f"EASE-rings-seed_0-{name}.safetensors"
+        path = tmp_path / f"EASE-two_cycles-seed_0-{name}.safetensors"
         shutil.copy(first, path)
         os.utime(path, (1e9 - age, 1e9 - age))
-    assert newest_checkpoint(tmp_path, "EASE", "rings").name == "EASE-rings-seed_0-a.safetensors"
+    assert (
+        newest_checkpoint(tmp_path, "EASE", "two_cycles").name
+        == "EASE-two_cycles-seed_0-a.safetensors"
+    )
     newer = tmp_path / "of" / "the pipeline" / first.name
     newer.parent.mkdir(parents=True)
     shutil.copy(first, newer)
-    assert newest_checkpoint(tmp_path, "EASE", "rings") == newer
+    assert newest_checkpoint(tmp_path, "EASE", "two_cycles") == newer
 
 
 def test_a_run_is_found_by_the_name_of_its_record(trained_options: dict, tmp_path: Path) -> None:
     options = trained_options | {"method": "EASE_again", "checkpoint_dir": str(tmp_path)}
-    run("EASE", "rings", options=options)
-    (tmp_path / "EASE-rings-seed_0-broken.safetensors").write_bytes(b"no checkpoint")
-    found = newest_checkpoint(tmp_path, "EASE_again", "rings")
+    run("EASE", "two_cycles", options=options)
+    (tmp_path / "EASE-two_cycles-seed_0-broken.safetensors").write_bytes(b"no checkpoint")
+    found = newest_checkpoint(tmp_path, "EASE_again", "two_cycles")
     assert restore(found).method == "EASE_again"
-    with pytest.raises(InputError, match="no checkpoint of EASE on rings"):
-        newest_checkpoint(tmp_path, "EASE", "rings")
+    with pytest.raises(InputError, match="no checkpoint of EASE on two_cycles"):
+        newest_checkpoint(tmp_path, "EASE", "two_cycles")
 
 
 def test_a_model_that_adapts_stands_where_the_test_found_it(
@@ -184,29 +189,29 @@ def test_adapted_weights_of_another_model_are_refused(
 def test_the_checkpoint_of_a_finished_run_is_preferred(
     trained_options: dict, tmp_path: Path
 ) -> None:
-    finished = tmp_path / "EASE-rings-seed_0-finished.safetensors"
+    finished = tmp_path / "EASE-two_cycles-seed_0-finished.safetensors"
     shutil.copy(checkpoint_of(trained_options, "EASE"), finished)
     os.utime(finished, (1e9, 1e9))
-    killed = tmp_path / "EASE-rings-seed_0-killed.safetensors"
+    killed = tmp_path / "EASE-two_cycles-seed_0-killed.safetensors"
     checkpoints.save(killed, checkpoints.load(finished))
-    assert newest_checkpoint(tmp_path, "EASE", "rings") == finished
+    assert newest_checkpoint(tmp_path, "EASE", "two_cycles") == finished
     finished.unlink()
-    assert newest_checkpoint(tmp_path, "EASE", "rings") == killed
+    assert newest_checkpoint(tmp_path, "EASE", "two_cycles") == killed
 
 
 def test_without_a_checkpoint_the_command_is_told_that_makes_one(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"run_recbole --model=GRU4Rec --dataset=rings$"):
-        newest_checkpoint("work/checkpoints", "GRU4Rec", "rings")
-    with pytest.raises(InputError, match="--dataset=rings --checkpoint_dir=elsewhere"):
-        newest_checkpoint("elsewhere", "GRU4Rec", "rings")
-    with pytest.raises(InputError, match=r"--model=EnhancedGenRec_fusion --dataset=rings"):
-        newest_checkpoint(tmp_path, "EnhancedGenRec_fusion", "rings")
+    with pytest.raises(InputError, match=r"run_recbole --model=GRU4Rec --dataset=two_cycles$"):
+        newest_checkpoint("work/checkpoints", "GRU4Rec", "two_cycles")
+    with pytest.raises(InputError, match="--dataset=two_cycles --checkpoint_dir=elsewhere"):
+        newest_checkpoint("elsewhere", "GRU4Rec", "two_cycles")
+    with pytest.raises(InputError, match=r"--model=EnhancedGenRec_fusion --dataset=two_cycles"):
+        newest_checkpoint(tmp_path, "EnhancedGenRec_fusion", "two_cycles")
     with pytest.raises(InputError, match="no model 'EASY'; did you mean EASE"):
-        newest_checkpoint(tmp_path, "EASY", "rings")
+        newest_checkpoint(tmp_path, "EASY", "two_cycles")
 
 
 def test_recboles_own_protocol_is_refused(trained_options: dict, tmp_path: Path) -> None:
     options = trained_options | {"protocol": "recbole", "checkpoint_dir": str(tmp_path)}
-    run("EASE", "rings", options=options)
+    run("EASE", "two_cycles", options=options)
     with pytest.raises(InputError, match="RecBole's own protocol"):
-        restore(newest_checkpoint(tmp_path, "EASE", "rings"))
+        restore(newest_checkpoint(tmp_path, "EASE", "two_cycles"))

@@ -1,3 +1,3 @@
-"""The fixtures of tests/rings.py."""
+"""The fixtures of tests/two_cycles.py."""
 
-from rings import options, own_folder, rings  # noqa: F401
+from two_cycles import options, own_folder, two_cycles  # noqa: F401

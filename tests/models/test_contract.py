@@ -13,9 +13,9 @@ from llm4rec_recbole.evaluation.scoring import scorer
 from llm4rec_recbole.evaluation.users_file import read_users
 from llm4rec_recbole.training.run import run, train
 
-# The NDCG@10 that a method must reach on `rings`, where the last two items decide the next one.
-# Chance is 0.12 among the 27 items that a user has not seen; a method without a sense of order can
-# tell the rings apart, which halves the candidates. "Under-fit if lower".
+# The NDCG@10 that a method must reach on `two_cycles`, where the last two items decide the next.
+# A random ranking of a user's 27 unseen items has 0.12. A method that ignores order can only
+# recognise the cycle, which halves the candidates. Under-fit if lower.
 METHODS = {
     "Pop": 0.0,
     "ItemKNN": 0.4,
@@ -61,27 +61,27 @@ def options(options, method):
 @pytest.mark.parametrize("method", METHODS)
 class TestEveryMethod:
     def test_learns_what_the_data_teach(self, method, options):
-        record = json.loads(run(method, "rings", options=options).read_text())
+        record = json.loads(run(method, "two_cycles", options=options).read_text())
         assert record["metrics"]["test"]["full"]["ndcg@10"] >= METHODS[method]
 
     def test_same_seed_same_scores_to_the_last_bit(self, method, options):
         options |= {"epochs": 2, "eval_step": 1}
         scores = []
         for _ in range(2):
-            trained = train(method, "rings", options=options)
+            trained = train(method, "two_cycles", options=options)
             held_out = trained.data.test.held_out
             scores.append(scorer(trained.model, trained.config, held_out)(np.arange(len(held_out))))
         assert (scores[0] == scores[1]).all()
 
     def test_scores_every_item_for_every_user_with_finite_numbers(self, method, options):
-        trained = train(method, "rings", options=options | {"epochs": 1, "eval_step": 1})
+        trained = train(method, "two_cycles", options=options | {"epochs": 1, "eval_step": 1})
         held_out = trained.data.test.held_out
         scores = scorer(trained.model, trained.config, held_out)(np.arange(len(held_out)))
         assert scores.shape == (len(held_out), held_out.n_items)
         assert np.isfinite(scores[:, 1:]).all()
 
     def test_a_users_scores_do_not_depend_on_who_else_is_in_the_batch(self, method, options):
-        trained = train(method, "rings", options=options | {"epochs": 1, "eval_step": 1})
+        trained = train(method, "two_cycles", options=options | {"epochs": 1, "eval_step": 1})
         held_out = trained.data.test.held_out
         score = scorer(trained.model, trained.config, held_out)
         together = score(np.arange(8))
@@ -89,7 +89,7 @@ class TestEveryMethod:
         np.testing.assert_allclose(together[:, 1:], alone[:, 1:], rtol=1e-4, atol=1e-5)
 
     def test_the_record_agrees_with_the_users_file(self, method, options):
-        path = run(method, "rings", options=options | {"epochs": 1, "eval_step": 1})
+        path = run(method, "two_cycles", options=options | {"epochs": 1, "eval_step": 1})
         record = json.loads(path.read_text())
         users_file = Path(str(path).replace("runs", "users")).with_suffix(".parquet")
         users = read_users(users_file)
@@ -100,21 +100,21 @@ class TestEveryMethod:
         assert not {t for u, ts in zip(users.target, users.top_100) for t in ts if t == "[PAD]"}
 
     def test_the_test_items_change_nothing_before_they_are_ranked(
-        self, method, options, rings, tmp_path
+        self, method, options, two_cycles, tmp_path
     ):
         """Another unseen last item for every user: every score stays as it was."""
-        folder = tmp_path / "altered" / "rings"
+        folder = tmp_path / "altered" / "two_cycles"
         folder.mkdir(parents=True)
-        head, *rows = (rings / "rings" / "rings.inter").read_text().splitlines()
+        head, *rows = (two_cycles / "two_cycles" / "two_cycles.inter").read_text().splitlines()
         last = {row.split("\t")[0]: number for number, row in enumerate(rows)}
         for number in last.values():
             user, item, *rest = rows[number].split("\t")
             rows[number] = "\t".join([user, f"i{(int(item[1:]) + 4) % 40}", *rest])
-        (folder / "rings.inter").write_text("\n".join([head, *rows]) + "\n")
+        (folder / "two_cycles.inter").write_text("\n".join([head, *rows]) + "\n")
         scores = []
-        for data_path in (rings, folder.parent):
+        for data_path in (two_cycles, folder.parent):
             chosen = options | {"data_path": str(data_path), "epochs": 2, "eval_step": 1}
-            trained = train(method, "rings", options=chosen)
+            trained = train(method, "two_cycles", options=chosen)
             tokens = trained.data.test.dataset.field2id_token["item_id"]
             held_out = trained.data.test.held_out
             score = scorer(trained.model, trained.config, held_out)(np.arange(len(held_out)))

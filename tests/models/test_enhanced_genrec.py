@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from rings import one_history
+from two_cycles import one_history
 
 from llm4rec_recbole import option_readers, registry
 from llm4rec_recbole.components.absent import (
@@ -54,20 +54,22 @@ def small(options: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def described(rings: Path, tmp_path: Path, small: dict[str, Any]) -> dict[str, Any]:
-    """`rings` with titles and categories for all items but two, and users' genders."""
-    folder = tmp_path / "described" / "rings"
+def described(two_cycles: Path, tmp_path: Path, small: dict[str, Any]) -> dict[str, Any]:
+    """`two_cycles` with titles and categories for all items but two, and users' genders."""
+    folder = tmp_path / "described" / "two_cycles"
     folder.mkdir(parents=True)
-    (folder / "rings.inter").write_text((rings / "rings" / "rings.inter").read_text())
+    (folder / "two_cycles.inter").write_text(
+        (two_cycles / "two_cycles" / "two_cycles.inter").read_text()
+    )
     rows = ["item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq"]
     for item in range(40):
         kind = "even" if item % 2 == 0 else "odd"
         rows.append(f"i{item}\tThe {kind} number {item}\t{1950 + item}\t{kind} whole")
     rows[5] = "i4\t\t\t"
-    (folder / "rings.item").write_text("\n".join(rows[:-1]) + "\n")
+    (folder / "two_cycles.item").write_text("\n".join(rows[:-1]) + "\n")
     users = [f"u{u}\t{20 + u}\t{'MF'[u % 2]}\tnone" for u in range(60)]
     head = "user_id:token\tage:token\tgender:token\toccupation:token"
-    (folder / "rings.user").write_text("\n".join([head, *users]) + "\n")
+    (folder / "two_cycles.user").write_text("\n".join([head, *users]) + "\n")
     return small | {"data_path": str(folder.parent)}
 
 
@@ -94,7 +96,7 @@ def test_every_component_takes_part_alone_and_together(described: dict[str, Any]
     }
 
     def parts_of(name: str, **options: Any) -> set[str]:
-        model = prepare(name, "rings", options=described | options).model
+        model = prepare(name, "two_cycles", options=described | options).model
         return {part for part, none in stand_ins.items() if type(getattr(model, part)) is not none}
 
     assert parts_of("EnhancedGenRec") == set(stand_ins)
@@ -127,12 +129,12 @@ def test_the_record_will_name_the_models_that_take_part(
     described: dict[str, Any], components: list[str], said: str
 ) -> None:
     options = described | {"components": components}
-    assert prepare("EnhancedGenRec", "rings", options=options).model.pretrained == said
+    assert prepare("EnhancedGenRec", "two_cycles", options=options).model.pretrained == said
 
 
 def test_a_name_stands_for_a_subset_and_the_record_goes_by_it(described: dict[str, Any]) -> None:
     model, given = variant("EnhancedGenRec_fusion_explanation")
-    path = run(model, "rings", options=described | given)
+    path = run(model, "two_cycles", options=described | given)
     record = json.loads(path.read_text())
     assert path.parent.name == record["method"] == "EnhancedGenRec_fusion_explanation"
     assert record["components"] == ["fusion", "explanation"]
@@ -161,7 +163,7 @@ def test_an_option_out_of_its_range_is_named(
     small: dict[str, Any], option: str, value: Any, allowed: str
 ) -> None:
     with pytest.raises(InputError, match=rf"{option} is {value} \({allowed}\)"):
-        prepare("EnhancedGenRec", "rings", options=small | {option: value})
+        prepare("EnhancedGenRec", "two_cycles", options=small | {option: value})
 
 
 def test_an_unknown_component_is_refused() -> None:
@@ -173,7 +175,7 @@ def test_an_unknown_component_is_refused() -> None:
 def test_without_titles_categories_and_groups_it_runs_on_ids_and_relations(
     small: dict[str, Any],
 ) -> None:
-    trained = train("EnhancedGenRec", "rings", options=small)
+    trained = train("EnhancedGenRec", "two_cycles", options=small)
     model = trained.model
     assert model.content.fusion.modalities == ("numbers",)  # counts of interactions, ratings
     assert isinstance(model.retrieved, NoRetrieval)
@@ -186,7 +188,7 @@ def test_relations_among_few_items_leave_the_others_ranking_alone(small: dict[st
     """What they add is all that differs: with every item, the items that take part, or none."""
     options = small | {"components": ["retrieval"], "relation_weight": 8.0}
     some, none = (
-        prepare("EnhancedGenRec", "rings", options=options | {"max_relation_items": n})
+        prepare("EnhancedGenRec", "two_cycles", options=options | {"max_relation_items": n})
         for n in (6, 0)
     )
     index = some.model.relations.matrix_index
@@ -207,7 +209,7 @@ def test_relations_among_few_items_leave_the_others_ranking_alone(small: dict[st
 def test_a_history_of_one_item_and_a_user_with_none_of_the_groups(
     described: dict[str, Any],
 ) -> None:
-    trained = train("EnhancedGenRec", "rings", options=described)
+    trained = train("EnhancedGenRec", "two_cycles", options=described)
     held_out = HeldOut(
         users=np.array([1]),
         targets=np.array([2]),
@@ -222,7 +224,7 @@ def test_a_history_of_one_item_and_a_user_with_none_of_the_groups(
 def test_only_what_came_before_can_be_retrieved(described: dict[str, Any]) -> None:
     """An interaction planted in the future, and the answer planted as an entry's item, change
     nothing: entries are dated, and of items that the user has not seen there are none."""
-    run_ = prepare("EnhancedGenRec", "rings", options=described)
+    run_ = prepare("EnhancedGenRec", "two_cycles", options=described)
     context, held_out = run_.model.retrieved, run_.data.valid.held_out
     rows = np.arange(len(held_out))
     entries = context.retriever.repository.entries
@@ -241,7 +243,7 @@ def test_a_windows_entries_are_of_what_was_seen_before_it(
     described: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retrieved_context, "STEP", 2)
-    run_ = prepare("EnhancedGenRec", "rings", options=described | {"MAX_ITEM_LIST_LENGTH": 4})
+    run_ = prepare("EnhancedGenRec", "two_cycles", options=described | {"MAX_ITEM_LIST_LENGTH": 4})
     context, features = run_.model.retrieved, run_.model.retrieved.features
     entries = context.retriever.repository.entries
     position = torch.tensor([[5, 6, 7, 8], [1, 2, 3, 0]])
@@ -259,7 +261,7 @@ def test_the_queries_to_the_repository(
     """A window is queried by the items before it, at the time of the next item; a history by all
     its items, right after the last one. The latest item weighs most in the query."""
     monkeypatch.setattr(retrieved_context, "STEP", 2)
-    context = prepare("EnhancedGenRec", "rings", options=described).model.retrieved
+    context = prepare("EnhancedGenRec", "two_cycles", options=described).model.retrieved
     features, recorded = context.features, []
 
     def record(queries: Any, times: Any, seen: Any, k: int) -> Any:
@@ -289,7 +291,7 @@ def test_the_queries_to_the_repository(
 def test_an_items_numbers_are_its_count_in_training_its_year_and_its_rating(
     described: dict[str, Any],
 ) -> None:
-    run_ = prepare("EnhancedGenRec", "rings", options=described)
+    run_ = prepare("EnhancedGenRec", "two_cycles", options=described)
     features = training_features(run_.config, run_.data.train.dataset)
     counts, tokens = (
         np.log1p(features.counts[1:]),
@@ -306,7 +308,9 @@ def test_an_items_numbers_are_its_count_in_training_its_year_and_its_rating(
 
 
 def test_the_aspects_loss_has_its_weight(described: dict[str, Any]) -> None:
-    run_ = prepare("EnhancedGenRec", "rings", options=described | {"components": ["explanation"]})
+    run_ = prepare(
+        "EnhancedGenRec", "two_cycles", options=described | {"components": ["explanation"]}
+    )
     model, batch = run_.model.eval(), next(iter(run_.data.train))
     losses = []
     for model.aspect_loss_weight in (0.0, 1.0, 3.0):
@@ -319,8 +323,8 @@ def test_adaptation_learns_from_the_validation_items_and_from_nothing_else(
     described: dict[str, Any],
 ) -> None:
     given = described | {"components": ["adaptation"], "adaptation_rate": 0.05}
-    still = train("EnhancedGenRec", "rings", options=given | {"adaptation_rate": 0.0})
-    moved = train("EnhancedGenRec", "rings", options=given)
+    still = train("EnhancedGenRec", "two_cycles", options=given | {"adaptation_rate": 0.0})
+    moved = train("EnhancedGenRec", "two_cycles", options=given)
     valid = still.data.valid.held_out
     rows = np.arange(len(valid))
 
@@ -334,7 +338,7 @@ def test_adaptation_learns_from_the_validation_items_and_from_nothing_else(
 def test_an_update_scores_what_the_ranking_scores(described: dict[str, Any]) -> None:
     """Retrieved tokens too."""
     options = described | {"components": ["fusion", "retrieval", "debiasing", "explanation"]}
-    run_ = prepare("EnhancedGenRec", "rings", options=options)
+    run_ = prepare("EnhancedGenRec", "two_cycles", options=options)
     model, held_out = run_.model.eval(), run_.data.valid.held_out
     assert (model.retrieved.now(held_out, np.arange(len(held_out))) >= 0).any()
     ranked = scores_of(run_, held_out)
@@ -352,7 +356,7 @@ def test_an_update_scores_what_the_ranking_scores(described: dict[str, Any]) -> 
 
 def test_the_ranking_asks_after_the_last_item_as_training_did(described: dict[str, Any]) -> None:
     """Histories of unequal length; `states` is what the loss is made of."""
-    model = prepare("EnhancedGenRec", "rings", options=described).model.eval()
+    model = prepare("EnhancedGenRec", "two_cycles", options=described).model.eval()
     users, items = torch.tensor([1, 2]), torch.tensor([[3, 4, 5, 6], [7, 8, 0, 0]])
     table, entries = model.item_table(), torch.tensor([[0, 1, -1], [2, -1, -1]])
     for retrieved in (None, entries):
@@ -362,7 +366,7 @@ def test_the_ranking_asks_after_the_last_item_as_training_did(described: dict[st
 
 
 def test_aspects_and_relations_add_their_terms_to_the_scores(described: dict[str, Any]) -> None:
-    model = prepare("EnhancedGenRec", "rings", options=described).model.eval()
+    model = prepare("EnhancedGenRec", "two_cycles", options=described).model.eval()
     users, items = torch.tensor([1, 2]), torch.tensor([[3, 4, 5, 6], [7, 8, 0, 0]])
     model.aspect_score_weight = 0.5
     aspects = 0.5 * model.aspects(model(users, items, model.item_table(), last_only=True))[1]
@@ -374,14 +378,14 @@ def test_aspects_and_relations_add_their_terms_to_the_scores(described: dict[str
 
 
 def test_an_items_vector_is_its_own_and_its_contents(described: dict[str, Any]) -> None:
-    model = prepare("EnhancedGenRec", "rings", options=described).model.eval()
+    model = prepare("EnhancedGenRec", "two_cycles", options=described).model.eval()
     content = model.item_table() - model.item_embedding.weight
     torch.testing.assert_close(content, model.content.weight * model.content.fusion())
     assert content[1:].any(1).all()  # each has a count of its interactions, if nothing else
 
 
 def test_scores_depend_on_no_other_row(described: dict[str, Any]) -> None:
-    run_ = prepare("EnhancedGenRec", "rings", options=described)
+    run_ = prepare("EnhancedGenRec", "two_cycles", options=described)
     model, whole = run_.model.eval(), run_.data.valid.held_out
     twice = np.repeat(np.arange(len(whole)), 2)  # more rows than are read at once, …
     lengths = np.arange(len(twice)) % 9 + 1  # … of unequal histories
@@ -423,7 +427,7 @@ def test_items_that_training_never_shows_can_be_left_out_of_the_loss(
 ) -> None:
     for negatives in (True, False):
         options = described | {"components": ["debiasing"], "cold_items_as_negatives": negatives}
-        model = (run_ := prepare("EnhancedGenRec", "rings", options=options)).model
+        model = (run_ := prepare("EnhancedGenRec", "two_cycles", options=options)).model
         if not negatives:
             model.excluded_items[7] = True
         (batch, *_) = run_.data.train
@@ -436,7 +440,7 @@ def test_fairness_adds_an_adversary_to_the_loss(described: dict[str, Any]) -> No
     losses = []
     for fairness in (0.0, 1.0):
         options = described | {"components": ["debiasing"], "fairness_weight": fairness}
-        run_ = prepare("EnhancedGenRec", "rings", options=options)
+        run_ = prepare("EnhancedGenRec", "two_cycles", options=options)
         batch = next(iter(run_.data.train))
         losses.append(run_.model.eval().calculate_loss(batch).item())
     assert losses[1] > losses[0]
@@ -446,7 +450,9 @@ def test_each_target_weighs_what_its_own_interaction_does(
     described: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With every interaction's item for its weight, the weights are the targets."""
-    run_ = prepare("EnhancedGenRec", "rings", options=described | {"components": ["debiasing"]})
+    run_ = prepare(
+        "EnhancedGenRec", "two_cycles", options=described | {"components": ["debiasing"]}
+    )
     features = training_features(run_.config, run_.data.train.dataset)
     run_.model.debiasing.ips_weights = torch.from_numpy(features.items).float()
     seen = []
@@ -465,7 +471,7 @@ def test_each_target_weighs_what_its_own_interaction_does(
 def test_what_came_to_be_later_is_not_retrieved_earlier(described: dict[str, Any]) -> None:
     """One history, queried before and after the others went the same way."""
     options = described | {"components": ["retrieval"], "retrieved_entries": 1000}
-    context = prepare("EnhancedGenRec", "rings", options=options).model.retrieved
+    context = prepare("EnhancedGenRec", "two_cycles", options=options).model.retrieved
     times = context.retriever.repository.entries.times
     found = []
     for now in (0.0, 2e9):
@@ -479,13 +485,13 @@ def test_what_came_to_be_later_is_not_retrieved_earlier(described: dict[str, Any
 def test_each_file_of_the_data_set_is_parsed_once_a_run(
     described: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for path in Path(described["data_path"]).glob("rings/rings.*"):
+    for path in Path(described["data_path"]).glob("two_cycles/two_cycles.*"):
         os.utime(path, (1e9, 1e9))  # files that were just written are read again
     table_cache._memory.clear()
     parsed, parse = [], atomic._parse
     monkeypatch.setattr(
         atomic, "_parse", lambda path, *rest: parsed.append(path.name) or parse(path, *rest)
     )
-    run("EnhancedGenRec", "rings", options=described | {"epochs": 1})
-    assert "rings.item" in parsed
+    run("EnhancedGenRec", "two_cycles", options=described | {"epochs": 1})
+    assert "two_cycles.item" in parsed
     assert len(parsed) == len(set(parsed))

@@ -33,7 +33,7 @@ def save_model(folder, build, **more):
 
 
 def genrec(options, **more):
-    run = prepare("GenRec", "rings", options=options | SMALL | more)
+    run = prepare("GenRec", "two_cycles", options=options | SMALL | more)
     run.model.eval()
     return run
 
@@ -139,23 +139,25 @@ def test_beams_give_found_items_their_exact_score(options, decoding):
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_the_tokens_that_titles_use_keep_the_pretrained_models_weights(options, tmp_path, tied):
-    """Scores by the untouched model, on the tokenizer's own tokens, the softmax over those kept."""
+    """Scores equal those of the unchanged pretrained model, with a softmax over the used tokens."""
     pretrained, tokenizer = save_model(tmp_path / "lm", "Llama", tie_word_embeddings=tied)
     run = genrec(options, llm=str(tmp_path / "lm"), softmax_over="vocabulary")
     held_out, row = run.data.test.held_out, np.array([4])
     names = [f"item {name}\n" for name in run.data.train.dataset.field2id_token["item_id"]]
     items, lengths = held_out.last(row, run.model.max_seq_length)
-    asked = run.config["prompt"] + "\n" + "".join(names[item] for item in items[0, : lengths[0]])
-    kept = sorted(set(tokenizer.encode(asked + "".join(names[1:]), add_special_tokens=False)))
+    prompt = run.config["prompt"] + "\n" + "".join(names[item] for item in items[0, : lengths[0]])
+    used_tokens = sorted(
+        set(tokenizer.encode(prompt + "".join(names[1:]), add_special_tokens=False))
+    )
     scores = run.model.score_histories(held_out, row)[0]
     for item in (1, 17, 40):
         prompt, title = (
-            tokenizer.encode(text, add_special_tokens=False) for text in (asked, names[item])
+            tokenizer.encode(text, add_special_tokens=False) for text in (prompt, names[item])
         )
         with torch.no_grad():
             logits = pretrained(torch.tensor([prompt + title])).logits[0, len(prompt) - 1 : -1]
-        steps = logits[:, kept].log_softmax(1)
-        expected = sum(step[kept.index(token)] for step, token in zip(steps, title))
+        steps = logits[:, used_tokens].log_softmax(1)
+        expected = sum(step[used_tokens.index(token)] for step, token in zip(steps, title))
         assert scores[item] == pytest.approx(expected.item(), rel=1e-4)
 
 
@@ -164,8 +166,8 @@ def test_a_history_longer_than_the_context_loses_its_oldest_titles(options):
     model, held_out = run.model, run.data.test.held_out
     items = list(range(1, 11))
     tokens, _ = model._pack(items)
-    kept = next(n for n in range(1, 10) if tokens == model._pack(items[-n:])[0])
-    assert len(tokens) <= model.budget < len(tokens) + len(model.titles[items[-kept - 1]])
+    n_read = next(n for n in range(1, 10) if tokens == model._pack(items[-n:])[0])
+    assert len(tokens) <= model.budget < len(tokens) + len(model.titles[items[-n_read - 1]])
     assert np.isfinite(model.score_histories(held_out, np.arange(2))).all()
 
 
@@ -183,14 +185,16 @@ def test_titles_that_do_not_fit_at_all_are_refused(options):
         genrec(options, max_prompt_tokens=20)
 
 
-def test_odd_titles_are_told_apart(options, rings, tmp_path):
+def test_odd_titles_are_told_apart(options, two_cycles, tmp_path):
     """None, one of 2,000 characters, and the same for several items."""
-    folder = tmp_path / "titled" / "rings"
+    folder = tmp_path / "titled" / "two_cycles"
     folder.mkdir(parents=True)
-    (folder / "rings.inter").write_text((rings / "rings" / "rings.inter").read_text())
+    (folder / "two_cycles.inter").write_text(
+        (two_cycles / "two_cycles" / "two_cycles.inter").read_text()
+    )
     titles = {0: "", 1: "x" * 2000, 2: "x" * 1999}
     rows = [f"i{item}\t{titles.get(item, 'Same')}" for item in range(40)]
-    (folder / "rings.item").write_text(
+    (folder / "two_cycles.item").write_text(
         "\n".join(["item_id:token\tmovie_title:token_seq", *rows]) + "\n"
     )
     run = genrec(options, data_path=str(folder.parent))
@@ -234,11 +238,11 @@ def test_a_model_is_read_exactly_or_refused(tmp_path, build, more, reason, dtype
             TitleModel(str(tmp_path / "lm"), None, 2, dtype)
         return
     model = TitleModel(str(tmp_path / "lm"), None, 2, dtype).eval()
-    kept = list(range(80, 120))
-    model.restrict_vocabulary(kept)
+    used_tokens = list(range(80, 120))
+    model.restrict_vocabulary(used_tokens)
     tokens = torch.arange(10)[None]
     with torch.no_grad():
-        expected = own(tokens + 80).logits[0][:, kept]
+        expected = own(tokens + 80).logits[0][:, used_tokens]
         logits = model.head(model(input_ids=tokens).last_hidden_state)[0]
     near = 1e-4 if dtype == torch.float32 else 0.1
     torch.testing.assert_close(logits, expected, rtol=near, atol=near * float(expected.std()))
@@ -279,11 +283,11 @@ def test_positions_or_branches_that_a_model_ignores_are_noticed(tmp_path, monkey
             TitleModel(str(tmp_path / "lm"), None, 2, torch.float32)
 
 
-def test_the_question_leaves_weights_modes_and_random_numbers_as_they_were(tmp_path, monkeypatch):
+def test_the_check_of_the_logits_changes_no_weights_modes_or_random_numbers(tmp_path, monkeypatch):
     save_model(tmp_path / "lm", "Llama")
     states = []
-    for asked in (True, False):
-        if not asked:
+    for checked in (True, False):
+        if not checked:
             monkeypatch.setattr(TitleModel, "_check_logits", lambda *given: None)
         torch.manual_seed(5)
         model = TitleModel(str(tmp_path / "lm"), 1, 2, torch.float32)

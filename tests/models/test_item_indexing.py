@@ -70,26 +70,26 @@ def test_collaborative_codes_put_items_that_share_users_together():
 
 
 @kinds
-def test_held_out_interactions_change_no_index(kind, options, rings, tmp_path):
+def test_held_out_interactions_change_no_index(kind, options, two_cycles, tmp_path):
     """Other held-out items for all users, in another order of the file, so that RecBole numbers
     users and items anew: each raw item keeps its code. Six items are met in held-out rows alone."""
     untrained = {f"i{item}" for item in (4, 5, 20, 21, 36, 37)}
-    head, *rows = (rings / "rings" / "rings.inter").read_text().splitlines()
+    head, *rows = (two_cycles / "two_cycles" / "two_cycles.inter").read_text().splitlines()
     split = [row.split("\t") for row in rows]
     held = {name: [n for n, row in enumerate(split) if row[0] == name][-2:] for name, *_ in split}
     is_held = {n for numbers in held.values() for n in numbers}
     trained = [row for n, row in enumerate(split) if n not in is_held and row[1] not in untrained]
     codes = []
     for version, other in (("one", 0), ("two", 1)):
-        folder = tmp_path / version / "rings"
+        folder = tmp_path / version / "two_cycles"
         folder.mkdir(parents=True)
         last = [split[n] for n in sorted(is_held)]
         last = [[u, f"i{int(i[1:]) ^ other}", r, t] for u, i, r, t in last]
         every = trained + last if other == 0 else last[::-1] + trained
-        (folder / "rings.inter").write_text("\n".join([head, *map("\t".join, every)]) + "\n")
+        (folder / "two_cycles.inter").write_text("\n".join([head, *map("\t".join, every)]) + "\n")
         chosen = {"data_path": str(folder.parent), "item_indexing": kind}
         small = {"id_clusters": 3, "max_cluster_items": 6, "id_tokens": 50}
-        model = prepare("P5", "rings", options=options | chosen | small)
+        model = prepare("P5", "two_cycles", options=options | chosen | small)
         names = model.data.test.dataset.field2id_token["item_id"]
         first = len(model.model.words)
         spelt = {n: [t - first for t in c] for n, c in zip(names[1:], model.model.codes[1:])}

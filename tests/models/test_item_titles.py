@@ -1,4 +1,4 @@
-"""Titles as tokens: every item told apart, whatever the titles."""
+"""Titles as tokens: no two items share a sequence, whatever the titles."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def by_letter(text: str) -> list[int]:
     return [ord(letter) for letter in text if letter != "~"]  # a letter without a token
 
 
-def spell(titles, years=None, names=None, most=12):
+def spell(titles, years=None, names=None, max_tokens=12):
     years = years or [""] * len(titles)
     names = names or [f"n{item}" for item in range(len(titles))]
-    rows = unique_title_tokens(titles, years, names, by_letter, most)
+    rows = unique_title_tokens(titles, years, names, by_letter, max_tokens)
     return ["".join(map(chr, row)) for row in rows]
 
 
@@ -26,36 +26,36 @@ def test_titles_that_differ_stay_as_they_are():
     assert spell(["Alien", "Brazil"]) == ["Alien", "Brazil"]
 
 
-def test_the_year_tells_remakes_apart_and_the_raw_token_what_the_year_does_not():
+def test_the_year_separates_remakes_and_the_raw_token_separates_the_rest():
     titles, years = ["Psycho", "Psycho", "Chasing", "Chasing"], ["1960", "1998", "1997", "1997"]
     expected = ["Psyc (1960)", "Psyc (1998)", "Chasing #n2", "Chasing #n3"]
-    assert spell(titles, years, most=11) == expected
+    assert spell(titles, years, max_tokens=11) == expected
 
 
 def test_a_title_without_tokens_or_without_text_is_named_by_its_raw_token():
     assert spell(["", "  ", "~~"]) == ["item n0", "item n1", "item n2"]
 
 
-def test_long_titles_are_cut_and_told_apart_if_they_begin_alike():
+def test_long_titles_are_cut_and_made_unique_if_they_begin_alike():
     assert spell(["x" * 2000]) == ["x" * 12]
     assert spell(["x" * 2000, "x" * 1999]) == ["xxxxxxxx #n0", "xxxxxxxx #n1"]
 
 
 def test_a_title_that_reads_like_another_with_its_raw_token():
     assert len(set(spell(["Same", "Same", "Same #n0"]))) == 3
-    assert len(set(spell(["Same", "Same", "Same #n0", "Same #n0 #0", "~"], most=99))) == 5
+    assert len(set(spell(["Same", "Same", "Same #n0", "Same #n0 #0", "~"], max_tokens=99))) == 5
     assert len(set(spell(["Same"] * 3, names=["~", "~~", "~~~"]))) == 3
 
 
-def test_items_that_no_tokens_tell_apart_are_named():
+def test_items_with_the_same_tokens_are_named_in_the_error():
     with pytest.raises(InputError, match="titles of items 7 and 8 apart"):
         unique_title_tokens(["", ""], ["", ""], ["7", "8"], lambda text: [1] if text else [], 12)
 
 
 @given(st.lists(st.text("ab ~\n(019)#n", max_size=15), min_size=1, max_size=12), st.integers(1, 8))
-def test_any_titles_make_a_catalogue(titles, most):
+def test_any_titles_make_a_catalogue(titles, max_tokens):
     rows = unique_title_tokens(
-        titles, [""] * len(titles), [f"n{i}" for i in range(len(titles))], by_letter, most
+        titles, [""] * len(titles), [f"n{i}" for i in range(len(titles))], by_letter, max_tokens
     )
     assert ItemTrie.build(rows, end=0).n_items == len(titles)
 

@@ -17,8 +17,8 @@ SMALL = {"id_clusters": 3, "max_cluster_items": 6, "id_tokens": 50}
 
 @pytest.fixture
 def p5(options):
-    """P5 on `rings`, untrained, with codes of several tokens."""
-    run = prepare("P5", "rings", options=options | SMALL)
+    """P5 on `two_cycles`, untrained, with codes of several tokens."""
+    run = prepare("P5", "two_cycles", options=options | SMALL)
     run.model.eval()
     return run
 
@@ -79,7 +79,7 @@ def test_direct_prompts_do_not_read_the_history(p5):
 
 def test_an_unseen_template_is_another_prompt(options):
     seen, unseen = (
-        prepare("P5", "rings", options=options | {"evaluation_prompt": which}).model
+        prepare("P5", "two_cycles", options=options | {"evaluation_prompt": which}).model
         for which in ("seen", "unseen")
     )
     prompts = [model._prompts(*model.evaluated, [1], [[9]]) for model in (seen, unseen)]
@@ -101,7 +101,7 @@ def learn(run, epochs):
 def test_free_beams_spend_themselves_on_words_users_and_seen_items_too(options):
     """Each item is one token: of the best tokens, those that are items not yet seen are found."""
     chosen = {"item_indexing": "sequential", "decoding": "unconstrained", "beam_width": 60}
-    run = prepare("P5", "rings", options=options | chosen)
+    run = prepare("P5", "two_cycles", options=options | chosen)
     model, held_out, rows = run.model.eval(), run.data.test.held_out, np.arange(6)
     seen, (items, _) = held_out.seen_mask(rows), held_out.last(rows, model.max_seq_length)
     scores = model.score_histories(held_out, rows)
@@ -127,40 +127,40 @@ def test_free_beams_spend_themselves_on_words_users_and_seen_items_too(options):
 
 def trained_with(model, batches, n):
     """Which (family, template) each of `n` batches trains."""
-    asked = []
-    ask = model._prompts
+    trained = []
+    original = model._prompts
 
     def prompts(family, template, *given):
-        asked.append((family, template))
-        return ask(family, template, *given)
+        trained.append((family, template))
+        return original(family, template, *given)
 
     model._prompts = prompts
     model._answer_loss = lambda prompts, answers: torch.zeros(())
     for number in range(n):
         model.calculate_loss(batches[number % len(batches)])
-    return asked
+    return trained
 
 
 def test_every_family_trains_its_share_with_each_seen_template_and_no_unseen_one(p5):
     n = 600
-    asked = trained_with(p5.model, list(p5.data.train), n)
+    trained = trained_with(p5.model, list(p5.data.train), n)
     families = {"sequential": 1.0, "direct": 0.2, "rating": 0.2}
-    assert set(asked) == {(family, template) for family in families for template in range(3)}
+    assert set(trained) == {(family, template) for family in families for template in range(3)}
     for family, share in families.items():
         assert len(FAMILIES[family].seen) == 3
         for template in range(3):
-            assert asked.count((family, template)) == pytest.approx(n * share / 3, rel=0.4)
+            assert trained.count((family, template)) == pytest.approx(n * share / 3, rel=0.4)
 
 
 def test_a_data_set_without_reviews_trains_the_other_families(p5):
     assert set(p5.model.families) == {"sequential", "direct", "rating"}
 
 
-def reviewed(options, rings, tmp_path, table):
-    """P5 on rings, a review of each interaction in the table beside the file or in the file."""
-    folder = tmp_path / "reviewed" / "rings"
+def reviewed(options, two_cycles, tmp_path, table):
+    """P5 on two_cycles, each interaction with a review in reviews.parquet or in the .inter file."""
+    folder = tmp_path / "reviewed" / "two_cycles"
     folder.mkdir(parents=True)
-    head, *rows = (rings / "rings" / "rings.inter").read_text().splitlines()
+    head, *rows = (two_cycles / "two_cycles" / "two_cycles.inter").read_text().splitlines()
     columns = ["user_id", "item_id", "rating", "timestamp"]
     cells = [row.split("\t") for row in rows]
     for cell in cells:  # u, i, rating, time: an item always has the same stars
@@ -178,14 +178,14 @@ def reviewed(options, rings, tmp_path, table):
         head += "\treview:token_seq"
         rows = [f"{row}\tgood fun number {row.split()[1]}" for row in rows]
         columns.append("review")
-    (folder / "rings.inter").write_text("\n".join([head, *rows]) + "\n")
+    (folder / "two_cycles.inter").write_text("\n".join([head, *rows]) + "\n")
     chosen = {"data_path": str(folder.parent), "task_weights": {"explanation": 1.0}}
-    return prepare("P5", "rings", options=options | chosen | {"load_col": {"inter": columns}})
+    return prepare("P5", "two_cycles", options=options | chosen | {"load_col": {"inter": columns}})
 
 
 @pytest.mark.parametrize("table", [False, True])
-def test_the_answers_in_words_are_those_about_the_item_asked(options, rings, tmp_path, table):
-    run = reviewed(options, rings, tmp_path, table)
+def test_text_answers_are_about_the_item_of_the_prompt(options, two_cycles, tmp_path, table):
+    run = reviewed(options, two_cycles, tmp_path, table)
     texts, names = run.model.texts, run.data.train.dataset.field2id_token["item_id"]
     for batch in run.data.train:
         for row, item in zip(batch["row"].flatten().tolist(), batch["item_id"].flatten().tolist()):
@@ -197,33 +197,33 @@ def test_the_answers_in_words_are_those_about_the_item_asked(options, rings, tmp
             assert texts.of("rating", row) == str(1 + int(names[item][1:]) % 5)
 
 
-def test_reviews_are_learnt_and_written(options, rings, tmp_path):
-    model = learn(reviewed(options, rings, tmp_path, table=False), 40)
+def test_reviews_are_learnt_and_written(options, two_cycles, tmp_path):
+    model = learn(reviewed(options, two_cycles, tmp_path, table=False), 40)
     assert model.write("explanation", [1], [2])[0].startswith("good fun number i")
 
 
-def test_explanations_train_with_each_seen_template(options, rings, tmp_path):
-    run = reviewed(options, rings, tmp_path, table=False)
-    asked = trained_with(run.model, list(run.data.train), 100)
-    assert set(asked) == {("explanation", template) for template in range(3)}
-    assert len(asked) == 100
+def test_explanations_train_with_each_seen_template(options, two_cycles, tmp_path):
+    run = reviewed(options, two_cycles, tmp_path, table=False)
+    trained = trained_with(run.model, list(run.data.train), 100)
+    assert set(trained) == {("explanation", template) for template in range(3)}
+    assert len(trained) == 100
 
 
-def test_words_are_asked_for_with_a_template_that_trained_or_one_that_did_not(p5, monkeypatch):
-    asked = []
+def test_text_is_written_with_a_trained_or_an_unseen_template(p5, monkeypatch):
+    templates = []
 
     def prompts(family, template, users, items):
-        asked.append(template)
+        templates.append(template)
         return [[9]]
 
     monkeypatch.setattr(p5.model, "_prompts", prompts)
     for prompt in ("seen", "unseen"):
         p5.model.write("rating", [1], [2], prompt)
-    assert asked == [0, len(FAMILIES["rating"].seen)]
+    assert templates == [0, len(FAMILIES["rating"].seen)]
 
 
-def test_an_interaction_without_a_review_trains_no_explanation(options, rings, tmp_path):
-    run = reviewed(options, rings, tmp_path, table=True)
+def test_an_interaction_without_a_review_trains_no_explanation(options, two_cycles, tmp_path):
+    run = reviewed(options, two_cycles, tmp_path, table=True)
     model = run.model
     model.texts.reviews = ["said" if row % 3 else "" for row in range(60 * 12)]
     answered = []
@@ -239,8 +239,8 @@ def test_an_interaction_without_a_review_trains_no_explanation(options, rings, t
     assert all(answer == [model._text_tokens("said")] for _, answer in answered)
 
 
-def test_reviews_of_held_out_items_are_not_read(options, rings, tmp_path):
-    texts = reviewed(options, rings, tmp_path, table=True).model.texts
+def test_reviews_of_held_out_items_are_not_read(options, two_cycles, tmp_path):
+    texts = reviewed(options, two_cycles, tmp_path, table=True).model.texts
     assert len(texts.reviews) == 60 * 12
     assert not any("secret" in text for text in texts.all())
 
@@ -265,7 +265,7 @@ def test_reviews_of_held_out_items_are_not_read(options, rings, tmp_path):
 def test_options_that_do_not_exist_are_refused(options, option, message, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(InputError, match=message):
-        prepare("P5", "rings", options=options | option)
+        prepare("P5", "two_cycles", options=options | option)
 
 
 def save_t5(folder, **special):
@@ -283,7 +283,7 @@ def save_t5(folder, **special):
 
 def test_a_pretrained_t5_keeps_its_words_and_gains_ids(options, tmp_path):
     save_t5(tmp_path / "t5", pad_token="<pad>", eos_token="</s>")
-    run = prepare("P5", "rings", options=options | {"t5": str(tmp_path / "t5")})
+    run = prepare("P5", "two_cycles", options=options | {"t5": str(tmp_path / "t5")})
     assert run.model.pretrained == str(tmp_path / "t5")
     assert np.isfinite(run.model.score_histories(run.data.test.held_out, np.arange(2))).all()
 
@@ -291,21 +291,21 @@ def test_a_pretrained_t5_keeps_its_words_and_gains_ids(options, tmp_path):
 def test_a_tokenizer_that_cannot_end_a_text_is_refused(options, tmp_path):
     save_t5(tmp_path / "t5", pad_token="<pad>")
     with pytest.raises(InputError, match="has no eos token"):
-        prepare("P5", "rings", options=options | {"t5": str(tmp_path / "t5")})
+        prepare("P5", "two_cycles", options=options | {"t5": str(tmp_path / "t5")})
 
 
 def test_a_tokenizer_that_cannot_pad_is_refused(options, tmp_path):
     save_t5(tmp_path / "t5", eos_token="</s>")
     with pytest.raises(InputError, match="has no pad token"):
-        prepare("P5", "rings", options=options | {"t5": str(tmp_path / "t5")})
+        prepare("P5", "two_cycles", options=options | {"t5": str(tmp_path / "t5")})
 
 
-def test_of_a_long_history_the_last_items_are_read(options, monkeypatch):
-    run = prepare("P5", "rings", options=options | SMALL | {"MAX_ITEM_LIST_LENGTH": 3})
+def test_only_the_last_items_of_a_long_history_are_read(options, monkeypatch):
+    run = prepare("P5", "two_cycles", options=options | SMALL | {"MAX_ITEM_LIST_LENGTH": 3})
     model, held_out = run.model, run.data.test.held_out
-    told = []
-    monkeypatch.setattr(model, "_prompts", lambda *given: told.append(given) or [[9]])
+    prompts = []
+    monkeypatch.setattr(model, "_prompts", lambda *given: prompts.append(given) or [[9]])
     model.score_histories(held_out, np.array([0]))
     seen = held_out.items[held_out.indptr[0] : held_out.indptr[1]]
     assert len(seen) > 3
-    assert told[0][-1] == [[token for item in seen[-3:] for token in model.codes[item]]]
+    assert prompts[0][-1] == [[token for item in seen[-3:] for token in model.codes[item]]]

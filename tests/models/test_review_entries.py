@@ -1,4 +1,4 @@
-"""Reviews: whose are read, which are kept, and that none tells of what came after it."""
+"""Reviews: which ones are read, which become entries, and that later ones change no score."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rings import one_history
+from two_cycles import one_history
 
 from llm4rec_recbole.components.retrieval.repository import KINDS
 from llm4rec_recbole.components.retrieval.reviews import earliest_of_each_item, training_reviews
@@ -30,15 +30,15 @@ MIDDLE = 1_000_000_000 + 60 * 6 + 30  # half of each user's training items come 
 
 
 @pytest.fixture
-def shop(rings, tmp_path, options):
-    """Options for `rings` with titles, and a function that writes its reviews.parquet."""
-    folder = tmp_path / "reviewed" / "rings"
+def shop(two_cycles, tmp_path, options):
+    """Options for `two_cycles` with titles, and a function that writes its reviews.parquet."""
+    folder = tmp_path / "reviewed" / "two_cycles"
     folder.mkdir(parents=True)
-    text = (rings / "rings" / "rings.inter").read_text()
-    (folder / "rings.inter").write_text(text)
+    text = (two_cycles / "two_cycles" / "two_cycles.inter").read_text()
+    (folder / "two_cycles.inter").write_text(text)
     titles = [f"i{item}\tNumber {item}" for item in range(40)]
     head = "item_id:token\ttitle:token_seq"
-    (folder / "rings.item").write_text("\n".join([head, *titles]) + "\n")
+    (folder / "two_cycles.item").write_text("\n".join([head, *titles]) + "\n")
     rows = [row.split("\t") for row in text.splitlines()[1:]]
 
     def write(**columns: Any) -> dict[str, Any]:
@@ -51,10 +51,10 @@ def shop(rings, tmp_path, options):
     return write
 
 
-def test_those_of_held_out_interactions_are_not_read(shop):
+def test_reviews_of_held_out_interactions_are_not_read(shop):
     training = 60 * 12  # each user's last two are held out
     texts = ["said"] * training + ["secret"] * (60 * 2)
-    run = prepare("EnhancedGenRec", "rings", options=shop(text=texts, helpful=3))
+    run = prepare("EnhancedGenRec", "two_cycles", options=shop(text=texts, helpful=3))
     reviews = training_reviews(run.config, run.data.train.dataset)
     assert reviews.texts == ["said"] * training
     assert reviews.helpful.tolist() == [3.0] * training
@@ -64,10 +64,10 @@ def test_those_of_held_out_interactions_are_not_read(shop):
     assert (entries.votes[of_reviews] == 3).all()
 
 
-def test_a_summary_stands_for_a_text_and_no_votes_are_none(shop):
+def test_a_summary_replaces_a_missing_text_and_missing_votes_count_as_zero(shop):
     texts = [None, "", "in full"] * (60 * 14 // 3)
     options = shop(text=texts, summary="in short") | {"retrieved_reviews": 0}
-    run = prepare("EnhancedGenRec", "rings", options=options)
+    run = prepare("EnhancedGenRec", "two_cycles", options=options)
     reviews = training_reviews(run.config, run.data.train.dataset)
     assert Counter(reviews.texts) == {"in short": 60 * 12 * 2 // 3, "in full": 60 * 12 // 3}
     assert not reviews.helpful.any()
@@ -75,47 +75,49 @@ def test_a_summary_stands_for_a_text_and_no_votes_are_none(shop):
     assert KINDS.index("review") not in entries.kinds
 
 
-def test_few_of_an_item_are_kept_and_only_those_with_words(shop):
+def test_an_item_has_few_review_entries_and_none_without_text(shop):
     silent = ["" if user == "u0" else "said" for user, *_ in shop.rows]
-    run = prepare("EnhancedGenRec", "rings", options=shop(text=silent) | {"retrieved_reviews": 2})
+    run = prepare(
+        "EnhancedGenRec", "two_cycles", options=shop(text=silent) | {"retrieved_reviews": 2}
+    )
     entries = run.model.retrieved.retriever.repository.entries
     of_reviews = entries.kinds == KINDS.index("review")
     assert np.bincount(entries.about[of_reviews, 0])[1:].tolist() == [2] * 40
 
 
-def scores(options, asked):
-    """Untrained, of a user with the history 2 … 20."""
-    model = prepare("EnhancedGenRec", "rings", options=options).model.eval()
-    return model.score_histories(one_history(np.arange(2, 21), asked), np.array([0]))
+def scores(options, query_time):
+    """Scores of an untrained model for a user with the history 2 … 20."""
+    model = prepare("EnhancedGenRec", "two_cycles", options=options).model.eval()
+    return model.score_histories(one_history(np.arange(2, 21), query_time), np.array([0]))
 
 
 @pytest.mark.parametrize("later", [True, False])
-def test_what_is_written_later_changes_no_score_and_what_was_written_before_does(shop, later):
+def test_later_reviews_change_no_score_and_earlier_ones_do(shop, later):
     changed = [(float(time) > MIDDLE) == later for *_, time in shop.rows]
     one = scores(shop(text="one thing"), MIDDLE)
-    texts = ["quite another" if each else "one thing" for each in changed]
+    texts = ["another thing" if is_changed else "one thing" for is_changed in changed]
     assert (one == scores(shop(text=texts), MIDDLE)).all() == later
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_of_several_reviews_of_one_pair_the_interactions_own_is_read(shop, first):
-    """Whichever the file has first: the other one is younger than the interaction's date says."""
+def test_the_review_with_the_time_of_the_interaction_is_read(shop, first):
+    """The order in the file does not matter. The other review is newer than the interaction."""
     options = shop(text="said")
-    table = Path(options["data_path"], "rings", "reviews.parquet")
+    table = Path(options["data_path"], "two_cycles", "reviews.parquet")
     own = pd.read_parquet(table)
     again = own.assign(text="secret", timestamp=own["timestamp"] + 1e6)
     pd.concat([own, again] if first else [again, own]).to_parquet(table)
-    run = prepare("EnhancedGenRec", "rings", options=options)
+    run = prepare("EnhancedGenRec", "two_cycles", options=options)
     assert set(training_reviews(run.config, run.data.train.dataset).texts) == {"said"}
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3))), st.integers(1, 3))
-def test_the_earliest_of_each_item_are_those_that_few_come_before(rows, most):
+def test_earliest_of_each_item_equals_a_count_of_earlier_rows(rows, most):
     items = np.array([item for item, _ in rows], dtype=np.int64)
     times = np.array([time for _, time in rows], dtype=np.float64)
-    kept = [
+    expected = [
         row
         for row, (item, time) in enumerate(rows)
         if sum(i == item and (t, r) < (time, row) for r, (i, t) in enumerate(rows)) < most
     ]
-    assert earliest_of_each_item(items, times, most).tolist() == kept
+    assert earliest_of_each_item(items, times, most).tolist() == expected

@@ -98,10 +98,10 @@ def test_resuming_a_finished_run_changes_nothing(prepare: Callable) -> None:
 def test_the_best_model_is_loaded_for_the_test(prepare: Callable, model: str) -> None:
     trainer, train, valid, test = prepare(model, epochs=2)
     trainer.fit(train, valid)
-    kept = trainer.evaluate(test)
+    metrics = trainer.evaluate(test)
     other, train, _, test = prepare(model, epochs=2, seed=7)
     other.eval_collector.data_collect(train)
-    assert other.evaluate(test, model_file=trainer.saved_model_file) == kept
+    assert other.evaluate(test, model_file=trainer.saved_model_file) == metrics
 
 
 def test_only_safetensors_are_written(prepare: Callable) -> None:
@@ -116,16 +116,16 @@ def test_two_runs_of_one_second_do_not_share_a_file(prepare: Callable) -> None:
     assert all("BPR-tiny-seed_3-" in name for name in names)
 
 
-def test_a_checkpoint_of_another_model_is_told_in_one_line(prepare: Callable) -> None:
+def test_a_checkpoint_of_another_model_is_refused_in_one_line(prepare: Callable) -> None:
     trainer, train, *_ = prepare("BPR", epochs=1)
     trainer.fit(train)
     other = prepare("DMF")[0]
     with pytest.raises(InputError, match="a checkpoint of BPR, not of DMF"):
         other.resume_checkpoint(trainer.saved_model_file)
     larger = prepare("BPR", embedding_size=16)[0]
-    with pytest.raises(InputError, match="does not fit this BPR") as told:
+    with pytest.raises(InputError, match="does not fit this BPR") as error:
         larger.resume_checkpoint(trainer.saved_model_file)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 def test_data_and_model_are_made_again_from_a_checkpoint(prepare: Callable) -> None:

@@ -92,8 +92,8 @@ def test_interactions_of_unknown_users_and_items_are_dropped_and_else_not_copied
     header = "user_id:token | item_id:token | timestamp:float"
     tables = {"inter": [header, *rows], "item": ["item_id:token | t:token", "i | x", "k | y"]}
     write(**tables, user=["user_id:token", "a"])
-    kept = dataset(filter_inter_by_user_or_item=True)
-    assert kept.inter_feat["timestamp"].tolist() == [1.0, 4.0]
+    filtered = dataset(filter_inter_by_user_or_item=True)
+    assert filtered.inter_feat["timestamp"].tolist() == [1.0, 4.0]
     assert "2 of 4 interactions are left out" in caplog.text
     whole = dataset(filter_inter_by_user_or_item=False)
     assert len(whole.inter_feat) == 4

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rings import read_by
+from two_cycles import read_by
 
 from llm4rec_recbole.errors import InputError
 
@@ -19,11 +19,11 @@ DISTRIBUTIONS = ["propensity", "popularity_strata"]
 def prepared(write: Callable, tmp_path: Any) -> Callable[..., Any]:
     """prepared(model, distribution, **options): a run on 25 users, 20 items, ready to train."""
     random = np.random.default_rng(0)
-    chance = np.arange(1, 21) / 210
+    probabilities = np.arange(1, 21) / 210
     rows = [
         f"u{user} | i{item} | {time}"
         for user in range(25)
-        for time, item in enumerate(random.choice(20, 8, replace=False, p=chance))
+        for time, item in enumerate(random.choice(20, 8, replace=False, p=probabilities))
     ]
     write(inter=["user_id:token | item_id:token | timestamp:float", *rows])
 

@@ -27,9 +27,9 @@ def interactions(seed=0, n_users=N_USERS):
 
 
 def chi_square(found, expected):
-    keep = expected > 0
-    assert not found[~keep].any()
-    return ((found - expected)[keep] ** 2 / expected[keep]).sum() / keep.sum()
+    possible = expected > 0
+    assert not found[~possible].any()
+    return ((found - expected)[possible] ** 2 / expected[possible]).sum() / possible.sum()
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

@@ -19,8 +19,8 @@ COLUMNS = "--load_col={inter: [user_id, item_id, timestamp]}"
 
 
 @pytest.fixture
-def page(rings: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The page; its files stand in the current folder, and `ml-100k` is the data set `rings`."""
+def page(two_cycles: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The page. Its files are written to this folder; `ml-100k` is a copy of `two_cycles`."""
     text = PAGE.read_text(encoding="utf-8")
     for title, code in re.findall(r'```\w+ title="([^"]+)"\n(.*?)```', text, re.DOTALL):
         Path(title).write_text(code, encoding="utf-8")
@@ -28,7 +28,7 @@ def page(rings: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(sys, "path", list(sys.path))
     for name in [name for name in sys.modules if "my_models" in name]:
         monkeypatch.delitem(sys.modules, name)
-    return text.replace("--dataset=ml-100k", f"--dataset=rings --data_path={rings}")
+    return text.replace("--dataset=ml-100k", f"--dataset=two_cycles --data_path={two_cycles}")
 
 
 def command(line: str) -> dict:
@@ -50,7 +50,7 @@ def test_the_commands_of_the_page_write_records(page: str) -> None:
 
 
 def test_a_module_an_entry_point_and_a_class_name_the_same_model(
-    page: str, rings: Path, monkeypatch: pytest.MonkeyPatch
+    page: str, two_cycles: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from llm4rec_recbole.training.run import run
 
@@ -58,7 +58,7 @@ def test_a_module_an_entry_point_and_a_class_name_the_same_model(
     Path("my_package/__init__.py").touch()
     for name in ("my_models.py", "MyCooccurrence.yaml"):
         Path("my_package", name).write_text(Path(name).read_text())
-    dataset = f"--dataset=rings --data_path={rings}"
+    dataset = f"--dataset=two_cycles --data_path={two_cycles}"
     by_file = command(f"run_recbole --model=my_models.py:MyCooccurrence {dataset}")
     by_module = command(f"run_recbole --model=my_package.my_models:MyCooccurrence {dataset}")
     (name, place) = re.search(r'^(\w+) = "(my_package\.[\w.:]+)"$', page, re.MULTILINE).groups()
@@ -66,21 +66,27 @@ def test_a_module_an_entry_point_and_a_class_name_the_same_model(
     by_entry_point = command(f"run_recbole --model={name} {dataset}")
     from my_package.my_models import MyCooccurrence
 
-    options = {"data_path": str(rings), "load_col": {"inter": ["user_id", "item_id", "timestamp"]}}
-    by_class = json.loads(run(MyCooccurrence, "rings", options=options).read_text())
+    options = {
+        "data_path": str(two_cycles),
+        "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
+    }
+    by_class = json.loads(run(MyCooccurrence, "two_cycles", options=options).read_text())
     for record in (by_module, by_entry_point, by_class):
         assert record["metrics"] == by_file["metrics"]
 
 
 def test_a_trained_model_of_ones_own_recommends(
-    page: str, rings: Path, capsys: pytest.CaptureFixture
+    page: str, two_cycles: Path, capsys: pytest.CaptureFixture
 ) -> None:
     from llm4rec_recbole.cli.run import llm4rec
 
-    command(f"run_recbole --model=my_models.py:MyCooccurrence --dataset=rings --data_path={rings}")
+    command(
+        "run_recbole --model=my_models.py:MyCooccurrence "
+        f"--dataset=two_cycles --data_path={two_cycles}"
+    )
     model = ["--model", "my_models.py:MyCooccurrence"]
-    assert llm4rec(["recommend", *model, "--dataset", "rings", "--user", "u3"]) == 0
-    assert "MyCooccurrence on rings" in capsys.readouterr().out
+    assert llm4rec(["recommend", *model, "--dataset", "two_cycles", "--user", "u3"]) == 0
+    assert "MyCooccurrence on two_cycles" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,14 @@ from llm4rec_recbole.training.run import run
 
 @pytest.mark.parametrize("model", ["EASE", "SASRec"])
 def test_a_record_is_the_same_from_the_file_and_from_the_cache(
-    options, rings: Path, tmp_path: Path, monkeypatch, model: str
+    options, two_cycles: Path, tmp_path: Path, monkeypatch, model: str
 ) -> None:
     folder = tmp_path / "data"
-    shutil.copytree(rings, folder)
+    shutil.copytree(two_cycles, folder)
 
     def metrics() -> dict:
         given = options | {"data_path": str(folder), "epochs": 2, "eval_step": 1}
-        record = json.loads(run(model, "rings", options=given).read_text())
+        record = json.loads(run(model, "two_cycles", options=given).read_text())
         return record["metrics"] | {"data": record["provenance"]["data_sha256"]}
 
     of_the_file = metrics()

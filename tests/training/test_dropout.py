@@ -15,9 +15,9 @@ def test_keeps_the_mean_and_zeroes_the_share():
 
 def test_masks_are_independent_from_element_to_element():
     torch.manual_seed(0)
-    kept = (ByteDropout(0.5)(torch.ones(1 << 20)) > 0).double()
+    mask = (ByteDropout(0.5)(torch.ones(1 << 20)) > 0).double()
     for lag in (1, 2, 7, 8, 64):
-        correlation = torch.corrcoef(torch.stack([kept[:-lag], kept[lag:]]))[0, 1]
+        correlation = torch.corrcoef(torch.stack([mask[:-lag], mask[lag:]]))[0, 1]
         assert abs(correlation) < 0.005
 
 

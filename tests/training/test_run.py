@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rings import N_USERS
+from two_cycles import N_USERS
 
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.errors import InputError
@@ -41,8 +41,8 @@ PROVENANCE = {
 
 
 def test_a_record_holds_what_design_says(options):
-    path = run("EASE", "rings", options=options | {"seed": 7})
-    assert path.parts[-5:] == ("runs", "rings", "loo", "EASE", "seed_7.json")
+    path = run("EASE", "two_cycles", options=options | {"seed": 7})
+    assert path.parts[-5:] == ("runs", "two_cycles", "loo", "EASE", "seed_7.json")
     record = json.loads(path.read_text())
     assert list(record) == [
         "dataset",
@@ -62,7 +62,7 @@ def test_a_record_holds_what_design_says(options):
 
 
 def test_a_record_tells_every_validation_and_the_best_one_is_tested(options):
-    path = run("SASRec", "rings", options=options | {"epochs": 6, "eval_step": 2})
+    path = run("SASRec", "two_cycles", options=options | {"epochs": 6, "eval_step": 2})
     record = json.loads(path.read_text())
     assert [each["epoch"] for each in record["history"]] == [2, 4, 6]
     best = max(each["ndcg@10"] for each in record["history"])
@@ -70,10 +70,10 @@ def test_a_record_tells_every_validation_and_the_best_one_is_tested(options):
 
 
 def test_the_checkpoint_of_a_run_with_a_record_is_finished(options):
-    run("EASE", "rings", options=options)
+    run("EASE", "two_cycles", options=options)
     (path,) = Path(options["checkpoint_dir"]).glob("*.safetensors")
     assert checkpoints.read_header(path).finished
-    train("EASE", "rings", options=options | {"seed": 1})  # no record yet
+    train("EASE", "two_cycles", options=options | {"seed": 1})  # no record yet
     (other,) = Path(options["checkpoint_dir"]).glob("*seed_1*.safetensors")
     header = checkpoints.read_header(other)
     assert not header.finished
@@ -82,7 +82,7 @@ def test_the_checkpoint_of_a_run_with_a_record_is_finished(options):
 
 def test_options_change_the_configuration_hash_and_places_do_not(options, tmp_path):
     def hash_of(**changed) -> str:
-        record = json.loads(run("EASE", "rings", options=options | changed).read_text())
+        record = json.loads(run("EASE", "two_cycles", options=options | changed).read_text())
         return record["provenance"]["config_sha256"]
 
     first = hash_of()
@@ -90,45 +90,49 @@ def test_options_change_the_configuration_hash_and_places_do_not(options, tmp_pa
     assert hash_of(reg_weight=3.0) != first
 
 
-def test_timeline_tests_only_what_comes_after_the_cut(options):
-    path = run("EASE", "rings", options=options | {"protocol": "temporal"})
+def test_temporal_tests_only_what_comes_after_the_cut(options):
+    path = run("EASE", "two_cycles", options=options | {"protocol": "temporal"})
     assert "temporal" in path.parts
     users = read_users(Path(str(path).replace("runs", "users")).with_suffix(".parquet"))
     assert 0 < len(users) <= 60
 
 
 def test_a_full_disk_gives_one_line_and_leaves_the_earlier_record(options, monkeypatch):
-    path = run("EASE", "rings", options=options)
+    path = run("EASE", "two_cycles", options=options)
     before = path.read_bytes()
 
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    told = r"\.safetensors: cannot write: No space left on device"
-    with pytest.raises(InputError, match=told) as error:
-        run("EASE", "rings", options=options | {"reg_weight": 3.0})
+    message = r"\.safetensors: cannot write: No space left on device"
+    with pytest.raises(InputError, match=message) as error:
+        run("EASE", "two_cycles", options=options | {"reg_weight": 3.0})
     assert "\n" not in str(error.value)
     assert path.read_bytes() == before
     assert not list(path.parent.glob(".*"))  # no temporary file stays
 
 
-def test_a_broken_data_file_is_named_with_its_line_before_training(options, rings, tmp_path):
-    folder = tmp_path / "broken" / "rings"
+def test_a_broken_data_file_is_named_with_its_line_before_training(options, two_cycles, tmp_path):
+    folder = tmp_path / "broken" / "two_cycles"
     folder.mkdir(parents=True)
-    rows = (rings / "rings" / "rings.inter").read_text().splitlines()
+    rows = (two_cycles / "two_cycles" / "two_cycles.inter").read_text().splitlines()
     rows[4] = rows[4].rsplit("\t", 1)[0] + "\tnan"
-    (folder / "rings.inter").write_text("\n".join(rows) + "\n")
-    with pytest.raises(InputError, match=r"rings\.inter:5: "):
-        run("EASE", "rings", options=options | {"data_path": str(folder.parent)})
+    (folder / "two_cycles.inter").write_text("\n".join(rows) + "\n")
+    with pytest.raises(InputError, match=r"two_cycles\.inter:5: "):
+        run("EASE", "two_cycles", options=options | {"data_path": str(folder.parent)})
 
 
-def test_a_user_with_one_interaction_trains_and_is_not_tested(options, rings, tmp_path):
-    folder = tmp_path / "longer" / "rings"
+def test_a_user_with_one_interaction_trains_and_is_not_tested(options, two_cycles, tmp_path):
+    folder = tmp_path / "longer" / "two_cycles"
     folder.mkdir(parents=True)
-    text = (rings / "rings" / "rings.inter").read_text() + "lonely\ti1\t5\t1000000000\n"
-    (folder / "rings.inter").write_text(text)
-    path = run("SASRec", "rings", options=options | {"data_path": str(folder.parent), "epochs": 5})
+    text = (
+        two_cycles / "two_cycles" / "two_cycles.inter"
+    ).read_text() + "lonely\ti1\t5\t1000000000\n"
+    (folder / "two_cycles.inter").write_text(text)
+    path = run(
+        "SASRec", "two_cycles", options=options | {"data_path": str(folder.parent), "epochs": 5}
+    )
     users = read_users(Path(str(path).replace("runs", "users")).with_suffix(".parquet"))
     assert "lonely" not in set(users.user)
     assert len(users) == 60
@@ -136,18 +140,18 @@ def test_a_user_with_one_interaction_trains_and_is_not_tested(options, rings, tm
 
 @pytest.mark.parametrize("model", ["BERT4Rec", "EnhancedGenRec", "P5", "SASRec"])
 def test_histories_of_one_item_are_refused_before_training(
-    rings: Path, tmp_path: Path, options: dict[str, Any], model: str
+    two_cycles: Path, tmp_path: Path, options: dict[str, Any], model: str
 ) -> None:
-    folder = tmp_path / "short" / "rings"
+    folder = tmp_path / "short" / "two_cycles"
     folder.mkdir(parents=True)
-    rows = (rings / "rings" / "rings.inter").read_text().splitlines()
-    (folder / "rings.inter").write_text("\n".join(rows[: 1 + 3 * N_USERS]) + "\n")
+    rows = (two_cycles / "two_cycles" / "two_cycles.inter").read_text().splitlines()
+    (folder / "two_cycles.inter").write_text("\n".join(rows[: 1 + 3 * N_USERS]) + "\n")
     with pytest.raises(InputError, match="no user has two training interactions"):
-        prepare(model, "rings", options=options | {"data_path": str(folder.parent)})
+        prepare(model, "two_cycles", options=options | {"data_path": str(folder.parent)})
 
 
 @pytest.mark.parametrize("model", ["BPR", "EnhancedGenRec"])
 def test_interactions_read_without_times_are_refused(options: dict[str, Any], model: str) -> None:
     without = options | {"load_col": {"inter": ["user_id", "item_id"]}}
     with pytest.raises(InputError, match="but timestamp is needed"):
-        prepare(model, "rings", options=without)
+        prepare(model, "two_cycles", options=without)

@@ -38,11 +38,11 @@ def test_a_model_without_a_space_is_named():
 
 def test_trials_are_kept_and_not_run_again(options, tmp_path, monkeypatch):
     monkeypatch.setattr("llm4rec_recbole.training.tune.BUDGET", 2)
-    path = tune("EASE", "rings", "loo", tmp_path, **options)
+    path = tune("EASE", "two_cycles", "loo", tmp_path, **options)
     before = path.read_text()
     assert len(list(csv.DictReader(before.splitlines()))) == 2
     monkeypatch.setattr("llm4rec_recbole.training.run.train", None)  # would fail if it ran
-    assert tune("EASE", "rings", "loo", tmp_path, **options).read_text() == before
+    assert tune("EASE", "two_cycles", "loo", tmp_path, **options).read_text() == before
 
 
 @pytest.mark.parametrize("path", TRIALS, ids=lambda path: path.stem)

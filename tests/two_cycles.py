@@ -1,6 +1,6 @@
 """A data set with a known answer, as RecBole's atomic files, and options to train on it fast.
 
-Use: `from rings import options, own_folder, rings` in an area's conftest.py.
+Use: `from two_cycles import options, own_folder, two_cycles` in an area's conftest.py.
 """
 
 from __future__ import annotations
@@ -19,29 +19,33 @@ N_ITEMS, N_USERS, LENGTH = 40, 60, 14
 
 
 @pytest.fixture(scope="session")
-def rings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with `rings`: even items and odd items are two rings, and each user walks along
-    one of them, from a random item on: item i is followed by i + 2."""
-    folder = tmp_path_factory.mktemp("data") / "rings"
+def two_cycles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the data set `two_cycles`.
+
+    Even items form one cycle and odd items the other: item i is followed by i + 2. Each user walks
+    along one cycle from a random item."""
+    folder = tmp_path_factory.mktemp("data") / "two_cycles"
     folder.mkdir()
     first = np.random.default_rng(0).integers(N_ITEMS, size=N_USERS)
     rows = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
-    for step in range(LENGTH):  # a user's last row comes after all items have been seen once, so
-        for user in range(N_USERS):  # that changing it does not change RecBole's numbering
+    # A user's last row comes after every item occurred once, so that a change of it does not
+    # change RecBole's numbering.
+    for step in range(LENGTH):
+        for user in range(N_USERS):
             item, time = (first[user] + 2 * step) % N_ITEMS, 1_000_000_000 + 60 * step + user % 7
             rows.append(f"u{user}\ti{item}\t5\t{time}")
-    (folder / "rings.inter").write_text("\n".join(rows) + "\n")
+    (folder / "two_cycles.inter").write_text("\n".join(rows) + "\n")
     return folder.parent
 
 
-def one_history(items: np.ndarray, asked: float) -> HeldOut:
-    """User 1 with `items`, ids of `rings`, all seen at `asked`."""
+def one_history(items: np.ndarray, query_time: float) -> HeldOut:
+    """A history of user 1: `items`, ids of `two_cycles`, all at `query_time`."""
     return HeldOut(
         users=np.array([1]),
         targets=np.array([1]),
         indptr=np.array([0, len(items)]),
         items=items,
-        times=np.full(len(items), asked),
+        times=np.full(len(items), query_time),
         n_items=N_ITEMS + 1,
     )
 
@@ -70,8 +74,10 @@ def read_by(model: str, options: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """RecBole writes `log/` where it runs, and reads pytest's own arguments. A run refuses options
-    that it does not read, so each model gets those of the fixture `options` that it reads."""
+    """Run each test in its own folder, without pytest's arguments, which RecBole would read.
+
+    A run refuses options that it does not read, so each model gets only the options it reads.
+    """
     from llm4rec_recbole.training import checks, run
 
     def checked_config(model: str, dataset: str, files: Any = (), options: Any = None) -> Any:
@@ -83,9 +89,9 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def options(rings: Path, tmp_path: Path) -> dict[str, Any]:
+def options(two_cycles: Path, tmp_path: Path) -> dict[str, Any]:
     return {
-        "data_path": str(rings),
+        "data_path": str(two_cycles),
         "results_dir": str(tmp_path / "results"),
         "checkpoint_dir": str(tmp_path / "checkpoints"),
         "load_col": {"inter": ["user_id", "item_id", "rating", "timestamp"]},
