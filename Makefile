@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 SMOKE := work/smoke
 NOT_COPIED := results/** benchmarks/** tests/** docs/** dvc.lock paper_tables/*.md paper_tables/*.csv paper_tables/*.tex
 
-.PHONY: help repro pipeline smoke verify test test-all lock clean
+.PHONY: help repro pipeline smoke tables docs verify test test-all lock clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -49,6 +49,14 @@ smoke: $(VENV)/ready ## run the whole pipeline in minutes, in work/smoke: does e
 	@[ ! -e dataset ] || ln -s $(abspath dataset) $(SMOKE)/dataset
 	@sed -i 's/^scale:.*/scale: smoke/' $(SMOKE)/params.yaml
 	@cd $(SMOKE) && git init --quiet && $(MAKE) --no-print-directory pipeline VENV=$(abspath $(VENV))
+
+tables: $(VENV)/ready ## write all tables, the report and README from the records and ranks in git
+	@dvc repro --single-item --force compare fairness_null tables data_sets report
+	@python -m llm4rec_recbole.cli readme
+
+docs: $(VENV)/ready ## build the documentation site in work/site
+	$(PIP) install --quiet "mkdocs-material>=9.5" "mkdocstrings[python]>=0.27"
+	python -m mkdocs build --strict
 
 verify: $(VENV)/ready ## train the deterministic methods and SASRec again; compare with the committed records
 	@python -m llm4rec_recbole.pipeline.verify

@@ -64,8 +64,11 @@ def _add_out_option(parser: argparse.ArgumentParser) -> None:
 
 
 def dataset_table(arguments: list[str] | None = None) -> int:
-    """Write <out>/table_1_data_sets.md, .tex, .csv; returns the exit status, 2 for bad input."""
-    from llm4rec_recbole.reporting.tables import datasets
+    """Write <out>/table_1_data_sets.md, .tex, .csv and <out>/experiments.md.
+
+    Returns the exit status, 2 for bad input.
+    """
+    from llm4rec_recbole.reporting.tables import datasets, experiments
     from llm4rec_recbole.reporting.tables.render import to_latex, to_markdown
 
     parser = argparse.ArgumentParser(
@@ -79,12 +82,14 @@ def dataset_table(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         runs = datasets.read(options.results, options.other_results, options.recbole_row)
+        chosen = to_markdown(experiments.build(options.other_results))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     table, csv = datasets.build(runs, options.recbole_row), datasets.to_csv(runs)
     for ending, text in ("md", to_markdown(table)), ("tex", to_latex(table)), ("csv", csv):
         write_atomically(options.out / f"{datasets.NAME}.{ending}", text)
+    write_atomically(options.out / f"{experiments.NAME}.md", chosen)
     print(f"Table I over data sets: {options.out / datasets.NAME}.md, .tex, .csv")
     return 0
 
@@ -119,21 +124,22 @@ def report(arguments: list[str] | None = None) -> int:
 
 
 def readme(arguments: list[str] | None = None) -> int:
-    """Fill README.md in place; returns the exit status, 2 for bad input."""
+    """Fill README.md and the pages of docs/ in place; returns the exit status, 2 for bad input."""
     from llm4rec_recbole.reporting.readme_blocks import fill
 
     parser = argparse.ArgumentParser(
-        prog="llm4rec readme", description="Copy generated tables into README.md."
+        prog="llm4rec readme", description="Copy generated tables into README.md and docs/."
     )
     parser.add_argument("--readme", type=Path, default=Path("README.md"),
-                        help="the file to fill (%(default)s)")  # fmt: skip
-    path = parser.parse_args(arguments).readme
+                        help="fill this file and docs/*.md beside it (%(default)s)")  # fmt: skip
+    readme = parser.parse_args(arguments).readme
+    pages = [readme, *sorted((readme.parent / "docs").glob("*.md"))]
     try:
-        text = path.read_text(encoding="utf-8")
-        filled = fill(text, path.parent)
+        filled = {path: fill(path.read_text(encoding="utf-8"), readme.parent) for path in pages}
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    if filled != text:
-        write_atomically(path, filled)
+    for path, text in filled.items():
+        if text != path.read_text(encoding="utf-8"):
+            write_atomically(path, text)
     return 0

@@ -39,7 +39,7 @@ def fill(text: str, folder: Path) -> str:
     def body(block: re.Match[str]) -> str:
         path = folder / block[2]
         if not path.is_file():
-            raise InputError("README.md shows this file, and it is not there", file=path)
+            raise InputError("a page shows this file, and it is not there", file=path)
         if path.suffix == ".svg":
             return f"{block[1]}![{_description(path)}]({block[2]})\n{block[3]}"
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -27,14 +27,15 @@ def test_a_missing_file_is_named_in_one_line_and_readme_stays(tmp_path, capsys):
     readme.write_text("<!-- generated: gone.md -->\nold\n<!-- end -->\n")
     assert main(["--readme", str(readme)]) == 2
     error = capsys.readouterr().err
-    assert "gone.md: README.md shows this file" in error
+    assert "gone.md: a page shows this file" in error
     assert error.count("\n") == 1
     assert "old" in readme.read_text()
 
 
-def test_the_readme_here_shows_the_tables_here():
-    text = (TOP / "README.md").read_text(encoding="utf-8")
-    assert "<!-- generated: paper_tables/summary.md -->" in text
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md", "docs/baselines.md"])
+def test_the_pages_here_show_the_tables_here(page):
+    text = (TOP / page).read_text(encoding="utf-8")
+    assert "<!-- generated: paper_tables/" in text
     assert fill(text, TOP) == text
 
 
