@@ -51,21 +51,29 @@ def main(argv: Sequence[str]) -> int:
         folder = Path(options.state or Path("work/adapted", own))
         name = None if options.events == "-" else str(Path(options.events).resolve())
         lines = limited_lines(file, options.events if name else "standard input")
-        try:
+        with _disk_errors(folder):
             adapter, feedback = resume(model, folder, report=_report)
+        try:
             before = len(adapter.journal)
             print(f"{recommend.describe(model)}\nstate: {folder}, with {before} events", flush=True)
-            with adapter:
+            with _disk_errors(folder), adapter:
                 summary = learn(adapter, feedback, lines, name)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            hint = "no accepted event is lost: start it again"
-            raise InputError(f"cannot write: {reason}", file=folder, hint=hint) from error
         except KeyboardInterrupt:
             print("stopped; start it again to continue", file=sys.stderr)
             return 130
     print(summary)
     return 0
+
+
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    """Report a full disk or a folder that cannot be written in one line."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        hint = "no accepted event is lost: start it again"
+        raise InputError(f"cannot write: {reason}", file=folder, hint=hint) from error
 
 
 @dataclass

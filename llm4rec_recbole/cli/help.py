@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from llm4rec_recbole.console import run_command
 from llm4rec_recbole.errors import InputError, did_you_mean, shorten
 from llm4rec_recbole.files import properties_folder, recbole_folder, write_atomically
 from llm4rec_recbole.registry import ENHANCED_GENREC, MODELS, datasets, models, protocols, variant
@@ -171,4 +172,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command("help", main))

@@ -6,13 +6,12 @@ Nothing heavy is imported before the options are known to be right.
 from __future__ import annotations
 
 import importlib
-import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from llm4rec_recbole.console import run_command
 from llm4rec_recbole.errors import InputError
 
 #: Command of `llm4rec` → "module" or "module:function", by default `main`, and its help.
@@ -53,31 +52,28 @@ _SHORT_FORMS = {"-m": "--model", "-d": "--dataset"}
 
 
 def run_recbole(argv: Sequence[str] | None = None) -> int:
-    """Entry point of `run_recbole`; returns the exit status: 0, 2 for bad input, 130 for Ctrl-C."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    try:
-        if not argv or {"-h", "--help"} & set(argv):
-            print(_help(argv))
-            return 0
-        options = parse(argv)
-        if "model" not in options:
-            hint = "run_recbole --help lists the models"
-            raise InputError("--model=… is missing", hint=hint)
-        from llm4rec_recbole.option_readers import check_request
-        from llm4rec_recbole.registry import resolve_model, variant
+    """Entry point of `run_recbole`; returns the exit status (console.py)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return run_command("run_recbole", lambda: _train(arguments))
 
-        model, given = variant(options.pop("model"))
-        model = resolve_model(model)
-        dataset = options.pop("dataset", "ml-100k")
-        options = given | options
-        files = [file for file in str(options.pop("config_files", "")).split(",") if file]
-        check_request(model, dataset, files, options)
-        _print_result(_run(model, dataset, files, options))
-    except InputError as error:
-        print(f"run_recbole: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return _stopped()
+
+def _train(argv: list[str]) -> int:
+    if not argv or {"-h", "--help"} & set(argv):
+        print(_help(argv))
+        return 0
+    options = parse(argv)
+    if "model" not in options:
+        raise InputError("--model=… is missing", hint="run_recbole --help lists the models")
+    from llm4rec_recbole.option_readers import check_request
+    from llm4rec_recbole.registry import resolve_model, variant
+
+    model, given = variant(options.pop("model"))
+    model = resolve_model(model)
+    dataset = options.pop("dataset", "ml-100k")
+    options = given | options
+    files = [file for file in str(options.pop("config_files", "")).split(",") if file]
+    check_request(model, dataset, files, options)
+    _print_result(_run(model, dataset, files, options))
     return 0
 
 
@@ -148,9 +144,13 @@ def _print_result(path: Path) -> None:
 
 
 def llm4rec(argv: Sequence[str] | None = None) -> int:
-    """Entry point of `llm4rec COMMAND …`; returns the exit status, also 2 for bad input, 130 for
-    Ctrl-C."""
-    argv = list(sys.argv[1:] if argv is None else argv)
+    """Entry point of `llm4rec COMMAND …`; returns the exit status (console.py)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command = arguments[0] if arguments and arguments[0] in COMMANDS else ""
+    return run_command(f"llm4rec {command}".strip(), lambda: _run_command(arguments))
+
+
+def _run_command(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         lines = [f"  {name:<12} {about}" for name, (_, about) in COMMANDS.items()]
         print("usage: llm4rec COMMAND [--help]\n\n" + "\n".join(lines))
@@ -158,29 +158,11 @@ def llm4rec(argv: Sequence[str] | None = None) -> int:
     if argv[0] not in COMMANDS:
         from llm4rec_recbole.errors import did_you_mean
 
-        print(f"llm4rec: no command {argv[0]!r}{did_you_mean(argv[0], COMMANDS)}", file=sys.stderr)
-        return 2
+        raise InputError(f"no command {argv[0]!r}{did_you_mean(argv[0], COMMANDS)}")
     sys.argv = [f"llm4rec {argv[0]}"]  # what its --help calls it
-    try:
-        module, _, function = COMMANDS[argv[0]][0].partition(":")
-        run = getattr(importlib.import_module(module), function or "main")
-        status: int = run(argv[1:]) or 0
-        sys.stdout.flush()
-        return status
-    except BrokenPipeError:  # `llm4rec … | head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to be flushed
-        return 128 + signal.SIGPIPE
-    except InputError as error:
-        print(f"llm4rec {argv[0]}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return _stopped()
-
-
-def _stopped() -> int:
-    """What Ctrl-C comes to, a shell's own status for it: the pipeline calls no such run failed."""
-    print("stopped", file=sys.stderr)
-    return 128 + signal.SIGINT
+    module, _, function = COMMANDS[argv[0]][0].partition(":")
+    command = getattr(importlib.import_module(module), function or "main")
+    return command(argv[1:]) or 0
 
 
 def _exit() -> NoReturn:

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from llm4rec_recbole.console import run_command
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.pipeline import status
 
@@ -24,4 +25,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command("llm4rec status", main))

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llm4rec_recbole.console import run_command
 from llm4rec_recbole.data.dataset_paths import data_file
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import open_regular, sha256_of, write_json
@@ -178,4 +179,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command("encode_items", main))

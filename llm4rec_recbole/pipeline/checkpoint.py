@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from llm4rec_recbole.console import run_command
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.paths import Run
 from llm4rec_recbole.files import read_json, sha256_of
@@ -113,4 +114,4 @@ def _comparison(run: Run, record: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_command("checkpoint", lambda: main(sys.argv[1:])))

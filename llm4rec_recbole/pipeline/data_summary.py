@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from llm4rec_recbole.console import run_command
 from llm4rec_recbole.data.dataset_paths import BUNDLED_DATASET, dataset_folder
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.paths import RESULTS, read_params
@@ -75,4 +76,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command("data_summary", main))

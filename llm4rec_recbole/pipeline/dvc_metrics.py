@@ -13,6 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from llm4rec_recbole.console import run_command
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.paths import RESULTS, recorded_runs
 from llm4rec_recbole.files import read_json, write_json
@@ -57,4 +58,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command("dvc_metrics", main))

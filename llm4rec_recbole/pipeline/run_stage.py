@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from llm4rec_recbole.console import run_command
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.paths import RESULTS, Run
 from llm4rec_recbole.files import sha256_of, write_json
@@ -151,4 +152,4 @@ def _forward(source: Any, tail: bytearray) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_command("run_stage", lambda: main(sys.argv[1:])))
