@@ -18,6 +18,7 @@ PINS = dict(line.split("==") for line in LINES if line and not line.startswith("
 OF_RECBOLE = {"ray", "plotly", "colorlog", "colorama"}  # it does without, or with newer ones
 OF_WEIGHTS = {"llm", "sentence-transformers"}  # only the files of these packages are used
 CUDA = ("nvidia-", "cuda-", "triton")  # with a CUDA build of torch; see the Makefile
+UNPINNED_EXTRAS = {"docs"}  # no result and no test depends on the documentation's site generator
 
 
 def missing(requirements: list[str]) -> list[str]:
@@ -41,9 +42,11 @@ def test_lines_are_pins_without_addresses_or_hashes() -> None:
 
 def test_pins_satisfy_pyproject() -> None:
     project = tomllib.loads((TOP / "pyproject.toml").read_text())
-    extras = project["project"]["optional-dependencies"].values()
+    extras = project["project"]["optional-dependencies"]
     requirements = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
-    assert missing([*requirements, *(line for extra in extras for line in extra)]) == []
+    for name in extras.keys() - UNPINNED_EXTRAS:
+        requirements += extras[name]
+    assert missing(requirements) == []
 
 
 @pytest.mark.parametrize("name", PINS)

@@ -37,7 +37,18 @@ RANKINGS = Rankings(
 
 @pytest.fixture
 def config(tmp_path):
-    return {"data_path": str(tmp_path), "dataset": "d"}
+    return {
+        "data_path": str(tmp_path),
+        "dataset": "d",
+        "protocol": "loo",
+        "benchmark_filename": None,
+        "field_separator": "\t",
+        "seq_separator": " ",
+        "encoding": "utf-8",
+        "USER_ID_FIELD": "user_id",
+        "ITEM_ID_FIELD": "item_id",
+        "TIME_FIELD": "timestamp",
+    }
 
 
 def test_with_all_features_every_metric_is_a_number(config, tmp_path):
