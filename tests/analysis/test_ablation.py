@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fake_ablation import add_ablation, ranks
-from fake_results import add_run, ranks_around
 from scipy import stats
 
 from llm4rec_recbole.analysis.claims import read_printed
@@ -13,6 +11,8 @@ from llm4rec_recbole.analysis.compare import compare
 from llm4rec_recbole.analysis.paper import paper_methods, paper_numbers
 from llm4rec_recbole.analysis.paper.paper_methods import BACKBONE, METHODS, SUM
 from llm4rec_recbole.evaluation.metrics import hit, ndcg
+from tests.helpers.fake_ablation import add_ablation, ranks
+from tests.helpers.fake_results import add_run, ranks_around
 
 
 def rows(results, table: str, metric: str) -> dict[tuple[str, str], object]:

@@ -6,12 +6,12 @@ import csv
 
 import numpy as np
 import pytest
-from fake_results import add_run, ranks_around
 
 from llm4rec_recbole.analysis.claims import Entry, ledger, read_printed
 from llm4rec_recbole.analysis.compare import compare
 from llm4rec_recbole.analysis.paper import paper_numbers
 from llm4rec_recbole.evaluation.records import Failure, read_records
+from tests.helpers.fake_results import add_run, ranks_around
 
 CONTRADICTED = "contradicted by the paper itself"
 ROUNDED = "consistent within rounding"

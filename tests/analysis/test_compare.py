@@ -7,7 +7,6 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from fake_results import add_run, ranks_around
 from scipy import stats
 
 from llm4rec_recbole.analysis.compare import (
@@ -18,6 +17,7 @@ from llm4rec_recbole.analysis.compare import (
 from llm4rec_recbole.cli.compare import main
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import ndcg
+from tests.helpers.fake_results import add_run, ranks_around
 
 
 @pytest.fixture

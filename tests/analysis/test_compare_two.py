@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from fake_results import add_run, ranks_around
 from scipy.stats import ttest_rel
 
 from llm4rec_recbole.cli.compare import pair
 from llm4rec_recbole.evaluation.metrics import ndcg
 from llm4rec_recbole.evaluation.users_file import write_ranks
+from tests.helpers.fake_results import add_run, ranks_around
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fake_results import add_run
 
 from llm4rec_recbole.analysis.fairness_null import null_ranges, read_null_ranges, shuffle_groups
 from llm4rec_recbole.cli.compare import fairness_null as main
 from llm4rec_recbole.errors import InputError
+from tests.helpers.fake_results import add_run
 
 USERS = 200
 HALVES = np.repeat([0, 1], USERS // 2)

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from fake_results import add_failure, add_run
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.per_user import per_user_values
 from llm4rec_recbole.evaluation.records import by_method, read_failures, read_records
+from tests.helpers.fake_results import add_failure, add_run
 
 METHODS = ("EASE", "BPR", "Pop")
 RANKS = np.array([0, 3, 12.5, 40])

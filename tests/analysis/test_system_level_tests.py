@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from fake_results import add_run
 from scipy import sparse
 
 from llm4rec_recbole.analysis.compare import compare
@@ -19,6 +18,7 @@ from llm4rec_recbole.analysis.system_level_tests import (
 )
 from llm4rec_recbole.evaluation.metrics import coverage, fairness, item_parity, ndcg, user_parity
 from llm4rec_recbole.evaluation.records import read_records
+from tests.helpers.fake_results import add_run
 
 N_ITEMS, USERS, LENGTH = 200, 50, 8
 CATEGORIES = ["one", "two", "one two", "three", ""]

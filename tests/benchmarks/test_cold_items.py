@@ -7,15 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from two_cycles import own_folder, two_cycles  # noqa: F401
 
 from benchmarks.studies import cold_items
+
+pytestmark = pytest.mark.usefixtures("own_folder", "only_read_options")
 
 N_ITEMS = 40
 
 
 @pytest.fixture
-def described(two_cycles: Path, tmp_path: Path) -> Path:  # noqa: F811
+def described(two_cycles: Path, tmp_path: Path) -> Path:
     """`two_cycles` with titles, which tell an item's ring."""
     folder = tmp_path / "two_cycles"
     folder.mkdir()

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from two_cycles import options, own_folder, two_cycles  # noqa: F401
 
 from benchmarks.studies import fairness_curve
 from llm4rec_recbole.errors import InputError
+
+pytestmark = pytest.mark.usefixtures("own_folder", "only_read_options")
 
 
 def test_the_gap_of_groups_that_differ_and_of_groups_that_do_not() -> None:
@@ -29,9 +30,9 @@ def test_the_gap_of_groups_that_differ_and_of_groups_that_do_not() -> None:
 
 
 def test_each_strength_has_a_row_and_a_point(
-    two_cycles: Path,  # noqa: F811
+    two_cycles: Path,
     tmp_path: Path,
-    options: dict[str, Any],  # noqa: F811
+    options: dict[str, Any],
 ) -> None:
     folder = tmp_path / "two_cycles"
     folder.mkdir()
@@ -58,7 +59,7 @@ def test_each_strength_has_a_row_and_a_point(
     assert "λ = 5" in drawing
 
 
-def test_groups_that_the_data_do_not_know_are_named(options: dict[str, Any]) -> None:  # noqa: F811
+def test_groups_that_the_data_do_not_know_are_named(options: dict[str, Any]) -> None:
     small = {"llm": "scratch-16x1", "llm_layers": None, "epochs": 1}
     with pytest.raises(
         InputError, match=r"fairness_groups is age, which the data set's .user file"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from two_cycles import options, own_folder, two_cycles  # noqa: F401
+import pytest
 
 from benchmarks.performance import latency
 
+pytestmark = pytest.mark.usefixtures("own_folder", "only_read_options")
 
-def test_users_and_events_are_timed(options: dict[str, Any]) -> None:  # noqa: F811
+
+def test_users_and_events_are_timed(options: dict[str, Any]) -> None:
     small = {"llm": "scratch-16x2", "llm_layers": None, "eval_batch_users": 16}
     found = latency.measure("two_cycles", users=40, events=3, options=options | small)
     assert found["layers"] == 2

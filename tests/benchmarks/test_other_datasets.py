@@ -9,11 +9,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from fake_results import add_run, ranks_around
 
 from benchmarks.studies import committed_results, other_datasets
 from llm4rec_recbole.evaluation.paths import Run
 from llm4rec_recbole.evaluation.users_file import RANKED, read_users
+from tests.helpers.fake_results import add_run, ranks_around
 
 RUN = Run("ml-100k", "loo", "Pop", 3)
 

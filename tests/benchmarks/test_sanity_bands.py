@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from real_data import REAL_DATA, why_absent
 
 from benchmarks.studies import sanity_bands
 from llm4rec_recbole.errors import InputError
+from tests.helpers.real_data import REAL_DATA, why_absent
 
 ML_1M = REAL_DATA / "ml-1m"
 needs_ml_1m = pytest.mark.skipif(bool(why_absent("ml-1m")), reason=str(why_absent("ml-1m")))

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from two_cycles import own_folder  # noqa: F401
 
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.cli.run import llm4rec
@@ -24,6 +23,8 @@ from llm4rec_recbole.data import line_reader
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.inference.adaptation_session import with_adaptation_state
 from llm4rec_recbole.inference.restore import restore
+
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def event(user: str, item: str, **others: Any) -> bytes:

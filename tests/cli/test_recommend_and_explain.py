@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from two_cycles import own_folder  # noqa: F401
 
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.analysis.faithfulness import measure, shortened
 from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.inference import recommend
 from llm4rec_recbole.inference.restore import newest_checkpoint, restore
+
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 class Praises:

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from two_cycles import own_folder  # noqa: F401
 
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.analysis.online_replay import (
@@ -23,6 +22,8 @@ from llm4rec_recbole.analysis.online_replay import (
 from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.inference.restore import TrainedModel, restore
+
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from explanations import made
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from llm4rec_recbole.components.explanation.grounding import (
     singular,
     words,
 )
+from tests.helpers.evidence import make_evidence
 
 TITLES = [
     "Toy Story", "Toy Story 2", "Star Wars", "Babe", "Apollo 13", "Apollo", "It", "Seven",
@@ -24,7 +24,7 @@ CATALOGUE = GroundingChecker(TITLES, CATEGORIES)
 
 
 def problems(sentence: str, **changed: object) -> list[str]:
-    return CATALOGUE.problems(sentence, made(**changed))
+    return CATALOGUE.problems(sentence, make_evidence(**changed))
 
 
 @pytest.mark.parametrize(
@@ -125,9 +125,9 @@ def test_without_titles_and_categories_it_names_the_item_by_its_number() -> None
 
 def test_an_empty_catalogue_still_refuses_names_and_quotations() -> None:
     bare = GroundingChecker(["", "..."], [])
-    assert bare.problems("Toy Story is like Babe.", made()) == []
-    assert bare.problems('Toy Story is like "Heat".', made())
-    assert bare.problems("Toy Story is like Heat.", made())
+    assert bare.problems("Toy Story is like Babe.", make_evidence()) == []
+    assert bare.problems('Toy Story is like "Heat".', make_evidence())
+    assert bare.problems("Toy Story is like Heat.", make_evidence())
 
 
 @given(st.sampled_from(TITLES), st.sampled_from(["You will like {} as well.", 'I say "{}" now.']))
@@ -135,14 +135,15 @@ def test_any_title_of_the_catalogue_is_found_and_passes_only_as_evidence(
     title: str, sentence: str
 ) -> None:
     said = sentence.format(title)
-    assert CATALOGUE.problems(said, made(title=title, categories=["Comedy", "War"])) == []
-    if f'"{title}"' not in made().names and title != "Apollo":  # that lies within Apollo 13's words
-        assert CATALOGUE.problems(said + " Toy Story.", made())
+    assert CATALOGUE.problems(said, make_evidence(title=title, categories=["Comedy", "War"])) == []
+    # "Apollo" lies within the words of Apollo 13.
+    if f'"{title}"' not in make_evidence().names and title != "Apollo":
+        assert CATALOGUE.problems(said + " Toy Story.", make_evidence())
 
 
 @given(st.text(max_size=60))
 def test_any_text_can_be_checked(text: str) -> None:
-    assert isinstance(CATALOGUE.problems(text, made()), list)
+    assert isinstance(CATALOGUE.problems(text, make_evidence()), list)
 
 
 def test_words_know_whether_they_open_a_sentence() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from explanations import made
 
 from llm4rec_recbole.components.explanation.context import (
     DAY,
@@ -26,6 +25,7 @@ from llm4rec_recbole.components.explanation.evidence import (
     type_weights,
 )
 from llm4rec_recbole.components.explanation.templates import join_words, template_sentence
+from tests.helpers.evidence import make_evidence
 
 RANDOM = np.random.default_rng(0)
 NOW = 100 * DAY
@@ -231,7 +231,7 @@ def test_nothing_known_of_the_item_at_all() -> None:
     ],
 )
 def test_each_template_has_its_sentence(changed: dict, sentence: str) -> None:
-    assert template_sentence(made(**changed)).startswith(sentence)
+    assert template_sentence(make_evidence(**changed)).startswith(sentence)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from explanations import made
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from llm4rec_recbole.components.explanation.writer import (
     opening_of,
     prompt_of,
 )
+from tests.helpers.evidence import make_evidence
 
 CATALOGUE = GroundingChecker(
     ["Toy Story", "Star Wars", "Babe", "Heat", "It", "Seven"], ["Comedy", "War"]
@@ -36,7 +36,9 @@ class Says:
 
 
 def test_a_sentence_that_passes_is_the_writers() -> None:
-    found = explain(made(), CATALOGUE, Says('is a good choice. It is a comedy. And "Heat"'))
+    found = explain(
+        make_evidence(), CATALOGUE, Says('is a good choice. It is a comedy. And "Heat"')
+    )
     opening = 'Because you chose "Star Wars" and "Babe", "Toy Story"'
     assert found.sentence == f"{opening} is a good choice. It is a comedy."
     assert (found.written_by, found.problems) == ("liar", ())
@@ -58,29 +60,32 @@ def test_a_sentence_that_passes_is_the_writers() -> None:
 )
 def test_a_sentence_that_fails_is_never_shown(answer: str) -> None:
     if answer == "!!!":  # the opening alone, which names only the evidence
-        assert explain(made(), CATALOGUE, Says(answer)).problems == ()
+        assert explain(make_evidence(), CATALOGUE, Says(answer)).problems == ()
         return
-    found = explain(made(), CATALOGUE, Says(answer))
-    assert found.sentence == template_sentence(made())
+    found = explain(make_evidence(), CATALOGUE, Says(answer))
+    assert found.sentence == template_sentence(make_evidence())
     assert found.written_by == "template"
     assert found.problems
 
 
 def test_what_was_refused_is_reported_with_the_reason() -> None:
-    found = explain(made(), CATALOGUE, Says("is a War film."))
+    found = explain(make_evidence(), CATALOGUE, Says("is a War film."))
     assert found.refused.endswith("is a War film.")
     assert found.problems == ("'war' is a category",)
 
 
 @given(st.text(max_size=80))
 def test_whatever_is_written_what_is_shown_passes_the_check(answer: str) -> None:
-    found = explain(made(), CATALOGUE, Says(answer))
+    found = explain(make_evidence(), CATALOGUE, Says(answer))
     assert CATALOGUE.problems(found.sentence, found.evidence) == []
 
 
 def test_without_evidence_or_writer_the_template_speaks() -> None:
-    bare = made(similar=[], latest=[], categories=[], template="none")
-    for found in (explain(bare, CATALOGUE, Says("is great.")), explain(made(), CATALOGUE, None)):
+    bare = make_evidence(similar=[], latest=[], categories=[], template="none")
+    for found in (
+        explain(bare, CATALOGUE, Says("is great.")),
+        explain(make_evidence(), CATALOGUE, None),
+    ):
         assert found.written_by == "template"
         assert (found.refused, found.problems) == ("", ())
 
@@ -91,13 +96,13 @@ def test_without_evidence_or_writer_the_template_speaks() -> None:
 def test_openings_and_template_sentences_pass_the_check(
     template: str, trend: float, title: str
 ) -> None:
-    evidence = made(template=template, trend=trend, title=title)
+    evidence = make_evidence(template=template, trend=trend, title=title)
     assert CATALOGUE.problems(template_sentence(evidence), evidence) == []
     assert CATALOGUE.problems(opening_of(evidence), evidence) == []
 
 
 def test_the_prompt_holds_the_evidence_and_no_other_name() -> None:
-    evidence = made(trend=0.8)
+    evidence = make_evidence(trend=0.8)
     prompt = prompt_of(evidence)
     for name in (*evidence.names, "Animation", "Comedy"):
         assert name in prompt
@@ -105,7 +110,7 @@ def test_the_prompt_holds_the_evidence_and_no_other_name() -> None:
 
 
 def test_what_the_user_does_not_like_is_not_given_as_a_reason() -> None:
-    evidence = made(template="preference", categories=["Animation", "Comedy", "War"])
+    evidence = make_evidence(template="preference", categories=["Animation", "Comedy", "War"])
     assert evidence.aspects[-1].weight < evidence.aspects[-1].usual
     assert "choose Animation and Comedy, and" in opening_of(evidence)
     assert "chooses: Animation, Comedy\n" in prompt_of(evidence)
@@ -113,7 +118,7 @@ def test_what_the_user_does_not_like_is_not_given_as_a_reason() -> None:
 
 
 def test_the_prompt_leaves_out_what_there_is_not() -> None:
-    prompt = prompt_of(made(title="", categories=[], similar=[], latest=[]))
+    prompt = prompt_of(make_evidence(title="", categories=[], similar=[], latest=[]))
     assert prompt.splitlines()[:-1] == ["Recommended: item 7"]
 
 

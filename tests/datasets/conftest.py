@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from real_data import REAL_DATA, why_absent
 
 from llm4rec_recbole.datasets.prepare import prepare
+from tests.helpers.real_data import REAL_DATA, why_absent
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_ratings import RATINGS
 
 from llm4rec_recbole.datasets.fetch import fetch
 from llm4rec_recbole.datasets.replace_files import locked, staging_dir
 from llm4rec_recbole.datasets.spec import INCOMPLETE, DatasetSpec, RawFile, has_raw_files, raw_files
 from llm4rec_recbole.errors import InputError
+from tests.helpers.tiny_ratings import RATINGS
 
 HEADER = "user_id:token\titem_id:token\ttimestamp:float\n"
 SPEC = DatasetSpec(

@@ -8,13 +8,13 @@ import resource
 import zipfile
 
 import pytest
-from tiny_ratings import RATINGS, SUM, spec
-from web_server import serving
 
 from llm4rec_recbole.datasets.download import download
 from llm4rec_recbole.datasets.fetch import fetch
 from llm4rec_recbole.datasets.spec import DatasetSpec, RawFile, raw_files
 from llm4rec_recbole.errors import InputError
+from tests.helpers.tiny_ratings import RATINGS, SUM, spec
+from tests.helpers.web_server import serving
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ import tarfile
 import zipfile
 
 import pytest
-from tiny_ratings import RATINGS, spec
 
 from llm4rec_recbole.datasets.fetch import fetch
 from llm4rec_recbole.datasets.import_raw_files import git_blob
 from llm4rec_recbole.datasets.spec import DatasetSpec, RawFile
 from llm4rec_recbole.errors import InputError
+from tests.helpers.tiny_ratings import RATINGS, spec
 
 
 @pytest.fixture(params=["folder", "zip", "tar", "tar.gz", "gz", "file"])

@@ -12,12 +12,12 @@ import tarfile
 import zipfile
 
 import pytest
-from tiny_ratings import RATINGS, spec
 
 from llm4rec_recbole.datasets import archives
 from llm4rec_recbole.datasets.fetch import fetch
 from llm4rec_recbole.datasets.readers.json_lines import read_json_object, read_objects
 from llm4rec_recbole.errors import InputError
+from tests.helpers.tiny_ratings import RATINGS, spec
 
 GIGABYTE = 1 << 30
 

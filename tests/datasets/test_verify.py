@@ -5,12 +5,12 @@ from __future__ import annotations
 import gzip
 
 import pytest
-from tiny_ratings import RATINGS, SUM, spec
 
 from llm4rec_recbole.datasets.import_raw_files import git_blob
 from llm4rec_recbole.datasets.spec import DatasetSpec, RawFile
 from llm4rec_recbole.datasets.verify import verify
 from llm4rec_recbole.errors import InputError
+from tests.helpers.tiny_ratings import RATINGS, SUM, spec
 
 
 def changed(one: DatasetSpec, **values) -> DatasetSpec:

@@ -5,15 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from decoding.tiny_models import (
-    END,
-    MODELS,
-    catalogues,
-    decoder_of,
-    one_by_one,
-    prompts,
-    teacher_forced,
-)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +13,15 @@ from llm4rec_recbole.decoding.beam import beam_search, unconstrained_search
 from llm4rec_recbole.decoding.exhaustive import chunks, exhaustive_scores
 from llm4rec_recbole.decoding.scores import NOT_FOUND, catalogue_scores
 from llm4rec_recbole.decoding.trie import ItemTrie
+from tests.helpers.tiny_language_models import (
+    END,
+    MODELS,
+    catalogues,
+    decoder_of,
+    one_by_one,
+    prompts,
+    teacher_forced,
+)
 
 CATALOGUE = [(2, 3, 4), (2, 3), (2, 5), (6,), (7, 8, 9, 10), (7, 8, 9, 11), (7, 3), (11, 2, 2), ()]
 both = pytest.mark.parametrize("kind", MODELS)

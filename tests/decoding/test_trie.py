@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from decoding.tiny_models import END, catalogues
 from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4rec_recbole.decoding.trie import ItemTrie
 from llm4rec_recbole.errors import InputError
+from tests.helpers.tiny_language_models import END, catalogues
 
 
 def prefixes(sequences, end):

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from random_held_out import random_held_out
 
 from llm4rec_recbole.data.held_out import HeldOut
+from tests.helpers.random_held_out import random_held_out
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_held_out import random_held_out
 
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.evaluation import ranking
 from llm4rec_recbole.evaluation.ranking import draw_negatives
+from tests.helpers.random_held_out import random_held_out
 
 
 @settings(max_examples=40)

@@ -6,10 +6,10 @@ import ir_measures
 import numpy as np
 import pytest
 from ir_measures import RR, Qrel, ScoredDoc, Success, nDCG
-from random_held_out import random_held_out
 
 from llm4rec_recbole.evaluation.metrics import ACCURACY, accuracy, hit, mrr, ndcg
 from llm4rec_recbole.evaluation.ranking import full_ranks
+from tests.helpers.random_held_out import random_held_out
 
 
 def test_first_place_scores_one_in_every_metric():

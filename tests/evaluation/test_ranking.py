@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_held_out import random_held_out
 
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.ranking import Rankings, draw_negatives, full_ranks, rank_held_out
+from tests.helpers.random_held_out import random_held_out
 
 
 def rank(held_out: HeldOut, scores: np.ndarray, n: int = 20, **options) -> Rankings:

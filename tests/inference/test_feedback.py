@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from two_cycles import own_folder  # noqa: F401
 
 from llm4rec_recbole.components.adaptation.adapter import NextItemEvent, online_adapter
 from llm4rec_recbole.components.adaptation.events import Event
 from llm4rec_recbole.inference.adaptation_session import Feedback
 from llm4rec_recbole.inference.restore import TrainedModel, restore
+
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 @pytest.fixture(scope="module")

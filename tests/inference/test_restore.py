@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from two_cycles import own_folder  # noqa: F401
 
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.components.adaptation.saved_weights import (
@@ -20,6 +19,8 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.users_file import read_users
 from llm4rec_recbole.inference.restore import TrainedModel, newest_checkpoint, restore
 from llm4rec_recbole.training.run import run
+
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def checkpoint_of(options: dict, model: str) -> Path:

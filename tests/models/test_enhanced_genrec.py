@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from two_cycles import one_history
 
 from llm4rec_recbole import option_readers, registry
 from llm4rec_recbole.components.absent import (
@@ -35,6 +34,7 @@ from llm4rec_recbole.models.enhanced_genrec.model import COMPONENTS, VARIANTS, c
 from llm4rec_recbole.option_readers import check_request
 from llm4rec_recbole.registry import ENHANCED_GENREC, variant
 from llm4rec_recbole.training.run import prepare, run, train
+from tests.helpers.two_cycles import one_history
 
 SMALL = {
     "llm": "scratch-32x1",

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from two_cycles import one_history
 
 from llm4rec_recbole.components.retrieval.repository import KINDS
 from llm4rec_recbole.components.retrieval.reviews import earliest_of_each_item, training_reviews
 from llm4rec_recbole.training.run import prepare
+from tests.helpers.two_cycles import one_history
 
 SMALL = {
     "llm": "scratch-32x1",

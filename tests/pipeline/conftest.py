@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from checkout import TOP, Checkout
+
+from tests.helpers.checkout import TOP, Checkout
 
 COPIED = (
     "llm4rec_recbole",
@@ -34,7 +35,7 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, target)
-    shutil.copy(Path(__file__).with_name("fake_commands.py"), tmp_path)
+    shutil.copy(TOP / "tests/helpers/fake_commands.py", tmp_path)
     (tmp_path / "fake").mkdir()
     pipeline = tmp_path / "dvc.yaml"
     text = pipeline.read_text()

@@ -8,7 +8,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from checkout import TOP, Checkout, wait_until
+
+from tests.helpers.checkout import TOP, Checkout, wait_until
 
 ALL = ["BPR", "Pop", "SASRec"]
 

@@ -8,10 +8,10 @@ import signal
 import sys
 
 import pytest
-from checkout import Checkout, wait_until
 
 from llm4rec_recbole.evaluation.paths import Run
 from llm4rec_recbole.pipeline.run_stage import _last_line
+from tests.helpers.checkout import Checkout, wait_until
 
 RUN = ["python", "fake_commands.py", "run"]
 BPR = Run("ml-100k", "loo", "BPR", 0)

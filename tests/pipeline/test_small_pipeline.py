@@ -6,10 +6,10 @@ import csv
 import json
 
 import pytest
-from checkout import Checkout
-from table_from_users import assert_table_1_is_that_of_the_users
 
 from llm4rec_recbole.evaluation.paths import run_stages
+from tests.helpers.checkout import Checkout
+from tests.helpers.table_from_users import assert_table_1_is_that_of_the_users
 
 
 @pytest.mark.slow

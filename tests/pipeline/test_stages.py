@@ -6,9 +6,9 @@ import itertools
 from pathlib import Path
 
 import yaml
-from checkout import Checkout
 
 from llm4rec_recbole.evaluation.paths import run_stages
+from tests.helpers.checkout import Checkout
 
 TOP = Path(__file__).parents[2]
 

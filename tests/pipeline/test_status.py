@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from checkout import PARAMS
 
 from llm4rec_recbole.cli import status as command
 from llm4rec_recbole.evaluation.paths import Run, run_stages
 from llm4rec_recbole.pipeline import run_state, status
+from tests.helpers.checkout import PARAMS
 
 POP, BPR, SASREC = (Run("ml-100k", "loo", method, 0) for method in ("Pop", "BPR", "SASRec"))
 

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from fake_results import add_run, ranks_around
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.paths import Run
 from llm4rec_recbole.pipeline import verify
+from tests.helpers.fake_results import add_run, ranks_around
 
 POP = Run("ml-100k", "loo", "Pop", 0)
 

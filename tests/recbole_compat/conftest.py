@@ -1,3 +1,10 @@
-"""The fixtures of tests/tiny_data.py."""
+from __future__ import annotations
 
-from tiny_data import dataset, own_folder, write  # noqa: F401
+import pytest
+
+from tests.helpers.tiny_data import dataset, write  # noqa: F401
+
+
+@pytest.fixture(autouse=True)
+def run_safely(own_folder: None) -> None:
+    """Every test here may run RecBole."""

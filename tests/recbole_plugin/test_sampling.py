@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from two_cycles import read_by
 
 from llm4rec_recbole.errors import InputError
+from tests.helpers.two_cycles import read_by
 
 DISTRIBUTIONS = ["propensity", "popularity_strata"]
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import NAME, Chromium
-from fake_ablation import add_ablation
-from fake_model_outputs import FAITHFUL, PLAIN, REASON, REPLAY, add_answer
-from fake_report import make_report
-from fake_results import add_run, ranks_around
 
 from llm4rec_recbole.cli import compare
+from tests.helpers.chromium import NAME, Chromium
+from tests.helpers.fake_ablation import add_ablation
+from tests.helpers.fake_model_outputs import FAITHFUL, PLAIN, REASON, REPLAY, add_answer
+from tests.helpers.fake_report import make_report
+from tests.helpers.fake_results import add_run, ranks_around
 
 
 def history(best: float) -> list[dict[str, float]]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 
 import pytest
-from fake_ablation import add_ablation
-from fake_results import add_failure, add_run, ranks_around, unescaped
 
 from llm4rec_recbole.cli import compare, tables
+from tests.helpers.fake_ablation import add_ablation
+from tests.helpers.fake_results import add_failure, add_run, ranks_around, unescaped
 
 FIRST = "EnhancedGenRec without components (paper: GenRec)"
 

@@ -6,9 +6,9 @@ import csv
 from pathlib import Path
 
 import pytest
-from fake_results import add_run, ranks_around, unescaped
 
 from llm4rec_recbole.cli.tables import dataset_table as main
+from tests.helpers.fake_results import add_run, ranks_around, unescaped
 
 TOP = Path(__file__).resolve().parents[2]
 

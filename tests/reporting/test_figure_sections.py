@@ -6,9 +6,9 @@ import html
 import re
 
 import pytest
-from fake_rows import FULL, comparison, row, section
 
 from llm4rec_recbole.reporting.page import figure_sections
+from tests.helpers.fake_rows import FULL, comparison, row, section
 
 COST = {"train_seconds": 350.0, "inference_ms_per_user": 2.5}
 

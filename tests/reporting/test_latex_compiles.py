@@ -6,10 +6,10 @@ import shutil
 import subprocess
 
 import pytest
-from fake_results import add_run, ranks_around
 
 from llm4rec_recbole.cli import compare, tables
 from llm4rec_recbole.reporting.tables.datasets import NAME
+from tests.helpers.fake_results import add_run, ranks_around
 
 TEX = next((name for name in ("pdflatex", "lualatex", "tectonic") if shutil.which(name)), None)
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from fake_results import add_run, ranks_around, unescaped
 
 from llm4rec_recbole.cli import compare, tables
 from llm4rec_recbole.cli.tables import readme as main
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.reporting.readme_blocks import fill
+from tests.helpers.fake_results import add_run, ranks_around, unescaped
 
 TOP = Path(__file__).resolve().parents[2]
 

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_results import add_run
-from table_from_users import assert_table_1_is_that_of_the_users
 
 from benchmarks.studies.committed_results import runs
 from llm4rec_recbole.analysis.compare import best_on_validation, read_comparisons
@@ -23,6 +21,8 @@ from llm4rec_recbole.evaluation.per_user import per_user_values
 from llm4rec_recbole.evaluation.ranking import Rankings
 from llm4rec_recbole.evaluation.records import by_method, read_records
 from llm4rec_recbole.evaluation.users_file import write_users
+from tests.helpers.fake_results import add_run
+from tests.helpers.table_from_users import assert_table_1_is_that_of_the_users
 
 TOP = Path(__file__).parents[2]
 COMMITTED = sorted(path.parent for path in (TOP / "benchmarks/results").glob("*/users"))

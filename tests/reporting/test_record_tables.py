@@ -6,11 +6,11 @@ import csv
 import json
 
 import pytest
-from fake_results import add_run, ranks_around, unescaped
 
 from llm4rec_recbole.analysis.paper import paper_numbers
 from llm4rec_recbole.cli import compare, tables
 from llm4rec_recbole.errors import InputError
+from tests.helpers.fake_results import add_run, ranks_around, unescaped
 
 P5 = "P5 (0.4 M parameters, trained from scratch)"
 

@@ -13,14 +13,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from fake_model_outputs import FAITHFUL, REASON, add_answer
-from fake_report import make_report
-from fake_results import add_run, ranks_around
 
 from llm4rec_recbole.cli import compare
 from llm4rec_recbole.reporting.page.explanations import recommendations
 from llm4rec_recbole.reporting.page.faithfulness import faithfulness
 from llm4rec_recbole.reporting.page.render import words
+from tests.helpers.fake_model_outputs import FAITHFUL, REASON, add_answer
+from tests.helpers.fake_report import make_report
+from tests.helpers.fake_results import add_run, ranks_around
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "wbr"}
 

@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 import pytest
-from chromium import Chromium
+
+from tests.helpers.chromium import Chromium
 
 # Presses every button of every table's head, twice.
 SORT = """(() => {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from chromium import Chromium
+
+from tests.helpers.chromium import Chromium
 
 # What sticks out of the page, px; regions that have to be scrolled sideways, with the px they lack;
 # regions that the Tab key goes to though nothing scrolls there, or does not though something does.

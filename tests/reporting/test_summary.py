@@ -5,9 +5,9 @@ from __future__ import annotations
 import html
 
 import pytest
-from fake_rows import comparison, row, section
 
 from llm4rec_recbole.reporting.page.summary import summary
+from tests.helpers.fake_rows import comparison, row, section
 
 BPR = comparison("BPR", 0.016, 0.003, 0.031)
 LEAD = comparison("SASRec", 0.016, 0.003, 0.031)

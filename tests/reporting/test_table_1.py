@@ -5,10 +5,10 @@ import json
 
 import numpy as np
 import pytest
-from fake_results import add_failure, add_run, ranks_around, unescaped
 
 from llm4rec_recbole.cli import compare, tables
 from llm4rec_recbole.evaluation.metrics import accuracy
+from tests.helpers.fake_results import add_failure, add_run, ranks_around, unescaped
 
 P5 = "P5 (0.4 M parameters, trained from scratch)"
 RUNS = {"BPR": 40, "LightGCN": 30, "BERT4Rec": 9, "Pop": 90, "EASE": 18}

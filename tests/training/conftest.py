@@ -1,3 +1,8 @@
-"""The fixtures of tests/two_cycles.py."""
+from __future__ import annotations
 
-from two_cycles import options, own_folder, two_cycles  # noqa: F401
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def run_safely(own_folder: None, only_read_options: None) -> None:
+    """Every test here may train a model."""

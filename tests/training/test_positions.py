@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from two_cycles import options, own_folder, two_cycles  # noqa: F401
 
 from llm4rec_recbole.components.training_features import training_features
 from llm4rec_recbole.training.batches import POSITION
 from llm4rec_recbole.training.run import prepare
 
 
-def test_positions_are_rows_of_what_the_model_knows(options) -> None:  # noqa: F811
+def test_positions_are_rows_of_what_the_model_knows(options) -> None:
     given = options | {"llm": "scratch-32x1", "llm_layers": 1, "text_encoder": "hash-16"}
     run = prepare("EnhancedGenRec", "two_cycles", options=given | {"components": []})
     known = training_features(run.config, run.data.train.dataset)

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from two_cycles import N_USERS
 
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.users_file import read_users
 from llm4rec_recbole.training.run import prepare, run, train
+from tests.helpers.two_cycles import N_USERS
 
 COST = {
     "train_seconds",

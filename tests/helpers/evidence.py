@@ -1,7 +1,4 @@
-"""Evidence made by hand, for the tests of what is written from it.
-
-Use: `from explanations import made`.
-"""
+"""Evidence made by hand, for the tests of explanations."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from llm4rec_recbole.components.explanation.evidence import (
 )
 
 
-def made(
+def make_evidence(
     title: str = "Toy Story",
     categories: Sequence[str] = ("Animation", "Comedy"),
     similar: Sequence[str] = ("Star Wars", "Babe"),

@@ -1,4 +1,4 @@
-"""A checkout in a temporary folder to run DVC in; conftest.py makes it."""
+"""A checkout in a temporary folder, to run DVC in."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Models trained on `two_cycles` with titles and colours, and their checkpoints: shared fixtures.
-
-A test module that runs a command imports `own_folder` from two_cycles.py as well.
-"""
+"""Fixtures: models trained on `two_cycles` with titles and colours, and their checkpoints."""
 
 from __future__ import annotations
 
@@ -12,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from two_cycles import read_by, two_cycles  # noqa: F401
+
+from tests.helpers.two_cycles import read_by
 
 #: Item i is `Ring i`, even ones are red, odd ones blue, every third is round, i39 has no title.
 TITLES = [f"Ring {'abcdefghijklmnopqrst'[n // 2].upper() * (n % 2 + 1)}" for n in range(39)]
@@ -31,7 +29,7 @@ SMALL = {
 
 
 @pytest.fixture(scope="session")
-def cycle_data(two_cycles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+def cycle_data(two_cycles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of `two_cycles` with titles and categories; user `lonely` has one interaction."""
     folder = tmp_path_factory.mktemp("titled") / "two_cycles"
     shutil.copytree(two_cycles / "two_cycles", folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 #: Holds a folder for each; docs/data.md (Raw files) names them.
 REAL_DATA = Path(
-    os.environ.get("LLM4REC_REAL_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
+    os.environ.get("LLM4REC_REAL_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data"
 )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from fake_results import add_run, ranks_around
 
 from llm4rec_recbole.analysis.paper.paper_methods import METHODS
+from tests.helpers.fake_results import add_run, ranks_around
 
 #: How well each does; the smaller, the better.
 MIDDLES = dict(zip(METHODS, (20, 18, 17, 17, 16, 3, 15, 30, 20, 20)))

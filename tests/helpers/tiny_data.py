@@ -1,22 +1,12 @@
-"""A folder of its own for each test, and small data sets in RecBole's atomic files."""
+"""Small data sets in RecBole's atomic files, written by a test."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-import llm4rec_recbole  # noqa: F401
-
-
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """RecBole writes `saved/`, `log/` where it runs, and reads pytest's own arguments."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["test"])
 
 
 @pytest.fixture

@@ -1,11 +1,7 @@
-"""A data set with a known answer, as RecBole's atomic files, and options to train on it fast.
-
-Use: `from two_cycles import options, own_folder, two_cycles` in an area's conftest.py.
-"""
+"""A data set with a known answer, as RecBole's atomic files, and options to train on it fast."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -72,20 +68,15 @@ def read_by(model: str, options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name in read or name not in SHARED}
 
 
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run each test in its own folder, without pytest's arguments, which RecBole would read.
-
-    A run refuses options that it does not read, so each model gets only the options it reads.
-    """
+@pytest.fixture
+def only_read_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each model only the options that it reads, since a run refuses the others."""
     from llm4rec_recbole.training import checks, run
 
     def checked_config(model: str, dataset: str, files: Any = (), options: Any = None) -> Any:
         return checks.checked_config(model, dataset, files, read_by(model, dict(options or {})))
 
     monkeypatch.setattr(run, "checked_config", checked_config)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["test"])
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Data, fixtures and checks that tests of several areas share."""
