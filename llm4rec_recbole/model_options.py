@@ -78,7 +78,7 @@ def _described(model: str) -> list[tuple[str, str, Any, str]]:
 def _field(name: str, kind: str, default: Any, about: str) -> tuple[Any, Any]:
     """The annotation of one option; one that its own default contradicts is left open."""
     optional = "none" in kind.lower()
-    kind = re.sub(r"\s*(or|,)\s*none|none\s*(or|,)\s*", "", kind, flags=re.IGNORECASE).strip()
+    kind = re.sub(r" ?(or|,) ?none|none ?(or|,) ?", "", kind, flags=re.IGNORECASE).strip()
     annotation: Any = _KINDS.get(kind, Any)
     if annotation is int and re.search(r"weight|scale|bound", about):  # RecBole's word for a number
         annotation = float

@@ -85,6 +85,7 @@ def finish_checkpoint(run: Run, record: Path) -> None:
     """Remove the run's earlier checkpoints, and note which record the newest one is for."""
     files = sorted(run.checkpoints.glob("*.safetensors"), key=lambda file: file.stat().st_mtime_ns)
     for file in files[:-1]:
+        file.with_suffix(".adapted").unlink(missing_ok=True)  # the weights after adaptation
         file.unlink()
     if files:
         write_json(run.checkpoints / MARKER, {"sha256": sha256_of(record)})

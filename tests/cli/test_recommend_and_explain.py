@@ -15,7 +15,7 @@ from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.inference import recommend
 from llm4rec_recbole.inference.restore import newest_checkpoint, restore
 
-pytestmark = pytest.mark.usefixtures("own_folder")
+pytestmark = pytest.mark.usefixtures("own_folder", "only_read_options")
 
 
 class Praises:

@@ -37,7 +37,14 @@ def shop(tmp_path: Path) -> Path:
 def start_prepare(folder: Path, out: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "llm4rec_recbole.cli.prepare", "--dataset", folder.name]
     command += ["--data-path", str(folder.parent), "--out", str(out)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts its background jobs with SIGINT ignored, and pytest may be one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 @pytest.mark.parametrize("which", ["data set", "out"])

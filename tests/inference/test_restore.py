@@ -20,7 +20,7 @@ from llm4rec_recbole.evaluation.users_file import read_users
 from llm4rec_recbole.inference.restore import TrainedModel, newest_checkpoint, restore
 from llm4rec_recbole.training.run import run
 
-pytestmark = pytest.mark.usefixtures("own_folder")
+pytestmark = pytest.mark.usefixtures("own_folder", "only_read_options")
 
 
 def checkpoint_of(options: dict, model: str) -> Path:

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from llm4rec_recbole.evaluation.paths import Run
-from llm4rec_recbole.pipeline.run_stage import _last_line
+from llm4rec_recbole.pipeline.run_stage import _last_line, finish_checkpoint
 from tests.helpers.checkout import Checkout, wait_until
 
 RUN = ["python", "fake_commands.py", "run"]
@@ -129,3 +129,17 @@ def test_data_that_differ_from_their_summary_stop_the_run(checkout: Checkout) ->
 )
 def test_last_line(text: str, line: str) -> None:
     assert _last_line(text) == line
+
+
+def test_only_the_newest_checkpoint_and_its_adapted_weights_stay(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    BPR.checkpoints.mkdir(parents=True)
+    for time, name in enumerate(("a.safetensors", "a.adapted", "b.safetensors", "b.adapted")):
+        (BPR.checkpoints / name).touch()
+        os.utime(BPR.checkpoints / name, (time, time))
+    record = tmp_path / "record.json"
+    record.touch()
+    finish_checkpoint(BPR, record)
+    names = {path.name for path in BPR.checkpoints.iterdir()}
+    assert names >= {"b.safetensors", "b.adapted"}
+    assert not names & {"a.safetensors", "a.adapted"}

@@ -37,7 +37,7 @@ def test_leave_one_out_tests_the_last_item_to_the_second(
     rows = [f"u | {name} | {UNIX + t}" for name, t in zip("abcde", (0, 9, 2, 3, 4))]
     write(inter=[HEADER, *rows])
     split = {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user", "mode": "full"}
-    data = dataset(eval_args=split)
+    data = dataset(protocol="recbole", eval_args=split)
     _, valid, test = data.build()
     assert tokens(data, "item_id", test.inter_feat["item_id"]) == ["b"]
     assert tokens(data, "item_id", valid.inter_feat["item_id"]) == ["e"]

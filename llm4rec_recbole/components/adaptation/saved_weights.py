@@ -1,7 +1,7 @@
 """The weights after adaptation, in a file beside the checkpoint of the trained weights.
 
-    EnhancedGenRec-ml-100k-seed_0-….safetensors            what training left
-    EnhancedGenRec-ml-100k-seed_0-….adapted.safetensors    the tensors that adaptation changed
+    EnhancedGenRec-ml-100k-seed_0-….safetensors    what training left
+    EnhancedGenRec-ml-100k-seed_0-….adapted        the tensors that adaptation changed
 
 With the second file a command does not learn from the validation items again. The file counts only
 beside the checkpoint of a finished run: a training that is resumed makes it outdated.
@@ -19,8 +19,11 @@ from llm4rec_recbole.errors import InputError
 
 
 def adapted_file(checkpoint: str | Path) -> Path:
-    """Return the path of the adapted weights that belong to `checkpoint`."""
-    return Path(checkpoint).with_suffix(".adapted.safetensors")
+    """Return the path of the adapted weights that belong to `checkpoint`.
+
+    The suffix differs, so that a search for checkpoints does not match it.
+    """
+    return Path(checkpoint).with_suffix(".adapted")
 
 
 def save_adapted_weights(model: Any, checkpoint: str | Path) -> None:

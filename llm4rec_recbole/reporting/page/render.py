@@ -18,8 +18,8 @@ from llm4rec_recbole.reporting.tables.render import Cell, Table
 TEMPLATES = Path(__file__).with_name("templates")
 LONG = 30  # signs; a longer cell holds words, which may take several lines
 MINUS = re.compile(r"(?<![\w.)])-(?=\d)")  # before a number; not a hyphen as in Uniform-100
-INTERVAL = re.compile(r"\[[^\]]*\]")
-WHOLE = re.compile(rf"{INTERVAL.pattern}|[\w.+−]+ %|\bp \d[\w.-]*")  # stays in one line
+INTERVAL = re.compile(r"\[[^\[\]]*\]")
+WHOLE = re.compile(rf"{INTERVAL.pattern}|(?<![\w.+−])[\w.+−]+ %|\bp \d[\w.-]*")  # stays in one line
 
 
 def render(template: str, **values: Any) -> Markup:
