@@ -60,6 +60,7 @@ OPTIONS: dict[str, str] = {
     "GenRec": "llm4rec_recbole.models.genrec.options:GenRecOptions",
     "P5": "llm4rec_recbole.models.p5.options:P5Options",
     "RecencyEASE": "llm4rec_recbole.models.baseline_options:RecencyEASEOptions",
+    "SumOfReferences": "llm4rec_recbole.models.reference_sum.options:SumOfReferencesOptions",
     **dict.fromkeys(ENHANCED_GENREC, f"{_ENHANCED}.options:EnhancedGenRecOptions"),
 }
 
@@ -68,8 +69,10 @@ def variant(name: str) -> tuple[str, dict[str, Any]]:
     """The model and the options that `name` stands for: most names stand for themselves.
 
     EnhancedGenRec_fusion_retrieval is EnhancedGenRec with two components, EnhancedGenRec_none with
-    none. Their records have that name.
+    none. SASRec+RecencyEASE is the sum of two references. Their records have that name.
     """
+    if re.fullmatch(r"\w+(\+\w+)+", name):
+        return "SumOfReferences", {"references": name.split("+"), "method": name}
     model, *components = name.split("_")
     if model != "EnhancedGenRec" or not components:
         return name, {}

@@ -79,6 +79,7 @@ def write(run: TrainedRun, test: Rankings | Mapping[str, float], dataset: Any) -
             "method": method,
             "seed": config["seed"],
             "components": list(getattr(run.model, "components", [])),
+            **_chosen(run.model),
             "metrics": {"valid": _floats(run.valid_metrics), "test": metrics},
             "history": run.history,
             "cost": _cost(run, inference_ms),
@@ -86,6 +87,12 @@ def write(run: TrainedRun, test: Rankings | Mapping[str, float], dataset: Any) -
         },
     )
     return path
+
+
+def _chosen(model: Any) -> dict[str, dict[str, float]]:
+    """What the model chose on the validation items within the run; no entry where it does not."""
+    chosen = getattr(model, "chosen_on_validation", {})
+    return {"chosen_on_validation": dict(chosen)} if chosen else {}
 
 
 def _milliseconds_per_user(rankings: Rankings) -> float:

@@ -189,6 +189,8 @@ def fit_trainer(fitted: Fitted, train: Any, valid: Any, config: Any, save: bool 
         fitted.history.append({"epoch": epoch + 1, metric: float(value)})
 
     began = time.perf_counter()
+    if isinstance(valid, HeldOutLoader) and hasattr(fitted.model, "before_training"):
+        fitted.model.before_training(valid.held_out)
     _, best = fitted.trainer.fit(
         train,
         valid,

@@ -21,6 +21,7 @@ METHODS = {
     "ItemKNN": 0.4,
     "EASE": 0.4,
     "RecencyEASE": 0.6,
+    "SumOfReferences": 0.6,
     "BPR": 0.25,
     "LightGCN": 0.25,
     "BERT4Rec": 0.5,
@@ -31,6 +32,7 @@ METHODS = {
 }
 # What makes a method small enough for a test.
 SMALL = {
+    "SumOfReferences": {"references": ["ItemKNN", "RecencyEASE"]},
     "GenRec": {
         "llm": "scratch-32x1",
         "llm_layers": None,

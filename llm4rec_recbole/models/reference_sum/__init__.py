@@ -1,0 +1,1 @@
+"""A sum of reference models, the strongest simple method to compare a large model with."""

@@ -1,0 +1,184 @@
+"""SumOfReferences: the scores of several trained models, added with weights chosen on validation.
+
+    score(u, i) = Σ_r w_r log P_r(i | u),  w_1 = 1,  w_2 … chosen by the validation NDCG@10
+
+log P_r is the log-softmax of the scores of reference r. Its normaliser is the same for all items of
+a user and changes no rank, so the scores themselves are added.
+
+References without randomness (EASE, RecencyEASE, ItemKNN, Pop) are trained here, in seconds. Every
+other reference is read from the newest checkpoint of its own finished run with the same data set,
+protocol and seed. `--model=SASRec+RecencyEASE` names the sum of these two.
+"""
+
+from __future__ import annotations
+
+import glob
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from recbole.model.abstract_recommender import GeneralRecommender
+from recbole.utils import InputType, ModelType
+from torch import nn
+
+from llm4rec_recbole import checkpoints
+from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.metrics import ndcg
+from llm4rec_recbole.evaluation.ranking import full_ranks
+from llm4rec_recbole.evaluation.scoring import scorer
+from llm4rec_recbole.option_readers import model_type, read_options
+from llm4rec_recbole.registry import resolve_model, variant
+from llm4rec_recbole.training.run import Experiment, load_trained, train
+
+#: The weights that are tried: 0, and steps of √2 from 1/8 to 1024.
+WEIGHTS = (0.0, *(float(2.0 ** (step / 2)) for step in range(-6, 21)))
+ROWS = 64  # histories scored at once while the weights are chosen
+_OWN = {"model", "dataset", "method", "references", "reference_options", "reference_weights",
+        "reference_checkpoints"}  # fmt: skip
+
+Score = Callable[[HeldOut, np.ndarray], np.ndarray]
+
+
+class SumOfReferences(GeneralRecommender):
+    """See the head of this file."""
+
+    type = ModelType.TRADITIONAL
+    input_type = InputType.POINTWISE
+
+    def __init__(self, config: Any, dataset: Any) -> None:
+        super().__init__(config, dataset)
+        self.unused = nn.Parameter(torch.zeros(1))  # RecBole's trainer needs a parameter
+        names = list(config["references"])
+        experiments = [_reference(name, config) for name in names]
+        tokens = dataset.field2id_token[self.ITEM_ID]
+        for name, each in zip(names, experiments):
+            if not np.array_equal(each.data.dataset.field2id_token[self.ITEM_ID], tokens):
+                raise InputError(f"the checkpoint of {name} is of other items than this run")
+        self.references = nn.ModuleList([each.model for each in experiments])
+        self.scores_of: list[Score] = [_score_function(each) for each in experiments]
+        self.names = names
+        given = config["reference_weights"]
+        if given is not None and len(given) != len(names):
+            raise InputError(f"{len(given)} reference_weights for {len(names)} references")
+        self.chooses = given is None
+        self.weights = [float(w) for w in given] if given else [1.0] * len(names)
+
+    @property
+    def chosen_on_validation(self) -> dict[str, float]:
+        """The weights of the references, for the run record."""
+        return dict(zip(self.names, self.weights)) if self.chooses else {}
+
+    def before_training(self, held_out: HeldOut) -> None:
+        """Choose the weights by the NDCG@10 of the validation items."""
+        if self.chooses:
+            rows = np.array_split(np.arange(len(held_out)), -(-len(held_out) // ROWS))
+            self.weights = choose_weights(self.scores_of, held_out, rows)
+
+    def score_histories(self, held_out: HeldOut, rows: np.ndarray) -> np.ndarray:
+        """Scores (B, n_items) float64 from the histories of `rows`."""
+        parts = [score(held_out, rows) for score in self.scores_of]
+        return weighted_sum(parts, self.weights)
+
+    def calculate_loss(self, interaction: Any) -> torch.Tensor:
+        """Nothing is learned from batches."""
+        return self.unused.sum()
+
+    def other_parameter(self) -> dict[str, Any]:
+        """What a checkpoint holds beside the references' weights."""
+        return {"weights": self.weights}
+
+    def load_other_parameter(self, values: dict[str, Any]) -> None:
+        """Restore what `other_parameter` returned."""
+        self.weights = [float(w) for w in values["weights"]]
+
+
+def weighted_sum(parts: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
+    """Σ w_r s_r of the references' scores (B, n_items), float64."""
+    total = np.zeros(parts[0].shape)
+    for part, weight in zip(parts, weights):
+        if weight:  # -inf stands for an excluded item; 0 × -inf is NaN
+            total += weight * np.asarray(part, dtype=np.float64)
+    return total
+
+
+def choose_weights(
+    scores_of: Sequence[Score], held_out: HeldOut, batches: Sequence[np.ndarray]
+) -> list[float]:
+    """The weights of WEIGHTS with the best NDCG@10 of the held-out items; the first weight is 1.
+
+    The weights of the second, third, … reference are chosen one after another, the earlier ones
+    fixed. Of equal weights the smallest is chosen.
+    """
+    weights = [1.0]
+    for number in range(1, len(scores_of)):
+        gained = np.zeros(len(WEIGHTS))  # NDCG@10 summed over users, for each weight
+        for rows in batches:
+            parts = [np.asarray(score(held_out, rows)) for score in scores_of[: number + 1]]
+            before, added = weighted_sum(parts[:-1], weights), parts[-1].astype(np.float64)
+            seen, targets = held_out.seen_mask(rows), held_out.targets[rows]
+            for at, weight in enumerate(WEIGHTS):
+                total = before + weight * added if weight else before
+                gained[at] += ndcg(full_ranks(total, targets, seen.copy()), 10).sum()
+        weights.append(WEIGHTS[int(gained.argmax())])
+    return weights
+
+
+def _score_function(experiment: Experiment) -> Score:
+    model, config = experiment.model, experiment.config
+    dataset = experiment.data.test.dataset
+
+    def score(held_out: HeldOut, rows: np.ndarray) -> np.ndarray:
+        return scorer(model, config, held_out, dataset)(rows)
+
+    return score
+
+
+def _reference(name: str, config: Any) -> Experiment:
+    """A trained reference: restored from its run's checkpoint, or trained here in closed form.
+
+    Raises InputError where there is no checkpoint, or no such model.
+    """
+    with _same_log_level():
+        if model_type(resolve_model(name)) == "TRADITIONAL":
+            read = read_options(name, config["protocol"])
+            given = {
+                option: value
+                for option, value in config.external_config_dict.items()
+                if option in read and option not in _OWN
+            }
+            given |= (config["reference_options"] or {}).get(name, {})
+            return train(name, config["dataset"], options=given, save=False)
+        return load_trained(_checkpoint(name, config))
+
+
+def _checkpoint(name: str, config: Any) -> Path:
+    """The newest checkpoint of a finished run of `name` with this data set, protocol and seed."""
+    folder = Path(config["reference_checkpoints"] or config["checkpoint_dir"])
+    model, dataset, seed = variant(name)[0], config["dataset"], config["seed"]
+    files = folder.rglob(f"{model}-{glob.escape(dataset)}-seed_{seed}-*.safetensors")
+    for path in sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True):
+        header = checkpoints.read_header(path)
+        options = header.run.get("options", {})
+        run = (options.get("method") or header.run.get("model"), options.get("protocol", "loo"))
+        if header.finished and run == (name, config["protocol"]):
+            return path
+    command = f"run_recbole --model={name} --dataset={dataset} --seed={seed}"
+    raise InputError(
+        f"no checkpoint of {name} on {dataset} with seed {seed} in {folder}; make one: {command}",
+        hint="or name its folder with --reference_checkpoints",
+    )
+
+
+@contextmanager
+def _same_log_level() -> Iterator[None]:
+    """Restore the level of the log, which a quiet run inside this one raises."""
+    level = logging.getLogger().level
+    try:
+        yield
+    finally:
+        logging.getLogger().setLevel(level)
