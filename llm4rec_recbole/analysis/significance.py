@@ -10,7 +10,7 @@ hypothesis and rejects a true null too often with thousands of users, is left ou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -59,6 +59,32 @@ def bootstrap_interval(
         counts = np.bincount(resampled.ravel(), minlength=n * n_users).reshape(n, n_users)
         means.append(counts @ differences / n_users)  # (n, C)
     return np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2], axis=0)
+
+
+def users_and_seeds(differences: np.ndarray, runs: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Standard error and degrees of freedom of a mean difference when users and seeds are random.
+
+        Var = s²(d_u) / U + Σ_m max(0, s²(mean of a seed of m) / S_m - MS_m / (U S_m))
+
+    differences: (U,), of values averaged over seeds; runs: for each random method m with S_m ≥ 2
+    seeds, its values (S_m, U). MS_m is the mean square of the interaction of users and seeds, which
+    the first term contains already. The degrees of freedom follow Satterthwaite (1946). Without
+    runs this is the paired t test's error.
+    """
+    users = len(differences)
+    variance = float(_spread(differences[:, None])[0]) ** 2 / users
+    squares = variance**2 / (users - 1)
+    for run in runs:
+        seeds = len(run)
+        means = run.mean(axis=1, keepdims=True)  # (S, 1)
+        between = float(means.var(ddof=1)) / seeds
+        interaction = run - run.mean(axis=0) - means + run.mean()
+        df = (users - 1) * (seeds - 1)
+        within = float((interaction**2).sum()) / df / (users * seeds)
+        if between > within:
+            variance += between - within
+            squares += between**2 / (seeds - 1) + within**2 / df
+    return variance**0.5, variance**2 / squares if squares else float(users - 1)
 
 
 def effect_size(differences: np.ndarray) -> np.ndarray:

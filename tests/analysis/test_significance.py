@@ -14,6 +14,7 @@ from llm4rec_recbole.analysis.significance import (
     paired_t,
     randomization,
     smallest_detectable,
+    users_and_seeds,
 )
 from llm4rec_recbole.evaluation.metrics import hit, ndcg
 
@@ -159,3 +160,39 @@ def test_holm_lies_between_no_adjustment_and_bonferroni(p):
     assert (adjusted >= p).all()
     assert (adjusted <= np.minimum(np.array(p) * len(p), 1) + 1e-12).all()
     assert adjusted[np.argmin(p)] == pytest.approx(min(1, min(p) * len(p)))
+
+
+def test_without_seeds_the_error_is_that_of_the_paired_t_test():
+    _, _, differences = example()
+    error, df = users_and_seeds(differences[:, 0], [])
+    assert error == pytest.approx(stats.sem(differences[:, 0]))
+    assert df == pytest.approx(49)
+
+
+def test_seeds_that_agree_add_nothing():
+    _, _, differences = example()
+    run = np.tile(np.random.default_rng(0).normal(size=50), (3, 1))
+    assert users_and_seeds(differences[:, 0], [run]) == users_and_seeds(differences[:, 0], [])
+
+
+def test_seeds_that_decide_everything_leave_as_many_degrees_of_freedom_as_seeds():
+    run = np.array([[0.1], [0.2], [0.3]]) + np.zeros(200)
+    error, df = users_and_seeds(run.mean(axis=0), [run])
+    assert error == pytest.approx(np.std([0.1, 0.2, 0.3], ddof=1) / np.sqrt(3))
+    assert df == pytest.approx(2, rel=1e-3)
+
+
+@pytest.mark.parametrize("seed_spread", [0.0, 0.003, 0.006])
+def test_true_nulls_with_random_seeds_are_rejected_five_times_in_a_hundred(seed_spread):
+    random = np.random.default_rng(7)
+    users, rejected = 300, 0
+    for _ in range(1_000):
+        preference = random.normal(0, 0.2, users)  # of the users, for one of the methods
+        runs = [
+            random.normal(0, seed_spread, (3, 1)) + random.normal(0, 0.1, (3, users))
+            for _ in range(2)
+        ]
+        difference = preference + runs[0].mean(axis=0) - runs[1].mean(axis=0)
+        error, df = users_and_seeds(difference, runs)
+        rejected += 2 * stats.t.sf(abs(difference.mean()) / error, df) < 0.05
+    assert rejected / 1_000 == pytest.approx(0.05, abs=0.02)
