@@ -13,18 +13,14 @@ from llm4rec_recbole import registry
 from llm4rec_recbole.cli.run import llm4rec, parse, run_recbole
 from llm4rec_recbole.errors import InputError
 
+pytestmark = pytest.mark.usefixtures("own_folder")
+
 DATA = ["--model=EASE", "--dataset=ml-100k"]
 QUIET = ["--dataset=ml-100k", "--quiet=true", "--show_progress=false"]
 DRAWN = ["--model=BPR", *QUIET]
 RECBOLE = [*DATA, "--protocol=recbole"]
 P5 = ["--model=P5", *QUIET]
 GENREC = ["--model=GenRec", "--llm=scratch-32x1", "--llm_layers=~", *QUIET]
-
-
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["run_recbole"])
 
 
 def said(capsys, *argv: str) -> str:

@@ -11,15 +11,12 @@ from llm4rec_recbole.cli.run import parse, run_recbole
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.yaml_files import parse_value, read_yaml
 
+pytestmark = pytest.mark.usefixtures("own_folder")
+
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n"
     for before, name in zip("abcdefgh", "bcdefghi")
 )
-
-
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize(
