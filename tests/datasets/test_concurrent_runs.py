@@ -126,7 +126,7 @@ def test_sigterm_in_a_fetch_leaves_nothing_that_the_next_one_does_not_remove(tmp
         "import os, signal, sys; from pathlib import Path\n"
         "from llm4rec_recbole.datasets import import_raw_files\n"
         "import_raw_files._move_all = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
-        "from test_concurrent_runs import SPEC, fetch\n"
+        "from tests.datasets.test_concurrent_runs import SPEC, fetch\n"
         "fetch(SPEC, Path(sys.argv[1]), sys.argv[2])\n"
     )
     raw = tmp_path / "raw"

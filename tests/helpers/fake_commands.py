@@ -103,8 +103,9 @@ def tables(arguments: list[str]) -> int:
 
 
 def dataset_table(arguments: list[str]) -> int:
-    for kind in ("md", "tex", "csv"):
-        Path("paper_tables", f"table_1_data_sets.{kind}").write_text(" ".join(_methods()))
+    tables = [f"table_1_data_sets.{kind}" for kind in ("md", "tex", "csv")]
+    for name in [*tables, "experiments.md"]:
+        Path("paper_tables", name).write_text(" ".join(_methods()))
     return 0
 
 

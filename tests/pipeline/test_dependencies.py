@@ -19,7 +19,10 @@ PACKAGE = "llm4rec_recbole"
 # Messages, files, and checks of options; the values of options are in properties/.
 NOT_NAMED = [
     TOP / PACKAGE / f"{name}.py"
-    for name in ("__init__", "errors", "files", "model_options", "option_readers", "yaml_files")
+    for name in (
+        *("__init__", "console", "errors", "files"),
+        *("model_options", "option_readers", "yaml_files"),
+    )
 ]
 PARAMS = yaml.safe_load((TOP / "params.yaml").read_text())
 STAGES = yaml.safe_load((TOP / "dvc.yaml").read_text())["stages"]
