@@ -1,4 +1,4 @@
-"""What the README says of a user's own data is enough."""
+"""The steps of docs/adding_a_dataset.md for a user's own data are enough."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from llm4rec_recbole.cli.run import llm4rec, run_recbole
 
 ITEMS = ["tea", "cup", "pot", "jam", "egg", "oat"]
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+TOP = Path(__file__).resolve().parents[2]
+PAGE = (TOP / "docs" / "adding_a_dataset.md").read_text(encoding="utf-8")
 
 
 def test_a_folder_of_atomic_files_and_a_property_file_are_enough(tmp_path, monkeypatch, capsys):
-    header, property_file = re.findall(
-        r"```\n((?:user_id:token|load_col:).*?)```", README, re.DOTALL
-    )
+    (header,) = re.findall(r"```\ndataset/shop/shop.inter\n(.*?)```", PAGE, re.DOTALL)
+    (property_file,) = re.findall(r"```yaml\n(# shop.yaml\n.*?)```", PAGE, re.DOTALL)
     folder = tmp_path / "dataset" / "shop"
     folder.mkdir(parents=True)
     rows = [

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rings import read_by
 
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
@@ -15,6 +14,7 @@ from llm4rec_recbole.evaluation.scoring import scorer
 from llm4rec_recbole.models.reference_sum.model import WEIGHTS, choose_weights, weighted_sum
 from llm4rec_recbole.registry import variant
 from llm4rec_recbole.training.run import load_trained, run, train
+from tests.helpers.two_cycles import read_by
 
 N_ITEMS = 30
 
@@ -68,21 +68,21 @@ def test_two_views_of_the_answer_are_weighted_by_their_noise():
 
 
 def test_it_adds_a_checkpoint_and_a_closed_form_and_its_record_has_the_weights(options):
-    run("SASRec", "rings", options=options | {"epochs": 4})
+    run("SASRec", "two_cycles", options=options | {"epochs": 4})
     model, given = variant("SASRec+RecencyEASE")
     given |= {"reference_options": {"RecencyEASE": {"decay": 0.5}}}
-    path = run(model, "rings", options=options | given)
+    path = run(model, "two_cycles", options=options | given)
     record = json.loads(path.read_text())
     assert record["method"] == "SASRec+RecencyEASE"
     chosen = record["chosen_on_validation"]
     assert chosen["SASRec"] == 1
     assert chosen["RecencyEASE"] in WEIGHTS
-    summed = train(model, "rings", options=options | given, save=False)
+    summed = train(model, "two_cycles", options=options | given, save=False)
     rows = np.arange(4)
     test = summed.data.test.held_out
     parts = []
     for name, own in (("SASRec", {"epochs": 4}), ("RecencyEASE", {"decay": 0.5})):
-        alone = train(name, "rings", options=read_by(name, options | own))
+        alone = train(name, "two_cycles", options=read_by(name, options | own))
         parts.append(scorer(alone.model, alone.config, alone.data.test.held_out)(rows))
     expected = parts[0].astype(float) + chosen["RecencyEASE"] * parts[1].astype(float)
     np.testing.assert_allclose(summed.model.score_histories(test, rows), expected, rtol=1e-6)
@@ -90,17 +90,19 @@ def test_it_adds_a_checkpoint_and_a_closed_form_and_its_record_has_the_weights(o
 
 def test_its_checkpoint_restores_the_weights(options):
     given = options | {"references": ["ItemKNN", "RecencyEASE"], "reference_weights": [1.0, 7.0]}
-    run("SumOfReferences", "rings", options=given)
+    run("SumOfReferences", "two_cycles", options=given)
     [checkpoint] = Path(options["checkpoint_dir"]).glob("SumOf*")
     assert load_trained(checkpoint).model.weights == [1, 7]
 
 
 def test_an_absent_checkpoint_is_reported_with_the_command_that_makes_it(options):
-    with pytest.raises(InputError, match="run_recbole --model=SASRec --dataset=rings --seed=0"):
-        train("SumOfReferences", "rings", options=options)
+    with pytest.raises(
+        InputError, match="run_recbole --model=SASRec --dataset=two_cycles --seed=0"
+    ):
+        train("SumOfReferences", "two_cycles", options=options)
 
 
 def test_as_many_weights_as_references(options):
     given = options | {"references": ["EASE", "ItemKNN"], "reference_weights": [1.0]}
     with pytest.raises(InputError, match="1 reference_weights for 2 references"):
-        train("SumOfReferences", "rings", options=given)
+        train("SumOfReferences", "two_cycles", options=given)
