@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.files import open_regular, replacing
+from llm4rec_recbole.files import open_regular, replacing, sha256_of
 
 FORMAT = "llm4rec checkpoint 2"
 HINT = "a checkpoint is a .safetensors file that this project wrote"
+STOPPED = ".stopped"  # ends the name of the training state of a run that a signal stopped
 _ZEROS = "0" * 64
 _DAMAGED = "damaged, truncated, or not a checkpoint"
 
@@ -44,13 +45,28 @@ def save(path: str | Path, tree: dict[str, Any]) -> None:
     A tree is a dict whose values are dicts, lists, tuples, strings, numbers, None, torch tensors,
     NumPy arrays and SciPy sparse matrices. Raises TypeError, with the key, for anything else.
     """
+    write_packed(path, pack(tree))
+
+
+class Packed(NamedTuple):
+    """A copy of a tree, as `save` writes it; the tree may change afterwards."""
+
+    text: str  # the tree as JSON
+    tensors: dict[str, Any]
+
+
+def pack(tree: dict[str, Any]) -> Packed:
+    """Copy `tree`, to be written later. Raises TypeError as `save` does."""
+    tensors: dict[str, Any] = {}
+    return Packed(json.dumps(_pack(tree, tensors, "checkpoint")), tensors)
+
+
+def write_packed(path: str | Path, packed: Packed) -> None:
+    """Write a tree that `pack` copied to `path`, as `save` does."""
     from safetensors.torch import save as to_bytes
 
-    tensors: dict[str, Any] = {}
-    text = json.dumps(_pack(tree, tensors, "checkpoint"))
-    metadata = {"format": FORMAT, "finished": "0", "sha256": _ZEROS, "tree": text}
-    content = to_bytes(tensors, metadata)
-    _write(path, *_split(content, path))
+    metadata = {"format": FORMAT, "finished": "0", "sha256": _ZEROS, "tree": packed.text}
+    _write(path, *_split(to_bytes(packed.tensors, metadata), path))
 
 
 def mark_finished(path: str | Path) -> None:
@@ -289,14 +305,40 @@ def set_random_state(state: dict[str, Any]) -> None:
 # What a checkpoint of a RecBole model holds, and how its weights are loaded.
 
 
+#: Options that say where and how a run is watched; they do not change what it computes.
+NOT_CONFIGURATION = {"results_dir", "checkpoint_dir", "show_progress", "quiet", "device", "resume"}
+
+
+def configuration(config: Any) -> str:
+    """The options that decide the result, as JSON with sorted keys."""
+    options = {
+        key: value
+        for key, value in config.final_config_dict.items()
+        if key not in NOT_CONFIGURATION and not key.endswith("_path")
+    }
+    return json.dumps(options, sort_keys=True, default=str)
+
+
 def describe_run(config: Any) -> dict[str, Any]:
-    """What rebuilds `config`: the model, the data set, and the options that were given."""
+    """What rebuilds `config`: the model, the data set, and the options that were given.
+
+    `identity` is a sum over the configuration and the data. Two runs with one identity compute the
+    same.
+    """
     plain = (type(None), bool, int, float, str, list, dict)
     options = {
         key: value if isinstance(value, plain) else str(value)
         for key, value in config.external_config_dict.items()
+        if key != "resume"
     }
-    return {"model": config["model"], "dataset": config["dataset"], "options": options}
+    files = sorted(Path(config["data_path"]).glob(f"{config['dataset']}.*"))
+    text = configuration(config) + sha256_of(*(file for file in files if file.is_file()))
+    return {
+        "model": config["model"],
+        "dataset": config["dataset"],
+        "options": options,
+        "identity": hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest(),
+    }
 
 
 def load_weights(model: Any, path: str | Path, device: Any) -> dict[str, Any]:

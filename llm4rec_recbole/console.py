@@ -1,6 +1,6 @@
 """How every command ends: standard output, Ctrl-C, and errors in one line.
 
-0     done                                         130  stopped by Ctrl-C
+0     done                                         130  stopped by Ctrl-C, 143 by SIGTERM
 2     bad input, a failing disk, too little memory 141  the reader of the output has closed it
 70    a defect of this program; its traceback is in a file of work/log
 """
@@ -25,9 +25,14 @@ from llm4rec_recbole.errors import InputError
 
 _BAD_INPUT = 2
 _STOPPED = 128 + signal.SIGINT
+_TERMINATED = 128 + signal.SIGTERM
 _CLOSED_PIPE = 128 + signal.SIGPIPE
 _DEFECT = 70  # EX_SOFTWARE of sysexits.h
 LOG_FOLDER = Path("work/log")
+
+
+class Terminated(BaseException):
+    """SIGTERM, for the code that cleans up before it ends; no `except Exception` hides it."""
 
 
 def run_command(name: str, command: Callable[[], int | None]) -> int:
@@ -42,6 +47,9 @@ def run_command(name: str, command: Callable[[], int | None]) -> int:
             status = _exit_status(name, command)
         except KeyboardInterrupt:
             status = _stopped()
+        except Terminated:
+            print("stopped", file=sys.stderr, flush=True)
+            status = _TERMINATED
         except Exception as error:  # an import that is interrupted may raise ImportError
             status = _stopped() if interrupts else _report_defect(name, error)
     return _flush_output(name, status)

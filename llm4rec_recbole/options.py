@@ -47,6 +47,9 @@ class RunOptions(Options):
     )
     results_dir: Filled = Field("work", description="Folder of the run records and users files.")
     quiet: bool = Field(False, description="Print nothing but the result.")
+    resume: bool = Field(
+        False, description="Continue the same run from its last checkpoint in checkpoint_dir."
+    )
     eval_batch_users: Size = Field(
         256, description="Users that are scored together under the protocols loo and temporal."
     )

@@ -49,6 +49,7 @@ COMMANDS = {
 
 
 _SHORT_FORMS = {"-m": "--model", "-d": "--dataset"}
+_SWITCHES = {"resume"}  # options that need no value
 
 
 def run_recbole(argv: Sequence[str] | None = None) -> int:
@@ -93,7 +94,9 @@ def parse(argv: Sequence[str]) -> dict[str, Any]:
         if not word.startswith("--") or word == "--":
             raise InputError(f"cannot read {word!r}", hint="options look like --key=value")
         key, equals, text = word[2:].partition("=")
-        if not equals:
+        if not equals and key in _SWITCHES and (not rest or rest[0].startswith("-")):
+            text = "true"
+        elif not equals:
             if not rest or rest[0].startswith("--"):
                 raise InputError(f"--{key} has no value", hint="options look like --key=value")
             text = rest.pop(0)

@@ -6,7 +6,6 @@ Everything here is built from values: the configuration, the trained model, and 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import platform
 import resource
@@ -20,15 +19,13 @@ from typing import Any
 
 import numpy as np
 
+from llm4rec_recbole.checkpoints import configuration
 from llm4rec_recbole.evaluation.beyond_accuracy import beyond_accuracy
 from llm4rec_recbole.evaluation.metrics import accuracy
 from llm4rec_recbole.evaluation.paths import Run
 from llm4rec_recbole.evaluation.ranking import Rankings
 from llm4rec_recbole.evaluation.users_file import write_users
 from llm4rec_recbole.files import sha256_of, write_json
-
-#: Options that say where and how a run is watched; they do not change what it computes.
-_NOT_CONFIGURATION = {"results_dir", "checkpoint_dir", "show_progress", "quiet", "device"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +144,7 @@ def _provenance(run: TrainedRun) -> dict[str, Any]:
     data = sorted(Path(config["data_path"]).glob(f"{config['dataset']}.*"))
     return {
         "data_sha256": sha256_of(*data),
-        "config_sha256": hashlib.sha256(_configuration(config).encode()).hexdigest(),
+        "config_sha256": hashlib.sha256(configuration(config).encode()).hexdigest(),
         "lock_sha256": _lock_sha256(),
         "git_commit": _git_commit(),
         "device": str(config["device"]),
@@ -158,16 +155,6 @@ def _provenance(run: TrainedRun) -> dict[str, Any]:
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(run.started)),
         "pretrained": getattr(run.model, "pretrained", None),
     }
-
-
-def _configuration(config: Any) -> str:
-    """The options that decide the result, as JSON with sorted keys."""
-    options = {
-        key: value
-        for key, value in config.final_config_dict.items()
-        if key not in _NOT_CONFIGURATION and not key.endswith("_path")
-    }
-    return json.dumps(options, sort_keys=True, default=str)
 
 
 def _lock_sha256() -> str:

@@ -72,24 +72,33 @@ def safe_checkpoints(module: ModuleType) -> None:
     def init_with_counters(self: Any, config: Any, model: Any) -> None:
         init(self, config, model)
         self.initial_counters = _counters(model)
+        self.described_run = None
+        self.on_epoch_start = None  # called with the number of the last epoch that is complete
+        self.current_epoch, self.validations = 0, []  # [epoch, score] of each validation
+        self.seconds_before, self.fit_began = 0.0, time.perf_counter()
 
     def save_checkpoint(self: Any, epoch: int, verbose: bool = True, **kwargs: Any) -> None:
         if not self.config["single_spec"] and self.config["local_rank"] != 0:
             return
         path = kwargs.pop("saved_model_file", self.saved_model_file)
-        checkpoints.save(path, state_of(self, epoch))
+        # RecBole saves the best model before it remembers that model's result.
+        result = getattr(self, "latest_valid_result", self.best_valid_result)
+        checkpoints.save(path, state_of(self, epoch, result))
         if verbose:
             self.logger.info(f"{module.set_color('Saving current', 'blue')}: {path}")
 
-    def state_of(self: Any, epoch: int) -> dict[str, Any]:
+    def state_of(self: Any, epoch: int, best_valid_result: Any) -> dict[str, Any]:
         loader = getattr(getattr(self, "training_data", None), "generator", None)
+        self.described_run = self.described_run or checkpoints.describe_run(self.config)
         return {
-            "config": checkpoints.describe_run(self.config),
+            "config": self.described_run,
             "epoch": max(epoch, self.start_epoch - 1),  # RecBole passes -1 when no epoch is left
             "cur_step": self.cur_step,
             "best_valid_score": self.best_valid_score,
-            # RecBole saves the best model before it remembers that model's result.
-            "best_valid_result": getattr(self, "latest_valid_result", self.best_valid_result),
+            "best_valid_result": best_valid_result,
+            "validations": self.validations,
+            "train_loss": self.train_loss_dict,
+            "seconds": self.seconds_before + time.perf_counter() - self.fit_began,
             "state_dict": self.model.state_dict(),
             "counters": dict(_counters(self.model).items() - self.initial_counters.items()),
             "other_parameter": checkpoints.other_parameters(self.model),
@@ -105,35 +114,57 @@ def safe_checkpoints(module: ModuleType) -> None:
 
     def valid_epoch(self: Any, *args: Any, **kwargs: Any) -> Any:
         score, self.latest_valid_result = validate(self, *args, **kwargs)
+        self.validations.append([self.current_epoch, float(score)])
         return score, self.latest_valid_result
 
     def resume_checkpoint(self: Any, resume_file: str | Path) -> None:
         state = checkpoints.load_weights(self.model, resume_file, self.device)
-        self.saved_model_file = str(resume_file)
+        self.saved_model_file = str(resume_file).removesuffix(checkpoints.STOPPED)
         self.start_epoch = state["epoch"] + 1
         for name in ("cur_step", "best_valid_score", "best_valid_result"):
             setattr(self, name, state[name])
         for name, optimizer in optimizers(self):
             optimizer.load_state_dict(state["optimizers"][name])
         vars(self.model).update(state["counters"])
+        self.validations = state.get("validations", [])
+        self.train_loss_dict = state.get("train_loss", {})
+        self.seconds_before = state.get("seconds", 0.0)
         self.resumed = state
         self.logger.info(f"Checkpoint loaded. Resume training from epoch {self.start_epoch}")
 
     def resumable(fit: Any) -> Any:
         def fit_from_checkpoint(self: Any, train_data: Any, *args: Any, **kwargs: Any) -> Any:
             self.training_data = train_data
+            self.fit_began = time.perf_counter()
             state = vars(self).pop("resumed", None)
             if state:
                 checkpoints.set_random_state(state["random"])
                 if state["loader"] is not None:
                     train_data.generator.set_state(state["loader"].cpu())
-            return fit(self, train_data, *args, **kwargs)
+            train_epoch = self._train_epoch
+
+            def train_one_epoch(data: Any, epoch: int, *more: Any, **options: Any) -> Any:
+                self.current_epoch = epoch
+                if self.on_epoch_start is not None:
+                    self.on_epoch_start(self, epoch - 1)
+                return train_epoch(data, epoch, *more, **options)
+
+            # On the instance: a subclass calls its base class's method several times an epoch.
+            self._train_epoch = train_one_epoch
+            try:
+                return fit(self, train_data, *args, **kwargs)
+            finally:
+                del self._train_epoch
 
         return fit_from_checkpoint
 
     def save_pretrained_model(self: Any, epoch: int, saved_model_file: str) -> None:
         self.saved_model_file = str(Path(saved_model_file).with_suffix(".safetensors"))
-        checkpoints.save(self.saved_model_file, state_of(self, epoch))
+        checkpoints.save(self.saved_model_file, state_of(self, epoch, self.best_valid_result))
+
+    def pack_state(self: Any, epoch: int) -> checkpoints.Packed:
+        """A copy of the training after `epoch`, counted from 0, which is complete."""
+        return checkpoints.pack(state_of(self, epoch, self.best_valid_result))
 
     def no_checkpoint(self: Any, epoch: int) -> None:
         """The library of a decision tree saves the model itself; RecBole pickles its path."""
@@ -142,6 +173,7 @@ def safe_checkpoints(module: ModuleType) -> None:
     module.Trainer.__init__ = init_with_counters
     module.Trainer._valid_epoch = valid_epoch
     module.Trainer._save_checkpoint = save_checkpoint
+    module.Trainer.pack_state = pack_state
     module.Trainer.resume_checkpoint = resume_checkpoint
     module.Trainer.fit = resumable(module.Trainer.fit)
     module.NCLTrainer.fit = resumable(module.NCLTrainer.fit)

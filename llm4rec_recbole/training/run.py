@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,12 @@ from llm4rec_recbole.training.checks import (
     checked_config,
     refusals_of_recbole,
 )
+from llm4rec_recbole.training.resume import (
+    forget_stopped_state,
+    last_checkpoint,
+    saved_when_stopped,
+    terminated_by_sigterm,
+)
 
 
 @contextmanager
@@ -43,6 +50,7 @@ def disk_errors() -> Iterator[None]:
 
 
 @disk_errors()
+@terminated_by_sigterm()
 def run(
     model: Any,
     dataset: str | None = None,
@@ -181,9 +189,12 @@ def fit(network: Any, train: Any, valid: Any, config: Any, save: bool = True) ->
 
 def fit_trainer(fitted: Fitted, train: Any, valid: Any, config: Any, save: bool = True) -> Fitted:
     """`fit` for a trainer that exists already."""
+    metric = config["valid_metric"].lower()
     if save:
         check_folders(config)
-    metric = config["valid_metric"].lower()
+    if config["resume"]:
+        _resume(fitted, config, metric)
+    stoppable = saved_when_stopped(fitted.trainer) if save else nullcontext()
 
     def remember(epoch: int, value: float) -> None:
         fitted.history.append({"epoch": epoch + 1, metric: float(value)})
@@ -191,19 +202,33 @@ def fit_trainer(fitted: Fitted, train: Any, valid: Any, config: Any, save: bool 
     began = time.perf_counter()
     if isinstance(valid, HeldOutLoader) and hasattr(fitted.model, "before_training"):
         fitted.model.before_training(valid.held_out)
-    _, best = fitted.trainer.fit(
-        train,
-        valid,
-        verbose=not config["quiet"],
-        saved=save,
-        show_progress=config["show_progress"],
-        callback_fn=remember,
-    )
+    with stoppable:
+        _, best = fitted.trainer.fit(
+            train,
+            valid,
+            verbose=not config["quiet"],
+            saved=save,
+            show_progress=config["show_progress"],
+            callback_fn=remember,
+        )
     fitted.valid_metrics = best or {}
-    fitted.train_seconds = time.perf_counter() - began
+    fitted.train_seconds += time.perf_counter() - began
     if save:
         checkpoints.load_weights(fitted.model, fitted.trainer.saved_model_file, config["device"])
     return fitted
+
+
+def _resume(fitted: Fitted, config: Any, metric: str) -> None:
+    """Load the last checkpoint of the same run, with what the run's record says of its epochs."""
+    trainer = fitted.trainer
+    if not hasattr(trainer, "pack_state"):
+        raise InputError(f"{config['model']} has no epochs to resume", hint="leave --resume out")
+    path = last_checkpoint(config)
+    trainer.resume_checkpoint(path)
+    fitted.history += [{"epoch": epoch + 1, metric: score} for epoch, score in trainer.validations]
+    fitted.train_seconds = trainer.seconds_before
+    if not config["quiet"]:
+        print(f"resumed {path} after epoch {trainer.start_epoch}", file=sys.stderr)
 
 
 def adapt(fitted: Fitted, valid: Any) -> None:
@@ -237,6 +262,7 @@ def write_record(
     if Path(checkpoint).is_file():  # a model of decision trees has none
         save_adapted_weights(fitted.model, checkpoint)
         checkpoints.mark_finished(checkpoint)
+        forget_stopped_state(checkpoint)
     return path
 
 
