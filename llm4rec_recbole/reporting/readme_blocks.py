@@ -58,12 +58,22 @@ def _description(drawing: Path) -> str:
 
 
 def answer(report: ReportInputs) -> str:
-    """Whether the paper holds, in sentences that rules fill in: the claims, then each setting."""
+    """Whether the paper holds: one sentence on its claims, one on each data set with runs.
+
+    "In full" asks for every claim to be supported, "No" for none of them, else "Not as printed".
+    """
     counts = Counter(entry.verdict for entry in report.claims)
-    verdicts = ", ".join(f"{number} {verdict}" for verdict, number in counts.most_common())
-    lines = [f"Of the paper's {len(report.claims)} claims: {verdicts}."]
-    lines += [f"{section.setting}: {our_model(section)}" for section in report.sections]
-    return "".join(f"- {escape_markdown(line)}\n" for line in lines)
+    supported, claims = counts["supported"], len(report.claims)
+    short = {0: "No", claims: "In full"}.get(supported, "Not as printed")
+    lines = [
+        f"**{short}.** Our runs support {supported} of the paper's {claims} claims. "
+        f"The paper's own numbers contradict {counts['contradicted by the paper itself']} claims."
+    ]
+    lines += [
+        f"On {section.setting.replace(', ', ' under ')}, {escape_markdown(our_model(section))}"
+        for section in report.sections
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def summary(sections: list[AccuracySection]) -> str:

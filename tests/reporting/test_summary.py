@@ -30,19 +30,19 @@ def test_the_best_method_is_the_one_with_the_highest_ndcg():
 def test_the_papers_model_stands_with_its_difference_interval_and_baseline():
     _, ours, _ = said(row("EnhancedGenRec", 0.130), row("SASRec", 0.114, test=LEAD))
     assert ours == (
-        "ml-100k, loo: the paper's model is at NDCG@10 0.130, +0.016 [+0.003, +0.031] against the "
-        "best reference, SASRec (Holm's p 0.01, a difference); one seed, which supports no claim."
+        "ml-100k, loo: EnhancedGenRec has NDCG@10 0.130: +0.016 [+0.003, +0.031] against the "
+        "best reference, SASRec (Holm p 0.01, significant). One seed supports no claim."
     )
 
 
 @pytest.mark.parametrize(
-    ("p", "sure"), [(0.049, "a difference"), (0.05, "which may be chance"), (0.28, "chance")]
+    ("p", "sure"), [(0.049, ", significant"), (0.05, "not significant"), (0.28, "not significant")]
 )
 def test_only_a_small_p_makes_a_difference(p, sure):
     test = comparison("SASRec", 0.016, 0.003, 0.031, p_holm=p)
     _, ours, _ = said(row("EnhancedGenRec", 0.130), row("SASRec", 0.114, test=test))
-    assert f"(Holm's p {p:.2g}, " in ours
-    assert f"{sure}); one seed, which supports no claim." in ours
+    assert f"(Holm p {p:.2g}, " in ours
+    assert f"{sure}). One seed supports no claim." in ours
 
 
 def test_the_ranges_of_full_and_sampled_ranking_and_the_papers():
@@ -60,7 +60,7 @@ def test_what_failed_or_was_not_run_is_named_where_the_best_are():
     missing = "GenRec, LightGCN failed; P5 not run"
     assert f"of the 2 methods that ran ({missing}), EnhancedGenRec ranks" in best
     assert "against the best of the paper's baselines that ran, BPR (" in ours
-    assert ours.endswith(f"supports no claim ({missing}).")
+    assert ours.endswith(f"({missing}). One seed supports no claim.")
 
 
 def test_a_method_of_which_only_some_seeds_failed_is_named_too():
@@ -68,7 +68,7 @@ def test_a_method_of_which_only_some_seeds_failed_is_named_too():
         row("EnhancedGenRec", 0.130), row("SASRec", 0.114, test=LEAD), row("P5", 0.06, failed=2)
     )
     assert "(2 of 3 seeds of P5 failed)" in best
-    assert ours.endswith("supports no claim (2 of 3 seeds of P5 failed).")
+    assert ours.endswith("(2 of 3 seeds of P5 failed). One seed supports no claim.")
 
 
 def test_the_papers_model_itself_may_have_failed():

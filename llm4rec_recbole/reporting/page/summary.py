@@ -66,19 +66,16 @@ def our_model(section: AccuracySection) -> str:
     parts += [
         _difference(test, "the best reference") for test in claims if test.baseline in REFERENCES
     ]
-    single = "; one seed, which supports no claim" if row.one_seed else ""
+    single = " One seed supports no claim." if row.one_seed else ""
     noted = f" ({missing})" if missing else ""
-    return (
-        f"the paper's model is at NDCG@10 {row.ours[NDCG]:.3f}, {' and '.join(parts)}"
-        f"{single}{noted}."
-    )
+    return f"EnhancedGenRec has NDCG@10 {row.ours[NDCG]:.3f}: {' and '.join(parts)}{noted}.{single}"
 
 
 def _difference(test: Comparison, which: str) -> str:
-    sure = "a difference" if test.p_holm < LEVEL else "which may be chance"
+    sure = "significant" if test.p_holm < LEVEL else "not significant"
     return (
         f"{test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}] against {which}, "
-        f"{test.baseline} (Holm's p {test.p_holm:.2g}, {sure})"
+        f"{test.baseline} (Holm p {test.p_holm:.2g}, {sure})"
     )
 
 
