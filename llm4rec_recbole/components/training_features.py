@@ -38,6 +38,13 @@ class TrainingFeatures:
         """Training interactions of each item, (n_items,)."""
         return np.bincount(self.items, minlength=self.n_items)
 
+    @property
+    def has_content(self) -> bool:
+        """Whether the data describe items at all: the popularity of an item is no content."""
+        content = self.content
+        described = (content.text, content.categories, content.is_number[:, 1:])
+        return any(bool(values.any()) for values in described)
+
 
 def training_features(config: Any, dataset: Any) -> TrainingFeatures:
     """Collect the features of `dataset`, RecBole's training data.

@@ -54,6 +54,21 @@ def read_items(path: str | Path, file_format: AtomicFormat = DEFAULT_FORMAT) -> 
     return _items(read_atomic(path, file_format), file_format.item_field).copy(deep=False)
 
 
+#: The columns of an `.item` file that models read, besides the item's id.
+_ITEM_COLUMNS = {
+    *("title", "movie_title", "year", "release_year", "categories", "class", "genre"),
+    *("description", "price"),
+}
+
+
+def unread_item_columns(path: str | Path, file_format: AtomicFormat = DEFAULT_FORMAT) -> list[str]:
+    """The columns of an `.item` file that no model of this project reads; none without a file."""
+    if not Path(path).exists():
+        return []
+    names = read_atomic(path, file_format).types
+    return [name for name in names if name not in (*_ITEM_COLUMNS, file_format.item_field)]
+
+
 @functools.lru_cache(maxsize=4)
 def _items(table: AtomicTable | None, id_field: str) -> pd.DataFrame:
     import pandas as pd

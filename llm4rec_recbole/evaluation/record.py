@@ -54,6 +54,8 @@ def write(run: TrainedRun, test: Rankings | Mapping[str, float], dataset: Any) -
     name = Run(config["dataset"], config["protocol"], method, config["seed"])
     path = name.record(config["results_dir"])
     inference_ms = None
+    components = getattr(run.model, "components", ())
+    idle = getattr(run.model, "idle_components", {})
     if isinstance(test, Rankings):
         beyond, per_user = beyond_accuracy(test, config, dataset)
         users_path = name.users(config["results_dir"])
@@ -75,7 +77,7 @@ def write(run: TrainedRun, test: Rankings | Mapping[str, float], dataset: Any) -
             "protocol": config["protocol"],
             "method": method,
             "seed": config["seed"],
-            "components": list(getattr(run.model, "components", [])),
+            "components": [name for name in components if name not in idle],
             **_chosen(run.model),
             "metrics": {"valid": _floats(run.valid_metrics), "test": metrics},
             "history": run.history,
@@ -141,6 +143,7 @@ def _provenance(run: TrainedRun) -> dict[str, Any]:
     import torch
 
     config = run.config
+    idle = getattr(run.model, "idle_components", {})
     data = sorted(Path(config["data_path"]).glob(f"{config['dataset']}.*"))
     return {
         "data_sha256": sha256_of(*data),
@@ -154,6 +157,7 @@ def _provenance(run: TrainedRun) -> dict[str, Any]:
         "python": platform.python_version(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(run.started)),
         "pretrained": getattr(run.model, "pretrained", None),
+        **({"idle_components": idle} if idle else {}),
     }
 
 

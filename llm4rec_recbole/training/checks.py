@@ -61,9 +61,18 @@ def checked_config(
 
     config = Config(model, str(dataset), None, values)
     check_model(config)
+    _name_method(config)
     check_metric(config)
     check_data(config)
     return config
+
+
+def _name_method(config: Any) -> None:
+    """Name the run by its components where they are not the model's own: its record says so."""
+    name_of = getattr(config.model_class, "method_name", None)
+    name = name_of(config) if name_of is not None and config["method"] is None else None
+    if name is not None:
+        config["method"] = config.external_config_dict["method"] = name
 
 
 def check_option_values(model: str | type, values: Mapping[str, Any]) -> None:

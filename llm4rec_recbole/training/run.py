@@ -16,8 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.components.adaptation.saved_weights import save_adapted_weights
+from llm4rec_recbole.data.dataset_files import DatasetFiles
+from llm4rec_recbole.data.features import unread_item_columns
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation import record
@@ -152,10 +156,32 @@ def load_dataset(config: Any) -> Data:
     from recbole.utils import init_seed
 
     dataset = create_dataset(config)
+    _note_items(config, dataset)
     train, valid, test = data_preparation(config, dataset)
     check_labels(config, train._dataset)
     init_seed(config["seed"] + (config["local_rank"] or 0), config["reproducibility"])
     return Data(dataset, train, valid, test)
+
+
+def _note(config: Any, text: str) -> None:
+    if not config["quiet"]:
+        print(f"note: {text}", file=sys.stderr)
+
+
+def _note_items(config: Any, dataset: Any) -> None:
+    """Print what the items' file has that the run does not use, or that no interaction has."""
+    inter, item = dataset.inter_feat, dataset.iid_field
+    interacted = len(np.unique(np.asarray(inter[item])))
+    if alone := dataset.item_num - 1 - interacted:
+        message = f"{alone} of {dataset.item_num - 1} items have no interaction"
+        _note(config, f"{message}; they are candidates all the same")
+    if hasattr(config.model_class, "default_components"):  # it reads texts and categories
+        files = DatasetFiles.of(config)
+        names = unread_item_columns(files.path("item"), files.file_format)
+        if names:
+            message = f"{files.path('item')}: no model reads its columns {', '.join(names)}"
+            hint = "texts are read from title and description, words for kinds from categories"
+            _note(config, f"{message} ({hint}; rename columns in the first line)")
 
 
 @refusals_of_recbole()
@@ -166,6 +192,8 @@ def build_model(config: Any, train: Any) -> Any:
     from llm4rec_recbole.training.trainer import use_byte_dropout
 
     network = config.model_class(config, train._dataset).to(config["device"])
+    for component, lacking in getattr(network, "idle_components", {}).items():
+        _note(config, f"component {component} is off: the data have {lacking}")
     if isinstance(network, nn.Module):  # a model of decision trees is not
         use_byte_dropout(network)
     return network

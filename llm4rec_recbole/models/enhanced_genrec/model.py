@@ -43,6 +43,7 @@ from llm4rec_recbole.components.retrieval.context import (
 from llm4rec_recbole.components.retrieval.reviews import reviews_to_retrieve
 from llm4rec_recbole.components.spectral_init import init_vectors
 from llm4rec_recbole.components.training_features import TrainingFeatures, training_features
+from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models.backbone import Backbone, compute_dtype
 from llm4rec_recbole.models.enhanced_genrec.online_learning import OnlineLearning
@@ -104,6 +105,8 @@ class EnhancedGenRec(Ranking, OnlineLearning, SequentialRecommender):
         )
         self.dropout = nn.Dropout(config["hidden_dropout_prob"])
         self._add_components(config, dataset, features)
+        #: Component → why it is off, of those that find nothing to work on; for the run record.
+        self.idle_components = self._idle_components(config, features)
         uses_text = self.content.uses_text or self.retrieved.uses_text
         #: The pretrained models that take part, for the run record.
         self.pretrained = (
@@ -122,7 +125,7 @@ class EnhancedGenRec(Ranking, OnlineLearning, SequentialRecommender):
         self.adaptation: AdaptationSettings | None = None
         self.aspect_loss_weight: float = config["aspect_loss_weight"]
         self.aspect_score_weight: float = config["aspect_score_weight"]
-        if "fusion" in self.components and features.content.has_any:
+        if "fusion" in self.components and features.has_content:
             self.content = FusedContent(
                 features.content, d, config["text_tokens"], config["content_init_weight"]
             )
@@ -151,6 +154,29 @@ class EnhancedGenRec(Ranking, OnlineLearning, SequentialRecommender):
                 update_fraction=config["adaptation_update_fraction"],
                 ewc=config["adaptation_ewc"],
             )
+
+    def _idle_components(self, config: Any, features: TrainingFeatures) -> dict[str, str]:
+        """The components that are on but find nothing in the data to work on, with what lacks."""
+        lacking = {
+            "fusion": "" if features.has_content else "no texts, categories, years or ratings",
+            "retrieval": ""
+            if self.retrieved.uses_text or not isinstance(self.relations, NoRelations)
+            else "no texts to retrieve, and no relation term",
+            "explanation": "" if features.categories.any() else "no categories of items",
+            "adaptation": ""
+            if config["protocol"] in PROTOCOLS
+            else f"no events in time order under protocol {config['protocol']}",
+        }
+        return {name: lacking[name] for name in self.components if lacking.get(name)}
+
+    @classmethod
+    def method_name(cls, config: Any) -> str | None:
+        """The name of a run's records: EnhancedGenRec_fusion_retrieval for two components, …_none
+        for none. None where the components are those that the model has by default."""
+        chosen = chosen_components(config["components"], cls.default_components)
+        if chosen == cls.default_components:
+            return None
+        return "_".join([EnhancedGenRec.__name__, *(chosen or ("none",))])
 
     def item_table(self) -> torch.Tensor:
         """W_o of Eq. (11) and the items y of Eq. (12), (n_items, d): the items' own vectors, and

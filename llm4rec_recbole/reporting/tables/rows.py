@@ -309,6 +309,7 @@ def run_notes(sections: list[AccuracySection]) -> list[str]:
     return [
         *_seeds(rows),
         *_failures(sections),
+        *_idle_components(records),
         *_versions("git commit", "git_commit", records),
         *_versions("config lock", "lock_sha256", records),
         *(note for section in sections for note in _data(section)),
@@ -339,6 +340,18 @@ def _failures(sections: list[AccuracySection]) -> list[str]:
         if row.records
         for failure in row.failures
     ]
+
+
+def _idle_components(records: list[Record]) -> list[str]:
+    """Components that a run had on and that found nothing in its data to work on."""
+    notes: dict[str, None] = {}
+    for record in records:
+        idle = record.provenance.get("idle_components")
+        for name, lacking in idle.items() if isinstance(idle, dict) else ():
+            notes[f"{record.method} on {record.dataset}: component {name} is off ({lacking})."] = (
+                None
+            )
+    return list(notes)
 
 
 def _versions(name: str, key: str, records: list[Record], where: str = "") -> list[str]:

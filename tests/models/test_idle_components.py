@@ -1,0 +1,104 @@
+"""What a record says took part took part: components without data are off, and records say so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.training.run import run
+
+ALL = ["fusion", "retrieval", "debiasing", "explanation", "adaptation"]
+HEAD = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Options of a run of one epoch on `shop`, whose items have no file yet."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path("dataset/shop")
+    folder.mkdir(parents=True)
+    rows = [f"u{u}\ti{(u + t) % 12}\t4\t{1000 + 10 * t}" for u in range(15) for t in range(6)]
+    (folder / "shop.inter").write_text("\n".join([HEAD, *rows]) + "\n")
+    return {
+        **{"llm": "scratch-16x1", "llm_layers": 1, "llm_dtype": "float32", "hidden_size": 16},
+        **{"text_encoder": "hash-8", "epochs": 1, "eval_step": 1, "show_progress": False},
+        **{"load_col": {"inter": ["user_id", "item_id", "timestamp"]}},
+    }
+
+
+def record(options: dict[str, Any]) -> dict[str, Any]:
+    path = run("EnhancedGenRec", "shop", options=options)
+    content = json.loads(path.read_text())
+    assert path.parent.name == content["method"]
+    return content
+
+
+def test_without_any_item_data_three_components_are_off(shop, capsys) -> None:
+    content = record(shop)
+    assert content["components"] == ["retrieval", "debiasing", "adaptation"]
+    assert content["provenance"]["idle_components"] == {
+        "fusion": "no texts, categories, years or ratings",
+        "explanation": "no categories of items",
+    }
+    assert "note: component fusion is off: the data have no texts" in capsys.readouterr().err
+
+
+def test_with_titles_and_categories_all_are_on(shop, capsys) -> None:
+    rows = [f"i{n}\tThing {n}\t{'Red' if n % 2 else 'Blue'}" for n in range(12)]
+    head = "item_id:token\ttitle:token_seq\tcategories:token_seq"
+    Path("dataset/shop/shop.item").write_text("\n".join([head, *rows]) + "\n")
+    content = record(shop)
+    assert content["components"] == ALL
+    assert "idle_components" not in content["provenance"]
+    assert "note:" not in capsys.readouterr().err
+
+
+def test_columns_under_other_names_and_items_without_interactions_are_named(shop, capsys) -> None:
+    rows = [f"i{n}\tThing {n}\tRed" for n in range(14)]
+    head = "item_id:token\tname:token_seq\tgenres:token_seq"
+    Path("dataset/shop/shop.item").write_text("\n".join([head, *rows]) + "\n")
+    content = record(shop | {"load_col": None})
+    assert content["components"] == ["fusion", "retrieval", "debiasing", "adaptation"]  # ratings
+    err = capsys.readouterr().err
+    assert "shop.item: no model reads its columns name, genres (" in err
+    assert "2 of 14 items have no interaction; they are candidates all the same" in err
+
+
+@pytest.mark.parametrize(
+    ("components", "method"),
+    [
+        ([], "EnhancedGenRec_none"),
+        (["retrieval", "fusion"], "EnhancedGenRec_fusion_retrieval"),
+        (ALL, "EnhancedGenRec"),
+    ],
+)
+def test_a_record_is_named_by_the_components(shop, components, method) -> None:
+    assert record(shop | {"components": components})["method"] == method
+
+
+def test_a_name_of_the_users_own_stays(shop) -> None:
+    assert record(shop | {"components": [], "method": "bare"})["method"] == "bare"
+
+
+def test_an_unknown_component_is_refused_before_data_are_read(shop) -> None:
+    Path("dataset/shop/shop.inter").write_text("damaged")
+    with pytest.raises(InputError, match="components is"):
+        run("EnhancedGenRec", "shop", options=shop | {"components": ["fushion"]})
+
+
+def test_the_tables_say_which_component_is_off() -> None:
+    from types import SimpleNamespace
+
+    from llm4rec_recbole.reporting.tables.rows import _idle_components
+
+    off = SimpleNamespace(
+        method="EnhancedGenRec",
+        dataset="shop",
+        provenance={"idle_components": {"fusion": "no texts"}},
+    )
+    note = "EnhancedGenRec on shop: component fusion is off (no texts)."
+    assert _idle_components([off, off, SimpleNamespace(provenance={})]) == [note]
