@@ -4,6 +4,11 @@ over="vocabulary"   log softmax over all tokens, as the language model defines i
                     probability belongs to token sequences that are no item.
 over="catalogue"    log softmax over the node's children: the probabilities of all items sum to
                     1, and a token without alternative has probability 1.
+
+`exhaustive_scores` computes the log-probability of every item. It reads each shared prefix once and
+many prefixes at a time. Only inner nodes need a state, so leaves cost nothing. The inner nodes are
+cut into chunks in depth-first order. A chunk also has the ancestors of its first node, and thereby
+every ancestor of its nodes. It passes through the model as one tree, whatever its depth.
 """
 
 from __future__ import annotations
@@ -18,10 +23,10 @@ from llm4rec_recbole.decoding.trie import ItemTrie
 
 OVER = ("vocabulary", "catalogue")
 
-
-_FEW = 16  # children of a node up to which its own logits alone are made, where users share nodes
-_CACHED = 2**18  # logits at once, so that they stay in a processor's cache
-_ROWS = 128  # states at once at least: below, reading `output` costs more than the cache saves
+_MAX_OWN_LOGITS = 16  # nodes with at most so many children get only their children's logits
+_MANY_CHILDREN = 16  # nodes with more children are a group of their own, to reduce padding
+_CACHED_LOGITS = 2**18  # logits computed at once, so that they stay in a processor's cache
+_MIN_STATES = 128  # with fewer states at once, reading `output` costs more than the cache saves
 
 
 def child_log_probabilities(
@@ -31,19 +36,19 @@ def child_log_probabilities(
     exists: torch.Tensor,
     over: str,
 ) -> torch.Tensor:
-    """log P(child | its node), -inf where there is no child.
+    """Return log P(child | node), (B, N, C) float32, -inf where there is no child.
 
-    states: (B, N, d) after N nodes; output: (V, d), output embeddings; tokens: (B, N, C), the
-    children's, or (1, N, C) where users share nodes; exists: which of them there are, of the same
-    shape; over: see above, "catalogue" costs less. Returns (B, N, C) float32.
+    states: (B, N, d) after N nodes; output: (V, d), output embeddings; tokens: (B, N, C), those of
+    the children, or (1, N, C) if all users are at the same nodes; exists: bool of the same shape,
+    False for padding; over: see the module's docstring.
     """
-    if over == "catalogue":  # no other token's logit counts, and a vocabulary is large
+    if over == "catalogue":  # only the children's logits count, and a vocabulary is large
         wanted, tokens = tokens.clamp(min=0).unique(return_inverse=True)
         output = output[wanted]
     tokens = tokens.expand(len(states), -1, -1)
     n_users = len(states)
     if states.device.type == "cpu":
-        n_users = max(1, max(_ROWS, _CACHED // len(output)) // states.shape[1])
+        n_users = max(1, max(_MIN_STATES, _CACHED_LOGITS // len(output)) // states.shape[1])
     parts = []
     for batch, children in zip(states.split(n_users), tokens.split(n_users)):
         logits = (batch @ output.T).float()  # (…, N, V)
@@ -65,28 +70,15 @@ def shared_child_log_probabilities(
     exists: torch.Tensor,
     over: str,
 ) -> torch.Tensor:
-    """The same where all users are at the same nodes, from states (B, N, d).
+    """Return the same, (B, N, C) float32, for users at the same nodes: tokens, exists (N, C).
 
-    output: (V, d), output embeddings; tokens, exists: (N, C). Returns (B, N, C) float32. Over the
-    catalogue and with few children only the children's logits are made.
+    Over the catalogue and with few children, only the children's logits are computed.
     """
-    if over == "vocabulary" or tokens.shape[1] > _FEW:
+    if over == "vocabulary" or tokens.shape[1] > _MAX_OWN_LOGITS:
         return child_log_probabilities(states, output, tokens[None], exists[None], over)
     embedded = output[tokens.clamp(min=0)]  # (N, C, d)
     logits = torch.bmm(states.transpose(0, 1), embedded.transpose(1, 2)).transpose(0, 1).float()
     return logits.masked_fill(~exists, -torch.inf).log_softmax(2).masked_fill(~exists, -torch.inf)
-
-
-# Every item's log-probability: each prefix that items share is read once, many at a time.
-#
-# A node's state is needed if it has children, so leaves cost nothing. The inner nodes, in the order
-# in which a depth-first walk meets them, are cut into chunks; a chunk takes along the ancestors of
-# its first node, and then holds every ancestor of every node in it. It goes through the model as
-# one
-# tree, whatever its depth.
-
-
-_MANY = 16  # children: nodes with more of them are treated apart, so that few need padding
 
 
 @dataclass(frozen=True)
@@ -94,11 +86,11 @@ class Chunk:
     """Nodes that go through the model together."""
 
     nodes: torch.Tensor  # (N,)
-    sees: torch.Tensor  # (N, N) bool, from each to its ancestors and itself
+    sees: torch.Tensor  # (N, N) bool, True from a node to its ancestors and itself
 
 
 def chunks(trie: ItemTrie, size: int) -> Iterator[Chunk]:
-    """The inner nodes but for the root, `size` at a time, with the ancestors they need."""
+    """Yield the inner nodes except the root, `size` at a time, with the ancestors they need."""
     inner = torch.nonzero(trie.n_children > 0)[1:, 0]
     inner = inner[(trie.first_leaf[inner] * (trie.max_depth + 1) + trie.depth[inner]).argsort()]
     for start in range(0, len(inner), size):
@@ -120,10 +112,10 @@ def exhaustive_scores(
     over: str = "vocabulary",
     chunk_size: int = 256,
 ) -> torch.Tensor:
-    """The log-probability of each item after each prompt (B, T), (B, n) float32.
+    """Return the log-probability of each item after each prompt (B, T): (B, n) float32.
 
-    mask: (B, T) bool, where the prompts are real; over: see the head of this file; chunk_size:
-    nodes that pass through the model together.
+    mask: (B, T) bool, False for padding; over: see the module's docstring; chunk_size: nodes that
+    pass through the model together.
     """
     memory, first = decoder.read(prompts, mask)
     steps = torch.zeros(len(prompts), len(trie), device=prompts.device)  # log P(node | parent)
@@ -133,7 +125,7 @@ def exhaustive_scores(
         tokens = trie.token[chunk.nodes].expand(len(prompts), -1)
         depth = trie.depth[chunk.nodes]
         states = decoder.grow(memory, tokens, depth, chunk.sees[None], store=False)  # (B, N, d)
-        many = trie.n_children[chunk.nodes] > _MANY
+        many = trie.n_children[chunk.nodes] > _MANY_CHILDREN
         for group in (many, ~many):
             if group.any():
                 _fill(steps, trie, chunk.nodes[group], states[:, group], decoder.output, over)

@@ -1,8 +1,8 @@
 """Scores of the whole catalogue, by the option `decoding`.
 
-exhaustive      every item's log-probability
-beam            that of the items in constrained beams; all others tie below them
-unconstrained   the same with free beams and a string match, as in the original evaluations
+exhaustive      the log-probability of every item
+beam            log-probabilities of the items in constrained beams; all others tie below them
+unconstrained   beams over all tokens and a match of strings, as in the original papers
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def catalogue_scores(
     over: str = "vocabulary",
     end: int | None = None,
 ) -> torch.Tensor:
-    """Scores (B, n) float32 of all items after each prompt (B, T), real where mask is True.
+    """Return scores (B, n) float32 of all items after each prompt (B, T); mask: False for padding.
 
-    seen: (B, n) bool, not used by `exhaustive`: the ranking excludes seen items; width: beams;
-    over: see exhaustive.py; end: the trie's end token.
+    seen: (B, n) bool; `exhaustive` ignores it, since the ranking excludes seen items; width: number
+    of beams; over: see exhaustive.py; end: the trie's end token.
     """
     if decoding == "exhaustive":
         return exhaustive_scores(decoder, prompts, mask, trie, over)
@@ -53,6 +53,7 @@ def catalogue_scores(
 
 
 def _catalogue_row(beams: Beams, n_items: int) -> torch.Tensor:
+    """Return (B, n) scores: those of the beams' items, NOT_FOUND for all others."""
     scores = torch.full((len(beams.items), n_items + 1), NOT_FOUND, device=beams.items.device)
     scores.scatter_(1, beams.items.where(beams.items >= 0, n_items), beams.scores)
     return scores[:, :n_items].clamp(min=NOT_FOUND)

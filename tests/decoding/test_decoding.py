@@ -60,8 +60,8 @@ def test_exhaustive_scores_are_the_teacher_forced_log_probabilities(kind, over, 
 def test_logits_made_a_few_users_at_a_time_give_the_same_scores(kind, over, monkeypatch):
     trie = ItemTrie.build(CATALOGUE, END)
     at_once = beam_search(decoder_of(kind), *prompts(), trie, 3, over=over)
-    monkeypatch.setattr(exhaustive, "_CACHED", 0)
-    monkeypatch.setattr(exhaustive, "_ROWS", 0)
+    monkeypatch.setattr(exhaustive, "_CACHED_LOGITS", 0)
+    monkeypatch.setattr(exhaustive, "_MIN_STATES", 0)
     apart = beam_search(decoder_of(kind), *prompts(), trie, 3, over=over)
     assert (at_once.items == apart.items).all()
     np.testing.assert_allclose(at_once.scores, apart.scores, rtol=1e-5)

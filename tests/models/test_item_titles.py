@@ -48,7 +48,7 @@ def test_a_title_that_reads_like_another_with_its_raw_token():
 
 
 def test_items_with_the_same_tokens_are_named_in_the_error():
-    with pytest.raises(InputError, match="titles of items 7 and 8 apart"):
+    with pytest.raises(InputError, match="titles of items 7 and 8 have the same tokens"):
         unique_title_tokens(["", ""], ["", ""], ["7", "8"], lambda text: [1] if text else [], 12)
 
 

@@ -34,7 +34,7 @@ def same_partition(one: np.ndarray, other: np.ndarray) -> bool:
 @pytest.fixture(params=["all eigenvectors", "Lanczos"])
 def solver(request, monkeypatch):
     if request.param == "Lanczos":
-        monkeypatch.setattr(module, "_DENSE", 0)
+        monkeypatch.setattr(module, "_MAX_DENSE", 0)
 
 
 @pytest.mark.parametrize("across", [0.0, 0.02])

@@ -1,17 +1,16 @@
-"""GenRec: a language model reads a user's titles and writes the next one (arXiv 2307.00457).
+"""GenRec: a language model reads a user's titles and writes the next title (arXiv 2307.00457).
 
     What one user chose, one after another: ⏎ Toy Story ⏎ GoldenEye ⏎ Four Rooms ⏎  ──▶  Get Shorty
 
-Training packs a whole window of history into one sequence, and every title in it is a target; the
-paper has a prompt for each. An item's score is the log-probability of its title, in one of two
-senses, with which the model is trained, too (option `softmax_over`):
+Training packs a whole window of a history into one sequence, in which every title after the first
+is a target. The paper has one prompt for each target. An item's score is the log-probability of its
+title. The option `softmax_over` defines the probability, in training and in evaluation:
 
-    catalogue    at each token the softmax is over the tokens with which a title can go on: a
-                 distribution over items. What tells a title from all others counts; the rest of
-                 it is forced, and needs no pass through the model.
-    vocabulary   the softmax is over all tokens that titles use, as a language model's is.
+    catalogue    at each token, softmax over the tokens that continue a title: a distribution over
+                 items. Tokens without an alternative have probability 1 and need no forward pass.
+    vocabulary   softmax over all tokens that titles use, as in a language model.
 
-Both are exact. The catalogue sense is the default: it makes scores of all items affordable.
+Both are exact. catalogue is the default: scores of all items are affordable with it.
 """
 
 from __future__ import annotations
@@ -36,11 +35,11 @@ from llm4rec_recbole.models.genrec.title_model import TitleModel, end_of_title
 from llm4rec_recbole.models.genrec.titles import Tokens, titles_of, unique_title_tokens
 
 _ROOT = 1  # 1 + the number of the trie's root, where every title begins
-_USERS_AT_ONCE = 16  # in evaluation: bounds the states that are held
+_EVAL_USERS = 16  # users per pass in evaluation; bounds the memory for states
 
 
 class GenRec(SequentialRecommender):
-    """Options in properties/model/GenRec.yaml. Raises InputError for values that do not exist."""
+    """Options are in options.py. Raises InputError for combinations that cannot be trained."""
 
     batches = "causal"  # training/batches.py
     schedule = "warmup_cosine"  # training/trainer.py
@@ -86,7 +85,7 @@ class GenRec(SequentialRecommender):
     def _read_titles(
         self, titles: list[str], years: list[str], names: list[str], config: Any
     ) -> Tokens:
-        """Make titles and trie in the tokens that they use, 0 being the end; return the prompt."""
+        """Set titles and trie, with used tokens numbered from 0, the end; return the prompt."""
         tokenizer = self.llm.tokenizer
         end = end_of_title(tokenizer, config["llm"])
 
@@ -94,26 +93,29 @@ class GenRec(SequentialRecommender):
             ids = tokenizer.encode(text, add_special_tokens=False)
             return [token for token in ids if token != end]
 
-        most = whole_number("max_title_tokens", config["max_title_tokens"])
-        spelt = unique_title_tokens(titles, years, names, tokenize, most)
+        max_tokens = whole_number("max_title_tokens", config["max_title_tokens"])
+        title_tokens = unique_title_tokens(titles, years, names, tokenize, max_tokens)
         prompt = tokenize(config["prompt"])
-        used = [end, *sorted({token for tokens in (*spelt, prompt) for token in tokens} - {end})]
-        number = {token: place for place, token in enumerate(used)}
+        used = [
+            end,
+            *sorted({token for tokens in (*title_tokens, prompt) for token in tokens} - {end}),
+        ]
+        number = {token: index for index, token in enumerate(used)}
         self.llm.restrict_vocabulary(used)
-        spelt = [[number[token] for token in tokens] for tokens in spelt]
-        whole = ItemTrie.build(spelt, end=0)
-        self.trie = whole.shortest() if self.over == "catalogue" else whole
+        title_tokens = [[number[token] for token in tokens] for tokens in title_tokens]
+        full = ItemTrie.build(title_tokens, end=0)
+        self.trie = full.shortest() if self.over == "catalogue" else full
         self.end = None if self.over == "catalogue" else 0
-        self.titles: list[Tokens] = [[], *([*tokens, 0] for tokens in spelt)]
+        self.titles: list[Tokens] = [[], *([*tokens, 0] for tokens in title_tokens)]
         lengths = [len(tokens) for tokens in self.titles[1:]]
         self.choices = [[], *_choices(self.trie, lengths, self.over)]
         return [*(number[token] for token in prompt), 0]
 
     def calculate_loss(self, interaction: Any) -> torch.Tensor:
-        """Mean over the windows' next items of -log P(title | titles before)."""
+        """Return the mean of -log P(title | titles before) over the targets of the windows."""
         self.steps += self.training
         sequences, later = interaction[self.ITEM_SEQ], interaction[self.ITEM_ID]
-        if later.dim() == 1:  # RecBole's own rows, under `protocol: recbole`
+        if later.dim() == 1:  # one target a row, under `protocol: recbole`
             windows = torch.cat([sequences, later[:, None]], 1)
         else:
             windows = torch.cat([sequences[:, :1], later], 1)  # (B, 1 + L)
@@ -128,77 +130,82 @@ class GenRec(SequentialRecommender):
     def _choice_loss(
         self, states: torch.Tensor, nodes: torch.Tensor, tokens: torch.Tensor
     ) -> torch.Tensor:
-        """The sum of -log P(token) over the places (B, T) where `nodes` > 0 leave a choice."""
+        """Return the sum of -log P(token) over the positions (B, T) with a choice: `nodes` > 0."""
         chosen = nodes > 0
         states, tokens, nodes = states[chosen], tokens[chosen], nodes[chosen] - 1  # (P, d), (P,)
         if self.over == "vocabulary":
             return cross_entropy(self.llm.head(states), tokens, reduction="sum")
         first = nodes == 0  # the root has hundreds of children, the others few
         trie = self.trie.to(states.device)
-        groups = [some for some in (first, ~first) if some.any()]
+        groups = [group for group in (first, ~first) if group.any()]
         return sum(
             (
-                self._among_children(trie, states[some], nodes[some], tokens[some])
-                for some in groups
+                self._loss_among_children(trie, states[group], nodes[group], tokens[group])
+                for group in groups
             ),
-            states[:0].sum(),  # 0, from which gradients flow although nothing was chosen
+            states[:0].sum(),  # 0, with gradients even if no position has a choice
         )
 
-    def _among_children(
+    def _loss_among_children(
         self, trie: ItemTrie, states: torch.Tensor, nodes: torch.Tensor, tokens: torch.Tensor
     ) -> torch.Tensor:
-        """The sum of -log P(token | node) over P places, from logits of children alone."""
-        node, of_place = nodes.unique(return_inverse=True)  # (M,), (P,)
+        """Return the sum of -log P(token | node) over P positions, from the children's logits."""
+        node, node_index = nodes.unique(return_inverse=True)  # (M,), (P,)
         child, exists = trie.children(node)  # (M, C)
         token, at = trie.token[child].clamp(min=0).unique(return_inverse=True)  # (K,), (M, C)
         logits = states @ self.llm.head.weight[token].T  # (P, K)
         own = logits.gather(1, torch.searchsorted(token, tokens)[:, None])[:, 0]
-        among = logits.gather(1, at[of_place]).masked_fill(~exists[of_place], -torch.inf)  # (P, C)
+        among = logits.gather(1, at[node_index]).masked_fill(
+            ~exists[node_index], -torch.inf
+        )  # (P, C)
         return (among.logsumexp(1) - own).sum()
 
     def _pack(self, items: list[int]) -> tuple[Tokens, list[int]]:
-        """The prompt and the titles of `items` in one sequence, as many of the last as fit, and
-        for each token 1 + the node of the trie at which it is chosen, 0 where nothing is."""
+        """Return the prompt and the titles of the last of `items` that fit, in one sequence.
+
+        The second list has, for each token, 1 + the trie node at which it is chosen; 0 without a
+        choice.
+        """
         start, length = len(items), len(self.prompt)
         while start and length + len(self.titles[items[start - 1]]) <= self.budget:
             start -= 1
             length += len(self.titles[items[start]])
         tokens, nodes = [*self.prompt], [0] * len(self.prompt)
-        for place, item in enumerate(items[start:]):
+        for index, item in enumerate(items[start:]):
             tokens += self.titles[item]
-            nodes += self.choices[item] if place else [0] * len(self.titles[item])
+            nodes += self.choices[item] if index else [0] * len(self.titles[item])
         return tokens, nodes
 
     def score_histories(self, held_out: HeldOut, rows: np.ndarray) -> np.ndarray:
-        """Scores (B, n_items) float32: log-probabilities of all items' titles as the next one."""
+        """Return log-probabilities (B, n_items) float32 of all items' titles as the next one."""
         items, _ = held_out.last(rows, self.max_seq_length)
         return self._scores(items, held_out.seen_mask(rows)).numpy()
 
     def full_sort_predict(self, interaction: Any) -> torch.Tensor:
-        """Scores (B, n_items), for RecBole's own evaluation; knows the items in the prompt only."""
+        """Return scores (B, n_items) for RecBole's evaluation; seen are the prompt's items."""
         items = interaction[self.ITEM_SEQ].cpu()
         seen = torch.zeros(len(items), self.n_items, dtype=torch.bool).scatter_(1, items, True)
         return self._scores(items.numpy(), seen.numpy()).to(interaction[self.ITEM_SEQ].device)
 
     def predict(self, interaction: Any) -> torch.Tensor:
-        """Scores (B,) of the rows' own items."""
+        """Return scores (B,) of the rows' items."""
         scores = self.full_sort_predict(interaction)
         return scores.gather(1, interaction[self.ITEM_ID][:, None])[:, 0]
 
     def _scores(self, items: np.ndarray, seen: np.ndarray) -> torch.Tensor:
-        """Prompts of like length go together, so that little is padding."""
+        """Return scores (B, n_items); prompts of similar length share a pass to reduce padding."""
         device = self.llm.head.weight.device
         trie = self.trie.to(device)
         prompts = [self._pack([item for item in row if item])[0] for row in items.tolist()]
         by_length = np.argsort([len(prompt) for prompt in prompts], kind="stable")
         scores = torch.zeros(len(items), self.n_items)
-        for start in range(0, len(items), _USERS_AT_ONCE):
-            few = by_length[start : start + _USERS_AT_ONCE]
-            scores[few, 1:] = catalogue_scores(
+        for start in range(0, len(items), _EVAL_USERS):
+            batch = by_length[start : start + _EVAL_USERS]
+            scores[batch, 1:] = catalogue_scores(
                 self.llm.decoder,
-                *padded([prompts[row] for row in few], device),
+                *padded([prompts[row] for row in batch], device),
                 trie,
-                torch.from_numpy(seen[few, 1:]).to(device),
+                torch.from_numpy(seen[batch, 1:]).to(device),
                 self.decoding,
                 self.beam_width,
                 self.over,
@@ -208,8 +215,10 @@ class GenRec(SequentialRecommender):
 
 
 def _choices(trie: ItemTrie, lengths: list[int], over: str) -> list[list[int]]:
-    """For each token of each item's title, 1 + the node at which it is chosen, 0 where it is forced
-    and, over the catalogue, therefore costs nothing."""
+    """Return, for each token of each item's title, 1 + the trie node at which it is chosen.
+
+    0 for a token without an alternative, which has probability 1 over the catalogue.
+    """
     rows = []
     for node, length in zip(trie.leaf.tolist(), lengths):
         path: list[int] = []

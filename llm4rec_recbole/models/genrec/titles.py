@@ -1,10 +1,9 @@
-"""Items' titles as tokens that tell every item apart.
+"""Items' titles as token sequences, each different from all others.
 
-- A title without tokens, or without a title at all, is "item <raw token>".
-- A title is cut after `most` tokens, however long it is.
-- Items whose tokens are the same, once cut, get their year, " (1995)", and where that does not tell
-  them apart their raw token, " #242", and where even that is another's title their number, " #7".
-  The end of a long title makes room for it.
+- An item without a title, or with one that has no tokens, is named "item <raw token>".
+- A title is cut to `max_tokens` tokens.
+- Items with equal tokens get a suffix: first the year, " (1995)"; then the raw token, " #242"; then
+  the item's number, " #7". A long title is cut further to make room for the suffix.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ Tokens = list[int]
 def titles_of(
     path: str | Path, names: Sequence[str], file_format: AtomicFormat = DEFAULT_FORMAT
 ) -> tuple[list[str], list[str]]:
-    """Titles and years of the items with raw tokens `names`, "" where unknown.
+    """Return titles and years of the items with raw tokens `names`, "" where unknown.
 
-    path: the data set's `.item` file, which need not exist.
+    path: the data set's `.item` file; may be missing.
     """
     table = read_items(path, file_format).set_index("item_id").reindex(list(names))
     years = [
@@ -40,36 +39,37 @@ def unique_title_tokens(
     years: Sequence[str],
     names: Sequence[str],
     tokenize: Callable[[str], Tokens],
-    most: int,
+    max_tokens: int,
 ) -> list[Tokens]:
-    """Each item's tokens, at most `most` but for those that a raw token makes longer.
+    """Return each item's tokens, at most `max_tokens` unless the suffix itself is longer.
 
-    Raises InputError where digits have no tokens, so that nothing can tell the items apart.
+    Raises InputError if two items have equal tokens even with a suffix: digits have no tokens.
     """
 
-    def spell(text: str, suffix: str = "") -> Tokens:
+    def tokens_of(text: str, suffix: str = "") -> Tokens:
         ending = tokenize(suffix) if suffix else []
-        return [*tokenize(" ".join(text.split()))[: max(1, most - len(ending))], *ending]
+        return [*tokenize(" ".join(text.split()))[: max(1, max_tokens - len(ending))], *ending]
 
     texts = [
         title if title.strip() and tokenize(" ".join(title.split())) else f"item {name}"
         for title, name in zip(titles, names)
     ]
-    spelt = [spell(text) for text in texts]
-    for shared in _shared(spelt):
-        if years[shared]:
-            spelt[shared] = spell(texts[shared], f" ({years[shared]})")
-    for more in range(len(spelt) + 2):  # at most one more title is met by accident each time
-        alike = _shared(spelt)
-        if not alike:
-            return spelt
-        for shared in alike:
-            spelt[shared] = spell(texts[shared], f" #{names[shared]}" + f" #{shared}" * more)
-    first, second = (names[item] for item in alike[:2])
-    raise InputError(f"the tokenizer does not tell the titles of items {first} and {second} apart")
+    sequences = [tokens_of(text) for text in texts]
+    for item in _duplicates(sequences):
+        if years[item]:
+            sequences[item] = tokens_of(texts[item], f" ({years[item]})")
+    for n_numbers in range(len(sequences) + 2):  # each pass makes at most one new pair equal
+        equal = _duplicates(sequences)
+        if not equal:
+            return sequences
+        for item in equal:
+            suffix = f" #{names[item]}" + f" #{item}" * n_numbers
+            sequences[item] = tokens_of(texts[item], suffix)
+    first, second = (names[item] for item in equal[:2])
+    raise InputError(f"the titles of items {first} and {second} have the same tokens")
 
 
-def _shared(spelt: Sequence[Tokens]) -> list[int]:
-    """The items whose tokens another item has too."""
-    count = Counter(map(tuple, spelt))
-    return [item for item, tokens in enumerate(spelt) if count[tuple(tokens)] > 1]
+def _duplicates(sequences: Sequence[Tokens]) -> list[int]:
+    """Return the items whose tokens are those of another item too."""
+    count = Counter(map(tuple, sequences))
+    return [item for item, tokens in enumerate(sequences) if count[tuple(tokens)] > 1]

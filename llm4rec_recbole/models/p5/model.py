@@ -1,14 +1,14 @@
-"""P5: one encoder–decoder that answers personalised prompts (Geng et al., RecSys 2022; OpenP5).
+"""P5: an encoder–decoder that answers personalised prompts (Geng et al., RecSys 2022; OpenP5).
 
     "user_7 has interacted with ⟨3 17 208⟩ ⟨3 4 91⟩ . What comes next ?"  ──▶  ⟨3 17 95⟩
 
-Tokens: words, then the id tokens that items' codes are made of, then one token for each user. The
-model is transformers' T5, from scratch or pretrained by name; the run record says which.
+The tokens are words, then the id tokens of item codes, then one token for each user. The model is
+transformers' T5, from scratch or pretrained; the run record names it.
 
-One thing differs from the paper. A prompt is expensive to read and an answer cheap to write, so in
-training each prompt is answered with every one of the next `targets_per_prompt` items, one by one,
-the j-th with weight 1/j; with 1 it is P5's own objective. Nothing differs in evaluation: the score
-of an item is the log-probability of its code as the answer.
+Training differs from the paper in one point. Reading a prompt is expensive and an answer is cheap,
+so a prompt has several answers: each of the next `targets_per_prompt` items. The j-th has weight
+1/j. One target is P5's own objective. Evaluation follows the paper: an item's score is the
+log-probability of its code as the answer.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from llm4rec_recbole.models.p5.prompts import FAMILIES, Texts, Words, fill, pars
 from llm4rec_recbole.models.p5.t5 import load_t5
 from llm4rec_recbole.training.losses import full_cross_entropy
 
-_USERS_AT_ONCE = 128  # in evaluation: bounds the states that are held
+_EVAL_USERS = 128  # users per pass in evaluation; bounds the memory for states
 Tokens = list[int]
 
 
 class P5(SequentialRecommender):
-    """Options in properties/model/P5.yaml. Raises InputError for values that do not exist."""
+    """Options are in options.py. Raises InputError for combinations that cannot be trained."""
 
     batches = "prompt"  # training/batches.py
     schedule = "warmup_cosine"  # training/trainer.py
@@ -56,7 +56,7 @@ class P5(SequentialRecommender):
 
         inter = dataset.inter_feat
         users = inter[self.USER_ID].numpy()
-        # By raw token: held-out rows have a part in how RecBole numbers users.
+        # Sort by raw token: RecBole's numbering of users depends on held-out rows.
         names = np.asarray(dataset.field2id_token[self.USER_ID], dtype=str)
         by_name = stable_order(names.argsort().argsort()[users])
         codes = item_codes(
@@ -87,18 +87,18 @@ class P5(SequentialRecommender):
         }
 
     def calculate_loss(self, interaction: Any) -> torch.Tensor:
-        """The mean cross-entropy of the answers' tokens, summed over the families drawn."""
+        """Return the mean cross-entropy of the answers' tokens, summed over the drawn families."""
         self.steps += self.training
         users = interaction[self.USER_ID].tolist()
         histories = self._histories(interaction[self.ITEM_SEQ])
         items = interaction[self.ITEM_ID].view(len(users), -1).tolist()  # (B, n), 0 for none
         loss = torch.zeros((), device=self.t5.device)
-        for family in self._drawn():
+        for family in self._draw_families():
             template = int(torch.randint(len(FAMILIES[family].seen), ()))
             if family in ("sequential", "direct"):
                 prompts = self._prompts(family, template, users, histories)
                 answers = [[self.codes[item] for item in row if item] for row in items]
-            elif "row" in interaction:  # not among RecBole's own rows, under `protocol: recbole`
+            elif "row" in interaction:  # missing under `protocol: recbole`
                 texts = [self.texts.of(family, row) for row in interaction["row"][:, 0].tolist()]
                 answered = [row for row, text in enumerate(texts) if text]
                 if not answered:
@@ -111,43 +111,45 @@ class P5(SequentialRecommender):
             loss = loss + self._answer_loss(prompts, answers)
         return loss
 
-    def _drawn(self) -> list[str]:
-        """The families that train on this batch, each with its probability; never none."""
+    def _draw_families(self) -> list[str]:
+        """Draw the families of this batch, each with its probability; at least one."""
         draws = torch.rand(len(self.families)).tolist()
         drawn = [name for name, draw in zip(self.families, draws) if draw < self.families[name]]
         return drawn or [max(self.families, key=lambda name: self.families[name])]
 
     def _answer_loss(self, prompts: list[Tokens], answers: list[list[Tokens]]) -> torch.Tensor:
-        """Mean cross-entropy of each prompt's answers, the j-th weighing 1/j, token by token.
+        """Return the mean cross-entropy of all answers' tokens; the j-th answer has weight 1/j.
 
-        A prompt's answers are chains side by side below it:  prompt ─┬─▶ a₁ ▶ a₂
-                                                                      └─▶ b₁ ▶ b₂
+        The answers of a prompt are chains below it:  prompt ─┬─▶ a₁ ▶ a₂
+                                                              └─▶ b₁ ▶ b₂
         """
-        most = max(len(row) for row in answers)
-        flat = [tokens for row in answers for tokens in (*row, *[[]] * (most - len(row)))]
-        tokens, known = padded(flat, self.t5.device)  # (B * n, A)
+        n_answers = max(len(row) for row in answers)
+        flat = [tokens for row in answers for tokens in (*row, *[[]] * (n_answers - len(row)))]
+        tokens, exists = padded(flat, self.t5.device)  # (B * n, A)
         length = tokens.shape[1]
-        tokens, known = tokens.view(-1, most, length), known.view(-1, most, length)
+        tokens, exists = tokens.view(-1, n_answers, length), exists.view(-1, n_answers, length)
         memory, first = self.decoder.read(*padded(prompts, self.t5.device))
-        states = first[:, None, None].expand(-1, most, 1, -1)  # (B, n, 1, d)
+        states = first[:, None, None].expand(-1, n_answers, 1, -1)  # (B, n, 1, d)
         if length > 1:
             chain = torch.ones(length - 1, length - 1, dtype=torch.bool, device=first.device).tril()
-            sees = torch.block_diag(*[chain] * most).bool()[None]
-            depth = torch.arange(1, length, device=first.device).repeat(most)
+            sees = torch.block_diag(*[chain] * n_answers).bool()[None]
+            depth = torch.arange(1, length, device=first.device).repeat(n_answers)
             later = self.decoder.grow(memory, tokens[..., :-1].flatten(1), depth, sees, store=False)
-            states = torch.cat([states, later.unflatten(1, (most, length - 1))], 2)
-        weight = 1 / torch.arange(1, most + 1, device=first.device)  # (n,)
-        weight = weight[:, None].expand_as(known)[known]
-        return full_cross_entropy(states[known], self.decoder.output, tokens[known], of_rows=weight)
+            states = torch.cat([states, later.unflatten(1, (n_answers, length - 1))], 2)
+        weight = 1 / torch.arange(1, n_answers + 1, device=first.device)  # (n,)
+        weight = weight[:, None].expand_as(exists)[exists]
+        return full_cross_entropy(
+            states[exists], self.decoder.output, tokens[exists], of_rows=weight
+        )
 
     def _histories(self, item_seq: torch.Tensor) -> list[Tokens]:
-        """The codes of each row's items (B, L), one after another."""
+        """Return the concatenated codes of each row's items (B, L)."""
         return [[t for item in row for t in self.codes[item]] for row in item_seq.tolist()]
 
     def _prompts(
         self, family: str, template: int, users: list[int], items: list[Tokens]
     ) -> list[Tokens]:
-        """The prompts of `users`; `items` is what {history} or {item} stands for."""
+        """Return the prompts of `users`; `items` are the tokens of {history} or {item}."""
         parts = self.parts[family][template]
         return [
             fill(parts, user=[self.first_user + user], history=tokens, item=tokens)
@@ -158,36 +160,35 @@ class P5(SequentialRecommender):
         return [*self.words.encode(text), self.words.end]
 
     def score_histories(self, held_out: HeldOut, rows: np.ndarray) -> np.ndarray:
-        """Scores (B, n_items) float32: log-probabilities of all items' codes as the answer."""
+        """Return log-probabilities (B, n_items) float32 of all items' codes as the answer."""
         items, _ = held_out.last(rows, self.max_seq_length)
         return self._scores(held_out.users[rows], items, held_out.seen_mask(rows)).numpy()
 
     def full_sort_predict(self, interaction: Any) -> torch.Tensor:
-        """Scores (B, n_items), for RecBole's own evaluation; knows the items in the prompt only."""
+        """Return scores (B, n_items) for RecBole's evaluation; seen are the prompt's items."""
         items = interaction[self.ITEM_SEQ].cpu()
         seen = torch.zeros(len(items), self.n_items, dtype=torch.bool).scatter_(1, items, True)
         scores = self._scores(interaction[self.USER_ID].cpu().numpy(), items.numpy(), seen.numpy())
         return scores.to(interaction[self.ITEM_SEQ].device)
 
     def predict(self, interaction: Any) -> torch.Tensor:
-        """Scores (B,) of the rows' own items."""
-        return self.full_sort_predict(interaction).gather(1, interaction[self.ITEM_ID][:, None])[
-            :, 0
-        ]
+        """Return scores (B,) of the rows' items."""
+        scores = self.full_sort_predict(interaction)
+        return scores.gather(1, interaction[self.ITEM_ID][:, None])[:, 0]
 
     def _scores(self, users: np.ndarray, items: np.ndarray, seen: np.ndarray) -> torch.Tensor:
         device = self.t5.device
         trie = self.trie.to(device)
         scores = torch.zeros(len(users), self.n_items)
-        for start in range(0, len(users), _USERS_AT_ONCE):
-            few = slice(start, start + _USERS_AT_ONCE)
-            histories = self._histories(torch.from_numpy(items[few]))
-            prompts = self._prompts(*self.evaluated, users[few].tolist(), histories)
-            scores[few, 1:] = catalogue_scores(
+        for start in range(0, len(users), _EVAL_USERS):
+            batch = slice(start, start + _EVAL_USERS)
+            histories = self._histories(torch.from_numpy(items[batch]))
+            prompts = self._prompts(*self.evaluated, users[batch].tolist(), histories)
+            scores[batch, 1:] = catalogue_scores(
                 self.decoder,
                 *padded(prompts, device),
                 trie,
-                torch.from_numpy(seen[few, 1:]).to(device),
+                torch.from_numpy(seen[batch, 1:]).to(device),
                 self.decoding,
                 self.beam_width,
             ).cpu()
@@ -200,41 +201,44 @@ class P5(SequentialRecommender):
         users: list[int],
         items: list[int],
         prompt: str = "seen",
-        most: int = 20,
+        max_tokens: int = 20,
     ) -> list[str]:
-        """What the model answers about each user and item, word by word the most probable.
+        """Return the model's text answer about each user and item, by greedy decoding.
 
         family: rating or explanation; users, items: RecBole's ids; prompt: seen, or unseen for the
-        template that never trained; most: tokens at most.
+        template that never trained; max_tokens: longest answer.
         """
         about = [self.codes[item] for item in items]
         prompts = self._prompts(family, template_of(family, prompt), users, about)
         memory, state = self.decoder.read(*padded(prompts, self.t5.device))
-        of_words = self.decoder.output[: len(self.words)]
+        word_output = self.decoder.output[: len(self.words)]
         words: list[torch.Tensor] = []
-        for depth in range(1, most + 1):
-            words.append((state @ of_words.T).argmax(1))  # (B,)
+        for depth in range(1, max_tokens + 1):
+            words.append((state @ word_output.T).argmax(1))  # (B,)
             sees = torch.ones(1, 1, depth, dtype=torch.bool, device=state.device)
-            place = torch.tensor([depth], device=state.device)
-            state = self.decoder.grow(memory, words[-1][:, None], place, sees, store=True)[:, 0]
+            position = torch.tensor([depth], device=state.device)
+            state = self.decoder.grow(memory, words[-1][:, None], position, sees, store=True)[:, 0]
         rows = torch.stack(words, 1).tolist()
-        ends = [row.index(self.words.end) if self.words.end in row else most for row in rows]
+        ends = [row.index(self.words.end) if self.words.end in row else max_tokens for row in rows]
         return [self.words.decode(row[:end]) for row, end in zip(rows, ends)]
 
 
 def _families(shares: dict[str, float], texts: Texts) -> dict[str, float]:
-    """The families to train, less those whose answers the data lack."""
+    """Return the families to train: those of `shares` for which the data have answers."""
     for name in shares:
         if name not in FAMILIES:
             raise InputError(f"P5 has no family {name!r}", hint=f"one of {', '.join(FAMILIES)}")
-    known = {name: share for name, share in shares.items() if texts.has(name)}
-    if not known:
-        raise InputError("no family is left to train", hint="the data lack ratings and reviews")
-    return known
+    trainable = {name: share for name, share in shares.items() if texts.has(name)}
+    if not trainable:
+        raise InputError(
+            "the data have no answers for any family of task_weights",
+            hint="add sequential or direct",
+        )
+    return trainable
 
 
 def _evaluated(family: str, prompt: str) -> tuple[str, int]:
-    """The family and the number of its template that items are ranked with."""
+    """Return the family and the number of the template that rank items."""
     if family not in ("sequential", "direct"):
         raise InputError(f"{family!r} ranks no items", hint="sequential or direct")
     if prompt not in ("seen", "unseen"):
@@ -243,5 +247,5 @@ def _evaluated(family: str, prompt: str) -> tuple[str, int]:
 
 
 def template_of(family: str, prompt: str) -> int:
-    """The number of the family's template, of a prompt that is seen or unseen."""
+    """Return the number of the family's first seen template, or of its unseen one."""
     return {"seen": 0, "unseen": len(FAMILIES[family].seen)}[prompt]

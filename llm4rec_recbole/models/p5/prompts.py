@@ -1,11 +1,11 @@
-"""P5's prompts: task families, each with templates that train and one kept unseen for evaluation.
+"""P5's prompts: task families, each with training templates and one unseen template.
 
-A template is words and fields: "{user} has rated {history} . What comes next ?". A prompt is the
-tokens of the words with the fields filled in: {user} is one token, {item} an item's code, {history}
-the codes one after another (no code begins another, so nothing need stand between them).
+A template has words and fields: "{user} has rated {history} . What comes next ?". A prompt is the
+tokens of the words with the fields filled in. {user} is one token and {item} an item's code.
+{history} is a list of codes; it needs no separators, since no code is a prefix of another.
 
-Families and templates follow P5 (Geng et al., RecSys 2022) and OpenP5 (Xu et al., SIGIR 2024) in
-kind, not in wording. Answers: an item's code (sequential, direct), a number of stars (rating), a
+The families follow P5 (Geng et al., RecSys 2022) and OpenP5 (Xu et al., SIGIR 2024); the wording
+is our own. Answers are an item's code (sequential, direct), a number of stars (rating) or a
 review's first words (explanation).
 """
 
@@ -23,7 +23,7 @@ from llm4rec_recbole.errors import InputError
 
 @dataclass(frozen=True)
 class Family:
-    """A task: templates that it trains with, and one that it never trains with."""
+    """A task: its training templates, and one that never trains."""
 
     seen: tuple[str, ...]
     unseen: str
@@ -64,39 +64,40 @@ FAMILIES = {
     ),
 }
 
-Part = str | list[int]  # a field's name, or the tokens of words
+Part = str | list[int]  # the name of a field, or the tokens of words
+_MAX_REVIEW_WORDS = 20  # a review usually starts with its verdict
 
 
 class Words:
-    """A vocabulary of whole words: those of the templates, and the texts' that occur twice."""
+    """A vocabulary of whole words: all words of the templates, and repeated words of the texts."""
 
     pad, end, unknown = 0, 1, 2
     name = None  # no pretrained model
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
-        known = Counter(word for text in texts for word in _split(text))
-        often = sorted(word for word, count in known.items() if count > 1)
+        counts = Counter(word for text in texts for word in _split(text))
+        repeated = sorted(word for word, count in counts.items() if count > 1)
         templates = [t for f in FAMILIES.values() for t in (*f.seen, f.unseen)]
         words = dict.fromkeys(
             word for text in templates for word in _split(re.sub(r"\{\w+\}", " ", text))
         )
-        self.words = ["<pad>", "</s>", "<unk>", *dict.fromkeys([*words, *often])]
+        self.words = ["<pad>", "</s>", "<unk>", *dict.fromkeys([*words, *repeated])]
         self.number = {word: number for number, word in enumerate(self.words)}
 
     def __len__(self) -> int:
         return len(self.words)
 
     def encode(self, text: str) -> list[int]:
-        """Token numbers of a text's words; 2 for a word that is not known."""
+        """Return the tokens of a text's words; 2 for an unknown word."""
         return [self.number.get(word, self.unknown) for word in _split(text)]
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The text of token numbers."""
+        """Return the words of `tokens` as a text."""
         return " ".join(self.words[token] for token in tokens)
 
 
 class TokenizerWords:
-    """A pretrained model's own tokenizer. Raises InputError when it cannot pad or end a text."""
+    """The tokenizer of a pretrained model. Raises InputError without a pad or end token."""
 
     def __init__(self, tokenizer: Any, name: str, n_tokens: int) -> None:
         for role in ("pad", "eos"):
@@ -116,7 +117,7 @@ class TokenizerWords:
 
 
 def parse(template: str, words: Any) -> list[Part]:
-    """A template's parts in order: fields' names, and the tokens of the words between them."""
+    """Split a template into parts: names of fields, and the tokens of the words between them."""
     parts: list[Part] = []
     for text, field in re.findall(r"([^{]+)|\{(\w+)\}", template):
         parts.append(field or words.encode(text.strip()))
@@ -124,7 +125,7 @@ def parse(template: str, words: Any) -> list[Part]:
 
 
 def fill(parts: Sequence[Part], **fields: Sequence[int]) -> list[int]:
-    """The prompt's tokens: `parts` with each field's tokens in its place."""
+    """Return the prompt: `parts` with each field replaced by its tokens."""
     prompt: list[int] = []
     for part in parts:
         prompt.extend(fields[part] if isinstance(part, str) else part)
@@ -135,17 +136,11 @@ def _split(text: str) -> list[str]:
     return re.findall(r"\w+(?:[.']\w+)*|[^\w\s]", text.lower())
 
 
-# What P5 answers in words: the training interactions' ratings and reviews, as text.
-
-
-_MOST_WORDS = 20  # of a review: what a user says first is usually the verdict
-
-
 class Texts:
-    """Ratings and reviews by row of the training data; a data set may lack either.
+    """The text answers: ratings and reviews by row of the training data, where the data have them.
 
-    The rating is the field `RATING_FIELD`. The review is the token sequence `REVIEW_FIELD`, if that
-    is loaded, else from reviews.parquet (models/reviews.py).
+    Ratings are the field `RATING_FIELD`. Reviews are the loaded token sequence `REVIEW_FIELD`, else
+    the texts of reviews.parquet (components/retrieval/reviews.py).
     """
 
     def __init__(self, config: Any, dataset: Any) -> None:
@@ -158,26 +153,28 @@ class Texts:
         if review in inter:
             words = dataset.field2id_token[review]
             reviews = [" ".join(words[w] for w in row if w) for row in inter[review].tolist()]
-        elif written := training_reviews(config, dataset):
-            reviews = written.texts
-        #: (N,) first words, "" where a row has none
-        self.reviews = [" ".join(text.split()[:_MOST_WORDS]) for text in reviews]
+        elif table := training_reviews(config, dataset):
+            reviews = table.texts
+        #: (N,) first words, "" for a row without a review
+        self.reviews = [" ".join(text.split()[:_MAX_REVIEW_WORDS]) for text in reviews]
 
     def has(self, family: str) -> bool:
-        """Whether the data have answers for `family`; those that answer with items always do."""
+        """Return whether the data have answers for `family`; items as answers always exist."""
         if family == "rating":
             return self.ratings is not None
         return family != "explanation" or any(self.reviews)
 
     def of(self, family: str, row: int) -> str:
-        """The rating as a number of stars, or the first words of the review, "" where there is
-        none, of a training row."""
+        """Return the answer of a training row: its stars, or its review's first words, "" if none.
+
+        family: rating or explanation.
+        """
         if family == "rating":
             return f"{float(self.ratings[row]):.3g}"
         return self.reviews[row]
 
     def all(self) -> Iterator[str]:
-        """Every text, for a vocabulary."""
+        """Yield every text, for a vocabulary."""
         if self.ratings is not None:
             yield from (self.of("rating", row) for row in range(len(self.ratings)))
         yield from self.reviews

@@ -1,4 +1,4 @@
-"""P5's T5: from scratch with its own small vocabulary, or pretrained with its tokenizer's."""
+"""P5's T5: from scratch with a small vocabulary, or pretrained with its own tokenizer."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from llm4rec_recbole.models.p5.prompts import TokenizerWords, Words
 
 
 def load_t5(config: Any, words: Callable[[], Words], n_more: int) -> tuple[Any, Any]:
-    """T5ForConditionalGeneration and its words, with `n_more` tokens after those of the words.
+    """Return a T5ForConditionalGeneration and its vocabulary.
 
-    `config["t5"]` is "scratch", or a T5's folder or name on the hub; `words` makes the vocabulary
-    of a T5 from scratch. Raises InputError when there is no such T5.
+    The model has `n_more` tokens after the vocabulary. `config["t5"]` is "scratch", or a T5's
+    folder or name on the hub; `words` builds the vocabulary of a T5 from scratch. Raises InputError
+    if the T5 cannot be loaded.
     """
     if config["t5"] == "scratch":
         vocabulary = words()
