@@ -103,10 +103,10 @@ def resolve_model(model: Any) -> Any:
         return model
     if not isinstance(model, str) or model in MODELS:
         return model
-    place = model if ":" in model else _entry_points().get(model)
-    if place is None:
+    location = model if ":" in model else _entry_points().get(model)
+    if location is None:
         return USER_MODELS.get(model, model)
-    source, _, name = place.rpartition(":")
+    source, _, name = location.rpartition(":")
     module = _import_file(Path(source)) if source.endswith(".py") else _import_module(source)
     loaded = getattr(module, name, None)
     if not isinstance(loaded, type) or not hasattr(loaded, "type"):

@@ -25,12 +25,14 @@ MAX_LINES = 400
 #: Words that no identifier may contain, as a whole part between underscores or capitals.
 BANNED_NAMES = {
     "mend", "mends", "mended", "take", "tally", "swap", "swapped", "keep", "kept", "told", "asked",
-    "chance", "ways", "wider", "ceiling", "durable", "scratch", "two_cycles", "toy",
+    "chance", "ways", "wider", "ceiling", "durable", "scratch", "rings", "toy", "said", "spelt",
+    "those", "places", "heard", "gatherer", "knowledge", "shadow", "locate", "home", "arithmetic",
+    "caution", "erasure", "summed", "findings", "foretell", "heeded", "pull", "borne", "moment",
 }  # fmt: skip
 #: Phrases that no sentence may contain.
 BANNED_PROSE = re.compile(
     r"\b(mend(s|ed|ing)?|told|foretells?|foretold|borne out|tall(y|ies)|th(ose|at) of which|"
-    r"gone on with|parted by|be had)\b",
+    r"gone on with|parted by|be had|stands? on two rows|is no more|comes? to stand|tells? of)\b",
     re.IGNORECASE,
 )
 

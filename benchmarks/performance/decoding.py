@@ -81,13 +81,13 @@ def p5(data: Data) -> Subject:
     from llm4rec_recbole.models.p5.item_ids import item_codes
 
     codes = item_codes("collaborative", data.train_users, data.train_items, data.names)
-    spelt = [[token + 2 for token in code] for code in codes]
+    token_rows = [[token + 2 for token in code] for code in codes]
     sizes = {"d_model": 64, "d_kv": 16, "num_heads": 4, "d_ff": 256, "num_layers": 2}
-    n_tokens = 1 + max(max(code) for code in spelt)
+    n_tokens = 1 + max(max(code) for code in token_rows)
     config = T5Config(vocab_size=n_tokens, decoder_start_token_id=PAD, **sizes)
     model = T5ForConditionalGeneration(config).eval()
-    prompts = [[token for item in row for token in spelt[item]] for row in data.histories]
-    return Subject(model, T5TreeDecoder(model), spelt, prompts, causal=False, batch=128)
+    prompts = [[token for item in row for token in token_rows[item]] for row in data.histories]
+    return Subject(model, T5TreeDecoder(model), token_rows, prompts, causal=False, batch=128)
 
 
 def genrec(data: Data, llm: str, layers: int | None) -> Subject:
@@ -114,12 +114,13 @@ def genrec(data: Data, llm: str, layers: int | None) -> Subject:
         new.weight = torch.nn.Parameter(old.weight.detach()[token_ids])
         put(new)
     model.config.vocab_size = len(token_ids)
-    spelt = [[number[token] for token in row] for row in tokens]
+    token_rows = [[number[token] for token in row] for row in tokens]
     prompts = [
-        [END, *(token for item in row for token in (*spelt[item], END))] for row in data.histories
+        [END, *(token for item in row for token in (*token_rows[item], END))]
+        for row in data.histories
     ]
     decoder = CausalTreeDecoder(model.get_decoder(), model.get_output_embeddings())
-    return Subject(model.eval(), decoder, spelt, prompts, causal=True, batch=16)
+    return Subject(model.eval(), decoder, token_rows, prompts, causal=True, batch=16)
 
 
 def ours(subject: Subject, trie: ItemTrie, prompts: Spelling, width: int, device: str) -> Found:
@@ -133,10 +134,10 @@ def theirs(subject: Subject, prompts: Spelling, width: int, device: str, scores:
     allowed: dict[tuple[int, ...], list[int]] = {}
     number = {}
     for item, tokens in enumerate(subject.items):
-        spelt = (*tokens, END)
-        number[spelt] = item
-        for place, token in enumerate(spelt):
-            following = allowed.setdefault(spelt[:place], [])
+        token_rows = (*tokens, END)
+        number[token_rows] = item
+        for place, token in enumerate(token_rows):
+            following = allowed.setdefault(token_rows[:place], [])
             if token not in following:
                 following.append(token)
     if subject.causal:  # transformers continues at the right

@@ -1,11 +1,11 @@
-"""Paired tests over users of the difference between two methods.
+"""Paired tests, over users, of the difference between two methods.
 
-Every function takes per-user differences (U, C): one row for each user, one column for each
-comparison, so that all comparisons of a table are made over the same resampled users at once.
-Seeds are averaged for each user before the difference is taken. The tests are the paired t and
-the paired randomization (sign-flip) test, which agree with each other on retrieval metrics and
-hold their level (Urbano, Lima & Hanjalic, SIGIR 2019); the Wilcoxon test, which tests another
-hypothesis and rejects a true null too often with thousands of users, is left out.
+Every function takes per-user differences (U, C), one row per user and one column per comparison.
+So all comparisons of a table use the same resampled users. Seeds are averaged for each user before
+the difference. The tests are the paired t test and the paired randomization (sign-flip) test. They
+agree with each other on retrieval metrics and hold their level (Urbano, Lima & Hanjalic, SIGIR
+2019). The Wilcoxon test is left out: it tests another hypothesis and rejects a true null too often
+with thousands of users.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_ELEMENTS = 1 << 22  # resampled users in memory at once
 
 
 def paired_t(differences: np.ndarray) -> np.ndarray:
-    """Two-sided p values of the paired t test, (C,): 1 where no user differs at all."""
+    """Return two-sided p values of the paired t test, (C,); 1 if no user differs."""
     from scipy import stats
 
     error = _spread(differences) / np.sqrt(len(differences))
@@ -29,14 +29,14 @@ def paired_t(differences: np.ndarray) -> np.ndarray:
 
 
 def randomization(differences: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """Two-sided p values of the paired randomization test, (C,).
+    """Return two-sided p values of the paired randomization test, (C,).
 
-    Under the null the sign of each user's difference is random (Fisher, 1935;
+    Under the null hypothesis the sign of each user's difference is random (Fisher, 1935;
     Smucker, Allan & Carterette, CIKM 2007). The observed signs count as one of the resamples, so
-    p is at least 1 / (resamples + 1). Equal sums count as extreme, so a metric with few values,
-    such as the hit rate, is tested a little too strictly.
+    p is at least 1 / (resamples + 1). Equal sums count as extreme, so the test is slightly
+    conservative for metrics with few values, such as the hit rate.
     """
-    rounding = 1e-12 * np.abs(differences).sum(axis=0)  # by which equal sums may differ
+    rounding = 1e-12 * np.abs(differences).sum(axis=0)  # largest difference of equal sums
     observed = np.abs(differences.sum(axis=0)) - rounding  # (C,)
     random = np.random.default_rng(seed)
     extreme = np.zeros(differences.shape[1], dtype=np.int64)
@@ -50,7 +50,7 @@ def randomization(differences: np.ndarray, resamples: int = RESAMPLES, seed: int
 def bootstrap_interval(
     differences: np.ndarray, resamples: int = RESAMPLES, seed: int = 0, level: float = 0.95
 ) -> np.ndarray:
-    """Percentile bootstrap interval of the mean difference over users, (2, C): low, high."""
+    """Return the percentile bootstrap interval of the mean difference, (2, C): low, high."""
     n_users = len(differences)
     random = np.random.default_rng(seed)
     means = []
@@ -88,7 +88,7 @@ def users_and_seeds(differences: np.ndarray, runs: Sequence[np.ndarray]) -> tupl
 
 
 def effect_size(differences: np.ndarray) -> np.ndarray:
-    """Cohen's d for paired samples, mean / standard deviation of the differences, (C,)."""
+    """Return Cohen's d for paired samples, mean / standard deviation of differences, (C,)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         d = differences.mean(axis=0) / _spread(differences)
     return np.where(np.isnan(d), 0.0, d)
@@ -97,11 +97,11 @@ def effect_size(differences: np.ndarray) -> np.ndarray:
 def smallest_detectable(
     differences: np.ndarray, power: float = 0.8, level: float = 0.05
 ) -> np.ndarray:
-    """The mean difference that one t test at `level` finds with probability `power`, (C,).
+    """Return the mean difference that a t test at `level` detects with probability `power`, (C,).
 
     (t_{1 - level/2} + t_power) · s / √U, with the observed standard deviation s and U - 1 degrees
-    of freedom (Sakai, Information Retrieval 2016). With this many users, a smaller true difference
-    is missed more often than 1 - power.
+    of freedom (Sakai, Information Retrieval 2016). A smaller true difference is missed more often
+    than 1 - power.
     """
     from scipy import stats
 
@@ -110,7 +110,7 @@ def smallest_detectable(
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's step-down adjustment of the p values (C,) of one table (Holm, 1979)."""
+    """Return Holm's step-down adjustment of the p values (C,) of one table (Holm, 1979)."""
     p = np.asarray(p, dtype=np.float64)
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
@@ -120,7 +120,7 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 
 def _spread(differences: np.ndarray) -> np.ndarray:
-    """Standard deviation over users, (C,): exactly 0 where all users differ by the same amount."""
+    """Return the standard deviation over users, (C,); exactly 0 if all differences are equal."""
     same = (differences == differences[:1]).all(axis=0)
     return np.where(same, 0.0, differences.std(axis=0, ddof=1))
 

@@ -1,13 +1,13 @@
-"""Tests of coverage and fairness, which are numbers of a whole run and not means over users.
+"""Tests of coverage and fairness, which are metrics of a whole run, not means over users.
 
-Neither the t test nor the bootstrap applies to them. Under the null a user's lists of the two
-methods are exchangeable. So the lists are exchanged for a random half of the users, both numbers
-are computed again, and this is repeated: the randomization test of significance.py for any
+The t test and the bootstrap do not apply. Under the null hypothesis a user's lists of the two
+methods are exchangeable. So the test exchanges the lists of a random half of the users, computes
+both metrics again, and repeats this. It is the randomization test of significance.py for any
 statistic of a set of users. The standard deviation of the permuted differences is the standard
-error for the interval and the z test.
+error of the interval and of the z test.
 
-Both numbers are functions of sums over users: coverage of how often each item is listed, fairness
-of the NDCG that each group of users gets and of the exposure that each category of items gets.
+Both metrics are functions of sums over users. Coverage depends on how often each item is listed;
+fairness depends on each user group's NDCG and each item category's exposure.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
 METRICS = ("coverage@100", "fairness@10")
 PERMUTATIONS = 999
 K = 10
-TOLERANCE = 1e-9  # by which a record may differ from what is computed here
+TOLERANCE = 1e-9  # largest difference between a record and the value computed here
 MAX_ELEMENTS = 1 << 24  # sums in memory at once
 
 
 @dataclass(frozen=True, eq=False)
 class UserSums:
-    """A number of a run as a function of a sum over its users, who are in order of token."""
+    """A metric of a run as a function of a sum over its users, in the order of their tokens."""
 
     per_user: sp.csr_matrix  # (U, P)
     statistic: Callable[[np.ndarray], np.ndarray]  # (R, P) sums -> (R,)
 
     @property
     def value(self) -> float:
-        """The run's number."""
+        """The metric of the run."""
         return float(self.statistic(np.asarray(self.per_user.sum(axis=0)))[0])
 
 
@@ -57,7 +57,7 @@ class Difference:
     difference: float
     low: float
     high: float
-    d: float  # z / √U, as it is for a mean of U differences
+    d: float  # z / √U, which is Cohen's d for a mean of U differences
     p_t: float  # of the z test
     p_randomization: float
     smallest_detectable: float
@@ -69,10 +69,10 @@ def permute_methods(
     permutations: int = PERMUTATIONS,
     seed: int = 0,
 ) -> np.ndarray:
-    """Permuted differences (permutations,) of the two methods' means over seeds.
+    """Return permuted differences (permutations,) of the two methods' means over seeds.
 
-    ours, others: a run for each seed, equally many. The lists of a random half of the users are
-    exchanged; a user's lists of all seeds move together.
+    ours, others: one run per seed, equally many. A permutation exchanges the lists of a random half
+    of the users, the same users in all seeds.
     """
     users = ours[0].per_user.shape[0]
     random = np.random.default_rng(seed)
@@ -80,21 +80,21 @@ def permute_methods(
     differences = np.zeros(permutations)
     for one, other in zip(ours, others, strict=True):
         total = np.asarray((one.per_user + other.per_user).sum(axis=0))  # (1, P)
-        apart = (one.per_user - other.per_user).T.tocsr()  # (P, U)
+        gaps = (one.per_user - other.per_user).T.tocsr()  # (P, U)
         low = np.asarray(other.per_user.sum(axis=0))
         step = max(1, MAX_ELEMENTS // total.shape[1])
         for start in range(0, permutations, step):
             stays = flips[start : start + step]  # 1 where the user's lists stay
-            sums = low + (apart @ stays.T.astype(np.float64)).T  # (R, P)
+            sums = low + (gaps @ stays.T.astype(np.float64)).T  # (R, P)
             differences[start : start + step] += one.statistic(sums) - one.statistic(total - sums)
     return differences / len(ours)
 
 
 def compare_methods(ours: Sequence[UserSums], others: Sequence[UserSums]) -> Difference:
-    """The difference between two methods' means over seeds.
+    """Test the difference between two methods' means over seeds.
 
-    ours, others: a run for each seed. Where one method has fewer, as deterministic methods have,
-    its runs are repeated until both have equally many. No mean changes by that.
+    ours, others: one run per seed. If one method has fewer runs, as a deterministic one has, its
+    runs are repeated until both have equally many. This changes no mean.
     """
     from scipy import stats
 
@@ -119,20 +119,20 @@ def compare_methods(ours: Sequence[UserSums], others: Sequence[UserSums]) -> Dif
 def user_sums(
     methods: Mapping[str, Sequence[Record]], metric: str, data: Path
 ) -> dict[str, list[UserSums]]:
-    """The runs of each method on one data set, as sums over users.
+    """Return the runs of each method on one data set as sums over users.
 
-    A method is left out where the users files and the data set's files do not give the number that
-    its record has. The result is empty where a users file has no lists.
+    A method is left out if its users files and the data set do not reproduce the metric of its
+    record. The result is empty if a users file has no lists.
 
     data: the folder that holds a folder of atomic files for each data set.
     """
-    if not all(has_lists(record.users_path) for its in methods.values() for record in its):
+    if not all(has_lists(record.users_path) for records in methods.values() for record in records):
         return {}
-    number_of: dict[str, int] = {}  # each listed item's column
+    column_of: dict[str, int] = {}  # listed item -> column
     sums_of: dict[str, list[UserSums]] = {}
     for method, records in methods.items():
         runs = [
-            _coverage(record, number_of) if metric == METRICS[0] else _fairness(record, data)
+            _coverage(record, column_of) if metric == METRICS[0] else _fairness(record, data)
             for record in records
         ]
         recorded = [record.beyond_accuracy[metric] for record in records]
@@ -141,24 +141,26 @@ def user_sums(
             for sums, value in zip(runs, recorded)
         ):
             sums_of[method] = [sums for sums in runs if sums is not None]
-    everything = [run.per_user for its in sums_of.values() for run in its]
-    for per_user in everything:  # items that only a later run lists are columns of an earlier one
-        per_user.resize(per_user.shape[0], max(matrix.shape[1] for matrix in everything))
+    matrices = [run.per_user for runs in sums_of.values() for run in runs]
+    for per_user in matrices:  # a later run may list new items: widen the earlier matrices
+        per_user.resize(per_user.shape[0], max(matrix.shape[1] for matrix in matrices))
     return sums_of
 
 
-def _coverage(record: Record, number_of: dict[str, int]) -> UserSums:
-    """How often each item stands in a first hundred, (U, items listed so far)."""
+def _coverage(record: Record, column_of: dict[str, int]) -> UserSums:
+    """Return which items each user's top 100 lists, (U, items listed so far)."""
     lists = _users(record)["top_100"]
-    columns = np.array([number_of.setdefault(t, len(number_of)) for row in lists for t in row])
-    per_user = _counts(columns, np.ones(len(columns)), lists, len(number_of))
+    columns = np.array([column_of.setdefault(t, len(column_of)) for row in lists for t in row])
+    per_user = _counts(columns, np.ones(len(columns)), lists, len(column_of))
     share = (record.beyond_accuracy[METRICS[0]] or 0.0) / max(1, len(np.unique(columns)))
     return UserSums(per_user, lambda sums: share * (sums > 0.5).sum(axis=1))
 
 
 def _fairness(record: Record, data: Path) -> UserSums | None:
-    """The NDCG that each group of users gets and the exposure that each category of items gets, as
-    evaluation/metrics/fairness.py defines fairness; None where the data set is not here."""
+    """Return each user group's NDCG and each item category's exposure; None without the data set.
+
+    evaluation/metrics.py defines fairness.
+    """
     from scipy import sparse
 
     table = _users(record)
@@ -167,12 +169,12 @@ def _fairness(record: Record, data: Path) -> UserSums | None:
     file = data_file(record.dataset, "user", data)
     for codes in user_groups(file, table["user"].to_numpy(str)).values():
         grouped = np.flatnonzero(codes >= 0)
-        present, group = np.unique(codes[grouped], return_inverse=True)
-        if len(present) > 1:
-            shape = (len(table), len(present))
+        groups, group = np.unique(codes[grouped], return_inverse=True)
+        if len(groups) > 1:
+            shape = (len(table), len(groups))
             block = sparse.csr_matrix((accuracy[grouped], (grouped, group)), shape=shape)
             blocks.append((block, np.bincount(group).astype(float)))
-    attributes = len(blocks)
+    n_attributes = len(blocks)
     blocks += _exposure(table["top_100"].str[:K], data_file(record.dataset, "item", data))
     if not blocks:
         return None
@@ -181,48 +183,51 @@ def _fairness(record: Record, data: Path) -> UserSums | None:
     def statistic(sums: np.ndarray) -> np.ndarray:
         blocks_of = zip(np.split(sums, stops[:-1], axis=1), (sizes for _, sizes in blocks))
         parities = [_parity(block, sizes) for block, sizes in blocks_of]
-        parts = [np.mean(parities[:attributes], axis=0)] if attributes else []
-        return np.mean(parts + parities[attributes:], axis=0)
+        parts = [np.mean(parities[:n_attributes], axis=0)] if n_attributes else []
+        return np.mean(parts + parities[n_attributes:], axis=0)
 
     return UserSums(sparse.hstack([block for block, _ in blocks], format="csr"), statistic)
 
 
 def _exposure(lists: Any, file: Path) -> list[tuple[sp.csr_matrix, np.ndarray]]:
-    """What a user's list gives each category, (U, C), and their sizes; [] with fewer than two."""
+    """Return the exposure that a user's list gives each category, (U, C), and category sizes (C,).
+
+    Empty with fewer than two categories.
+    """
     from scipy import sparse
 
     if not file.is_file():
         return []
     tokens = read_items(file)["item_id"].unique()
-    marks = item_categories(file, tokens).astype(float)  # (n_items, C)
-    marks = marks[:, marks.any(axis=0)]
-    if marks.shape[1] < 2:
+    categories = item_categories(file, tokens).astype(float)  # (n_items, C)
+    categories = categories[:, categories.any(axis=0)]
+    if categories.shape[1] < 2:
         return []
-    marks /= np.maximum(marks.sum(axis=1, keepdims=True), 1)
+    categories /= np.maximum(categories.sum(axis=1, keepdims=True), 1)
     row_of = {token: row for row, token in enumerate(tokens)}
     listed = np.array([row_of.get(token, -1) for tokens_ in lists for token in tokens_])
     positions = np.concatenate([np.arange(len(tokens_)) for tokens_ in lists])
     discount = np.where(listed >= 0, 1 / np.log2(positions + 2), 0.0)
     exposure = _counts(np.maximum(listed, 0), discount, lists, len(tokens))
-    return [(exposure @ sparse.csr_matrix(marks), marks.sum(axis=0))]
+    return [(exposure @ sparse.csr_matrix(categories), categories.sum(axis=0))]
 
 
 def _parity(sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Parity (R,) of groups that get `sums` (R, G); rounding errors count as 0."""
+    """Return the parity (R,) of groups with `sums` (R, G); rounding errors count as 0."""
     means = np.where(sums > TOLERANCE, sums, 0.0) / sizes
     pieces = 1 + means.size * len(sizes) // MAX_ELEMENTS
     return np.concatenate([parity_of_means(m, sizes) for m in np.array_split(means, pieces)])
 
 
 def _users(record: Record) -> Any:
-    """The users file in order of user, as per_user.py reads it."""
+    """Return the users file in the order of users, as per_user.py reads it."""
     users = read_users(record.users_path, ["user", "rank_full", "top_100"])
     return users.sort_values("user", kind="stable")
 
 
 def _counts(columns: np.ndarray, values: np.ndarray, lists: Any, width: int) -> sp.csr_matrix:
-    """A row for each list: `values` at `columns`, one after another."""
+    """Return a sparse matrix with one row per list: `values` at the concatenated `columns`."""
     from scipy import sparse
 
-    ends = np.concatenate([[0], np.cumsum([len(each) for each in lists])])
+    ends = np.concatenate([[0], np.cumsum([len(items) for items in lists])])
     return sparse.csr_matrix((values, columns, ends), shape=(len(lists), width))

@@ -1,4 +1,4 @@
-"""The held-out items and what each user did before them: all that ranking needs to know."""
+"""The held-out items and each user's history before them: the input of every ranking."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """One held-out item for each user, with all the user did before it, oldest first.
+    """One held-out item per row, with the user's history before it, oldest first.
 
-    Ids are RecBole's internal ones: 0 is the pad, items run from 1 to n_items - 1. A user may
-    stand on several rows. Raises ValueError when the arrays do not fit together.
+    Ids are RecBole's internal ones: 0 is the pad, items are 1 to n_items - 1. A user may have
+    several rows. Raises ValueError if the arrays do not fit together.
     """
 
     users: np.ndarray  # (U,) int64
@@ -27,9 +27,7 @@ class HeldOut:
         if len(self.targets) != n_rows or len(self.indptr) != n_rows + 1:
             raise ValueError("users, targets and indptr must have U, U and U + 1 entries")
         if len(self.times) != n_seen or self.indptr[0] != 0 or self.indptr[-1] != n_seen:
-            raise ValueError(
-                "items and times must have the indptr[-1] entries that indptr tells of"
-            )
+            raise ValueError("items and times must have indptr[-1] entries")
         if (np.diff(self.indptr) < 0).any():
             raise ValueError("indptr must not decrease")
         for name, ids in (("targets", self.targets), ("items", self.items)):
@@ -40,7 +38,7 @@ class HeldOut:
         return len(self.users)
 
     def seen_mask(self, rows: np.ndarray) -> np.ndarray:
-        """True for the items in each row's history and for the pad, (B, n_items) bool."""
+        """Return (B, n_items) bool, True for the items of each row's history and the pad."""
         starts, stops = self.indptr[rows], self.indptr[rows + 1]  # (B,)
         lengths = stops - starts
         within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -51,9 +49,9 @@ class HeldOut:
         return mask
 
     def last(self, rows: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-        """The last `length` items of each row's history, oldest first, and how many there are.
+        """Return the last `length` items of each row's history, oldest first, and their number.
 
-        Returns ids (B, length) int64, filled with the pad on the right, and lengths (B,) int64.
+        The ids are (B, length) int64, padded on the right; the numbers are (B,) int64.
         """
         stops = self.indptr[rows + 1]
         lengths = np.minimum(stops - self.indptr[rows], length)  # (B,)

@@ -1,12 +1,11 @@
-"""Which interactions train, validate and test: `loo` and `temporal`, in exact order.
+"""Splits into training, validation and test interactions: `loo` and `temporal`, in exact order.
 
-Exact order is (time, file order): times keep the precision they were read with, and interactions
-at the same time stay in the order of the file. float32, RecBole's own type for times, is refused:
-at Unix time it cannot tell interactions apart that lie up to 128 s from each other.
+Exact order is (time, file order). Times keep the precision they were read with. Interactions with
+equal times stay in file order. float32, RecBole's type for times, is refused: it rounds Unix times
+to multiples of 128 s.
 
-A user's repeated interaction with an item is dropped before splitting, the first one is kept:
-items already seen are never candidates, so a repeat could only be a target that no method is
-allowed to rank. ml-100k holds no repeats.
+Of repeated interactions of a user with an item only the first stays. Seen items are never
+candidates, so a repeat would be a target that no method may rank. ml-100k has no repeats.
 
 Arrays are parallel, one entry per interaction, in file order. Ids are internal: 0 is the padding.
 """
@@ -21,15 +20,15 @@ import numpy as np
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
 
-_SPAN = 1 << 16  # interactions sorted at once
+_SORTED_AT_ONCE = 1 << 16  # interactions
 
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers that train, and the held-out items of validation and test.
+    """The row numbers of the training data, and the held-out items of validation and test.
 
-    `counts` says how many interactions or users each rule left out; the cuts are set by
-    `temporal` only, in the unit and type of the times given.
+    `counts` has the number of interactions or users that each rule left out. Only `temporal` sets
+    the cuts, in the unit and type of the given times.
     """
 
     train: np.ndarray  # (N,) int64, row numbers: user by user, oldest first
@@ -41,7 +40,7 @@ class Split:
 
 
 def exact_order(times: np.ndarray) -> np.ndarray:
-    """Row numbers (N,) by time, then file order. `times` is (N,) integer or float64.
+    """Return row numbers (N,) by time, then file order. `times` is (N,) integer or float64.
 
     Raises TypeError for a narrower float, InputError for a NaN.
     """
@@ -50,46 +49,48 @@ def exact_order(times: np.ndarray) -> np.ndarray:
 
 
 def order_by_user(users: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Row numbers (N,) user by user, each user's in exact order: np.lexsort((times, users)), some
-    users at a time, so that what is sorted fits the cache. Raises as `exact_order` does."""
+    """Return np.lexsort((times, users)), (N,): row numbers user by user, each in exact order.
+
+    Sorts some users at a time, so that the keys fit into the cache. Raises as `exact_order` does.
+    """
     _check_exact(times)
     rows = stable_order(users)
-    for some in _some_users(users[rows]):
-        own = rows[some]
-        who = users[own].astype(np.int64) - int(users[own[0]])
-        least, n_times = _whole_range(times[own])
-        if (int(who[-1]) + 1) * n_times >= 2**62:
-            rows[some] = own[np.lexsort((times[own], who))]
+    for span in _user_spans(users[rows]):
+        own = rows[span]
+        user = users[own].astype(np.int64) - int(users[own[0]])
+        first, n_times = _integer_range(times[own])
+        if (int(user[-1]) + 1) * n_times >= 2**62:
+            rows[span] = own[np.lexsort((times[own], user))]
         else:
-            key = who * int(n_times) + (times[own].astype(np.int64) - int(least))
-            rows[some] = own[stable_order(key)]
+            key = user * int(n_times) + (times[own].astype(np.int64) - int(first))
+            rows[span] = own[stable_order(key)]
     return rows
 
 
-def _some_users(users: np.ndarray) -> Iterator[slice]:
-    """Spans of about 65,536 of the `users` (N,), ascending, none of which divides a user."""
+def _user_spans(users: np.ndarray) -> Iterator[slice]:
+    """Yield spans of about 65,536 of the ascending `users` (N,); a user is never divided."""
     start = 0
     while start < len(users):
-        last = users[min(start + _SPAN, len(users)) - 1]
+        last = users[min(start + _SORTED_AT_ONCE, len(users)) - 1]
         stop = int(np.searchsorted(users, last, side="right"))
         yield slice(start, stop)
         start = stop
 
 
 def stable_order(keys: np.ndarray) -> np.ndarray:
-    """np.argsort(keys, kind="stable"), (N,) int64, for keys (N,) of any number type but NaN.
+    """Return np.argsort(keys, kind="stable"), (N,) int64, for keys (N,) of any type without NaN.
 
-    Whole numbers are sorted together with their places, key << bits | place, which NumPy does
-    seven times as fast as it sorts places alone.
+    Integers are sorted together with their positions, as key << bits | position. NumPy does this
+    seven times as fast as argsort.
     """
     if (keys[1:] >= keys[:-1]).all():
         return np.arange(len(keys))
     n_bits = len(keys).bit_length()
-    least, n_keys = _whole_range(keys)
+    lowest, n_keys = _integer_range(keys)
     if n_keys * 2**n_bits >= 2**62:
         return np.argsort(keys, kind="stable")
     packed = keys.astype(np.int64)
-    packed -= int(least)
+    packed -= int(lowest)
     packed <<= n_bits
     packed |= np.arange(len(keys))
     packed.sort()
@@ -104,47 +105,46 @@ def _check_exact(times: np.ndarray) -> None:
         raise InputError(f"interaction {int(np.isnan(times).argmax()) + 1} has no time (NaN)")
 
 
-def _whole_range(keys: np.ndarray) -> tuple[float, float]:
-    """The least key, and the number of whole numbers from it to the largest.
+def _integer_range(keys: np.ndarray) -> tuple[float, float]:
+    """Return the smallest key, and the number of integers from it to the largest key.
 
-    The number is infinite unless all keys are whole numbers that int64 and float64 both hold. It
-    may be larger than float64 counts exactly, so it is an int.
+    The number is infinite unless all keys are integers that int64 and float64 represent exactly.
+    It is an int, since it may exceed the exact integers of float64.
     """
     if not len(keys):
         return 0.0, 1.0
-    least, most = float(keys.min()), float(keys.max())
-    whole = keys.dtype.kind in "iu" or bool((keys == np.floor(keys)).all())
-    exact = whole and max(-least, most) < 2**53
-    return least, int(most) - int(least) + 1 if exact else np.inf
+    low, high = float(keys.min()), float(keys.max())
+    are_integers = keys.dtype.kind in "iu" or bool((keys == np.floor(keys)).all())
+    exact = are_integers and max(-low, high) < 2**53
+    return low, int(high) - int(low) + 1 if exact else np.inf
 
 
 def leave_one_out(
     users: np.ndarray, items: np.ndarray, times: np.ndarray, n_items: int | None = None
 ) -> Split:
-    """`loo`: a user's last interaction tests, the one before it validates, the others train.
+    """`loo`: a user's last interaction is the test, the one before the validation, others train.
 
-    The history in validation is what trains; in test it is that and the validation item. A user
-    with fewer than three interactions trains only (`counts["users_train_only"]`): two would leave
-    the user no history. `n_items` is the catalogue's size, pad included (default: largest id + 1).
+    The history in validation is the training interactions; in test it includes the validation item.
+    A user with fewer than three interactions only trains (`counts["users_train_only"]`), since two
+    would leave no history. `n_items`: catalogue size with the pad (default: largest id + 1).
 
-    Raises InputError when no user has three, as in a catalogue of fewer than three items.
+    Raises InputError if no user has three interactions.
     """
     log = _Log(users, items, times, n_items)
-    held = np.flatnonzero(log.lengths >= 3)
-    if not len(held):
+    testable = np.flatnonzero(log.lengths >= 3)
+    if not len(testable):
         raise InputError(
             f"no user can be tested: none of {len(log.users)} has interacted with three items",
-            hint="of each history leave-one-out tests on one, validates on one and trains on the "
-            "others: take data with longer ones",
+            hint="leave-one-out needs an item each for test, validation and training",
         )
-    last = log.ends[held] - 1
+    last = log.ends[testable] - 1
     trains = np.ones(len(log.rows), dtype=bool)
     trains[last] = trains[last - 1] = False
     return Split(
         train=log.rows[trains],
-        valid=log.held_out(held, last - 1),
-        test=log.held_out(held, last),
-        counts=log.counts | {"users_train_only": len(log.users) - len(held)},
+        valid=log.held_out(testable, last - 1),
+        test=log.held_out(testable, last),
+        counts=log.counts | {"users_train_only": len(log.users) - len(testable)},
     )
 
 
@@ -156,16 +156,16 @@ def temporal_split(
     valid_share: float = 0.1,
     test_share: float = 0.1,
 ) -> Split:
-    """`temporal`: one cut in time for all users; nothing at or after the validation cut trains.
+    """`temporal`: one cut in time for all users; only earlier interactions train.
 
     The cuts are the times of the first interactions of the last `test_share` of the log and of
-    the `valid_share` before it. Held out is a user's first interaction at or after the cut (for
-    validation: and before the test cut), the history is everything strictly before that cut, so
-    in test it includes the validation period. Only users with a training interaction are held
-    out; the counts say how many others the cuts would have tested, and how many interactions after
-    the validation cut are nobody's target (they may still be seen in a test history).
+    the `valid_share` before it. A user's held-out item is the first at or after a cut; for
+    validation it must be before the test cut. The history is everything strictly before the cut,
+    so the test history includes the validation period. Only users with training interactions are
+    held out. `counts` has the number of other users that the cuts would test, and the number of
+    interactions after the validation cut that are no target; these may be in a test history.
 
-    Raises InputError when nothing is left to train on or no user can be tested.
+    Raises InputError if nothing is left to train on or no user can be tested.
     """
     log = _Log(users, items, times, n_items)
     sorted_times = np.sort(log.times)
@@ -174,15 +174,15 @@ def temporal_split(
     trains = log.times < valid_cut
     before_valid = log.count(trains)  # (users,)
     before_test = log.count(log.times < test_cut)  # (users,)
-    known = before_valid > 0
+    trained = before_valid > 0
     in_valid = before_test > before_valid
     in_test = log.lengths > before_test
-    valid, test = np.flatnonzero(known & in_valid), np.flatnonzero(known & in_test)
+    valid, test = np.flatnonzero(trained & in_valid), np.flatnonzero(trained & in_test)
     if not trains.any() or not len(valid) or not len(test):
         raise InputError(
             f"the cuts {valid_cut} and {test_cut} leave {int(trains.sum())} interactions to train "
             f"on, {len(valid)} users to validate on and {len(test)} to test on",
-            hint="the data set is too small or its times too alike for the temporal protocol",
+            hint="the temporal protocol needs more interactions or more different times",
         )
     return Split(
         train=log.rows[trains],
@@ -190,8 +190,8 @@ def temporal_split(
         test=log.held_out(test, log.starts[test] + before_test[test]),
         counts=log.counts
         | {
-            "valid_users_without_training": int((in_valid & ~known).sum()),
-            "test_users_without_training": int((in_test & ~known).sum()),
+            "valid_users_without_training": int((in_valid & ~trained).sum()),
+            "test_users_without_training": int((in_test & ~trained).sum()),
             "later_interactions_not_held_out": int((~trains).sum()) - len(valid) - len(test),
         },
         valid_cut=valid_cut.item(),
@@ -200,23 +200,23 @@ def temporal_split(
 
 
 def _cut(sorted_times: np.ndarray, share: float) -> np.generic:
-    """The time of the first interaction after the earliest `share` of the log."""
+    """Return the time of the first interaction after the earliest `share` of the log."""
     return sorted_times[min(int(len(sorted_times) * share + 1e-6), len(sorted_times) - 1)]
 
 
 def _has_repeats(users: np.ndarray, items: np.ndarray) -> bool:
-    """Whether a pair comes twice, users (N,) ascending: much cheaper to ask than where."""
+    """Return whether a pair occurs twice; users (N,) are ascending. Faster than finding them."""
     n_items = int(items.max()) + 1
-    for some in _some_users(users):
-        who = (users[some] - users[some.start]).astype(np.int64)
-        pairs = np.sort(who * n_items + items[some])
+    for span in _user_spans(users):
+        user = (users[span] - users[span.start]).astype(np.int64)
+        pairs = np.sort(user * n_items + items[span])
         if (pairs[1:] == pairs[:-1]).any():
             return True
     return False
 
 
 class _Log:
-    """The interactions without repeats, user by user, each user's in exact order."""
+    """The interactions without repeats, user by user, each user in exact order."""
 
     def __init__(
         self, users: np.ndarray, items: np.ndarray, times: np.ndarray, n_items: int | None
@@ -225,32 +225,36 @@ class _Log:
             raise InputError("the data set has no interactions")
         self.n_items = int(items.max()) + 1 if n_items is None else n_items
         self.rows = order_by_user(users, times)  # (N,) row numbers
-        of_rows, self.items = users[self.rows], items[self.rows]
-        if _has_repeats(of_rows, self.items):
-            pairs = of_rows.astype(np.int64) * self.n_items + self.items
+        user_of_row, self.items = users[self.rows], items[self.rows]
+        if _has_repeats(user_of_row, self.items):
+            pairs = user_of_row.astype(np.int64) * self.n_items + self.items
             self.rows = self.rows[np.sort(np.unique(pairs, return_index=True)[1])]
-            of_rows, self.items = users[self.rows], items[self.rows]
+            user_of_row, self.items = users[self.rows], items[self.rows]
         self.times = times[self.rows]
-        self.starts = np.append(0, np.flatnonzero(of_rows[1:] != of_rows[:-1]) + 1)  # (users,)
-        self.ends = np.append(self.starts[1:], len(of_rows))
-        self.users, self.lengths = of_rows[self.starts], self.ends - self.starts
+        self.starts = np.append(
+            0, np.flatnonzero(user_of_row[1:] != user_of_row[:-1]) + 1
+        )  # (users,)
+        self.ends = np.append(self.starts[1:], len(user_of_row))
+        self.users, self.lengths = user_of_row[self.starts], self.ends - self.starts
         self.counts = {"repeats_dropped": len(users) - len(self.rows)}
 
     def count(self, mask: np.ndarray) -> np.ndarray:
-        """How many of each user's interactions are in the mask (N,): (users,)."""
+        """Return how many of each user's interactions are in the mask (N,): (users,)."""
         return np.add.reduceat(mask, self.starts, dtype=np.int64)
 
-    def held_out(self, who: np.ndarray, targets: np.ndarray) -> HeldOut:
-        """Hold out `targets` (U,), positions in the log, of users `who` (U,), ascending: what
-        precedes it is the history."""
-        starts = self.starts[who]
+    def held_out(self, user_rows: np.ndarray, targets: np.ndarray) -> HeldOut:
+        """Hold out the positions `targets` (U,) of the user rows (U,), ascending.
+
+        A user's interactions before the target are the history.
+        """
+        starts = self.starts[user_rows]
         edges = np.zeros(len(self.rows) + 1, dtype=np.int8)
         edges[starts] += 1
         edges[targets] -= 1
         seen = np.cumsum(edges, dtype=np.int8)[:-1].view(bool)  # (N,) between start and target
         times = self.times[seen]
         return HeldOut(
-            users=self.users[who].astype(np.int64),
+            users=self.users[user_rows].astype(np.int64),
             targets=self.items[targets].astype(np.int64),
             indptr=np.concatenate([[0], np.cumsum(targets - starts)]).astype(np.int64),
             items=self.items[seen].astype(np.int64, copy=False),
@@ -259,5 +263,5 @@ class _Log:
         )
 
 
-#: This project's own values of the option `protocol`; "recbole" leaves the split to RecBole.
+#: The protocols of this project. With `protocol: recbole`, RecBole splits.
 PROTOCOLS: dict[str, Callable[..., Split]] = {"loo": leave_one_out, "temporal": temporal_split}

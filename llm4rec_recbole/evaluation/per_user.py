@@ -70,27 +70,27 @@ def _read(record: Record) -> _Run:
         raise InputError("the users file has no rows", file=path)
     if users["user"].duplicated().any():
         twice = users["user"][users["user"].duplicated()].iloc[0]
-        raise InputError(f"user {twice} stands on two rows", file=path)
+        raise InputError(f"user {twice} has two rows", file=path)
     values: Values = {}
     for ranking in RANKINGS:
         ranks = users[f"rank_{ranking}"].to_numpy(np.float64)
         if not (np.isfinite(ranks) & (ranks >= 0)).all():
-            raise InputError(f"rank_{ranking} holds a NaN or a negative rank", file=path)
+            raise InputError(f"rank_{ranking} has a NaN or a negative rank", file=path)
         for metric, (function, k) in ACCURACY.items():
             values[ranking, metric] = function(ranks, k)
-    said: dict[tuple[str, str], float | None] = {**record.accuracy}
+    recorded: dict[tuple[str, str], float | None] = {**record.accuracy}
     for metric in BEYOND_ACCURACY:
         if metric in users:
             values["full", metric] = users[metric].to_numpy(np.float64)
-            said["full", metric] = record.beyond_accuracy[metric]
+            recorded["full", metric] = record.beyond_accuracy[metric]
         else:
             values["full", metric] = np.full(len(users), np.nan)
-    for (ranking, metric), number in said.items():
-        found = mean_of_known(values[ranking, metric])
+    for (ranking, metric), number in recorded.items():
+        recomputed = mean_of_known(values[ranking, metric])
         expected = np.nan if number is None else number
-        if not np.isclose(found, expected, rtol=0, atol=TOLERANCE, equal_nan=True):
+        if not np.isclose(recomputed, expected, rtol=0, atol=TOLERANCE, equal_nan=True):
             raise InputError(
-                f"test {ranking} {metric} is {number!r}, but {path} gives {found!r}",
+                f"test {ranking} {metric} is {number!r}, but {path} gives {recomputed!r}",
                 file=record.path,
                 hint="one of the two is from another run: run it again",
             )

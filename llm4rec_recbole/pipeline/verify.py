@@ -78,8 +78,8 @@ def compare(run: Run, new: Path, committed: Sequence[Path]) -> Comparison:
         raise InputError("there is no such record", file=run.record(committed[0]))
     same = [path for path in candidates if _processor(candidates[path]) == _processor(record)]
     best = next(iter(same or candidates))
-    found = _metric_differences(record, candidates[best]) + _rank_differences(run, new, best)
-    return Comparison(run, best, bool(same), found)
+    differences = _metric_differences(record, candidates[best]) + _rank_differences(run, new, best)
+    return Comparison(run, best, bool(same), differences)
 
 
 def _read(run: Run, results: Path) -> dict[str, Any]:

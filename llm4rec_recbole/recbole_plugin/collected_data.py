@@ -30,9 +30,9 @@ def collect_features(module: ModuleType) -> None:
         data_collect(self, train_data)
         needs = {name for name in _DATA if self.register.need(name)}
         if needs:
-            found = _data(self.config, train_data.dataset)
+            data = _data(self.config, train_data.dataset)
             for name in needs:
-                self.data_struct.set(name, found[name])
+                self.data_struct.set(name, data[name])
 
     def collect_batch(
         self: Any, scores: torch.Tensor, interaction: Any, rows: Any, targets: Any

@@ -12,7 +12,7 @@ from llm4rec_recbole.recbole_compat.import_hook import override_global, patch, r
 
 @patch("recbole.data.dataset.dataset", upstream="RecBole #2204")
 def exact_times(module: ModuleType) -> None:
-    """Keep the time field in float64: float32 is 64 s coarse at today's Unix times.
+    """Keep the time field in float64: float32 rounds today's Unix times to multiples of 128 s.
 
     RecBole sorts stably, so equal times stay in file order. A time field that a model also embeds
     as a number (`numerical_features`) has two columns and stays float32.
@@ -33,8 +33,8 @@ def exact_times(module: ModuleType) -> None:
 
 
 @patch("recbole.data.dataset.dataset", upstream="none: pandas 3 lends its memory read-only")
-def own_memory(module: ModuleType) -> None:
-    """Copy each column out of pandas: torch may not write to the arrays that pandas 3 hands out."""
+def copy_pandas_arrays(module: ModuleType) -> None:
+    """Copy each column: the arrays of pandas 3 are read-only, and torch must write to its own."""
     convert = module.Dataset._dataframe_to_interaction
 
     def dataframe_to_interaction(self: Any, data: Any) -> Any:
@@ -48,7 +48,7 @@ def own_memory(module: ModuleType) -> None:
 
 @patch("recbole.data.interaction", upstream="none: indexes are turned into Python lists")
 def fast_rows(module: ModuleType) -> None:
-    """Pick rows by tensor: five times faster than by list, and every batch is picked so."""
+    """Select rows by tensor, as every batch does: five times faster than by list."""
     import numpy as np
     import torch
 
@@ -69,7 +69,7 @@ def fast_rows(module: ModuleType) -> None:
 def stable_duplicate_removal(module: ModuleType) -> None:
     """Keep the first (or last) of repeated interactions by time, then file order.
 
-    RecBole sorts with an unstable algorithm, so that among equal times chance decides.
+    RecBole's sort is unstable, so the result is arbitrary for equal times.
     """
     remove = module.Dataset._remove_duplication
 
@@ -87,7 +87,7 @@ def stable_duplicate_removal(module: ModuleType) -> None:
 
 @patch("recbole.data.dataset.dataset", upstream="none: chained assignment is a no-op in pandas 3")
 def missing_values(module: ModuleType) -> None:
-    """Fill missing tokens with the pad, numbers with the mean, sequences with an empty one."""
+    """Fill missing tokens with the pad, numbers with the mean, sequences with an empty array."""
     import numpy as np
 
     def fill_nan(self: Any) -> None:
@@ -109,10 +109,10 @@ def missing_values(module: ModuleType) -> None:
 
 @patch("recbole.data.dataset.dataset", upstream="none: pandas drops broken rows without a message")
 def read_atomic_files(module: ModuleType) -> None:
-    """Read atomic files by data/atomic.py, which checks each of them and names a bad line.
+    """Read atomic files with data/atomic.py, which checks them and reports the bad line.
 
-    pandas takes tokens such as "NA" and "null" for missing values, fills in missing times, and
-    with pandas 3 an empty cell in a sequence column stops RecBole.
+    pandas reads tokens such as "NA" and "null" as missing values and fills in missing times. With
+    pandas 3 an empty cell of a sequence column stops RecBole.
     """
     import numpy as np
 
@@ -167,9 +167,12 @@ def read_atomic_files(module: ModuleType) -> None:
 
 
 @patch("recbole.data.dataset.dataset", upstream="none: counts and copies every row to drop none")
-def no_filter_costs_nothing(module: ModuleType) -> None:
-    """Leave out the count of interactions where the intervals, RecBole's defaults, let all pass,
-    and copy the table only where a row's user or item is not in the table of users or items."""
+def skip_filters_that_drop_nothing(module: ModuleType) -> None:
+    """Skip the filters that drop nothing, which RecBole computes on every row.
+
+    With RecBole's default intervals no interaction is counted. The table is copied only if a user
+    or item is missing in the user or item table.
+    """
     import numpy as np
 
     filter_by_inter_num = module.Dataset._filter_by_inter_num
@@ -182,27 +185,27 @@ def no_filter_costs_nothing(module: ModuleType) -> None:
     def filter_inter(self: Any) -> None:
         if self.config["filter_inter_by_user_or_item"] is not True:
             return
-        known = np.ones(len(self.inter_feat), dtype=bool)
+        present = np.ones(len(self.inter_feat), dtype=bool)
         for feat, field in ((self.user_feat, self.uid_field), (self.item_feat, self.iid_field)):
             if feat is not None:
-                known &= self.inter_feat[field].isin(feat[field].to_numpy()).to_numpy()
-        if not known.all():
+                present &= self.inter_feat[field].isin(feat[field].to_numpy()).to_numpy()
+        if not present.all():
             self.logger.warning(
-                f"{int((~known).sum())} of {len(known)} interactions are left out, as "
+                f"{int((~present).sum())} of {len(present)} interactions are left out, as "
                 f"{self.dataset_name}.item or .user lacks their item or user "
                 "(--filter_inter_by_user_or_item=False keeps them)"
             )
-            self.inter_feat = self.inter_feat[known]
+            self.inter_feat = self.inter_feat[present]
 
     module.Dataset._filter_by_inter_num = filter_some
     module.Dataset._filter_inter_by_user_or_item = filter_inter
 
 
 @patch("recbole.data.dataset.dataset", upstream="none: a Python string for each row")
-def categories_are_numbered_once(module: ModuleType) -> None:
-    """Give RecBole a category column's tokens once each, in the order of their first rows.
+def number_categories_once(module: ModuleType) -> None:
+    """Pass each token of a category column to RecBole once, in the order of first rows.
 
-    It numbers tokens in that order, so the ids are those that it gives all the rows' tokens.
+    RecBole numbers tokens in that order, so the ids are the same as with one token per row.
     """
     import numpy as np
     import pandas as pd
@@ -219,24 +222,24 @@ def categories_are_numbered_once(module: ModuleType) -> None:
                 feat = pd.DataFrame({field: tokens.astype(object)})
             tables.append((feat, field, kind))
         remap_all_rows(self, tables)
-        for feat, field, codes, place in rows:
-            ids = tables[place][0][field].to_numpy()  # (tokens,)
+        for feat, field, codes, number in rows:
+            ids = tables[number][0][field].to_numpy()  # (tokens,)
             feat[field] = np.append(ids, 0)[codes]
 
     module.Dataset._remap = remap
 
 
 def sequence_lengths(module: ModuleType) -> None:
-    """Let `series.agg(len)` mean the length of each sequence in it, as RecBole expects.
+    """Make `series.agg(len)` return the length of each sequence, as RecBole expects.
 
-    pandas 3 calls `len` on the whole series, so RecBole's modules get one that looks inside.
+    pandas 3 calls `len` on the whole series, so RecBole's modules get a `len` per element.
     """
     import pandas as pd
 
-    def len_of_each(value: Any) -> Any:
+    def element_lengths(value: Any) -> Any:
         return value.map(len) if isinstance(value, pd.Series) else len(value)
 
-    vars(module)["len"] = len_of_each
+    vars(module)["len"] = element_lengths
 
 
 for _name in ("dataset", "kg_dataset", "sequential_dataset"):
@@ -256,12 +259,14 @@ def fast_sequences(module: ModuleType) -> None:
         columns = [feat[field].to_numpy() for feat, field, _ in remap_list]
         kinds = (kind for *_, kind in remap_list)
         tokens = [np.concatenate(c) if k == sequence else c for c, k in zip(columns, kinds)]
-        return np.concatenate(tokens), np.cumsum([len(each) for each in tokens])[:-1]
+        return np.concatenate(tokens), np.cumsum([len(column) for column in tokens])[:-1]
 
-    def padded(rows: np.ndarray, most: int) -> torch.Tensor:
-        lengths = np.minimum([len(row) for row in rows], most)  # (N,)
+    def padded(rows: np.ndarray, max_length: int) -> torch.Tensor:
+        lengths = np.minimum([len(row) for row in rows], max_length)  # (N,)
         ids = np.zeros((len(rows), lengths.max(initial=0)), dtype=np.int64)
-        ids[np.arange(ids.shape[1]) < lengths[:, None]] = np.concatenate([r[:most] for r in rows])
+        ids[np.arange(ids.shape[1]) < lengths[:, None]] = np.concatenate(
+            [r[:max_length] for r in rows]
+        )
         return torch.from_numpy(ids)
 
     def dataframe_to_interaction(self: Any, data: Any) -> Any:
@@ -282,7 +287,7 @@ def fast_sequences(module: ModuleType) -> None:
 
 @patch("recbole.data.dataset.sequential_dataset", upstream="none: one Python step for each row")
 def fast_augmentation(module: ModuleType) -> None:
-    """Lay out every prefix of every history at once; the rows are RecBole's to the last bit."""
+    """Build all prefixes of all histories at once; the rows equal RecBole's to the last bit."""
     import numpy as np
     import torch
 
@@ -318,7 +323,7 @@ def fast_augmentation(module: ModuleType) -> None:
 
 @patch("recbole.data.utils", upstream="RecBole #2212")
 def no_pickled_data(module: ModuleType) -> None:
-    """Refuse to load or save a data set or data loader as a pickle, which can hold any code."""
+    """Refuse to load or save a data set or data loader as a pickle, which may run any code."""
 
     def load(file: Any) -> None:
         hint = "remove it: data are read from the atomic files"

@@ -36,8 +36,8 @@ class ReportInputs:
         notes_2 = record_tables.notes_2(self.sections, tests, self.null_ranges)
         notes_3 = record_tables.notes_3(self.sections)
         printed_2, printed_3 = self.paper["table_2"], self.paper["table_3"]
-        steps = [each.table_4 for each in self.ablations]
-        parts = [each.table_5 for each in self.ablations]
+        steps = [ablation.table_4 for ablation in self.ablations]
+        parts = [ablation.table_5 for ablation in self.ablations]
         return [
             ("table_1", accuracy.build(self.sections), accuracy.to_csv(self.sections)),
             (

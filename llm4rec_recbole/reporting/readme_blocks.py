@@ -43,8 +43,8 @@ def fill(text: str, folder: Path) -> str:
         if path.suffix == ".svg":
             return f"{block[1]}![{_description(path)}]({block[2]})\n{block[3]}"
         lines = path.read_text(encoding="utf-8").splitlines()
-        shown = [line for line in lines if not line.startswith("# ")]
-        return block[1] + "\n".join(shown).strip().replace("\n## ", "\n### ") + "\n" + block[3]
+        text_lines = [line for line in lines if not line.startswith("# ")]
+        return block[1] + "\n".join(text_lines).strip().replace("\n## ", "\n### ") + "\n" + block[3]
 
     return _BLOCK.sub(body, text)
 

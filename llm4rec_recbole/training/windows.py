@@ -174,13 +174,13 @@ def draw_prompts(
     order = np.argsort(user, kind="stable")
     nth = np.empty(len(user), dtype=np.int64)
     nth[order] = np.arange(len(user)) - np.repeat(np.cumsum(counts) - counts, counts)
-    moment = offsets[user] + nth * targets  # (P,) items before it
+    position = offsets[user] + nth * targets  # (P,) items before it
     start = histories.indptr[user]
-    n_before = np.minimum(moment, length)
+    n_before = np.minimum(position, length)
     column = np.arange(length)
-    place = (start + moment - n_before)[:, None] + column
+    place = (start + position - n_before)[:, None] + column
     known = column < n_before[:, None]
     before = np.where(known, histories.items[np.where(known, place, 0)], 0)
-    after = moment[:, None] + np.arange(targets)
+    after = position[:, None] + np.arange(targets)
     after = np.where(after < lengths[user][:, None], start[:, None] + after, -1)
     return Prompts(user, before, after)

@@ -225,7 +225,7 @@ def test_a_claim_must_hold_everywhere(paper, results):
     assert entry.reason.startswith("ml-100k, temporal: ")
 
 
-def test_another_data_set_does_not_speak_for_this_one(paper, results):
+def test_results_of_another_data_set_are_not_evidence(paper, results):
     ours(results, 3)
     assert entries(paper, results)["I amazon-electronics/ndcg@10"].measured == []
 
@@ -249,10 +249,10 @@ def test_the_gain_is_among_all_items_and_in_per_cent_of_the_best_baseline(paper,
     assert " over BPR, p " in measured.text
 
 
-@pytest.mark.parametrize(("break_", "said"), [
+@pytest.mark.parametrize(("break_", "missing"), [
     ("fails", "P5 failed"), ("lacks", "P5 did not run"),
 ])  # fmt: skip
-def test_a_missing_baseline_takes_the_support_away_and_is_named(paper, results, break_, said):
+def test_a_missing_baseline_takes_the_support_away_and_is_named(paper, results, break_, missing):
     ours(results, 3)
     assert entries(paper, results)[TRUE_GAIN].verdict == "supported"
     failures = []
@@ -261,8 +261,8 @@ def test_a_missing_baseline_takes_the_support_away_and_is_named(paper, results, 
         failures = [Failure("ml-100k", "loo", "P5", 1, "out of memory")]
     entry = entries(paper, results, failures)[TRUE_GAIN]
     assert entry.verdict == "not decided here"
-    assert entry.reason == f"ml-100k, loo: {said}, and might be the best baseline"
-    assert entry.measured[0].text.endswith(f" ({said})")
+    assert entry.reason == f"ml-100k, loo: {missing}, and might be the best baseline"
+    assert entry.measured[0].text.endswith(f" ({missing})")
 
 
 def test_a_seed_that_failed_beside_others_leaves_the_baseline_in(paper, results):
@@ -394,8 +394,8 @@ def test_a_component_that_is_worse_is_not_supported_however_few_the_users(paper,
 def test_efficiency_is_measured_beside_the_papers_baselines(paper, results):
     ours(results, 3, cost={"inference_ms_per_user": 2.0, "peak_memory_gb": 0.5})
     (measured,) = entries(paper, results)["abstract efficiency"].measured
-    said = "slower than 5 of 5 baselines (2), larger than 0 of 5 baselines (0.5)"
-    assert measured.text == f"{said} in ms a user and GiB"
+    expected = "slower than 5 of 5 baselines (2), larger than 0 of 5 baselines (0.5)"
+    assert measured.text == f"{expected} in ms a user and GiB"
 
 
 def test_diversity_of_a_component_is_shown_but_not_judged(paper, results):

@@ -223,9 +223,9 @@ def test_bad_input_is_reported_in_one_line_and_leaves_the_old_file(results, caps
     (results / "users/ml-100k/loo/BPR/seed_1.parquet").write_bytes(b"PAR1")
     capsys.readouterr()
     assert main(["--results", str(results)]) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert "BPR/seed_1.parquet: not a whole Parquet file" in said
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "BPR/seed_1.parquet: not a whole Parquet file" in message
     assert (results / "comparisons.csv").read_bytes() == before
 
 

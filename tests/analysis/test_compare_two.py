@@ -29,17 +29,17 @@ def rows(text: str) -> dict[tuple[str, str], list[str]]:
 
 def test_it_prints_the_paired_t_test_of_any_two(results, capsys):
     assert pair(["BPR", "SASRec", "--results", str(results)]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith("ml-100k, loo: 60 users; runs: 1 of BPR and 1 of SASRec\n")
-    assert "temporal" not in said  # one of them did not run there
+    out = capsys.readouterr().out
+    assert out.startswith("ml-100k, loo: 60 users; runs: 1 of BPR and 1 of SASRec\n")
+    assert "temporal" not in out  # one of them did not run there
     bpr, sasrec = ndcg(ranks_around(20), 10), ndcg(ranks_around(10), 10)
-    first, second, difference, low, _, high, p, by_signs = rows(said)["full", "NDCG@10"]
+    first, second, difference, low, _, high, p, by_signs = rows(out)["full", "NDCG@10"]
     assert (float(first), float(second)) == pytest.approx((bpr.mean(), sasrec.mean()), abs=5e-5)
     assert float(difference) == pytest.approx((bpr - sasrec).mean(), abs=5e-5)
     assert float(p) == pytest.approx(ttest_rel(bpr, sasrec).pvalue, rel=0.05)
     assert float(low) < float(difference) < float(high)
     assert float(by_signs) < 0.05
-    assert len(rows(said)) == 8
+    assert len(rows(out)) == 8
 
 
 def test_ranks_alone_are_enough_for_accuracy(results, capsys):
@@ -78,7 +78,7 @@ def test_what_did_not_run_is_named_with_what_did(results, capsys, two):
     assert error.count("\n") == 1
 
 
-def test_nothing_at_all_is_said(tmp_path, capsys):
+def test_a_folder_without_runs_is_refused(tmp_path, capsys):
     assert pair(["BPR", "SASRec", "--results", str(tmp_path)]) == 2
     assert "(run something)" in capsys.readouterr().err
 

@@ -34,6 +34,6 @@ def test_the_first_differs_from_itself_by_nothing() -> None:
     assert (first.difference, first.low, first.high, first.p_t) == (0, 0, 0, 1)
 
 
-def test_one_user_is_no_test() -> None:
+def test_one_user_is_not_tested() -> None:
     with pytest.raises(InputError, match=r"events of 1 user\(s\)"):
         compare_to_frozen([replay("frozen", [0, 1])], np.array([3, 3]))

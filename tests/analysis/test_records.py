@@ -54,7 +54,7 @@ def test_seeds_are_averaged_for_each_user_first(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda r: r.pop("seed"), "no seed"),
         (lambda r: r.update(method="EASE"), "says method 'EASE', its path says 'BPR'"),
@@ -65,13 +65,13 @@ def test_seeds_are_averaged_for_each_user_first(tmp_path):
         (lambda r: r["metrics"]["test"].update({"fairness_parts@10": [1]}), "no table of parts"),
     ],
 )
-def test_a_bad_record_is_named_in_one_line(tmp_path, change, said):
+def test_a_bad_record_is_named_in_one_line(tmp_path, change, message):
     path = add_run(tmp_path, "BPR", RANKS)
     edit(path, change)
     with pytest.raises(InputError) as raised:
         read_records(tmp_path)
     assert str(raised.value).startswith(f"{path}: ")
-    assert said in str(raised.value)
+    assert message in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
@@ -98,9 +98,11 @@ def test_absent_users_files_are_all_named_in_one_line(tmp_path):
         add_run(tmp_path, method, RANKS)
     for method in ("BPR", "Pop"):
         (tmp_path / f"users/ml-100k/loo/{method}/seed_1.parquet").unlink()
-    with pytest.raises(InputError, match=r"2 users file.*BPR/seed_1.*Pop/seed_1.*dvc pull") as said:
+    with pytest.raises(
+        InputError, match=r"2 users file.*BPR/seed_1.*Pop/seed_1.*dvc pull"
+    ) as error:
         values_of(tmp_path)
-    assert "\n" not in str(said.value)
+    assert "\n" not in str(error.value)
 
 
 def test_runs_on_different_test_users_are_not_compared(tmp_path):
@@ -111,20 +113,20 @@ def test_runs_on_different_test_users_are_not_compared(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        (lambda users: users.assign(user="a"), "user a stands on two rows"),
+        (lambda users: users.assign(user="a"), "user a has two rows"),
         (lambda users: users.assign(rank_uni100=-1.0), "negative rank"),
-        (lambda users: users.assign(rank_pop100=np.nan), "holds a NaN"),
+        (lambda users: users.assign(rank_pop100=np.nan), "has a NaN"),
         (lambda users: users[:0], "no rows"),
         (lambda users: users.drop(columns="target"), "no column target"),
     ],
 )
-def test_an_impossible_users_file_is_named(tmp_path, change, said):
+def test_an_impossible_users_file_is_named(tmp_path, change, message):
     add_run(tmp_path, "BPR", RANKS)
     path = tmp_path / "users/ml-100k/loo/BPR/seed_1.parquet"
     change(pd.read_parquet(path)).to_parquet(path)
-    with pytest.raises(InputError, match=rf"seed_1\.parquet: .*{said}"):
+    with pytest.raises(InputError, match=rf"seed_1\.parquet: .*{message}"):
         values_of(tmp_path)
 
 

@@ -85,8 +85,8 @@ def test_a_difference_of_the_size_that_it_names_is_found_four_times_in_five():
     assert power == pytest.approx(0.8, abs=0.1)
 
 
-def test_without_any_doubt_there_is_no_doubt():
-    """Everyone has the same list: to swap some changes nothing, to swap all does."""
+def test_a_difference_without_spread_has_p_0():
+    """All users have the same list: exchanging some changes nothing, exchanging all does."""
     few = covering(np.tile([1, 2], (USERS, 1)))
     more = covering(np.tile([1, 2, 3], (USERS, 1)))
     assert compare_methods([few], [few]).p_t == 1.0

@@ -51,7 +51,7 @@ def test_each_rule(printed, gain, error, expected, reason):
     assert bool(why) is (expected != YES)
 
 
-def test_a_gain_whose_interval_holds_the_printed_one_is_no_less_than_printed():
+def test_a_gain_whose_interval_contains_the_printed_one_supports_the_claim():
     assert judge_measurement(claim("+35%"), measured(30.0, 6.0))[0] == YES  # up to 41.8 %
     assert judge_measurement(claim("+45%"), measured(30.0, 6.0))[0] == NO
 
@@ -86,7 +86,7 @@ def test_the_worst_measurement_decides_and_is_named():
     )  # fmt: skip
 
 
-def test_the_papers_own_numbers_come_first():
+def test_contradictions_within_the_paper_take_precedence():
     bad = [measured(-30.0, 6.0)]
     contradicted = "contradicted by the paper itself"
     assert verdict(claim(holds=False), bad)[0] == contradicted

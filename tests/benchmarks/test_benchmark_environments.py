@@ -50,7 +50,7 @@ def test_a_torch_that_lacks_libraries_gets_those_it_pins(installs):
     assert "--no-deps" not in installs[-1]
 
 
-def test_changed_requirements_are_installed_anew(installs, tmp_path):
+def test_changed_requirements_are_installed_again(installs, tmp_path):
     environments.python_of("peer")
     (tmp_path / "requirements-peer.txt").write_text("peer==2\n")
     environments.python_of("peer")

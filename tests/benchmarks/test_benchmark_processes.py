@@ -45,7 +45,7 @@ def test_a_worker_that_raises_is_named(fake, tmp_path):
 
 
 @pytest.mark.parametrize("printed", ["", "no JSON", "3", '{"a": 1}\n{"b": 2}'])
-def test_an_answer_that_is_no_json_object_is_refused(printed, tmp_path):
+def test_an_answer_that_is_not_a_json_object_is_refused(printed, tmp_path):
     with pytest.raises(WorkerFailed, match="answered"):
         ask([sys.executable, "-c", f"print({printed!r})"], {}, tmp_path, {})
 

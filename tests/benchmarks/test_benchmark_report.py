@@ -83,7 +83,7 @@ def test_the_quality_is_reached_at_the_first_validation_that_has_it(measured):
     assert measured["quality"]["best_on_validation"]["epoch"] == 10
 
 
-def test_a_quality_never_reached_is_said_to_be_so(measured):
+def test_a_quality_that_is_never_reached_is_reported(measured):
     quality = measured["quality"]
     quality["peer"]["ndcg@10"] = 0.2
     quality |= time_to(quality["peer"], quality["ours"]["curve"])

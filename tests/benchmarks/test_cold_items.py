@@ -29,7 +29,7 @@ def described(two_cycles: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_cold_items_are_asked_for_and_nowhere_else(described: Path, tmp_path: Path) -> None:
+def test_cold_items_occur_only_as_targets(described: Path, tmp_path: Path) -> None:
     split = cold_items.write_split(described, tmp_path / "cold", 0.1, seed=0)
     cold = set(split.items)
     assert len(cold) == 4

@@ -66,7 +66,7 @@ def tables(folder: Path) -> dict[str, str]:
     return {name: (folder / name).read_text() for name in other_datasets.TABLES}
 
 
-def test_another_checkout_goes_on_from_what_git_holds(folders, capsys):
+def test_another_checkout_continues_from_the_committed_files(folders, capsys):
     """A third method there: Table I is what it would be here, though the lists are gone."""
     results, out = folders
     assert other_datasets.main(["mine", "--methods", "Pop", "BPR"]) == 0

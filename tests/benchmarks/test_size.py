@@ -54,7 +54,7 @@ def test_both_processes_of_a_first_start_count(run):
     assert code == 1
 
 
-def test_where_stock_recbole_stopped_is_told(run):
+def test_the_step_at_which_stock_recbole_stopped_is_reported(run):
     stock = LOADED | {"reached": "the interactions", "stopped": "24 GiB"}
     _, text = run(Stub(stock), "--rows", "1000000", "--parts", "stock")
     assert "stopped at 24 GiB: made the interactions" in text

@@ -201,8 +201,13 @@ def test_the_state_holds_the_data_set_and_then_the_events(adapt, adaptive, tmp_p
 )
 def test_bad_input_is_one_line(given, line, trained_options, tmp_path, capsys) -> None:
     (tmp_path / "events").write_bytes(EVENTS[0])
-    places = ["--dataset", "two_cycles", "--checkpoint_dir", trained_options["checkpoint_dir"]]
-    assert llm4rec(["adapt", "--events", str(tmp_path / "events"), *places, *given]) == 2
+    data_options = [
+        "--dataset",
+        "two_cycles",
+        "--checkpoint_dir",
+        trained_options["checkpoint_dir"],
+    ]
+    assert llm4rec(["adapt", "--events", str(tmp_path / "events"), *data_options, *given]) == 2
     err = capsys.readouterr().err
     assert line in err
     assert err.count("\n") == 1

@@ -136,7 +136,7 @@ def test_a_defect_without_a_folder_to_write_to_has_its_log_elsewhere(
 @pytest.mark.parametrize(
     "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")]
 )
-def test_a_lack_of_memory_is_no_defect(error, capsys) -> None:
+def test_a_lack_of_memory_is_not_reported_as_a_defect(error, capsys) -> None:
     def command() -> int:
         raise error
 

@@ -82,7 +82,7 @@ def test_a_models_help_lists_its_options_with_their_defaults(capsys):
 
 
 @pytest.mark.parametrize("file", MODELS, ids=lambda file: file.stem)
-def test_a_models_file_tells_its_command_and_the_score_of_the_committed_record(file):
+def test_a_models_file_has_its_command_and_the_score_of_the_committed_record(file):
     text = file.read_text(encoding="utf-8")
     assert f"run_recbole --model={file.stem} --dataset=ml-100k" in text
     record = TOP / "results" / "runs" / "ml-100k" / "loo" / file.stem / "seed_0.json"

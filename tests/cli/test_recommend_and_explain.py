@@ -31,12 +31,12 @@ class Praises:
 
 
 @pytest.fixture
-def places(trained_options: dict) -> list[str]:
+def data_options(trained_options: dict) -> list[str]:
     folder = trained_options["checkpoint_dir"]
     return ["--dataset", "two_cycles", "--checkpoint_dir", folder, "--language_model", "none"]
 
 
-def said(capsys: pytest.CaptureFixture, *argv: str) -> str:
+def printed(capsys: pytest.CaptureFixture, *argv: str) -> str:
     assert llm4rec(argv) == 0
     return capsys.readouterr().out
 
@@ -49,68 +49,85 @@ def refused(capsys: pytest.CaptureFixture, *argv: str) -> str:
 
 
 @pytest.mark.parametrize("model", ["EASE", "BPR", "SASRec"])
-def test_recommend_prints_as_many_items_as_asked_for(model, places, capsys) -> None:
-    out = said(capsys, "recommend", "--user", "u1", "-k", "4", "--model", model, *places)
+def test_recommend_prints_k_items(model, data_options, capsys) -> None:
+    out = printed(capsys, "recommend", "--user", "u1", "-k", "4", "--model", model, *data_options)
     head, _, *items = out.splitlines()
     assert head.startswith(f"{model} on two_cycles (loo, seed 0), ")
     assert [line.split()[0] for line in items] == ["1", "2", "3", "4"]
 
 
 @pytest.mark.parametrize("model", ["EASE", "BPR", "SASRec"])
-def test_explain_prints_a_sentence_the_rank_and_the_evidence(model, places, capsys) -> None:
-    out = said(capsys, "explain", "--user", "u1", "--item", "i13", "--model", model, *places)
+def test_explain_prints_a_sentence_the_rank_and_the_evidence(model, data_options, capsys) -> None:
+    out = printed(
+        capsys, "explain", "--user", "u1", "--item", "i13", "--model", model, *data_options
+    )
     assert "user u1, item i13: rank " in out
     for label in ("written by  template", "template ", "taste       Blue", "latest", "moment"):
         assert label in out
     assert '"Ring GG"' in out.splitlines()[3]
 
 
-def test_recommend_explains_each_item(places, capsys) -> None:
-    out = said(
-        capsys, "recommend", "--user", "u1", "-k", "3", "--explain", "--model", "EASE", *places
+def test_recommend_explains_each_item(data_options, capsys) -> None:
+    out = printed(
+        capsys,
+        "recommend",
+        "--user",
+        "u1",
+        "-k",
+        "3",
+        "--explain",
+        "--model",
+        "EASE",
+        *data_options,
     )
     assert out.count("written by  template") == 3
 
 
-def test_a_seen_item_is_said_to_be_seen(places, trained_options, capsys) -> None:
+def test_a_seen_item_is_reported_as_seen(data_options, trained_options, capsys) -> None:
     model = restore(newest_checkpoint(trained_options["checkpoint_dir"], "EASE", "two_cycles"))
     seen = model.item_tokens[model.user_history("u1").items[0]]
-    assert "(which the user has seen)" in said(
-        capsys, "explain", "--user", "u1", "--item", seen, "--model", "EASE", *places
+    assert "(which the user has seen)" in printed(
+        capsys, "explain", "--user", "u1", "--item", seen, "--model", "EASE", *data_options
     )
 
 
 def test_what_the_language_model_writes_is_shown_only_where_it_passes(
-    places, capsys, monkeypatch
+    data_options, capsys, monkeypatch
 ) -> None:
-    arguments = ["explain", "--user", "u1", "--item", "i13", "--model", "EASE", *places]
+    arguments = ["explain", "--user", "u1", "--item", "i13", "--model", "EASE", *data_options]
     monkeypatch.setattr(recommend, "load_writer", lambda name: Praises("is a good choice."))
-    out = said(capsys, *arguments)
+    out = printed(capsys, *arguments)
     assert "is a good choice." in out
     assert "written by  praises" in out
     monkeypatch.setattr(
         recommend, "load_writer", lambda name: Praises("is as good as Ring T here.")
     )
-    out = said(capsys, *arguments)
+    out = printed(capsys, *arguments)
     assert "written by  template" in out
     assert "'ring t' is a title" in out
 
 
-def test_where_nothing_speaks_for_an_item_that_is_said(places, capsys) -> None:
+def test_an_item_without_evidence_gets_a_sentence_that_says_so(data_options, capsys) -> None:
     """u1 walks along the odd, blue ring: item i4 is of the other."""
-    out = said(capsys, "explain", "--user", "u1", "--item", "i4", "--model", "EASE", *places)
+    out = printed(
+        capsys, "explain", "--user", "u1", "--item", "i4", "--model", "EASE", *data_options
+    )
     assert "the data give no reason" in out
     assert "template    none" in out
 
 
-def test_a_history_of_one_item_is_explained(places, capsys) -> None:
-    out = said(capsys, "explain", "--user", "lonely", "--item", "i3", "--model", "EASE", *places)
+def test_a_history_of_one_item_is_explained(data_options, capsys) -> None:
+    out = printed(
+        capsys, "explain", "--user", "lonely", "--item", "i3", "--model", "EASE", *data_options
+    )
     assert out.splitlines()[1] == out.splitlines()[1].strip()
     assert '"Ring AA"' in out  # i1, the only item of the history
 
 
-def test_an_item_without_title_is_named_by_its_id(places, capsys) -> None:
-    out = said(capsys, "explain", "--user", "u1", "--item", "i39", "--model", "EASE", *places)
+def test_an_item_without_title_is_named_by_its_id(data_options, capsys) -> None:
+    out = printed(
+        capsys, "explain", "--user", "u1", "--item", "i39", "--model", "EASE", *data_options
+    )
     assert out.splitlines()[3].startswith("item i39 ")
 
 
@@ -126,7 +143,7 @@ def test_a_data_set_without_items_file_is_explained_all_the_same(
         options=trained_options | {"data_path": str(two_cycles), "checkpoint_dir": place},
     )
     options = ["--model", "EASE", "--dataset", "two_cycles", "--checkpoint_dir", place]
-    out = said(
+    out = printed(
         capsys, "explain", "--user", "u1", "--item", "i13", *options, "--language_model", "none"
     )
     assert "item i13" in out
@@ -149,18 +166,18 @@ def test_a_data_set_without_items_file_is_explained_all_the_same(
         (["recommend", "--user", "u1", "--checkpoint", "gone"], "gone: no such file"),
     ],
 )
-def test_bad_input_is_one_line(arguments, line, places, capsys) -> None:
-    assert line in refused(capsys, *arguments, "--model", "EASE", *places)
+def test_bad_input_is_one_line(arguments, line, data_options, capsys) -> None:
+    assert line in refused(capsys, *arguments, "--model", "EASE", *data_options)
 
 
 def test_an_unknown_user_or_item_is_refused_before_the_model_learns(
-    places, capsys, monkeypatch
+    data_options, capsys, monkeypatch
 ) -> None:
     def never(*_: object) -> None:
         raise AssertionError("the model learns")
 
     monkeypatch.setattr(recommend, "adapt_to_validation", never)
-    model = ["--model", "EASE", *places]
+    model = ["--model", "EASE", *data_options]
     assert "no user 'nobody'" in refused(capsys, "recommend", "--user", "nobody", *model)
     given = ["--user", "u1", "--item", "nothing"]
     assert "no item 'nothing'" in refused(capsys, "explain", *given, *model)
@@ -183,8 +200,8 @@ def test_a_checkpoint_of_a_run_without_record_is_reported(
     assert capsys.readouterr().err == ""
 
 
-def test_a_model_that_is_not_trained_is_told_how_to_train(places, capsys) -> None:
-    err = refused(capsys, "recommend", "--user", "u1", "--model", "GRU4Rec", *places)
+def test_an_untrained_model_is_refused_with_the_training_command(data_options, capsys) -> None:
+    err = refused(capsys, "recommend", "--user", "u1", "--model", "GRU4Rec", *data_options)
     assert "make one: run_recbole --model=GRU4Rec --dataset=two_cycles" in err
 
 
@@ -203,8 +220,8 @@ assert not {{"torch", "recbole", "pandas"}} & set(sys.modules), "heavy"
     assert "--checkpoint_dir" in out.stdout
 
 
-def test_faithfulness_is_measured_and_written(places, capsys) -> None:
-    out = said(capsys, "faithfulness", "--model", "EASE", *places[:4])
+def test_faithfulness_is_measured_and_written(data_options, capsys) -> None:
+    out = printed(capsys, "faithfulness", "--model", "EASE", *data_options[:4])
     assert "60 users" in out
     assert Path("work/faithfulness/two_cycles/loo/EASE/seed_0.json").is_file()
 

@@ -32,7 +32,7 @@ def model(adaptive: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedMo
         return restore(adaptive, adapted=False)
 
 
-def test_not_adapted_a_model_stands_where_training_left_it(
+def test_without_adaptation_a_model_has_its_trained_weights(
     model: TrainedModel,
     adaptive: Path,
 ) -> None:
@@ -60,7 +60,7 @@ def test_the_stream_is_what_was_held_out_in_time_order(model: TrainedModel) -> N
     assert order == sorted(order)
 
 
-def test_a_repeated_interaction_is_no_event(model: TrainedModel) -> None:
+def test_a_repeated_interaction_is_not_an_event(model: TrainedModel) -> None:
     from dataclasses import replace
 
     log = model.log
@@ -89,7 +89,7 @@ def test_a_moment_is_scored_as_the_tables_score_it(model: TrainedModel) -> None:
     task = HeldOutTask(model, weights, last_training_items(model.valid))
     of_rows = dict(zip(model.test.users.tolist(), ndcg_of(model, model.test)))
     moments = {
-        moment.next_item.user: moment for moment in held_out_stream(model)
+        event.next_item.user: event for event in held_out_stream(model)
     }  # each user's last: the test
     for user in list(moments)[:5]:
         assert task.score(moments[user]) == pytest.approx(of_rows[user])
@@ -128,6 +128,11 @@ def test_four_update_rules_are_compared_and_written(adaptive: Path, tmp_path: Pa
     ],
 )
 def test_bad_input_is_one_line(given, line, trained_options, capsys) -> None:
-    places = ["--dataset", "two_cycles", "--checkpoint_dir", trained_options["checkpoint_dir"]]
-    assert llm4rec(["replay", *places, *given]) == 2
+    data_options = [
+        "--dataset",
+        "two_cycles",
+        "--checkpoint_dir",
+        trained_options["checkpoint_dir"],
+    ]
+    assert llm4rec(["replay", *data_options, *given]) == 2
     assert line in capsys.readouterr().err

@@ -23,7 +23,7 @@ P5 = ["--model=P5", *QUIET]
 GENREC = ["--model=GenRec", "--llm=scratch-32x1", "--llm_layers=~", *QUIET]
 
 
-def said(capsys, *argv: str) -> str:
+def error_line(capsys, *argv: str) -> str:
     """The one line on stderr that `run_recbole argv` ends with, status 2."""
     assert run_recbole(argv) == 2
     err = capsys.readouterr().err
@@ -58,7 +58,7 @@ def test_values_are_yaml_and_nothing_is_evaluated(argv, options):
 
 
 @pytest.mark.parametrize("argv", [["seed=1"], ["--seed"], ["--seed", "--x=1"], ["--a=1", "--a=1"]])
-def test_what_is_no_option_is_refused(argv):
+def test_an_unknown_option_is_refused(argv):
     with pytest.raises(InputError):
         parse(argv)
 
@@ -126,7 +126,7 @@ def test_what_is_no_option_is_refused(argv):
     ],
 )
 def test_a_mistake_gets_one_line_that_names_the_right_one(capsys, argv, line):
-    assert line in said(capsys, *argv)
+    assert line in error_line(capsys, *argv)
 
 
 @pytest.mark.parametrize(
@@ -149,10 +149,12 @@ def test_own_data_that_a_run_cannot_use_are_refused(capsys, tmp_path, argv, n_it
     rows = [f"u{u}\ti{(u + t) % n_items}\t{t}\n" for u in range(6) for t in range(min(4, n_items))]
     head = "user_id:token\titem_id:token\ttimestamp:float\n"
     (folder / "shop.inter").write_text(head + "".join(rows))
-    assert message in said(capsys, *argv, "--dataset=shop", "--quiet=true", "--show_progress=false")
+    assert message in error_line(
+        capsys, *argv, "--dataset=shop", "--quiet=true", "--show_progress=false"
+    )
 
 
-def test_a_defect_of_ours_is_no_bad_input(monkeypatch, capsys):
+def test_a_defect_is_not_reported_as_bad_input(monkeypatch, capsys):
     from llm4rec_recbole.training import run
 
     def broken(*arguments):
@@ -166,17 +168,19 @@ def test_a_defect_of_ours_is_no_bad_input(monkeypatch, capsys):
 
 def test_broken_yaml_is_named_with_its_line(capsys, tmp_path):
     Path("bad.yaml").write_text("seed: 1\ntopk: [5, 10\nmetrics: NDCG\n")
-    assert "bad.yaml:3: " in said(capsys, *DATA, "--config_files=bad.yaml")
+    assert "bad.yaml:3: " in error_line(capsys, *DATA, "--config_files=bad.yaml")
 
 
 def test_a_configuration_that_is_no_text_is_named(capsys):
     Path("bad.yaml").write_bytes(b"seed: 1 # \xe9\n")
-    assert "bad.yaml: this is not UTF-8 text" in said(capsys, *DATA, "--config_files=bad.yaml")
+    assert "bad.yaml: this is not UTF-8 text" in error_line(
+        capsys, *DATA, "--config_files=bad.yaml"
+    )
 
 
 def test_an_unknown_option_in_a_file_is_refused_too(capsys):
     Path("bad.yaml").write_text("sead: 1\n")
-    assert "did you mean seed?" in said(capsys, *DATA, "--config_files=bad.yaml")
+    assert "did you mean seed?" in error_line(capsys, *DATA, "--config_files=bad.yaml")
 
 
 @pytest.mark.parametrize("protocol", ["loo", "temporal"])
@@ -194,7 +198,7 @@ def test_data_that_leave_nobody_to_test_are_refused(capsys, tmp_path, items, mod
     head = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
     (folder / "shop.inter").write_text("\n".join([head, *rows]) + "\n")
     Path("shop.yaml").write_text("load_col:\n  inter: [user_id, item_id, rating, timestamp]\n")
-    line = said(
+    line = error_line(
         capsys,
         *(f"--model={model}", "--dataset=shop", "--config_files=shop.yaml"),
         *(f"--protocol={protocol}", "--quiet=true", "--show_progress=false"),

@@ -27,7 +27,7 @@ class Praises:
 
 
 @pytest.fixture
-def places(trained_options: dict, tmp_path: Path) -> list[str]:
+def data_options(trained_options: dict, tmp_path: Path) -> list[str]:
     folder = trained_options["checkpoint_dir"]
     given = ["--model", "EASE", "--dataset", "two_cycles", "--language_model", "none"]
     return [*given, "--checkpoint_dir", folder, "--results_dir", str(tmp_path)]
@@ -39,8 +39,10 @@ def test_users_are_spaced_evenly() -> None:
     assert evenly_spaced(2, 6) == [0, 1]
 
 
-def test_it_writes_what_recommend_and_explain_print(places, tmp_path, trained_options, capsys):
-    assert llm4rec(["showcase", "--users", "2", "-k", "3", *places]) == 0
+def test_it_writes_what_recommend_and_explain_print(
+    data_options, tmp_path, trained_options, capsys
+):
+    assert llm4rec(["showcase", "--users", "2", "-k", "3", *data_options]) == 0
     path = tmp_path / "explanations/two_cycles/loo/EASE/seed_0.json"
     out = capsys.readouterr().out
     assert f"6 recommendations, 0 explained by the language model\nwritten: {path}" in out
@@ -50,7 +52,7 @@ def test_it_writes_what_recommend_and_explain_print(places, tmp_path, trained_op
     rows = [0, len(model.test) // 2]
     users = [model.user_tokens[model.test.users[row]] for row in rows]
     assert [each["user"] for each in shown] == [user for user in users for _ in range(3)]
-    arguments = [*places[:-2], "--user", users[1], "-k", "3", "--explain"]
+    arguments = [*data_options[:-2], "--user", users[1], "-k", "3", "--explain"]
     assert llm4rec(["recommend", *arguments]) == 0
     printed = capsys.readouterr().out
     for each in shown[3:]:
@@ -64,9 +66,9 @@ def test_it_writes_what_recommend_and_explain_print(places, tmp_path, trained_op
     assert f"<h3>User {users[1]}</h3>" in recommendations(tmp_path)
 
 
-def test_it_says_who_wrote_each_sentence(places, tmp_path, monkeypatch) -> None:
+def test_it_says_who_wrote_each_sentence(data_options, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(recommend, "load_writer", lambda name: Praises())
-    assert llm4rec(["showcase", "--users", "3", *places]) == 0
+    assert llm4rec(["showcase", "--users", "3", *data_options]) == 0
     shown = json.loads((tmp_path / "explanations/two_cycles/loo/EASE/seed_0.json").read_text())
     by = {each["written_by"]: each for each in shown}
     assert by["praises"]["sentence"].endswith("is a good choice.")
@@ -77,6 +79,6 @@ def test_it_says_who_wrote_each_sentence(places, tmp_path, monkeypatch) -> None:
     ("given", "line"),
     [(["--users", "0"], "--users is 0 (1 or more)"), (["-k", "101"], "-k is 101 (1 to 100)")],
 )
-def test_bad_input_is_one_line(given, line, places, capsys) -> None:
-    assert llm4rec(["showcase", *places, *given]) == 2
+def test_bad_input_is_one_line(given, line, data_options, capsys) -> None:
+    assert llm4rec(["showcase", *data_options, *given]) == 2
     assert line in capsys.readouterr().err

@@ -34,7 +34,7 @@ def test_a_run_that_is_stopped_says_so_in_one_line(monkeypatch, capsys):
     assert capsys.readouterr().err == "stopped\n"
 
 
-def test_a_reader_that_has_read_enough_is_no_error():
+def test_a_closed_pipe_is_not_an_error():
     steps = [
         "from llm4rec_recbole.cli import compare, run",
         "compare.pair = lambda arguments: print('a table')",

@@ -152,7 +152,9 @@ def test_eq33_ewc_penalty():
     for name in shapes:
         for j in np.ndindex(shapes[name]):
             expected += 0.7 / 2 * fisher[name][j] * (p[name][j] - anchor[name][j]) ** 2
-    tensors = [{n: torch.from_numpy(x) for n, x in each.items()} for each in (p, anchor, fisher)]
+    tensors = [
+        {n: torch.from_numpy(x) for n, x in arrays.items()} for arrays in (p, anchor, fisher)
+    ]
     assert ewc_penalty(*tensors, 0.7).item() == pytest.approx(expected)
 
 
@@ -174,18 +176,18 @@ def test_the_fisher_of_a_logistic_model_is_the_known_one():
     def loss(k):
         return nn.functional.binary_cross_entropy_with_logits(model(x[k])[0], y[k])
 
-    found = fisher_diagonal(model, loss, range(20))
+    fisher = fisher_diagonal(model, loss, range(20))
     error = torch.sigmoid(model(x)[:, 0]).detach() - y  # the score of example k is error · x
-    torch.testing.assert_close(found["weight"][0], (error[:, None] * x).square().mean(0))
-    torch.testing.assert_close(found["bias"][0], error.square().mean())
+    torch.testing.assert_close(fisher["weight"][0], (error[:, None] * x).square().mean(0))
+    torch.testing.assert_close(fisher["bias"][0], error.square().mean())
     assert model.weight.grad is None
 
 
 def test_frozen_and_unused_parameters_have_no_or_no_known_fisher():
     model = nn.ModuleDict({"used": nn.Linear(1, 1), "unused": nn.Linear(1, 1)})
     model["used"].bias.requires_grad_(False)
-    found = fisher_diagonal(model, lambda x: model["used"](x).sum(), [torch.ones(1)])
-    assert set(found) == {"used.weight", "unused.weight", "unused.bias"}
-    assert found["unused.weight"].item() == 0
+    fisher = fisher_diagonal(model, lambda x: model["used"](x).sum(), [torch.ones(1)])
+    assert set(fisher) == {"used.weight", "unused.weight", "unused.bias"}
+    assert fisher["unused.weight"].item() == 0
     with pytest.raises(ValueError, match="at least one example"):
         fisher_diagonal(model, lambda x: x, [])

@@ -71,7 +71,7 @@ def test_items_of_equal_count_share_a_stratum():
 
 
 @pytest.mark.parametrize(("counts", "n"), [(np.ones(5), 0), (np.ones(1), 3)])
-def test_impossible_strata_are_told(counts, n):
+def test_impossible_strata_are_refused(counts, n):
     with pytest.raises(InputError, match="cannot be put"):
         popularity_strata(counts, n)
 
@@ -92,12 +92,12 @@ def random_scores(n=4, n_items=7, d=3):
 
 def test_conditional_scores_equal_their_naive_twin():
     module, states, items, strata = random_scores()
-    found = module(states, items, strata)
+    scores = module(states, items, strata)
     for n, h in enumerate(states):
         for i, e in enumerate(items):
             p = strata[n, i]
             expected = h @ e + module.scale[p] * (h * module.gate) @ e + module.reason(h)[p]
-            torch.testing.assert_close(found[n, i], expected)
+            torch.testing.assert_close(scores[n, i], expected)
 
 
 def test_eq15_intervene():
@@ -131,7 +131,7 @@ def test_it_starts_as_the_plain_dot_product():
 
 
 def test_learning_on_strata_that_change_finds_the_taste_under_popularity():
-    """Choices ~ softmax(taste + what popularity adds); taste is found when popularity is known."""
+    """Choices ~ softmax(taste + what popularity adds); taste is learned with known strata."""
     random = np.random.default_rng(0)
     taste = random.normal(size=(2, 6))  # two kinds of user, six items
     strata = np.array([random.permutation([0, 0, 1, 1, 2, 2]) for _ in range(8)])  # of 8 months
@@ -143,7 +143,7 @@ def test_learning_on_strata_that_change_finds_the_taste_under_popularity():
     states = torch.eye(2, dtype=torch.float64).repeat_interleave(8, 0)  # (16, 2)
     seen = torch.from_numpy(strata).repeat(2, 1)  # (16, 6)
     chosen = torch.from_numpy(shares).reshape(16, 6)
-    found = {}
+    learned = {}
     for name in ("plain", "stratified"):
         torch.manual_seed(0)
         items = torch.randn(6, 2, dtype=torch.float64, requires_grad=True)
@@ -159,6 +159,6 @@ def test_learning_on_strata_that_change_finds_the_taste_under_popularity():
 
         optimizer.step(loss)
         with torch.no_grad():
-            found[name] = module.intervene(torch.eye(2).double(), items).exp().numpy()
-    assert abs(found["plain"] - truth).max() > 0.1
-    assert abs(found["stratified"] - truth).max() < 0.01
+            learned[name] = module.intervene(torch.eye(2).double(), items).exp().numpy()
+    assert abs(learned["plain"] - truth).max() > 0.1
+    assert abs(learned["stratified"] - truth).max() < 0.01

@@ -21,8 +21,8 @@ def test_expected_calibration_error_equals_its_naive_twin():
     probabilities, outcomes, weights = draw()
     table = reliability_table(probabilities, outcomes, weights, 7)
     error = 0.0
-    for each in table:
-        inside = [k for k in range(400) if each.lower <= probabilities[k] <= each.upper]
+    for a_bin in table:
+        inside = [k for k in range(400) if a_bin.lower <= probabilities[k] <= a_bin.upper]
         mass = sum(weights[k] for k in inside)
         predicted = sum(weights[k] * probabilities[k] for k in inside) / mass
         seen = sum(weights[k] * outcomes[k] for k in inside) / mass
@@ -32,7 +32,7 @@ def test_expected_calibration_error_equals_its_naive_twin():
 
 def test_bins_hold_about_equal_weight():
     table = reliability_table(*draw(4000), n_bins=8)
-    assert [each.share for each in table] == pytest.approx([1 / 8] * 8, abs=2e-3)
+    assert [a_bin.share for a_bin in table] == pytest.approx([1 / 8] * 8, abs=2e-3)
 
 
 def test_true_probabilities_are_calibrated_and_halved_ones_are_not():
@@ -45,10 +45,10 @@ def test_true_probabilities_are_calibrated_and_halved_ones_are_not():
 
 def test_the_base_rate_is_calibrated_but_has_no_skill():
     outcomes = np.sort(draw()[1])  # in order, which a split of equal probabilities would show
-    found = calibration(np.full(400, outcomes.mean()), outcomes)
-    assert found.error == pytest.approx(0)
-    assert found.skill == pytest.approx(0)
-    assert len(found.bins) == 1
+    measured = calibration(np.full(400, outcomes.mean()), outcomes)
+    assert measured.error == pytest.approx(0)
+    assert measured.skill == pytest.approx(0)
+    assert len(measured.bins) == 1
 
 
 def test_certainty_has_full_skill_and_noise_less_than_none():

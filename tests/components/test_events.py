@@ -75,19 +75,24 @@ def test_what_is_wrong_is_reported(bad, reason):
 def test_bad_lines_are_numbered_and_the_others_are_read():
     lines = [b"\xef\xbb\xbf" + line(), b"\n", b"oops\n", line() + b"\r\n", b"  \n", line(kind=3)]
     read = list(read_events(lines))
-    assert [each.number for each in read] == [1, 3, 4, 6]
-    assert [isinstance(each.event, BadLine) for each in read] == [False, True, False, True]
+    assert [read_line.number for read_line in read] == [1, 3, 4, 6]
+    assert [isinstance(read_line.event, BadLine) for read_line in read] == [
+        False,
+        True,
+        False,
+        True,
+    ]
     assert str(read[1].event).startswith("line 3: this is not JSON")
 
 
 def test_the_content_identifies_all_lines_read_so_far():
     lines = [line(), b"\n", line(item=51), line(item=52)]
-    contents = [each.content for each in read_events(lines)]
+    contents = [read_line.content for read_line in read_events(lines)]
     assert len(set(contents)) == 3
-    assert [each.content for each in read_events(lines[:3])] == contents[:2]
+    assert [read_line.content for read_line in read_events(lines[:3])] == contents[:2]
     without_end = [*lines[:2], lines[2].removesuffix(b"\n")]
-    assert [each.content for each in read_events(without_end)] == contents[:2]
-    without_blank = [each.content for each in read_events([lines[0], *lines[2:]])]
+    assert [read_line.content for read_line in read_events(without_end)] == contents[:2]
+    without_blank = [read_line.content for read_line in read_events([lines[0], *lines[2:]])]
     assert without_blank[0] == contents[0]
     assert not set(without_blank[1:]) & set(contents)
 
@@ -117,6 +122,6 @@ def test_writing_and_reading_gives_the_event_back(event):
 
 @given(st.binary())
 def test_no_line_ever_breaks_the_reader(text):
-    for each in read_events([text]):
-        assert each.number == 1
-        assert isinstance(each.event, BadLine | Event)
+    for read_line in read_events([text]):
+        assert read_line.number == 1
+        assert isinstance(read_line.event, BadLine | Event)

@@ -134,11 +134,13 @@ def test_an_empty_catalogue_still_refuses_names_and_quotations() -> None:
 def test_any_title_of_the_catalogue_is_found_and_passes_only_as_evidence(
     title: str, sentence: str
 ) -> None:
-    said = sentence.format(title)
-    assert CATALOGUE.problems(said, make_evidence(title=title, categories=["Comedy", "War"])) == []
+    written = sentence.format(title)
+    assert (
+        CATALOGUE.problems(written, make_evidence(title=title, categories=["Comedy", "War"])) == []
+    )
     # "Apollo" lies within the words of Apollo 13.
     if f'"{title}"' not in make_evidence().names and title != "Apollo":
-        assert CATALOGUE.problems(said + " Toy Story.", make_evidence())
+        assert CATALOGUE.problems(written + " Toy Story.", make_evidence())
 
 
 @given(st.text(max_size=60))
@@ -149,13 +151,13 @@ def test_any_text_can_be_checked(text: str) -> None:
 def test_words_know_whether_they_open_a_sentence() -> None:
     opening = [
         w.folded
-        for w in words('He said: "It is." Then it (the Game) ended! “So” be it')
+        for w in words('He written: "It is." Then it (the Game) ended! “So” be it')
         if w.starts
     ]
     assert opening == ["he", "then", "so"]
 
 
-def test_quotation_marks_and_apostrophes_are_told_apart() -> None:
+def test_quotation_marks_differ_from_apostrophes() -> None:
     assert quoted("the users' taste, it's \"A\" and 'B C' or “D”") == ["A", "B C", "D"]
     assert quoted("M*A*S*H is *E*, isn't it?") == ["E"]
 

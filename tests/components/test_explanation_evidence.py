@@ -35,7 +35,7 @@ ASPECTS = np.array([[0, 0], [1, 0], [1, 0], [0, 1], [0, 1], [0, 0], [1, 1], [0, 
 VECTORS = np.array([[0, 0], [9, 1], [8, 1], [1, 9], [1, 7], [0, 0], [7, 2], [0, 5]], dtype=float)
 
 
-def gatherer(**changed: object) -> EvidenceCollector:
+def collector(**changed: object) -> EvidenceCollector:
     """Item 7 was chosen six times in the last thirty days and never before."""
     given = {"titles": TITLES, "aspects": ASPECTS, "vectors": VECTORS} | changed
     aspect_names = ["Horror", "Crime"][: given["aspects"].shape[1]]
@@ -46,7 +46,7 @@ def gatherer(**changed: object) -> EvidenceCollector:
 
 
 def evidence(item: int, history: list[int], **changed: object) -> Evidence:
-    return gatherer(**changed).evidence("u", item, np.array(history, dtype=np.int64), NOW)
+    return collector(**changed).evidence("u", item, np.array(history, dtype=np.int64), NOW)
 
 
 def test_eq21_item_similarity() -> None:
@@ -62,8 +62,8 @@ def test_eq21_item_similarity() -> None:
 
 def test_eq22_most_similar() -> None:
     similarity = np.round(RANDOM.normal(size=30), 1)
-    order = sorted(range(30), key=lambda place: (-similarity[place], -place))
-    expected = [place for place in order if similarity[place] > 0]
+    order = sorted(range(30), key=lambda index: (-similarity[index], -index))
+    expected = [index for index in order if similarity[index] > 0]
     assert most_similar(similarity, 4).tolist() == expected[:4]
     assert most_similar(similarity, 99).tolist() == expected
     assert most_similar(np.array([0.3, 0.5, 0.5]), 2).tolist() == [2, 1]  # the later of equals
@@ -90,7 +90,7 @@ def test_eq25_the_kind_with_the_largest_weight_is_chosen() -> None:
     assert choose_template(TypeWeights(0.0, 0.0, 0.0)) == "none"
 
 
-def test_eq25_a_weight_is_the_share_of_the_candidates_with_weaker_evidence() -> None:
+def test_eq25_a_weight_is_the_share_of_candidates_with_weaker_evidence() -> None:
     strength = np.array([9.0, 0.5, 0.1, 0.5, np.nan, 0.8, 0.0])
     others = np.array([2, 3, 4, 5])
     found = type_weights(1, others, strength, np.full(7, np.nan), np.arange(7.0))
@@ -102,16 +102,16 @@ def test_eq25_a_weight_is_the_share_of_the_candidates_with_weaker_evidence() -> 
     )
 
 
-def test_a_trend_is_told_from_what_was_before_the_moment_alone() -> None:
+def test_a_trend_depends_on_earlier_interactions_only() -> None:
     items = np.array([1] * 30 + [2] * 10 + [1] * 10 + [2] * 10 + [3] * 4 + [4] * 50)
     times = np.array([10.0] * 40 + [90.0] * 24 + [100.0] * 50) * DAY
-    found = trend(items, times, 5, NOW)
-    assert found.recent.tolist() == [0, 10, 10, 4, 0]  # item 4 comes at the moment itself
+    measured = trend(items, times, 5, NOW)
+    assert measured.recent.tolist() == [0, 10, 10, 4, 0]  # item 4 comes at the moment itself
     # 24 in the window: by their share before, 18 of them would be item 1 and 6 item 2.
-    np.testing.assert_allclose(found.rise, [0, 0, 4, 0, 0])  # four of item 3 are too few to tell
+    np.testing.assert_allclose(measured.rise, [0, 0, 4, 0, 0])  # four of item 3 are too few to tell
 
 
-def test_nothing_rises_where_nothing_was_before() -> None:
+def test_no_trend_without_earlier_interactions() -> None:
     assert not trend(np.ones(9, dtype=int), np.full(9, 99 * DAY), 2, NOW).rise.any()
 
 
@@ -125,11 +125,11 @@ def test_the_moment_is_in_the_items_own_space_at_length_sqrt_d() -> None:
 
 
 def test_it_cites_the_similar_items_of_the_users_own_history() -> None:
-    found = evidence(2, [3, 1, 4, 6])
-    assert [c.title for c in found.similar][:2] == ["Alien", "Speed"]
-    assert found.similar[0].similarity == pytest.approx(73 / np.sqrt(82 * 65))
-    assert len(found.similar) == CITED
-    assert gatherer().cited(np.array([3, 1, 4, 6]), 2).tolist()[:2] == [1, 6]
+    collected = evidence(2, [3, 1, 4, 6])
+    assert [c.title for c in collected.similar][:2] == ["Alien", "Speed"]
+    assert collected.similar[0].similarity == pytest.approx(73 / np.sqrt(82 * 65))
+    assert len(collected.similar) == CITED
+    assert collector().cited(np.array([3, 1, 4, 6]), 2).tolist()[:2] == [1, 6]
 
 
 def test_its_categories_are_weighed_by_the_users_taste() -> None:
@@ -139,7 +139,7 @@ def test_its_categories_are_weighed_by_the_users_taste() -> None:
     assert [a.weight for a in found.aspects] == pytest.approx(shares)
 
 
-def test_only_a_category_that_is_liked_better_than_usual_speaks_for_an_item() -> None:
+def test_only_a_category_liked_above_average_is_evidence() -> None:
     found = evidence(6, [1, 2, 3])  # Horror twice and Crime once; usual are 3 and 4 in 7
     assert [a.usual for a in found.aspects] == pytest.approx([3 / 7, 4 / 7])
     assert found.likes == ("Horror",)
@@ -149,11 +149,11 @@ def test_only_a_category_that_is_liked_better_than_usual_speaks_for_an_item() ->
 
 def test_a_models_own_taste_wins() -> None:
     taste = np.array([0.1, 0.9])
-    found = gatherer().evidence("u", 6, np.array([1, 2, 3]), NOW, taste)
+    found = collector().evidence("u", 6, np.array([1, 2, 3]), NOW, taste)
     assert [(a.name, a.weight) for a in found.aspects] == [("Crime", 0.9), ("Horror", 0.1)]
 
 
-def test_the_moment_tells_what_was_last_and_what_rises() -> None:
+def test_the_context_has_the_last_items_and_the_rising_ones() -> None:
     found = evidence(7, [1, 3, 4])
     assert [c.title for c in found.context.latest] == ["Ran", "Heat", "Alien"]
     assert found.context.recent == 6
@@ -162,8 +162,8 @@ def test_the_moment_tells_what_was_last_and_what_rises() -> None:
 
 
 def test_what_comes_after_the_moment_changes_nothing() -> None:
-    plain = gatherer()
-    later = gatherer()
+    plain = collector()
+    later = collector()
     later.items = np.append(later.items, np.full(99, 2))
     later.times = np.append(later.times, np.full(99, NOW))
     history = np.array([1, 3, 4])
@@ -202,15 +202,15 @@ def test_an_item_without_a_category_in_a_data_set_with_some() -> None:
 
 
 def test_no_titles_in_the_data_set() -> None:
-    found = evidence(2, [1, 3], titles=[""] * 8)
-    assert found.names[0] == "item i2"
-    assert template_sentence(found).startswith("item i2 ")
+    collected = evidence(2, [1, 3], titles=[""] * 8)
+    assert collected.names[0] == "item i2"
+    assert template_sentence(collected).startswith("item i2 ")
 
 
 def test_nothing_known_of_the_item_at_all() -> None:
-    found = evidence(5, [1, 3])
-    assert found.template == "none"
-    assert found.weights == (0, 0, 0)
+    collected = evidence(5, [1, 3])
+    assert collected.template == "none"
+    assert collected.weights == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -235,13 +235,13 @@ def test_each_template_has_its_sentence(changed: dict, sentence: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "said"), [(["A"], "A"), (["A", "B"], "A and B"), (["A", "B", "C"], "A, B and C")]
+    ("names", "joined"), [(["A"], "A"), (["A", "B"], "A and B"), (["A", "B", "C"], "A, B and C")]
 )
-def test_names_in_a_row(names: list[str], said: str) -> None:
-    assert join_words(names) == said
+def test_names_are_joined_as_a_list(names: list[str], joined: str) -> None:
+    assert join_words(names) == joined
 
 
-def test_interaction_vectors_have_the_cosines_of_who_had_what() -> None:
+def test_interaction_vectors_have_the_cosines_of_the_interaction_matrix() -> None:
     random = np.random.default_rng(1)
     had = random.random((90, 70)) < np.where(
         np.arange(70) % 2 == np.arange(90)[:, None] % 2, 0.6, 0.02

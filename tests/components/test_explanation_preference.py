@@ -120,8 +120,8 @@ def test_the_loss_is_a_mean_over_the_items_that_have_aspects() -> None:
     for user, item in zip(module.project(users).detach().double().numpy(), items):
         if len(own := np.flatnonzero(ASPECTS[item])):
             naive.append(-np.log(softmax(user))[own].mean())
-    found = module.loss(users, torch.tensor(items)).item()
-    assert found == pytest.approx(np.mean(naive), rel=1e-5)
+    mean_loss = module.loss(users, torch.tensor(items)).item()
+    assert mean_loss == pytest.approx(np.mean(naive), rel=1e-5)
     assert module.loss(users[:1], torch.tensor([5])).item() == 0
 
 

@@ -36,12 +36,12 @@ class Says:
 
 
 def test_a_sentence_that_passes_is_the_writers() -> None:
-    found = explain(
+    explanation = explain(
         make_evidence(), CATALOGUE, Says('is a good choice. It is a comedy. And "Heat"')
     )
     opening = 'Because you chose "Star Wars" and "Babe", "Toy Story"'
-    assert found.sentence == f"{opening} is a good choice. It is a comedy."
-    assert (found.written_by, found.problems) == ("liar", ())
+    assert explanation.sentence == f"{opening} is a good choice. It is a comedy."
+    assert (explanation.written_by, explanation.problems) == ("liar", ())
 
 
 @pytest.mark.parametrize(
@@ -62,32 +62,32 @@ def test_a_sentence_that_fails_is_never_shown(answer: str) -> None:
     if answer == "!!!":  # the opening alone, which names only the evidence
         assert explain(make_evidence(), CATALOGUE, Says(answer)).problems == ()
         return
-    found = explain(make_evidence(), CATALOGUE, Says(answer))
-    assert found.sentence == template_sentence(make_evidence())
-    assert found.written_by == "template"
-    assert found.problems
+    explanation = explain(make_evidence(), CATALOGUE, Says(answer))
+    assert explanation.sentence == template_sentence(make_evidence())
+    assert explanation.written_by == "template"
+    assert explanation.problems
 
 
 def test_what_was_refused_is_reported_with_the_reason() -> None:
-    found = explain(make_evidence(), CATALOGUE, Says("is a War film."))
-    assert found.refused.endswith("is a War film.")
-    assert found.problems == ("'war' is a category",)
+    explanation = explain(make_evidence(), CATALOGUE, Says("is a War film."))
+    assert explanation.refused.endswith("is a War film.")
+    assert explanation.problems == ("'war' is a category",)
 
 
 @given(st.text(max_size=80))
 def test_whatever_is_written_what_is_shown_passes_the_check(answer: str) -> None:
-    found = explain(make_evidence(), CATALOGUE, Says(answer))
-    assert CATALOGUE.problems(found.sentence, found.evidence) == []
+    explanation = explain(make_evidence(), CATALOGUE, Says(answer))
+    assert CATALOGUE.problems(explanation.sentence, explanation.evidence) == []
 
 
-def test_without_evidence_or_writer_the_template_speaks() -> None:
+def test_without_evidence_or_writer_the_template_is_used() -> None:
     bare = make_evidence(similar=[], latest=[], categories=[], template="none")
-    for found in (
+    for explanation in (
         explain(bare, CATALOGUE, Says("is great.")),
         explain(make_evidence(), CATALOGUE, None),
     ):
-        assert found.written_by == "template"
-        assert (found.refused, found.problems) == ("", ())
+        assert explanation.written_by == "template"
+        assert (explanation.refused, explanation.problems) == ("", ())
 
 
 @pytest.mark.parametrize("template", ["preference", "similarity", "context"])
@@ -168,7 +168,7 @@ class Model:
         return torch.cat([ids, torch.full((1, how["max_new_tokens"]), ord("."))], 1)
 
 
-def test_the_model_goes_on_from_the_opening_greedily() -> None:
+def test_the_model_continues_the_opening_greedily() -> None:
     model = Model()
     writer = GreedyWriter(model, Tokenizer(), "m", max_new_tokens=3)
     assert writer.write("Why?", "Because") == "..."

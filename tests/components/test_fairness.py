@@ -38,17 +38,17 @@ def test_eq17_adversary_loss():
     for row, shares in zip(logits, membership):
         probabilities = np.exp(row) / np.exp(row).sum()
         total -= sum(share * np.log(p) for share, p in zip(shares, probabilities))
-    found = adversary_loss(torch.from_numpy(logits), torch.from_numpy(membership))
-    assert found.item() == pytest.approx(total / 5)
+    loss = adversary_loss(torch.from_numpy(logits), torch.from_numpy(membership))
+    assert loss.item() == pytest.approx(total / 5)
 
 
 def test_eq17_is_the_cross_entropy_of_users_own_groups():
     logits, groups = torch.randn(8, 3), torch.randint(0, 3, (8,))
-    found = adversary_loss(logits, functional.one_hot(groups, 3).float())
-    torch.testing.assert_close(found, functional.cross_entropy(logits, groups))
+    loss = adversary_loss(logits, functional.one_hot(groups, 3).float())
+    torch.testing.assert_close(loss, functional.cross_entropy(logits, groups))
 
 
-def test_no_known_group_is_no_loss():
+def test_the_loss_is_0_without_groups():
     assert adversary_loss(torch.randn(4, 2), torch.zeros(4, 2)).item() == 0
 
 
@@ -105,8 +105,8 @@ def test_eq18_demographic_parity_gap():
     scores, groups = random.normal(size=60), random.integers(-1, 3, 60)
     shares = [np.mean([s > 0.2 for s, g in zip(scores, groups) if g == k]) for k in range(3)]
     expected = max(abs(a - b) for a in shares for b in shares)
-    found = demographic_parity_gap(torch.from_numpy(scores), torch.from_numpy(groups), 0.2)
-    assert found.item() == pytest.approx(expected)
+    gap = demographic_parity_gap(torch.from_numpy(scores), torch.from_numpy(groups), 0.2)
+    assert gap.item() == pytest.approx(expected)
     np.testing.assert_allclose(
         exceedance(torch.from_numpy(scores), torch.from_numpy(groups), 0.2), shares
     )
@@ -169,7 +169,7 @@ def test_training_on_the_penalty_closes_the_gap_to_the_tolerance():
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
-def test_the_share_asked_for_exceeds_the_threshold(share):
+def test_the_given_share_exceeds_the_threshold(share):
     scores = torch.randperm(1000).float().view(20, 50)
     assert (scores > threshold_at_share(scores, share)).float().mean().item() == pytest.approx(
         share

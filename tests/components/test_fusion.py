@@ -137,12 +137,12 @@ def test_the_whole_is_the_equations_one_after_another(item: int) -> None:
     for m, own in enumerate(tokens):
         if len(own):
             mean = own.mean(0)
-            heard = mean.copy()
+            attended = mean.copy()
             for n, other in enumerate(tokens):
                 if n != m and len(other):
                     k, v = other @ weight(made.key, n).T, other @ weight(made.value, n).T
-                    heard += softmax(k @ (weight(made.query, m) @ mean) / np.sqrt(D)) @ v
-            h[m] = (heard - heard.mean()) / np.sqrt(heard.var() + 1e-5)
+                    attended += softmax(k @ (weight(made.query, m) @ mean) / np.sqrt(D)) @ v
+            h[m] = (attended - attended.mean()) / np.sqrt(attended.var() + 1e-5)
     present = [m for m in range(3) if len(tokens[m])]
     expected = np.zeros(D)
     if present:
@@ -195,7 +195,7 @@ def test_a_data_set_may_lack_a_modality(lacking: str) -> None:
     assert made()[1].any()
 
 
-def test_a_data_set_without_content_is_told_so() -> None:
+def test_missing_content_of_a_data_set_is_reported() -> None:
     with pytest.raises(InputError, match="nothing to fuse"):
         fusion(content(text=True, categories=True, numbers=True))
 
@@ -209,7 +209,7 @@ def test_attention_is_asymmetric_and_learns() -> None:
     assert all(torch.isfinite(p.grad).all() for p in made.parameters() if p.grad is not None)
 
 
-def test_content_is_no_part_of_a_checkpoint() -> None:
+def test_content_is_not_part_of_a_checkpoint() -> None:
     assert not {"text", "categories", "numbers"} & {
         k.split(".")[-1] for k in fusion(content()).state_dict()
     }

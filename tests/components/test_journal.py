@@ -161,12 +161,12 @@ def test_bad_lines_and_unknown_users_are_reported_and_skipped(tmp_path):
     whole, _ = learn(tmp_path / "whole")
     stranger = LINES[0].replace(b'"user": 0', b'"user": 9')
     mixed = [b"oops\n", *LINES[:3], stranger, *LINES[3:]]
-    found, results = learn(tmp_path / "mixed", mixed)
-    bad = [str(each) for _, each in results if isinstance(each, BadLine)]
+    learned, results = learn(tmp_path / "mixed", mixed)
+    bad = [str(result) for _, result in results if isinstance(result, BadLine)]
     assert len(results) == N + 2
     assert bad[0].startswith("line 1: this is not JSON")
     assert bad[1:] == ["line 5: there is no user 9"]
-    same(found, whole)
+    same(learned, whole)
     assert learn(tmp_path / "mixed", mixed)[1] == []
     assert learn(tmp_path / "junk", [b"oops\n"])[1] == [(1, bad_line := results[0][1])]
     assert str(bad_line) == bad[0]
@@ -183,7 +183,7 @@ def test_an_event_that_breaks_the_loss_is_reported_and_stays_observed(tmp_path):
         with recommender.adapter(tmp_path, snapshot_every=100) as adapter:
             results = list(adapter.feed(LINES, "events"))
         if not again:
-            assert [n for n, each in results if isinstance(each, BadLine)] == [4]
+            assert [n for n, result in results if isinstance(result, BadLine)] == [4]
             (tmp_path / "snapshot.safetensors").unlink()
             first = recommender
     same(first, recommender)

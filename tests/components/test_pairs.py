@@ -18,8 +18,8 @@ def observed(pairs, n_users=7, n_items=6):
 @given(pair_lists)
 def test_contains_what_a_set_contains(pairs):
     every = np.argwhere(np.ones((7, 6)))
-    found = observed(pairs).contains(*every.T)
-    assert found.tolist() == [tuple(pair) in set(pairs) for pair in every]
+    contained = observed(pairs).contains(*every.T)
+    assert contained.tolist() == [tuple(pair) in set(pairs) for pair in every]
 
 
 @given(pair_lists)
@@ -55,19 +55,19 @@ def test_every_unobserved_pair_is_as_likely_as_any(n_seen):
     assert ((counts - expected) ** 2 / expected).sum() < 60  # chi-square with at most 26 df
 
 
-def test_nothing_to_draw_is_told():
+def test_drawing_without_unobserved_pairs_is_refused():
     every = np.argwhere(np.ones((6, 5))) + 1
     with pytest.raises(InputError, match="every user has interacted with every item"):
         observed(every).draw_unobserved(1, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("pair", [(0, 1), (1, 0), (7, 1), (1, 6), (-1, 1)])
-def test_ids_out_of_range_are_told(pair):
+def test_ids_out_of_range_are_refused(pair):
     with pytest.raises(InputError, match="id lies outside"):
         observed([pair])
 
 
-def test_no_pairs_are_told():
+def test_an_empty_set_of_pairs_is_refused():
     none = np.zeros(0, dtype=np.int64)
     with pytest.raises(InputError, match="no interactions"):
         ObservedPairs(none, none, 7, 6)

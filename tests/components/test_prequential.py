@@ -83,27 +83,27 @@ def replays():
     methods = standard_methods(
         AdaptationSettings(rate=0.2, momentum=0.5), update_fraction=0.1, ewc=20.0
     )
-    return {each.method: each for each in compare(Choices, EVENTS, methods, fisher)}
+    return {replayed.method: replayed for replayed in compare(Choices, EVENTS, methods, fisher)}
 
 
 def test_the_four_methods_of_the_issue_are_compared(replays):
     assert list(replays) == ["frozen", "sgd", "selective", "ewc"]
-    assert {len(each.scores) for each in replays.values()} == {250}
+    assert {len(replayed.scores) for replayed in replays.values()} == {250}
 
 
-def test_every_method_meets_the_stream_with_the_same_model(replays):
-    assert len({each.scores[0] for each in replays.values()}) == 1
-    assert len({each.old_before for each in replays.values()}) == 1
+def test_every_method_starts_with_the_same_model(replays):
+    assert len({replayed.scores[0] for replayed in replays.values()}) == 1
+    assert len({replayed.old_before for replayed in replays.values()}) == 1
 
 
-def test_learning_foretells_the_stream_better_than_a_frozen_model(replays):
-    late = {name: each.scores[100:].mean() for name, each in replays.items()}
+def test_learning_predicts_the_stream_better_than_a_frozen_model(replays):
+    late = {name: replayed.scores[100:].mean() for name, replayed in replays.items()}
     for name in ("sgd", "selective", "ewc"):
         assert late[name] > late["frozen"] + 0.1, name
 
 
 def test_a_frozen_model_forgets_nothing_and_sgd_the_most(replays):
-    lost = {name: each.forgetting for name, each in replays.items()}
+    lost = {name: replayed.forgetting for name, replayed in replays.items()}
     assert lost["frozen"] == 0
     assert lost["sgd"] > 0.1
     assert lost["ewc"] < 0.7 * lost["sgd"]
@@ -132,6 +132,6 @@ def test_each_event_is_tested_then_learned_then_observed(method):
 
 
 def test_an_empty_stream_changes_nothing():
-    (found,) = compare(Choices, [], {"sgd": AdaptationSettings()})
-    assert len(found.scores) == 0
-    assert found.forgetting == 0
+    (replayed,) = compare(Choices, [], {"sgd": AdaptationSettings()})
+    assert len(replayed.scores) == 0
+    assert replayed.forgetting == 0

@@ -40,23 +40,23 @@ def test_recovers_the_true_propensities(world, max_pairs, with_features):
     truth, users, items, x_user, x_item = world
     features = {"user_features": x_user, "item_features": x_item} if with_features else {}
     model = fit_propensity(users, items, N_USERS, N_ITEMS, max_pairs=max_pairs, **features)
-    found, truth = predict(model), truth[1:, 1:]
-    assert np.corrcoef(found.ravel(), truth.ravel())[0, 1] > 0.95
-    assert found.mean() == pytest.approx(truth.mean(), rel=0.06)  # the prior correction's work
-    assert abs(found - truth).mean() < 0.2 * truth.mean()
+    predicted, truth = predict(model), truth[1:, 1:]
+    assert np.corrcoef(predicted.ravel(), truth.ravel())[0, 1] > 0.95
+    assert predicted.mean() == pytest.approx(truth.mean(), rel=0.06)  # the prior correction's work
+    assert abs(predicted - truth).mean() < 0.2 * truth.mean()
 
 
 def test_calibration_is_reported_for_pairs_not_fitted(world):
     _, users, items, *_ = world
-    found = fit_propensity(users, items, N_USERS, N_ITEMS).calibration
-    assert found.error < 0.01
-    assert found.skill > 0.15
-    assert found.observed_rate == pytest.approx(len(users) / (300 * 200), rel=0.05)
-    assert found.predicted_rate == pytest.approx(found.observed_rate, rel=0.05)
+    measured = fit_propensity(users, items, N_USERS, N_ITEMS).calibration
+    assert measured.error < 0.01
+    assert measured.skill > 0.15
+    assert measured.observed_rate == pytest.approx(len(users) / (300 * 200), rel=0.05)
+    assert measured.predicted_rate == pytest.approx(measured.observed_rate, rel=0.05)
 
 
 def test_what_is_fitted_and_what_is_held_out(world, monkeypatch):
-    """The columns that the head of propensity.py tells of; no pair is fitted and measured too."""
+    """The design of the docstring of propensity.py; no pair is both fitted and measured."""
     _, users, items, *_ = world
     given, sizes = [], []
 
@@ -83,11 +83,11 @@ def test_eq13_propensity():
     random = np.random.default_rng(1)
     a, b, z, p = (random.normal(size=n) for n in (5, 4, 5, 4))
     model = PropensityModel(a, b, z, p, 0.7)
-    found = model(torch.arange(5)[:, None], torch.arange(4)).numpy()
+    propensities = model(torch.arange(5)[:, None], torch.arange(4)).numpy()
     for user in range(5):
         for item in range(4):
             logit = a[user] + b[item] + 0.7 * z[user] * p[item]
-            assert found[user, item] == pytest.approx(1 / (1 + np.exp(-logit)), rel=1e-5)
+            assert propensities[user, item] == pytest.approx(1 / (1 + np.exp(-logit)), rel=1e-5)
 
 
 def test_the_same_seed_gives_the_same_bits(world):

@@ -21,7 +21,7 @@ from llm4rec_recbole.data.held_out import HeldOut
 USERS, ITEMS, TIMES = np.array([1, 1, 1, 1]), np.array([1, 2, 3, 4]), np.array([10, 20, 20, 30])
 
 
-def test_right_after_is_the_next_number_unless_something_stands_before_it() -> None:
+def test_right_after_is_the_next_number_unless_something_precedes_it() -> None:
     times = np.array([10, 20])
     assert query_time(times) == np.nextafter(20.0, np.inf)
     assert query_time(times, 20.0) == 20
@@ -36,22 +36,22 @@ def test_a_step_to_the_last_item_seen_asks_no_later_than_it() -> None:
     assert new.query_time == np.nextafter(20.0, np.inf)
 
 
-def test_a_moment_of_the_stream_asks_no_later_than_its_item() -> None:
+def test_the_query_time_of_an_event_is_that_of_its_item() -> None:
     log = SimpleNamespace(users=USERS, items=ITEMS, times=TIMES)
     model: Any = SimpleNamespace(users=USERS[:2], items=ITEMS[:2], log=log)
-    found = [moment.next_item for moment in held_out_stream(model)]
-    assert [(step.item, step.query_time) for step in found] == [
+    events = [event.next_item for event in held_out_stream(model)]
+    assert [(step.item, step.query_time) for step in events] == [
         (3, 20),
         (4, np.nextafter(20, np.inf)),
     ]
 
 
-def test_an_item_that_comes_again_is_no_moment() -> None:
+def test_a_repeated_item_is_not_an_event() -> None:
     items = np.array([1, 2, 2, 4])
     log = SimpleNamespace(users=USERS, items=items, times=TIMES)
     model: Any = SimpleNamespace(users=USERS[:1], items=items[:1], log=log)
-    found = [moment.next_item for moment in held_out_stream(model)]
-    assert [(step.history.tolist(), step.item) for step in found] == [([1], 2), ([1, 2], 4)]
+    events = [event.next_item for event in held_out_stream(model)]
+    assert [(step.history.tolist(), step.item) for step in events] == [([1], 2), ([1, 2], 4)]
 
 
 def test_every_method_starts_from_the_same_weights() -> None:

@@ -53,8 +53,8 @@ def test_relations_are_ease() -> None:
 
 
 def test_rows_lie_together_or_every_lookup_copies_the_matrix() -> None:
-    found = item_item_weights(np.array([1, 1]), np.array([1, 2]), 3)
-    assert found.is_contiguous()
+    weights = item_item_weights(np.array([1, 1]), np.array([1, 2]), 3)
+    assert weights.is_contiguous()
 
 
 def test_a_repeat_counts_once() -> None:

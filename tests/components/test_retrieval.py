@@ -141,7 +141,7 @@ def test_the_retriever_is_the_equations_one_after_another(pool: int) -> None:
         np.testing.assert_allclose(got.scores[row], [score for _, score in expected], rtol=1e-5)
 
 
-def test_an_approximate_index_asked_for_everything_is_exact() -> None:
+def test_an_approximate_index_is_exact_if_it_returns_everything() -> None:
     of = repository()
     assert what(of, ask(of, pool=1000, exact_up_to=0)) == what(of, ask(of, pool=1000))
 

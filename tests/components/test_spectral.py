@@ -14,7 +14,7 @@ USERS = np.array([1, 1, 1, 1, 2, 2, 2])
 ITEMS = np.array([1, 2, 3, 1, 2, 3, 4])
 
 
-def naive_nearness(users: np.ndarray, items: np.ndarray, n_items: int, window: int) -> np.ndarray:
+def naive_ppmi(users: np.ndarray, items: np.ndarray, n_items: int, window: int) -> np.ndarray:
     near = np.zeros((n_items, n_items))
     for a in range(len(users)):
         for b in range(len(users)):
@@ -25,12 +25,12 @@ def naive_nearness(users: np.ndarray, items: np.ndarray, n_items: int, window: i
 
 def test_nearness_is_the_naive_one_and_ends_at_the_user() -> None:
     for window in (1, 2, 3):
-        expected = naive_nearness(USERS, ITEMS, 6, window)
+        expected = naive_ppmi(USERS, ITEMS, 6, window)
         np.testing.assert_allclose(cooccurrence_matrix(USERS, ITEMS, 6, window).toarray(), expected)
 
 
 def test_products_of_vectors_are_the_ppmi_where_all_directions_are_kept() -> None:
-    near = naive_nearness(USERS, ITEMS, 6, 2)
+    near = naive_ppmi(USERS, ITEMS, 6, 2)
     mass = near.sum(1)
     with np.errstate(divide="ignore", invalid="ignore"):
         ppmi = np.maximum(np.log(near * mass.sum() / np.outer(mass, mass)), 0)
@@ -42,18 +42,18 @@ def test_products_of_vectors_are_the_ppmi_where_all_directions_are_kept() -> Non
     np.testing.assert_allclose(products / products.max(), expected / expected.max(), atol=1e-5)
 
 
-def test_pairs_rarer_than_chance_tell_nothing() -> None:
+def test_pairs_rarer_than_expected_have_no_weight() -> None:
     users = np.repeat([1, 2, 3], 6)
     items = np.array([1, 2, 1, 2, 1, 2, 3, 4, 3, 4, 3, 4, 1, 3, 1, 2, 3, 4])  # 1 and 3 meet rarely
-    near = naive_nearness(users, items, 5, 1)
+    near = naive_ppmi(users, items, 5, 1)
     mass = near.sum(1)
     with np.errstate(divide="ignore", invalid="ignore"):
         information = np.log(near * mass.sum() / np.outer(mass, mass))
     assert (information[near > 0] < 0).any()
-    found = ppmi_matrix(cooccurrence_matrix(users, items, 5, 1), mass)
+    ppmi = ppmi_matrix(cooccurrence_matrix(users, items, 5, 1), mass)
     expected = np.where(near > 0, np.maximum(information, 0), 0)
-    np.testing.assert_allclose(found.toarray(), expected)
-    assert (found.data > 0).all()
+    np.testing.assert_allclose(ppmi.toarray(), expected)
+    assert (ppmi.data > 0).all()
 
 
 def test_items_of_two_worlds_are_orthogonal_and_neighbours_are_alike() -> None:

@@ -136,7 +136,7 @@ def test_a_missing_file_is_named(tmp_path):
         DatasetFiles(tmp_path / "nowhere", "tiny").check()
 
 
-def test_columns_asked_for_by_other_names_are_ids_too(tmp_path):
+def test_columns_selected_by_other_names_are_ids_too(tmp_path):
     (tmp_path / "tiny.inter").write_bytes(b"who:token\twhat:token\twhen:float\na\t\t1\n")
     with pytest.raises(InputError, match="empty what"):
         DatasetFiles(tmp_path, "tiny", AtomicFormat("who", "what", "when")).check()

@@ -196,7 +196,7 @@ def test_small_files_get_no_cache(inter, monkeypatch):
     assert not place(inter).exists()
 
 
-def test_a_folder_that_cannot_be_written_is_told_in_one_line(inter, capsys):
+def test_a_read_only_folder_is_refused_in_one_line(inter, capsys):
     place(inter).parent.write_text("a file where the folder would be")
     check(inter)
     assert "no cache" in capsys.readouterr().err

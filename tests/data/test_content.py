@@ -69,7 +69,7 @@ def test_columns_that_are_not_there_stay_empty(tmp_path):
 
 
 @pytest.mark.parametrize("price", ["$5.00", "1 2", "nan?"])
-def test_a_price_that_is_no_number_is_refused_with_its_line(tmp_path, price):
+def test_a_price_that_is_not_a_number_is_refused_with_its_line(tmp_path, price):
     (tmp_path / "t.item").write_text(f"item_id:token\tprice:token\n7\t\n8\t2.5\n9\t{price}\n")
     with pytest.raises(InputError, match=r"t\.item:4: price is '.*', not a number"):
         read_items(tmp_path / "t.item")

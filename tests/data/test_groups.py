@@ -38,7 +38,7 @@ def test_categories_stand_in_alphabetical_order_by_internal_id(files):
     ]
 
 
-def test_a_category_of_no_item_in_the_data_set_is_none(files):
+def test_a_category_without_items_is_dropped(files):
     assert item_categories(files / "d.item", [PAD, "5"]).tolist() == [[False], [True]]
 
 

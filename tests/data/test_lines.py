@@ -28,7 +28,7 @@ def test_lines_come_with_their_numbers(tmp_path, pack, end):
     assert list(read_lines(path)) == [(1, "a"), (2, ""), (3, "Amélie")]
 
 
-def test_a_byte_order_mark_is_no_text(tmp_path):
+def test_a_byte_order_mark_is_not_text(tmp_path):
     assert list(read_lines(write(tmp_path, b"\xef\xbb\xbfuserId\n"))) == [(1, "userId")]
 
 

@@ -66,7 +66,7 @@ def test_order_is_time_then_file_order():
     assert exact_order(np.array([5, 3, 5, 3, 4])).tolist() == [1, 3, 4, 0, 2]
 
 
-def test_order_tells_apart_times_that_float32_cannot():
+def test_order_separates_times_that_float32_cannot():
     times = np.array([893286638, 893286637])
     assert np.float32(times[0]) == np.float32(times[1])
     assert exact_order(times).tolist() == [1, 0]
@@ -105,7 +105,7 @@ def test_order_by_user_is_lexsort(rows, dtype, grouped, span):
     times = np.where(abs(times) < 2**62, times, 0).astype(dtype)
     users = np.sort(users) if grouped else users
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(splits, "_SPAN", span)
+        patch.setattr(splits, "_SORTED_AT_ONCE", span)
         assert order_by_user(users, times).tolist() == np.lexsort((times, users)).tolist()
 
 
@@ -121,7 +121,7 @@ def test_times_that_are_not_exact_are_refused(order):
 def test_a_log_is_split_alike_however_many_users_are_sorted_at_once(rows, span):
     whole = leave_one_out(*arrays(rows))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(splits, "_SPAN", span)
+        patch.setattr(splits, "_SORTED_AT_ONCE", span)
         some = leave_one_out(*arrays(rows))
     assert some.train.tolist() == whole.train.tolist()
     assert as_dict(some.test) == as_dict(whole.test)

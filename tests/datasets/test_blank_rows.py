@@ -78,7 +78,7 @@ def test_metadata_that_meet_no_interaction_change_nothing_else(tmp_path, reviews
     assert pd.read_parquet(tmp_path / "out" / "items.parquet")["title"].tolist() == [""] * 4
 
 
-def test_complete_metadata_are_not_said_to_lack_anything(tmp_path, reviews):
+def test_complete_metadata_give_no_warning(tmp_path, reviews):
     meta = "".join(f"{json.dumps({'asin': f'i{n}', 'title': 'x'})}\n" for n in range(4))
     assert "blank" not in prepared_with(tmp_path, reviews, meta)[1]
 

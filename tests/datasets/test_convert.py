@@ -182,5 +182,5 @@ def test_a_time_is_the_same_in_seconds_and_in_milliparse_unix_time(time):
 
 
 @pytest.mark.parametrize("bad", [None, "", "yesterday", -1, float("nan"), 5e9, 1e20, 10**400])
-def test_what_is_no_time_is_none(bad):
+def test_an_invalid_time_is_none(bad):
     assert parse_unix_time(bad) is None

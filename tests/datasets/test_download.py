@@ -25,8 +25,8 @@ def web():
 
 
 def test_a_download_is_checked_and_put_in_its_place(web, tmp_path):
-    said = fetch(spec(f"{web.address}/ratings.dat"), tmp_path)
-    assert said == ["ratings.dat: SHA-256 is right", "users.dat: not there; it is optional"]
+    lines = fetch(spec(f"{web.address}/ratings.dat"), tmp_path)
+    assert lines == ["ratings.dat: SHA-256 is right", "users.dat: not there; it is optional"]
     assert (tmp_path / "ratings.dat").read_bytes() == RATINGS
     assert [path.name for path in tmp_path.iterdir()] == ["ratings.dat"]
 
@@ -78,13 +78,13 @@ def test_what_the_server_refuses_leaves_no_folder(web, tmp_path):
     assert not (tmp_path / "raw").exists()
 
 
-def test_a_length_that_is_no_number_is_not_known(web, tmp_path):
+def test_an_invalid_content_length_is_unknown(web, tmp_path):
     web.length = "abc"
     fetch(spec(f"{web.address}/ratings.dat"), tmp_path)
     assert (tmp_path / "ratings.dat").read_bytes() == RATINGS
 
 
-def test_a_disk_that_takes_no_more_is_no_broken_connection(web, tmp_path):
+def test_a_full_disk_is_not_reported_as_a_broken_connection(web, tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))  # stands in for a full disk
     try:
@@ -113,7 +113,7 @@ def test_an_archive_is_downloaded_and_opened(web, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["ratings.dat"]
 
 
-def test_a_licence_that_a_person_must_accept_is_reported_and_nothing_is_asked(web, tmp_path):
+def test_a_licence_that_needs_consent_is_reported_and_nothing_is_downloaded(web, tmp_path):
     with pytest.raises(InputError) as error:
         fetch(spec(f"{web.address}/ratings.dat", license_agreement="the terms"), tmp_path)
     for part in (
@@ -156,11 +156,11 @@ def test_a_wrong_file_does_not_cost_the_right_ones(web, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ratings.dat", "users.dat"]
 
 
-def test_an_optional_file_that_is_gone_does_not_stop_the_others(web, tmp_path, capsys):
+def test_a_missing_optional_file_does_not_stop_the_others(web, tmp_path, capsys):
     one = spec(f"{web.address}/ratings.dat")
     one.files["users"][0] = RawFile(name="users.dat", optional=True, url=f"{web.address}/users.dat")
-    said = fetch(one, tmp_path)
-    assert said == ["ratings.dat: SHA-256 is right", "users.dat: not there; it is optional"]
+    lines = fetch(one, tmp_path)
+    assert lines == ["ratings.dat: SHA-256 is right", "users.dat: not there; it is optional"]
     assert "users.dat: the server answers 404" in capsys.readouterr().err
 
 
@@ -178,7 +178,7 @@ def test_a_connection_that_breaks_at_an_optional_file_is_reported_and_continues(
     assert (tmp_path / "users.dat").read_bytes() == web.files["users.dat"]
 
 
-def test_what_had_come_whole_is_not_asked_for_again(web, tmp_path):
+def test_complete_files_are_not_downloaded_again(web, tmp_path):
     came = tmp_path / "download"
     came.mkdir()
     (came / "ratings.dat.part").write_bytes(RATINGS)
@@ -189,8 +189,8 @@ def test_what_had_come_whole_is_not_asked_for_again(web, tmp_path):
 
 
 @pytest.mark.parametrize("lie", [{"version": '"2"', "ignores_if_range": True}, {"part_from": 0}])
-def test_a_part_that_was_not_asked_for_is_not_taken(web, tmp_path, lie):
-    """Without a checksum nothing later would tell: the file would be half old, or twice begun."""
+def test_another_part_than_requested_is_refused(web, tmp_path, lie):
+    """Without a checksum a wrong part would stay unnoticed."""
     web.breaks_after = 100_000
     with pytest.raises(InputError, match="broke"):
         download(f"{web.address}/ratings.dat", tmp_path / "ratings.dat")

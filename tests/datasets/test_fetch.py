@@ -33,13 +33,13 @@ def test_from_raw_to_check_on_the_command_line(tmp_path, monkeypatch, capsys):
     assert llm4rec(["fetch", "tiny", "--from", str(own)]) == 0
     assert llm4rec(["prepare", "--dataset", "tiny"]) == 0
     assert llm4rec(["fetch", "tiny", "--check"]) == 0
-    said = capsys.readouterr().out
+    out = capsys.readouterr().out
     for line in (
         "ratings.dat: SHA-256 is right",
         "users: 2, as expected",
         "ratings: 8, as expected",
     ):
-        assert line in said
+        assert line in out
     (tmp_path / "dataset/tiny/raw/ratings.dat").write_text("".join(rows[:-1]))
     assert llm4rec(["fetch", "tiny", "--check"]) == 1
     assert f"instead of {right}" in capsys.readouterr().out
@@ -47,13 +47,13 @@ def test_from_raw_to_check_on_the_command_line(tmp_path, monkeypatch, capsys):
     assert "did you mean tiny?" in capsys.readouterr().err
 
 
-def test_ml_100k_has_come_with_recbole_as_its_property_file_says(capsys):
+def test_recboles_ml_100k_has_the_checksum_of_the_property_file(capsys):
     assert llm4rec(["fetch", "ml-100k"]) == 0
     assert "comes with recbole" in capsys.readouterr().out
     assert llm4rec(["fetch", "ml-100k", "--check"]) == 0
-    said = capsys.readouterr().out
-    assert "ml-100k.inter: SHA-256 is right" in said
-    assert said.count("as expected") == 5
+    out = capsys.readouterr().out
+    assert "ml-100k.inter: SHA-256 is right" in out
+    assert out.count("as expected") == 5
 
 
 @pytest.mark.parametrize(

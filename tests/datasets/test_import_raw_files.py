@@ -25,21 +25,21 @@ def own_copy(request, tmp_path):
     (folder / "deep").mkdir(parents=True)
     plain = folder / "deep" / "ratings.dat"
     plain.write_bytes(RATINGS)
-    place = tmp_path / f"own.{request.param}"
+    path = tmp_path / f"own.{request.param}"
     if request.param == "folder":
         return folder
     if request.param == "zip":
-        with zipfile.ZipFile(place, "w") as archive:
+        with zipfile.ZipFile(path, "w") as archive:
             archive.write(plain, "deep/ratings.dat")
     elif request.param.startswith("tar"):
-        with tarfile.open(place, "w:gz" if request.param.endswith("gz") else "w") as tar:
+        with tarfile.open(path, "w:gz" if request.param.endswith("gz") else "w") as tar:
             tar.add(plain, "deep/ratings.dat")
     elif request.param == "gz":
-        place = tmp_path / "ratings.dat.gz"
-        place.write_bytes(gzip.compress(RATINGS))
+        path = tmp_path / "ratings.dat.gz"
+        path.write_bytes(gzip.compress(RATINGS))
     else:
-        place = plain
-    return place
+        path = plain
+    return path
 
 
 def test_an_own_copy_is_taken_in_every_shape(own_copy, tmp_path):
@@ -157,8 +157,8 @@ def test_a_file_of_an_earlier_fetch_that_stays_is_reported(tmp_path):
     first = folder_of(tmp_path / "a", reviews_json_gz=gzip.compress(b"old"), meta_json=b"{}")
     second = folder_of(tmp_path / "b", reviews_txt=b"new")
     fetch(reviews(), tmp_path / "raw", first)
-    said = fetch(reviews(), tmp_path / "raw", second)
-    for line, name in zip(said, ("reviews.json.gz", "meta.json")):
+    lines = fetch(reviews(), tmp_path / "raw", second)
+    for line, name in zip(lines, ("reviews.json.gz", "meta.json")):
         stays = f"{tmp_path / 'raw' / name} is of an earlier fetch and is read: remove it"
         assert stays in line
     assert (tmp_path / "raw" / "meta.json").read_bytes() == b"{}"
@@ -190,7 +190,7 @@ def test_all_files_are_taken_or_none(tmp_path, wrong):
         (gzip.compress(RATINGS)[:-8] + b"\0" * 8, "not a complete gzip"),
     ],
 )
-def test_without_a_checksum_what_is_no_whole_gzip_is_refused_and_the_old_one_stays(
+def test_without_a_checksum_a_truncated_gzip_is_refused_and_the_old_one_stays(
     tmp_path, content, line
 ):
     old = gzip.compress(RATINGS)
@@ -233,7 +233,7 @@ def test_a_damaged_bz2_is_a_broken_archive(tmp_path):
         (gzip.compress(RATINGS), "a gzip, but not of a tar"),
     ],
 )
-def test_what_is_no_archive_is_reported_as_what_it_is(tmp_path, content, line):
+def test_a_file_that_is_not_an_archive_is_reported_with_its_type(tmp_path, content, line):
     (tmp_path / "ml.zip").write_bytes(content)
     with pytest.raises(InputError, match=rf"ml\.zip: there is no ratings\.dat in it \(.*{line}"):
         fetch(spec(), tmp_path / "raw", tmp_path / "ml.zip")
@@ -271,13 +271,13 @@ def test_two_files_of_one_name_and_place_in_a_zip_are_refused(tmp_path):
         fetch(spec(), tmp_path / "raw", tmp_path / "own.zip")
 
 
-def damaged_zip(place, header, at, value):
+def damaged_zip(path, header, at, value):
     """A zip one field of which, `at` bytes behind each such `header`, is `value`."""
-    escaping_zip(place, "harmless")
-    content = bytearray(place.read_bytes())
+    escaping_zip(path, "harmless")
+    content = bytearray(path.read_bytes())
     start = content.index(header)
     content[start + at : start + at + len(value)] = value
-    place.write_bytes(content)
+    path.write_bytes(content)
 
 
 @pytest.mark.parametrize(
@@ -296,12 +296,12 @@ def test_a_damaged_zip_is_one_line(tmp_path, header, at, value):
 
 
 def test_a_name_that_is_no_text_is_a_broken_archive(tmp_path):
-    place = tmp_path / "own.zip"
-    with zipfile.ZipFile(place, "w") as archive:
+    path = tmp_path / "own.zip"
+    with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("Amélie", RATINGS)
-    place.write_bytes(place.read_bytes().replace("é".encode(), b"\xff\xff"))
+    path.write_bytes(path.read_bytes().replace("é".encode(), b"\xff\xff"))
     with pytest.raises(InputError, match=r"own\.zip: a corrupt archive, .*can't decode"):
-        fetch(spec(), tmp_path / "raw", place)
+        fetch(spec(), tmp_path / "raw", path)
 
 
 @pytest.mark.parametrize("headers", [{"GNU.sparse.map": "a,b"}, {"GNU.sparse.size": "x"}])

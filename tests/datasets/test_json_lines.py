@@ -26,8 +26,8 @@ def read(tmp_path, line: str) -> dict:
 
 @given(st.dictionaries(st.text(), anything, max_size=3))
 def test_whatever_comes_can_be_written_again(tmp_path_factory, value):
-    found = read(tmp_path_factory.mktemp("json"), json.dumps(value))
-    assert json.dumps(found, ensure_ascii=False).encode("utf-8")
+    record = read(tmp_path_factory.mktemp("json"), json.dumps(value))
+    assert json.dumps(record, ensure_ascii=False).encode("utf-8")
 
 
 def test_half_a_character_becomes_a_question_mark_and_a_whole_one_stays(tmp_path):

@@ -100,7 +100,7 @@ def test_a_bad_review_is_dropped_with_its_reason_and_line(tmp_path, which, field
     ],
     ids=["2014", "2023", "yelp"],
 )
-def test_yes_and_no_are_no_counts(tmp_path, module, row):
+def test_booleans_are_not_counts(tmp_path, module, row):
     data = read(module, tmp_path, [row])
     table = pd.read_parquet(data.events["reviews"].path)
     assert table[["helpful", "votes"]].isna().all(axis=None)
@@ -131,7 +131,7 @@ def test_products_of_2014_may_be_python_literals(tmp_path):
     assert row_report.dropped == {"an id that came before": 1, "an id is missing or unusable": 1}
 
 
-def test_python_that_is_no_literal_is_not_run(tmp_path):
+def test_python_code_in_a_value_is_not_run(tmp_path):
     path = tmp_path / "meta.json"
     path.write_text("{'asin': __import__('os').getcwd()}\n")
     with pytest.raises(InputError, match=r"meta\.json:1: not JSON, or cut in half"):

@@ -64,7 +64,7 @@ def test_texts_that_are_none_are_counted(tmp_path, bad):
 
 
 @pytest.mark.parametrize("token", ["²", "٥", "9" * 5000, "x"])
-def test_items_that_are_no_numbers_have_no_texts_by_number(tmp_path, token):
+def test_items_without_numeric_ids_have_no_texts_by_number(tmp_path, token):
     with pytest.raises(InputError, match=r"texts: its keys are item numbers, but the items"):
         read(tmp_path, ["1", token], texts={"0": {}})
 

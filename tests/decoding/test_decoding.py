@@ -29,9 +29,13 @@ either = pytest.mark.parametrize("over", ["vocabulary", "catalogue"])
 
 
 def allowed_in(sequences):
-    spelt = [(*s, END) for s in sequences]
+    sequences_with_end = [(*s, END) for s in sequences]
     return lambda prefix: sorted(
-        {s[len(prefix)] for s in spelt if list(s[: len(prefix)]) == prefix and len(s) > len(prefix)}
+        {
+            s[len(prefix)]
+            for s in sequences_with_end
+            if list(s[: len(prefix)]) == prefix and len(s) > len(prefix)
+        }
     )
 
 
@@ -71,16 +75,16 @@ def test_a_t5_gives_the_same_states_whether_or_not_it_is_trained():
     """Without gradients prompts and keys are padded and the encoder is not transformers' own."""
     decoder, tokens = decoder_of("t5"), torch.tensor([[2, 3, 4]]).expand(3, -1)
     depth, sees = torch.arange(1, 4), torch.ones(1, 3, 3, dtype=torch.bool).tril()
-    found = []
+    states = []
     for trained in (True, False):
         with torch.set_grad_enabled(trained):
             memory, first = decoder.read(*prompts())
             later = decoder.grow(memory, tokens, depth, sees, store=True)
             more = torch.ones(1, 3, 6, dtype=torch.bool)
             last = decoder.grow(memory, tokens, depth + 3, more, store=False)
-            found.append(torch.cat([first[:, None], later, last], 1))
-    assert found[0].requires_grad
-    np.testing.assert_allclose(found[0].detach(), found[1], rtol=1e-4, atol=1e-5)
+            states.append(torch.cat([first[:, None], later, last], 1))
+    assert states[0].requires_grad
+    np.testing.assert_allclose(states[0].detach(), states[1], rtol=1e-4, atol=1e-5)
 
 
 @both
@@ -106,8 +110,8 @@ def test_chunks_hold_every_inner_node_once_and_all_its_ancestors(sequences, size
     met = []
     for chunk in chunks(trie, size):
         nodes = chunk.nodes.tolist()
-        for place, node in enumerate(nodes):
-            seen = {nodes[i] for i in torch.nonzero(chunk.sees[place])[:, 0].tolist()}
+        for index, node in enumerate(nodes):
+            seen = {nodes[i] for i in torch.nonzero(chunk.sees[index])[:, 0].tolist()}
             line = set()
             while node:
                 line.add(node)
@@ -177,8 +181,8 @@ def test_hugging_face_finds_the_same_items_with_the_same_log_probabilities(kind,
             return_dict_in_generate=True,
             output_scores=True,
         )
-        found = [tuple(t for t in s[start:].tolist() if t > END) for s in out.sequences]
-        assert [CATALOGUE[i] for i in beams.items[row].tolist()] == found
+        generated = [tuple(t for t in s[start:].tolist() if t > END) for s in out.sequences]
+        assert [CATALOGUE[i] for i in beams.items[row].tolist()] == generated
         np.testing.assert_allclose(beams.scores[row], out.sequences_scores, rtol=1e-4, atol=1e-5)
 
 
@@ -239,25 +243,23 @@ PAIRS = [(a, b) for a in range(12) for b in range(a % 2, 12, 2)]  # that are bot
         ("t5", None, PAIRS, 2),
     ],
 )
-def test_narrow_and_unconstrained_a_non_item_and_a_seen_item_each_cost_a_beam(
-    kind, end, catalogue, depth
-):
+def test_unconstrained_beams_are_lost_to_non_items_and_seen_items(kind, end, catalogue, depth):
     """The best item that free beams find has been seen; the catalogue is not all that they find."""
     width, trie, decoder = 4, ItemTrie.build(catalogue, end), decoder_of(kind)
-    spelt = [s if end is None else (*s, end) for s in catalogue]
+    item_tokens = [s if end is None else (*s, end) for s in catalogue]
     assert trie.max_depth == depth
 
     def ends(tokens):
-        return tokens in spelt if end is None else tokens[-1] == end
+        return tokens in item_tokens if end is None else tokens[-1] == end
 
     seen = torch.zeros(3, len(catalogue), dtype=torch.bool)
     expected = np.full((3, width), -1), np.full((3, width), -np.inf)
     for row, (tokens, mask) in enumerate(zip(*prompts())):
-        found = free_beams(kind, tokens[mask].tolist(), width, depth, ends)
-        items = [spelt.index(s) if s in spelt else -1 for _, s in found]
+        beams = free_beams(kind, tokens[mask].tolist(), width, depth, ends)
+        items = [item_tokens.index(s) if s in item_tokens else -1 for _, s in beams]
         seen[row, next(item for item in items if item >= 0)] = True
-        expected[0][row, : len(found)] = [-1 if i < 0 or seen[row, i] else i for i in items]
-        expected[1][row, : len(found)] = [score for score, _ in found]
+        expected[0][row, : len(beams)] = [-1 if i < 0 or seen[row, i] else i for i in items]
+        expected[1][row, : len(beams)] = [score for score, _ in beams]
     held = beam_search(decoder, *prompts(), trie, width, seen)
     assert (expected[0] < 0).any(1).all()
     assert (expected[0] >= 0).any()

@@ -13,8 +13,8 @@ from tests.helpers.tiny_language_models import END, catalogues
 
 
 def prefixes(sequences, end):
-    spelt = [(*s, end) for s in sequences]
-    return {s[:length] for s in spelt for length in range(len(s) + 1)}
+    with_end = [(*s, end) for s in sequences]
+    return {s[:length] for s in with_end for length in range(len(s) + 1)}
 
 
 def path(trie, node):
@@ -66,14 +66,14 @@ def test_a_node_is_alive_while_an_item_below_it_is_unseen(sequences, data):
 
 
 @given(catalogues)
-def test_the_shortest_prefixes_tell_all_items_apart(sequences):
-    spelt = [(*s, END) for s in sequences]
+def test_the_shortest_prefixes_identify_every_item(sequences):
+    with_end = [(*s, END) for s in sequences]
     short = ItemTrie.build(sequences, END).shortest().sequences()
     for item, tokens in enumerate(map(tuple, short)):
-        sharing = [s[: len(tokens)] == tokens for s in spelt]
+        sharing = [s[: len(tokens)] == tokens for s in with_end]
         assert [i for i, shares in enumerate(sharing) if shares] == [item]
         if len(tokens) > 1:  # one token less would not do
-            assert sum(s[: len(tokens) - 1] == tokens[:-1] for s in spelt) > 1
+            assert sum(s[: len(tokens) - 1] == tokens[:-1] for s in with_end) > 1
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_nobody_has_a_history():
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"targets": np.array([1, 3])}, "U, U and U"),
         ({"indptr": np.array([0, 3, 3, 5])}, "indptr tells"),
@@ -52,6 +52,6 @@ def test_nobody_has_a_history():
         ({"items": np.array([4, 0, 5, 6])}, "items must lie"),
     ],
 )
-def test_arrays_that_do_not_fit_together_are_refused(changes, said):
-    with pytest.raises(ValueError, match=said):
+def test_arrays_that_do_not_fit_together_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
         three_users(**changes)

@@ -69,7 +69,7 @@ class TestIntraListDiversity:
 
 
 class TestCoverage:
-    def test_the_pad_is_no_item(self):
+    def test_the_pad_is_not_an_item(self):
         assert coverage(np.array([[1, 2], [2, 0]]), n_items=5, k=2) == 2 / 4
 
     def test_only_the_first_k_count(self):
@@ -194,7 +194,7 @@ class TestItemParity:
     def test_the_pad_and_items_of_no_category_stand_outside(self):
         assert item_parity(np.array([[1, 4], [2, 0]]), self.CATEGORIES, 2) == pytest.approx(1)
 
-    def test_without_categories_there_is_none(self):
+    def test_without_categories_it_is_nan(self):
         assert np.isnan(item_parity(np.array([[1]]), np.zeros((3, 0)), 1))
 
 

@@ -23,7 +23,7 @@ def test_the_last_place_that_counts_and_the_first_that_does_not():
     assert mrr(ranks, 10).tolist() == [1 / 10, 0]
 
 
-def test_a_tie_for_first_place_stands_between_first_and_second():
+def test_a_tie_for_first_has_rank_one_and_a_half():
     ranks = np.array([0.5])
     assert hit(ranks, 1).tolist() == [1]
     assert ndcg(ranks, 10).tolist() == [1 / math.log2(2.5)]

@@ -172,7 +172,7 @@ def test_nan_scores_name_the_user(held_out):
         full_ranks(scores, held_out.targets, held_out.seen_mask(np.arange(40)))
 
 
-def test_a_nan_for_the_pad_is_no_matter(held_out):
+def test_a_nan_for_the_pad_is_ignored(held_out):
     scores = np.zeros((40, 150))
     scores[:, 0] = np.nan
     assert np.isfinite(rank(held_out, scores).rank_full).all()

@@ -48,7 +48,7 @@ def test_the_same_rankings_give_the_same_bytes(tmp_path):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_only_the_columns_asked_for_are_read(tmp_path):
+def test_only_selected_columns_are_read(tmp_path):
     write_users(tmp_path / "a", rankings(), USERS, ITEMS)
     assert list(read_users(tmp_path / "a", ["rank_full", "user"])) == ["rank_full", "user"]
 

@@ -92,11 +92,11 @@ def teacher_forced(kind: str, prompt: list[int], answer: list[int]) -> torch.Ten
 def one_by_one(kind: str, prompt: list[int], answer: list[int], allowed: Any = None) -> float:
     """log P(answer | prompt), token by token; `allowed(prefix)` restricts each step's softmax."""
     total = 0.0
-    for place, logits in enumerate(teacher_forced(kind, prompt, answer)):
+    for position, logits in enumerate(teacher_forced(kind, prompt, answer)):
         if allowed is not None:
             allowed_logits = torch.full_like(logits, -torch.inf)
-            tokens = allowed(answer[:place])
+            tokens = allowed(answer[:position])
             allowed_logits[tokens] = logits[tokens]
             logits = allowed_logits
-        total += logits.log_softmax(0)[answer[place]].item()
+        total += logits.log_softmax(0)[answer[position]].item()
     return total

@@ -36,12 +36,12 @@ def ease(trained_options: dict) -> TrainedModel:
 def test_it_recommends_what_the_users_file_holds(model: str, trained_options: dict) -> None:
     from llm4rec_recbole.inference.recommend import rank_candidates
 
-    restored = restore(checkpoint_of(trained_options, model))
+    trained = restore(checkpoint_of(trained_options, model))
     folder = Path(trained_options["results_dir"], "users/two_cycles/loo", model)
     users = read_users(folder / "seed_0.parquet")
     for user, expected in list(zip(users.user, users.top_100))[:5]:
-        top = rank_candidates(restored, restored.user_history(user)).top_100[0]
-        assert restored.item_tokens[top[top > 0]].tolist() == list(expected)
+        top = rank_candidates(trained, trained.user_history(user)).top_100[0]
+        assert trained.item_tokens[top[top > 0]].tolist() == list(expected)
 
 
 def test_a_test_users_history_is_that_of_the_test(ease: TrainedModel) -> None:
@@ -61,7 +61,7 @@ def test_a_user_who_is_not_tested_has_the_training_history(ease: TrainedModel) -
 
 @pytest.mark.parametrize(("ask", "kind"), [("user_history", "user"), ("item_number", "item")])
 @pytest.mark.parametrize("token", ["nobody", "[PAD]", ""])
-def test_who_or_what_is_unknown_is_told_with_what_is_known(
+def test_an_unknown_user_or_item_is_refused_with_examples(
     ease: TrainedModel, ask: str, kind: str, token: str
 ) -> None:
     with pytest.raises(
@@ -127,7 +127,7 @@ def test_a_run_is_found_by_the_name_of_its_record(trained_options: dict, tmp_pat
         newest_checkpoint(tmp_path, "EASE", "two_cycles")
 
 
-def test_a_model_that_adapts_stands_where_the_test_found_it(
+def test_an_adaptive_model_has_the_weights_of_the_test(
     trained_options: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from llm4rec_recbole.models.baselines import EASE
@@ -135,8 +135,8 @@ def test_a_model_that_adapts_stands_where_the_test_found_it(
     learned: list[np.ndarray] = []
     after = lambda self, held_out: learned.append(held_out.targets)  # noqa: E731
     monkeypatch.setattr(EASE, "after_training", after, raising=False)
-    restored = restore(checkpoint_of(trained_options, "EASE"))
-    last_seen = restored.test.items[restored.test.indptr[1:] - 1]
+    trained = restore(checkpoint_of(trained_options, "EASE"))
+    last_seen = trained.test.items[trained.test.indptr[1:] - 1]
     np.testing.assert_array_equal(learned[0], last_seen)  # the validation items
 
 
@@ -200,7 +200,7 @@ def test_the_checkpoint_of_a_finished_run_is_preferred(
     assert newest_checkpoint(tmp_path, "EASE", "two_cycles") == killed
 
 
-def test_without_a_checkpoint_the_command_is_told_that_makes_one(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_is_refused_with_the_training_command(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"run_recbole --model=GRU4Rec --dataset=two_cycles$"):
         newest_checkpoint("work/checkpoints", "GRU4Rec", "two_cycles")
     with pytest.raises(InputError, match="--dataset=two_cycles --checkpoint_dir=elsewhere"):

@@ -60,9 +60,9 @@ def test_a_table_without_titles_works_and_says_so(tmp_path: Path, capsys) -> Non
     table.to_parquet(tmp_path / "items.parquet")
     arguments = ["--items", str(tmp_path / "items.parquet"), "--out", str(tmp_path / "out")]
     assert main([*arguments, "--model", "hash-16"]) == 0
-    said = capsys.readouterr()
-    assert "no titles" in said.err
-    assert "1 of 1 items have text" in said.out
+    printed = capsys.readouterr()
+    assert "no titles" in printed.err
+    assert "1 of 1 items have text" in printed.out
 
 
 @pytest.mark.parametrize("content", [None, b"not parquet"])

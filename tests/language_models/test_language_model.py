@@ -54,7 +54,7 @@ def test_refuses_what_there_is_not(name: str, layers: int | None, complaint: str
         load_language_model(name, layers)
 
 
-def test_a_folder_that_is_no_model_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(InputError, match="no language model") as refused:
         load_language_model(str(tmp_path))

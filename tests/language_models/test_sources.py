@@ -66,7 +66,7 @@ def test_a_package_that_is_absent_is_named_at_once(
     assert time.perf_counter() - began < 1
 
 
-def test_a_hub_that_does_not_answer_is_asked_once() -> None:
+def test_an_unreachable_hub_is_contacted_once() -> None:
     """In a process of its own: the address of the hub is read when the library is imported."""
     program = (
         "from llm4rec_recbole.language_models.sources import model_folder\n"

@@ -107,12 +107,12 @@ def test_a_long_text_is_cut(encoder: PretrainedEncoder) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing-folder", "no/such/model"])
-def test_a_name_that_is_no_model_is_told(name: str) -> None:
+def test_an_unknown_model_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="no text encoder"):
         load_encoder(name)
 
 
-def test_a_folder_that_is_no_model_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(InputError, match="no text encoder"):
         load_encoder(str(tmp_path))

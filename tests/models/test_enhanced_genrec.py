@@ -118,7 +118,7 @@ def test_the_variants_are_the_names_that_the_registry_lists() -> None:
 
 
 @pytest.mark.parametrize(
-    ("components", "said"),
+    ("components", "message"),
     [
         (["fusion"], "scratch-32x1, hash-16"),
         (["retrieval"], "scratch-32x1, hash-16"),
@@ -126,13 +126,13 @@ def test_the_variants_are_the_names_that_the_registry_lists() -> None:
     ],
 )
 def test_the_record_will_name_the_models_that_take_part(
-    described: dict[str, Any], components: list[str], said: str
+    described: dict[str, Any], components: list[str], message: str
 ) -> None:
     options = described | {"components": components}
-    assert prepare("EnhancedGenRec", "two_cycles", options=options).model.pretrained == said
+    assert prepare("EnhancedGenRec", "two_cycles", options=options).model.pretrained == message
 
 
-def test_a_name_stands_for_a_subset_and_the_record_goes_by_it(described: dict[str, Any]) -> None:
+def test_a_name_selects_a_subset_and_names_the_record(described: dict[str, Any]) -> None:
     model, given = variant("EnhancedGenRec_fusion_explanation")
     path = run(model, "two_cycles", options=described | given)
     record = json.loads(path.read_text())
@@ -228,9 +228,9 @@ def test_only_what_came_before_can_be_retrieved(described: dict[str, Any]) -> No
     context, held_out = run_.model.retrieved, run_.data.valid.held_out
     rows = np.arange(len(held_out))
     entries = context.retriever.repository.entries
-    found = context.now(held_out, rows).numpy()
-    assert (found >= 0).any()
-    for row, its in zip(rows, found):
+    retrieved = context.now(held_out, rows).numpy()
+    assert (retrieved >= 0).any()
+    for row, its in zip(rows, retrieved):
         seen = held_out.items[held_out.indptr[row] : held_out.indptr[row + 1]]
         last = held_out.times[held_out.indptr[row + 1] - 1]
         its = its[its >= 0]
@@ -247,9 +247,9 @@ def test_a_windows_entries_are_of_what_was_seen_before_it(
     context, features = run_.model.retrieved, run_.model.retrieved.features
     entries = context.retriever.repository.entries
     position = torch.tensor([[5, 6, 7, 8], [1, 2, 3, 0]])
-    found = context.before(position).numpy()
-    assert (found[1] == -1).all()  # the window begins the history
-    its = found[0][found[0] >= 0]
+    retrieved = context.before(position).numpy()
+    assert (retrieved[1] == -1).all()  # the window begins the history
+    its = retrieved[0][retrieved[0] >= 0]
     named = set(entries.about[its].ravel()) - {0}
     assert named
     assert named <= {*features.items[:4]}
@@ -281,8 +281,8 @@ def test_the_queries_to_the_repository(
     context.now(history, np.array([0]))
     moments = (features.times[4], np.nextafter(30.0, np.inf))
     histories = (features.items[:4], [2, 3, 4])
-    for items, moment, (query, time, seen) in zip(histories, moments, recorded):
-        assert time == moment
+    for items, query_time, (query, time, seen) in zip(histories, moments, recorded):
+        assert time == query_time
         assert seen.tolist() == list(items)[::-1]
         naive = sum(0.9**age * context.vectors[item] for age, item in enumerate(seen))
         np.testing.assert_allclose(query, naive / np.linalg.norm(naive), rtol=1e-5, atol=1e-7)
@@ -301,8 +301,8 @@ def test_an_items_numbers_are_its_count_in_training_its_year_and_its_rating(
     years[[token in ("i4", "i39") for token in tokens[1:]]] = np.nan  # no year
     for column, naive in enumerate((counts, years)):
         naive = (naive - np.nanmean(naive)) / np.nanstd(naive)
-        found = features.content.numbers[1:, column].numpy()
-        np.testing.assert_allclose(found, np.nan_to_num(naive), rtol=1e-4, atol=1e-5)
+        numbers = features.content.numbers[1:, column].numpy()
+        np.testing.assert_allclose(numbers, np.nan_to_num(naive), rtol=1e-4, atol=1e-5)
         assert features.content.is_number[1:, column].tolist() == (~np.isnan(naive)).tolist()
     assert features.content.numbers.shape[1] == 3
 
@@ -473,13 +473,13 @@ def test_what_came_to_be_later_is_not_retrieved_earlier(described: dict[str, Any
     options = described | {"components": ["retrieval"], "retrieved_entries": 1000}
     context = prepare("EnhancedGenRec", "two_cycles", options=options).model.retrieved
     times = context.retriever.repository.entries.times
-    found = []
+    retrieved_times = []
     for now in (0.0, 2e9):
         history = one_history(np.arange(2, 41), now)
         entries = context.now(history, np.array([0])).numpy()[0]
-        found.append(times[entries[entries >= 0]])
-    assert (found[0] == -np.inf).all()
-    assert (found[1] > 0).any()
+        retrieved_times.append(times[entries[entries >= 0]])
+    assert (retrieved_times[0] == -np.inf).all()
+    assert (retrieved_times[1] > 0).any()
 
 
 def test_each_file_of_the_data_set_is_parsed_once_a_run(

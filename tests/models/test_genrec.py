@@ -44,11 +44,11 @@ def log_probability(model, items, item, over):
     prompt = model.prompt + [token for i in items for token in model.titles[i]]
     title, total = model.titles[item], 0.0
     states = model.llm(input_ids=torch.tensor([prompt + title])).last_hidden_state[0]
-    for place, token in enumerate(title):
-        logits = model.llm.head(states[len(prompt) + place - 1])
+    for position, token in enumerate(title):
+        logits = model.llm.head(states[len(prompt) + position - 1])
         if over == "catalogue":
-            begun = [t for t in model.titles[1:] if t[:place] == title[:place]]
-            allowed = sorted({t[place] for t in begun})
+            begun = [t for t in model.titles[1:] if t[:position] == title[:position]]
+            allowed = sorted({t[position] for t in begun})
             total += (logits[token] - logits[allowed].logsumexp(0)).item()
         else:
             total += (logits[token] - logits.logsumexp(0)).item()
@@ -73,9 +73,9 @@ def test_one_pass_over_a_window_learns_every_next_title(options, over):
     model = genrec(options, softmax_over=over).model
     windows = [[3, 9, 27, 4], [5, 6]]
     terms = [
-        log_probability(model, window[:place], window[place], over)
+        log_probability(model, window[:position], window[position], over)
         for window in windows
-        for place in range(1, len(window))
+        for position in range(1, len(window))
     ]
     inputs = torch.tensor([[3, 9, 27], [5, 0, 0]])
     targets = torch.tensor([[9, 27, 4], [6, 0, 0]])
@@ -91,9 +91,9 @@ def test_of_recboles_rows_the_item_learns_too(options, over):
     after = {model.ITEM_ID: torch.tensor([4, 6, 7])}
     windows = [[3, 9, 27, 4], [5, 6], [8, 2, 7]]
     terms = [
-        log_probability(model, window[:place], window[place], over)
+        log_probability(model, window[:position], window[position], over)
         for window in windows
-        for place in range(1, len(window))
+        for position in range(1, len(window))
     ]
     loss = model.calculate_loss(sequences | after).item()
     assert loss == pytest.approx(-np.mean(terms), rel=1e-4)
@@ -127,13 +127,13 @@ def test_over_the_catalogue_the_scores_are_a_distribution_over_items(options):
 def test_beams_give_found_items_their_exact_score(options, decoding):
     run = genrec(options, softmax_over="vocabulary", decoding=decoding, beam_width=5)
     held_out, rows = run.data.test.held_out, np.arange(3)
-    found = run.model.score_histories(held_out, rows)
+    scores = run.model.score_histories(held_out, rows)
     run.model.decoding = "exhaustive"
     every = run.model.score_histories(held_out, rows)
-    is_found = (found > -1e8) & (found < 0)
+    is_found = (scores > -1e8) & (scores < 0)
     assert (is_found.sum(1) <= 5).all()
     assert is_found.any() or decoding == "unconstrained"
-    np.testing.assert_allclose(found[is_found], every[is_found], rtol=1e-4)
+    np.testing.assert_allclose(scores[is_found], every[is_found], rtol=1e-4)
     assert not (is_found & held_out.seen_mask(rows)).any()
 
 
@@ -185,8 +185,8 @@ def test_titles_that_do_not_fit_at_all_are_refused(options):
         genrec(options, max_prompt_tokens=20)
 
 
-def test_odd_titles_are_told_apart(options, two_cycles, tmp_path):
-    """None, one of 2,000 characters, and the same for several items."""
+def test_unusual_titles_get_different_tokens(options, two_cycles, tmp_path):
+    """No title, one of 2,000 characters, and one title for several items."""
     folder = tmp_path / "titled" / "two_cycles"
     folder.mkdir(parents=True)
     (folder / "two_cycles.inter").write_text(

@@ -92,8 +92,10 @@ def test_held_out_interactions_change_no_index(kind, options, two_cycles, tmp_pa
         model = prepare("P5", "two_cycles", options=options | chosen | small)
         names = model.data.test.dataset.field2id_token["item_id"]
         first = len(model.model.words)
-        spelt = {n: [t - first for t in c] for n, c in zip(names[1:], model.model.codes[1:])}
-        codes.append(spelt)
+        codes_by_name = {
+            n: [t - first for t in c] for n, c in zip(names[1:], model.model.codes[1:])
+        }
+        codes.append(codes_by_name)
     assert sorted(codes[0]) == sorted(codes[1])
     assert list(codes[0]) != list(codes[1])  # RecBole did number them anew
     assert codes[0] == codes[1]

@@ -60,10 +60,10 @@ def test_beams_score_the_best_unseen_items_and_no_others(p5):
     rows = np.arange(4)
     every = model.score_histories(held_out, rows)
     model.decoding, model.beam_width = "beam", 40
-    found = model.score_histories(held_out, rows)
+    scores = model.score_histories(held_out, rows)
     unseen = ~held_out.seen_mask(rows)
-    np.testing.assert_allclose(found[unseen], every[unseen], rtol=1e-4)
-    assert (found[~unseen][found[~unseen] != 0] == NOT_FOUND).all()
+    np.testing.assert_allclose(scores[unseen], every[unseen], rtol=1e-4)
+    assert (scores[~unseen][scores[~unseen] != 0] == NOT_FOUND).all()
 
 
 def test_direct_prompts_do_not_read_the_history(p5):
@@ -73,7 +73,7 @@ def test_direct_prompts_do_not_read_the_history(p5):
     rows = np.arange(3)
     assert (model.score_histories(held_out, rows) != model.score_histories(shorter, rows)).any()
     model.evaluated = ("direct", 0)
-    one, other = (model.score_histories(each, rows) for each in (held_out, shorter))
+    one, other = (model.score_histories(histories, rows) for histories in (held_out, shorter))
     np.testing.assert_array_equal(one, other)
 
 
@@ -99,7 +99,7 @@ def learn(run, epochs):
 
 
 def test_free_beams_spend_themselves_on_words_users_and_seen_items_too(options):
-    """Each item is one token: of the best tokens, those that are items not yet seen are found."""
+    """Each item is one token: the best tokens that are unseen items get their score."""
     chosen = {"item_indexing": "sequential", "decoding": "unconstrained", "beam_width": 60}
     run = prepare("P5", "two_cycles", options=options | chosen)
     model, held_out, rows = run.model.eval(), run.data.test.held_out, np.arange(6)
@@ -117,11 +117,11 @@ def test_free_beams_spend_themselves_on_words_users_and_seen_items_too(options):
         best = logits.topk(60).indices.tolist()
         is_best = np.array([code[0] in best for code in model.codes[1:]])
         expected = logits.log_softmax(0)[[code[0] for code in model.codes[1:]]].numpy()
-        found = is_best & ~seen[row, 1:]
+        found_items = is_best & ~seen[row, 1:]
         in_vain += (is_best & seen[row, 1:]).sum()
-        assert 0 < found.sum() < 60
-        np.testing.assert_allclose(scores[row, 1:][found], expected[found], rtol=1e-4)
-        assert (scores[row, 1:][~found] == NOT_FOUND).all()
+        assert 0 < found_items.sum() < 60
+        np.testing.assert_allclose(scores[row, 1:][found_items], expected[found_items], rtol=1e-4)
+        assert (scores[row, 1:][~found_items] == NOT_FOUND).all()
     assert in_vain
 
 

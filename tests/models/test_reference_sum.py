@@ -77,15 +77,15 @@ def test_it_adds_a_checkpoint_and_a_closed_form_and_its_record_has_the_weights(o
     chosen = record["chosen_on_validation"]
     assert chosen["SASRec"] == 1
     assert chosen["RecencyEASE"] in WEIGHTS
-    summed = train(model, "two_cycles", options=options | given, save=False)
+    trained = train(model, "two_cycles", options=options | given, save=False)
     rows = np.arange(4)
-    test = summed.data.test.held_out
+    test = trained.data.test.held_out
     parts = []
     for name, own in (("SASRec", {"epochs": 4}), ("RecencyEASE", {"decay": 0.5})):
         alone = train(name, "two_cycles", options=read_by(name, options | own))
         parts.append(scorer(alone.model, alone.config, alone.data.test.held_out)(rows))
     expected = parts[0].astype(float) + chosen["RecencyEASE"] * parts[1].astype(float)
-    np.testing.assert_allclose(summed.model.score_histories(test, rows), expected, rtol=1e-6)
+    np.testing.assert_allclose(trained.model.score_histories(test, rows), expected, rtol=1e-6)
 
 
 def test_its_checkpoint_restores_the_weights(options):

@@ -54,16 +54,16 @@ def test_the_clusters_are_those_of_scikit_learn(solver):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = oracle.fit_predict(graph)
-    found = spectral_clusters(graph, 9)
+    labels = spectral_clusters(graph, 9)
     assert len(np.unique(expected)) > 5
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(labels, expected)
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 6), st.integers(8, 40))
 def test_every_node_has_a_cluster_and_weights_have_no_unit(seed, clusters, nodes):
     graph, _ = blocks([nodes // 2, nodes - nodes // 2], 0.3, seed)
-    found = spectral_clusters(graph, clusters)
-    assert found.shape == (nodes,)
-    assert {*found.tolist()} <= {*range(clusters)}
-    np.testing.assert_array_equal(spectral_clusters(graph * 4, clusters), found)
+    labels = spectral_clusters(graph, clusters)
+    assert labels.shape == (nodes,)
+    assert {*labels.tolist()} <= {*range(clusters)}
+    np.testing.assert_array_equal(spectral_clusters(graph * 4, clusters), labels)

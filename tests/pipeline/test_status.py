@@ -133,7 +133,7 @@ def test_expected_seconds_come_from_the_last_commit_once_dvc_removed_the_record(
     "text",
     ['{"seconds": 1', "[5]", '{"seconds": "x"}', '{"seconds": 1%s}' % ("0" * 400), "[" * 99_999],
 )
-def test_damaged_state_is_no_state(text: str) -> None:
+def test_damaged_state_reads_as_empty(text: str) -> None:
     write(BPR.state, text)
     assert run_state.read(BPR) == {}
     assert kinds()["BPR"] == "waiting"
@@ -187,10 +187,10 @@ def test_bad_params_are_one_line(
     if text is not None:
         Path("params.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
     assert command.main([]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: ")
-    assert error in said
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert error in message
+    assert message.count("\n") == 1
 
 
 def test_status_imports_nothing_heavy() -> None:

@@ -42,6 +42,6 @@ def test_commands_and_property_files_work_in_another_folder(site: Path, tmp_path
     assert run(site, tmp_path, sys.executable, "-c", where).startswith(str(site))
     assert "SASRec" in run(site, tmp_path, "run_recbole", "--help")
     assert "status" in run(site, tmp_path, "llm4rec", "--help")
-    said = run(site, tmp_path, "run_recbole", "--model=EASE", "--dataset=ml-100k")
-    assert "work/runs/ml-100k/loo/EASE/seed_0.json" in said
+    output = run(site, tmp_path, "run_recbole", "--model=EASE", "--dataset=ml-100k")
+    assert "work/runs/ml-100k/loo/EASE/seed_0.json" in output
     assert (tmp_path / "work/runs/ml-100k/loo/EASE/seed_0.json").is_file()

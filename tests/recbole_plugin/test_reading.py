@@ -80,7 +80,7 @@ def test_an_empty_sequence_is_read(write: Callable, dataset: Callable) -> None:
     assert data.item_feat["vector"][a].tolist() == [0.5, 1.0]
 
 
-def test_sequences_of_different_lengths_are_told_apart(write: Callable, dataset: Callable) -> None:
+def test_sequences_of_different_lengths_differ(write: Callable, dataset: Callable) -> None:
     write(
         inter=[HEADER, "u | a | 1", "u | b | 2", "u | c | 3"],
         item=["item_id:token | tags:token_seq", "a | x", "b | y x z", "c | z"],

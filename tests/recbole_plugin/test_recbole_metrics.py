@@ -118,7 +118,7 @@ def test_sampled_ranking_knows_whose_list_each_is(evaluate: Callable) -> None:
     assert all(0 <= value <= 1 for value in found.values())
 
 
-def test_what_a_data_set_does_not_say_is_told(evaluate: Callable) -> None:
+def test_a_metric_without_its_features_is_refused(evaluate: Callable) -> None:
     with pytest.raises(InputError, match="IntraListDiversity needs categories or groups"):
         evaluate(metrics=["IntraListDiversity"])
     with pytest.raises(InputError, match="Fairness needs categories or groups"):

@@ -127,13 +127,13 @@ def test_held_out_items_need_no_sampler(prepared: Callable, monkeypatch: Any) ->
 
 
 @pytest.mark.parametrize("distribution", ["uniform", "popularity"])
-def test_recboles_distributions_work_as_before(prepared: Callable, distribution: str) -> None:
+def test_recboles_own_distributions_work(prepared: Callable, distribution: str) -> None:
     run = prepared("BPR", {"distribution": distribution})
     assert run.data.train._sampler.distribution == distribution
     run.trainer.fit(run.data.train, run.data.valid, verbose=False, saved=False)
 
 
-def test_an_unknown_distribution_is_told_with_the_known_ones(prepared: Callable) -> None:
+def test_an_unknown_distribution_is_refused_with_the_valid_ones(prepared: Callable) -> None:
     with pytest.raises(
         InputError, match=r"no distribution 'exposure' \(one of uniform, .*strata\)"
     ):
@@ -141,7 +141,7 @@ def test_an_unknown_distribution_is_told_with_the_known_ones(prepared: Callable)
 
 
 @pytest.mark.parametrize("number", [0, -1, 1.5, "many"])
-def test_a_senseless_number_of_negatives_is_told(prepared: Callable, number: Any) -> None:
+def test_an_invalid_number_of_negatives_is_refused(prepared: Callable, number: Any) -> None:
     with pytest.raises(InputError, match=r"sample_num is .* .a whole number, 1 or more"):
         prepared("BPR", {"distribution": "propensity", "sample_num": number})
 

@@ -56,7 +56,7 @@ def test_without_a_run_both_tables_show_the_papers_numbers_and_say_so(results):
     assert "no test" in text(results, 5)
 
 
-def test_a_step_stands_with_its_interval_beside_the_row_it_belongs_to(results):
+def test_a_step_has_its_interval_in_its_row(results):
     add_ablation(results)
     make(results)
     line = csv_rows(results, 4)["+ Adaptive Learning"]
@@ -128,7 +128,7 @@ def test_one_seed_beside_several_is_named(results):
     assert "supports no claim" in text(results, 4)
 
 
-def test_the_papers_ablation_stands_only_beside_the_data_set_it_was_made_on(results):
+def test_the_papers_ablation_appears_only_for_its_own_data_set(results):
     add_run(results, "BPR", ranks_around(9), dataset="yelp-2023")
     make(results)
     assert row(results, 4, "Full Framework")[1:5] == ["–"] * 4
@@ -142,7 +142,7 @@ def test_comparisons_from_before_a_configuration_changed_are_refused(results, ca
     assert "comparisons.csv: the comparisons were not made from these" in capsys.readouterr().err
 
 
-def test_a_configuration_that_is_gone_takes_its_comparisons_with_it(results):
+def test_comparisons_of_a_removed_configuration_are_removed(results):
     add_ablation(results)
     make(results)
     (results / "runs/ml-100k/loo/GenRecExplain/seed_1.json").unlink()

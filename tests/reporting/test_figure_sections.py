@@ -56,7 +56,7 @@ def test_training_curves_are_those_of_the_first_seed():
     assert hints(made) == ["P5: 0.0610 after epoch 5 of 9"]
 
 
-def test_measured_steps_start_where_the_row_that_they_are_compared_with_stands():
+def test_measured_steps_start_at_the_row_they_are_compared_with():
     rows = [row("GenRec", 0.118), row("P5", 0.115, test=comparison("P5", -0.004, -0.012, 0.005))]
     first, step = figure_sections.measured_steps(rows, FULL)
     assert (first.value, first.before) == (0.118, None)

@@ -55,16 +55,16 @@ def test_a_forest_plot_has_each_difference_its_interval_and_what_could_not_be_se
 
 def test_a_forest_plot_says_the_same_in_words_best_first():
     drawn = Drawn(forest("f", "NDCG@10", "ml-100k, loo", TESTS))
-    said = ["+0.016 [+0.003, +0.041]", "−0.048 [−0.064, −0.033]", "−0.070 [−0.188, −0.051]"]
+    labels = ["+0.016 [+0.003, +0.041]", "−0.048 [−0.064, −0.033]", "−0.070 [−0.188, −0.051]"]
     written = [*drawn.names()]
-    assert [text for text in written if "[" in text] == said
+    assert [text for text in written if "[" in text] == labels
     assert "SASRec +0.016 [+0.003, +0.041], may be chance; P5 -0.048" in drawn.alt
     heights = [middle(mark)[1] for mark in drawn.marks().values()]
     assert heights == sorted(heights)
     assert [*drawn.marks()] == ["SASRec", "P5", "RecencyEASE"]
 
 
-def test_only_what_holms_p_tells_from_chance_is_filled():
+def test_only_significant_differences_are_filled():
     marks = Drawn(forest("f", "NDCG@10", "ml-100k, loo", TESTS)).marks()
     hollow = {method for method, mark in marks.items() if "hollow" in (mark.get("class") or "")}
     assert hollow == {"SASRec", "RecencyEASE"}
@@ -92,7 +92,7 @@ def test_in_a_logarithmic_plot_what_is_0_is_left_out_and_named():
 
 
 @pytest.mark.parametrize("metric", ["ndcg@10", "hit@10"])
-def test_the_same_run_stands_at_its_own_number_in_each_ranking(metric):
+def test_a_run_is_drawn_at_its_value_in_each_ranking(metric):
     rows = [row("P5", 0.066), row("EnhancedGenRec", 0.13), row("Pop", 0.044), row("SASRec")]
     drawn = Drawn(rankings("r", section(*rows), metric, "shown"))
     value = drawn.up()
@@ -223,7 +223,7 @@ def luminance(colour: str) -> float:
 
 
 @pytest.mark.parametrize(
-    ("places", "moved"),
+    ("positions", "moved"),
     [
         ([10, 50], [10, 50]),
         ([50, 10], [50, 10]),
@@ -234,5 +234,5 @@ def luminance(colour: str) -> float:
         ([], []),
     ],
 )
-def test_names_move_apart_as_little_as_they_have_to(places, moved):
-    assert spread_apart([float(place) for place in places], 14, 0, 100) == moved
+def test_names_move_apart_as_little_as_they_have_to(positions, moved):
+    assert spread_apart([float(place) for place in positions], 14, 0, 100) == moved

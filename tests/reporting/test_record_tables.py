@@ -99,7 +99,7 @@ def test_one_method_alone_has_nothing_to_be_tested_against(results):
     assert "Not tested" not in text(results, 2)
 
 
-def test_what_a_data_set_does_not_tell_is_not_available_and_never_best(results):
+def test_metrics_without_data_are_not_available_and_never_best(results):
     nothing = {"intra_list_diversity@10": None, "fairness@10": None}
     add_run(results, "EASE", ranks_around(18), beyond=nothing)
     make(results)
@@ -154,9 +154,9 @@ def test_a_record_of_an_older_version_is_named_not_averaged(results, capsys):
     del record["metrics"]["test"]["fairness@10"]
     path.write_text(json.dumps(record))
     assert compare.main(["--results", str(results)]) == 2
-    said = capsys.readouterr().err
-    assert "EASE/seed_1.json: there is no metrics.test.fairness@10" in said
-    assert "run it again" in said
+    message = capsys.readouterr().err
+    assert "EASE/seed_1.json: there is no metrics.test.fairness@10" in message
+    assert "run it again" in message
 
 
 def test_the_latex_tables_have_as_many_cells_as_columns(results):
@@ -177,7 +177,7 @@ def test_a_printed_table_with_a_cell_too_few_is_named_by_its_line(tmp_path):
         paper_numbers.read(tmp_path / "table_2.csv")
 
 
-def test_the_caption_of_table_2_tells_what_chance_makes_of_the_groups(results):
+def test_the_caption_of_table_2_has_the_null_range_of_the_groups(results):
     make(results)
     assert "at random" not in text(results, 2)
     (results / "fairness_null.csv").write_text(
@@ -187,10 +187,10 @@ def test_the_caption_of_table_2_tells_what_chance_makes_of_the_groups(results):
         "ml-100k,loo,NeuMF,1,60,0.1,0.2,0.99,499\n"
     )
     make(results)
-    said = text(results, 2)
-    assert "the users' part of Fairness@10 is 0.50 to 0.80" in said
-    assert "at random it is 0.60 to 0.95 (95 % of 499 shuffles" in said
-    assert "for 1 of 2 methods (BPR)" in said
+    message = text(results, 2)
+    assert "the users' part of Fairness@10 is 0.50 to 0.80" in message
+    assert "at random it is 0.60 to 0.95 (95 % of 499 shuffles" in message
+    assert "for 1 of 2 methods (BPR)" in message
 
 
 def test_a_fairness_of_one_part_is_named(results):
@@ -198,8 +198,10 @@ def test_a_fairness_of_one_part_is_named(results):
         parts = {"gender": None, "category": 0.5}
         add_run(results, method, ranks_around(20), beyond={"fairness_parts@10": parts})
     make(results)
-    said = "ml-100k, loo: no two groups of users are known; Fairness@10 is the items' part alone."
-    assert said in text(results, 2)
+    message = (
+        "ml-100k, loo: no two groups of users are known; Fairness@10 is the items' part alone."
+    )
+    assert message in text(results, 2)
     parts = {"gender": 0.5, "category": 0.5}
     add_run(results, "EASE", ranks_around(20), beyond={"fairness_parts@10": parts})
     make(results)

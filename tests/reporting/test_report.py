@@ -104,9 +104,9 @@ def test_it_is_small_and_has_a_style_for_print_dark_and_phone(report_page):
 
 
 def test_all_parts_are_there(page):
-    for said in ("Table I.", "Table II.", "Table III.", "Table IV.", "Table V.",
+    for expected in ("Table I.", "Table II.", "Table III.", "Table IV.", "Table V.",
                  "EnhancedGenRec", "out of <memory>", "may be chance", "Started"):  # fmt: skip
-        assert said in page.text, said
+        assert expected in page.text, expected
     titles = " ".join(a["aria-label"] or "" for a in page.each("svg"))
     for kind in ("Forest plot", "HR@10 of 6 methods", "Waterfall, The paper, as printed",
                  "Waterfall, Ours, ml-100k, loo", "against training time", "against fairness",
@@ -138,11 +138,12 @@ def test_faithfulness_has_its_interval_and_who(report_page):
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "said"), [(-0.1, 0.1, "no"), (0.0, 0.0, "no"), (-0.2, -0.1, "the other way")]
+    ("low", "high", "expected"),
+    [(-0.1, 0.1, "no"), (0.0, 0.0, "no"), (-0.2, -0.1, "the other way")],
 )
-def test_an_interval_with_0_in_it_is_no_faithfulness(tmp_path, low, high, said):
+def test_an_interval_that_contains_0_is_not_faithful(tmp_path, low, high, expected):
     add_answer(tmp_path, "faithfulness", FAITHFUL | {"low": low, "high": high})
-    assert f"<td>{said}</td></tr>" in faithfulness(tmp_path)
+    assert f"<td>{expected}</td></tr>" in faithfulness(tmp_path)
 
 
 def test_replay_has_a_row_for_each_way_of_learning(page, report_page):
@@ -170,7 +171,7 @@ def test_each_run_is_traced_to_its_record(page):
     assert "Made with more than one git commit" in page.text
 
 
-def test_what_was_not_run_or_not_recorded_is_said(tmp_path):
+def test_missing_runs_and_missing_values_are_reported(tmp_path):
     results = tmp_path / "results"
     for method in ("BPR", "EASE"):
         add_run(results, method, ranks_around(9), valid=None)
@@ -196,7 +197,7 @@ def test_one_method_alone_makes_a_page_without_a_forest_plot(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "content", "said"),
+    ("kind", "content", "expected"),
     [
         ("explanations", "[", "not JSON"),
         ("explanations", "{}", "not a list"),
@@ -213,7 +214,7 @@ def test_one_method_alone_makes_a_page_without_a_forest_plot(tmp_path):
     ],
 )
 def test_a_bad_answer_is_reported_in_one_line_and_the_old_page_stays(
-    tmp_path, full_results, kind, content, said, capsys
+    tmp_path, full_results, kind, content, expected, capsys
 ):
     results = tmp_path / "results"
     shutil.copytree(full_results, results)
@@ -223,7 +224,7 @@ def test_a_bad_answer_is_reported_in_one_line_and_the_old_page_stays(
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert f"/{kind}/ml-100k/loo/EnhancedGenRec/seed_1.json: " in error
-    assert said in error
+    assert expected in error
     assert (tmp_path / "report.html").read_text() == "old"
 
 

@@ -167,7 +167,7 @@ def test_on_paper_the_names_of_columns_come_again_on_the_next_page(screen):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_its_ground(screen, scheme):
+def test_text_contrasts_with_its_background(screen, scheme):
     """A contrast of 4.5, as WCAG 1.4.3 asks, between the page's inks and its sheets."""
     page = screen(1280)
     page.media("screen", scheme)

@@ -13,13 +13,13 @@ BPR = comparison("BPR", 0.016, 0.003, 0.031)
 LEAD = comparison("SASRec", 0.016, 0.003, 0.031)
 
 
-def said(*rows) -> list[str]:
+def sentences(*rows) -> list[str]:
     """The sentences, as they are read."""
     return [f"{setting}: {sentence}" for setting, sentence in summary([section(*rows)])]
 
 
 def test_the_best_method_is_the_one_with_the_highest_ndcg():
-    best, _, _ = said(row("Pop", 0.02), row("SASRec", 0.114), row("P5", 0.06),
+    best, _, _ = sentences(row("Pop", 0.02), row("SASRec", 0.114), row("P5", 0.06),
                       row("EnhancedGenRec", 0.08))  # fmt: skip
     assert best == (
         "ml-100k, loo: of 4 methods, SASRec ranks the held-out item best among all items: "
@@ -28,7 +28,7 @@ def test_the_best_method_is_the_one_with_the_highest_ndcg():
 
 
 def test_the_papers_model_stands_with_its_difference_interval_and_baseline():
-    _, ours, _ = said(row("EnhancedGenRec", 0.130), row("SASRec", 0.114, test=LEAD))
+    _, ours, _ = sentences(row("EnhancedGenRec", 0.130), row("SASRec", 0.114, test=LEAD))
     assert ours == (
         "ml-100k, loo: EnhancedGenRec has NDCG@10 0.130: +0.016 [+0.003, +0.031] against the "
         "best reference, SASRec (Holm p 0.01, significant). One seed supports no claim."
@@ -40,13 +40,13 @@ def test_the_papers_model_stands_with_its_difference_interval_and_baseline():
 )
 def test_only_a_small_p_makes_a_difference(p, sure):
     test = comparison("SASRec", 0.016, 0.003, 0.031, p_holm=p)
-    _, ours, _ = said(row("EnhancedGenRec", 0.130), row("SASRec", 0.114, test=test))
+    _, ours, _ = sentences(row("EnhancedGenRec", 0.130), row("SASRec", 0.114, test=test))
     assert f"(Holm p {p:.2g}, " in ours
     assert f"{sure}). One seed supports no claim." in ours
 
 
 def test_the_ranges_of_full_and_sampled_ranking_and_the_papers():
-    *_, sampled = said(row("P5", 0.06), row("EnhancedGenRec", 0.13), row("Pop", 0.02))
+    *_, sampled = sentences(row("P5", 0.06), row("EnhancedGenRec", 0.13), row("Pop", 0.02))
     assert sampled == (
         "ml-100k, loo: the same runs' HR@10 is 0.070 to 0.180 among all items, and 0.110 to 0.440 "
         "when the item only has to beat 100 random ones. The paper prints 0.718 to 0.724."
@@ -54,7 +54,7 @@ def test_the_ranges_of_full_and_sampled_ranking_and_the_papers():
 
 
 def test_what_failed_or_was_not_run_is_named_where_the_best_are():
-    best, ours, _ = said(row("EnhancedGenRec", 0.130), row("GenRec", failed=1),
+    best, ours, _ = sentences(row("EnhancedGenRec", 0.130), row("GenRec", failed=1),
                          row("LightGCN", failed=2), row("P5"),
                          row("BPR", 0.114, test=BPR))  # fmt: skip
     missing = "GenRec, LightGCN failed; P5 not run"
@@ -64,7 +64,7 @@ def test_what_failed_or_was_not_run_is_named_where_the_best_are():
 
 
 def test_a_method_of_which_only_some_seeds_failed_is_named_too():
-    best, ours, _ = said(
+    best, ours, _ = sentences(
         row("EnhancedGenRec", 0.130), row("SASRec", 0.114, test=LEAD), row("P5", 0.06, failed=2)
     )
     assert "(2 of 3 seeds of P5 failed)" in best
@@ -72,13 +72,13 @@ def test_a_method_of_which_only_some_seeds_failed_is_named_too():
 
 
 def test_the_papers_model_itself_may_have_failed():
-    best, ours, _ = said(row("EnhancedGenRec", failed=1), row("SASRec", 0.114))
+    best, ours, _ = sentences(row("EnhancedGenRec", failed=1), row("SASRec", 0.114))
     assert "of the 1 method that ran (EnhancedGenRec failed), SASRec" in best
     assert ours == "ml-100k, loo: the paper's model has no result (failed: no memory)."
 
 
 def test_without_a_baseline_the_missing_ones_are_named():
-    _, ours, _ = said(row("EnhancedGenRec", 0.130), row("BPR", failed=1), row("P5"))
+    _, ours, _ = sentences(row("EnhancedGenRec", 0.130), row("BPR", failed=1), row("P5"))
     assert ours == (
         "ml-100k, loo: the paper's model has no baseline to be compared with "
         "(BPR failed; P5 not run)."
@@ -86,7 +86,7 @@ def test_without_a_baseline_the_missing_ones_are_named():
 
 
 def test_where_everything_failed_that_is_what_is_found():
-    (line,) = said(row("EnhancedGenRec", failed=1), row("SASRec", failed=1), row("P5"))
+    (line,) = sentences(row("EnhancedGenRec", failed=1), row("SASRec", failed=1), row("P5"))
     assert line == (
         "ml-100k, loo: no method has a result; EnhancedGenRec, SASRec failed; P5 not run."
     )

@@ -206,9 +206,9 @@ def test_a_record_cannot_change_the_table_by_itself(results, capsys):
     path.write_text(json.dumps(record))
     capsys.readouterr()
     assert make_tables(results) == 2
-    said = capsys.readouterr().err
-    assert "EASE/seed_1.json" in said
-    assert "EASE/seed_1.parquet" in said
+    message = capsys.readouterr().err
+    assert "EASE/seed_1.json" in message
+    assert "EASE/seed_1.parquet" in message
     assert markdown(results) == before
 
 
@@ -306,7 +306,7 @@ def test_latex_rows_have_as_many_cells_as_columns(results):
     assert {line.count(" & ") for line in rows} == {9}
 
 
-def test_that_one_method_learned_from_the_validation_items_stands_in_the_caption(results):
+def test_the_caption_names_a_method_that_learned_from_validation_items(results):
     make(results)
     assert "validation item" not in markdown(results)
     add_run(results, "EnhancedGenRec", ranks_around(8))

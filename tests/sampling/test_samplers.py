@@ -141,7 +141,7 @@ def test_a_user_with_one_item_left_gets_that_one(name):
     assert drawn.tolist() == [77] * 9
 
 
-def test_a_positive_that_is_not_among_the_training_pairs_is_no_negative_either():
+def test_a_positive_outside_the_training_pairs_is_not_a_negative():
     seen = ObservedPairs(np.array([1, 2]), np.array([1, 2]), 3, 4)
     sampler = PopularityStrataSampler(seen)
     drawn = sampler.sample_by_user_ids(np.full(50, 1), np.full(50, 3), 1)
@@ -173,6 +173,6 @@ def test_torchs_seed_decides_what_is_drawn(name):
         (PopularityStrataSampler, {"strata": 2.5}, "whole number"),
     ],
 )
-def test_senseless_options_are_told(sampler, options, message):
+def test_invalid_options_are_refused(sampler, options, message):
     with pytest.raises(InputError, match=message):
         sampler(interactions(), **options)

@@ -104,7 +104,7 @@ def test_a_trained_model_of_ones_own_recommends(
         ("X = 3", "broken.py:X", "broken.py has no model X"),
     ],
 )
-def test_what_is_no_model_is_refused_in_one_line(
+def test_an_object_that_is_not_a_model_is_refused_in_one_line(
     page: str, text: str, place: str, line: str, capsys: pytest.CaptureFixture
 ) -> None:
     Path("broken.py").write_text(text)

@@ -61,7 +61,7 @@ def test_a_record_holds_what_design_says(options):
     assert set(record["metrics"]["valid"]) >= {"hit@10", "ndcg@10"}
 
 
-def test_a_record_tells_every_validation_and_the_best_one_is_tested(options):
+def test_a_record_has_every_validation_and_the_best_one_is_tested(options):
     path = run("SASRec", "two_cycles", options=options | {"epochs": 6, "eval_step": 2})
     record = json.loads(path.read_text())
     assert [each["epoch"] for each in record["history"]] == [2, 4, 6]

@@ -46,7 +46,7 @@ def test_trials_are_kept_and_not_run_again(options, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("path", TRIALS, ids=lambda path: path.stem)
-def test_every_method_had_the_same_number_of_trials(path):
+def test_every_method_has_the_same_number_of_trials(path):
     with open(path, newline="") as file:
         assert len(list(csv.DictReader(file))) == BUDGET
 

@@ -34,11 +34,12 @@ def folder() -> Path:
 
 
 def read(path: Path) -> dict[tuple[str, str], str]:
-    """(row label, column) -> what the paper prints there, in its order; the first column labels.
+    """Return (row label, column) -> the paper's cell, in the paper's order.
 
-    Raises InputError when the file is absent, or a row has more or fewer cells than the header.
+    The first column has the labels. Raises InputError if the file is missing or a row has more or
+    fewer cells than the header.
     """
-    found: dict[tuple[str, str], str] = {}
+    printed: dict[tuple[str, str], str] = {}
     try:
         with open(path, encoding="utf-8", newline="") as file:
             rows = csv.reader(file)
@@ -46,12 +47,12 @@ def read(path: Path) -> dict[tuple[str, str], str]:
             for label, *cells in rows:
                 if len(cells) != len(columns):
                     raise InputError("not as many cells as columns", file=path, line=rows.line_num)
-                found |= {(label, column): cell for column, cell in zip(columns, cells)}
+                printed |= {(label, column): cell for column, cell in zip(columns, cells)}
     except (FileNotFoundError, StopIteration, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError("not a table of the paper", file=path) from error
-    return found
+    return printed
 
 
 def heading(dataset: str) -> str:

@@ -80,13 +80,15 @@ def compare(
     methods: Mapping[str, AdaptationSettings | None],
     fisher: Mapping[str, torch.Tensor] | None = None,
 ) -> list[ReplayResult]:
-    """Replay `events` once for each method, each on a new task from `make_task`.
+    """Replay `events` once for settings method, settings on a new task from `make_task`.
 
     Settings of None: the model does not learn, but its histories grow. fisher: F of (33), from old
     data.
     """
     stream = list(events)
-    return [replay(name, make_task(), stream, each, fisher) for name, each in methods.items()]
+    return [
+        replay(name, make_task(), stream, settings, fisher) for name, settings in methods.items()
+    ]
 
 
 def replay(

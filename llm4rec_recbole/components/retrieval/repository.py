@@ -134,9 +134,9 @@ class Repository:
         self.entries = Entries(*joined)
         entry = np.repeat(np.arange(len(self)), self.entries.support)
         # All pairs (entry, date) as one ascending list of numbers; a date counts as its rank.
-        self._moments, rank = np.unique(self.entries.dates, return_inverse=True)
-        self._stride = len(self._moments) + 1
-        self._dated = entry * self._stride + rank
+        self._dates, rank = np.unique(self.entries.dates, return_inverse=True)
+        self._stride = len(self._dates) + 1
+        self._date_keys = entry * self._stride + rank
         self._starts = np.cumsum(self.entries.support) - self.entries.support  # (E,)
 
     def __len__(self) -> int:
@@ -144,8 +144,8 @@ class Repository:
 
     def support(self, entries: np.ndarray, now: float) -> np.ndarray:
         """The number of dates before `now` of each of `entries` (C,): (C,) int64."""
-        moment = np.searchsorted(self._moments, now, side="left")
-        upto = np.searchsorted(self._dated, entries * self._stride + moment, side="left")
+        rank = np.searchsorted(self._dates, now, side="left")
+        upto = np.searchsorted(self._date_keys, entries * self._stride + rank, side="left")
         return upto - self._starts[entries]
 
     def credibility(self, entries: np.ndarray, now: float) -> np.ndarray:

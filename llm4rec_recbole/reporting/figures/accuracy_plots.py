@@ -37,10 +37,10 @@ Curve = list[tuple[float, float]]  # epoch, counted from 1, and value
 Point2D = tuple[float, float]  # px
 
 
-def rankings(name: str, section: AccuracySection, metric: str, shown: str) -> Figure | None:
-    """`metric` of every run, called `shown`, in each ranking; None where nothing has run.
+def rankings(name: str, section: AccuracySection, metric: str, metric_name: str) -> Figure | None:
+    """Draw `metric` of every run in each ranking, under the name `metric_name`; None without runs.
 
-    The band is the range of the paper's own numbers on the data set that this one stands in for.
+    The band is the range of the paper's numbers on its corresponding data set.
     """
     rows = sorted((r for r in section.rows if r.ours), key=lambda r: r.ours["uni100", metric])
     if not rows:
@@ -57,7 +57,7 @@ def rankings(name: str, section: AccuracySection, metric: str, shown: str) -> Fi
     if printed:
         low, high = min(printed), max(printed)
         parts.append(rectangle(left, scale(high), right - left, scale(low) - scale(high), "band"))
-    parts.append(vertical_axis(scale, left, right, shown))
+    parts.append(vertical_axis(scale, left, right, metric_name))
     if printed:
         printed_range = f"the paper: {low:.3f} to {high:.3f}"
         parts.append(text(left + 6, (scale(low) + scale(high)) / 2, printed_range, "quiet"))
@@ -77,8 +77,8 @@ def rankings(name: str, section: AccuracySection, metric: str, shown: str) -> Fi
         parts.append(text(right + 24.0, y, row_label, label_class(row.method)))
     return Figure(
         name=name,
-        title=f"{shown} of the same runs, ranked among all items and among 100 sampled ones",
-        alt=_rankings_alt(section, rows, metric, shown, printed),
+        title=f"{metric_name} of the same runs, ranked among all items and among 100 sampled ones",
+        alt=_rankings_alt(section, rows, metric, metric_name, printed),
         width=480.0,
         height=380.0,
         body="".join(parts),
@@ -86,7 +86,7 @@ def rankings(name: str, section: AccuracySection, metric: str, shown: str) -> Fi
 
 
 def _rankings_alt(
-    section: AccuracySection, rows: list[Row], metric: str, shown: str, printed: list[float]
+    section: AccuracySection, rows: list[Row], metric: str, metric_name: str, printed: list[float]
 ) -> str:
     ranges = []
     for ranking, name in RANKING_AXIS.items():
@@ -94,7 +94,7 @@ def _rankings_alt(
         ranges.append(f"{min(values):.3f} to {max(values):.3f} among {name}")
     paper = f" The paper prints {min(printed):.3f} to {max(printed):.3f}." if printed else ""
     return (
-        f"{shown} of {len(rows)} methods on {section.dataset}, {section.protocol}: "
+        f"{metric_name} of {len(rows)} methods on {section.dataset}, {section.protocol}: "
         f"{', '.join(ranges)} negatives.{paper}"
     ).replace("all items negatives", "all items")
 
@@ -111,9 +111,9 @@ class Point:
 def scatter(
     name: str, title: str, x_name: str, y_name: str, points: list[Point], log: bool = False
 ) -> Figure | None:
-    """`points` with the x axis logarithmic where `log`; None without any point to draw.
+    """Draw `points`, with a logarithmic x axis if `log`; None without points.
 
-    A logarithm needs values above 0: points without are left out, and the alternative text says so.
+    A logarithmic axis leaves out points at 0; the alternative text names them.
     """
     drawn = [p for p in points if p.x > 0 or not log]
     if not drawn:
@@ -128,13 +128,13 @@ def scatter(
         parts.append(place_label(point.method, x, y, taken, right))
         hint = f"{point.method}: {x_name} {label(point.x)}, {y_name} {point.y:.3f}"
         parts.append(marker(x, y, method_class(point.method), hint))
-    said = "; ".join(f"{p.method} {label(round(p.x, 4))} and {p.y:.3f}" for p in drawn)
+    description = "; ".join(f"{p.method} {label(round(p.x, 4))} and {p.y:.3f}" for p in drawn)
     left_out = [p.method for p in points if p not in drawn]
-    said += f". Left out, being 0: {', '.join(left_out)}" if left_out else ""
+    description += f". Left out, being 0: {', '.join(left_out)}" if left_out else ""
     return Figure(
         name=name,
         title=title,
-        alt=f"Scatter plot, {title}: {x_name} and {y_name}. {said}.",
+        alt=f"Scatter plot, {title}: {x_name} and {y_name}. {description}.",
         width=480.0,
         height=330.0,
         body="".join(parts),

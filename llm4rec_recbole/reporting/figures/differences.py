@@ -98,10 +98,10 @@ class Step:
             return "not run"
         if self.before is None:
             return f"{self.value:.3f}"
-        shown = f"{self.value - self.before:+.3f}"
+        difference = f"{self.value - self.before:+.3f}"
         if self.low is not None and self.high is not None:
-            shown += f" [{self.low:+.3f}, {self.high:+.3f}]"
-        return shown.replace("-", "−")
+            difference += f" [{self.low:+.3f}, {self.high:+.3f}]"
+        return difference.replace("-", "−")
 
 
 def printed_steps(rows: Sequence[Row], metric: str) -> list[Step]:

@@ -193,10 +193,10 @@ def horizontal_axis(
 ) -> str:
     """Grid lines, tick labels below `bottom`, and the axis' name below these."""
     parts = []
-    for tick, shown in named_ticks(scale):
-        shown = f"+{shown}" if signed and tick > 1e-12 else shown
+    for tick, tick_label in named_ticks(scale):
+        tick_label = f"+{tick_label}" if signed and tick > 1e-12 else tick_label
         parts.append(line(scale(tick), top, scale(tick), bottom, "grid"))
-        parts.append(text(scale(tick), bottom + 12, shown, "tick", "middle"))
+        parts.append(text(scale(tick), bottom + 12, tick_label, "tick", "middle"))
     parts.append(text((scale.start + scale.stop) / 2, bottom + 30, name, "axis", "middle"))
     return "".join(parts)
 
@@ -204,7 +204,7 @@ def horizontal_axis(
 def vertical_axis(scale: Scale, left: float, right: float, name: str) -> str:
     """Grid lines, tick labels left of `left`, and the axis' name above the topmost."""
     parts = [text(0, scale.stop - 16, name, "axis")]
-    for tick, shown in named_ticks(scale):
+    for tick, tick_label in named_ticks(scale):
         parts.append(line(left, scale(tick), right, scale(tick), "grid"))
-        parts.append(text(left - 6, scale(tick), shown, "tick", "end"))
+        parts.append(text(left - 6, scale(tick), tick_label, "tick", "end"))
     return "".join(parts)

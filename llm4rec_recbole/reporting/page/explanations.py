@@ -29,17 +29,17 @@ def recommendations(results: Path) -> Markup:
     answers = model_outputs.read(results, KIND)
     if not answers:
         return model_outputs.none_of(KIND, "showcase")
-    shown = [
+    sections = [
         {"setting": answer.setting, "who": answer.who, "users": _users(_checked(answer))}
         for answer in answers
     ]
-    return render("explanations.html", answers=shown)
+    return render("explanations.html", answers=sections)
 
 
 def _users(entries: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
     """(user, that user's entries), with writer and evidence in words."""
-    shown = [e | {"writer": _writer(e), "evidence": _plain(e["evidence"])} for e in entries]
-    return [(user, [*its]) for user, its in groupby(shown, key=lambda e: str(e["user"]))]
+    rows = [e | {"writer": _writer(e), "evidence": _plain(e["evidence"])} for e in entries]
+    return [(user, [*its]) for user, its in groupby(rows, key=lambda e: str(e["user"]))]
 
 
 def _checked(answer: model_outputs.Answer) -> list[dict[str, Any]]:

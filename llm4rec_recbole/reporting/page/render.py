@@ -44,8 +44,8 @@ def _environment() -> Environment:
 def words(text: str) -> Markup:
     """`text` as HTML with its line breaks: after an underscore of a long name, but not within an
     interval, before a per cent sign, or between p and its value."""
-    shown = MINUS.sub("−", str(escape(text))).replace("_", "_<wbr>")
-    return Markup(WHOLE.sub(lambda match: f'<span class="whole">{match[0]}</span>', shown))
+    html = MINUS.sub("−", str(escape(text))).replace("_", "_<wbr>")
+    return Markup(WHOLE.sub(lambda match: f'<span class="whole">{match[0]}</span>', html))
 
 
 def short_hash(value: Any) -> Markup:

@@ -48,18 +48,18 @@ def page(report: ReportInputs, results: Path) -> str:
 def _parts(report: ReportInputs, results: Path) -> list[tuple[str, str, Markup]]:
     """(id, heading, content) of each part."""
     tables = {name: table(made) for name, made, _ in report.tables()}
-    curves = _each(figure_sections.training(s) for s in report.sections)
+    curves = _join(figure_sections.training(s) for s in report.sections)
     return [
         ("accuracy", "Accuracy (Table I)",
-         tables["table_1"] + _each(figure_sections.differences(s) for s in report.sections)),
+         tables["table_1"] + _join(figure_sections.differences(s) for s in report.sections)),
         ("protocols", "What sampled ranking hides",
-         _each(figure_sections.protocols(s) for s in report.sections)),
+         _join(figure_sections.protocols(s) for s in report.sections)),
         ("diversity", "Diversity and fairness (Table II)",
-         tables["table_2"] + _each(figure_sections.fairness(s) for s in report.sections)),
+         tables["table_2"] + _join(figure_sections.fairness(s) for s in report.sections)),
         ("cost", "Cost (Table III)",
-         tables["table_3"] + _each(figure_sections.cost(s) for s in report.sections)),
+         tables["table_3"] + _join(figure_sections.cost(s) for s in report.sections)),
         ("ablation", "What each component adds (Tables IV and V)",
-         tables["table_4"] + _each(figure_sections.ablation(a) for a in report.ablations)
+         tables["table_4"] + _join(figure_sections.ablation(a) for a in report.ablations)
          + tables["table_5"]),
         ("training", "Training",
          curves or Markup("<p>No run record holds the validation scores of its epochs.</p>")),
@@ -71,5 +71,5 @@ def _parts(report: ReportInputs, results: Path) -> list[tuple[str, str, Markup]]
     ]  # fmt: skip
 
 
-def _each(drawn: Iterable[Markup]) -> Markup:
-    return Markup("").join(drawn)
+def _join(figures: Iterable[Markup]) -> Markup:
+    return Markup("").join(figures)

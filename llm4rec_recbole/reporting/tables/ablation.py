@@ -116,13 +116,13 @@ def change(test: Comparison | None, *, per_cent_of: float | None = None) -> Cell
     if test is None or per_cent_of == 0:
         return Cell(NONE)
     ends = (test.difference, test.low, test.high)
-    shown = (
+    numbers = (
         [f"{x:+.3f}" for x in ends]
         if per_cent_of is None
         else [f"{100 * x / per_cent_of:+.1f}" for x in ends]
     )
     unit = "" if per_cent_of is None else " %"
-    return Cell(f"{shown[0]}{unit} [{shown[1]}, {shown[2]}]", marked=test.p_holm < LEVEL)
+    return Cell(f"{numbers[0]}{unit} [{numbers[1]}, {numbers[2]}]", marked=test.p_holm < LEVEL)
 
 
 def to_csv(sections: list[AccuracySection], columns: Sequence[Column]) -> str:
@@ -209,13 +209,13 @@ def build_5(ablations: list[Ablation]) -> Table:
     return Table(
         name="Table V",
         label="tab:contributions",
-        title="Contribution of each component: the paper's numbers and ours",
+        title="Contribution of ablation component: the paper's numbers and ours",
         columns=[*columns, ("", "Runs")],
         sections=[
-            Section(each.table_5.heading, _cells_5(each), each.table_5.setting)
-            for each in ablations
+            Section(ablation.table_5.heading, _cells_5(ablation), ablation.table_5.setting)
+            for ablation in ablations
         ],
-        notes=_notes_5([each.table_5 for each in ablations]),
+        notes=_notes_5([ablation.table_5 for ablation in ablations]),
     )
 
 
