@@ -69,14 +69,26 @@ def variant(name: str) -> tuple[str, dict[str, Any]]:
     """The model and the options that `name` stands for: most names stand for themselves.
 
     EnhancedGenRec_fusion_retrieval is EnhancedGenRec with two components, EnhancedGenRec_none with
-    none. SASRec+RecencyEASE is the sum of two references. Their records have that name.
+    none. SASRec+RecencyEASE is the sum of two references. EnhancedGenRec-random-body and others are
+    nulls (properties/nulls.yaml). Their records have that name.
     """
+    if "-" in name and (null := nulls().get(name)):
+        return null["model"], {**null["options"], "method": name}
     if re.fullmatch(r"\w+(\+\w+)+", name):
         return "SumOfReferences", {"references": name.split("+"), "method": name}
     model, *components = name.split("_")
     if model != "EnhancedGenRec" or not components:
         return name, {}
     return model, {"components": [c for c in components if c != "none"], "method": name}
+
+
+@cache
+def nulls() -> dict[str, dict[str, Any]]:
+    """The null ladder of properties/nulls.yaml: method → what it is a null of, how it is run."""
+    from llm4rec_recbole.files import read_yaml
+
+    ladder: dict[str, dict[str, Any]] = read_yaml(properties_folder() / "nulls.yaml")
+    return ladder
 
 
 def load(table: dict[str, str], name: str) -> Any:

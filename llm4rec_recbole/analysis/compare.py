@@ -2,14 +2,18 @@
 
 | table | method | baseline |
 |---|---|---|
-| table_1, table_2 | EnhancedGenRec | each of the paper's five baselines, and the best reference |
+| table_1, table_2 | EnhancedGenRec | each of the paper's five baselines, and the best null |
+| table_1_nulls, table_2_nulls | a method that claims a component | each of its nulls that ran |
 | table_1_further, table_2_further | a method that no table names | the best of all baselines |
 | table_4, table_5 | the pairs of paper_methods.py | |
 
-Only full rankings are tested: no claim rests on sampled ones. The best reference and the best
-baseline have the highest validation NDCG@10, so nothing is chosen on test items. Holm's adjustment
-runs over all tests of one table. A method that no table names therefore never changes a p value of
-the paper's rows.
+Only full rankings are tested: no claim rests on sampled ones. The best null is a reference or one
+of the method's nulls (properties/nulls.yaml). It and the best baseline have the highest
+validation NDCG@10, so nothing is chosen on test items. Holm's adjustment runs over all tests of one
+table. Nulls and methods that no table names therefore never change a p value of the paper's rows.
+
+Where a method has several seeds, the t test, the interval and the detectable difference treat users
+and seeds as random (significance.users_and_seeds). The randomization test is over users alone.
 
 Coverage and fairness have no value per user: system_level_tests.py tests them, and their z tests
 join the family of Table II.
@@ -35,7 +39,7 @@ from llm4rec_recbole.analysis.paper.paper_methods import (
     table_methods,
 )
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.per_user import Values, per_user_values
+from llm4rec_recbole.evaluation.per_user import Values, per_seed_values
 from llm4rec_recbole.evaluation.records import (
     Record,
     by_method,
@@ -44,6 +48,7 @@ from llm4rec_recbole.evaluation.records import (
     write_rows,
 )
 from llm4rec_recbole.evaluation.users_file import BEYOND_ACCURACY
+from llm4rec_recbole.registry import nulls
 
 FILE = "comparisons.csv"
 _HINT = "run `llm4rec compare`"
@@ -56,6 +61,9 @@ COLUMNS = {
     "table_1": [("full", metric) for metric in METRICS],
     "table_2": [("full", metric) for metric in BEYOND_ACCURACY],
 }
+
+#: The kinds of pairs of Tables I and II, and what their tables' names end in.
+KINDS = {"claims": "", "nulls": "_nulls", "further": "_further"}
 
 Setting = tuple[str, str]  # data set, protocol
 Label = tuple[str, str, str, str]  # ranking, metric, method, baseline
@@ -74,7 +82,7 @@ class Comparison:
     method: str
     baseline: str
     difference: float  # mean over users of method - baseline
-    low: float  # 95 % bootstrap interval of the difference
+    low: float  # 95 % interval of the difference: bootstrap, or t where seeds are random
     high: float
     d: float  # Cohen's d, paired: t / √U
     p_t: float  # of the paired t test, or of the z test of system_level_tests.py
@@ -111,19 +119,29 @@ def best_on_validation(runs: Runs, methods: Iterable[str]) -> str | None:
     return max(scored, key=scored.__getitem__) if scored else None
 
 
+def best_null(runs: Runs, method: str) -> str | None:
+    """The reference, or null of `method`, with the highest validation NDCG@10; None without any."""
+    ladder = [null for null, its in nulls().items() if method in its["of"]]
+    return best_on_validation(runs, [*REFERENCES, *ladder])
+
+
 def table_pairs(runs: Runs, recbole_row: str = "BPR") -> dict[str, list[tuple[str, str]]]:
     """The (method, baseline) pairs of Tables I and II, and of the methods that no table names."""
     baselines = [method for method in paper_baselines(recbole_row) if method in runs]
-    best_reference = best_on_validation(runs, REFERENCES)
-    references = [] if best_reference is None else [best_reference]
+    null = best_null(runs, OURS)
+    references = [] if null is None else [null]
     best_baseline = best_on_validation(runs, [*paper_baselines(recbole_row), *REFERENCES])
     claims = [(OURS, baseline) for baseline in [*baselines, *references] if OURS in runs]
     further = [
         (method, best_baseline)
         for method in further_methods(runs.keys(), recbole_row)
-        if best_baseline is not None
+        if best_baseline is not None and method not in nulls()
     ]
-    return {"claims": claims, "further": further}
+    ladder = [
+        (method, null) for null, its in nulls().items() for method in its["of"]
+        if null in runs and method in runs
+    ]  # fmt: skip
+    return {"claims": claims, "nulls": ladder, "further": further}
 
 
 def pairing(pairs: Sequence[tuple[str, str]]) -> Pairing:
@@ -151,26 +169,39 @@ def compare(
     grouped = by_method(records, everything)
     tables: dict[str, list[Comparison]] = {
         name: []
-        for name in ("table_1", "table_2", "table_1_further", "table_2_further", "table_4",
-                     "table_5")
-    }  # fmt: skip
+        for name in (
+            *(table + ending for ending in KINDS.values() for table in COLUMNS),
+            *paper_methods.TABLES,
+        )
+    }
     for setting, runs in sorted(grouped.items()):
-        values = per_user_values(runs)
+        seeds = per_seed_values(runs)
+        values = averaged(seeds)
         tabled_runs = {method: its for method, its in runs.items() if method in tabled}
         pairs = table_pairs(tabled_runs, recbole_row)
-        for kind, ending in (("claims", ""), ("further", "_further")):
+        for kind, ending in KINDS.items():
             used = {method for pair in pairs[kind] for method in pair}
             of_pairs = {method: its for method, its in values.items() if method in used}
             for table, columns in COLUMNS.items():
                 name = table + ending
-                tables[name] += _tests(name, setting, of_pairs, columns, pairing(pairs[kind]))
+                tables[name] += _tests(
+                    name, setting, of_pairs, columns, pairing(pairs[kind]), seeds
+                )
             pair_runs = {method: its for method, its in tabled_runs.items() if method in used}
             name = "table_2" + ending
             tables[name] += _system_level(name, setting, pair_runs, pairs[kind], data)
         for table, (pairs_of, columns) in paper_methods.TABLES.items():
             ablated = {m: values[m] for m in paper_methods.METHODS if m in values}
-            tables[table] += _tests(table, setting, ablated, columns, pairs_of)
+            tables[table] += _tests(table, setting, ablated, columns, pairs_of, seeds)
     return [row for rows in tables.values() for row in _adjusted(rows)]
+
+
+def averaged(seeds: Mapping[str, Values]) -> dict[str, Values]:
+    """Values (U,) averaged over seeds, from values (S, U)."""
+    return {
+        method: {column: values.mean(axis=0) for column, values in columns.items()}
+        for method, columns in seeds.items()
+    }
 
 
 def _adjusted(rows: list[Comparison]) -> list[Comparison]:
@@ -184,11 +215,13 @@ def _tests(
     values: dict[str, Values],
     columns: Sequence[tuple[str, str]],
     pairs: Pairing,
+    seeds: Mapping[str, Values],
 ) -> list[Comparison]:
+    its_seeds = {method: seeds[method] for method in values}
     return [
         test
         for group in per_user_differences(values, columns, pairs)
-        for test in paired_tests(table, setting, group)
+        for test in paired_tests(table, setting, group, its_seeds)
     ]
 
 
@@ -219,9 +252,11 @@ def paired_tests(
     table: str,
     setting: Setting,
     labelled: list[tuple[Label, np.ndarray]],
+    seeds: Mapping[str, Values] | None = None,
 ) -> list[Comparison]:
     """The tests of differences (U,) of the same users, without Holm's adjustment (p_holm is 1).
 
+    seeds: the values (S, U) of all methods that were compared; without them seeds count as fixed.
     Raises InputError where there is one user.
     """
     stacked = np.stack([difference for _, difference in labelled], axis=1)  # (U, C)
@@ -238,13 +273,58 @@ def paired_tests(
         significance.randomization(stacked).tolist(),
         significance.smallest_detectable(stacked).tolist(),
     )
-    return [
+    tests = [
         Comparison(table, *setting, *label, difference, lower, upper, d, p_t, p_r,
                    p_holm=1.0, users=len(stacked), smallest_detectable=detectable)
         for (label, _), (difference, lower, upper, d, p_t, p_r, detectable) in zip(
             labelled, numbers
         )
     ]  # fmt: skip
+    return [
+        _with_random_seeds(test, difference, random_runs(test, seeds or {}))
+        for test, (_, difference) in zip(tests, labelled)
+    ]
+
+
+def random_runs(test: Comparison, seeds: Mapping[str, Values]) -> list[np.ndarray]:
+    """The values (S, U) of each method with several seeds that `test` compares, as it weights them.
+
+    seeds: the values of all methods that were compared together. Users without a value for one of
+    them are left out, as in `per_user_differences`.
+    """
+    column = (test.ranking, test.metric)
+    weights = {test.method: 1.0, test.baseline: 1.0}
+    if test.baseline == paper_methods.SUM:
+        parts = [m for m in paper_methods.TABLE_5.values() if m != OURS]
+        weights = {test.method: 1.0, **dict.fromkeys(parts, 1.0)}
+        weights[paper_methods.BACKBONE] = len(parts) - 1.0
+    if not all(method in seeds for method in weights):
+        return []
+    defined = ~np.isnan([its[column].mean(axis=0) for its in seeds.values()]).any(axis=0)
+    return [
+        weight * seeds[method][column][:, defined]
+        for method, weight in weights.items()
+        if len(seeds[method][column]) > 1
+    ]
+
+
+def _with_random_seeds(
+    test: Comparison, differences: np.ndarray, runs: Sequence[np.ndarray]
+) -> Comparison:
+    """`test` with seeds as random as users; unchanged where no method has several."""
+    from scipy import stats
+
+    error, df = significance.users_and_seeds(differences, runs)
+    if not runs or not error:
+        return test
+    half, detects = stats.t.ppf([0.975, 0.8], df)
+    return replace(
+        test,
+        low=test.difference - float(half) * error,
+        high=test.difference + float(half) * error,
+        p_t=float(2 * stats.t.sf(abs(test.difference) / error, df)),
+        smallest_detectable=float(half + detects) * error,
+    )
 
 
 def _system_level(

@@ -7,27 +7,32 @@ from pathlib import Path
 
 import numpy as np
 
+from llm4rec_recbole.analysis import significance
 from llm4rec_recbole.analysis.compare import (
     METRICS,
     Comparison,
+    averaged,
     paired_tests,
     pairing,
     per_user_differences,
+    random_runs,
 )
+from llm4rec_recbole.analysis.equivalence import MARGIN, conclude
 from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.per_user import Values, per_user_values
+from llm4rec_recbole.evaluation.per_user import Values, per_seed_values
 from llm4rec_recbole.evaluation.records import RANKINGS, by_method, read_records
 from llm4rec_recbole.evaluation.users_file import BEYOND_ACCURACY
 
 COLUMNS = [(ranking, metric) for ranking in RANKINGS for metric in METRICS]
 COLUMNS += [("full", metric) for metric in BEYOND_ACCURACY]
-HEADERS = ("difference", "95 % interval", "p, t test", "p, random signs")
+HEADERS = ("difference", "95 % interval", "p, t test", "p, random signs", "conclusion")
 
 
-def render(results: Path, method: str, baseline: str) -> Iterator[str]:
+def render(results: Path, method: str, baseline: str, margin: float = MARGIN) -> Iterator[str]:
     """For each data set and protocol that both methods have run on: a heading, then a table.
 
+    margin: differences below this share of the baseline's mean are practically none.
     Raises InputError when there is none, and for bad files.
     """
     from tabulate import tabulate
@@ -43,14 +48,23 @@ def render(results: Path, method: str, baseline: str) -> Iterator[str]:
             hint=f"two of {', '.join(recorded)}" if recorded else "run something",
         )
     for (dataset, protocol), runs in settings.items():
-        values = per_user_values(runs)
+        seeds = per_seed_values(runs)
+        values = averaged(seeds)
         users = len(next(iter(values[method].values())))
-        seeds = " and ".join(f"{len(its)} of {name}" for name, its in runs.items())
-        yield f"{dataset}, {protocol}: {users} users; runs: {seeds}"
+        counts = " and ".join(f"{len(its)} of {name}" for name, its in runs.items())
+        yield f"{dataset}, {protocol}: {users} users; runs: {counts}"
         rows = [
-            [test.ranking, METRIC_NAMES[test.metric], *_means(test, values), *_difference(test)]
+            [
+                test.ranking,
+                METRIC_NAMES[test.metric],
+                *_means(test, values),
+                *_difference(test),
+                _conclusion(test, difference, values, seeds, margin),
+            ]
             for group in per_user_differences(values, COLUMNS, pairing([(method, baseline)]))
-            for test in paired_tests("pair", (dataset, protocol), group)
+            for test, (_, difference) in zip(
+                paired_tests("pair", (dataset, protocol), group, seeds), group
+            )
         ]
         headers = ("ranking", "metric", method, baseline, *HEADERS)
         yield tabulate(rows, headers=headers, disable_numparse=True)
@@ -65,3 +79,24 @@ def _means(test: Comparison, values: dict[str, Values]) -> list[str]:
 def _difference(test: Comparison) -> list[str]:
     interval = f"{test.low:+.4f} to {test.high:+.4f}"
     return [f"{test.difference:+.4f}", interval, f"{test.p_t:.2g}", f"{test.p_randomization:.2g}"]
+
+
+def _conclusion(
+    test: Comparison,
+    differences: np.ndarray,
+    values: dict[str, Values],
+    seeds: dict[str, Values],
+    margin: float,
+) -> str:
+    """Better, equivalent, worse or undecided; sampled rankings carry no claim and get none."""
+    if test.ranking != "full" or test.metric not in METRICS:
+        return ""
+    column = (test.ranking, test.metric)
+    runs = random_runs(test, seeds)
+    error, df = significance.users_and_seeds(differences, runs)
+    mean = float(values[test.baseline][column].mean())
+    of_seeds = sum(float(run.mean(axis=1).var(ddof=1)) for run in runs) if runs else None
+    found = conclude(
+        test.difference, error, df, mean, test.users, margin=margin, seed_variance=of_seeds
+    )
+    return found.describe(mean)

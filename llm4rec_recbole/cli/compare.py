@@ -19,7 +19,9 @@ from llm4rec_recbole.errors import InputError
 
 PAIR_NOTE = (
     "Values are per user, averaged over seeds first. One comparison that was planned in advance "
-    "needs no adjustment. The best of several comparisons does: see comparisons.csv."
+    "needs no adjustment. The best of several comparisons does: see comparisons.csv. Where a "
+    "method has several seeds, users and seeds are random. Equivalent: two one-sided tests reject "
+    "every larger difference, in per cent of the baseline's mean."
 )
 
 
@@ -54,9 +56,12 @@ def pair(arguments: list[str] | None = None) -> int:
     parser.add_argument("method", help="the method to test")
     parser.add_argument("baseline", help="the method to compare it with")
     add_results_option(parser)
+    parser.add_argument("--margin", type=float, default=5.0,
+                        help="smaller differences in per cent are none (%(default)g)")  # fmt: skip
     options = parser.parse_args(arguments)
     try:
-        for text in render(options.results, options.method, options.baseline):
+        margin = options.margin / 100
+        for text in render(options.results, options.method, options.baseline, margin):
             print(f"{text}\n")
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -30,13 +30,24 @@ class _Run:
 def per_user_values(methods: dict[str, list[Record]]) -> dict[str, Values]:
     """Each method's values for each user of one data set and protocol, averaged over its seeds.
 
+    Raises InputError as `per_seed_values` does.
+    """
+    return {
+        method: {column: np.mean(values, axis=0) for column, values in columns.items()}
+        for method, columns in per_seed_values(methods).items()
+    }
+
+
+def per_seed_values(methods: dict[str, list[Record]]) -> dict[str, Values]:
+    """Each method's values (S, U) for each of its S seeds and each user, by column.
+
     Raises InputError when users files are absent or bad, when a record disagrees with its users
     file by more than 1e-9, and when two runs were not tested on the same users and targets.
     """
     records = [record for method in methods.values() for record in method]
     _require_users_files(records)
     first: _Run | None = None
-    averaged = {}
+    values_of = {}
     for method, its_records in methods.items():
         runs = [_read(record) for record in its_records]
         for run in runs:
@@ -47,10 +58,10 @@ def per_user_values(methods: dict[str, list[Record]]) -> dict[str, Values]:
                     file=run.record.users_path,
                     hint="the data or the split has changed: run the older one again",
                 )
-        averaged[method] = {
-            key: np.mean([run.values[key] for run in runs], axis=0) for key in runs[0].values
+        values_of[method] = {
+            column: np.stack([run.values[column] for run in runs]) for column in runs[0].values
         }
-    return averaged
+    return values_of
 
 
 def _require_users_files(records: list[Record]) -> None:

@@ -14,6 +14,7 @@ from llm4rec_recbole.analysis.compare import (
     read_comparisons,
     write_comparisons,
 )
+from llm4rec_recbole.analysis.significance import users_and_seeds
 from llm4rec_recbole.cli.compare import main
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import ndcg
@@ -234,3 +235,18 @@ def test_the_stages_start_without_torch_recbole_pandas_or_scipy(module):
     script = f"import sys, llm4rec_recbole.{module}; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not {"torch", "recbole", "pandas", "scipy"} & set(run.stdout.split())
+
+
+def test_several_seeds_make_the_tests_treat_seeds_as_random(tmp_path):
+    ours = [ranks_around(middle, seed=3) for middle in (4, 9, 14)]
+    for seed, ranks in enumerate(ours):
+        add_run(tmp_path, "EnhancedGenRec", ranks, seed=seed)
+    add_run(tmp_path, "SASRec", ranks_around(12))
+    (test,) = (c for c in compare(tmp_path) if (c.table, c.metric) == ("table_1", "ndcg@10"))
+    values = np.stack([ndcg(ranks, 10) for ranks in ours])
+    difference = values.mean(axis=0) - ndcg(ranks_around(12), 10)
+    error, df = users_and_seeds(difference, [values])
+    assert test.difference == pytest.approx(difference.mean())
+    assert test.p_t == pytest.approx(2 * stats.t.sf(abs(difference.mean()) / error, df))
+    assert test.high - test.low == pytest.approx(2 * stats.t.ppf(0.975, df) * error)
+    assert error > stats.sem(difference)

@@ -495,3 +495,19 @@ def test_each_file_of_the_data_set_is_parsed_once_a_run(
     run("EnhancedGenRec", "two_cycles", options=described | {"epochs": 1})
     assert "two_cycles.item" in parsed
     assert len(parsed) == len(set(parsed))
+
+
+def test_random_entries_depend_on_the_history_alone_and_are_dated_before_the_query(described):
+    options = described | {"components": ["retrieval"], "retrieved_source": "random"}
+    trained = train("EnhancedGenRec", "two_cycles", options=options | {"epochs": 1})
+    context, held_out = trained.model.retrieved, trained.data.test.held_out
+    rows = np.arange(len(held_out))
+    entries = context.now(held_out, rows).numpy()
+    assert (entries == np.stack([context.now(held_out, rows[[r]]).numpy()[0] for r in rows])).all()
+    dates = context.retriever.repository.entries.times
+    for row, drawn in zip(rows, entries):
+        last = held_out.times[held_out.indptr[row + 1] - 1]
+        assert (dates[drawn[drawn >= 0]] <= last).all()
+    by_query = train("EnhancedGenRec", "two_cycles", options=described | {
+        "components": ["retrieval"], "epochs": 1})  # fmt: skip
+    assert (by_query.model.retrieved.now(held_out, rows).numpy() != entries).any()

@@ -7,6 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from llm4rec_recbole.registry import nulls
+
 OURS = "EnhancedGenRec"
 REFERENCES = ("Pop", "ItemKNN", "EASE", "RecencyEASE", "SASRec")
 #: Methods without randomness: one run is all there is.
@@ -57,9 +59,10 @@ def table_methods(recbole_row: str = "BPR", further: Collection[str] = ()) -> tu
 
 
 def further_methods(recorded: Collection[str], recbole_row: str = "BPR") -> tuple[str, ...]:
-    """The `recorded` methods that no table names, by name: a user's own models and variants."""
+    """The `recorded` methods that no table names: nulls, then a user's own models, by name."""
     named = {*table_methods(recbole_row), *METHODS}
-    return tuple(sorted({*recorded} - named))
+    others = {*recorded} - named
+    return (*(null for null in nulls() if null in others), *sorted(others - nulls().keys()))
 
 
 def row_label(method: str, recbole_row: str = "BPR") -> str:

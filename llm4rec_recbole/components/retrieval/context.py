@@ -121,13 +121,24 @@ class EntryEmbedding(nn.Module):
 
 
 class RetrievedContext(nn.Module):
-    """Retrieves `k` entries for each history (7–10) and embeds them (12). Needs items with text."""
+    """Retrieves `k` entries for each history (7–10) and embeds them (12). Needs items with text.
+
+    at_random: draw entries dated before the query at random instead. Which entries are drawn
+    depends on the history alone. It is the null of retrieval.
+    """
 
     uses_text = True
 
-    def __init__(self, features: TrainingFeatures, reviews: Entries | None, d: int, k: int) -> None:
+    def __init__(
+        self,
+        features: TrainingFeatures,
+        reviews: Entries | None,
+        d: int,
+        k: int,
+        at_random: bool = False,
+    ) -> None:
         super().__init__()
-        self.features, self.k = features, k
+        self.features, self.k, self.at_random = features, k, at_random
         self.vectors = features.content.text.numpy()  # (n_items, d_text)
         repository = Repository(
             item_entries(self.vectors, features.items, features.times),
@@ -172,7 +183,20 @@ class RetrievedContext(nn.Module):
         """Entries (B, k) for B histories, each oldest first, as of `times` (B,), in seconds."""
         return torch.from_numpy(self._retrieve(histories, times))
 
+    def _draw(self, histories: list[np.ndarray], times: np.ndarray) -> np.ndarray:
+        """Random entries (B, k) dated before `times`, -1 where there are fewer."""
+        dates = self.retriever.repository.entries.times
+        entries = np.full((len(histories), self.k), -1, dtype=np.int64)
+        for row, (history, now) in enumerate(zip(histories, times)):
+            dated = np.flatnonzero(dates < now)
+            n = min(self.k, len(dated))
+            random = np.random.default_rng([len(history), int(history.sum())])
+            entries[row, :n] = random.choice(dated, n, replace=False)
+        return entries
+
     def _retrieve(self, histories: list[np.ndarray], times: np.ndarray) -> np.ndarray:
+        if self.at_random:
+            return self._draw(histories, times)
         width = max(len(history) for history in histories)
         seen = np.zeros((len(histories), width), dtype=np.int64)
         for row, history in enumerate(histories):

@@ -141,7 +141,10 @@ class EnhancedGenRec(Ranking, OnlineLearning, SequentialRecommender):
             )
             if config["retrieved_entries"] and has_text:
                 reviews = reviews_to_retrieve(config, dataset, config["retrieved_reviews"])
-                self.retrieved = RetrievedContext(features, reviews, d, config["retrieved_entries"])
+                at_random = config["retrieved_source"] == "random"
+                self.retrieved = RetrievedContext(
+                    features, reviews, d, config["retrieved_entries"], at_random
+                )
         if "debiasing" in self.components:
             self.debiasing = Debiasing(features, d, config)
         if "explanation" in self.components and features.categories.any():

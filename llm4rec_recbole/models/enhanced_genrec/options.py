@@ -63,6 +63,10 @@ class EnhancedGenRecOptions(Options):
     retrieved_entries: Count = Field(
         4, description="Entries of the repository that become tokens (12)."
     )
+    retrieved_source: Literal["query", "random"] = Field(
+        "query",
+        description="Retrieve by the user's query (7-10), or draw entries at random: a null.",
+    )
     retrieved_reviews: Count = Field(
         2, description="Earliest reviews of an item that enter the repository (8); 0 is none."
     )

@@ -13,11 +13,12 @@ import numpy as np
 from llm4rec_recbole.analysis.compare import COLUMNS as TESTED
 from llm4rec_recbole.analysis.compare import (
     FILE,
+    KINDS,
     METRICS,
     Comparison,
     Label,
     Setting,
-    best_on_validation,
+    best_null,
     pairing,
     per_user_differences,
     read_comparisons,
@@ -49,7 +50,7 @@ from llm4rec_recbole.evaluation.records import (
 Column = tuple[str, str]  # (ranking, metric)
 COLUMNS: tuple[Column, ...] = tuple((r, m) for r in RANKINGS for m in METRICS)
 #: The tables of comparisons.csv whose freshness `read_sections` checks.
-CHECKED = tuple(table + ending for table in TESTED for ending in ("", "_further"))
+CHECKED = tuple(table + ending for table in TESTED for ending in KINDS.values())
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class AccuracySection:
     protocol: str
     users: int  # 0 where nothing has run
     rows: list[Row]
-    reference: str = ""  # the reference with the best validation NDCG@10, "" without one
+    reference: str = ""  # the reference or null with the best validation NDCG@10, "" without one
 
     @property
     def setting(self) -> str:
@@ -156,8 +157,8 @@ def _section(
     values = per_user_values(records)
     check_tables(comparisons, values, records, recbole_row, comparisons_path)
     tests: dict[str, dict[Column, Comparison]] = {}
-    for test in comparisons:
-        if test.table in ("table_1", "table_1_further"):
+    for test in sorted(comparisons, key=lambda c: c.table == "table_1"):  # whose marks win
+        if test.table in ("table_1", "table_1_nulls", "table_1_further"):
             marked = test.baseline if test.method == OURS else test.method
             tests.setdefault(marked, {})[test.ranking, test.metric] = test
     labels = {method: label for label, method in paper_rows(recbole_row).items()}
@@ -181,7 +182,7 @@ def _section(
             )
         )  # fmt: skip
     users = next((len(its[COLUMNS[0]]) for its in values.values()), 0)
-    return AccuracySection(*setting, users, rows, best_on_validation(records, REFERENCES) or "")
+    return AccuracySection(*setting, users, rows, best_null(records, OURS) or "")
 
 
 def without_record(
@@ -204,7 +205,7 @@ def check_tables(
 ) -> None:
     """Raises InputError where the comparisons of Tables I and II do not follow from the runs."""
     pairs = table_pairs(records, recbole_row)
-    for kind, ending in (("claims", ""), ("further", "_further")):
+    for kind, ending in KINDS.items():
         used = {method for pair in pairs[kind] for method in pair}
         of_pairs = {method: its for method, its in values.items() if method in used}
         for table, columns in TESTED.items():

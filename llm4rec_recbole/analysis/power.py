@@ -1,0 +1,218 @@
+"""How many users a claim needs, from the spread of differences between users in a pilot run.
+
+A paired t test at level α finds a true mean difference δ with probability 1 - β when
+
+    U ≥ ((z_{1 - α/2} + z_{1 - β}) s / δ)²,   δ = gain · mean of the baseline
+
+s is the standard deviation over users of the difference between two methods. A pilot is a pair of
+committed runs: EnhancedGenRec and the baseline or reference with the best validation NDCG@10. For
+Table IV it is also our own pair of configurations, where both have run. Among m claims of one
+family, Holm's first step tests at α / m; `tests` is that m. Seeds add to the variance: see
+`detectable`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from llm4rec_recbole.analysis import significance
+from llm4rec_recbole.analysis.compare import averaged, best_on_validation
+from llm4rec_recbole.analysis.paper import paper_methods
+from llm4rec_recbole.analysis.paper.claims import ABLATED, ACCURACY, IMPROVE, OURS, Tables
+from llm4rec_recbole.analysis.paper.paper_methods import REFERENCES, paper_baselines
+from llm4rec_recbole.analysis.paper.paper_numbers import NAMES, gain, per_cent
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.metrics import ACCURACY as METRICS
+from llm4rec_recbole.evaluation.per_user import per_seed_values
+from llm4rec_recbole.evaluation.records import Record, by_method, read_records
+
+LEVEL, POWER = 0.05, 0.8
+#: How many users the paper's data sets have, where that is public.
+PAPER_USERS = {"ml-25m": 162_541}
+
+
+@dataclass(frozen=True, eq=False)
+class Pilot:
+    """A pair of methods on one data set; each mapping is by metric, full ranking."""
+
+    dataset: str
+    protocol: str
+    method: str
+    baseline: str
+    users: int
+    mean: dict[str, float]  # of the baseline
+    spread: dict[str, float]  # over users, of the difference
+    error: dict[str, tuple[float, float]]  # of the mean difference, seeds included, and its df
+
+    @property
+    def name(self) -> str:
+        """The pilot in a table's heading."""
+        return f"{self.dataset} ({self.method} - {self.baseline})"
+
+    def users_needed(self, metric: str, percent: float, tests: int = 1) -> int:
+        """Users for a gain of `percent` of the baseline's mean, by this pilot's spread."""
+        return users_needed(self.spread[metric], self.mean[metric] * percent / 100, tests)
+
+    def detectable(self, metric: str, tests: int = 1) -> float:
+        """The smallest gain, in per cent, that the pilot's own users and seeds show."""
+        from scipy import stats
+
+        error, df = self.error[metric]
+        quantiles = stats.t.ppf([1 - LEVEL / 2 / tests, POWER], df)
+        return 100 * float(quantiles.sum()) * error / self.mean[metric]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A gain that the paper prints or implies, and the family of claims that it belongs to."""
+
+    table: str
+    name: str
+    metric: str
+    percent: float
+    dataset: str  # the paper's
+    family: int  # how many gains are claimed together
+    pair: tuple[str, str] | None = None  # our methods, for a step of Table IV
+
+
+def users_needed(
+    spread: float, difference: float, tests: int = 1, level: float = LEVEL, power: float = POWER
+) -> int:
+    """Users that a paired test at level / tests needs to find `difference` with `power`.
+
+    spread: standard deviation over users. Raises ValueError for a difference of 0.
+    """
+    from scipy import stats
+
+    if not difference:
+        raise ValueError("no number of users shows a difference of 0")
+    z = stats.norm.ppf(1 - level / 2 / tests) + stats.norm.ppf(power)
+    return math.ceil((float(z) * spread / difference) ** 2)
+
+
+def parse_claim(text: str) -> tuple[float, str]:
+    """The per cent and the metric of a claim such as "+0.7% hit@10". Raises InputError."""
+    match = re.fullmatch(r"\s*([+-]?\d{1,6}(?:\.\d{1,6})?)\s*%\s*(?:in\s+)?(\S+)\s*", text)
+    if match is None or match[2].lower() not in METRICS or not float(match[1]):
+        hint = f'such as "+0.7% hit@10"; metrics: {", ".join(METRICS)}'
+        raise InputError(f"cannot read the claim {text!r}", hint=hint)
+    return float(match[1]), match[2].lower()
+
+
+def paper_gains(paper: Tables) -> list[Gain]:
+    """The gains of Table I over the best baseline and the 20 steps of Table IV."""
+    table = paper["table_1"]
+    columns = [column for row, column in table if row == IMPROVE]
+    gains = []
+    for column in columns:
+        dataset, metric = column.split("/")
+        percent = float(per_cent(table[IMPROVE, column]))
+        if percent > 0:
+            gains.append(
+                Gain("Table I", f"{NAMES[dataset]}: {OURS}", metric, percent, dataset, len(columns))
+            )
+    steps = [row for row in paper_methods.STEPS if row != "Full Framework"]
+    rows = list(paper_methods.TABLE_4)
+    for row in steps:
+        before = rows[rows.index(row) - 1]
+        for metric in ACCURACY:
+            change = gain(paper["table_4"][row, metric], paper["table_4"][before, metric])
+            gains.append(
+                Gain("Table IV", row, metric, float(change.percent), ABLATED,
+                     len(steps) * len(ACCURACY), paper_methods.STEPS[row])
+            )  # fmt: skip
+    return gains
+
+
+def read_pilots(folders: Sequence[Path], recbole_row: str = "BPR") -> list[Pilot]:
+    """The pilots of every data set and protocol whose users files are in `folders`.
+
+    A data set that stands in two folders counts once, the first one. Raises InputError for bad
+    files.
+    """
+    pilots: dict[tuple[str, str, str, str], Pilot] = {}
+    for folder in folders:
+        records = [r for r in read_records(folder) if r.users_path.is_file()]
+        known = {(p.dataset, p.protocol) for p in pilots.values()}
+        methods = tuple(dict.fromkeys(record.method for record in records))
+        for setting, runs in by_method(records, methods).items():
+            if setting not in known:
+                for pilot in _pilots(setting, runs, recbole_row):
+                    pilots.setdefault((*setting, pilot.method, pilot.baseline), pilot)
+    return list(pilots.values())
+
+
+def _pilots(
+    setting: tuple[str, str], runs: dict[str, list[Record]], recbole_row: str
+) -> Iterator[Pilot]:
+    best = best_on_validation(runs, [*paper_baselines(recbole_row), *REFERENCES])
+    ours = paper_methods.OURS
+    pairs = [(ours, best)] if ours in runs and best is not None else []
+    pairs += [pair for pair in paper_methods.STEPS.values() if {*pair} <= runs.keys()]
+    if not pairs:
+        return
+    compared = {method for pair in pairs for method in pair}
+    seeds = per_seed_values({method: runs[method] for method in runs if method in compared})
+    values = averaged(seeds)
+    for method, baseline in dict.fromkeys(pairs):
+        columns = {metric: ("full", metric) for metric in METRICS}
+        differences = {m: values[method][c] - values[baseline][c] for m, c in columns.items()}
+        yield Pilot(
+            *setting,
+            method,
+            baseline,
+            users=len(differences["hit@10"]),
+            mean={m: float(values[baseline][c].mean()) for m, c in columns.items()},
+            spread={m: float(d.std(ddof=1)) for m, d in differences.items()},
+            error={
+                m: significance.users_and_seeds(
+                    d, [s for s in (seeds[method][columns[m]], seeds[baseline][columns[m]])
+                        if len(s) > 1],
+                )
+                for m, d in differences.items()
+            },
+        )  # fmt: skip
+
+
+def needed(gain: Gain, pilots: Sequence[Pilot], holm: bool = False) -> list[int | None]:
+    """The users that `gain` needs, by each pilot; None where the pilot is of another pair."""
+    tests = gain.family if holm else 1
+    return [
+        pilot.users_needed(gain.metric, gain.percent, tests)
+        if (pilot.method, pilot.baseline) == gain.pair or _is_general(pilot)
+        else None
+        for pilot in pilots
+    ]
+
+
+def _is_general(pilot: Pilot) -> bool:
+    """Whether the pilot is ours against a baseline, not a step of the ablation."""
+    return pilot.baseline in {*paper_baselines(), *REFERENCES}
+
+
+def steps_needed(gains: Sequence[Gain], pilots: Sequence[Pilot]) -> list[int]:
+    """The users that each step of Table IV needs, by the pilot that needs the fewest."""
+    fewest = []
+    for step in gains:
+        users = [n for n in needed(step, pilots) if n is not None]
+        if step.table == "Table IV" and users:
+            fewest.append(min(users))
+    return fewest
+
+
+def resolution_of_table_4(gains: Sequence[Gain], pilots: Sequence[Pilot]) -> str:
+    """One sentence: whether the paper's ablation can be resolved on the paper's own data."""
+    users = steps_needed(gains, pilots)
+    if not users:
+        return "No committed run can serve as a pilot for Table IV."
+    has = PAPER_USERS[ABLATED]
+    beyond = sum(n > has for n in users)
+    return (
+        f"{beyond} of the {len(users)} steps of Table IV cannot be resolved on {NAMES[ABLATED]}: "
+        f"the steps need {min(users):,} to {max(users):,} users, by the pilot that needs the "
+        f"fewest for each, and the data set has {has:,}."
+    )
