@@ -45,11 +45,20 @@ class AtomicTable:
 
     types: each field's type. columns: tokens as dictionaries of strings, floats as float64 (times
     as int64 where a float64 cannot hold them), sequences as strings; null where a field is empty.
+
+    Two reads of an unchanged file are equal if they share the columns in memory, so that a result
+    can be cached by its table.
     """
 
     path: Path
     types: dict[str, str]
     columns: pa.Table
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AtomicTable) and other.columns is self.columns
+
+    def __hash__(self) -> int:
+        return id(self.columns)
 
     def __len__(self) -> int:
         return int(self.columns.num_rows)
@@ -238,6 +247,8 @@ def _to_arrow(block: bytes, types: dict[str, str], file_format: AtomicFormat) ->
     import pyarrow as pa
     from pyarrow import csv
 
+    if block.startswith(codecs.BOM_UTF8):  # part of a field: the file's first line has none
+        block = codecs.BOM_UTF8 + block  # Arrow removes one
     text = pa.string()
     arrow = {"token": pa.dictionary(pa.int32(), text), "float": pa.float64()}
     wanted = {name: arrow.get(kind, text) for name, kind in types.items()}

@@ -56,6 +56,7 @@ def lines_touched(valid: bytes, corrupt: bytes) -> range:
 
 @settings(max_examples=200)
 @given(corruptions())
+@example((f"{HEADER}\n1\t2\t3\t4\n".encode(), f"{HEADER}\n\ufeff1\t2\t3\t4\n".encode()))
 @example((f"{HEADER}\n1\t2\t3\t4\n".encode(), f'"{HEADER}\n1\t2\t3\t4\n'.encode()))
 def test_a_corruption_is_refused_with_its_line_or_harmless(tmp_path_factory, pair):
     valid, corrupt = pair

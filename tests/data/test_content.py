@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from llm4rec_recbole.data.atomic import AtomicTable
 from llm4rec_recbole.data.features import clean_title, read_items, read_users
 from llm4rec_recbole.errors import InputError
 
@@ -103,3 +104,9 @@ def test_a_table_without_ids_is_refused(tmp_path, read):
     (tmp_path / "t").write_text("name:token\tage:float\nx\t1\n")
     with pytest.raises(InputError, match=r"_id' is missing \(there are name, age\)"):
         read(tmp_path / "t")
+
+
+def test_an_unchanged_file_is_made_into_items_once(ml_100k_folder, monkeypatch):
+    first = read_items(ml_100k_folder / "ml-100k.item")
+    monkeypatch.setattr(AtomicTable, "texts", None)  # a call would raise TypeError
+    assert read_items(ml_100k_folder / "ml-100k.item").equals(first)

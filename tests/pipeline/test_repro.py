@@ -103,6 +103,7 @@ def test_changed_scale_repeats_every_run(checkout: Checkout) -> None:
     assert len(checkout.ran()) == 6
 
 
+@pytest.mark.slow
 def test_the_smoke_scale_leaves_the_committed_records_alone(checkout: Checkout) -> None:
     checkout.write_params(scale="laptop")
     checkout.dvc("repro")
@@ -128,6 +129,7 @@ def test_tables_are_made_though_every_run_failed(checkout: Checkout) -> None:
     assert checkout.table() == ["methods:", "failed: ml-100k.loo.BPR.seed_0"]
 
 
+@pytest.mark.slow
 def test_the_report_has_what_is_made_of_the_first_seeds_checkpoint(checkout: Checkout) -> None:
     ours = {"deterministic": [], "baseline": [], "generative": [], "ours": ["EnhancedGenRec"]}
     checkout.write_params(methods=ours, explained=["EnhancedGenRec"], seeds=[3, 4])
