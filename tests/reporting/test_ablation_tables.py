@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-
 import pytest
 
-from llm4rec_recbole.cli import compare, tables
 from tests.helpers.fake_ablation import add_ablation
-from tests.helpers.fake_results import add_failure, add_run, ranks_around, unescaped
+from tests.helpers.fake_results import add_failure, add_run, ranks_around
+from tests.helpers.generated_tables import (
+    compare_and_make_tables,
+    make_tables,
+    table_csv_rows,
+    table_row,
+    table_text,
+)
 
 FIRST = "EnhancedGenRec without components (paper: GenRec)"
 
@@ -18,125 +22,102 @@ def results(tmp_path):
     return tmp_path / "results"
 
 
-def make(results) -> None:
-    assert compare.main(["--results", str(results)]) == 0
-    assert make_tables(results) == 0
-
-
-def make_tables(results) -> int:
-    out, failures = results.parent / "out", results.parent / "failures"
-    paths = ["--results", str(results), "--out", str(out), "--failures", str(failures)]
-    return tables.main(paths)
-
-
-def text(results, table: int, kind: str = "md") -> str:
-    made = (results.parent / "out" / f"table_{table}.{kind}").read_text()
-    return unescaped(made) if kind == "md" else made
-
-
-def row(results, table: int, label: str) -> list[str]:
-    (line,) = (x for x in text(results, table).splitlines() if x.startswith(f"| {label} |"))
-    return [cell.strip() for cell in line.strip("|").split("|")]
-
-
-def csv_rows(results, table: int) -> dict[str, dict[str, str]]:
-    return {x["row"]: x for x in csv.DictReader(text(results, table, "csv").splitlines())}
-
-
 def test_without_a_run_both_tables_show_the_papers_numbers_and_say_so(results):
     add_run(results, "BPR", ranks_around(9))
-    make(results)
-    assert row(results, 4, FIRST) == [
+    assert compare_and_make_tables(results) == 0
+    assert table_row(results, 4, FIRST) == [
         FIRST, "0.534", "0.692", "0.312", "0.401", *["–"] * 6, "not run",
     ]  # fmt: skip
-    assert row(results, 5, "Synergistic Effect") == [
+    assert table_row(results, 5, "Synergistic Effect") == [
         "Synergistic Effect", "+0.2%", "+0.1%", "+0.3%", *["–"] * 3, "not run",
     ]  # fmt: skip
-    assert "no test" in text(results, 4)
-    assert "no test" in text(results, 5)
+    assert "no test" in table_text(results, 4)
+    assert "no test" in table_text(results, 5)
 
 
 def test_a_step_has_its_interval_in_its_row(results):
     add_ablation(results)
-    make(results)
-    line = csv_rows(results, 4)["+ Adaptive Learning"]
-    above = csv_rows(results, 4)["+ Explainability"]
+    assert compare_and_make_tables(results) == 0
+    line = table_csv_rows(results, 4)["+ Adaptive Learning"]
+    above = table_csv_rows(results, 4)["+ Explainability"]
     step = float(line["ndcg@10"]) - float(above["ndcg@10"])
     assert float(line["ndcg@10_change"]) == pytest.approx(step, abs=2e-6)
     assert float(line["ndcg@10_change_low"]) < step < float(line["ndcg@10_change_high"])
     assert line["against"] == "EnhancedGenRec_fusion_retrieval_debiasing_explanation"
-    shown = row(results, 4, "+ Adaptive Learning")[-2]
+    shown = table_row(results, 4, "+ Adaptive Learning")[-2]
     assert shown.startswith(f"{step:+.3f} [+0.")
     assert shown.endswith(r"]\*")
-    assert row(results, 4, FIRST)[-3:-1] == ["–", "–"]
+    assert table_row(results, 4, FIRST)[-3:-1] == ["–", "–"]
 
 
 def test_one_run_fills_the_last_two_rows_of_table_4_which_differ_in_what_they_are_compared_with(
     results,
 ):
     add_ablation(results)
-    make(results)
-    adaptive, full = (csv_rows(results, 4)[x] for x in ("+ Adaptive Learning", "Full Framework"))
+    assert compare_and_make_tables(results) == 0
+    adaptive, full = (
+        table_csv_rows(results, 4)[x] for x in ("+ Adaptive Learning", "Full Framework")
+    )
     assert adaptive["method"] == full["method"] == "EnhancedGenRec"
     assert adaptive["ndcg@10"] == full["ndcg@10"]
     assert full["against"] == "EnhancedGenRec_none"
-    assert "one run fills both rows" in text(results, 4)
+    assert "one run fills both rows" in table_text(results, 4)
 
 
 def test_table_5_is_in_per_cent_of_the_backbone(results):
     add_ablation(results)
-    make(results)
-    part = csv_rows(results, 5)["Multimodal Fusion"]
-    backbone = float(csv_rows(results, 4)[FIRST]["hit@10"])
+    assert compare_and_make_tables(results) == 0
+    part = table_csv_rows(results, 5)["Multimodal Fusion"]
+    backbone = float(table_csv_rows(results, 4)[FIRST]["hit@10"])
     gain = 100 * float(part["hit@10_change"]) / backbone
-    shown, unit = row(results, 5, "Multimodal Fusion")[4].split()[:2]
+    shown, unit = table_row(results, 5, "Multimodal Fusion")[4].split()[:2]
     assert (float(shown), unit) == (pytest.approx(gain, abs=0.06), "%")
-    assert csv_rows(results, 5)["Synergistic Effect"]["against"] == "sum of the parts"
+    assert table_csv_rows(results, 5)["Synergistic Effect"]["against"] == "sum of the parts"
 
 
 def test_a_missing_run_leaves_its_row_its_step_and_the_synergy_empty(results):
     add_ablation(results, "GenRecFusion", "GenRecAdapt")
-    make(results)
-    assert row(results, 4, "+ Multimodal Fusion")[5:] == [*["–"] * 6, "not run"]
-    assert row(results, 4, "+ Retrieval Augment.")[-3:] == ["–", "–", "one seed"]
-    assert row(results, 5, "Synergistic Effect")[4:] == ["–", "–", "–", "not run"]
-    assert csv_rows(results, 4)["Full Framework"]["against"] == "EnhancedGenRec_none"
+    assert compare_and_make_tables(results) == 0
+    assert table_row(results, 4, "+ Multimodal Fusion")[5:] == [*["–"] * 6, "not run"]
+    assert table_row(results, 4, "+ Retrieval Augment.")[-3:] == ["–", "–", "one seed"]
+    assert table_row(results, 5, "Synergistic Effect")[4:] == ["–", "–", "–", "not run"]
+    assert table_csv_rows(results, 4)["Full Framework"]["against"] == "EnhancedGenRec_none"
 
 
 def test_a_failed_configuration_says_why(results):
     add_ablation(results, "GenRecDebias")
     add_failure(results.parent / "failures", "GenRecDebias", "out of memory")
-    make(results)
-    assert row(results, 5, "Causal Debiasing")[-1] == "failed: out of memory"
+    assert compare_and_make_tables(results) == 0
+    assert table_row(results, 5, "Causal Debiasing")[-1] == "failed: out of memory"
 
 
 def test_configurations_of_two_code_versions_are_distinguished(results):
     add_ablation(results)
     add_run(results, "GenRecFusion", ranks_around(9), git_commit="b" * 40)
-    make(results)
-    assert "Made with more than one git commit" in text(results, 5)
-    assert "bbbbbbbb: GenRecFusion" in text(results, 5)
-    assert "bbbbbbbb: GenRecFusion" in text(results, 4)
+    assert compare_and_make_tables(results) == 0
+    assert "Made with more than one git commit" in table_text(results, 5)
+    assert "bbbbbbbb: GenRecFusion" in table_text(results, 5)
+    assert "bbbbbbbb: GenRecFusion" in table_text(results, 4)
 
 
 def test_one_seed_beside_several_is_named(results):
     add_ablation(results)
     add_run(results, "GenRecFusion", ranks_around(9), seed=2)
-    make(results)
-    assert row(results, 4, "+ Multimodal Fusion")[-1] == "2 seeds"
-    assert r"One seed: EnhancedGenRec, EnhancedGenRec\_fusion" in text(results, 4)
-    assert "supports no claim" in text(results, 4)
+    assert compare_and_make_tables(results) == 0
+    assert table_row(results, 4, "+ Multimodal Fusion")[-1] == "2 seeds"
+    assert r"One seed: EnhancedGenRec, EnhancedGenRec\_fusion" in table_text(results, 4)
+    assert "supports no claim" in table_text(results, 4)
 
 
 def test_the_papers_ablation_appears_only_for_its_own_data_set(results):
     add_run(results, "BPR", ranks_around(9), dataset="yelp-2023")
-    make(results)
-    assert row(results, 4, "Full Framework")[1:5] == ["–"] * 4
+    assert compare_and_make_tables(results) == 0
+    assert table_row(results, 4, "Full Framework")[1:5] == ["–"] * 4
 
 
 def test_comparisons_from_before_a_configuration_changed_are_refused(results, capsys):
     add_ablation(results)
-    make(results)
+    assert compare_and_make_tables(results) == 0
     add_run(results, "GenRecExplain", ranks_around(2, seed=9))
     assert make_tables(results) == 2
     assert "comparisons.csv: the comparisons were not made from these" in capsys.readouterr().err
@@ -144,6 +125,6 @@ def test_comparisons_from_before_a_configuration_changed_are_refused(results, ca
 
 def test_comparisons_of_a_removed_configuration_are_removed(results):
     add_ablation(results)
-    make(results)
+    assert compare_and_make_tables(results) == 0
     (results / "runs/ml-100k/loo/GenRecExplain/seed_1.json").unlink()
     assert make_tables(results) == 2

@@ -6,9 +6,10 @@ import csv
 
 import pytest
 
-from llm4rec_recbole.cli import compare, tables
+from llm4rec_recbole.cli import compare
 from tests.helpers.fake_ablation import add_ablation
 from tests.helpers.fake_results import add_run, ranks_around
+from tests.helpers.generated_tables import make_tables
 
 
 @pytest.fixture
@@ -36,11 +37,6 @@ def change(results, table: str, metric: str, new: str | None) -> None:
         writer.writerows(lines)
 
 
-def make(results) -> int:
-    paths = ["--results", str(results), "--out", str(results.parent / "out")]
-    return tables.main([*paths, "--failures", str(results.parent / "failures")])
-
-
 @pytest.mark.parametrize(
     ("table", "metric"),
     [
@@ -52,21 +48,21 @@ def make(results) -> int:
     ],
 )
 def test_another_difference_is_refused(results, capsys, table, metric):
-    assert make(results) == 0
+    assert make_tables(results) == 0
     change(results, table, metric, "0.5")
-    assert make(results) == 2
+    assert make_tables(results) == 2
     assert "the comparisons were not made from these users files" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("metric", ["novelty@10", "intra_list_diversity@10"])
 def test_a_comparison_of_users_that_lacks_is_refused(results, metric):
     change(results, "table_2", metric, None)
-    assert make(results) == 2
+    assert make_tables(results) == 2
 
 
 def test_a_run_that_was_not_tested_is_named_in_the_caption(results):
     change(results, "table_2", "coverage@100", None)
-    assert make(results) == 0
+    assert make_tables(results) == 0
     text = (results.parent / "out/table_2.md").read_text()
     (line,) = (x for x in text.splitlines() if "Not tested" in x)
     assert line == ("- Not tested: ml-100k, loo: Cov@100 of BPR; ml-100k, loo: Fairness@10.")

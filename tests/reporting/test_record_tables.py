@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import json
 
 import pytest
 
 from llm4rec_recbole.analysis.paper import paper_numbers
-from llm4rec_recbole.cli import compare, tables
+from llm4rec_recbole.cli import compare
 from llm4rec_recbole.errors import InputError
-from tests.helpers.fake_results import add_run, ranks_around, unescaped
+from tests.helpers.fake_results import add_run, ranks_around
+from tests.helpers.generated_tables import (
+    compare_and_make_tables,
+    table_csv_rows,
+    table_row,
+    table_text,
+)
 
 P5 = "P5 (0.4 M parameters, trained from scratch)"
 
@@ -28,124 +33,111 @@ def results(tmp_path):
     return tmp_path / "results"
 
 
-def make(results, *options: str) -> None:
-    assert compare.main(["--results", str(results)]) == 0
-    out, failures = results.parent / "out", results.parent / "failures"
-    paths = ["--results", str(results), "--out", str(out), "--failures", str(failures)]
-    assert tables.main([*paths, *options]) == 0
-
-
-def text(results, table: int, kind: str = "md") -> str:
-    made = (results.parent / "out" / f"table_{table}.{kind}").read_text()
-    return unescaped(made) if kind == "md" else made
-
-
-def row(results, table: int, label: str) -> list[str]:
-    (line,) = (x for x in text(results, table).splitlines() if x.startswith(f"| {label} |"))
-    return [cell.strip() for cell in line.strip("|").split("|")]
-
-
-def csv_rows(results, table: int) -> dict[str, dict[str, str]]:
-    return {x["row"]: x for x in csv.DictReader(text(results, table, "csv").splitlines())}
-
-
 def test_table_2_puts_the_papers_number_beside_ours(results):
-    make(results)
-    assert row(results, 2, "RecBole (BPR)")[1:] == [
+    assert compare_and_make_tables(results) == 0
+    assert table_row(results, 2, "RecBole (BPR)")[1:] == [
         "0.598", "0.218", "0.423", "0.661", "**0.700**", "**0.200**", "0.100", "**0.600**",
         "one seed",
     ]  # fmt: skip
-    assert row(results, 2, "EASE")[1:5] == ["–"] * 4
-    assert row(results, 2, P5)[3:] == ["**0.467**", "<ins>0.692</ins>", *["–"] * 4, "not run"]
-    assert csv_rows(results, 2)["RecBole (BPR)"]["novelty@10"] == "0.100000"
-    assert csv_rows(results, 2)["Ours (EnhancedGenRec)"]["paper_fairness"] == "0.695"
+    assert table_row(results, 2, "EASE")[1:5] == ["–"] * 4
+    assert table_row(results, 2, P5)[3:] == ["**0.467**", "<ins>0.692</ins>", *["–"] * 4, "not run"]
+    assert table_csv_rows(results, 2)["RecBole (BPR)"]["novelty@10"] == "0.100000"
+    assert table_csv_rows(results, 2)["Ours (EnhancedGenRec)"]["paper_fairness"] == "0.695"
 
 
 def test_more_is_better_in_table_2_and_less_in_table_3(results):
-    make(results)
-    assert [row(results, 2, name)[7] for name in ("RecBole (BPR)", "LightGCN", "EASE")] == [
+    assert compare_and_make_tables(results) == 0
+    assert [table_row(results, 2, name)[7] for name in ("RecBole (BPR)", "LightGCN", "EASE")] == [
         "0.100", "<ins>0.200</ins>", "**0.300**",
     ]  # fmt: skip
-    assert [row(results, 3, name)[5] for name in ("RecBole (BPR)", "LightGCN", "EASE")] == [
+    assert [table_row(results, 3, name)[5] for name in ("RecBole (BPR)", "LightGCN", "EASE")] == [
         "**0.0**", "<ins>1000.0</ins>", "2000.0",
     ]  # fmt: skip
-    assert row(results, 3, "LightGCN")[1:5] == ["**4.2**", "**34**", "**3.8**", "**89**"]
-    assert row(results, 3, "RecBole (BPR)")[1] == "<ins>8.9</ins>"
+    assert table_row(results, 3, "LightGCN")[1:5] == ["**4.2**", "**34**", "**3.8**", "**89**"]
+    assert table_row(results, 3, "RecBole (BPR)")[1] == "<ins>8.9</ins>"
 
 
 def test_marks_and_caption_of_table_2_say_what_is_tested(results):
     add_run(results, "EnhancedGenRec", ranks_around(5), beyond={"novelty@10": 0.4})
-    make(results)
-    (line,) = (x for x in text(results, 2).splitlines() if x.startswith(r"- \*: EnhancedGenRec"))
+    assert compare_and_make_tables(results) == 0
+    (line,) = (
+        x for x in table_text(results, 2).splitlines() if x.startswith(r"- \*: EnhancedGenRec")
+    )
     assert "Holm-adjusted over the 9 comparisons" in line  # two baselines, EASE, three metrics
-    assert row(results, 2, "RecBole (BPR)")[7] == r"0.100\*"
-    assert row(results, 2, "EASE")[7] == r"<ins>0.300</ins>\*"
-    assert row(results, 2, "RecBole (BPR)")[5] == "**0.700**"
-    assert "- Not tested: ml-100k, loo: Fairness@10.\n" in text(results, 2)
-    assert "*" not in text(results, 3).split("Measured")[0].replace("**", "")
+    assert table_row(results, 2, "RecBole (BPR)")[7] == r"0.100\*"
+    assert table_row(results, 2, "EASE")[7] == r"<ins>0.300</ins>\*"
+    assert table_row(results, 2, "RecBole (BPR)")[5] == "**0.700**"
+    assert "- Not tested: ml-100k, loo: Fairness@10.\n" in table_text(results, 2)
+    assert "*" not in table_text(results, 3).split("Measured")[0].replace("**", "")
 
 
 def test_a_method_that_no_table_names_has_its_row_and_marks_in_tables_2_and_3(results):
     add_run(results, "MyEASE", ranks_around(5), beyond={"novelty@10": 0.05})
-    make(results)
-    assert row(results, 2, "MyEASE")[7] == r"0.050\*"
-    assert row(results, 3, "MyEASE")[-1] == "one seed"
-    assert "in a row that this project does not have: differs" in text(results, 2)
+    assert compare_and_make_tables(results) == 0
+    assert table_row(results, 2, "MyEASE")[7] == r"0.050\*"
+    assert table_row(results, 3, "MyEASE")[-1] == "one seed"
+    assert "in a row that this project does not have: differs" in table_text(results, 2)
 
 
 def test_one_method_alone_has_nothing_to_be_tested_against(results):
     add_run(results, "Pop", ranks_around(20), dataset="beauty")
-    make(results)
-    assert "Not tested" not in text(results, 2)
+    assert compare_and_make_tables(results) == 0
+    assert "Not tested" not in table_text(results, 2)
 
 
 def test_metrics_without_data_are_not_available_and_never_best(results):
     nothing = {"intra_list_diversity@10": None, "fairness@10": None}
     add_run(results, "EASE", ranks_around(18), beyond=nothing)
-    make(results)
-    assert row(results, 2, "EASE")[5:] == ["n/a", "**0.200**", "**0.300**", "n/a", "deterministic"]
-    assert csv_rows(results, 2)["EASE"]["fairness@10"] == "n/a"
+    assert compare_and_make_tables(results) == 0
+    assert table_row(results, 2, "EASE")[5:] == [
+        "n/a",
+        "**0.200**",
+        "**0.300**",
+        "n/a",
+        "deterministic",
+    ]
+    assert table_csv_rows(results, 2)["EASE"]["fairness@10"] == "n/a"
 
 
 def test_seeds_are_averaged_unless_one_of_them_lacks_the_number(results):
     add_run(results, "BPR", ranks_around(9), seed=2, beyond={"novelty@10": 0.3},
             cost={"inference_ms_per_user": None})  # fmt: skip
-    make(results)
-    assert row(results, 2, "RecBole (BPR)")[7] == "<ins>0.200</ins>"
-    assert row(results, 2, "RecBole (BPR)")[-1] == "2 seeds"
-    assert row(results, 3, "RecBole (BPR)")[6] == "n/a"
+    assert compare_and_make_tables(results) == 0
+    assert table_row(results, 2, "RecBole (BPR)")[7] == "<ins>0.200</ins>"
+    assert table_row(results, 2, "RecBole (BPR)")[-1] == "2 seeds"
+    assert table_row(results, 3, "RecBole (BPR)")[6] == "n/a"
 
 
 def test_the_caption_of_table_3_names_the_hardware(results):
-    make(results)
+    assert compare_and_make_tables(results) == 0
     assert (
         "- Measured on Some CPU, 2 cores (cpu), 2 torch threads; torch 2.13.0, Python 3.11.7; "
         "asked for batches of 256 users."
-    ) in text(results, 3).splitlines()
+    ) in table_text(results, 3).splitlines()
 
 
 def test_runs_on_different_hardware_are_distinguished(results):
     add_run(results, "EASE", ranks_around(9), hardware="NVIDIA H200, 1 of 1", device="cuda")
-    make(results)
-    assert "Not all runs were made on the same hardware" in text(results, 3)
+    assert compare_and_make_tables(results) == 0
+    assert "Not all runs were made on the same hardware" in table_text(results, 3)
     assert "2 cores (cpu), 2 torch threads; torch 2.13.0, Python 3.11.7; asked for batches of " \
-        "256 users: BPR, LightGCN." in text(results, 3)  # fmt: skip
-    assert "H200" in text(results, 3)
+        "256 users: BPR, LightGCN." in table_text(results, 3)  # fmt: skip
+    assert "H200" in table_text(results, 3)
 
 
 def test_versions_and_seeds_are_in_every_caption(results):
     add_run(results, "EASE", ranks_around(9), git_commit="b" * 40)
-    make(results)
+    assert compare_and_make_tables(results) == 0
     for table in (1, 2, 3):
-        assert "Made with more than one git commit" in text(results, table)
-        assert "One seed: BPR, LightGCN." in text(results, table)
+        assert "Made with more than one git commit" in table_text(results, table)
+        assert "One seed: BPR, LightGCN." in table_text(results, table)
 
 
 def test_a_data_set_the_paper_lacks_gets_none_of_its_numbers(tmp_path):
     add_run(tmp_path / "results", "BPR", ranks_around(9), dataset="steam")
-    make(tmp_path / "results")
+    assert compare_and_make_tables(tmp_path / "results") == 0
     for table in (2, 3):
-        assert row(tmp_path / "results", table, "RecBole (BPR)")[1:5] == ["–"] * 4
+        assert table_row(tmp_path / "results", table, "RecBole (BPR)")[1:5] == ["–"] * 4
 
 
 def test_a_record_of_an_older_version_is_named_not_averaged(results, capsys):
@@ -160,9 +152,9 @@ def test_a_record_of_an_older_version_is_named_not_averaged(results, capsys):
 
 
 def test_the_latex_tables_have_as_many_cells_as_columns(results):
-    make(results)
+    assert compare_and_make_tables(results) == 0
     for table in (2, 3):
-        body = text(results, table, "tex").split(r"\midrule")[1].splitlines()
+        body = table_text(results, table, "tex").split(r"\midrule")[1].splitlines()
         rows = [line for line in body if line.endswith(r"\\") and "multicolumn" not in line]
         assert len(rows) == 11
         assert {line.count(" & ") for line in rows} == {9}
@@ -178,16 +170,16 @@ def test_a_printed_table_with_a_cell_too_few_is_named_by_its_line(tmp_path):
 
 
 def test_the_caption_of_table_2_has_the_null_range_of_the_groups(results):
-    make(results)
-    assert "at random" not in text(results, 2)
+    assert compare_and_make_tables(results) == 0
+    assert "at random" not in table_text(results, 2)
     (results / "fairness_null.csv").write_text(
         "dataset,protocol,method,seed,users,users_part,low,high,shuffles\n"
         "ml-100k,loo,BPR,1,60,0.5,0.6,0.9,499\n"
         "ml-100k,loo,EASE,1,60,0.8,0.7,0.95,499\n"
         "ml-100k,loo,NeuMF,1,60,0.1,0.2,0.99,499\n"
     )
-    make(results)
-    message = text(results, 2)
+    assert compare_and_make_tables(results) == 0
+    message = table_text(results, 2)
     assert "the users' part of Fairness@10 is 0.50 to 0.80" in message
     assert "at random it is 0.60 to 0.95 (95 % of 499 shuffles" in message
     assert "for 1 of 2 methods (BPR)" in message
@@ -197,17 +189,19 @@ def test_a_fairness_of_one_part_is_named(results):
     for method in ("BPR", "LightGCN", "EASE"):
         parts = {"gender": None, "category": 0.5}
         add_run(results, method, ranks_around(20), beyond={"fairness_parts@10": parts})
-    make(results)
+    assert compare_and_make_tables(results) == 0
     message = (
         "ml-100k, loo: no two groups of users are known; Fairness@10 is the items' part alone."
     )
-    assert message in text(results, 2)
+    assert message in table_text(results, 2)
     parts = {"gender": 0.5, "category": 0.5}
     add_run(results, "EASE", ranks_around(20), beyond={"fairness_parts@10": parts})
-    make(results)
-    assert "different parts in different runs: category; category, gender." in text(results, 2)
+    assert compare_and_make_tables(results) == 0
+    assert "different parts in different runs: category; category, gender." in table_text(
+        results, 2
+    )
     for method in ("BPR", "LightGCN", "EASE"):
         add_run(results, method, ranks_around(20), beyond={"fairness_parts@10": parts})
-    make(results)
-    assert "part alone" not in text(results, 2)
-    assert "different parts" not in text(results, 2)
+    assert compare_and_make_tables(results) == 0
+    assert "part alone" not in table_text(results, 2)
+    assert "different parts" not in table_text(results, 2)

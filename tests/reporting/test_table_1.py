@@ -1,14 +1,20 @@
 from __future__ import annotations
 
-import csv
 import json
 
 import numpy as np
 import pytest
 
-from llm4rec_recbole.cli import compare, tables
+from llm4rec_recbole.cli import compare
 from llm4rec_recbole.evaluation.metrics import accuracy
-from tests.helpers.fake_results import add_failure, add_run, ranks_around, unescaped
+from tests.helpers.fake_results import add_failure, add_run, ranks_around
+from tests.helpers.generated_tables import (
+    compare_and_make_tables,
+    make_tables,
+    table_csv_rows,
+    table_row,
+    table_text,
+)
 
 P5 = "P5 (0.4 M parameters, trained from scratch)"
 RUNS = {"BPR": 40, "LightGCN": 30, "BERT4Rec": 9, "Pop": 90, "EASE": 18}
@@ -21,35 +27,9 @@ def results(tmp_path):
     return tmp_path / "results"
 
 
-def make(results, *options: str) -> int:
-    """Run both stages; the exit code of the second."""
-    assert compare.main(["--results", str(results)]) == 0
-    return make_tables(results, *options)
-
-
-def make_tables(results, *options: str) -> int:
-    out, failures = results.parent / "out", results.parent / "failures"
-    paths = ["--results", str(results), "--out", str(out), "--failures", str(failures)]
-    return tables.main([*paths, *options])
-
-
-def markdown(results) -> str:
-    return unescaped((results.parent / "out" / "table_1.md").read_text())
-
-
-def md_row(results, label: str) -> list[str]:
-    (line,) = (x for x in markdown(results).splitlines() if x.startswith(f"| {label} |"))
-    return [cell.strip() for cell in line.strip("|").split("|")]
-
-
-def csv_rows(results) -> dict[str, dict[str, str]]:
-    with open(results.parent / "out" / "table_1.csv") as file:
-        return {row["row"]: row for row in csv.DictReader(file)}
-
-
 def test_rows_are_the_papers_then_the_references(results):
-    make(results)
-    assert list(csv_rows(results)) == [
+    compare_and_make_tables(results)
+    assert list(table_csv_rows(results, 1)) == [
         "GenRec (2 of 30 layers)", P5, "RecBole (BPR)", "LightGCN", "BERT4Rec",
         "Ours (EnhancedGenRec)",
         "Pop", "ItemKNN", "EASE", "RecencyEASE", "SASRec",
@@ -57,68 +37,68 @@ def test_rows_are_the_papers_then_the_references(results):
 
 
 def test_the_papers_number_and_ours_stand_side_by_side(results):
-    make(results)
+    compare_and_make_tables(results)
     ours = accuracy(ranks_around(40))
-    row = md_row(results, "RecBole (BPR)")
+    row = table_row(results, 1, "RecBole (BPR)")
     assert row[1:3] == ["0.645", "0.378"]
     assert row[3].startswith(f"{ours['hit@10']:.3f}")
     assert row[4].startswith(f"{ours['ndcg@10']:.3f}")
-    assert csv_rows(results)["RecBole (BPR)"]["full_ndcg@10"] == f"{ours['ndcg@10']:.6f}"
+    assert table_csv_rows(results, 1)["RecBole (BPR)"]["full_ndcg@10"] == f"{ours['ndcg@10']:.6f}"
 
 
 def test_the_heading_says_what_data_the_numbers_are_for(results):
-    make(results)
+    compare_and_make_tables(results)
     heading = "## ml-100k, standing in for the paper's MovieLens-25M; protocol loo, 60 test users"
-    assert heading in markdown(results).splitlines()
+    assert heading in table_text(results, 1).splitlines()
 
 
 def test_a_data_set_the_paper_lacks_gets_none_of_its_numbers(tmp_path):
     add_run(tmp_path / "results", "BPR", ranks_around(9), dataset="steam")
-    make(tmp_path / "results")
-    assert "## steam (not in the paper)" in markdown(tmp_path / "results")
-    assert csv_rows(tmp_path / "results")["RecBole (BPR)"]["paper_hit@10"] == ""
+    compare_and_make_tables(tmp_path / "results")
+    assert "## steam (not in the paper)" in table_text(tmp_path / "results", 1)
+    assert table_csv_rows(tmp_path / "results", 1)["RecBole (BPR)"]["paper_hit@10"] == ""
 
 
 def test_a_method_without_a_run_has_no_number_of_ours(results):
-    make(results)
-    assert md_row(results, P5) == [
+    compare_and_make_tables(results)
+    assert table_row(results, 1, P5) == [
         P5,
         "<ins>0.718</ins>",
         "<ins>0.423</ins>",
         *["–"] * 6,
         "not run",
     ]
-    assert csv_rows(results)[P5]["full_hit@10"] == ""
-    assert md_row(results, "SASRec") == ["SASRec", *["–"] * 8, "not run"]
+    assert table_csv_rows(results, 1)[P5]["full_hit@10"] == ""
+    assert table_row(results, 1, "SASRec") == ["SASRec", *["–"] * 8, "not run"]
 
 
 def test_a_failed_run_is_named_with_its_reason(results):
     add_failure(results.parent / "failures", "SASRec", "CUDA out of memory\nat step 3")
-    make(results)
-    assert md_row(results, "SASRec")[-1] == "failed: CUDA out of memory"
-    assert csv_rows(results)["SASRec"]["status"] == "failed: CUDA out of memory"
+    compare_and_make_tables(results)
+    assert table_row(results, 1, "SASRec")[-1] == "failed: CUDA out of memory"
+    assert table_csv_rows(results, 1)["SASRec"]["status"] == "failed: CUDA out of memory"
 
 
 def test_where_nothing_but_failures_exist_the_table_names_them(tmp_path):
     (tmp_path / "results").mkdir()
     add_failure(tmp_path / "failures", "BPR", "no disk")
-    make(tmp_path / "results")
-    assert "protocol loo, nothing has run" in markdown(tmp_path / "results")
-    assert md_row(tmp_path / "results", "RecBole (BPR)")[-1] == "failed: no disk"
+    compare_and_make_tables(tmp_path / "results")
+    assert "protocol loo, nothing has run" in table_text(tmp_path / "results", 1)
+    assert table_row(tmp_path / "results", 1, "RecBole (BPR)")[-1] == "failed: no disk"
 
 
 def test_a_failed_seed_beside_others_is_in_the_caption(results):
     add_failure(results.parent / "failures", "BPR", "killed", seed=2)
     add_failure(results.parent / "failures", "EASE", "an old note: seed 1 has a record")
-    make(results)
-    assert md_row(results, "RecBole (BPR)")[-1] == "one seed"
-    assert "BPR failed with seed 2 (killed)" in markdown(results)
-    assert "old note" not in markdown(results)
+    compare_and_make_tables(results)
+    assert table_row(results, 1, "RecBole (BPR)")[-1] == "one seed"
+    assert "BPR failed with seed 2 (killed)" in table_text(results, 1)
+    assert "old note" not in table_text(results, 1)
 
 
 def test_best_is_bold_and_second_underlined_in_every_column(results):
-    make(results)
-    best, second = md_row(results, "BERT4Rec"), md_row(results, "EASE")
+    compare_and_make_tables(results)
+    best, second = table_row(results, 1, "BERT4Rec"), table_row(results, 1, "EASE")
     assert all(cell.startswith("**") for cell in best[3:9])
     assert all(cell.startswith("<ins>") for cell in second[3:9])
     tex = (results.parent / "out" / "table_1.tex").read_text()
@@ -131,9 +111,10 @@ def test_numbers_that_look_equal_are_equally_good(tmp_path):
     one_miss[0] = half[::2] = 99
     for method, ranks in (("SASRec", np.zeros(3_000)), ("EASE", one_miss), ("Pop", half)):
         add_run(tmp_path / "results", method, ranks)
-    make(tmp_path / "results")
+    compare_and_make_tables(tmp_path / "results")
     found = {
-        method: md_row(tmp_path / "results", method)[3] for method in ("SASRec", "EASE", "Pop")
+        method: table_row(tmp_path / "results", 1, method)[3]
+        for method in ("SASRec", "EASE", "Pop")
     }
     assert found == {"SASRec": "**1.000**", "EASE": "**1.000**", "Pop": "<ins>0.500</ins>"}
 
@@ -144,62 +125,68 @@ def with_ours(results) -> None:
 
 def test_marks_say_which_rows_differ_from_our_model(results):
     with_ours(results)
-    make(results)
-    assert md_row(results, "RecBole (BPR)")[3].endswith(r"\*")
-    assert md_row(results, "EASE")[3].endswith(r"\*")  # the reference that is best on validation
-    assert "*" not in md_row(results, "Pop")[3]  # another reference: not tested
-    assert "*" not in md_row(results, "Ours (EnhancedGenRec)")[3].replace("**", "")
-    line = csv_rows(results)["RecBole (BPR)"]
+    compare_and_make_tables(results)
+    assert table_row(results, 1, "RecBole (BPR)")[3].endswith(r"\*")
+    assert table_row(results, 1, "EASE")[3].endswith(
+        r"\*"
+    )  # the reference that is best on validation
+    assert "*" not in table_row(results, 1, "Pop")[3]  # another reference: not tested
+    assert "*" not in table_row(results, 1, "Ours (EnhancedGenRec)")[3].replace("**", "")
+    line = table_csv_rows(results, 1)["RecBole (BPR)"]
     assert float(line["full_hit@10_p_holm"]) < 0.05
     assert line["full_hit@10_compared_with"] == "EnhancedGenRec"
-    assert csv_rows(results)["Pop"]["full_hit@10_p_holm"] == ""
-    assert "Holm-adjusted over the 8 comparisons" in markdown(results)  # three baselines and EASE
-    assert "(ml-100k, loo: EASE)" in markdown(results)
+    assert table_csv_rows(results, 1)["Pop"]["full_hit@10_p_holm"] == ""
+    assert "Holm-adjusted over the 8 comparisons" in table_text(
+        results, 1
+    )  # three baselines and EASE
+    assert "(ml-100k, loo: EASE)" in table_text(results, 1)
 
 
 def test_sampled_rankings_have_no_marks(results):
     with_ours(results)
-    make(results)
+    compare_and_make_tables(results)
     for label in ("RecBole (BPR)", "LightGCN", "BERT4Rec", "EASE"):
-        assert not any(cell.endswith(r"\*") for cell in md_row(results, label)[5:9])
-    assert "uni100_hit@10_p_holm" not in csv_rows(results)["EASE"]
+        assert not any(cell.endswith(r"\*") for cell in table_row(results, 1, label)[5:9])
+    assert "uni100_hit@10_p_holm" not in table_csv_rows(results, 1)["EASE"]
 
 
 def test_a_method_that_no_table_names_has_its_row_after_the_references_and_marks(results):
     with_ours(results)
-    make(results)
-    before = csv_rows(results)
+    compare_and_make_tables(results)
+    before = table_csv_rows(results, 1)
     add_run(results, "MyEASE", ranks_around(1))
     add_run(results, "A [model](x)", ranks_around(70))
-    assert make(results) == 0
-    rows = csv_rows(results)
+    assert compare_and_make_tables(results) == 0
+    rows = table_csv_rows(results, 1)
     assert [*rows][-3:] == ["SASRec", "A [model](x)", "MyEASE"]
-    assert md_row(results, "MyEASE")[3].startswith("**")
-    assert md_row(results, "MyEASE")[3].endswith(r"\*")
+    assert table_row(results, 1, "MyEASE")[3].startswith("**")
+    assert table_row(results, 1, "MyEASE")[3].endswith(r"\*")
     assert rows["MyEASE"]["full_hit@10_compared_with"] == "BERT4Rec"  # the best on validation
     assert {label: rows[label] for label in before} == before
-    assert "in a row that this project does not have: differs from" in markdown(results)
+    assert "in a row that this project does not have: differs from" in table_text(results, 1)
 
 
 def test_the_caption_has_the_smallest_detectable_difference(results):
     with_ours(results)
-    make(results)
-    assert "with 60 users, one test at the 5 % level detects a full-ranking" in markdown(results)
+    compare_and_make_tables(results)
+    assert "with 60 users, one test at the 5 % level detects a full-ranking" in table_text(
+        results, 1
+    )
 
 
 def test_the_table_follows_the_users_files(results):
-    make(results)
-    before = csv_rows(results)["EASE"]["full_hit@10"]
+    compare_and_make_tables(results)
+    before = table_csv_rows(results, 1)["EASE"]["full_hit@10"]
     add_run(results, "EASE", ranks_around(40, seed=1))
-    make(results)
-    after = csv_rows(results)["EASE"]["full_hit@10"]
+    compare_and_make_tables(results)
+    after = table_csv_rows(results, 1)["EASE"]["full_hit@10"]
     assert float(after) == pytest.approx(accuracy(ranks_around(40, seed=1))["hit@10"], abs=1e-6)
     assert before != after
 
 
 def test_a_record_cannot_change_the_table_by_itself(results, capsys):
-    make(results)
-    before = markdown(results)
+    compare_and_make_tables(results)
+    before = table_text(results, 1)
     path = results / "runs/ml-100k/loo/EASE/seed_1.json"
     record = json.loads(path.read_text())
     record["metrics"]["test"]["full"]["hit@10"] = 0.99
@@ -209,13 +196,13 @@ def test_a_record_cannot_change_the_table_by_itself(results, capsys):
     message = capsys.readouterr().err
     assert "EASE/seed_1.json" in message
     assert "EASE/seed_1.parquet" in message
-    assert markdown(results) == before
+    assert table_text(results, 1) == before
 
 
 @pytest.mark.parametrize("method", ["EASE", "EnhancedGenRec", "BERT4Rec"])
 def test_comparisons_from_before_a_run_changed_are_refused(results, method, capsys):
     with_ours(results)
-    make(results)
+    compare_and_make_tables(results)
     add_run(results, method, ranks_around(2, seed=99))
     assert make_tables(results) == 2
     assert "comparisons.csv: the comparisons were not made from these" in capsys.readouterr().err
@@ -223,7 +210,7 @@ def test_comparisons_from_before_a_run_changed_are_refused(results, method, caps
 
 def test_comparisons_from_before_a_run_was_removed_are_refused(results):
     with_ours(results)
-    make(results)
+    compare_and_make_tables(results)
     (results / "runs/ml-100k/loo/BPR/seed_1.json").unlink()
     assert make_tables(results) == 2
 
@@ -231,7 +218,7 @@ def test_comparisons_from_before_a_run_was_removed_are_refused(results):
 def test_comparisons_from_before_a_data_set_was_removed_are_refused(results):
     for method in ("EnhancedGenRec", "EASE"):
         add_run(results, method, ranks_around(9), dataset="steam")
-    make(results)
+    compare_and_make_tables(results)
     for method in ("EnhancedGenRec", "EASE"):
         (results / f"runs/steam/loo/{method}/seed_1.json").unlink()
     assert make_tables(results) == 2
@@ -248,33 +235,33 @@ def test_without_any_run_it_says_so(tmp_path, capsys):
 
 
 def test_one_seed_says_that_the_spread_is_unknown(results):
-    make(results)
-    assert md_row(results, "EASE")[-1] == "deterministic"
-    assert md_row(results, "BERT4Rec")[-1] == "one seed"
-    assert "One seed: BERT4Rec, BPR, LightGCN." in markdown(results)
+    compare_and_make_tables(results)
+    assert table_row(results, 1, "EASE")[-1] == "deterministic"
+    assert table_row(results, 1, "BERT4Rec")[-1] == "one seed"
+    assert "One seed: BERT4Rec, BPR, LightGCN." in table_text(results, 1)
 
 
 def test_several_seeds_are_averaged_and_counted(results):
     for seed in (2, 3):
         add_run(results, "BPR", ranks_around(40, seed=seed), seed=seed)
-    make(results)
+    compare_and_make_tables(results)
     seeds = [accuracy(ranks_around(40, seed=s))["hit@10"] for s in (0, 2, 3)]
-    assert md_row(results, "RecBole (BPR)")[-1] == "3 seeds"
-    row = csv_rows(results)["RecBole (BPR)"]
+    assert table_row(results, 1, "RecBole (BPR)")[-1] == "3 seeds"
+    row = table_csv_rows(results, 1)["RecBole (BPR)"]
     assert (row["seeds"], float(row["full_hit@10"])) == (
         "3",
         pytest.approx(np.mean(seeds), abs=1e-6),
     )
-    assert "One seed: BERT4Rec, LightGCN." in markdown(results)
+    assert "One seed: BERT4Rec, LightGCN." in table_text(results, 1)
 
 
 def test_mixed_versions_are_in_the_caption(results):
-    make(results)
-    assert "Made with more than one" not in markdown(results)
+    compare_and_make_tables(results)
+    assert "Made with more than one" not in table_text(results, 1)
     add_run(results, "EASE", ranks_around(18), git_commit="b" * 40 + "-dirty")
     add_run(results, "Pop", ranks_around(90), lock_sha256="f" * 64, data_sha256="0" * 64)
-    make(results)
-    text = markdown(results)
+    compare_and_make_tables(results)
+    text = table_text(results, 1)
     assert (
         "more than one git commit (aaaaaaaa: BERT4Rec, BPR, LightGCN, Pop; bbbbbbbb-dirty" in text
     )
@@ -286,19 +273,19 @@ def test_mixed_versions_are_in_the_caption(results):
 
 def test_each_protocol_has_a_section_of_its_own(results):
     add_run(results, "BPR", ranks_around(10), protocol="temporal")
-    make(results)
-    assert "protocol temporal, 60 test users" in markdown(results)
+    compare_and_make_tables(results)
+    assert "protocol temporal, 60 test users" in table_text(results, 1)
 
 
 def test_the_recbole_row_can_be_another_method(results):
     add_run(results, "NeuMF", ranks_around(15))
     assert compare.main(["--results", str(results), "--recbole-row", "NeuMF"]) == 0
     assert make_tables(results, "--recbole-row", "NeuMF") == 0
-    assert md_row(results, "RecBole (NeuMF)")[1] == "0.645"
+    assert table_row(results, 1, "RecBole (NeuMF)")[1] == "0.645"
 
 
 def test_latex_rows_have_as_many_cells_as_columns(results):
-    make(results)
+    compare_and_make_tables(results)
     tex = (results.parent / "out" / "table_1.tex").read_text()
     body = tex.split(r"\midrule")[1].splitlines()
     rows = [line for line in body if line.endswith(r"\\") and "multicolumn" not in line]
@@ -307,8 +294,8 @@ def test_latex_rows_have_as_many_cells_as_columns(results):
 
 
 def test_the_caption_names_a_method_that_learned_from_validation_items(results):
-    make(results)
-    assert "validation item" not in markdown(results)
+    compare_and_make_tables(results)
+    assert "validation item" not in table_text(results, 1)
     add_run(results, "EnhancedGenRec", ranks_around(8))
-    make(results)
-    assert "fifth component also learns from each user's validation item" in markdown(results)
+    compare_and_make_tables(results)
+    assert "fifth component also learns from each user's validation item" in table_text(results, 1)
