@@ -46,7 +46,7 @@ def test_a_data_set_that_is_not_here_stops_no_other(checkout: Checkout) -> None:
     methods = {"deterministic": ["Pop"], "baseline": [], "generative": [], "ours": []}
     checkout.write_params(datasets=["ml-25m", "ml-100k"], methods=methods)
     output = checkout.make_repro(code=2)
-    assert "\nthe data set ml-25m is not here (llm4rec fetch ml-25m)\n" in output
+    assert "the data set ml-25m is not here (llm4rec fetch ml-25m)\n" in output
     assert "1 of 2 runs done" in output
     table = (checkout.folder / "paper_tables" / "table_1.md").read_text()
     assert "## ml-100k" in table
