@@ -1,0 +1,135 @@
+"""Runs a command of this project in a forked process, which costs no new imports.
+
+Every library is imported once, in the parent. A child gets a folder, limits and a deadline, and
+leaves its exit status and what it printed.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+#: Exit statuses by which a command may end: done, a status of its own, bad input, stopped, closed.
+EXPECTED = {0, 1, 2, 130, 141, 143}
+KILLED, TIMED_OUT = -signal.SIGKILL, -signal.SIGALRM
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended. A negative status is the number of the signal that ended it."""
+
+    status: int
+    stderr: str
+
+    @property
+    def defect(self) -> str:
+        """What is wrong with this end; "" for nothing."""
+        if self.status == TIMED_OUT:
+            return "no end within the deadline"
+        if self.status not in EXPECTED:
+            return f"exit status {self.status}: {self.stderr.strip()[-300:]}"
+        if "Traceback (most recent call last)" in self.stderr:
+            return f"a traceback: {self.stderr.strip()[-300:]}"
+        return ""
+
+
+@dataclass
+class Tally:
+    """What was tried and what survived, by kind."""
+
+    tried: dict[str, int] = field(default_factory=dict)
+    defects: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, kind: str, defect: str) -> None:
+        self.tried[kind] = self.tried.get(kind, 0) + 1
+        if defect:
+            self.defects.setdefault(kind, []).append(defect)
+
+    def report(self) -> str:
+        """A table in Markdown, and each defect in a line below it."""
+        lines = ["| kind | tried | survived |", "|---|---:|---:|"]
+        for kind, tried in self.tried.items():
+            lines.append(f"| {kind} | {tried} | {tried - len(self.defects.get(kind, []))} |")
+        total, failed = sum(self.tried.values()), sum(map(len, self.defects.values()))
+        lines.append(f"| all | {total} | {total - failed} |")
+        for kind, defects in self.defects.items():
+            lines += [f"DEFECT {kind}: {defect}" for defect in defects]
+        return "\n".join(lines)
+
+    @property
+    def status(self) -> int:
+        return int(bool(self.defects))
+
+
+def start(
+    command: Callable[[], int],
+    folder: Path,
+    seconds: int = 120,
+    limits: Mapping[int, int] | None = None,
+    stdout: str = os.devnull,
+) -> int:
+    """Start `command` in `folder`; returns the process id. `finish` waits for it.
+
+    limits: RLIMIT_… → value. stdout: a file, or "closed".
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 99
+    try:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(seconds)
+        os.chdir(folder)
+        os.dup2(os.open(folder / "stderr", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), 2)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        if stdout == "closed":
+            os.close(1)
+            sys.stdout = None  # type: ignore[assignment]
+        else:
+            os.dup2(os.open(stdout, os.O_WRONLY | os.O_CREAT, 0o644), 1)
+        for limit, value in (limits or {}).items():
+            resource.setrlimit(limit, (value, value))
+        if resource.RLIMIT_FSIZE in (limits or {}):
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as Python does at its start
+        status = command()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def finish(pid: int, folder: Path) -> Outcome:
+    """Wait for the process that `start` returned."""
+    _, status = os.waitpid(pid, 0)
+    text = (folder / "stderr").read_text(errors="replace") if (folder / "stderr").exists() else ""
+    return Outcome(os.waitstatus_to_exitcode(status), text)
+
+
+def run_in(folder: Path, command: Callable[[], int], seconds: int = 120, **options) -> Outcome:
+    """`start` and `finish`."""
+    return finish(start(command, folder, seconds, **options), folder)
+
+
+def finish_or_kill(pid: int, folder: Path, after: float, number: int) -> Outcome:
+    """Send signal `number` to the process after `after` seconds, unless it has ended."""
+    end = time.monotonic() + after
+    while time.monotonic() < end:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            text = (folder / "stderr").read_text(errors="replace")
+            return Outcome(os.waitstatus_to_exitcode(status), text)
+        time.sleep(0.002)
+    os.kill(pid, number)
+    return finish(pid, folder)

@@ -1,0 +1,123 @@
+"""Kills at random moments of training, adaptation and prepare; then the same command again.
+
+    python -m tests.campaigns.kills --rounds 50 --seed 0
+
+A run that is resumed must end with the bits of the run that nobody killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import random
+import shutil
+import signal
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from llm4rec_recbole.cli.run import llm4rec, run_recbole
+from tests.campaigns.forked import Tally, finish_or_kill, run_in, start
+from tests.campaigns.shop import BPR, CHOICE, import_everything, write_shop, write_trained_shop
+
+ADAPT = ["adapt", *CHOICE, "--events=more.jsonl"]
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def trained(folder: Path) -> object:
+    """What a training leaves that must not depend on kills."""
+    record = json.loads((folder / "results/runs/shop/loo/BPR/seed_0.json").read_text())
+    users = sorted((folder / "results/users").rglob("seed_0.*"))
+    return record["metrics"], record["history"], record["cost"]["epochs"], list(map(digest, users))
+
+
+def kill_training(folder: Path, draw: random.Random, number: int, seconds: float) -> str:
+    """Kill a training until it has a record, resuming it each time."""
+    argv = list(BPR)
+    for _ in range(20):
+        pid = start(partial(run_recbole, argv), folder)
+        outcome = finish_or_kill(pid, folder, draw.uniform(0, seconds), number)
+        if outcome.status == 0:
+            return ""
+        if outcome.status not in (-number, 128 + number):
+            if "nothing to resume" not in outcome.stderr:
+                return outcome.defect or outcome.stderr
+            argv = list(BPR)
+            continue
+        argv = [*BPR, "--resume"]
+        seconds *= 1.3
+    outcome = run_in(folder, lambda: run_recbole(argv))
+    if "nothing to resume" in outcome.stderr:
+        outcome = run_in(folder, lambda: run_recbole(BPR))
+    return outcome.defect or (outcome.stderr if outcome.status else "")
+
+
+def learned(folder: Path) -> object:
+    """The journal and what the model then recommends."""
+    files = [path for path in (folder / "work/adapted").rglob("journal*") if path.is_file()]
+    return [path.read_bytes().count(b"\n") for path in files]
+
+
+def kill_adaptation(folder: Path, draw: random.Random, seconds: float) -> str:
+    for _ in range(4):
+        pid = start(lambda: llm4rec(ADAPT), folder)
+        outcome = finish_or_kill(pid, folder, draw.uniform(0, seconds), signal.SIGKILL)
+        if outcome.status not in (0, -signal.SIGKILL):
+            return outcome.defect or outcome.stderr
+    outcome = run_in(folder, lambda: llm4rec(ADAPT))
+    return outcome.defect or (outcome.stderr if outcome.status else "")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Kill commands at random moments.")
+    parser.add_argument("--rounds", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    sys.argv = sys.argv[:1]
+    import_everything()
+    import time
+
+    tally = Tally()
+    with tempfile.TemporaryDirectory() as parent:
+        whole = write_shop(Path(parent, "whole"))
+        began = time.monotonic()
+        run_in(whole, lambda: run_recbole(BPR))
+        seconds = time.monotonic() - began
+        expected = trained(whole)
+        shop = write_trained_shop(Path(parent, "shop"))
+        events = "".join(
+            f'{{"user": "u{n % 24}", "item": "i{n}", "kind": "implicit"}}\n' for n in range(30)
+        )
+        (shop / "more.jsonl").write_text(events)
+        whole = Path(shutil.copytree(shop, Path(parent, "adapted")))
+        began = time.monotonic()
+        run_in(whole, lambda: llm4rec(ADAPT))
+        adapting, expected_events = time.monotonic() - began, learned(whole)
+        for number in range(options.rounds):
+            draw = random.Random(f"{options.seed} {number}")
+            folder = Path(parent, "round")
+            shutil.rmtree(folder, ignore_errors=True)
+            kind = ("training, SIGKILL", "training, SIGTERM", "adapt, SIGKILL")[number % 3]
+            if kind == "adapt, SIGKILL":
+                shutil.copytree(shop, folder)
+                defect = kill_adaptation(folder, draw, adapting)
+                if not defect and learned(folder) != expected_events:
+                    defect = f"{learned(folder)} lines in the journal, not {expected_events}"
+            else:
+                write_shop(folder)
+                signal_number = signal.SIGKILL if "KILL" in kind else signal.SIGTERM
+                defect = kill_training(folder, draw, signal_number, seconds)
+                if not defect and trained(folder) != expected:
+                    defect = "other results than the run that nobody killed"
+            tally.add(kind, defect)
+    print(f"seed {options.seed}, {options.rounds} rounds\n\n{tally.report()}")
+    return tally.status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""A small shop that every campaign works on, with a trained model of each kind that it needs."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from llm4rec_recbole.cli.run import llm4rec, run_recbole
+from tests.campaigns.forked import run_in
+
+QUIET = ["--dataset=shop", "--quiet=true", "--show_progress=false", "--num_threads=1"]
+QUIET += ["--load_col=~", "--results_dir=results"]
+POP = ["--model=Pop", *QUIET]
+BPR = ["--model=BPR", "--epochs=40", "--eval_step=2", "--train_batch_size=64", *QUIET]
+OURS = ["--model=EnhancedGenRec", "--llm=scratch-16x1", "--llm_layers=1", "--text_encoder=hash-8"]
+OURS += ["--llm_dtype=float32", "--epochs=1", "--eval_step=1", "--hidden_size=16", *QUIET]
+CHOICE = ["--model=EnhancedGenRec", "--dataset=shop"]
+
+
+def import_everything() -> None:
+    """Import once what the commands import, so that a forked command starts at once."""
+    import recbole.quick_start
+    import recbole.trainer  # noqa: F401
+
+    import llm4rec_recbole.inference.recommend
+    import llm4rec_recbole.models.enhanced_genrec.model
+    import llm4rec_recbole.reporting.tables
+    import llm4rec_recbole.training.run  # noqa: F401
+
+
+def write_shop(folder: Path, seed: int = 0) -> Path:
+    """Write the shop's atomic files to folder/dataset/shop; return `folder`."""
+    draw = random.Random(seed)
+    data = folder / "dataset" / "shop"
+    data.mkdir(parents=True)
+    rows = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
+    for user in range(24):
+        for step, item in enumerate(draw.sample(range(30), 8)):
+            rows.append(f"u{user}\ti{item}\t{draw.randint(1, 5)}\t{10**9 + 1000 * step + user}")
+    (data / "shop.inter").write_text("\n".join(rows) + "\n")
+    rows = ["item_id:token\ttitle:token_seq\tyear:token\tcategories:token_seq"]
+    rows += [f"i{n}\tThe Thing {n}\t{1960 + n}\t{'Red' if n % 2 else 'Blue'}" for n in range(30)]
+    (data / "shop.item").write_text("\n".join(rows) + "\n")
+    rows = ["user_id:token\tage:token\tgender:token\toccupation:token"]
+    rows += [f"u{n}\t{20 + n}\t{'F' if n % 2 else 'M'}\tbaker" for n in range(24)]
+    (data / "shop.user").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def write_trained_shop(folder: Path) -> Path:
+    """The shop with records, checkpoints, learned events, a file of trials, and stage files."""
+    write_shop(folder)
+    events = "".join(f'{{"user": "u{n}", "item": "i{n}", "kind": "implicit"}}\n' for n in range(4))
+    (folder / "events.jsonl").write_text(events)
+    (folder / "options.yaml").write_text("seed: 3\nepochs: 1\nembedding_size: 8\ntopk: [5]\n")
+    (folder / "params.yaml").write_text(
+        "scale: smoke\nseeds: [0]\ndatasets: [shop]\nprotocols: [loo]\nmethods: {ours: [Pop]}\n"
+    )
+    (folder / "dvc.lock").write_text(
+        "schema: '2.0'\nstages:\n  train_Pop:\n    cmd: run\n    deps:\n    - path: params.yaml\n"
+        "      md5: 0123456789abcdef0123456789abcdef\n"
+    )
+    for argv in (POP, ["--model=BPR", "--epochs=2", *QUIET], OURS):
+        outcome = run_in(folder, lambda argv=argv: run_recbole(argv))
+        if outcome.status:
+            raise SystemExit(f"the campaign cannot start: {outcome.stderr[-500:]}")
+    outcome = run_in(folder, lambda: llm4rec(["adapt", *CHOICE, "--events=events.jsonl"]))
+    if outcome.status:
+        raise SystemExit(f"the campaign cannot start: {outcome.stderr[-500:]}")
+    return folder

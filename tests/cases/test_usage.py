@@ -1,0 +1,201 @@
+"""Situations that users of this kind of software report, on a shop made here.
+
+Each option is obeyed, or refused in one line before data are read. A run never ends in a traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from llm4rec_recbole.cli.run import run_recbole
+from llm4rec_recbole.errors import InputError
+
+HEAD = ["user_id:token", "item_id:token", "rating:float", "timestamp:float"]
+N_USERS, N_ITEMS = 30, 40
+RECBOLE = "--protocol=recbole"
+PARTS = "--benchmark_filename=[train,valid,test]"
+
+
+def rows(seed: int = 0) -> list[list[str]]:
+    """Users, items, ratings and times, user by user."""
+    draw = np.random.default_rng(seed)
+    return [
+        [f"u{user}", f"i{item}", str(draw.integers(1, 6)), str(10**9 + 1000 * step + user)]
+        for user in range(N_USERS)
+        for step, item in enumerate(draw.permutation(N_ITEMS)[:9])
+    ]
+
+
+def write(
+    name: str, table: list[list[str]], separator: str = "\t", encoding: str = "utf-8"
+) -> None:
+    """Write the atomic file dataset/`name`, such as shop/shop.inter."""
+    path = Path("dataset", name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "\n".join(separator.join(row) for row in [HEAD, *table]) + "\n"
+    path.write_bytes(text.encode(encoding))
+
+
+@pytest.fixture(autouse=True)
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of its own, with the data set `shop` in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["run_recbole"])
+    write("shop/shop.inter", rows())
+
+
+def command(capsys: pytest.CaptureFixture, *argv: str, model: str = "EASE", data: str = "shop"):
+    """Exit status, standard output, and what the command printed to stderr besides its log."""
+    options = [f"--model={model}", f"--dataset={data}", "--show_progress=false", "--quiet=true"]
+    options += ["--load_col={inter: [user_id, item_id, rating, timestamp]}"] * (data != "ml-1m")
+    status = run_recbole([*options, *argv])
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    return status, out, err
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        ([PARTS], "protocol loo does not read benchmark_filename"),
+        (["--eval_args={split: {RS: [0.8,0.1,0.1]}, mode: uni100}"], "loo does not read eval_args"),
+        (["--metrics=[Recall,Precision]"], "loo does not read metrics"),
+        (["--topk=[1,20]"], "loo does not read topk"),
+        (["--valid_metric=MRR@20"], "valid_metric is MRR@20"),
+        (["--nproc=2"], "nproc"),
+        (
+            [RECBOLE, "--topk=[10,100]", "--valid_metric=NDCG@10"],
+            "topk is 100, but shop has 40 items",
+        ),
+        ([RECBOLE, "--eval_args={split: {RS: [0.8,0.2]}}"], "eval_args.split.RS is [0.8, 0.2]"),
+        ([RECBOLE, "--eval_args={splits: {LS: valid_and_test}}"], "did you mean split?"),
+        ([RECBOLE, "--metrics=[Recal]"], "did you mean Recall?"),
+        (["--resume"], "nothing to resume"),
+    ],
+)
+def test_an_option_that_cannot_be_obeyed_is_one_line(capsys, argv, line) -> None:
+    model = "BPR" if argv == ["--resume"] else "EASE"
+    status, out, err = command(capsys, *argv, model=model)
+    assert status == 2
+    assert not out
+    assert line in err
+    assert err.count("\n") == 1
+    assert not Path("work/runs").exists()
+
+
+def test_a_loss_that_a_loader_cannot_serve_is_refused(capsys) -> None:
+    status, _, err = command(capsys, "--loss_type=BPR", model="BERT4Rec")
+    assert status == 2
+    assert "BERT4Rec does not read loss_type under protocol loo (it is always CE)" in err
+
+
+def test_bert4rec_runs_under_the_protocol_of_recbole(capsys) -> None:
+    small = ["--hidden_size=8", "--inner_size=8", "--n_heads=1", "--n_layers=1", "--epochs=1"]
+    status, out, _ = command(capsys, RECBOLE, *small, model="BERT4Rec")
+    assert status == 0
+    assert "record: " in out
+
+
+def test_parts_are_read_and_no_other_file(capsys) -> None:
+    table = rows()
+    for part, chosen in enumerate(("train", "valid", "test")):
+        write(f"parts/parts.{chosen}.inter", [r for i, r in enumerate(table) if i % 9 // 3 == part])
+    status, out, _ = command(capsys, RECBOLE, PARTS, data="parts")
+    assert status == 0
+    assert "ndcg@10" in out
+    write("parts/parts.valid.inter", [["u1", "i1", "five", "7"]])
+    status, _, err = command(capsys, RECBOLE, PARTS, data="parts")
+    assert status == 2
+    assert "parts.valid.inter:2: " in err
+
+
+def test_columns_that_only_the_split_reads_may_be_hidden_from_the_model(capsys) -> None:
+    assert command(capsys, "--unused_col={inter: [timestamp]}")[0] == 0
+
+
+@pytest.mark.parametrize(("separator", "encoding"), [(",", "utf-8"), ("\t", "latin-1")])
+def test_separator_and_encoding_are_obeyed(capsys, separator, encoding) -> None:
+    table = [[user, item.replace("i1", "café-1"), *rest] for user, item, *rest in rows()]
+    write("cafe/cafe.inter", table, separator, encoding)
+    Path("format.yaml").write_text(
+        f"field_separator: {json.dumps(separator)}\nencoding: {encoding}\n"
+    )
+    assert command(capsys, "--config_files=format.yaml", data="cafe")[0] == 0
+
+
+@pytest.mark.parametrize("factor", [1000, 10**6, 10**9])
+def test_two_units_of_time_are_refused_with_the_line(capsys, factor) -> None:
+    for other in (1, 1000):
+        if other != factor:
+            table = rows()
+            for number, row in enumerate(table):
+                row[3] += "0" * (len(str(other if number % 2 else factor)) - 1)
+            write("mixed/mixed.inter", table)
+            status, _, err = command(capsys, data="mixed")
+            assert status == 2
+            assert "mixed.inter:3: the time is in" in err
+
+
+def test_a_copy_of_an_embedded_data_set_is_read_where_data_path_says(capsys) -> None:
+    shutil.copytree("dataset/shop", "mine/ml-100k")
+    Path("mine/ml-100k/shop.inter").rename("mine/ml-100k/ml-100k.inter")
+    status, _, _ = command(capsys, "--data_path=mine", data="ml-100k")
+    assert status == 0
+    (users,) = Path("work/users/ml-100k/loo/EASE").iterdir()
+    from llm4rec_recbole.evaluation.users_file import read_users
+
+    assert len(read_users(users).rank_full) == N_USERS
+
+
+def test_columns_of_another_file_with_a_known_name_are_reported(capsys) -> None:
+    write("ml-1m/ml-1m.inter", rows())
+    item = "item_id:token\tmovie_title:token_seq\tgenre:token_seq\ni1\tA\tB\n"
+    Path("dataset/ml-1m/ml-1m.item").write_text(item)
+    status, _, err = command(capsys, "--data_path=dataset", data="ml-1m")
+    assert status == 2
+    assert (
+        "ml-1m.item:1: there is no column title, which load_col of dataset/ml-1m.yaml names" in err
+    )
+
+
+def test_words_for_missing_values_are_tokens() -> None:
+    from recbole.config import Config
+    from recbole.data import create_dataset
+
+    item = "item_id:token\tbrand:token\n"
+    item += "".join(f"i{n}\t{('NA', 'None', 'null', 'Oreal')[n % 4]}\n" for n in range(N_ITEMS))
+    Path("dataset/shop/shop.item").write_text(item)
+    options: dict[str, Any] = {"load_col": None, "protocol": "recbole"}
+    brands = create_dataset(Config("Pop", "shop", config_dict=options)).field2id_token["brand"]
+    assert sorted(brands) == ["NA", "None", "Oreal", "[PAD]", "null"]
+
+
+def test_the_api_refuses_what_the_command_refuses() -> None:
+    from recbole.quick_start import run, run_recbole
+
+    with pytest.raises(InputError, match="valid_metric is MRR@20"):
+        run_recbole("EASE", "shop", config_dict={"valid_metric": "MRR@20", "load_col": None})
+    with pytest.raises(InputError, match="trains in one process, but nproc is 2"):
+        run("BPR", "shop", nproc=2, config_dict={"epochs": 1, "load_col": None})
+
+
+def test_the_api_trains_a_sequence_model_and_serves_recboles_case_study() -> None:
+    from recbole.quick_start import load_data_and_model, run_recbole
+    from recbole.utils.case_study import full_sort_topk
+
+    options = {"epochs": 1, "show_progress": False, "quiet": True, "checkpoint_dir": "saved"}
+    options |= {"hidden_size": 8, "embedding_size": 8, "load_col": None}
+    result = run_recbole("GRU4Rec", "shop", config_dict=options)
+    assert "ndcg@10" in result["test_result"]
+    (file,) = Path("saved").glob("*.safetensors")
+    config, model, dataset, _, _, test = load_data_and_model(file)
+    users = dataset.token2id(dataset.uid_field, ["u1", "u2"])
+    _, items = full_sort_topk(users, model, test, k=5, device=config["device"])
+    assert items.shape == (2, 5)
