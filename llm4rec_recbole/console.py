@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import signal
@@ -42,6 +43,7 @@ def run_command(name: str, command: Callable[[], int | None]) -> int:
     traceback goes to a file in LOG_FOLDER.
     """
     _prepare_streams()
+    threading.excepthook = functools.partial(_report_thread, name)
     with _noted_interrupts() as interrupts:
         try:
             status = _exit_status(name, command)
@@ -76,6 +78,16 @@ def _exit_status(name: str, command: Callable[[], int | None]) -> int:
             raise
         print(f"{name}: the memory of this machine is too small for this run", file=sys.stderr)
         return _BAD_INPUT
+
+
+def _report_thread(name: str, arguments: Any) -> None:
+    """Report in one line what ended a thread, such as the writer of TensorBoard's log."""
+    error = arguments.exc_value
+    if isinstance(error, OSError):
+        file = "a log" if error.filename is None else os.fsdecode(error.filename)
+        print(f"{name}: {file}: {error.strerror or error}", file=sys.stderr)
+    elif isinstance(error, Exception):
+        _report_defect(name, error)
 
 
 def _lacks_memory(error: Exception) -> bool:

@@ -6,6 +6,7 @@ leaves its exit status and what it printed.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
 import signal
@@ -17,7 +18,9 @@ from pathlib import Path
 
 #: Exit statuses by which a command may end: done, a status of its own, bad input, stopped, closed.
 EXPECTED = {0, 1, 2, 130, 141, 143}
-KILLED, TIMED_OUT = -signal.SIGKILL, -signal.SIGALRM
+TIMED_OUT = -signal.SIGALRM
+_PIPE = 1 << 20  # bytes that a pipe holds; a command that prints more is stopped by its deadline
+_pipes: dict[int, int] = {}  # process → the end of its stderr that is read
 
 
 @dataclass(frozen=True)
@@ -80,15 +83,19 @@ def start(
     """
     sys.stdout.flush()
     sys.stderr.flush()
+    reader, writer = os.pipe()  # a limit on the size of files does not apply to a pipe
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _PIPE)
     pid = os.fork()
     if pid:
+        os.close(writer)
+        _pipes[pid] = reader
         return pid
     status = 99
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(seconds)
         os.chdir(folder)
-        os.dup2(os.open(folder / "stderr", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), 2)
+        os.dup2(writer, 2)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         if stdout == "closed":
             os.close(1)
@@ -110,26 +117,30 @@ def start(
         os._exit(status)
 
 
-def finish(pid: int, folder: Path) -> Outcome:
+def finish(pid: int) -> Outcome:
     """Wait for the process that `start` returned."""
     _, status = os.waitpid(pid, 0)
-    text = (folder / "stderr").read_text(errors="replace") if (folder / "stderr").exists() else ""
-    return Outcome(os.waitstatus_to_exitcode(status), text)
+    return Outcome(os.waitstatus_to_exitcode(status), _printed(pid))
+
+
+def _printed(pid: int) -> str:
+    """What the process printed to stderr."""
+    with open(_pipes.pop(pid), "rb") as pipe:
+        return pipe.read(_PIPE).decode(errors="replace")
 
 
 def run_in(folder: Path, command: Callable[[], int], seconds: int = 120, **options) -> Outcome:
     """`start` and `finish`."""
-    return finish(start(command, folder, seconds, **options), folder)
+    return finish(start(command, folder, seconds, **options))
 
 
-def finish_or_kill(pid: int, folder: Path, after: float, number: int) -> Outcome:
+def finish_or_kill(pid: int, after: float, number: int) -> Outcome:
     """Send signal `number` to the process after `after` seconds, unless it has ended."""
     end = time.monotonic() + after
     while time.monotonic() < end:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
-            text = (folder / "stderr").read_text(errors="replace")
-            return Outcome(os.waitstatus_to_exitcode(status), text)
+            return Outcome(os.waitstatus_to_exitcode(status), _printed(pid))
         time.sleep(0.002)
     os.kill(pid, number)
-    return finish(pid, folder)
+    return finish(pid)

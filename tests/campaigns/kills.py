@@ -41,7 +41,7 @@ def kill_training(folder: Path, draw: random.Random, number: int, seconds: float
     argv = list(BPR)
     for _ in range(20):
         pid = start(partial(run_recbole, argv), folder)
-        outcome = finish_or_kill(pid, folder, draw.uniform(0, seconds), number)
+        outcome = finish_or_kill(pid, draw.uniform(0, seconds), number)
         if outcome.status == 0:
             return ""
         if outcome.status not in (-number, 128 + number):
@@ -66,7 +66,7 @@ def learned(folder: Path) -> object:
 def kill_adaptation(folder: Path, draw: random.Random, seconds: float) -> str:
     for _ in range(4):
         pid = start(lambda: llm4rec(ADAPT), folder)
-        outcome = finish_or_kill(pid, folder, draw.uniform(0, seconds), signal.SIGKILL)
+        outcome = finish_or_kill(pid, draw.uniform(0, seconds), signal.SIGKILL)
         if outcome.status not in (0, -signal.SIGKILL):
             return outcome.defect or outcome.stderr
     outcome = run_in(folder, lambda: llm4rec(ADAPT))
@@ -90,9 +90,8 @@ def main() -> int:
         seconds = time.monotonic() - began
         expected = trained(whole)
         shop = write_trained_shop(Path(parent, "shop"))
-        events = "".join(
-            f'{{"user": "u{n % 24}", "item": "i{n}", "kind": "implicit"}}\n' for n in range(30)
-        )
+        event = '{{"user": "u{}", "item": "i{}", "kind": "implicit", "time": {}}}\n'
+        events = "".join(event.format(n % 24, n, 2 * 10**9 + n) for n in range(30))
         (shop / "more.jsonl").write_text(events)
         whole = Path(shutil.copytree(shop, Path(parent, "adapted")))
         began = time.monotonic()

@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -100,11 +102,12 @@ def test_each_end_has_its_status_and_its_line(error, status, line, capsys) -> No
     def command() -> int:
         raise error
 
+    handler = signal.getsignal(signal.SIGINT)
     assert run_command("test", command) == status
     err = capsys.readouterr().err
     assert err.startswith(line)
     assert err.count("\n") == bool(line)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_a_defect_is_one_line_that_names_its_log(tmp_path, monkeypatch, capsys) -> None:
@@ -142,6 +145,22 @@ def test_a_lack_of_memory_is_not_reported_as_a_defect(error, capsys) -> None:
 
     assert run_command("test", command) == 2
     assert "the memory of this machine is too small" in capsys.readouterr().err
+
+
+def test_a_thread_that_fails_prints_no_traceback(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)  # is restored
+
+    def command() -> None:
+        for target in (partial(Path("gone/file").read_text), partial(int, "one")):
+            thread = threading.Thread(target=target)
+            thread.start()
+            thread.join()
+
+    assert run_command("test", command) == 0
+    disk, defect = capsys.readouterr().err.splitlines()
+    assert disk == "test: gone/file: No such file or directory"
+    assert defect.startswith("test: a defect of this program, its traceback is in work/log/")
 
 
 @pytest.mark.parametrize("replacement", ["raise ImportError('no numpy')", "pass"])
