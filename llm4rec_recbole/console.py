@@ -29,6 +29,7 @@ _STOPPED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM
 _CLOSED_PIPE = 128 + signal.SIGPIPE
 _DEFECT = 70  # EX_SOFTWARE of sysexits.h
+_INSTALL = {"recbole": "--no-deps recbole==1.2.1", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 LOG_FOLDER = Path("work/log")
 
 
@@ -64,6 +65,14 @@ def _exit_status(name: str, command: Callable[[], int | None]) -> int:
         return end.code if isinstance(end.code, int) else 0 if end.code is None else _BAD_INPUT
     except InputError as error:
         print(f"{name}: {error}", file=sys.stderr)
+        return _BAD_INPUT
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "llm4rec_recbole"):
+            raise
+        hint = f"pip install {_INSTALL.get(package, package)}"
+        line = InputError(f"{name}: the package {package} is not installed", hint=hint)
+        print(line, file=sys.stderr)
         return _BAD_INPUT
     except BrokenPipeError:  # `llm4rec … | head` has read enough
         _discard_output()

@@ -93,6 +93,11 @@ def test_a_character_that_cannot_be_printed_is_replaced(environment, tmp_path: P
         (OSError(errno.EIO, "Input/output error"), 2, "test: output: Input/output error\n"),
         (KeyboardInterrupt(), 130, "stopped\n"),
         (BrokenPipeError(), 141, ""),
+        (
+            ModuleNotFoundError("No module named 'recbole.data'", name="recbole.data"),
+            2,
+            "test: the package recbole is not installed (pip install --no-deps recbole==1.2.1)\n",
+        ),
         (SystemExit(0), 0, ""),
         (SystemExit(2), 2, ""),
         (SystemExit(None), 0, ""),

@@ -25,6 +25,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([*pip, "--no-deps", "--target", str(target), str(wheel)], check=True)
     with zipfile.ZipFile(wheel) as archive:
         assert "llm4rec_recbole/properties/model/SASRec.yaml" in archive.namelist()
+        assert "llm4rec_recbole/py.typed" in archive.namelist()
     return target
 
 
