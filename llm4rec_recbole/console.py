@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import platform
 import signal
@@ -44,7 +45,9 @@ def run_command(name: str, command: Callable[[], int | None]) -> int:
     traceback goes to a file in LOG_FOLDER.
     """
     _prepare_streams()
-    threading.excepthook = functools.partial(_report_thread, name)
+    threading.excepthook = functools.partial(_report_failure, name)
+    sys.unraisablehook = functools.partial(_report_failure, name)  # of a __del__
+    logging.raiseExceptions = False  # a log that cannot be written prints no traceback
     with _noted_interrupts() as interrupts:
         try:
             status = _exit_status(name, command)
@@ -89,7 +92,7 @@ def _exit_status(name: str, command: Callable[[], int | None]) -> int:
         return _BAD_INPUT
 
 
-def _report_thread(name: str, arguments: Any) -> None:
+def _report_failure(name: str, arguments: Any) -> None:
     """Report in one line what ended a thread, such as the writer of TensorBoard's log."""
     error = arguments.exc_value
     if isinstance(error, OSError):
