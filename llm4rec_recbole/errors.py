@@ -69,16 +69,3 @@ def whole_number(name: str, value: Any, least: int = 1) -> int:
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise InputError(f"{name} is {shorten(value)}", hint=f"a whole number, {least} or more")
     return int(value)
-
-
-def number_in(interval: str, name: str, value: Any) -> float:
-    """`value` itself. Raises InputError unless option `name` is a number in `interval`, such as
-    "[0, 1)" or "(0, inf)"."""
-    low, high = map(float, interval[1:-1].split(","))
-    open_ends = [
-        end for end, bracket in ((low, interval[0]), (high, interval[-1])) if bracket in "()"
-    ]
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not low <= value <= high or value in open_ends:
-        raise InputError(f"{name} is {shorten(value)}", hint=f"a number in {interval}")
-    return float(value)

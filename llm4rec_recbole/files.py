@@ -166,8 +166,10 @@ def _shortened(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:37]}…"
 
 
-def read_yaml(path: str | Path) -> Any:
-    """The value in a YAML file of plain data. Raises FileNotFoundError where the file is absent.
+def read_data_yaml(path: str | Path) -> Any:
+    """Return the value of a YAML file of plain data, such as dvc.lock; yaml_files.py reads options.
+
+    Raises FileNotFoundError if the file is missing.
 
     Raises InputError, with file and line, for text that is not YAML, for aliases (a few of them
     can stand for gigabytes), for deep nesting (libyaml's loader overflows the stack), and for a

@@ -85,9 +85,9 @@ def variant(name: str) -> tuple[str, dict[str, Any]]:
 @cache
 def nulls() -> dict[str, dict[str, Any]]:
     """The null ladder of properties/nulls.yaml: method → what it is a null of, how it is run."""
-    from llm4rec_recbole.files import read_yaml
+    from llm4rec_recbole.files import read_data_yaml
 
-    ladder: dict[str, dict[str, Any]] = read_yaml(properties_folder() / "nulls.yaml")
+    ladder: dict[str, dict[str, Any]] = read_data_yaml(properties_folder() / "nulls.yaml")
     return ladder
 
 

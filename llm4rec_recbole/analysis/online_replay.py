@@ -224,20 +224,3 @@ def compare_to_frozen(replays: Sequence[ReplayResult], users: np.ndarray) -> dic
         )
         for n, replay in enumerate(replays)
     }
-
-
-COLUMNS = (
-    "NDCG@10", "Difference to frozen, 95 %", "On old data", "Forgetting", "ms/update", "Moved"
-)  # fmt: skip
-
-
-def render(rule: UpdateRule) -> list[str]:
-    """Return the rule's values as text, one for each of COLUMNS."""
-    return [
-        f"{rule.score:.4f}",
-        f"{rule.difference:+.4f} [{rule.low:+.4f}, {rule.high:+.4f}]",
-        f"{rule.old_before:.4f} → {rule.old_after:.4f}",
-        f"{rule.forgetting:+.4f}",
-        f"{rule.ms_per_update:.1f}",
-        f"{100 * rule.selected:.1f} %",
-    ]

@@ -48,7 +48,7 @@ def table(rules: Mapping[str, Mapping[str, float]]) -> str:
     """Return a table with one line for each update rule."""
     from tabulate import tabulate
 
-    from llm4rec_recbole.analysis.online_replay import COLUMNS, UpdateRule, render
+    from llm4rec_recbole.reporting.page.replay import COLUMNS, cells
 
-    rows = [[name, *render(UpdateRule(**rule))] for name, rule in rules.items()]
+    rows = [[name, *cells(rule)] for name, rule in rules.items()]
     return tabulate(rows, headers=["", *COLUMNS], disable_numparse=True)

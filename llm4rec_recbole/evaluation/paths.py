@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.files import read_yaml
+from llm4rec_recbole.files import read_data_yaml
 
 PARAMS = Path("params.yaml")
 RESULTS = Path("results")
@@ -104,7 +104,7 @@ def run_of(path: Path, top: Path) -> Run:
 def read_params() -> dict[str, Any]:
     """The file params.yaml of the current folder. Raises InputError where it is absent or bad."""
     try:
-        params = read_yaml(PARAMS)
+        params = read_data_yaml(PARAMS)
     except FileNotFoundError:
         raise InputError(f"no {PARAMS} here", hint="run this at the top of the checkout") from None
     if not isinstance(params, dict):

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.paths import Run, read_params, run_stages
-from llm4rec_recbole.files import read_json, read_yaml
+from llm4rec_recbole.files import read_data_yaml, read_json
 from llm4rec_recbole.pipeline import run_state
 
 LOCK = Path("dvc.lock")
@@ -65,7 +65,7 @@ def md5_of(path: Path) -> str | None:
 
 def _read_lock() -> dict[str, Stage]:
     try:
-        content = read_yaml(LOCK)
+        content = read_data_yaml(LOCK)
     except FileNotFoundError:
         return {}
     stages = content.get("stages") if isinstance(content, dict) else None

@@ -84,9 +84,9 @@ def test_the_command_prints_a_claim_and_writes_the_table(tmp_path, capsys):
         add_run(tmp_path, method, ranks_around(middle))
     where = ["--results", str(tmp_path), "--other_results", str(tmp_path / "none")]
     assert main(["--claim", "+5% ndcg@10", "--pilot", "ml-100k", *where]) == 0
-    said = capsys.readouterr().out
-    assert "| +5% ndcg@10 | NDCG@10" in said
-    assert "ml-100k (EnhancedGenRec - BPR), 60 users" in said
+    out = capsys.readouterr().out
+    assert "| +5% ndcg@10 | NDCG@10" in out
+    assert "ml-100k (EnhancedGenRec - BPR), 60 users" in out
     assert main([*where, "--out", str(tmp_path / "power.md")]) == 0
     text = (tmp_path / "power.md").read_text()
     assert "of the 20 steps of Table IV cannot be resolved on MovieLens-25M" in text

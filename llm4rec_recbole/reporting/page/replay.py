@@ -1,7 +1,8 @@
-"""Four rules of learning from a stream, from what `llm4rec replay` wrote."""
+"""The results of `llm4rec replay`: four update rules on a stream of held-out interactions."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from markupsafe import Markup
@@ -25,19 +26,19 @@ COLUMNS = (
     "Moved",
 )
 NOTES = [
-    "Every held-out interaction is ranked among all items first and learned from then, in time "
-    "order; NDCG@10 is what was reached before learning, a mean over users. All rules start from "
-    "the same model, as training left it, and know of each user all that came before.",
-    "frozen: learns nothing. sgd: every parameter. selective: the paper's selective updates, "
-    "Eqs. (29) and (30). ewc: held back by what old data need, Eq. (33).",
-    "Difference to frozen: paired over users, with its 95 % bootstrap "
-    "interval. On old data: NDCG@10 of each user's last training item before and after the stream; "
-    "forgetting is what it lost. Moved: share of the learned numbers that an update changed.",
+    "Each held-out interaction is first ranked among all items, then learned, in time order. "
+    "NDCG@10 is measured before learning and averaged over users. All rules start from the same "
+    "trained model and see the whole earlier history of each user.",
+    "frozen: no updates. sgd: updates every parameter. selective: the paper's selective updates, "
+    "Eqs. (29) and (30). ewc: elastic weight consolidation, Eq. (33).",
+    "Difference to frozen: paired over users, with a 95 % bootstrap interval. On old data: NDCG@10 "
+    "of each user's last training item, before and after the stream; forgetting is the loss. "
+    "Moved: share of the trainable numbers that an update changed.",
 ]
 
 
 def replay(results: Path) -> Markup:
-    """A section for each model with a file. Raises InputError for a bad file."""
+    """Return a table with a section for each model with a file. Raises InputError for a bad one."""
     answers = model_outputs.read(results, KIND)
     if not answers:
         return model_outputs.none_of(KIND, "replay")
@@ -55,14 +56,15 @@ def _section(answer: model_outputs.Answer) -> Section:
         f"{answer.setting}: {answer.who}, {content['events']} events of {content['users']} users"
     )
     rows = [
-        [Cell(name), *_cells(model_outputs.numbers(rule, KEYS, answer.path))]
+        [Cell(name), *map(Cell, cells(model_outputs.numbers(rule, KEYS, answer.path)))]
         for name, rule in rules.items()
     ]
     return Section(heading, rows, answer.setting)
 
 
-def _cells(values: dict[str, float]) -> list[Cell]:
-    texts = [
+def cells(values: Mapping[str, float]) -> list[str]:
+    """Return the results of one update rule as text, one for each of COLUMNS."""
+    return [
         f"{values['score']:.4f}",
         f"{values['difference']:+.4f} [{values['low']:+.4f}, {values['high']:+.4f}]",
         f"{values['old_before']:.4f} → {values['old_after']:.4f}",
@@ -70,4 +72,3 @@ def _cells(values: dict[str, float]) -> list[Cell]:
         f"{values['ms_per_update']:.1f}",
         f"{100 * values['selected']:.1f} %",
     ]
-    return [Cell(text) for text in texts]
