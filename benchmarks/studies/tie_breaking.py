@@ -1,10 +1,10 @@
-"""How much does it matter which of several interactions at the same time is taken for the last?
+"""How much do results depend on the order of interactions with equal times?
 
     python -m benchmarks.studies.tie_breaking
 
-splits ml-100k by `loo` with ties broken by file order (the rule), by reverse file order and by
-chance, and ranks the test items anew each time: by popularity, by EASE, and by EASE on a history
-whose weight decays with age. The table goes to docs/data.md.
+Splits ml-100k by `loo` with ties broken by file order (the rule), in reverse and at random. Each
+split ranks the test items by popularity, by EASE, and by EASE on histories whose weight decays
+with age. The table is in docs/data.md.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ _PENALTY, _DECAY = 200.0, 0.9
 
 
 def pop(train: np.ndarray, held_out: HeldOut) -> np.ndarray:
-    """How often each item is trained on, for each user alike: (U, n_items)."""
+    """Return the training count of each item, the same for every user: (U, n_items)."""
     return np.tile(train.sum(axis=0), (len(held_out), 1))
 
 
 def ease(train: np.ndarray, held_out: HeldOut, decay: float = 1.0) -> np.ndarray:
-    """EASE (Steck 2019, eq. 8), λ = 200, on histories that weigh decay^age: (U, n_items).
+    """Return scores of EASE (Steck 2019, eq. 8), λ = 200, (U, n_items).
 
-    train: (n_users, n_items), 1 where a user is trained on an item; age 0 is the latest item's.
+    An item of age a has the weight decay^a in the history; the latest item has age 0. train:
+    (n_users, n_items), 1 for a training interaction.
     """
     inverse = np.linalg.inv(train.T @ train + _PENALTY * np.eye(train.shape[1]))
     weights = inverse / -np.diag(inverse)  # (n_items, n_items)
@@ -47,7 +48,7 @@ def ease(train: np.ndarray, held_out: HeldOut, decay: float = 1.0) -> np.ndarray
 
 
 def recency_ease(train: np.ndarray, held_out: HeldOut) -> np.ndarray:
-    """EASE on histories that weigh 0.9^age."""
+    """Return scores of EASE on histories with the weight 0.9^age."""
     return ease(train, held_out, _DECAY)
 
 
@@ -59,8 +60,10 @@ METHODS: dict[str, Callable[[np.ndarray, HeldOut], np.ndarray]] = {
 
 
 def split_in_order(log: Interactions, order: np.ndarray) -> Split:
-    """Split by `loo` as if the file had its rows in `order` (N,): the first of tied rows is the one
-    that comes first in `order`. `train` are row numbers of the file as it is."""
+    """Split by `loo` with ties broken by `order` (N,), a permutation of the file's rows.
+
+    `train` has row numbers of the file itself.
+    """
     split = leave_one_out(
         log.users[order], log.items[order], log.times[order], len(log.item_tokens)
     )
@@ -68,7 +71,7 @@ def split_in_order(log: Interactions, order: np.ndarray) -> Split:
 
 
 def quality(log: Interactions, split: Split) -> dict[str, tuple[float, float]]:
-    """HR@10 and NDCG@10 on test, full ranking, of each method."""
+    """Return each method's test HR@10 and NDCG@10, full ranking."""
     train = np.zeros((len(log.user_tokens), len(log.item_tokens)))
     train[log.users[split.train], log.items[split.train]] = 1
     seen = split.test.seen_mask(np.arange(len(split.test)))
@@ -80,7 +83,7 @@ def quality(log: Interactions, split: Split) -> dict[str, tuple[float, float]]:
 
 
 def measure(log: Interactions, draws: int) -> dict[str, list[tuple[Split, dict]]]:
-    """The splits and qualities under each rule; `draws` of them for the rule by chance."""
+    """Return the splits and metrics of each rule; the random rule has `draws` of them."""
     rows = np.arange(len(log.users))
     orders = {
         "file order": [rows],
@@ -88,25 +91,30 @@ def measure(log: Interactions, draws: int) -> dict[str, list[tuple[Split, dict]]
         "random": [np.random.default_rng(seed).permutation(rows) for seed in range(draws)],
     }
     return {
-        rule: [(split, quality(log, split)) for split in (split_in_order(log, o) for o in some)]
-        for rule, some in orders.items()
+        rule: [
+            (split, quality(log, split)) for split in (split_in_order(log, o) for o in rule_orders)
+        ]
+        for rule, rule_orders in orders.items()
     }
 
 
 def table(measured: dict[str, list[tuple[Split, dict]]]) -> str:
-    """One line for each rule: users whose test item differs from the rule's, and HR@10 / NDCG@10,
-    mean ± standard deviation [least, most] over the draws."""
+    """Return a table with one line for each rule.
+
+    Columns: users with another test item than by file order, and each method's HR@10 / NDCG@10 as
+    mean ± standard deviation [lowest, highest] over the draws.
+    """
     reference = measured["file order"][0][0].test.targets
     lines = [f"| ties broken by | other test item | {' | '.join(METHODS)} |", "|---" * 5 + "|"]
-    for rule, some in measured.items():
-        moved = np.mean([(split.test.targets != reference).sum() for split, _ in some])
-        cells = [_cell(np.array([by_method[name] for _, by_method in some])) for name in METHODS]
+    for rule, draws in measured.items():
+        moved = np.mean([(split.test.targets != reference).sum() for split, _ in draws])
+        cells = [_cell(np.array([by_method[name] for _, by_method in draws])) for name in METHODS]
         lines.append(f"| {rule} | {moved:.0f} users | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def _cell(values: np.ndarray) -> str:
-    """values: (draws, 2)"""
+    """Return HR@10 / NDCG@10 of `values` (draws, 2) as text."""
     if len(values) == 1:
         return " / ".join(f"{value:.4f}" for value in values[0])
     return " / ".join(

@@ -4,11 +4,11 @@ RecBole makes one row of every prefix of a history, and each row costs a forward
 target. A window costs the same pass and trains all its positions:
 
     history   a b c d e f g h          (one user's training items, oldest first)
-    windows   [b c d e] [f g h .]      length 4, at an offset drawn anew in each epoch
+    windows   [b c d e] [f g h .]      length 4, at a new random offset in each epoch
     causal    b→c c→d d→e              every position predicts the next item  (SASRec)
     cloze     b ? d ?                  masked positions predict themselves    (BERT4Rec)
 
-Nothing here knows RecBole or torch: arrays in, arrays out.
+The functions take and return arrays; they use neither RecBole nor torch.
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ class Cloze:
     """Windows with masked positions; M positions a window, unused ones have position and item 0."""
 
     masked: np.ndarray  # (W, L) int64, the mask token where an item was masked
-    items: np.ndarray  # (W, M) int64, what stood there
-    positions: np.ndarray  # (W, M) int64, where
+    items: np.ndarray  # (W, M) int64, the masked items
+    positions: np.ndarray  # (W, M) int64, their positions
 
 
 def masked_items(lengths: np.ndarray, ratio: float) -> np.ndarray:
@@ -126,8 +126,8 @@ def mask_windows(
     """Mask a share `ratio` of each window's items, at least one.
 
     In a share `last_only` of the windows only the last item is masked, which is what the model
-    meets at test time (Sun et al. 2019, section 3.6). Position 0 is never masked: RecBole's loss
-    takes it for "no target".
+    sees at test time (Sun et al. 2019, section 3.6). Position 0 is never masked, since it means
+    "no target" in RecBole's loss.
     """
     n_windows, length = windows.shape
     lengths = (windows > 0).sum(1)  # (W,)
@@ -151,24 +151,25 @@ def mask_windows(
 
 @dataclass(frozen=True)
 class Prompts:
-    """Moments in users' histories, each with what came before it and what came next."""
+    """Positions in users' histories, each with the items before and after it."""
 
     users: np.ndarray  # (P,) int64, user rows
-    before: np.ndarray  # (P, L) int64, the last items before the moment, oldest first, 0 right
-    after: np.ndarray  # (P, n) int64, where the next items stand in `Histories.items`, -1 right
+    before: np.ndarray  # (P, L) int64, the last items before the position, oldest first, 0 right
+    after: np.ndarray  # (P, n) int64, indices of the next items in `Histories.items`, -1 right
 
 
 def draw_prompts(
     histories: Histories, length: int, targets: int, random: np.random.Generator
 ) -> Prompts:
-    """A moment before every `targets`-th item, from a random one on, at most `length` items before.
+    """Draw prompts at every `targets`-th position of each history, from a random one on.
 
-    Each item after a user's first is a target at most once; those before the random first moment
-    are none in this draw. For models that answer a prompt with an item, where a history has to be
-    read again for every moment. Moments come in random order.
+    A prompt has the last `length` items before its position, and the next `targets` items as
+    answers. An item after a user's first is a target at most once; items before the first position
+    are no targets in this draw. For models that read a whole prompt for each answer. Prompts come
+    in random order.
     """
     lengths = np.diff(histories.indptr)  # (U,)
-    offsets = 1 + random.integers(0, np.clip(lengths - 1, 1, targets))  # (U,) the first moment
+    offsets = 1 + random.integers(0, np.clip(lengths - 1, 1, targets))  # (U,) the first position
     counts = np.maximum(-((offsets - lengths) // targets), 0)  # (U,)
     user = random.permutation(np.repeat(np.arange(len(lengths)), counts))
     order = np.argsort(user, kind="stable")
