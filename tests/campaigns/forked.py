@@ -43,7 +43,7 @@ class Outcome:
 
 
 @dataclass
-class Tally:
+class OutcomeCounts:
     """What was tried and what survived, by kind."""
 
     tried: dict[str, int] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from llm4rec_recbole.cli.run import llm4rec, run_recbole
-from tests.campaigns.forked import Tally, run_in
+from tests.campaigns.forked import OutcomeCounts, run_in
 from tests.campaigns.shop import CHOICE, POP, QUIET, import_everything, write_trained_shop
 
 WORDS = [
@@ -146,7 +146,7 @@ def main() -> int:
     options = parser.parse_args()
     sys.argv = sys.argv[:1]
     import_everything()
-    tally = Tally()
+    outcomes = OutcomeCounts()
     kinds = ["run_recbole", "llm4rec", *READERS]
     with tempfile.TemporaryDirectory() as parent:
         clean = write_trained_shop(Path(parent, "clean"))
@@ -156,9 +156,9 @@ def main() -> int:
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(clean, folder)
             kind = kinds[number % len(kinds)]
-            tally.add(kind, attempt(folder, kind, random.Random(f"{options.seed} {number}")))
-    print(f"seed {options.seed}, {options.inputs} inputs\n\n{tally.report()}")
-    return tally.status
+            outcomes.add(kind, attempt(folder, kind, random.Random(f"{options.seed} {number}")))
+    print(f"seed {options.seed}, {options.inputs} inputs\n\n{outcomes.report()}")
+    return outcomes.status
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from llm4rec_recbole.cli.run import llm4rec, run_recbole
-from tests.campaigns.forked import Tally, finish_or_kill, run_in, start
+from tests.campaigns.forked import OutcomeCounts, finish_or_kill, run_in, start
 from tests.campaigns.shop import BPR, CHOICE, import_everything, write_shop, write_trained_shop
 
 ADAPT = ["adapt", *CHOICE, "--events=more.jsonl"]
@@ -82,7 +82,7 @@ def main() -> int:
     import_everything()
     import time
 
-    tally = Tally()
+    outcomes = OutcomeCounts()
     with tempfile.TemporaryDirectory() as parent:
         whole = write_shop(Path(parent, "whole"))
         began = time.monotonic()
@@ -113,9 +113,9 @@ def main() -> int:
                 defect = kill_training(folder, draw, signal_number, seconds)
                 if not defect and trained(folder) != expected:
                     defect = "other results than the run that nobody killed"
-            tally.add(kind, defect)
-    print(f"seed {options.seed}, {options.rounds} rounds\n\n{tally.report()}")
-    return tally.status
+            outcomes.add(kind, defect)
+    print(f"seed {options.seed}, {options.rounds} rounds\n\n{outcomes.report()}")
+    return outcomes.status
 
 
 if __name__ == "__main__":

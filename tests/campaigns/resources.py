@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from llm4rec_recbole.cli.run import llm4rec, run_recbole
-from tests.campaigns.forked import Outcome, Tally, run_in
+from tests.campaigns.forked import Outcome, OutcomeCounts, run_in
 from tests.campaigns.shop import BPR, CHOICE, POP, import_everything, write_trained_shop
 
 COMMANDS = {
@@ -45,7 +45,7 @@ def check(folder: Path, outcome: Outcome, before: dict[str, bytes]) -> str:
 def main() -> int:
     sys.argv = sys.argv[:1]
     import_everything()
-    tally = Tally()
+    outcomes = OutcomeCounts()
     with tempfile.TemporaryDirectory() as parent:
         clean = write_trained_shop(Path(parent, "clean"))
         records = [path.relative_to(clean) for path in (clean / "results/runs").rglob("*.json")]
@@ -56,7 +56,7 @@ def main() -> int:
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(clean, folder)
             outcome = run_in(folder, COMMANDS[command], **options)
-            tally.add(kind, (d := check(folder, outcome, before)) and f"{command}: {d}")
+            outcomes.add(kind, (d := check(folder, outcome, before)) and f"{command}: {d}")
 
         for command in COMMANDS:
             for size in FILE_SIZES:
@@ -65,8 +65,8 @@ def main() -> int:
             attempt("output closed", command, stdout="closed")
             for files in (8, 16, 32):
                 attempt("few open files", command, limits={resource.RLIMIT_NOFILE: files})
-    print(tally.report())
-    return tally.status
+    print(outcomes.report())
+    return outcomes.status
 
 
 if __name__ == "__main__":
