@@ -55,12 +55,19 @@ METRICS: dict[str, str] = {
     "IntraListDiversity": "llm4rec_recbole.recbole_plugin.metrics",
     "Novelty": "llm4rec_recbole.recbole_plugin.metrics",
 }
+#: The functions of (config, dataset, d) behind the values of the option `item_init`.
+ITEM_VECTORS: dict[str, str] = {
+    "spectral": "llm4rec_recbole.components.item_init:spectral_item_vectors",
+    "text": "llm4rec_recbole.components.item_init:text_item_vectors",
+}
 #: Each model's own options, as a class of pydantic. Every other model's are read off its source.
 OPTIONS: dict[str, str] = {
     "GenRec": "llm4rec_recbole.models.genrec.options:GenRecOptions",
     "P5": "llm4rec_recbole.models.p5.options:P5Options",
     "RecencyEASE": "llm4rec_recbole.models.baseline_options:RecencyEASEOptions",
     "SumOfReferences": "llm4rec_recbole.models.reference_sum.options:SumOfReferencesOptions",
+    "SASRec": "llm4rec_recbole.models.baseline_options:SASRecOptions",
+    "BERT4Rec": "llm4rec_recbole.models.baseline_options:BERT4RecOptions",
     **dict.fromkeys(ENHANCED_GENREC, f"{_ENHANCED}.options:EnhancedGenRecOptions"),
 }
 

@@ -1,10 +1,14 @@
 """Initial item vectors from which items stand close together in the training histories.
 
-    C_ij = Σ over pairs within the window 1 / distance    PPMI_ij = max(0, log C_ij ΣC / C_i C_j)
-    PPMI ≈ V diag(s) Vᵀ   ─▶   vectors V diag(√s)
+    C_ij = Σ over pairs within the window of a weight that falls with their distance
+    PPMI_ij = max(0, log (C_ij / ΣC) / (p_i p_j)),   p_i = C_i^a / Σ C^a,   C_i a row's sum
+    PPMI ≈ V diag(s) Vᵀ   ─▶   vectors V diag(√|s|)
 
 word2vec learns the same factors by gradient steps (Levy & Goldberg, NeurIPS 2014). A model that
-starts from them needs fewer epochs than one that starts from noise.
+starts from them needs fewer epochs than one that starts from noise. Two variants are used:
+
+    EnhancedGenRec    weight 1 / distance        a = 1     eigenvectors of the largest s ≥ 0
+    smoothed          weight .8^(distance − 1)   a = .75   singular vectors: the largest |s|
 """
 
 from __future__ import annotations
@@ -12,31 +16,40 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
+SMOOTHED_DECAY, SMOOTHED_POWER = 0.8, 0.75
+
 
 def cooccurrence_matrix(
-    users: np.ndarray, items: np.ndarray, n_items: int, window: int
+    users: np.ndarray, items: np.ndarray, n_items: int, window: int, decay: float | None = None
 ) -> sp.csr_matrix:
     """C, (n_items, n_items) float64, symmetric. users, items: (N,), sorted by user, oldest first.
 
-    window: the largest distance of two items in a history that counts.
+    window: the largest distance of two items in a history that counts. The weight of a pair is
+    decay^(distance − 1), or 1 / distance without `decay`.
     """
     total = sp.csr_matrix((n_items, n_items))
     for distance in range(1, window + 1):
         same_user = users[distance:] == users[:-distance]
         first, second = items[:-distance][same_user], items[distance:][same_user]
-        weights = np.full(len(first), 1 / distance)
+        weight = 1 / distance if decay is None else decay ** (distance - 1)
+        weights = np.full(len(first), weight)
         total += sp.csr_matrix((weights, (first, second)), shape=total.shape)
     return total + total.T
 
 
-def ppmi_matrix(counts: sp.csr_matrix, mass: np.ndarray) -> sp.csr_matrix:
+def ppmi_matrix(counts: sp.csr_matrix, mass: np.ndarray, power: float = 1.0) -> sp.csr_matrix:
     """Positive pointwise mutual information of `counts` (C), computed in place.
 
     In place, since 25 million ratings have 10⁸ pairs. mass: (n_items,), C_i, the sums of C's rows.
+    power: a, by which the shares of rare items are raised (Levy et al., TACL 2015, section 3.1).
     """
+    factor = mass.sum()
+    if power != 1:
+        total, mass = factor, mass**power
+        factor = mass.sum() ** 2 / total
     expected = np.repeat(mass, np.diff(counts.indptr))
     expected *= mass[counts.indices]
-    counts.data *= mass.sum()
+    counts.data *= factor
     counts.data /= expected
     np.log(counts.data, out=counts.data)
     np.maximum(counts.data, 0, out=counts.data)
@@ -47,7 +60,7 @@ def ppmi_matrix(counts: sp.csr_matrix, mass: np.ndarray) -> sp.csr_matrix:
 def init_vectors(
     users: np.ndarray, items: np.ndarray, n_items: int, d: int, window: int = 5
 ) -> np.ndarray:
-    """Vectors (n_items, d) float32; those of the items that occur have root mean square 1.
+    """EnhancedGenRec's vectors, (n_items, d) float32; root mean square 1 over items that occur.
 
     Items that do not occur get zeros. With fewer than d items, the surplus columns are zeros.
     users, items: (N,), the training interactions, sorted by user, oldest first.
@@ -65,5 +78,44 @@ def init_vectors(
     values, basis = sp.linalg.eigsh(ppmi, k=rank, which="LA", v0=start)
     vectors[:, :rank] = basis * np.sqrt(np.maximum(values, 0))
     vectors[mass == 0] = 0  # they are only close to 0 otherwise
+    return unit_scale(vectors)
+
+
+def smoothed_vectors(
+    users: np.ndarray, items: np.ndarray, n_items: int, d: int, window: int = 5
+) -> np.ndarray:
+    """The smoothed variant's vectors, (n_items, d) float32; arguments and scale of init_vectors."""
+    counts = cooccurrence_matrix(users, items, n_items, window, SMOOTHED_DECAY)
+    vectors = np.zeros((n_items, d), dtype=np.float32)
+    mass = counts @ np.ones(n_items)  # C_i
+    ppmi = ppmi_matrix(counts, mass, SMOOTHED_POWER) if counts.nnz else counts
+    if not ppmi.nnz:
+        return vectors
+    rank = min(d, n_items)
+    values, basis = largest_factors(ppmi.astype(np.float32), rank)
+    vectors[:, :rank] = basis * np.sqrt(values)
+    vectors[mass == 0] = 0
+    return unit_scale(vectors)
+
+
+def largest_factors(
+    matrix: sp.csr_matrix, rank: int, iterations: int = 4
+) -> tuple[np.ndarray, np.ndarray]:
+    """The largest singular values (rank,) of a symmetric matrix and their vectors (n, rank).
+
+    By subspace iteration from a fixed random start (Halko et al., SIAM Review 2011, algorithm
+    4.4), in a few products with the matrix.
+    """
+    n = matrix.shape[0]
+    random = np.random.default_rng(0)
+    basis = random.standard_normal((n, min(n, rank + 16)), dtype=np.float32)
+    for _ in range(iterations):
+        basis, _ = np.linalg.qr(matrix @ (matrix @ basis))
+    left, values, _ = np.linalg.svd((matrix @ basis).T, full_matrices=False)
+    return values[:rank], (basis @ left)[:, :rank]
+
+
+def unit_scale(vectors: np.ndarray) -> np.ndarray:
+    """`vectors` (n, d) divided by the root mean square of the rows that are not zero."""
     occurs = vectors.any(1)
     return vectors / max(float(np.sqrt((vectors[occurs] ** 2).mean())), 1e-12)

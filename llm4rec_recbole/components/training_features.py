@@ -69,7 +69,7 @@ def training_features(config: Any, dataset: Any) -> TrainingFeatures:
     if ratings is not None:
         numbers.append(mean_ratings(items, ratings, n_items))
     content = item_content(
-        _text_vectors(config, files, tokens), categories, np.stack(numbers, 1), counts > 0
+        item_text_vectors(config, dataset), categories, np.stack(numbers, 1), counts > 0
     )
     return TrainingFeatures(
         n_users=dataset.user_num,
@@ -90,9 +90,10 @@ def _years(files: DatasetFiles, tokens: Any) -> np.ndarray:
     return years.reindex(np.asarray(tokens, dtype=str)).astype("Float64").to_numpy(float, np.nan)
 
 
-def _text_vectors(config: Any, files: DatasetFiles, tokens: Any) -> np.ndarray:
+def item_text_vectors(config: Any, dataset: Any) -> np.ndarray:
     """Each item's text vector, (n_items, d) float32. Items without text have zeros; without an
     `.item` file d is 1."""
+    files, tokens = DatasetFiles.of(config), dataset.field2id_token[dataset.iid_field]
     path = files.path("item")
     items = read_items(path, files.file_format)
     if items.empty:

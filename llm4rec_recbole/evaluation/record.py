@@ -40,6 +40,7 @@ class TrainedRun:
     #: Each validation: {"epoch": counted from 1, "ndcg@10" or another valid_metric: its value}.
     history: list[dict[str, float]]
     started: float  # Unix time
+    padding_share: float | None = None  # of the input positions of training
 
 
 def write(run: TrainedRun, test: Rankings | Mapping[str, float], dataset: Any) -> Path:
@@ -117,6 +118,7 @@ def _cost(run: TrainedRun, inference_ms: float | None) -> dict[str, float | int 
         "model_size_mb": round(_model_bytes(run.model) / 2**20, 3),
         "parameters": sum(p.numel() for p in _parameters(run.model)),
         "epochs": run.epochs,
+        "padding_share": None if run.padding_share is None else round(run.padding_share, 4),
     }
 
 

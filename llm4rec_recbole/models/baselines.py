@@ -1,4 +1,4 @@
-"""The baselines that differ from RecBole's: three item–item models, and SASRec.
+"""The item–item baselines that differ from RecBole's.
 
 RecBole's ItemKNN and EASE score a user from the training interactions. Under `loo` the sequence
 models also see the validation item when they are tested. The models here see the same history.
@@ -14,14 +14,11 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 from recbole.model.general_recommender.ease import EASE as RecBoleEASE
 from recbole.model.general_recommender.itemknn import ItemKNN as RecBoleItemKNN
-from recbole.model.sequential_recommender.sasrec import SASRec as RecBoleSASRec
 
 from llm4rec_recbole.components.item_relations import decayed_histories
 from llm4rec_recbole.data.held_out import HeldOut
-from llm4rec_recbole.training.losses import full_cross_entropy
 
 
 def history_matrix(held_out: HeldOut, rows: np.ndarray, decay: float = 1.0) -> sp.csr_matrix:
@@ -60,30 +57,3 @@ class RecencyEASE(EASE):
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
         self.decay = float(config["decay"])
-
-
-# SASRec with full cross-entropy at every position (Kang & McAuley 2018; arXiv 2309.07602).
-#
-# RecBole's class with another loss: RecBole trains the last position of each row only.
-
-
-class SASRec(RecBoleSASRec):
-    """Scores are dot products of the last position's state with the item embeddings."""
-
-    batches = "causal"  # training/batches.py
-
-    def states(self, item_seq: torch.Tensor) -> torch.Tensor:
-        """The state at every position, (B, L, d), from items (B, L) padded on the right."""
-        positions = torch.arange(item_seq.shape[1], device=item_seq.device)
-        embedded = self.item_embedding(item_seq) + self.position_embedding(positions)  # (B, L, d)
-        embedded = self.dropout(self.LayerNorm(embedded))
-        return self.trm_encoder(embedded, self.get_attention_mask(item_seq))[-1]
-
-    def calculate_loss(self, interaction: Any) -> torch.Tensor:
-        """Mean cross-entropy over the catalogue, at all positions that have a next item."""
-        targets = interaction[self.POS_ITEM_ID]  # (B, L)
-        if targets.dim() == 1:  # RecBole's own rows, under `protocol: recbole`
-            return super().calculate_loss(interaction)
-        has_target = targets > 0
-        states = self.states(interaction[self.ITEM_SEQ])[has_target]  # (targets, d)
-        return full_cross_entropy(states, self.item_embedding.weight, targets[has_target])

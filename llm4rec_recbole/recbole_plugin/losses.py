@@ -10,22 +10,29 @@ from llm4rec_recbole.recbole_compat.import_hook import patch
 
 @patch("recbole.model.sequential_recommender.bert4rec", upstream="none")
 def train_bert4rec_on_windows(module: ModuleType) -> None:
-    """Name BERT4Rec's batches, and compute its full cross-entropy at the masked positions only.
+    """Name BERT4Rec's batches, and compute the loss of the option `loss` at the masked positions.
 
     RecBole computes the logits of every slot of every row, used or not, and holds them all.
     """
     module.BERT4Rec.batches = "cloze"  # training/batches.py
+    init = module.BERT4Rec.__init__
+
+    def init_with_loss(self: Any, config: Any, dataset: Any) -> None:
+        from llm4rec_recbole.training.catalogue_loss import catalogue_loss
+
+        init(self, config, dataset)
+        self.loss = catalogue_loss(config, dataset)
+
+    module.BERT4Rec.__init__ = init_with_loss
     loss_as_recbole = module.BERT4Rec.calculate_loss
 
     def calculate_loss(self: Any, interaction: Any) -> Any:
         if self.loss_type != "CE":
             return loss_as_recbole(self, interaction)
-        from llm4rec_recbole.training.losses import full_cross_entropy
-
         positions = interaction[self.MASK_INDEX]  # (B, M), 0 where unused
         rows, slots = (positions > 0).nonzero(as_tuple=True)  # (targets,) each
         states = self.forward(interaction[self.MASK_ITEM_SEQ])  # (B, L, d)
-        return full_cross_entropy(
+        return self.loss(
             states[rows, positions[rows, slots]],
             self.item_embedding.weight[: self.n_items],
             interaction[self.POS_ITEMS][rows, slots],

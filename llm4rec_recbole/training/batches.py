@@ -11,7 +11,7 @@ A model names its batches by the class attribute `batches`:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,9 @@ class WindowLoader:
         self.config = config
         self.length: int = config["MAX_ITEM_LIST_LENGTH"]
         self.batch_size: int = config["train_batch_size"]
+        self.batch_targets: int = config["batch_targets"] or 0
+        self.input_field = config["ITEM_ID_FIELD"] + config["LIST_SUFFIX"]
+        self._positions = self._filled = 0  # of the inputs so far
         inter = dataset.inter_feat  # each user's oldest first
         self.histories = Histories.of(
             inter[dataset.uid_field].numpy(), inter[dataset.iid_field].numpy()
@@ -61,12 +64,42 @@ class WindowLoader:
 
     def __len__(self) -> int:
         """About how many batches an epoch has: the number of windows varies with their offsets."""
+        if self.batch_targets:
+            return max(1, round(self._targets / self.batch_targets))
         return -(-self._windows // self.batch_size)
 
     def __iter__(self) -> Iterator[Interaction]:
         random = np.random.default_rng(int(torch.randint(2**62, ()).item()))
         for batch in self.epoch(random):
+            inputs = batch[self.input_field]  # (B, L)
+            self._positions += inputs.size
+            self._filled += np.count_nonzero(inputs)
             yield Interaction({name: torch.from_numpy(array) for name, array in batch.items()})
+
+    @property
+    def padding_share(self) -> float | None:
+        """The share of the input positions so far that held no item; None before the first."""
+        return 1 - self._filled / self._positions if self._positions else None
+
+    @cached_property
+    def _targets(self) -> int:
+        """The targets of one epoch's windows; another epoch has about as many."""
+        windows = draw_windows(self.histories, self.window_length, np.random.default_rng(0))
+        lengths = (windows > 0).sum(1)  # (W,)
+        return int(self.targets_of(lengths[lengths > 1]).sum())
+
+    @property
+    def window_length(self) -> int:
+        """The items of a window: the inputs and the last one's target."""
+        return self.length + 1
+
+    def targets_of(self, lengths: np.ndarray) -> np.ndarray:
+        """How many targets windows of these lengths (W,) have, (W,)."""
+        return next_items(lengths)
+
+    def batches(self, windows: np.ndarray, random: np.random.Generator) -> Iterator[np.ndarray]:
+        """`windows` (W, L) in batches: see training/windows.py."""
+        return batches(windows, self.batch_size, random, self.targets_of, self.batch_targets)
 
     def epoch(self, random: np.random.Generator) -> Iterator[dict[str, np.ndarray]]:
         raise NotImplementedError
@@ -76,10 +109,10 @@ class CausalLoader(WindowLoader):
     """Inputs (B, L) and next items (B, L): every position is a target."""
 
     def epoch(self, random: np.random.Generator) -> Iterator[dict[str, np.ndarray]]:
-        windows = draw_windows(self.histories, self.length + 1, random)
+        windows = draw_windows(self.histories, self.window_length, random)
         windows = windows[windows[:, 1] > 0]  # one item alone has no next one
         item = self.config["ITEM_ID_FIELD"]
-        for batch in batches(windows, self.batch_size, random, next_items):
+        for batch in self.batches(windows, random):
             inputs, targets = causal_targets(batch)
             yield {
                 item + self.config["LIST_SUFFIX"]: inputs,
@@ -99,11 +132,11 @@ class PositionLoader(WindowLoader):
         items, indptr = self.histories.items, self.histories.indptr
         user = np.repeat(self.histories.users, np.diff(indptr))
         row_numbers = Histories(np.arange(1, len(items) + 1), indptr, self.histories.users)
-        windows = draw_windows(row_numbers, self.length + 1, random)
+        windows = draw_windows(row_numbers, self.window_length, random)
         windows = windows[windows[:, 1] > 0]
         padded = np.concatenate([[0], items])
         item = self.config["ITEM_ID_FIELD"]
-        for batch in batches(windows, self.batch_size, random, next_items):
+        for batch in self.batches(windows, random):
             inputs, targets = causal_targets(batch)
             yield {
                 self.config["USER_ID_FIELD"]: user[inputs[:, 0] - 1],
@@ -124,15 +157,24 @@ class ClozeLoader(WindowLoader):
         config["MASK_ITEM_SEQ"] = f"Mask_{item}{config['LIST_SUFFIX']}"
         config["POS_ITEMS"], config["NEG_ITEMS"] = f"Pos_{item}", f"Neg_{item}"
         config["MASK_INDEX"] = "MASK_INDEX"
+        self.input_field = config["MASK_ITEM_SEQ"]
+
+    @property
+    def window_length(self) -> int:
+        """The items of a window: its targets are among its inputs."""
+        return self.length
+
+    def targets_of(self, lengths: np.ndarray) -> np.ndarray:
+        """How many items of windows of these lengths (W,) are masked, (W,)."""
+        return masked_items(lengths, self.config["mask_ratio"])
 
     def epoch(self, random: np.random.Generator) -> Iterator[dict[str, np.ndarray]]:
         config = self.config
-        windows = draw_windows(self.histories, self.length, random)
+        windows = draw_windows(self.histories, self.window_length, random)
         windows = windows[windows[:, 1] > 0]  # one item alone leaves nothing to predict it from
         mask_token = self.dataset.num(config["ITEM_ID_FIELD"])
         ratio = config["mask_ratio"]
-        masked = partial(masked_items, ratio=ratio)
-        for batch in batches(windows, self.batch_size, random, masked):
+        for batch in self.batches(windows, random):
             cloze = mask_windows(batch, ratio, config["ft_ratio"], mask_token, random)
             yield {
                 config["MASK_ITEM_SEQ"]: cloze.masked,

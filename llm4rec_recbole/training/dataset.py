@@ -100,3 +100,9 @@ def whole_histories(train: Any) -> Any:
     for name in (train.time_field, train.uid_field):  # by user, then by time
         order = order[torch.argsort(columns[name][order], stable=True)]
     return train.copy(Interaction({name: column[order] for name, column in columns.items()}))
+
+
+def interactions_of(train: Any) -> Any:
+    """RecBole's training data with one row for each interaction, whatever rows the model reads."""
+    has_prefixes = train.iid_field + train.config["LIST_SUFFIX"] in train.inter_feat
+    return whole_histories(train) if has_prefixes else train

@@ -27,7 +27,7 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation import record
 from llm4rec_recbole.evaluation.held_out_loader import HeldOutLoader
 from llm4rec_recbole.evaluation.ranking import Rankings
-from llm4rec_recbole.registry import resolve_model
+from llm4rec_recbole.registry import ITEM_VECTORS, load, resolve_model
 from llm4rec_recbole.training.checks import (
     check_folders,
     check_labels,
@@ -95,6 +95,8 @@ class Fitted:
     trainer: Any
     started: float = field(default_factory=time.time)
     train_seconds: float = 0.0
+    #: The share of the input positions that held no item; None where batches are not windows.
+    padding_share: float | None = None
     valid_metrics: Mapping[str, float] = field(default_factory=dict)
     #: Each validation: {"epoch": counted from 1, "ndcg@10" or another valid_metric: its value}.
     history: list[dict[str, float]] = field(default_factory=list)
@@ -191,12 +193,33 @@ def build_model(config: Any, train: Any) -> Any:
 
     from llm4rec_recbole.training.trainer import use_byte_dropout
 
-    network = config.model_class(config, train._dataset).to(config["device"])
+    network = config.model_class(config, train._dataset)
+    if config["item_init"] not in (None, "random"):
+        initialise_items(network, config, train._dataset)
+    network = network.to(config["device"])
     for component, lacking in getattr(network, "idle_components", {}).items():
         _note(config, f"component {component} is off: the data have {lacking}")
     if isinstance(network, nn.Module):  # a model of decision trees is not
         use_byte_dropout(network)
     return network
+
+
+def initialise_items(network: Any, config: Any, train: Any) -> None:
+    """Overwrite the rows of `item_embedding` for which the option `item_init` has a vector.
+
+    train: RecBole's training data. The functions are looked up by name, so that a run without
+    them does not depend on text encoders. Raises InputError where an option or a file is missing.
+    """
+    import torch
+
+    from llm4rec_recbole.training.dataset import interactions_of
+
+    table: torch.nn.Embedding = network.item_embedding  # (n_items or more, d)
+    compute = load(ITEM_VECTORS, config["item_init"])
+    vectors = compute(config, interactions_of(train), table.embedding_dim)  # (n_items, d)
+    rows = torch.from_numpy(vectors.any(1).nonzero()[0])
+    with torch.no_grad():
+        table.weight[rows] = config["item_init_std"] * torch.from_numpy(vectors)[rows]
 
 
 @refusals_of_recbole()
@@ -241,6 +264,7 @@ def fit_trainer(fitted: Fitted, train: Any, valid: Any, config: Any, save: bool 
         )
     fitted.valid_metrics = best or {}
     fitted.train_seconds += time.perf_counter() - began
+    fitted.padding_share = getattr(train, "padding_share", None)
     if save:
         checkpoints.load_weights(fitted.model, fitted.trainer.saved_model_file, config["device"])
     return fitted
@@ -280,6 +304,7 @@ def write_record(
         config=config,
         model=fitted.model,
         train_seconds=fitted.train_seconds,
+        padding_share=fitted.padding_share,
         epochs=len(getattr(fitted.trainer, "train_loss_dict", ())) or fitted.trainer.epochs,
         valid_metrics=fitted.valid_metrics,
         history=fitted.history,

@@ -14,14 +14,16 @@ from torch.optim import Optimizer
 class ScheduledTrainer(Trainer):
     """RecBole's trainer, with a linear warm-up over `warmup` of all steps and a cosine after it.
 
-    A model with the class attribute `schedule = "warmup_cosine"` is trained so. The model counts
-    its steps in the buffer `steps`, so a resumed run continues the schedule.
+    A model with the class attribute `schedule = "warmup_cosine"` is trained so, unless the option
+    `warmup` is ~: the rate is then constant. The model counts its steps in the buffer `steps`, so a
+    resumed run continues the schedule.
     """
 
     def _build_optimizer(self, **kwargs: Any) -> Optimizer:
         optimizer = super()._build_optimizer(**kwargs)
         self.total_steps = 0
-        optimizer.register_step_pre_hook(self._set_rate)
+        if self.config["warmup"] is not None:
+            optimizer.register_step_pre_hook(self._set_rate)
         return optimizer
 
     def fit(self, train_data: Any, *args: Any, **kwargs: Any) -> Any:

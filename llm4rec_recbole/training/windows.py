@@ -67,6 +67,7 @@ def batches(
     size: int,
     random: np.random.Generator,
     targets: Callable[[np.ndarray], np.ndarray],
+    n_targets: int = 0,
 ) -> Iterator[np.ndarray]:
     """`windows` (W, L), which come in random order, `size` at a time, (size, L).
 
@@ -75,15 +76,21 @@ def batches(
     histories then cost a fraction. A loss is a mean over its batch, so each batch gets about as
     many targets as the others, and every target weighs about the same. targets: how many a window
     of each length (W,) has, (W,).
+
+    With `n_targets` windows of like length always go together, and `size` is not read: a batch has
+    about n_targets targets, so every batch is about the same work.
     """
     lengths = (windows > 0).sum(1)  # (W,)
-    if 2 * lengths.sum() >= windows.size:
+    if not n_targets and 2 * lengths.sum() >= windows.size:
         for start in range(0, len(windows), size):
             yield windows[start : start + size]
         return
     order = np.argsort(lengths, kind="stable")  # windows of one length stay in random order
     so_far = targets(lengths[order]).cumsum()
-    n_batches = -(-len(windows) // size)
+    if n_targets:
+        n_batches = max(1, round(int(so_far[-1]) / n_targets))
+    else:
+        n_batches = -(-len(windows) // size)
     shares = so_far[-1] * np.arange(1, n_batches) / n_batches
     cuts = np.searchsorted(so_far, shares, side="right")
     parts = [part for part in np.split(order, cuts) if len(part)]

@@ -48,7 +48,7 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models.backbone import Backbone, compute_dtype
 from llm4rec_recbole.models.enhanced_genrec.online_learning import OnlineLearning
 from llm4rec_recbole.models.enhanced_genrec.ranking import Ranking
-from llm4rec_recbole.training.losses import full_cross_entropy
+from llm4rec_recbole.training.catalogue_loss import catalogue_loss
 
 COMPONENTS = ("fusion", "retrieval", "debiasing", "explanation", "adaptation")
 
@@ -94,6 +94,7 @@ class EnhancedGenRec(Ranking, OnlineLearning, SequentialRecommender):
             excluded = torch.from_numpy(features.counts == 0)
             excluded[0] = False  # the pad is a negative
         self.register_buffer("excluded_items", excluded, persistent=False)  # (n_items,), from L_rec
+        self.loss = catalogue_loss(config, dataset)
         self.user_tokens = UserTokens(features.user_groups, d)
         self.backbone = Backbone(
             config["llm"],
@@ -247,7 +248,7 @@ class EnhancedGenRec(Ranking, OnlineLearning, SequentialRecommender):
         preference = self.aspect_loss_weight * self.aspects.loss(states, targets)
         left, right = self.debiasing.factors(states, table)  # (15)
         weights = self.debiasing.target_weights(rows)  # (13, 14)
-        recommendation = full_cross_entropy(left, right, targets, bias, weights)  # (11, 14)
+        recommendation = self.loss(left, right, targets, bias, weights)  # (11, 14)
         fairness = self.debiasing.fairness_loss(left, right, bias, targets, users)  # (17, 18)
         return preference + fair_loss(  # (16)
             recommendation, fairness, self.debiasing.fairness_weight

@@ -6,12 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from llm4rec_recbole.options import Count, Options, Positive, Probability, Share, Size, Weight
+from llm4rec_recbole.options import Count, Positive, Probability, Share, Size, Weight
+from llm4rec_recbole.training.options import BatchOptions, LossOptions
 
 Component = Literal["fusion", "retrieval", "debiasing", "explanation", "adaptation"]
 
 
-class EnhancedGenRecOptions(Options):
+class EnhancedGenRecOptions(LossOptions, BatchOptions):
     """Numbers in parentheses are equations of the paper."""
 
     components: list[Component] | None = Field(

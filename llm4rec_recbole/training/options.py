@@ -1,0 +1,67 @@
+"""Options of training that several models share: the loss, the batches, the first item vectors."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from llm4rec_recbole.options import Count, Options, Positive, Share, Size
+
+
+class LossOptions(Options):
+    """The loss over the catalogue (training/losses.py) and its negatives."""
+
+    loss: Literal["full", "sampled", "gbce", "sce"] = Field(
+        "full",
+        description="Softmax over all items, over sampled negatives (sampled; sce scales them), or "
+        "calibrated binary cross-entropy (gbce).",
+    )
+    num_negatives: Size = Field(
+        512, description="Negatives that all targets of a batch share; `full` draws none."
+    )
+    negatives: Literal["uniform", "popularity", "in_batch"] = Field(
+        "uniform", description="How negatives are drawn; in_batch takes the batch's targets."
+    )
+    gbce_calibration: Share = Field(
+        0.75, description="t of gbce: 0 is plain binary cross-entropy, 1 is calibrated."
+    )
+    sce_scale: Positive = Field(
+        100.0, description="How many items each negative of sce stands for (α of arXiv 2402.06216)."
+    )
+
+
+class BatchOptions(Options):
+    """How windows of histories make batches (training/windows.py)."""
+
+    batch_targets: Count = Field(
+        0,
+        description="Targets in a batch of histories of similar length; 0 makes batches of "
+        "`train_batch_size` windows.",
+    )
+
+
+class ItemInitOptions(Options):
+    """The item vectors before the first step (components/item_init.py)."""
+
+    item_init: Literal["random", "spectral", "text"] = Field(
+        "random",
+        description="First item vectors: random, from co-occurrence in training, or from texts.",
+    )
+    item_init_std: Positive = Field(
+        0.1, description="Root mean square of spectral and text item vectors."
+    )
+    text_encoder: str = Field(
+        "all-MiniLM-L6-v2",
+        description="Encoder of texts: the packaged one, a folder, a hub name or hash-<width>.",
+    )
+
+
+class ScheduleOptions(Options):
+    """The learning rate (training/trainer.py)."""
+
+    warmup: Share | None = Field(
+        None,
+        description="Share of all steps in which the learning rate rises; then it falls to 0 by a "
+        "cosine. ~ is a constant rate.",
+    )
