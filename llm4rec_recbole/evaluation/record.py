@@ -26,6 +26,7 @@ from llm4rec_recbole.evaluation.paths import Run
 from llm4rec_recbole.evaluation.ranking import Rankings
 from llm4rec_recbole.evaluation.users_file import write_users
 from llm4rec_recbole.files import sha256_of, write_json
+from llm4rec_recbole.machine import processor_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +160,7 @@ def _provenance(run: TrainedRun) -> dict[str, Any]:
         "python": platform.python_version(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(run.started)),
         "pretrained": getattr(run.model, "pretrained", None),
+        "llm_dtype": getattr(run.model, "llm_dtype", None),
         **({"idle_components": idle} if idle else {}),
     }
 
@@ -207,17 +209,4 @@ def hardware(device: Any) -> str:
 
         return f"{torch.cuda.get_device_name(device)}, 1 of {torch.cuda.device_count()}"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{_processor()}, {cores} cores"
-
-
-def _processor() -> str:
-    """The processor's name, which Linux writes in /proc/cpuinfo only."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            for line in file:
-                name, _, value = line.partition(":")
-                if name.strip() == "model name":
-                    return " ".join(value.split())
-    except OSError:
-        pass  # not Linux
-    return platform.processor() or platform.machine()
+    return f"{processor_name()}, {cores} cores"

@@ -21,6 +21,7 @@ from torch import nn
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models.load import decoder_of, load_language_model
 from llm4rec_recbole.language_models.lora import add_lora
+from llm4rec_recbole.language_models.measured_dtype import measured_dtype
 from llm4rec_recbole.language_models.text_encoder import fastest_dtype
 
 
@@ -135,13 +136,16 @@ def only_position(body: nn.Module, position: torch.Tensor | None) -> Iterator[No
 
 
 def compute_dtype(name: str, device: str) -> torch.dtype:
-    """The type of the option `llm_dtype`; `auto` is the fastest one on `device`.
+    """The type of the option `llm_dtype`.
 
-    Raises InputError for any other name.
+    `auto` goes by the kind of hardware, `measured` by a measurement (measured_dtype.py). Raises
+    InputError for any other name.
     """
     types = {"float32": torch.float32, "bfloat16": torch.bfloat16}
     if name == "auto":
         return fastest_dtype(device)
+    if name == "measured":
+        return types[measured_dtype(device)]
     if name not in types:
-        raise InputError(f"llm_dtype is {name}", hint="auto, float32 or bfloat16")
+        raise InputError(f"llm_dtype is {name}", hint="auto, measured, float32 or bfloat16")
     return types[name]

@@ -91,10 +91,11 @@ def _read(run: Run, results: Path) -> dict[str, Any]:
     return record
 
 
-def _processor(record: dict[str, Any]) -> tuple[str, int]:
-    """The processor without its number of cores, and the number of threads."""
+def _processor(record: dict[str, Any]) -> tuple[str, int, str | None]:
+    """The processor without its number of cores, the threads, and the language model's type."""
     provenance = record["provenance"]
-    return str(provenance["hardware"]).rpartition(", ")[0], provenance["threads"]
+    name = str(provenance["hardware"]).rpartition(", ")[0]
+    return name, provenance["threads"], provenance.get("llm_dtype")
 
 
 def _metric_differences(record: dict[str, Any], other: dict[str, Any]) -> list[str]:

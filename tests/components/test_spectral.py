@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse as sp
 
 from llm4rec_recbole.components.spectral_init import (
     cooccurrence_matrix,
     init_vectors,
+    largest_factors,
     ppmi_matrix,
+    smoothed_vectors,
 )
 
 USERS = np.array([1, 1, 1, 1, 2, 2, 2])
@@ -76,3 +79,37 @@ def test_items_that_never_occur_and_the_pad_have_zeros_and_the_scale_is_one() ->
 
 def test_no_pairs_give_zeros() -> None:
     assert not init_vectors(np.array([1, 2]), np.array([1, 2]), 4, d=2).any()
+
+
+def test_smoothed_vectors_are_the_factors_of_the_smoothed_ppmi() -> None:
+    near = np.zeros((6, 6))
+    for a in range(len(USERS)):
+        for b in range(len(USERS)):
+            if a != b and USERS[a] == USERS[b] and abs(a - b) <= 3:
+                near[ITEMS[a], ITEMS[b]] += 0.8 ** (abs(a - b) - 1)
+    share = near.sum(1) ** 0.75
+    share /= share.sum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ppmi = np.maximum(np.log(near / near.sum() / np.outer(share, share)), 0)
+    ppmi[near == 0] = 0
+    values, basis = np.linalg.eigh(ppmi)
+    expected = (basis * np.abs(values)) @ basis.T
+    vectors = smoothed_vectors(USERS, ITEMS, 6, d=6, window=3)
+    products = vectors @ vectors.T
+    np.testing.assert_allclose(products / products.max(), expected / expected.max(), atol=1e-5)
+    assert np.isclose((vectors[1:5] ** 2).mean(), 1)
+    assert not vectors[[0, 5]].any()
+
+
+def test_the_largest_factors_are_those_of_the_singular_values() -> None:
+    random = np.random.default_rng(0)
+    basis, _ = np.linalg.qr(random.standard_normal((60, 60)))
+    spectrum = np.concatenate([[9, -8, 7, -6], random.uniform(-1, 1, 56)])
+    matrix = sp.csr_matrix((basis * spectrum) @ basis.T).astype(np.float32)
+    values, vectors = largest_factors(matrix, 4)
+    np.testing.assert_allclose(values, [9, 8, 7, 6], rtol=1e-4)
+    np.testing.assert_allclose(np.abs(vectors.T @ basis[:, :4]), np.eye(4), atol=1e-3)
+
+
+def test_smoothed_vectors_without_pairs_are_zeros() -> None:
+    assert not smoothed_vectors(np.array([1, 2]), np.array([1, 2]), 4, d=2).any()

@@ -16,11 +16,11 @@ from llm4rec_recbole.cli.run import COMMANDS
 
 TOP = Path(__file__).parents[2]
 PACKAGE = "llm4rec_recbole"
-# Messages, files, and checks of options; the values of options are in properties/.
+# Messages, files, names of machines, and checks of options; the values are in properties/.
 NOT_NAMED = [
     TOP / PACKAGE / f"{name}.py"
     for name in (
-        *("__init__", "console", "errors", "files"),
+        *("__init__", "console", "errors", "files", "machine"),
         *("model_options", "option_readers", "yaml_files"),
     )
 ]

@@ -24,6 +24,7 @@ COST = {
     "model_size_mb",
     "parameters",
     "epochs",
+    "padding_share",
 }
 PROVENANCE = {
     "data_sha256",
@@ -37,6 +38,7 @@ PROVENANCE = {
     "python",
     "started",
     "pretrained",
+    "llm_dtype",
 }
 
 

@@ -135,7 +135,8 @@ def test_a_row_whose_negatives_are_all_its_target_has_no_loss() -> None:
     loss = sampled_cross_entropy(states, weight, target, negatives, torch.zeros(2))
     loss.backward()
     assert loss.item() == 0
-    assert weight.grad is not None and not weight.grad.any()
+    assert weight.grad is not None
+    assert not weight.grad.any()
 
 
 @pytest.mark.parametrize("source", ["uniform", "popularity", "in_batch"])
@@ -168,7 +169,8 @@ def test_in_batch_negatives_are_targets_and_at_most_as_many_as_the_option_says()
     few, many = torch.tensor([2, 7]), torch.arange(1, 9)
     assert sorted(loss.draw(few)[0].tolist()) == [2, 7]
     negatives = loss.draw(many)[0]
-    assert len(negatives) == 5 and len(set(negatives.tolist())) == 5
+    assert len(negatives) == 5
+    assert len(set(negatives.tolist())) == 5
 
 
 def test_each_negative_of_sce_stands_for_as_many_items_as_its_scale_says() -> None:

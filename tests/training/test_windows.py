@@ -103,6 +103,39 @@ def test_batches_are_as_many_as_the_schedule_counts_on():
     assert [len(batch) for batch in batches(windows, 2, random, next_items)] == [2, 2]
 
 
+@given(lengths, st.integers(2, 12), st.integers(1, 40), st.integers(0, 99))
+def test_batches_by_targets_hold_every_window_once(lengths, length, n_targets, seed):
+    random = np.random.default_rng(seed)
+    windows = draw_windows(histories_of(lengths), length, random)
+    of_epoch = list(batches(windows, 1, random, next_items, n_targets))
+    rows = [tuple(row[row > 0]) for batch in of_epoch for row in batch]
+    assert sorted(rows) == sorted(tuple(row[row > 0]) for row in windows)
+
+
+@pytest.mark.parametrize("shape", [0.15, 0.01])  # short histories, and mostly full windows
+@pytest.mark.parametrize("targets", [next_items, partial(masked_items, ratio=0.2)])
+def test_batches_by_targets_are_equal_work_without_padding(targets, shape):
+    random = np.random.default_rng(0)
+    lengths = 2 + random.geometric(shape, 4000)
+    windows = draw_windows(histories_of(lengths.tolist()), 50, random)
+    of_epoch = list(batches(windows, 1, random, targets, 512))
+    counts = np.array([targets((batch > 0).sum(1)).sum() for batch in of_epoch])
+    assert np.abs(counts / 512 - 1).max() < 0.15
+    cells = sum(batch.size for batch in of_epoch)
+    assert (windows > 0).sum() / cells > 0.9
+
+
+def test_batches_by_targets_are_the_same_for_one_seed_and_come_in_random_order():
+    windows = draw_windows(histories_of([3, 9, 5, 7, 2, 8] * 20), 10, np.random.default_rng(0))
+    first, again, other = (
+        list(batches(windows, 1, np.random.default_rng(seed), next_items, 20)) for seed in (1, 1, 2)
+    )
+    assert all((a == b).all() for a, b in zip(first, again, strict=True))
+    assert [batch.shape for batch in first] != [batch.shape for batch in other]
+    longest = np.array([batch.shape[1] for batch in first])
+    assert (np.diff(longest) < 0).any()
+
+
 def test_causal_targets_are_the_next_items():
     inputs, targets = causal_targets(np.array([[1, 2, 3, 4], [5, 6, 0, 0]]))
     assert inputs.tolist() == [[1, 2, 3], [5, 0, 0]]

@@ -96,13 +96,15 @@ class EnhancedGenRec(Ranking, OnlineLearning, SequentialRecommender):
         self.register_buffer("excluded_items", excluded, persistent=False)  # (n_items,), from L_rec
         self.loss = catalogue_loss(config, dataset)
         self.user_tokens = UserTokens(features.user_groups, d)
+        dtype = compute_dtype(config["llm_dtype"], config["device"].type)
+        self.llm_dtype = str(dtype).removeprefix("torch.")  # for the run record
         self.backbone = Backbone(
             config["llm"],
             config["llm_layers"],
             d,
             config["lora_rank"],
             config["hidden_dropout_prob"],
-            compute_dtype(config["llm_dtype"], config["device"].type),
+            dtype,
         )
         self.dropout = nn.Dropout(config["hidden_dropout_prob"])
         self._add_components(config, dataset, features)

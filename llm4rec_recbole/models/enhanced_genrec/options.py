@@ -24,8 +24,10 @@ class EnhancedGenRecOptions(LossOptions, BatchOptions):
         description="Backbone: the packaged one, a folder, a hub name or scratch-<width>x<layers>.",
     )
     llm_layers: Size | None = Field(2, description="How many of its first layers; ~ is all.")
-    llm_dtype: Literal["auto", "bfloat16", "float32"] = Field(
-        "auto", description="auto is bfloat16 where it is fast, else float32."
+    llm_dtype: Literal["auto", "measured", "bfloat16", "float32"] = Field(
+        "auto",
+        description="auto is bfloat16 on GPUs and on CPUs with AMX, else float32; measured is the "
+        "one that is faster on this machine.",
     )
     lora_rank: Count = Field(
         16, description="Rank of LoRA on every linear map of the backbone; 0 freezes the backbone."

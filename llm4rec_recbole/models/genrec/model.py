@@ -59,11 +59,13 @@ class GenRec(SequentialRecommender):
         if self.decoding == "unconstrained" and self.over == "catalogue":
             message = "unconstrained decoding needs a model trained to write whole titles"
             raise InputError(message, hint="--softmax_over=vocabulary")
+        dtype = compute_dtype(config["llm_dtype"], config["device"].type)
+        self.llm_dtype = str(dtype).removeprefix("torch.")  # for the run record
         self.llm = TitleModel(
             config["llm"],
             config["llm_layers"],
             whole_number("lora_rank", config["lora_rank"], least=0),
-            compute_dtype(config["llm_dtype"], config["device"].type),
+            dtype,
         )
         names = list(dataset.field2id_token[self.ITEM_ID][1:])
         files = DatasetFiles.of(config)

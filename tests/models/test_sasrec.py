@@ -1,0 +1,81 @@
+"""SASRec's pre-norm network, its losses and its schedule."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import torch
+
+from llm4rec_recbole.training.catalogue_loss import SampledLoss
+from llm4rec_recbole.training.run import prepare, run
+
+FAST = {"norm": "pre", "loss": "sampled", "num_negatives": 16, "batch_targets": 256, "warmup": 0.1}
+
+
+def test_the_pre_norm_network_sees_no_later_item_and_no_padding(options: Any) -> None:
+    model = prepare("SASRec", "two_cycles", options=options | {"norm": "pre"}).model.eval()
+    items = torch.tensor([[3, 4, 5, 6], [3, 4, 5, 0]])
+    changed = torch.tensor([[3, 4, 5, 9], [3, 4, 5, 8]])
+    torch.testing.assert_close(model.states(items)[:, :3], model.states(changed)[:, :3])
+    last = model(items, torch.tensor([4, 3]))
+    torch.testing.assert_close(last[1], model.states(items)[1, 2])
+    torch.testing.assert_close(last[1], model(items[1:, :3], torch.tensor([3]))[0])
+
+
+def test_the_pre_norm_network_is_the_formula(options: Any) -> None:
+    given = options | {"norm": "pre", "n_layers": 1}
+    model = prepare("SASRec", "two_cycles", options=given).model.eval()
+    layer = model.trm_encoder.layers[0]
+    items = torch.tensor([[3, 4, 5]])
+    x = model.item_embedding(items) + model.position_embedding.weight[:3]
+    q, k, v = layer.projections(layer.attention_norm(x)).chunk(3, -1)
+    width = x.shape[-1] // model.n_heads
+    heads = []
+    for h in range(model.n_heads):
+        part = slice(h * width, (h + 1) * width)
+        logits = q[..., part] @ k[..., part].transpose(1, 2) / width**0.5
+        logits = logits.masked_fill(~torch.ones(3, 3, dtype=torch.bool).tril(), -torch.inf)
+        heads.append(logits.softmax(-1) @ v[..., part])
+    x = x + layer.output(torch.cat(heads, -1))
+    x = x + layer.narrow(torch.nn.functional.gelu(layer.wide(layer.feed_forward_norm(x))))
+    torch.testing.assert_close(model.states(items), model.LayerNorm(x))
+
+
+def test_the_fast_recipe_learns_and_its_record_has_the_share_of_padding(options: Any) -> None:
+    given = options | FAST | {"item_init": "spectral", "learning_rate": 0.01}
+    record = json.loads(run("SASRec", "two_cycles", options=given).read_text())
+    assert record["metrics"]["test"]["full"]["ndcg@10"] > 0.8
+    assert 0 <= record["cost"]["padding_share"] < 0.1
+
+
+@pytest.mark.parametrize("loss", ["sampled", "gbce", "sce"])
+@pytest.mark.parametrize("protocol", ["loo", "recbole"])
+@pytest.mark.parametrize("model", ["SASRec", "BERT4Rec"])
+def test_every_loss_trains_under_both_protocols(
+    model: str, protocol: str, loss: str, options: Any
+) -> None:
+    given = options | {"loss": loss, "num_negatives": 8, "protocol": protocol}
+    made = prepare(model, "two_cycles", options=given)
+    assert isinstance(made.model.loss, SampledLoss)
+    batch = next(iter(made.data.train))
+    value = made.model.calculate_loss(batch)
+    value.backward()
+    assert torch.isfinite(value)
+    assert made.model.item_embedding.weight.grad.any()
+
+
+def test_the_rate_falls_to_zero_by_the_last_step_of_batches_by_work(options: Any) -> None:
+    made = prepare("SASRec", "two_cycles", options=options | FAST | {"epochs": 3, "eval_step": 0})
+    made.trainer.fit(made.data.train, None, verbose=False, saved=False, show_progress=False)
+    steps, planned = int(made.model.steps), 3 * len(made.data.train)
+    assert abs(steps - planned) <= 0.05 * planned + 3
+    assert made.trainer.optimizer.param_groups[0]["lr"] < 0.02 * made.trainer.learning_rate
+
+
+def test_without_warmup_the_rate_is_constant_and_nothing_is_counted(options: Any) -> None:
+    made = prepare("SASRec", "two_cycles", options=options | {"epochs": 1, "eval_step": 0})
+    assert "steps" not in made.model.state_dict()
+    made.trainer.fit(made.data.train, None, verbose=False, saved=False, show_progress=False)
+    assert made.trainer.optimizer.param_groups[0]["lr"] == made.trainer.learning_rate
