@@ -55,15 +55,17 @@ class SampledLoss:
         weight: torch.Tensor,
         targets: torch.Tensor,
         bias: torch.Tensor | None = None,
-        of_rows: torch.Tensor | None = None,
+        row_weights: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """The mean loss, a scalar; the arguments are those of full_cross_entropy."""
         negatives, log_counts = self.draw(targets)
         if self.name == "gbce":
-            return gbce(states, weight, targets, negatives, self.beta, bias, of_rows)
+            return gbce(states, weight, targets, negatives, self.beta, bias, row_weights)
         if self.name == "sce":
             log_counts = torch.full_like(log_counts, self.log_scale)
-        return sampled_cross_entropy(states, weight, targets, negatives, log_counts, bias, of_rows)
+        return sampled_cross_entropy(
+            states, weight, targets, negatives, log_counts, bias, row_weights
+        )
 
     def draw(self, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Negatives (m,) for all of `targets` (N,), and −log(m q) of each, (m,).

@@ -21,10 +21,10 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-_CELLS = 1 << 19  # logits of a chunk on a CPU: about a core's cache
-_CELLS_ON_GPU = 1 << 26  # a quarter of a gigabyte
-_FEWEST_ROWS = 32  # with fewer rows a chunk is bounded by reading W, not by its products
-_ROWS = 64
+MAX_LOGITS = 1 << 19  # logits of a chunk on a CPU: about a core's cache
+MAX_LOGITS_ON_GPU = 1 << 26  # a quarter of a gigabyte
+MIN_ROWS = 32  # with fewer rows a chunk is bounded by reading W, not by its products
+ROWS = 64
 
 
 def rows_in_a_chunk(n_items: int, on_gpu: bool) -> int:
@@ -34,9 +34,9 @@ def rows_in_a_chunk(n_items: int, on_gpu: bool) -> int:
     to 16,384 items have the chunks that they have always had, so their sums round as before.
     """
     if on_gpu:
-        return max(_ROWS, _CELLS_ON_GPU // n_items)
-    rows = _CELLS // n_items
-    return rows if rows >= _FEWEST_ROWS else _ROWS
+        return max(ROWS, MAX_LOGITS_ON_GPU // n_items)
+    rows = MAX_LOGITS // n_items
+    return rows if rows >= MIN_ROWS else ROWS
 
 
 class _FullCrossEntropy(torch.autograd.Function):
@@ -47,7 +47,7 @@ class _FullCrossEntropy(torch.autograd.Function):
         weight: torch.Tensor,  # (n_items, d)
         bias: torch.Tensor | None,  # (n_items,)
         targets: torch.Tensor,  # (N,)
-        of_rows: torch.Tensor | None,  # (N,)
+        row_weights: torch.Tensor | None,  # (N,)
     ) -> torch.Tensor:
         n, n_items = len(targets), len(weight)
         d_states = torch.empty_like(states)
@@ -63,16 +63,16 @@ class _FullCrossEntropy(torch.autograd.Function):
             losses = total - logits.gather(1, target)  # (C, 1)
             d_logits = logits.sub_(total).exp_()  # (C, n_items), in place
             d_logits.scatter_add_(1, target, d_logits.new_full(target.shape, -1.0))
-            if of_rows is not None:
-                losses = losses * of_rows[rows, None]
-                d_logits *= of_rows[rows, None]
+            if row_weights is not None:
+                losses = losses * row_weights[rows, None]
+                d_logits *= row_weights[rows, None]
             loss += losses.sum()
             torch.mm(d_logits, weight, out=d_states[rows])
             d_weight.addmm_(d_logits.T, x)
             if d_bias is not None:
                 d_bias += d_logits.sum(0)
         ctx.save_for_backward(d_states, d_weight, d_bias)
-        ctx.total = n if of_rows is None else of_rows.sum()
+        ctx.total = n if row_weights is None else row_weights.sum()
         return loss / ctx.total
 
     @staticmethod
@@ -87,14 +87,15 @@ def full_cross_entropy(
     weight: torch.Tensor,
     targets: torch.Tensor,
     bias: torch.Tensor | None = None,
-    of_rows: torch.Tensor | None = None,
+    row_weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Mean cross-entropy of `targets` (N,) under softmax(states @ weight.T + bias), a scalar.
 
-    states: (N, d), N > 0; weight: (n_items, d); bias: (n_items,) or None; of_rows: (N,), what each
-    target weighs in the mean, None for all alike. Differentiable once, in states, weight and bias.
+    states: (N, d), N > 0; weight: (n_items, d); bias: (n_items,) or None; row_weights: (N,), the
+    weight of each target in the mean, None for equal weights. Differentiable once, in states,
+    weight and bias.
     """
-    return _FullCrossEntropy.apply(states, weight, bias, targets, of_rows)
+    return _FullCrossEntropy.apply(states, weight, bias, targets, row_weights)
 
 
 class _SampledCrossEntropy(torch.autograd.Function):
@@ -105,7 +106,7 @@ class _SampledCrossEntropy(torch.autograd.Function):
         weight: torch.Tensor,  # (n_items, d)
         bias: torch.Tensor | None,  # (n_items,)
         targets: torch.Tensor,  # (N,)
-        of_rows: torch.Tensor | None,  # (N,)
+        row_weights: torch.Tensor | None,  # (N,)
         negatives: torch.Tensor,  # (m,)
         log_counts: torch.Tensor,  # (m,)
     ) -> torch.Tensor:
@@ -121,10 +122,10 @@ class _SampledCrossEntropy(torch.autograd.Function):
         losses = total - positive  # (N, 1)
         d_logits = logits.sub_(total).exp_()  # (N, m), in place
         d_positive = (positive - total).expm1()  # (N, 1)
-        if of_rows is not None:
-            losses = losses * of_rows[:, None]
-            d_logits *= of_rows[:, None]
-            d_positive = d_positive * of_rows[:, None]
+        if row_weights is not None:
+            losses = losses * row_weights[:, None]
+            d_logits *= row_weights[:, None]
+            d_positive = d_positive * row_weights[:, None]
         d_states = torch.addmm(d_positive * vectors[:n], d_logits, vectors[n:])
         d_vectors = torch.cat([d_positive * states, d_logits.T @ states])  # (N + m, d)
         d_weight = torch.zeros_like(weight).index_add_(0, items, d_vectors)
@@ -133,7 +134,7 @@ class _SampledCrossEntropy(torch.autograd.Function):
             d_bias = torch.zeros_like(bias)
             d_bias.index_add_(0, items, torch.cat([d_positive[:, 0], d_logits.sum(0)]))
         ctx.save_for_backward(d_states, d_weight, d_bias)
-        ctx.total = n if of_rows is None else of_rows.sum()
+        ctx.total = n if row_weights is None else row_weights.sum()
         return losses.sum() / ctx.total
 
     @staticmethod
@@ -150,7 +151,7 @@ def sampled_cross_entropy(
     negatives: torch.Tensor,
     log_counts: torch.Tensor,
     bias: torch.Tensor | None = None,
-    of_rows: torch.Tensor | None = None,
+    row_weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Mean cross-entropy of `targets` (N,) against the negatives that they share, a scalar.
 
@@ -162,7 +163,7 @@ def sampled_cross_entropy(
     row's target does not count in that row. The other arguments are those of full_cross_entropy.
     """
     return _SampledCrossEntropy.apply(
-        states, weight, bias, targets, of_rows, negatives, log_counts.to(states.dtype)
+        states, weight, bias, targets, row_weights, negatives, log_counts.to(states.dtype)
     )
 
 
@@ -173,7 +174,7 @@ def gbce(
     negatives: torch.Tensor,
     beta: float,
     bias: torch.Tensor | None = None,
-    of_rows: torch.Tensor | None = None,
+    row_weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Generalised binary cross-entropy (Petrov & Macdonald, RecSys 2023, Eq. 17), a scalar.
 
@@ -191,7 +192,9 @@ def gbce(
     logits = logits.masked_fill(negatives == targets[:, None], -torch.inf)
     losses = -beta * functional.logsigmoid(positive) - functional.logsigmoid(-logits).sum(1)
     losses = losses / (m + 1)
-    return losses.mean() if of_rows is None else (of_rows * losses).sum() / of_rows.sum()
+    return (
+        losses.mean() if row_weights is None else (row_weights * losses).sum() / row_weights.sum()
+    )
 
 
 def gbce_power(num_negatives: int, n_items: int, calibration: float) -> float:

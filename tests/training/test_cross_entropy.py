@@ -47,16 +47,16 @@ def test_weighted_rows_equal_pytorchs(monkeypatch, rows):
     monkeypatch.setattr(cross_entropy, "rows_in_a_chunk", lambda *sizes: rows)
     torch.manual_seed(0)
     tensors = [torch.randn(n, dtype=torch.float64) for n in ((23, 5), (11, 5), (11,))]
-    targets, of_rows = torch.randint(0, 11, (23,)), torch.rand(23, dtype=torch.float64)
+    targets, row_weights = torch.randint(0, 11, (23,)), torch.rand(23, dtype=torch.float64)
     losses, gradients = [], []
     for ours in (True, False):
         states, weight, bias = (t.clone().requires_grad_() for t in tensors)
         if ours:
-            loss = full_cross_entropy(states, weight, targets, bias, of_rows)
+            loss = full_cross_entropy(states, weight, targets, bias, row_weights)
         else:
             logits = functional.linear(states, weight, bias)
             each = functional.cross_entropy(logits, targets, reduction="none")
-            loss = (of_rows * each).sum() / of_rows.sum()
+            loss = (row_weights * each).sum() / row_weights.sum()
         (3 * loss).backward()
         losses.append(loss)
         gradients.append([states.grad, weight.grad, bias.grad])

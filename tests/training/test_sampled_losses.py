@@ -39,31 +39,31 @@ def tensors(seed: int, n: int = 6) -> tuple[torch.Tensor, ...]:
     return states, weight, bias, targets, torch.rand(n, dtype=torch.float64, generator=random)
 
 
-def naive_softmax(states, weight, bias, targets, of_rows, negatives, log_counts) -> float:
+def naive_softmax(states, weight, bias, targets, row_weights, negatives, log_counts) -> float:
     """The definition, target by target, in NumPy."""
     total = 0.0
-    for x, target, share in zip(states, targets, of_rows):
+    for x, target, share in zip(states, targets, row_weights):
         positive = x @ weight[target] + bias[target]
         terms = [math.exp(positive)]
         for item, log_count in zip(negatives, log_counts):
             if item != target:
                 terms.append(math.exp(x @ weight[item] + bias[item] + log_count))
         total += share * (math.log(sum(terms)) - positive)
-    return total / of_rows.sum()
+    return total / row_weights.sum()
 
 
-def naive_gbce(states, weight, bias, targets, of_rows, negatives, beta) -> float:
+def naive_gbce(states, weight, bias, targets, row_weights, negatives, beta) -> float:
     def sigmoid(score: float) -> float:
         return 1 / (1 + math.exp(-score))
 
     total = 0.0
-    for x, target, share in zip(states, targets, of_rows):
+    for x, target, share in zip(states, targets, row_weights):
         loss = -math.log(sigmoid(x @ weight[target] + bias[target]) ** beta)
         for item in negatives:
             if item != target:
                 loss -= math.log(1 - sigmoid(x @ weight[item] + bias[item]))
         total += share * loss / (len(negatives) + 1)
-    return total / of_rows.sum()
+    return total / row_weights.sum()
 
 
 seeds = st.integers(0, 10_000)
@@ -73,28 +73,30 @@ drawn = st.lists(st.integers(1, N_ITEMS - 1), min_size=1, max_size=12)
 @settings(max_examples=40, deadline=None)
 @given(seeds, drawn)
 def test_the_sampled_softmax_is_the_naive_one(seed: int, items: list[int]) -> None:
-    states, weight, bias, targets, of_rows = tensors(seed)
+    states, weight, bias, targets, row_weights = tensors(seed)
     negatives = torch.tensor(items)
     log_counts = torch.linspace(-1, 2, len(items), dtype=torch.float64)
-    loss = sampled_cross_entropy(states, weight, targets, negatives, log_counts, bias, of_rows)
-    arrays = [t.numpy() for t in (states, weight, bias, targets, of_rows, negatives, log_counts)]
+    loss = sampled_cross_entropy(states, weight, targets, negatives, log_counts, bias, row_weights)
+    arrays = [
+        t.numpy() for t in (states, weight, bias, targets, row_weights, negatives, log_counts)
+    ]
     assert loss.item() == pytest.approx(naive_softmax(*arrays), rel=1e-9)
 
 
 @settings(max_examples=40, deadline=None)
 @given(seeds, drawn, st.floats(0.01, 1))
 def test_gbce_is_the_naive_one(seed: int, items: list[int], beta: float) -> None:
-    states, weight, bias, targets, of_rows = tensors(seed)
+    states, weight, bias, targets, row_weights = tensors(seed)
     negatives = torch.tensor(items)
-    loss = gbce(states, weight, targets, negatives, beta, bias, of_rows)
-    arrays = [t.numpy() for t in (states, weight, bias, targets, of_rows, negatives)]
+    loss = gbce(states, weight, targets, negatives, beta, bias, row_weights)
+    arrays = [t.numpy() for t in (states, weight, bias, targets, row_weights, negatives)]
     assert loss.item() == pytest.approx(naive_gbce(*arrays, beta), rel=1e-9)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("with_bias", [False, True])
 def test_gradients_of_the_sampled_softmax(with_bias: bool, weighted: bool) -> None:
-    states, weight, bias, targets, of_rows = tensors(1)
+    states, weight, bias, targets, row_weights = tensors(1)
     negatives = torch.tensor([3, 3, 5, 1, 8])  # one twice, and some are targets
     assert set(negatives.tolist()) & set(targets.tolist())
     log_counts = torch.linspace(-1, 1, 5, dtype=torch.float64)
@@ -107,7 +109,7 @@ def test_gradients_of_the_sampled_softmax(with_bias: bool, weighted: bool) -> No
             negatives,
             log_counts,
             bias if with_bias else None,
-            of_rows if weighted else None,
+            row_weights if weighted else None,
         )
 
     inputs = [t.requires_grad_() for t in (states, weight, bias)]
@@ -118,13 +120,15 @@ def test_gradients_of_the_sampled_softmax(with_bias: bool, weighted: bool) -> No
 @given(seeds)
 def test_with_all_items_as_negatives_it_is_the_full_softmax(seed: int) -> None:
     """The full softmax counts the pad too, so the pad's bias is −∞ here."""
-    states, weight, bias, targets, of_rows = tensors(seed)
+    states, weight, bias, targets, row_weights = tensors(seed)
     bias[0] = -torch.inf
     every = torch.arange(1, N_ITEMS)
     sampled = sampled_cross_entropy(
-        states, weight, targets, every, torch.zeros(len(every)), bias, of_rows
+        states, weight, targets, every, torch.zeros(len(every)), bias, row_weights
     )
-    torch.testing.assert_close(sampled, full_cross_entropy(states, weight, targets, bias, of_rows))
+    torch.testing.assert_close(
+        sampled, full_cross_entropy(states, weight, targets, bias, row_weights)
+    )
 
 
 def test_a_row_whose_negatives_are_all_its_target_has_no_loss() -> None:

@@ -139,7 +139,7 @@ class P5(SequentialRecommender):
         weight = 1 / torch.arange(1, n_answers + 1, device=first.device)  # (n,)
         weight = weight[:, None].expand_as(exists)[exists]
         return full_cross_entropy(
-            states[exists], self.decoder.output, tokens[exists], of_rows=weight
+            states[exists], self.decoder.output, tokens[exists], row_weights=weight
         )
 
     def _histories(self, item_seq: torch.Tensor) -> list[Tokens]:
