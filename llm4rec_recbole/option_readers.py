@@ -88,28 +88,34 @@ def read_options(model: str | type, protocol: str) -> frozenset[str]:
     names = _of_every_run() | _of_model(model)
     if model_type(model) == "TRADITIONAL":
         names -= _NOT_READ_BY_CLOSED_FORM
-    return names - set(_not_read_by(protocol))
+    return names - set(_not_read_by(model, protocol))
 
 
-def _not_read_by(protocol: str) -> dict[str, str]:
-    """The options that `protocol` does not read, and what to use instead of each."""
-    if protocol == "recbole":
-        return {"eval_batch_users": "use --eval_batch_size"}
-    return _RECBOLE_EVALUATION
+def _not_read_by(model: str | type, protocol: str) -> dict[str, str]:
+    """The options that a run of `model` under `protocol` does not read, and what to use instead."""
+    if protocol != "recbole":
+        return _RECBOLE_EVALUATION
+    replacements = {"eval_batch_users": "use --eval_batch_size"}
+    if _batches(model) != "position":  # all others train on RecBole's rows
+        replacements["batch_targets"] = "use --protocol=loo"
+    return replacements
 
 
-def _trains_on_windows(model: str | type) -> bool:
-    """Whether training/batches.py makes the model's batches: its class attribute `batches`."""
+def _batches(model: str | type) -> str | None:
+    """The model's class attribute `batches` (training/batches.py); None for RecBole's rows."""
     if not isinstance(model, str):
-        return hasattr(model, "batches")
-    declared = re.compile(r"^    batches = ", re.MULTILINE)
-    return model == "BERT4Rec" or any(map(declared.search, _sources(model)))
+        return getattr(model, "batches", None)
+    if model == "BERT4Rec":  # recbole_plugin/losses.py
+        return "cloze"
+    declared = re.compile(r'^    batches = "(\w+)"', re.MULTILINE)
+    matches = map(declared.search, _sources(model))
+    return next((match[1] for match in matches if match), None)
 
 
 def fixed_options(model: str | type, protocol: str) -> dict[str, Any]:
     """Options that have one value in a run of `model`, with it."""
     fixed: dict[str, Any] = {}
-    if protocol != "recbole" and _trains_on_windows(model):
+    if protocol != "recbole" and _batches(model):
         fixed |= _FIXED_BY_WINDOWS
     if model_type(model) == "TRADITIONAL":
         fixed |= _FIXED_BY_CLOSED_FORM
@@ -317,7 +323,7 @@ def check_protocol(model: str | type, protocol: str, values: Mapping[str, Any]) 
     RecBole's Config calls this for whoever makes one. Other names pass, because a script may keep
     options of its own in a Config. Raises InputError.
     """
-    ignored = _not_read_by(protocol)
+    ignored = _not_read_by(model, protocol)
     fixed = fixed_options(model, protocol) if protocol != "recbole" else {}
     doubtful = {
         name: value
@@ -342,7 +348,7 @@ def unread_options(
     are passed over. Without `unknown`, so are names that no model of RecBole or of ours has.
     """
     read, fixed = read_options(model, protocol), fixed_options(model, protocol)
-    replacements = _not_read_by(protocol)
+    replacements = _not_read_by(model, protocol)
     model_name = model if isinstance(model, str) else model.__name__
     if values.get("transform") is not None:
         read |= _READ_BY_TRANSFORMS

@@ -73,7 +73,7 @@ class WindowLoader:
         for batch in self.epoch(random):
             inputs = batch[self.input_field]  # (B, L)
             self._positions += inputs.size
-            self._filled += np.count_nonzero(inputs)
+            self._filled += int(np.count_nonzero(inputs))
             yield Interaction({name: torch.from_numpy(array) for name, array in batch.items()})
 
     @property

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from llm4rec_recbole.option_readers import read_options
 from llm4rec_recbole.training.catalogue_loss import SampledLoss
 from llm4rec_recbole.training.run import prepare, run
 
@@ -79,3 +80,11 @@ def test_without_warmup_the_rate_is_constant_and_nothing_is_counted(options: Any
     assert "steps" not in made.model.state_dict()
     made.trainer.fit(made.data.train, None, verbose=False, saved=False, show_progress=False)
     assert made.trainer.optimizer.param_groups[0]["lr"] == made.trainer.learning_rate
+
+
+def test_batches_by_targets_need_windows() -> None:
+    """RecBole's own protocol trains on RecBole's rows, except for EnhancedGenRec."""
+    assert "batch_targets" in read_options("SASRec", "loo")
+    assert "batch_targets" not in read_options("SASRec", "recbole")
+    assert "batch_targets" not in read_options("BERT4Rec", "recbole")
+    assert "batch_targets" in read_options("EnhancedGenRec", "recbole")
