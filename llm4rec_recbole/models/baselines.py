@@ -1,4 +1,4 @@
-"""The item–item baselines that differ from RecBole's.
+"""The baselines that differ from RecBole's: three item–item models, and SASRec.
 
 RecBole's ItemKNN and EASE score a user from the training interactions. Under `loo` the sequence
 models also see the validation item when they are tested. The models here see the same history.
@@ -14,11 +14,17 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 from recbole.model.general_recommender.ease import EASE as RecBoleEASE
 from recbole.model.general_recommender.itemknn import ItemKNN as RecBoleItemKNN
+from recbole.model.sequential_recommender.sasrec import SASRec as RecBoleSASRec
+from torch import nn
+from torch.nn import functional
 
 from llm4rec_recbole.components.item_relations import decayed_histories
 from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.training.catalogue_loss import catalogue_loss
+from llm4rec_recbole.training.losses import full_cross_entropy
 
 
 def history_matrix(held_out: HeldOut, rows: np.ndarray, decay: float = 1.0) -> sp.csr_matrix:
@@ -57,3 +63,120 @@ class RecencyEASE(EASE):
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
         self.decay = float(config["decay"])
+
+
+# SASRec with a loss at every position (Kang & McAuley 2018; arXiv 2309.07602).
+#
+# RecBole's class with another loss: RecBole trains the last position of each row only. With the
+# default options the network is RecBole's, which normalises after each block. With `norm: pre` it is
+#
+#     x = dropout(e[items] + p)
+#     x = x + dropout(attention(norm(x)))     x = x + dropout(W₂ gelu(W₁ norm(x)))     in each layer
+#     states = norm(x)        scores = states eᵀ
+
+ROWS_TOGETHER = 64  # rows of one forward pass over sorted histories
+
+
+class SASRec(RecBoleSASRec):
+    """Scores are dot products of the last position's state with the item embeddings."""
+
+    batches = "causal"  # training/batches.py
+    schedule = "warmup_cosine"  # training/trainer.py; the option `warmup` is ~ by default
+
+    steps: torch.Tensor
+
+    def __init__(self, config: Any, dataset: Any) -> None:
+        super().__init__(config, dataset)
+        self.loss = catalogue_loss(config, dataset)
+        self.pre_norm: bool = config["norm"] == "pre"
+        if self.pre_norm:
+            self.trm_encoder = PreNormEncoder(
+                self.n_layers,
+                self.n_heads,
+                self.hidden_size,
+                self.inner_size,
+                self.hidden_dropout_prob,
+                self.attn_dropout_prob,
+            )
+        if config["warmup"] is not None:
+            self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def states(self, item_seq: torch.Tensor) -> torch.Tensor:
+        """The state at every position, (B, L, d), from items (B, L) padded on the right."""
+        positions = torch.arange(item_seq.shape[1], device=item_seq.device)
+        embedded = self.item_embedding(item_seq) + self.position_embedding(positions)  # (B, L, d)
+        if self.pre_norm:
+            return self.LayerNorm(self.trm_encoder(self.dropout(embedded)))
+        embedded = self.dropout(self.LayerNorm(embedded))
+        return self.trm_encoder(embedded, self.get_attention_mask(item_seq))[-1]
+
+    def forward(self, item_seq: torch.Tensor, item_seq_len: torch.Tensor) -> torch.Tensor:
+        """The state after the last item, (B, d); item_seq: (B, L); item_seq_len: (B,)."""
+        if not self.pre_norm:
+            return super().forward(item_seq, item_seq_len)
+        states = self.item_embedding.weight.new_empty(len(item_seq), self.hidden_size)
+        # Rows of similar length go together: short histories then cost a fraction.
+        for rows in item_seq_len.argsort(stable=True).split(ROWS_TOGETHER):
+            last = item_seq_len[rows] - 1  # (rows,)
+            items = item_seq[rows, : int(last[-1]) + 1]
+            states[rows] = self.states(items)[torch.arange(len(rows), device=last.device), last]
+        return states
+
+    def calculate_loss(self, interaction: Any) -> torch.Tensor:
+        """The mean loss over the catalogue, at all positions that have a next item."""
+        if self.training and hasattr(self, "steps"):
+            self.steps += 1
+        items, targets = interaction[self.ITEM_SEQ], interaction[self.POS_ITEM_ID]  # (B, L) each
+        if targets.dim() == 1:  # RecBole's own rows, under `protocol: recbole`
+            if self.loss is full_cross_entropy:
+                return super().calculate_loss(interaction)
+            states = self(items, interaction[self.ITEM_SEQ_LEN])  # (B, d)
+            return self.loss(states, self.item_embedding.weight, targets)
+        has_target = targets > 0
+        states = self.states(items)[has_target]  # (targets, d)
+        return self.loss(states, self.item_embedding.weight, targets[has_target])
+
+
+class PreNormEncoder(nn.Module):
+    """Causal self-attention layers that normalise their inputs, (B, L, d) to (B, L, d).
+
+    Histories are padded on the right, so no position before the padding attends to it.
+    """
+
+    def __init__(
+        self, n_layers: int, n_heads: int, d: int, width: int, dropout: float, attention: float
+    ) -> None:
+        """width: of the feed-forward maps; dropout, attention: on each map's output, and on the
+        attention weights."""
+        super().__init__()
+        self.layers = nn.ModuleList(
+            PreNormLayer(n_heads, d, width, dropout, attention) for _ in range(n_layers)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class PreNormLayer(nn.Module):
+    """One layer: attention, then two feed-forward maps, each added to its input."""
+
+    def __init__(self, n_heads: int, d: int, width: int, dropout: float, attention: float) -> None:
+        super().__init__()
+        self.n_heads, self.attention_dropout = n_heads, attention
+        self.attention_norm, self.feed_forward_norm = nn.LayerNorm(d), nn.LayerNorm(d)
+        self.projections, self.output = nn.Linear(d, 3 * d), nn.Linear(d, d)
+        self.wide, self.narrow = nn.Linear(d, width), nn.Linear(width, d)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        B, L, d = x.shape
+        heads = self.projections(self.attention_norm(x)).view(B, L, 3, self.n_heads, -1)
+        q, k, v = heads.permute(2, 0, 3, 1, 4)  # (B, h, L, d / h) each
+        context = functional.scaled_dot_product_attention(
+            q, k, v, is_causal=True, dropout_p=self.attention_dropout if self.training else 0.0
+        )
+        x = x + self.dropout(self.output(context.transpose(1, 2).reshape(B, L, d)))
+        hidden = functional.gelu(self.wide(self.feed_forward_norm(x)))  # (B, L, width)
+        return x + self.dropout(self.narrow(hidden))
