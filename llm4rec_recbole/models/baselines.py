@@ -68,7 +68,8 @@ class RecencyEASE(EASE):
 # SASRec with a loss at every position (Kang & McAuley 2018; arXiv 2309.07602).
 #
 # RecBole's class with another loss: RecBole trains the last position of each row only. With the
-# default options the network is RecBole's, which normalises after each block. With `norm: pre` it is
+# default options the network is RecBole's, which normalises after each block. With `norm: pre` it
+# is
 #
 #     x = dropout(e[items] + p)
 #     x = x + dropout(attention(norm(x)))     x = x + dropout(W₂ gelu(W₁ norm(x)))     in each layer

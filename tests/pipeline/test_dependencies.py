@@ -16,7 +16,7 @@ from llm4rec_recbole.cli.run import COMMANDS
 
 TOP = Path(__file__).parents[2]
 PACKAGE = "llm4rec_recbole"
-# Messages, files, names of machines, and checks of options; the values of options are in properties/.
+# Messages, files, names of machines, checks of options; the values of options are in properties/.
 NOT_NAMED = [
     TOP / PACKAGE / f"{name}.py"
     for name in (
