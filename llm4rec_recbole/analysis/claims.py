@@ -1,37 +1,17 @@
 """The claims ledger: what the paper says, its own arithmetic, our measurement, and a verdict.
 
-The verdict is the first of these rules that applies:
+RULES says when each verdict applies; the first that applies is given. A measurement is of one
+metric on one data set and protocol, full ranking. It is the comparison with the closest of the
+paper's five baselines, so that all five are covered. (Tables IV and V: the row and what it is
+compared with.) Of several measurements the worst decides.
 
-    contradicted by the paper itself   its own printed numbers give something else
-    consistent within rounding         they do too, but numbers that round to them would agree
-    supported                          the claim is about printed numbers only, and they agree
-    not testable here                  no run could test it
-    not run                            no run that could test it has been made
-    not supported                      `judge_measurement` says so of any measurement
-    not decided here                   `judge_measurement` says so of any measurement
-    supported                          `judge_measurement` says so of all
-
-A measurement is of one metric on one data set and protocol. `judge_measurement` asks whether
-EnhancedGenRec is above the paper's five baselines there. It takes the comparison with the smallest
-difference, so that all five are covered. (Tables IV and V: the row and what it is compared with.)
-
-    not supported       no, by a number without an interval
-    not decided here    yes, by a number without an interval
-    not supported       the interval of the gain lies below the printed gain
-    not supported       it is below, with Holm's p below the level
-    not decided here    it is above, with Holm's p below the level, from one seed
-    not decided here    the same, but a baseline that might be the best one failed or never ran
-    supported           it is above, with Holm's p below the level
-    not decided here    it may be chance, and so few users cannot show a gain as small as printed
-    not supported       it may be chance
-
-Of two measurements with the same users, the one with the larger gain never has the worse verdict.
-The comparison with the best reference is shown beside and decides nothing: the paper does not claim
-it.
+A second verdict compares EnhancedGenRec with the best reference or null, by the same rules without
+a printed gain: the paper does not claim it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 
-from llm4rec_recbole.analysis import significance
+from llm4rec_recbole.analysis import equivalence, power, significance
 from llm4rec_recbole.analysis.compare import LEVEL, Comparison, Setting
 from llm4rec_recbole.analysis.paper import paper_methods, paper_numbers
 from llm4rec_recbole.analysis.paper.claims import Claim, Tables, Test, paper_claims
@@ -52,16 +32,43 @@ from llm4rec_recbole.analysis.paper.paper_methods import (
 from llm4rec_recbole.analysis.paper.paper_numbers import per_cent
 from llm4rec_recbole.evaluation.per_user import per_user_values
 from llm4rec_recbole.evaluation.records import RANKINGS, Failure, Record
+from llm4rec_recbole.registry import nulls
 
 Verdict = Literal[
-    "supported",
-    "not supported",
     "contradicted by the paper itself",
     "consistent within rounding",
+    "contradicted by our data",
+    "no effect larger than x %",
     "not decided here",
-    "not testable here",
+    "above, but not by the printed size",
+    "undecidable even on the paper's own data",
     "not run",
+    "supported",
 ]
+
+#: Each verdict and its rule.
+RULES: dict[Verdict, str] = {
+    "contradicted by the paper itself": "the paper's own printed numbers give something else",
+    "consistent within rounding": "they do, but some numbers that round to the printed ones agree",
+    "contradicted by our data": "a measurement is below, Holm's p below .05",
+    "no effect larger than x %": (
+        "TOST excludes the printed gain, or 5 % where none is printed, in both directions"
+    ),
+    "not decided here": "a measurement allows neither conclusion; the reason says what is needed",
+    "above, but not by the printed size": (
+        "above, Holm's p below .05, but the 95 % interval does not contain the printed gain"
+    ),
+    "undecidable even on the paper's own data": (
+        "the paper leaves out what a test needs, or its data set has fewer users than the printed "
+        "gain needs at 80 % power"
+    ),
+    "not run": "no run that could test it has been made",
+    "supported": "above, Holm's p below .05, on all data sets, with two or more seeds",
+}
+
+
+#: The width of a 90 % interval relative to that of a 95 % interval (normal).
+_NINETY_OF_NINETY_FIVE = 1.644854 / 1.959964
 
 
 @dataclass(frozen=True)
@@ -78,11 +85,26 @@ class Measured:
     detectable: float | None = None  # the least gain that this many users show, with 80 % power
     missing: str = ""  # which baselines failed or never ran, and might be the best
     one_seed: str = ""  # which random methods have one run
-    reference: str = ""  # the comparison with the best reference
+    users: int = 0
+    null: Measured | None = None  # the comparison with the best reference or null
+
+    @property
+    def margin(self) -> float:
+        """The smallest margin, in per cent, within which TOST shows equivalence."""
+        if self.gain is None or self.high is None or self.low is None:
+            return np.inf
+        half = (self.high - self.low) / 2 * _NINETY_OF_NINETY_FIVE
+        return abs(self.gain) + half
 
 
-def verdict(claim: Claim, measured: Sequence[Measured], absent: str = "") -> tuple[Verdict, str]:
-    """The verdict and the reason; `absent` says why there is no measurement."""
+def verdict(
+    claim: Claim, measured: Sequence[Measured], absent: str = "", needs_users: int | None = None
+) -> tuple[Verdict, str]:
+    """The verdict and the reason.
+
+    absent: why there is no measurement; needs_users: how many the claim needs, by the pilot that
+    needs the fewest, None where no run can serve as a pilot.
+    """
     if claim.holds is False:
         if claim.rounding:
             return "consistent within rounding", "rounding may explain the difference"
@@ -90,42 +112,50 @@ def verdict(claim: Claim, measured: Sequence[Measured], absent: str = "") -> tup
     if claim.internal:
         return "supported", "by the paper's own numbers"
     if claim.needs:
-        return "not testable here", claim.needs
-    if not measured:
-        return "not run", absent
+        return "undecidable even on the paper's own data", claim.needs
+    found: tuple[Verdict, str] = ("not run", absent) if not measured else _worst(claim, measured)
+    has = power.PAPER_USERS.get(claim.dataset)
+    open_ = found[0] in ("not run", "not decided here")
+    if open_ and has and needs_users and needs_users > has:
+        name = paper_numbers.NAMES[claim.dataset]
+        few = f"needs {needs_users:,} users, and {name} has {has:,}"
+        return "undecidable even on the paper's own data", few
+    return found
+
+
+def _worst(claim: Claim, measured: Sequence[Measured]) -> tuple[Verdict, str]:
     judged = [(m, *judge_measurement(claim, m)) for m in measured]
-    for worst in ("not supported", "not decided here"):
+    for worst in RULES:
         for m, its_verdict, reason in judged:
-            if its_verdict == worst:
+            if its_verdict == worst != "supported":
                 return its_verdict, f"{m.where}: {reason}"
-    less = ", and not by less than is printed" if claim.gains else ""
-    return "supported", f"above {_other(claim)}{less}"
+    return "supported", f"above {_other(claim)}"
 
 
 def judge_measurement(claim: Claim, m: Measured) -> tuple[Verdict, str]:
     """The verdict of one measurement on `claim`, and the reason."""
     other, printed = _other(claim), claim.gains.get(m.metric)
-    above = m.gain is not None and m.gain > 0
-    if m.p_holm is None or m.high is None or m.detectable is None:
-        if not above:
-            return "not supported", f"not above {other}"
+    if m.gain is None or m.p_holm is None or m.low is None or m.high is None:
         return "not decided here", "one number a run, without an interval, shows no difference"
-    if printed and m.high < float(per_cent(printed)):
-        less = f"above {other}, but by less than {printed}"
-        return "not supported", less if above else f"not above {other}"
     if m.p_holm < LEVEL:
-        if not above:
-            return "not supported", f"not above {other}"
+        if m.gain < 0:
+            return "contradicted by our data", f"below {other}, p {m.p_holm:.2g}"
         if m.one_seed:
             return "not decided here", f"one seed of {m.one_seed}"
         if m.missing:
             return "not decided here", f"{m.missing}, and might be the best baseline"
+        if printed and not m.low <= float(per_cent(printed)) <= m.high:
+            size = f"above {other} by {m.low:.1f} to {m.high:.1f} %, and {printed} is printed"
+            return "above, but not by the printed size", size
         return "supported", ""
-    if printed and float(per_cent(printed)) < m.detectable:
-        few = f"so many users show gains from {m.detectable:.0f} % on, and {printed} is printed"
-        return "not decided here", few
-    unclear = f"the difference may be chance, p {m.p_holm:.2g}"
-    return "not supported", unclear if above else f"not above {other}"
+    limit = abs(float(per_cent(printed))) if printed else 100 * equivalence.MARGIN
+    if m.margin < limit:
+        return "no effect larger than x %", f"no effect larger than {m.margin:.2g} % over {other}"
+    if m.detectable is None or not np.isfinite(m.detectable) or not limit:
+        return "not decided here", f"the difference may be chance, p {m.p_holm:.2g}"
+    needs = math.ceil(m.users * (m.detectable / limit) ** 2)
+    few = f"needs {needs:,} users for {limit:g} %; these {m.users:,} show {m.detectable:.0f} %"
+    return "not decided here", few
 
 
 def _other(claim: Claim) -> str:
@@ -140,6 +170,8 @@ class Entry:
     measured: list[Measured]
     verdict: Verdict
     reason: str
+    null_verdict: Verdict | None = None  # against references and nulls; None without a comparison
+    null_reason: str = ""
 
 
 def read_printed(folder: Path) -> Tables:
@@ -159,7 +191,7 @@ def ledger(
 ) -> list[Entry]:
     """A line for each claim, in the order of the paper."""
     baselines = paper_baselines(recbole_row)
-    methods = {OURS, *baselines, *REFERENCES, *paper_methods.METHODS}
+    methods = {OURS, *baselines, *REFERENCES, *paper_methods.METHODS, *nulls()}
     settings: dict[Setting, Runs] = {}
     for record in records:
         if record.dataset in paper_numbers.STANDS_FOR and record.method in methods:
@@ -171,11 +203,16 @@ def ledger(
         setting: _missing(runs.keys(), failed[setting], baselines)
         for setting, runs in settings.items()
     }
+    pilots = power.pilots_of(records, recbole_row)
     entries = []
     for claim in paper_claims(paper):
         measured = [*_measure(claim, settings, comparisons, missing, baselines)]
         absent = "" if measured else _absent(claim, {f.method for f in failures})
-        entries.append(Entry(claim, measured, *verdict(claim, measured, absent)))
+        needs = power.users_for(claim.gains, claim.test, pilots)
+        against_nulls = [m.null for m in measured if m.null is not None]
+        second = _worst(replace(claim, gains={}), against_nulls) if against_nulls else (None, "")
+        found = verdict(claim, measured, absent, needs)
+        entries.append(Entry(claim, measured, *found, *second))
     return entries
 
 
@@ -230,12 +267,14 @@ def _measure(
             else:
                 continue
             lacking = f" ({missing[setting]})" if missing[setting] else ""
-            references = [_gain_text(test, runs) for test in tests if test.baseline in REFERENCES]
+            of_nulls = [
+                _tested(where, test, runs) for test in tests if test.baseline not in baselines
+            ]
             yield replace(
                 measurement,
                 text=measurement.text + lacking,
                 missing=missing[setting],
-                reference="; ".join(references),
+                null=next(iter(of_nulls), None),
             )
 
 
@@ -307,12 +346,12 @@ def _tested(where: str, test: Comparison, runs: Runs, base: str = "") -> Measure
     if not mean:
         gain = np.sign(test.difference) * np.inf
         return Measured(where, test.metric, text, gain, -np.inf, np.inf, test.p_holm, np.inf,
-                        one_seed=one_seed)  # fmt: skip
+                        one_seed=one_seed, users=test.users)  # fmt: skip
     gain, low, high, least = (
         100 * x / mean for x in (test.difference, test.low, test.high, test.smallest_detectable)
     )
     return Measured(where, test.metric, text, gain, low, high, test.p_holm, least,
-                    one_seed=one_seed)  # fmt: skip
+                    one_seed=one_seed, users=test.users)  # fmt: skip
 
 
 def _base_mean(test: Comparison, runs: Runs, base: str = "") -> float | None:

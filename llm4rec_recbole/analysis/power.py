@@ -15,14 +15,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from llm4rec_recbole.analysis import significance
 from llm4rec_recbole.analysis.compare import averaged, best_on_validation
 from llm4rec_recbole.analysis.paper import paper_methods
-from llm4rec_recbole.analysis.paper.claims import ABLATED, ACCURACY, IMPROVE, OURS, Tables
+from llm4rec_recbole.analysis.paper.claims import ABLATED, ACCURACY, IMPROVE, OURS, Tables, Test
 from llm4rec_recbole.analysis.paper.paper_methods import REFERENCES, paper_baselines
 from llm4rec_recbole.analysis.paper.paper_numbers import NAMES, gain, per_cent
 from llm4rec_recbole.errors import InputError
@@ -134,16 +134,23 @@ def read_pilots(folders: Sequence[Path], recbole_row: str = "BPR") -> list[Pilot
     A data set that stands in two folders counts once, the first one. Raises InputError for bad
     files.
     """
-    pilots: dict[tuple[str, str, str, str], Pilot] = {}
+    pilots: list[Pilot] = []
     for folder in folders:
-        records = [r for r in read_records(folder) if r.users_path.is_file()]
-        known = {(p.dataset, p.protocol) for p in pilots.values()}
-        methods = tuple(dict.fromkeys(record.method for record in records))
-        for setting, runs in by_method(records, methods).items():
-            if setting not in known:
-                for pilot in _pilots(setting, runs, recbole_row):
-                    pilots.setdefault((*setting, pilot.method, pilot.baseline), pilot)
-    return list(pilots.values())
+        known = {(pilot.dataset, pilot.protocol) for pilot in pilots}
+        found = pilots_of(read_records(folder), recbole_row)
+        pilots += [pilot for pilot in found if (pilot.dataset, pilot.protocol) not in known]
+    return pilots
+
+
+def pilots_of(records: Sequence[Record], recbole_row: str = "BPR") -> list[Pilot]:
+    """The pilots among `records`; those without a users file are left out."""
+    there = [record for record in records if record.users_path.is_file()]
+    methods = tuple(dict.fromkeys(record.method for record in there))
+    return [
+        pilot
+        for setting, runs in by_method(there, methods).items()
+        for pilot in _pilots(setting, runs, recbole_row)
+    ]
 
 
 def _pilots(
@@ -187,6 +194,26 @@ def needed(gain: Gain, pilots: Sequence[Pilot], holm: bool = False) -> list[int 
         else None
         for pilot in pilots
     ]
+
+
+def users_for(gains: Mapping[str, str], test: Test | None, pilots: Sequence[Pilot]) -> int | None:
+    """The users that a claim of printed `gains` (metric → per cent) needs, by the best pilot.
+
+    test: our pair of methods, for Tables IV and V. Where it claims several metrics, the one that
+    needs the most users decides. None without a pilot or a gain above 0.
+    """
+    pair = None if test is None else (test.method, test.baseline)
+    needs = []
+    for metric, printed in gains.items():
+        percent = float(per_cent(printed))
+        able = [p for p in pilots if (p.method, p.baseline) == pair or _is_general(p)]
+        users = [
+            p.users_needed(metric, percent) for p in able
+            if percent and p.mean.get(metric) and p.spread[metric]
+        ]  # fmt: skip
+        if users:
+            needs.append(min(users))
+    return max(needs, default=None)
 
 
 def _is_general(pilot: Pilot) -> bool:

@@ -14,11 +14,13 @@ from llm4rec_recbole.reporting.tables import claims
 #: The CSS class of each verdict.
 CLASSES = {
     "supported": "yes",
-    "not supported": "no",
+    "above, but not by the printed size": "above",
+    "no effect larger than x %": "no-effect",
+    "contradicted by our data": "no",
     "contradicted by the paper itself": "contradicted",
     "consistent within rounding": "rounding",
+    "undecidable even on the paper's own data": "open",
     "not decided here": "undecided",
-    "not testable here": "open",
     "not run": "not-run",
 }
 
