@@ -27,7 +27,7 @@ COMMANDS = {
     "pair": ("llm4rec_recbole.cli.compare:pair", "test the differences between two methods"),
     "power": ("llm4rec_recbole.cli.power", "how many users a claim needs, from committed ranks"),
     "recommend": ("llm4rec_recbole.cli.recommend", "what a trained model shows a user"),
-    "explain": ("llm4rec_recbole.cli.explain", "why it would show a user an item"),
+    "explain": ("llm4rec_recbole.cli.recommend:explain", "why it would show a user an item"),
     "showcase": ("llm4rec_recbole.cli.showcase", "recommendations and reasons for some users"),
     "faithfulness": (
         "llm4rec_recbole.cli.faithfulness",

@@ -14,8 +14,8 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from llm4rec_recbole.cli.explain import describe_evidence
 from llm4rec_recbole.cli.options import add_k_option, add_model_options, add_writer_option, check_k
+from llm4rec_recbole.cli.recommend import describe_evidence
 from llm4rec_recbole.errors import InputError
 
 if TYPE_CHECKING:

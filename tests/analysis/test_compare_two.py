@@ -33,12 +33,14 @@ def test_it_prints_the_paired_t_test_of_any_two(results, capsys):
     assert out.startswith("ml-100k, loo: 60 users; runs: 1 of BPR and 1 of SASRec\n")
     assert "temporal" not in out  # one of them did not run there
     bpr, sasrec = ndcg(ranks_around(20), 10), ndcg(ranks_around(10), 10)
-    first, second, difference, low, _, high, p, by_signs = rows(out)["full", "NDCG@10"]
+    words = rows(out)["full", "NDCG@10"]
+    first, second, difference, low, _, high, p, by_signs, conclusion = words
     assert (float(first), float(second)) == pytest.approx((bpr.mean(), sasrec.mean()), abs=5e-5)
     assert float(difference) == pytest.approx((bpr - sasrec).mean(), abs=5e-5)
     assert float(p) == pytest.approx(ttest_rel(bpr, sasrec).pvalue, rel=0.05)
     assert float(low) < float(difference) < float(high)
     assert float(by_signs) < 0.05
+    assert conclusion == "worse"
     assert len(rows(out)) == 8
 
 
@@ -87,4 +89,6 @@ def test_a_difference_of_nothing_has_p_1(tmp_path, capsys):
     for method in ("BPR", "SASRec"):
         add_run(tmp_path, method, np.arange(60.0))
     assert pair(["BPR", "SASRec", "--results", str(tmp_path)]) == 0
-    assert {tuple(words[-2:]) for words in rows(capsys.readouterr().out).values()} == {("1", "1")}
+    words_of = rows(capsys.readouterr().out)
+    assert {tuple(words[6:8]) for words in words_of.values()} == {("1", "1")}
+    assert words_of["full", "NDCG@10"][8:] == ["equivalent", "within", "0", "%"]

@@ -46,7 +46,7 @@ def test_nobody_has_a_history():
     ("changes", "message"),
     [
         ({"targets": np.array([1, 3])}, "U, U and U"),
-        ({"indptr": np.array([0, 3, 3, 5])}, "indptr tells"),
+        ({"indptr": np.array([0, 3, 3, 5])}, r"must have indptr\[-1\] entries"),
         ({"indptr": np.array([0, 3, 2, 4])}, "decrease"),
         ({"targets": np.array([1, 3, 7])}, "targets must lie"),
         ({"items": np.array([4, 0, 5, 6])}, "items must lie"),
