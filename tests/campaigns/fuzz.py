@@ -49,7 +49,7 @@ READERS: dict[str, tuple[str, Callable[[], int]]] = {
         "work/checkpoints/BPR-*.safetensors",
         lambda: llm4rec(["recommend", "--model=BPR", "--dataset=shop", "--user=u1"]),
     ),
-    "record": ("results/runs/shop/loo/BPR/seed_0.json", lambda: llm4rec(["tables"])),
+    "record": ("results/runs/shop/loo/BPR/seed_0.json", lambda: llm4rec(["compare"])),
     "users file": ("results/users/shop/loo/BPR/seed_0.*", lambda: llm4rec(["compare"])),
     "journal": (
         "work/adapted/**/journal*",

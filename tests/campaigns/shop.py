@@ -52,10 +52,10 @@ def write_trained_shop(folder: Path) -> Path:
     write_shop(folder)
     events = "".join(f'{{"user": "u{n}", "item": "i{n}", "kind": "implicit"}}\n' for n in range(4))
     (folder / "events.jsonl").write_text(events)
-    (folder / "options.yaml").write_text("seed: 3\nepochs: 1\nembedding_size: 8\ntopk: [5]\n")
-    (folder / "params.yaml").write_text(
-        "scale: smoke\nseeds: [0]\ndatasets: [shop]\nprotocols: [loo]\nmethods: {ours: [Pop]}\n"
-    )
+    (folder / "options.yaml").write_text("seed: 3\nepochs: 1\nembedding_size: 8\n")
+    methods = "{deterministic: [Pop], baseline: [BPR], generative: [], ours: []}"
+    params = f"datasets: [shop]\nprotocols: [loo]\nmethods: {methods}\nexplained: []\nseeds: [0]\n"
+    (folder / "params.yaml").write_text(f"{params}scale: smoke\n")
     (folder / "dvc.lock").write_text(
         "schema: '2.0'\nstages:\n  train_Pop:\n    cmd: run\n    deps:\n    - path: params.yaml\n"
         "      md5: 0123456789abcdef0123456789abcdef\n"
