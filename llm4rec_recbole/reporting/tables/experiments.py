@@ -17,7 +17,7 @@ from llm4rec_recbole.yaml_files import read_yaml
 
 NAME = "experiments"
 NOT_SHOWN = ("num_threads",)  # decides the speed, not the result
-_TRIALS = re.compile(r"^# Validation trials: (\d+)\.", re.MULTILINE)
+_TRIALS = re.compile(r"^# Validation trials: (\d+|unknown)\.", re.MULTILINE)
 
 
 def build(other_results: Path, folder: Path | None = None) -> Table:
