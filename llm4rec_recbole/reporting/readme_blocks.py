@@ -11,7 +11,6 @@ figure's description.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from html import unescape
 from pathlib import Path
 
@@ -60,14 +59,20 @@ def _description(drawing: Path) -> str:
 def answer(report: ReportInputs) -> str:
     """Whether the paper holds: one sentence on its claims, one on each data set with runs.
 
-    "In full" asks for every claim to be supported, "No" for none of them, else "Not as printed".
+    "In full" asks our runs to support every claim. Else the answer is "Not as printed" if the
+    paper's own numbers contradict a claim, and "Not shown" if they do not.
     """
-    counts = Counter(entry.verdict for entry in report.claims)
-    supported, claims = counts["supported"], len(report.claims)
-    short = {0: "No", claims: "In full"}.get(supported, "Not as printed")
+    claims = len(report.claims)
+    supported = sum(
+        entry.verdict == "supported" and bool(entry.measured) for entry in report.claims
+    )
+    contradicted = sum("paper itself" in entry.verdict for entry in report.claims)
+    short = "Not as printed" if contradicted else "Not shown"
+    if supported == claims:
+        short = "In full"
     lines = [
         f"**{short}.** Our runs support {supported} of the paper's {claims} claims. "
-        f"The paper's own numbers contradict {counts['contradicted by the paper itself']} claims."
+        f"The paper's own numbers contradict {contradicted} claims."
     ]
     lines += [
         f"On {section.setting.replace(', ', ' under ')}, {escape_markdown(our_model(section))}"

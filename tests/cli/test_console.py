@@ -174,6 +174,7 @@ def test_an_interrupt_that_a_library_replaces_stops_the_command(replacement, tmp
     code = f"""
 import os, signal, time
 from llm4rec_recbole.console import run_command
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores SIGINT
 class Callback:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGINT)

@@ -139,7 +139,8 @@ def test_the_switch_needs_no_value() -> None:
 
 def test_resuming_without_a_checkpoint_is_one_line(options, capsys) -> None:
     data = f"--data_path={options['data_path']}"
-    assert run_recbole(["--model=Pop", "--dataset=two_cycles", data, "--resume"]) == 2
+    columns = "--load_col={inter: [user_id, item_id, timestamp]}"
+    assert run_recbole(["--model=Pop", "--dataset=two_cycles", data, columns, "--resume"]) == 2
     err = capsys.readouterr().err
     assert "nothing to resume" in err
     assert "Traceback" not in err
@@ -150,6 +151,7 @@ def test_sigterm_saves_the_training(options) -> None:
     code = "from llm4rec_recbole.cli.run import run_recbole; raise SystemExit(run_recbole())"
     command = [sys.executable, "-c", code, "--model=BPR", "--dataset=two_cycles", "--epochs=100000"]
     command += [f"--data_path={options['data_path']}", "--eval_step=10", "--stopping_step=100000"]
+    command += ["--load_col={inter: [user_id, item_id, timestamp]}"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not any(Path("work/checkpoints").glob("*.safetensors")):
         time.sleep(0.2)
