@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks.studies.committed_results import runs
-from llm4rec_recbole.analysis.compare import best_on_validation, read_comparisons
+from llm4rec_recbole.analysis.compare import best_null, best_on_validation, read_comparisons
 from llm4rec_recbole.analysis.paper.paper_methods import REFERENCES
 from llm4rec_recbole.cli import compare, tables
 from llm4rec_recbole.errors import InputError
@@ -78,13 +78,14 @@ def test_every_number_of_table_1_is_recomputed_from_what_the_real_writer_wrote(t
 
 def test_the_table_here_follows_from_the_users_files_here():
     users, table = TOP / "results/users", TOP / "paper_tables/table_1.csv"
-    if not [*users.rglob("*.parquet")]:
-        pytest.skip("no users files are committed yet")
+    assert [*users.rglob("*.parquet")]
     with open(table, encoding="utf-8") as file:
         lines = [*csv.DictReader(file)]
-    grouped = by_method(read_records(TOP / "results"), REFERENCES)
-    references = {place: best_on_validation(runs, REFERENCES) for place, runs in grouped.items()}
-    assert assert_table_1_is_that_of_the_users(lines, users, references) > 0
+    records = read_records(TOP / "results")
+    grouped = by_method(records, sorted({record.method for record in records}))
+    nulls = {place: best_null(runs, "EnhancedGenRec") for place, runs in grouped.items()}
+    assert nulls["ml-100k", "loo"] == "SASRec+RecencyEASE"
+    assert assert_table_1_is_that_of_the_users(lines, users, nulls) > 0
 
 
 @pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)

@@ -46,14 +46,15 @@ def _best(section: AccuracySection) -> str:
 
 
 def our_model(section: AccuracySection) -> str:
-    """EnhancedGenRec's NDCG@10 and its differences from the best baseline and reference."""
+    """EnhancedGenRec's NDCG@10 and its differences from the best baseline and the best null."""
     (row,) = (row for row in section.rows if row.method == OURS)
     if not row.ours:
         return f"the paper's model has no result ({row.status})."
     missing = _missing([other for other in section.rows if other.printed_as and other is not row])
     tests = [r.tests[NDCG] for r in section.rows if NDCG in r.tests]
     claims = [test for test in tests if test.table == "table_1"]
-    baselines = [test for test in claims if test.baseline not in REFERENCES]
+    of_the_paper = {other.method for other in section.rows if other.printed_as}
+    baselines = [test for test in claims if test.baseline in of_the_paper]
     if not claims:
         return f"the paper's model has no baseline to be compared with ({missing})."
     parts = []
@@ -64,7 +65,9 @@ def our_model(section: AccuracySection) -> str:
         )  # fmt: skip
         parts.append(_difference(closest, which))
     parts += [
-        _difference(test, "the best reference") for test in claims if test.baseline in REFERENCES
+        _difference(test, "the best reference" if test.baseline in REFERENCES else "the best null")
+        for test in claims
+        if test.baseline not in of_the_paper
     ]
     single = " One seed supports no claim." if row.one_seed else ""
     noted = f" ({missing})" if missing else ""
