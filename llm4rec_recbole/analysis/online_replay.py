@@ -72,7 +72,7 @@ def replay_record(
         "users": len(np.unique(users)),
         "old_users": len(old),
         "settings": {name: rule and asdict(rule) for name, rule in methods.items()},
-        "ways": {name: asdict(rule) for name, rule in rules.items()},
+        "rules": {name: asdict(rule) for name, rule in rules.items()},
         "checkpoint_sha256": sha256_of(model.path),
         "hardware": hardware(config["device"]),
         "threads": torch.get_num_threads(),

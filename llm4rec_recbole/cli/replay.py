@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     path = recommend.result_file(options.results_dir, "replay", model)
     write_json(path, record)
     print(f"{recommend.describe(model)}\n{record['events']} events of {record['users']} users\n")
-    print(f"{table(record['ways'])}\n\nwritten: {path}")
+    print(f"{table(record['rules'])}\n\nwritten: {path}")
     return 0
 
 

@@ -106,7 +106,7 @@ def test_four_update_rules_are_compared_and_written(adaptive: Path, tmp_path: Pa
     assert llm4rec(["replay", *given]) == 0
     path = tmp_path / "replay/two_cycles/loo/EnhancedGenRec/seed_0.json"
     record = json.loads(path.read_text())
-    rules = record["ways"]
+    rules = record["rules"]
     assert list(rules) == ["frozen", "sgd", "selective", "ewc"]
     assert record["events"] == 30
     frozen = rules["frozen"]

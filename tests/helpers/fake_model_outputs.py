@@ -34,7 +34,7 @@ WAY = {
 }  # fmt: skip
 LEARNED = WAY | {"difference": 0.0625, "low": -0.03125, "high": 0.15625, "old_after": 0.25,
                  "forgetting": 0.25, "ms_per_update": 12.34, "selected": 0.1}  # fmt: skip
-REPLAY = {"events": 300, "users": 41, "ways": {"frozen": WAY, "selective": LEARNED}}
+REPLAY = {"events": 300, "users": 41, "rules": {"frozen": WAY, "selective": LEARNED}}
 
 
 def add_answer(results: Path, kind: str, content: object, protocol: str = "loo") -> Path:

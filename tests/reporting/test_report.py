@@ -210,7 +210,7 @@ def test_one_method_alone_makes_a_page_without_a_forest_plot(tmp_path):
         ("faithfulness", json.dumps(FAITHFUL | {"users": True}), "no finite number for users"),
         ("faithfulness", json.dumps(FAITHFUL | {"high": 10**400}), "no finite number for high"),
         ("replay", "{}", "no record of a replay"),
-        ("replay", '{"events": 1, "users": 1, "ways": {"sgd": {}}}', "no finite number for score"),
+        ("replay", '{"events": 1, "users": 1, "rules": {"sgd": {}}}', "no finite number for score"),
     ],
 )
 def test_a_bad_answer_is_reported_in_one_line_and_the_old_page_stays(

@@ -49,7 +49,7 @@ def replay(results: Path) -> Markup:
 
 def _section(answer: model_outputs.Answer) -> Section:
     content = answer.content if isinstance(answer.content, dict) else {}
-    rules = content.get("ways")
+    rules = content.get("rules")
     if not isinstance(rules, dict) or not {"events", "users"} <= set(content):
         raise InputError("no record of a replay", file=answer.path, hint="make it again")
     heading = (

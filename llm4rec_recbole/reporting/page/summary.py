@@ -71,14 +71,15 @@ def our_model(section: AccuracySection) -> str:
     ]
     single = " One seed supports no claim." if row.one_seed else ""
     noted = f" ({missing})" if missing else ""
-    return f"EnhancedGenRec has NDCG@10 {row.ours[NDCG]:.3f}: {' and '.join(parts)}{noted}.{single}"
+    return f"EnhancedGenRec has NDCG@10 {row.ours[NDCG]:.3f}{noted}. {' '.join(parts)}{single}"
 
 
 def _difference(test: Comparison, which: str) -> str:
+    """One sentence: a difference from a baseline, its interval and its test."""
     sure = "significant" if test.p_holm < LEVEL else "not significant"
     return (
-        f"{test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}] against {which}, "
-        f"{test.baseline} (Holm p {test.p_holm:.2g}, {sure})"
+        f"Against {which}, {test.baseline}, the difference is {test.difference:+.3f} "
+        f"[{test.low:+.3f}, {test.high:+.3f}], {sure} (Holm p {test.p_holm:.2g})."
     )
 
 
