@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from llm4rec_recbole.config import merge_options
+from llm4rec_recbole.config import Origin, merge_options
 from llm4rec_recbole.data.atomic import read_atomic
 from llm4rec_recbole.data.dataset_files import DatasetFiles, needs_times
 from llm4rec_recbole.data.splits import PROTOCOLS
@@ -32,6 +32,7 @@ from llm4rec_recbole.options import (
     check_values,
 )
 from llm4rec_recbole.registry import models
+from llm4rec_recbole.training.options import READ_WITH
 
 
 def checked_config(
@@ -60,11 +61,23 @@ def checked_config(
     from recbole.config import Config
 
     config = Config(model, str(dataset), None, values)
+    _check_read_with(config, origins)
     check_model(config)
     _name_method(config)
     check_metric(config)
     check_data(config)
     return config
+
+
+def _check_read_with(config: Any, origins: Mapping[str, Origin]) -> None:
+    """Refuse a given option that the chosen loss or first item vectors do not read."""
+    for name, (decisive, readers) in READ_WITH.items():
+        chosen = config[decisive]  # None for a model without this option
+        if name in origins and chosen is not None and chosen not in readers:
+            file, line = origins[name]
+            message = f"{name} is not read with {decisive}: {chosen}"
+            hint = f"--{decisive}={' or '.join(readers)}"
+            raise InputError(message, hint=hint, file=file, line=line)
 
 
 def _name_method(config: Any) -> None:

@@ -65,3 +65,13 @@ class ScheduleOptions(Options):
         description="Share of all steps in which the learning rate rises; then it falls to 0 by a "
         "cosine. ~ is a constant rate.",
     )
+
+
+#: Option → the option that decides whether it is read, and the values with which it is.
+READ_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
+    "num_negatives": ("loss", ("sampled", "gbce", "sce")),
+    "negatives": ("loss", ("sampled", "gbce", "sce")),
+    "gbce_calibration": ("loss", ("gbce",)),
+    "sce_scale": ("loss", ("sce",)),
+    "item_init_std": ("item_init", ("spectral", "text")),
+}

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.option_readers import read_options
 from llm4rec_recbole.training.catalogue_loss import SampledLoss
-from llm4rec_recbole.training.run import prepare, run
+from llm4rec_recbole.training.run import load_config, prepare, run
 
 FAST = {"norm": "pre", "loss": "sampled", "num_negatives": 16, "batch_targets": 256, "warmup": 0.1}
 
@@ -88,3 +89,17 @@ def test_batches_by_targets_need_windows() -> None:
     assert "batch_targets" not in read_options("SASRec", "recbole")
     assert "batch_targets" not in read_options("BERT4Rec", "recbole")
     assert "batch_targets" in read_options("EnhancedGenRec", "recbole")
+
+
+@pytest.mark.parametrize(
+    ("given", "refusal"),
+    [
+        ({"num_negatives": 9}, "num_negatives is not read with loss: full"),
+        ({"loss": "gbce", "sce_scale": 5.0}, "sce_scale is not read with loss: gbce"),
+        ({"item_init_std": 0.2}, "item_init_std is not read with item_init: random"),
+    ],
+)
+def test_an_option_that_the_choice_of_another_leaves_unread_is_refused(options, given, refusal):
+    with pytest.raises(InputError, match=refusal):
+        load_config("SASRec", "two_cycles", options=options | given)
+    load_config("SASRec", "two_cycles", options=options | {"loss": "sce", "sce_scale": 5.0})
