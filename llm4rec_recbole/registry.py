@@ -55,6 +55,9 @@ METRICS: dict[str, str] = {
     "IntraListDiversity": "llm4rec_recbole.recbole_plugin.metrics",
     "Novelty": "llm4rec_recbole.recbole_plugin.metrics",
 }
+#: RecBole's models whose `item_embedding` the option `item_init` can set.
+ITEM_INIT = ("BPR", "Caser", "CORE", "GCSAN", "GRU4Rec", "LightSANs", "NARM", "NextItNet", "NGCF",
+             "SRGNN", "STAMP")  # fmt: skip
 #: The functions of (config, dataset, d) behind the values of the option `item_init`.
 ITEM_VECTORS: dict[str, str] = {
     "spectral": "llm4rec_recbole.components.item_init:spectral_item_vectors",
@@ -68,6 +71,7 @@ OPTIONS: dict[str, str] = {
     "SumOfReferences": "llm4rec_recbole.models.reference_sum.options:SumOfReferencesOptions",
     "SASRec": "llm4rec_recbole.models.baseline_options:SASRecOptions",
     "BERT4Rec": "llm4rec_recbole.models.baseline_options:BERT4RecOptions",
+    **dict.fromkeys(ITEM_INIT, "llm4rec_recbole.training.options:ItemInitOptions"),
     **dict.fromkeys(ENHANCED_GENREC, f"{_ENHANCED}.options:EnhancedGenRecOptions"),
 }
 

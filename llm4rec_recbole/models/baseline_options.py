@@ -31,5 +31,5 @@ class SASRecOptions(LossOptions, BatchOptions, ItemInitOptions, ScheduleOptions)
     )
 
 
-class BERT4RecOptions(LossOptions, BatchOptions, ItemInitOptions):
+class BERT4RecOptions(LossOptions, BatchOptions, ItemInitOptions, ScheduleOptions):
     """BERT4Rec's options beside RecBole's."""

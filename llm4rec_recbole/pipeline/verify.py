@@ -3,9 +3,10 @@
     python -m llm4rec_recbole.pipeline.verify
 
 The deterministic methods and SASRec (first seed) are trained into work/verify. Metrics and every
-user's ranks are compared with those of a committed record from the same processor: in results/, or
-in a folder of benchmarks/results/. They must be equal to the last bit. Without such a record, the
-comparison is with results/ and decides nothing, because results depend on the processor.
+user's ranks are compared with those of a committed record of the same kind: from the same
+processor, with the same number of threads, and with the language model in the same precision. The
+record stands in results/ or in a folder of benchmarks/results/. The numbers must be equal to the
+last bit. Without such a record, the comparison is with results/ and decides nothing.
 """
 
 from __future__ import annotations
@@ -34,17 +35,21 @@ class Comparison:
 
     run: Run
     results: Path  # that hold the committed record
-    same_processor: bool
+    same_kind: bool  # the processor, the threads and the precision are equal
     differences: list[str]
 
     @property
     def failed(self) -> bool:
         """Whether numbers differ that must be equal."""
-        return self.same_processor and bool(self.differences)
+        return self.same_kind and bool(self.differences)
 
     def __str__(self) -> str:
         outcome = "; ".join(self.differences) or "metrics and every user's ranks are equal"
-        note = "" if self.same_processor else " [another processor: a difference is no failure]"
+        note = (
+            ""
+            if self.same_kind
+            else " [another processor or precision: a difference is no failure]"
+        )
         return f"{self.run}: {outcome}{note}, compared with {self.run.record(self.results)}"
 
 
@@ -69,14 +74,14 @@ def train(run: Run, scale: str) -> None:
 def compare(run: Run, new: Path, committed: Sequence[Path]) -> Comparison:
     """Compare the run in `new` with that of the folder in `committed` that fits best.
 
-    The first folder has precedence, except that a record of the same processor and number of
-    threads wins. Raises InputError where no folder has the run.
+    The first folder has precedence, except that a record of the same kind wins. Raises InputError
+    where no folder has the run.
     """
     record = _read(run, new)
     candidates = {path: _read(run, path) for path in committed if run.record(path).is_file()}
     if not candidates:
         raise InputError("there is no such record", file=run.record(committed[0]))
-    same = [path for path in candidates if _processor(candidates[path]) == _processor(record)]
+    same = [path for path in candidates if _kind(candidates[path]) == _kind(record)]
     best = next(iter(same or candidates))
     differences = _metric_differences(record, candidates[best]) + _rank_differences(run, new, best)
     return Comparison(run, best, bool(same), differences)
@@ -85,17 +90,20 @@ def compare(run: Run, new: Path, committed: Sequence[Path]) -> Comparison:
 def _read(run: Run, results: Path) -> dict[str, Any]:
     record = read_json(run.record(results))
     try:
-        record["metrics"]["test"], _processor(record)
+        record["metrics"]["test"], _kind(record)
     except (KeyError, TypeError) as error:
         raise InputError(f"not a run record: {error!r}", file=run.record(results)) from error
     return record
 
 
-def _processor(record: dict[str, Any]) -> tuple[str, int, str | None]:
-    """The processor without its number of cores, the threads, and the language model's type."""
+def _kind(record: dict[str, Any]) -> tuple[str, int, str]:
+    """The processor without its number of cores, the threads, and the type of the language model.
+
+    A record without a type is of a run in float32.
+    """
     provenance = record["provenance"]
     name = str(provenance["hardware"]).rpartition(", ")[0]
-    return name, provenance["threads"], provenance.get("llm_dtype")
+    return name, provenance["threads"], provenance.get("llm_dtype") or "float32"
 
 
 def _metric_differences(record: dict[str, Any], other: dict[str, Any]) -> list[str]:
@@ -153,10 +161,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    bitwise = sum(c.same_processor for c in comparisons)
+    bitwise = sum(c.same_kind for c in comparisons)
     failed = sum(c.failed for c in comparisons)
     print(
-        f"{bitwise} of {len(comparisons)} runs had a record of the same processor; "
+        f"{bitwise} of {len(comparisons)} runs had a record of the same processor and precision; "
         f"{failed} of these differ"
     )
     return int(failed > 0)

@@ -30,7 +30,9 @@ EXPLAIN = ("showcase", "faithfulness", "replay")
 
 def modules_of_a_run(methods: list[str]) -> list[str]:
     models = [registry.MODELS[method] for method in methods if method in registry.MODELS]
-    return [f"{PACKAGE}.training.run", *PATCH_MODULES, *registry.METRICS.values(), *models]
+    by_name = [*registry.METRICS.values(), *registry.ITEM_VECTORS.values(), *models]
+    modules = [name.partition(":")[0] for name in by_name]
+    return [f"{PACKAGE}.training.run", *PATCH_MODULES, *modules]
 
 
 def roots(stage: str) -> list[str]:

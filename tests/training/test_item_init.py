@@ -10,6 +10,8 @@ import pytest
 from llm4rec_recbole.components.item_init import whitened
 from llm4rec_recbole.components.spectral_init import smoothed_vectors
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.registry import ITEM_INIT
+from llm4rec_recbole.training.dataset import interactions_of
 from llm4rec_recbole.training.run import prepare
 
 
@@ -33,13 +35,15 @@ def test_columns_beyond_the_rank_of_the_texts_are_zeros() -> None:
     assert not vectors[:, 2:].any()
 
 
-@pytest.mark.parametrize("model", ["SASRec", "BERT4Rec"])
+@pytest.mark.parametrize("model", ["SASRec", "BERT4Rec", *ITEM_INIT])
 def test_spectral_vectors_replace_those_of_items_that_occur(model: str, options: Any) -> None:
     given = options | {"item_init": "spectral", "item_init_std": 0.3}
     made = prepare(model, "two_cycles", options=given)
     random = prepare(model, "two_cycles", options=options)
-    inter = made.data.train.dataset.inter_feat
+    inter = interactions_of(made.data.train.dataset).inter_feat
     users, items = inter["user_id"].numpy(), inter["item_id"].numpy()
+    order = np.argsort(users, kind="stable")
+    users, items = users[order], items[order]
     table = made.model.item_embedding.weight.detach().numpy()
     expected = 0.3 * smoothed_vectors(users, items, made.model.n_items, table.shape[1])
     occurs = expected.any(1)

@@ -18,7 +18,7 @@ class GenRecOptions(Options):
     )
     llm_layers: Size | None = Field(2, description="How many of its first layers; ~ is all.")
     llm_dtype: Literal["auto", "measured", "bfloat16", "float32"] = Field(
-        "auto",
+        "measured",
         description="auto is bfloat16 on GPUs and on CPUs with AMX, else float32; measured is the "
         "one that is faster on this machine.",
     )
