@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 import warnings
@@ -10,10 +11,19 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from llm4rec_recbole.recbole_compat.import_hook import patch, while_importing
+from llm4rec_recbole.recbole_compat.import_hook import (
+    import_names_late,
+    patch,
+    while_importing,
+)
 
 if TYPE_CHECKING:
     import torch
+
+# RecBole imports all 94 models to find one; SLIMElastic alone brings scikit-learn and SciPy's
+# statistics. An import costs up to a second of each start.
+for _kind in ("general", "context_aware", "sequential", "knowledge_aware"):
+    import_names_late(f"recbole.model.{_kind}_recommender")
 
 
 @while_importing("recbole.evaluator.metrics")
@@ -42,12 +52,46 @@ def import_scikit_learn_late() -> Iterator[None]:
         del sys.modules[name]
 
 
+@patch("recbole.trainer.trainer", upstream="none: torch imports its compiler for an optimizer")
+def import_compiler_late(module: ModuleType) -> None:
+    """Leave out torch's compiler, which every optimizer imports to tell it to look away.
+
+    The import takes 1.5 s. Once something else has imported the compiler, the optimizers call it
+    as before.
+    """
+    import torch
+
+    def unless_compiling(plain: Any, guarded: Any) -> Any:
+        @functools.wraps(guarded)
+        def method(*args: Any, **kwargs: Any) -> Any:
+            call = guarded if "torch._dynamo" in sys.modules else plain
+            return call(*args, **kwargs)
+
+        return method
+
+    def as_step(step: Any) -> Any:
+        def plain(self: Any, *args: Any, **kwargs: Any) -> Any:
+            with torch.set_grad_enabled(self.defaults["differentiable"]):
+                return step(self, *args, **kwargs)
+
+        return plain
+
+    base = torch.optim.Optimizer
+    for name in ("add_param_group", "load_state_dict", "state_dict", "zero_grad"):
+        guarded = getattr(base, name)
+        if hasattr(guarded, "__wrapped__"):
+            setattr(base, name, unless_compiling(guarded.__wrapped__, guarded))
+    for optimizer in vars(torch.optim).values():
+        step = vars(optimizer).get("step") if isinstance(optimizer, type) else None
+        if step is not None and step.__code__.co_name == "_use_grad":
+            optimizer.step = unless_compiling(as_step(step.__wrapped__), step)
+
+
 @patch("recbole.model.sequential_recommender.sine", upstream="none")
 def disable_anomaly_detection(module: ModuleType) -> None:
     """Turn off autograd's anomaly detection, which SINE's module turns on for the whole process.
 
-    RecBole imports that module with every model, so each backward pass of each model is checked
-    for NaN operation by operation.
+    Each backward pass of each model would be checked for NaN operation by operation.
     """
     import torch
 

@@ -13,6 +13,7 @@ which also reaches the modules that bound the old function by name
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -30,6 +31,8 @@ PATCHES: dict[str, list[Patch]] = {}
 #: Names of patches that are not applied. docs/recbole_changes.md measures each patch with this.
 DISABLED: set[str] = set()
 _CONTEXTS: dict[str, ImportContext] = {}
+#: Packages whose `from module import Name` lines run when the name is first used.
+_LATE: set[str] = set()
 
 
 def patch(module: str, *, upstream: str) -> Callable[[Patch], Patch]:
@@ -51,6 +54,14 @@ def while_importing(module: str) -> Callable[[ImportContext], ImportContext]:
         return context
 
     return register
+
+
+def import_names_late(package: str) -> None:
+    """Make the names that `package` imports from its modules importable, without importing them.
+
+    Applies where `__init__` has only lines such as `from package.module import Name`.
+    """
+    _LATE.add(package)
 
 
 def replace(module: ModuleType, name: str, new: Any) -> Any:
@@ -92,12 +103,43 @@ class _PatchingLoader(importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         _import_all(self._patch_modules)
-        with _CONTEXTS.get(module.__name__, nullcontext)():
-            self._loader.exec_module(module)
+        names = self._late_names(module.__name__)
+        if names:
+            _define_late(module, names)
+        else:
+            with _CONTEXTS.get(module.__name__, nullcontext)():
+                self._loader.exec_module(module)
         _apply_patches(module)
+
+    def _late_names(self, name: str) -> dict[str, str]:
+        """Each name that a late package imports → its module; {} for every other module."""
+        if name not in _LATE:
+            return {}
+        tree = ast.parse(self.get_source(name))
+        if not all(isinstance(line, ast.ImportFrom) and line.module for line in tree.body):
+            return {}
+        return {
+            imported.asname or imported.name: line.module
+            for line in tree.body
+            if isinstance(line, ast.ImportFrom) and line.module
+            for imported in line.names
+        }
 
     def __getattr__(self, name: str) -> Any:  # get_source, get_filename, … for tracebacks
         return getattr(self._loader, name)
+
+
+def _define_late(module: ModuleType, names: dict[str, str]) -> None:
+    """Give `module` each name at its first use (PEP 562)."""
+
+    def __getattr__(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(names[name]), name)
+        setattr(module, name, value)
+        return value
+
+    vars(module).update(__getattr__=__getattr__, __all__=[*names])
 
 
 class _Finder(importlib.abc.MetaPathFinder):
