@@ -37,15 +37,21 @@ class HeldOut:
     def __len__(self) -> int:
         return len(self.users)
 
+    def seen(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The pairs of a row and an item of its history: two arrays, (pairs,) each.
+
+        The first numbers the rows from 0 in the order of `rows`.
+        """
+        starts, lengths = self.indptr[rows], self.indptr[rows + 1] - self.indptr[rows]  # (B,)
+        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        row_of = np.repeat(np.arange(len(rows)), lengths)
+        return row_of, self.items[np.repeat(starts, lengths) + within]
+
     def seen_mask(self, rows: np.ndarray) -> np.ndarray:
         """Return (B, n_items) bool, True for the items of each row's history and the pad."""
-        starts, stops = self.indptr[rows], self.indptr[rows + 1]  # (B,)
-        lengths = stops - starts
-        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         mask = np.zeros((len(rows), self.n_items), dtype=bool)
         mask[:, 0] = True
-        row_of = np.repeat(np.arange(len(rows)), lengths)
-        mask[row_of, self.items[np.repeat(starts, lengths) + within]] = True
+        mask[self.seen(rows)] = True
         return mask
 
     def last(self, rows: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:

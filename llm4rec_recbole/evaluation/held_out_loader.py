@@ -6,9 +6,11 @@ from collections import OrderedDict
 from typing import Any
 
 import numpy as np
+import torch
 
 from llm4rec_recbole.data.held_out import HeldOut
-from llm4rec_recbole.evaluation.ranking import Rankings, draw_negatives, rank_held_out
+from llm4rec_recbole.evaluation.negatives import draw_negatives
+from llm4rec_recbole.evaluation.ranking import Rankings, rank_held_out
 from llm4rec_recbole.evaluation.scoring import scorer, validate
 
 #: Negatives are drawn once, with this seed. All methods and all training seeds share them.
@@ -51,5 +53,11 @@ class HeldOutLoader:
         score(np.arange(min(8, len(self.held_out))))  # warm up: the first batch is then typical
         uni100, pop100 = self.negatives()
         return rank_held_out(
-            score, self.held_out, uni100, pop100, self.batch_size, progress=progress
+            score,
+            self.held_out,
+            uni100,
+            pop100,
+            self.batch_size,
+            progress=progress,
+            threads=torch.get_num_threads(),
         )

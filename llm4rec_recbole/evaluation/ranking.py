@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,8 @@ from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
 
 TOP = 100  # items in a user's list
+_CELLS = 1 << 19  # scores ranked at once: a copy stays in the processor's cache
+_GROUPS = 8  # groups of items for each item of a list
 _TIE_SEED = 20240  # of the permutation that orders tied items in top_100
 
 
@@ -48,12 +51,14 @@ def rank_held_out(
     batch_size: int = 256,
     top: int = TOP,
     progress: bool = False,
+    threads: int = 1,
 ) -> Rankings:
     """Score every row of `held_out` once, and rank its held-out item in each of the rankings.
 
     score: takes rows (B,) of `held_out`, returns float scores (B, n_items), higher is better.
     uni100, pop100: (U, n) negatives from `draw_negatives`, 0 where there is none. Without them the
     ranks among them are NaN. top: how many of the best items to list, K = min(top, n_items - 1).
+    threads: how many rank the rows of a batch; it changes no rank.
     Raises InputError that names the user when scores are NaN or have another shape.
     """
     n_rows, n_items = len(held_out), held_out.n_items
@@ -66,22 +71,38 @@ def rank_held_out(
 
         starts = tqdm(starts, desc="evaluate", unit="batch", leave=False)
     seconds, sizes = [], []
-    for start in starts:
-        rows = np.arange(start, min(start + batch_size, n_rows))
-        began = time.perf_counter()
-        scores = _as_floats(score(rows))  # (B, n_items)
-        seconds.append(time.perf_counter() - began)
-        sizes.append(len(rows))
+    step = max(1, _CELLS // n_items)
+
+    def rank(start: int, scores: np.ndarray) -> None:
+        rows = np.arange(start, start + len(scores))
         users, targets = held_out.users[rows], held_out.targets[rows]
-        _check(scores, (len(rows), n_items), [f"user {u} (row {r})" for u, r in zip(users, rows)])
-        candidate = _candidates(held_out.seen_mask(rows), targets)
-        full[rows] = _ranks(scores, targets, candidate)
+        _check_numbers(scores, [f"user {u} (row {r})" for u, r in zip(users, rows)])
+        block = _Block(scores, targets, *held_out.seen(rows))
+        full[rows] = block.ranks()
         if uni100 is not None:
             uni[rows] = _sampled_ranks(scores, targets, uni100[rows])
         if pop100 is not None:
             pop[rows] = _sampled_ranks(scores, targets, pop100[rows])
         if lists.shape[1]:
-            lists[rows] = _top(scores, candidate, lists.shape[1], order)
+            lists[rows] = block.top(lists.shape[1], order)
+
+    with ThreadPoolExecutor(threads) as pool:
+        for start in starts:
+            rows = np.arange(start, min(start + batch_size, n_rows))
+            began = time.perf_counter()
+            scores = _as_floats(score(rows))  # (B, n_items)
+            seconds.append(time.perf_counter() - began)
+            sizes.append(len(rows))
+            if scores.shape != (len(rows), n_items):
+                first, last = (f"user {held_out.users[r]} (row {r})" for r in rows[[0, -1]])
+                raise InputError(
+                    f"scores of {first} to {last} have shape {scores.shape}, "
+                    f"expected {(len(rows), n_items)}"
+                )
+            cuts = range(0, len(rows), step)
+            run = map if threads == 1 else pool.map
+            for _ in run(rank, rows[::step], [scores[cut : cut + step] for cut in cuts]):
+                pass
     return Rankings(
         held_out.users, held_out.targets, full, uni, pop, lists, np.array(seconds), np.array(sizes)
     )
@@ -94,8 +115,10 @@ def full_ranks(scores: np.ndarray, targets: np.ndarray, seen: np.ndarray) -> np.
     Raises InputError that names the row when scores are NaN or have another shape.
     """
     scores = _as_floats(scores)
-    _check(scores, seen.shape, [f"row {row}" for row in range(len(targets))])
-    return _ranks(scores, targets, _candidates(seen, targets))
+    if scores.shape != seen.shape:
+        raise InputError(f"scores have shape {scores.shape}, expected {seen.shape}")
+    _check_numbers(scores, [f"row {row}" for row in range(len(targets))])
+    return _Block(scores, targets, *seen.nonzero()).ranks()
 
 
 def _as_floats(scores: np.ndarray) -> np.ndarray:
@@ -103,31 +126,84 @@ def _as_floats(scores: np.ndarray) -> np.ndarray:
     return scores if scores.dtype.kind == "f" else scores.astype(np.float64)
 
 
-def _check(scores: np.ndarray, shape: tuple[int, ...], names: list[str]) -> None:
+def _check_numbers(scores: np.ndarray, names: list[str]) -> None:
     """NaN compares false with everything: unchecked, a NaN target would rank best of all."""
-    if scores.shape != shape:
-        span = f"{names[0]} to {names[-1]}" if names else "no rows"
-        raise InputError(f"scores of {span} have shape {scores.shape}, expected {shape}")
-    bad = np.isnan(scores[:, 1:]).any(axis=1)  # the pad's score is never looked at
+    if not scores[:, 1:].size:  # the pad's score is never looked at
+        return
+    bad = np.isnan(scores[:, 1:].max(axis=1))  # the largest of numbers and NaN is NaN
     if bad.any():
         raise InputError(
             f"the score of an item is NaN for {names[int(bad.argmax())]}",
-            hint=f"{int(bad.sum())} of {len(bad)} rows in this batch; training may have diverged",
+            hint=f"{int(bad.sum())} of {len(bad)} rows ranked with it; training may have diverged",
         )
 
 
-def _candidates(seen: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    candidate = ~seen
-    candidate[:, 0] = False
-    candidate[np.arange(len(targets)), targets] = True
-    return candidate  # (B, n_items)
+class _Block:
+    """Some rows of scores, few enough for the processor's cache, and who may be recommended what.
 
+    scores: (b, n_items); targets: (b,); seen_rows, seen_items: (pairs,) each, in any order.
+    `values` are the scores, -inf where an item is no candidate.
+    """
 
-def _ranks(scores: np.ndarray, targets: np.ndarray, candidate: np.ndarray) -> np.ndarray:
-    own = scores[np.arange(len(targets)), targets][:, None]  # (B, 1)
-    higher = np.count_nonzero((scores > own) & candidate, axis=1)
-    equal = np.count_nonzero((scores == own) & candidate, axis=1) - 1  # less the target itself
-    return higher + equal / 2
+    def __init__(
+        self,
+        scores: np.ndarray,
+        targets: np.ndarray,
+        seen_rows: np.ndarray,
+        seen_items: np.ndarray,
+    ) -> None:
+        rows = np.arange(len(targets))
+        self.scores, self.targets, self.seen = scores, targets, (seen_rows, seen_items)
+        self.own = scores[rows, targets]  # (b,)
+        self.values = scores.copy()  # (b, n_items)
+        self.values[seen_rows, seen_items] = -np.inf
+        self.values[:, 0] = -np.inf
+        self.values[rows, targets] = self.own
+
+    def ranks(self) -> np.ndarray:
+        """The rank of each target among the candidates, (b,) float64."""
+        ranks = np.empty(len(self.targets))
+        for row, (values, own) in enumerate(zip(self.values, self.own)):
+            higher = np.count_nonzero(values > own)
+            equal = np.count_nonzero(values == own) - 1  # less the target itself
+            ranks[row] = higher + equal / 2
+        for row in np.flatnonzero(self.own == -np.inf).tolist():  # items that are no candidates tie
+            ties = np.count_nonzero(self._candidates(row) & (self.scores[row] == -np.inf)) - 1
+            ranks[row] = np.count_nonzero(self.values[row] > -np.inf) + ties / 2
+        return ranks
+
+    def top(self, k: int, order: np.ndarray) -> np.ndarray:
+        """The k best candidates, best first, (b, k), 0 on the right; ties by `order`, (n_items,).
+
+        The k-th largest of the maxima of groups of items is at most the k-th largest score. Only
+        items that reach it are sorted: few, however large the catalogue.
+        """
+        b, n_items = self.values.shape
+        size = max(1, n_items // (_GROUPS * k))  # items in a group
+        groups = self.values[:, : n_items // size * size].reshape(b, size, -1)
+        maxima = groups.max(axis=1)  # (b, n_groups)
+        bound = np.partition(maxima, maxima.shape[1] - k, axis=1)[:, maxima.shape[1] - k]  # (b,)
+        plain = np.flatnonzero(bound > -np.inf)  # rows with k candidates that do not score -inf
+        cells = np.flatnonzero(self.values[plain] >= bound[plain, None])  # row by row
+        rows, items = cells // n_items, cells % n_items
+        items = items[np.lexsort((order[items], -self.values[plain[rows], items], rows))]
+        starts = np.searchsorted(rows, np.arange(len(plain)))
+        best = np.zeros((b, k), dtype=np.int64)
+        best[plain] = items[starts[:, None] + np.arange(k)]
+        for row in np.flatnonzero(bound == -np.inf).tolist():
+            candidates = np.flatnonzero(self._candidates(row))
+            by_score = np.lexsort((order[candidates], -self.scores[row, candidates]))[:k]
+            best[row, : len(by_score)] = candidates[by_score]
+        return best
+
+    def _candidates(self, row: int) -> np.ndarray:
+        """Which items may be recommended in `row`, (n_items,) bool."""
+        rows, items = self.seen
+        candidate = np.ones(self.values.shape[1], dtype=bool)
+        candidate[items[rows == row]] = False
+        candidate[0] = False
+        candidate[self.targets[row]] = True
+        return candidate
 
 
 def _sampled_ranks(scores: np.ndarray, targets: np.ndarray, negatives: np.ndarray) -> np.ndarray:
@@ -137,63 +213,3 @@ def _sampled_ranks(scores: np.ndarray, targets: np.ndarray, negatives: np.ndarra
     higher = np.count_nonzero((others > own) & drawn, axis=1)
     equal = np.count_nonzero((others == own) & drawn, axis=1)
     return higher + equal / 2
-
-
-def _top(scores: np.ndarray, candidate: np.ndarray, k: int, order: np.ndarray) -> np.ndarray:
-    """The k best candidates, best first, (B, k), 0 on the right; tied items by `order`, (n_items,).
-
-    Only items that reach the k-th best score are sorted: few, however large the catalogue.
-    """
-    finite = np.maximum(scores, np.finfo(scores.dtype).min)  # -inf is left to the others
-    values = np.where(candidate, finite, -np.inf)  # (B, n_items)
-    n_items = values.shape[1]
-    kth = np.partition(values, n_items - k, axis=1)[:, n_items - k, None]  # (B, 1)
-    cells = np.flatnonzero(values >= kth)  # at least k of each row, row by row
-    rows, items = cells // n_items, cells % n_items
-    items = items[np.lexsort((order[items], -values[rows, items], rows))]
-    starts = np.searchsorted(rows, np.arange(len(values)))
-    best = items[starts[:, None] + np.arange(k)]  # (B, k)
-    return np.where(np.take_along_axis(candidate, best, axis=1), best, 0)
-
-
-# Sampled candidates: negatives drawn once for each user and shared by all methods.
-
-
-_CELLS = 1 << 22  # random numbers held at once; does not change what is drawn
-
-
-def draw_negatives(held_out: HeldOut, weights: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Draw `n` distinct negatives for each row: never seen, never the target, never the pad.
-
-    Sampling is weighted and without replacement: items are drawn one after another, each with
-    probability proportional to its weight among those not yet drawn. It runs as an exponential
-    race (Efraimidis & Spirakis, 2006): item i arrives at time Exp(1) / w_i, the first n win.
-
-    weights: (n_items,), at least 0; ones for uniform negatives, training counts for popular ones.
-    An item of weight 0 is never drawn.
-    Returns (U, n) int64, in order of arrival; 0 on the right where a row has fewer than n items
-    left to draw. Depends on `held_out`, `weights`, `n` and `seed` only, so all methods share it.
-    Raises ValueError when the weights have another shape, are negative or not finite.
-    """
-    weights = np.asarray(weights, dtype=np.float64)
-    if weights.shape != (held_out.n_items,):
-        raise ValueError(f"weights have shape {weights.shape}, expected ({held_out.n_items},)")
-    if not (np.isfinite(weights).all() and (weights >= 0).all()):
-        raise ValueError("weights must be finite and at least 0")
-    random = np.random.default_rng(seed)
-    negatives = np.zeros((len(held_out), n), dtype=np.int64)
-    width = min(n, held_out.n_items)
-    step = max(1, _CELLS // held_out.n_items)
-    for start in range(0, len(held_out), step):
-        rows = np.arange(start, min(start + step, len(held_out)))
-        with np.errstate(divide="ignore"):
-            arrival = random.standard_exponential((len(rows), held_out.n_items)) / weights
-        arrival[held_out.seen_mask(rows)] = np.inf
-        arrival[np.arange(len(rows)), held_out.targets[rows]] = np.inf
-        first = np.argpartition(arrival, width - 1, axis=1)[:, :width]  # (B, width)
-        times = np.take_along_axis(arrival, first, axis=1)
-        order = np.argsort(times, axis=1)
-        drawn = np.take_along_axis(first, order, axis=1)
-        arrived = np.isfinite(np.take_along_axis(times, order, axis=1))
-        negatives[rows, :width] = np.where(arrived, drawn, 0)
-    return negatives

@@ -78,5 +78,6 @@ def validate(
 ) -> OrderedDict[str, float]:
     """Full-ranking metrics of the held-out items, which decide when training stops."""
     score = scorer(model, config, held_out, dataset)
-    rankings = rank_held_out(score, held_out, batch_size=batch_size, top=0)
+    threads = torch.get_num_threads()
+    rankings = rank_held_out(score, held_out, batch_size=batch_size, top=0, threads=threads)
     return OrderedDict(accuracy(rankings.rank_full))

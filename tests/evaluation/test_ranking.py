@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.ranking import Rankings, draw_negatives, full_ranks, rank_held_out
+from llm4rec_recbole.evaluation import ranking
+from llm4rec_recbole.evaluation.negatives import draw_negatives
+from llm4rec_recbole.evaluation.ranking import Rankings, full_ranks, rank_held_out
 from tests.helpers.random_held_out import random_held_out
 
 
@@ -181,6 +183,34 @@ def test_a_nan_for_the_pad_is_ignored(held_out):
 def test_scores_of_another_shape_name_the_users(held_out):
     with pytest.raises(InputError, match=r"user 1 \(row 0\) to user 40 .*\(40, 149\).*\(40, 150\)"):
         rank(held_out, np.zeros((40, 149)))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_and_blocks_change_nothing(held_out, threads, monkeypatch):
+    scores = random_scores(held_out, 5, seed=1)
+    scores[::3, ::2] = -np.inf
+    scores[::9, 1:] = -np.inf
+    whole = rank(held_out, scores)
+    monkeypatch.setattr(ranking, "_CELLS", 450)
+    blocks = rank(held_out, scores, threads=threads)
+    for name in ("rank_full", "rank_uni100", "rank_pop100", "top_100"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(blocks, name))
+
+
+def test_items_that_score_minus_infinity_tie_with_each_other_only():
+    one = HeldOut(*map(np.array, ([1], [2], [0, 2], [4, 4], [0, 1])), n_items=7)
+    scores = np.array([[-np.inf, 1, -np.inf, -np.inf, -np.inf, 5, -np.inf]])
+    got = rank(one, scores, n=2)
+    assert got.rank_full.tolist() == [2 + 2 / 2]  # items 5 and 1 above, 3 and 6 tie, 4 is seen
+    assert got.top_100[0, :2].tolist() == [5, 1]
+    assert set(got.top_100[0, 2:]) == {2, 3, 6, 0}
+
+
+def test_the_scores_stay_as_the_model_gave_them(held_out):
+    scores = random_scores(held_out, 5, seed=1)
+    copy = scores.copy()
+    rank_held_out(lambda rows: scores, held_out, batch_size=len(held_out))
+    np.testing.assert_array_equal(scores, copy)
 
 
 def test_three_rankings_of_ml_100k_size_take_well_under_half_a_second():

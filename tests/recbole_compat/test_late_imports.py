@@ -13,8 +13,9 @@ UNUSED = ("sklearn", "scipy.stats", "torch._dynamo", "sympy", "transformers")
 TRAIN = """
 import sys
 from llm4rec_recbole.training.run import run
-options = {"epochs": 1, "quiet": True, "show_progress": False, "data_path": sys.argv[2], "load_col": None}
-run(sys.argv[1], "tiny", (), options | {"results_dir": "results", "checkpoint_dir": "saved"})
+options = {"epochs": 1, "quiet": True, "show_progress": False, "load_col": None}
+folders = {"data_path": sys.argv[2], "results_dir": "results", "checkpoint_dir": "saved"}
+run(sys.argv[1], "tiny", (), options | folders)
 print(*sorted(set(sys.argv[3:]) & set(sys.modules)))
 """
 
