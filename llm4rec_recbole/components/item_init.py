@@ -1,10 +1,8 @@
 """The option `item_init`: the item vectors of a model before its first step.
 
-    random     as the model draws them
-    spectral   from the co-occurrence of items in the training histories (spectral_init.py)
-    text       the texts' vectors, whitened to the model's width
-
-EnhancedGenRec adds its spectral vectors to random ones, by its own option `spectral_init_std`.
+random     as the model draws them
+spectral   from the co-occurrence of items in the training histories (spectral_init.py)
+text       the texts' vectors, whitened to the model's width
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from llm4rec_recbole.components.spectral_init import smoothed_vectors, unit_scale
+from llm4rec_recbole.components.spectral_init import spectral_vectors, unit_scale
 from llm4rec_recbole.components.training_features import item_text_vectors
 from llm4rec_recbole.errors import InputError
 
@@ -26,7 +24,7 @@ def spectral_item_vectors(config: Any, dataset: Any, d: int) -> np.ndarray:
     inter = dataset.inter_feat
     users, items = inter[dataset.uid_field].numpy(), inter[dataset.iid_field].numpy()
     order = np.argsort(users, kind="stable")
-    return smoothed_vectors(users[order], items[order], dataset.item_num, d)
+    return spectral_vectors(users[order], items[order], dataset.item_num, d)
 
 
 def text_item_vectors(config: Any, dataset: Any, d: int) -> np.ndarray:

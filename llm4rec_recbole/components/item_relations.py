@@ -20,6 +20,7 @@ import scipy.sparse as sp
 import torch
 from torch import nn
 
+LARGE = 8192  # items
 _ROWS_AT_ONCE = 1024  # of XᵀX: the whole sparse product is larger than the dense matrix
 
 
@@ -59,7 +60,8 @@ def item_item_weights(
     """Fit EASE: B, (n_items, n_items) float32, with zeros for the pad.
 
     users, items: (N,), training interactions only. Interactions with item 0 are left out, and
-    repeated pairs count once. reg_weight: λ > 0. Needs 16 n_items² bytes while it runs.
+    repeated pairs count once. reg_weight: λ > 0. The inverse is computed in float64, and in float32
+    above LARGE items, where it takes half the time and 8 n_items² bytes.
     """
     has_row = items > 0
     n_users = int(users.max(initial=0)) + 1
@@ -67,10 +69,10 @@ def item_item_weights(
     pairs = sp.csr_matrix((ones, (users[has_row], items[has_row])), (n_users, n_items))
     pairs.data[:] = 1.0
     transposed = pairs.T.tocsr()
-    dense = np.empty((n_items, n_items))
+    dense = np.empty((n_items, n_items), dtype=np.float32 if n_items > LARGE else np.float64)
     for start in range(0, n_items, _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
-        (transposed[rows] @ pairs).toarray(out=dense[rows])
+        dense[rows] = (transposed[rows] @ pairs).toarray()
     weights = torch.from_numpy(dense)
     weights.diagonal().add_(reg_weight)
     del dense  # at most two matrices of this size exist at a time
@@ -98,45 +100,52 @@ def relation_scores(
 
 
 class RelationTerm(nn.Module):
-    """The term of the ranking score: λ_r · s, with s the scores of `relation_scores`.
+    """The scores s of `relation_scores`, a term of the ranking.
 
-    Both buffers are computed from the data, so they are not in the state dict.
+    The weights are computed from the training interactions alone, so they are not in the state
+    dict.
     """
 
     item_item_weights: torch.Tensor
     matrix_index: torch.Tensor
 
     def __init__(
-        self, weights: torch.Tensor, matrix_index: torch.Tensor, decay: float, weight: float
+        self,
+        users: np.ndarray,
+        items: np.ndarray,
+        n_items: int,
+        max_items: int,
+        reg_weight: float,
+        decay: float,
     ) -> None:
-        """weights: B, (M, M); matrix_index: (n_items,), each item's row of B, 0 for an item without
-        relations and for the pad; decay: γ, the weight of an item against the next one; weight:
-        λ_r."""
+        """users, items: (N,), the training interactions. Relations are among the `max_items` most
+        frequent items. reg_weight, decay: λ and γ where `fit` is not called before the first use;
+        γ is the weight of an item against the next one."""
         super().__init__()
-        self.register_buffer("item_item_weights", weights, persistent=False)
-        self.register_buffer("matrix_index", matrix_index, persistent=False)
-        self.decay, self.weight = decay, weight
+        index = matrix_rows(items, n_items, max_items)
+        self.register_buffer("matrix_index", torch.from_numpy(index), persistent=False)
+        self.register_buffer("item_item_weights", torch.zeros(1, 1), persistent=False)
+        self.pairs = users, index[items]
+        self.fitted_with: float | None = None  # λ
+        self.reg_weight, self.decay = reg_weight, decay
 
-    def forward(self, history: torch.Tensor) -> torch.Tensor:
-        """λ_r s, (B, n_items), of histories (B, L), oldest first, padded on the right."""
+    def fit(self, reg_weight: float, decay: float) -> None:
+        """Fit the weights for given values of λ and γ."""
+        if reg_weight != self.fitted_with:
+            size = int(self.matrix_index.max()) + 1
+            weights = item_item_weights(*self.pairs, size, reg_weight)
+            self.item_item_weights = weights.to(self.matrix_index.device)
+        self.fitted_with, self.decay = reg_weight, decay
+
+    def forward(self, history: torch.Tensor, decay: float | None = None) -> torch.Tensor:
+        """s (B, n_items), of histories (B, L), oldest first, padded on the right.
+
+        decay: γ, None for the term's own.
+        """
+        if self.fitted_with is None:
+            self.fit(self.reg_weight, self.decay)
         lengths = (history > 0).sum(1, keepdim=True)  # (B, 1)
         ages = (lengths - 1 - torch.arange(history.shape[1], device=history.device)).clamp(min=0)
         rows = self.matrix_index[history]  # (B, L)
-        scores = relation_scores(rows, ages, self.item_item_weights, self.decay)  # (B, M)
-        return self.weight * scores[:, self.matrix_index]
-
-
-def fit_relation_term(
-    users: np.ndarray,
-    items: np.ndarray,
-    n_items: int,
-    *,
-    max_items: int,
-    reg_weight: float,
-    decay: float,
-    weight: float,
-) -> RelationTerm:
-    """Fit the relations among the `max_items` most frequent items; see `item_item_weights`."""
-    index = matrix_rows(items, n_items, max_items)
-    weights = item_item_weights(users, index[items], int(index.max()) + 1, reg_weight)
-    return RelationTerm(weights, torch.from_numpy(index), decay, weight)
+        scores = relation_scores(rows, ages, self.item_item_weights, decay or self.decay)  # (B, M)
+        return scores[:, self.matrix_index]

@@ -2,13 +2,11 @@
 
     C_ij = Σ over pairs within the window of a weight that falls with their distance
     PPMI_ij = max(0, log (C_ij / ΣC) / (p_i p_j)),   p_i = C_i^a / Σ C^a,   C_i a row's sum
-    PPMI ≈ V diag(s) Vᵀ   ─▶   vectors V diag(√|s|)
+    PPMI ≈ V diag(s) Vᵀ   ─▶   vectors V diag(√|s|), of the largest |s|
 
-word2vec learns the same factors by gradient steps (Levy & Goldberg, NeurIPS 2014). A model that
-starts from them needs fewer epochs than one that starts from noise. Two variants are used:
-
-    EnhancedGenRec    weight 1 / distance        a = 1     eigenvectors of the largest s ≥ 0
-    smoothed          weight .8^(distance − 1)   a = .75   singular vectors: the largest |s|
+The weight of a pair is .8^(distance − 1), and a = .75. word2vec learns the same factors by gradient
+steps (Levy & Goldberg, NeurIPS 2014). A model that starts from them needs fewer epochs than one
+that starts from noise.
 """
 
 from __future__ import annotations
@@ -16,22 +14,21 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-SMOOTHED_DECAY, SMOOTHED_POWER = 0.8, 0.75
+DECAY, POWER = 0.8, 0.75
 
 
 def cooccurrence_matrix(
-    users: np.ndarray, items: np.ndarray, n_items: int, window: int, decay: float | None = None
+    users: np.ndarray, items: np.ndarray, n_items: int, window: int
 ) -> sp.csr_matrix:
     """C, (n_items, n_items) float64, symmetric. users, items: (N,), sorted by user, oldest first.
 
-    window: the largest distance of two items in a history that counts. The weight of a pair is
-    decay^(distance − 1), or 1 / distance without `decay`.
+    window: the largest distance of two items in a history that counts.
     """
     total = sp.csr_matrix((n_items, n_items))
     for distance in range(1, window + 1):
         same_user = users[distance:] == users[:-distance]
         first, second = items[:-distance][same_user], items[distance:][same_user]
-        weight = 1 / distance if decay is None else decay ** (distance - 1)
+        weight = DECAY ** (distance - 1)
         weights = np.full(len(first), weight)
         total += sp.csr_matrix((weights, (first, second)), shape=total.shape)
     return total + total.T
@@ -57,38 +54,18 @@ def ppmi_matrix(counts: sp.csr_matrix, mass: np.ndarray, power: float = 1.0) -> 
     return counts
 
 
-def init_vectors(
+def spectral_vectors(
     users: np.ndarray, items: np.ndarray, n_items: int, d: int, window: int = 5
 ) -> np.ndarray:
-    """EnhancedGenRec's vectors, (n_items, d) float32; root mean square 1 over items that occur.
+    """First vectors, (n_items, d) float32; root mean square 1 over the items that occur.
 
     Items that do not occur get zeros. With fewer than d items, the surplus columns are zeros.
     users, items: (N,), the training interactions, sorted by user, oldest first.
     """
     counts = cooccurrence_matrix(users, items, n_items, window)
     vectors = np.zeros((n_items, d), dtype=np.float32)
-    if not counts.nnz:
-        return vectors
     mass = counts @ np.ones(n_items)  # C_i
-    ppmi = ppmi_matrix(counts, mass)
-    if not ppmi.nnz:  # no pair occurs more often than by chance
-        return vectors
-    rank = min(d, n_items - 1)
-    start = np.random.default_rng(0).standard_normal(n_items)  # otherwise ARPACK draws one
-    values, basis = sp.linalg.eigsh(ppmi, k=rank, which="LA", v0=start)
-    vectors[:, :rank] = basis * np.sqrt(np.maximum(values, 0))
-    vectors[mass == 0] = 0  # they are only close to 0 otherwise
-    return unit_scale(vectors)
-
-
-def smoothed_vectors(
-    users: np.ndarray, items: np.ndarray, n_items: int, d: int, window: int = 5
-) -> np.ndarray:
-    """The smoothed variant's vectors, (n_items, d) float32; arguments and scale of init_vectors."""
-    counts = cooccurrence_matrix(users, items, n_items, window, SMOOTHED_DECAY)
-    vectors = np.zeros((n_items, d), dtype=np.float32)
-    mass = counts @ np.ones(n_items)  # C_i
-    ppmi = ppmi_matrix(counts, mass, SMOOTHED_POWER) if counts.nnz else counts
+    ppmi = ppmi_matrix(counts, mass, POWER) if counts.nnz else counts
     if not ppmi.nnz:
         return vectors
     rank = min(d, n_items)

@@ -22,7 +22,9 @@ class HeldOutLoader:
 
     is_sequential = False  # RecBole's case study asks every loader
 
-    def __init__(self, config: Any, dataset: Any) -> None:
+    def __init__(self, config: Any, dataset: Any, phase: str = "test") -> None:
+        """phase: `valid` or `test`. A model chooses nothing by the items of a test."""
+        self.phase = phase
         self.dataset = self._dataset = dataset
         self.config = config
         self.held_out: HeldOut = dataset.held_out
@@ -44,7 +46,13 @@ class HeldOutLoader:
         return self._negatives
 
     def evaluate(self, model: Any) -> OrderedDict[str, float]:
-        """Full-ranking metrics for early stopping; RecBole's patched trainer calls this."""
+        """Full-ranking metrics for early stopping; RecBole's patched trainer calls this.
+
+        A model with the method `before_validation` first chooses by the validation items.
+        """
+        if self.phase == "valid" and hasattr(model, "before_validation"):
+            model.eval()
+            model.before_validation(self.held_out)
         return validate(model, self.config, self.held_out, self.dataset, self.batch_size)
 
     def rank(self, model: Any, progress: bool = False) -> Rankings:

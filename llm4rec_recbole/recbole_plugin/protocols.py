@@ -113,7 +113,7 @@ def load_windows_and_held_out(module: ModuleType) -> None:
 
         def loader(config: Any, dataset: Any, *samplers: Any, shuffle: bool = False) -> Any:
             if phase != "train":
-                return HeldOutLoader(config, dataset)
+                return HeldOutLoader(config, dataset, phase)
             if isinstance(dataset, WindowDataset):
                 return LOADERS[kind](config, dataset)
             return of_recbole(config, phase)(config, dataset, *samplers, shuffle=shuffle)

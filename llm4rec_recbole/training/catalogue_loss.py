@@ -16,16 +16,21 @@ from llm4rec_recbole.training.losses import (
     sampled_cross_entropy,
 )
 
+FULL_UP_TO = 4096  # items, pad included: with more the option `loss: auto` samples negatives
+
 
 def catalogue_loss(config: Any, dataset: Any) -> Callable[..., torch.Tensor]:
     """The loss of LossOptions (training/options.py), called as full_cross_entropy.
 
     dataset: RecBole's training data.
     """
-    if config["loss"] in (None, "full"):
+    name = config["loss"] or "auto"
+    if name == "auto":
+        name = "full" if dataset.item_num <= FULL_UP_TO else "sampled"
+    if name == "full":
         return full_cross_entropy
     items = dataset.inter_feat[dataset.iid_field].numpy()
-    return SampledLoss(config, np.bincount(items, minlength=dataset.item_num))
+    return SampledLoss(name, config, np.bincount(items, minlength=dataset.item_num))
 
 
 class SampledLoss:
@@ -35,9 +40,10 @@ class SampledLoss:
     targets of a batch share them.
     """
 
-    def __init__(self, config: Any, counts: np.ndarray) -> None:
-        """counts: (n_items,), the training interactions of each item; item 0 is the pad."""
-        self.name: str = config["loss"]
+    def __init__(self, name: str, config: Any, counts: np.ndarray) -> None:
+        """name: sampled, gbce or sce; counts: (n_items,), the training interactions of each
+        item; item 0 is the pad."""
+        self.name = name
         self.size: int = config["num_negatives"]
         self.source: str = config["negatives"]
         self.n_items = len(counts)

@@ -12,13 +12,14 @@ from llm4rec_recbole.options import Count, Options, Positive, Share, Size
 class LossOptions(Options):
     """The loss over the catalogue (training/losses.py) and its negatives."""
 
-    loss: Literal["full", "sampled", "gbce", "sce"] = Field(
-        "full",
-        description="Softmax over all items, over sampled negatives (sampled; sce scales them), or "
-        "calibrated binary cross-entropy (gbce).",
+    loss: Literal["auto", "full", "sampled", "gbce", "sce"] = Field(
+        "auto",
+        description="Softmax over all items (full), over sampled negatives (sampled; sce scales "
+        "them), or calibrated binary cross-entropy (gbce). auto is full for catalogues of up to "
+        "4096 items, else sampled; name sampled to set its options.",
     )
     num_negatives: Size = Field(
-        512, description="Negatives that all targets of a batch share; `full` draws none."
+        2048, description="Negatives that all targets of a batch share; `full` draws none."
     )
     negatives: Literal["uniform", "popularity", "in_batch"] = Field(
         "uniform", description="How negatives are drawn; in_batch takes the batch's targets."

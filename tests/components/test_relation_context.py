@@ -1,29 +1,42 @@
-"""The relations' term in the ranking, against a loop."""
+"""The relations' term of the ranking, against a loop."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
-from llm4rec_recbole.components.item_relations import RelationTerm
+from llm4rec_recbole.components.item_relations import RelationTerm, item_item_weights
+
+USERS = np.array([1, 1, 1, 2, 2, 2, 3, 3])
+ITEMS = np.array([1, 2, 4, 2, 4, 5, 1, 5])
+
+
+def term(weights: torch.Tensor, index: torch.Tensor, decay: float) -> RelationTerm:
+    made = RelationTerm(USERS, ITEMS, 6, 6, 1.0, decay)
+    made.fit(1.0, decay)
+    made.item_item_weights, made.matrix_index = weights, index
+    return made
 
 
 def test_weighs_each_item_seen_by_its_age() -> None:
     torch.manual_seed(0)
     relations = torch.randn(6, 6)
     relations[0] = 0
-    context = RelationTerm(relations, torch.arange(6), decay=0.5, weight=3.0)
     history = torch.tensor([[2, 4, 1], [5, 0, 0]])
-    first = 3 * (0.25 * relations[2] + 0.5 * relations[4] + relations[1])
-    torch.testing.assert_close(context(history), torch.stack([first, 3 * relations[5]]))
+    first = 0.25 * relations[2] + 0.5 * relations[4] + relations[1]
+    expected = torch.stack([first, relations[5]])
+    torch.testing.assert_close(term(relations, torch.arange(6), 0.5)(history), expected)
 
 
 def test_an_item_without_relations_only_ages_the_others() -> None:
-    relations = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 7.0], [0.0, 5.0, 0.0]])
-    context = RelationTerm(relations, torch.tensor([0, 0, 1, 0, 2]), decay=0.5, weight=2.0)
-    expected = torch.tensor([[0, 0, 0, 0, 7.0], [0, 0, 0, 0, 0], [0, 0, 10, 0, 0]])
+    relations = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 4.0], [0.0, 2.0, 0.0]])
+    context = term(relations, torch.tensor([0, 0, 1, 0, 2]), 0.5)
+    expected = torch.tensor([[0, 0, 0, 0, 2.0], [0, 0, 0, 0, 0], [0, 0, 2.0, 0, 0]])
     torch.testing.assert_close(context(torch.tensor([[2, 3], [1, 3], [4, 0]])), expected)
 
 
-def test_nothing_of_it_is_in_the_state() -> None:
-    context = RelationTerm(torch.zeros(3, 3), torch.arange(3), decay=0.9, weight=1.0)
-    assert not context.state_dict()
+def test_the_first_use_fits_where_nothing_was_chosen() -> None:
+    fresh = RelationTerm(USERS, ITEMS, 6, 10, 3.0, 0.9)
+    fresh(torch.tensor([[1, 2]]))
+    torch.testing.assert_close(fresh.item_item_weights, item_item_weights(USERS, ITEMS, 6, 3.0))
+    assert not fresh.state_dict()

@@ -20,7 +20,7 @@ from llm4rec_recbole.components.debiasing.backdoor import (
     stratum_prior,
 )
 from llm4rec_recbole.components.fusion.item_content import item_content
-from llm4rec_recbole.components.spectral_init import init_vectors
+from llm4rec_recbole.components.spectral_init import spectral_vectors
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.models.enhanced_genrec.model import COMPONENTS
 from llm4rec_recbole.training.run import prepare, train
@@ -158,5 +158,5 @@ def test_numbers_that_no_trained_item_has_are_unknown() -> None:
 
 @pytest.mark.parametrize("items", [[], [1], [1, 1], [1, 1, 1, 1], [1, 2]])
 def test_initial_vectors_of_next_to_no_interactions_are_finite(items: list[int]) -> None:
-    vectors = init_vectors(np.ones(len(items), int), np.array(items, int), 4, 3)
+    vectors = spectral_vectors(np.ones(len(items), int), np.array(items, int), 4, 3)
     assert np.isfinite(vectors).all()

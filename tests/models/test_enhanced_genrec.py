@@ -147,8 +147,8 @@ def test_a_name_selects_a_subset_and_names_the_record(described: dict[str, Any])
         ("max_relation_items", -1, "a whole number, 0 or more"),
         ("retrieved_entries", 1.5, "a whole number, 0 or more"),
         ("popularity_strata", 0, "a whole number, 1 or more"),
-        ("relation_reg", 0, r"a number in \(0, inf\)"),
-        ("relation_decay", 1.1, r"a number in \(0, 1\]"),
+        ("relation_reg", 0, r"a number in \(0, inf\), or ~"),
+        ("relation_decay", 1.1, r"a number in \(0, 1\], or ~"),
         ("hidden_dropout_prob", 1.0, r"a number in \[0, 1\)"),
         ("ips_clip_quantile", -0.1, r"a number in \[0, 1\]"),
         ("adaptation_update_fraction", True, r"a number in \(0, 1\]"),
@@ -185,12 +185,14 @@ def test_without_titles_categories_and_groups_it_runs_on_ids_and_relations(
 
 def test_relations_among_few_items_leave_the_others_ranking_alone(small: dict[str, Any]) -> None:
     """What they add is all that differs: with every item, the items that take part, or none."""
-    options = small | {"components": ["retrieval"], "relation_weight": 8.0}
+    given = {"relation_weight": 8.0, "relation_reg": 500.0, "relation_decay": 0.9}
+    options = small | {"components": ["retrieval"]} | given
     some, none = (
         prepare("EnhancedGenRec", "two_cycles", options=options | {"max_relation_items": n})
         for n in (6, 0)
     )
     index = some.model.relations.matrix_index
+    some.model.relations(torch.tensor([[1]]))  # the first use fits
     assert index.count_nonzero() == 6 < some.model.n_items - 1
     inter = some.data.train._dataset.inter_feat
     users, rows = inter["user_id"].numpy(), index[inter["item_id"]].numpy()
@@ -367,11 +369,11 @@ def test_the_ranking_asks_after_the_last_item_as_training_did(described: dict[st
 def test_aspects_and_relations_add_their_terms_to_the_scores(described: dict[str, Any]) -> None:
     model = prepare("EnhancedGenRec", "two_cycles", options=described).model.eval()
     users, items = torch.tensor([1, 2]), torch.tensor([[3, 4, 5, 6], [7, 8, 0, 0]])
-    model.aspect_score_weight = 0.5
+    model.weights = {"relations": 4.0, "aspects": 0.5}
     aspects = 0.5 * model.aspects(model(users, items, model.item_table(), last_only=True))[1]
-    relations = model.relations(items)
-    whole, model.relations = model.score(users, items), NoRelations()
-    without_relations, model.aspects = model.score(users, items), NoAspects()
+    relations = 4.0 * model.relations(items)
+    whole, model.weights["relations"] = model.score(users, items), 0.0
+    without_relations, model.weights["aspects"] = model.score(users, items), 0.0
     torch.testing.assert_close(whole - without_relations, relations)
     torch.testing.assert_close(without_relations - model.score(users, items), aspects)
 

@@ -10,8 +10,9 @@ import pytest
 
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.score_weights import WEIGHTS
 from llm4rec_recbole.evaluation.scoring import scorer
-from llm4rec_recbole.models.reference_sum.model import WEIGHTS, choose_weights, weighted_sum
+from llm4rec_recbole.models.reference_sum.model import choose_weights, weighted_sum
 from llm4rec_recbole.registry import variant
 from llm4rec_recbole.training.run import load_trained, run, train
 from tests.helpers.two_cycles import read_by
@@ -45,13 +46,13 @@ def test_the_sum_is_weighted_and_zero_leaves_out_even_infinite_scores():
 def test_a_reference_of_noise_gets_no_weight_and_one_that_knows_the_answer_gets_some():
     random = np.random.default_rng(0)
     targets = random.integers(2, N_ITEMS, size=200)
-    held, batches = held_out(targets), [np.arange(100), np.arange(100, 200)]
+    held = held_out(targets)
     good = random.normal(size=(200, N_ITEMS))
     good[np.arange(200), targets] += 3
     noise = random.normal(size=(200, N_ITEMS))
-    assert choose_weights([fixed(good), fixed(0 * noise)], held, batches) == [1, 0]
-    assert choose_weights([fixed(good), fixed(noise)], held, batches)[1] < 0.3
-    assert choose_weights([fixed(noise), fixed(good)], held, batches)[1] > 1
+    assert choose_weights([fixed(good), fixed(0 * noise)], held) == [1, 0]
+    assert choose_weights([fixed(good), fixed(noise)], held)[1] < 0.3
+    assert choose_weights([fixed(noise), fixed(good)], held)[1] > 1
 
 
 def test_two_views_of_the_answer_are_weighted_by_their_noise():
@@ -62,7 +63,7 @@ def test_two_views_of_the_answer_are_weighted_by_their_noise():
     truth[np.arange(8_000), targets] = 2
     one = truth + random.normal(size=truth.shape)
     two = truth + 2 * random.normal(size=truth.shape)
-    weight = choose_weights([fixed(one), fixed(two)], held_out(targets), [np.arange(8_000)])[1]
+    weight = choose_weights([fixed(one), fixed(two)], held_out(targets))[1]
     assert 1 / 8 < weight < 1 / 2
     assert weight in WEIGHTS
 

@@ -94,7 +94,7 @@ def test_batches_by_targets_need_windows() -> None:
 @pytest.mark.parametrize(
     ("given", "refusal"),
     [
-        ({"num_negatives": 9}, "num_negatives is not read with loss: full"),
+        ({"num_negatives": 9}, "num_negatives is not read with loss: auto"),
         ({"loss": "gbce", "sce_scale": 5.0}, "sce_scale is not read with loss: gbce"),
         ({"item_init_std": 0.2}, "item_init_std is not read with item_init: random"),
     ],

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from llm4rec_recbole.components.item_init import whitened
-from llm4rec_recbole.components.spectral_init import smoothed_vectors
+from llm4rec_recbole.components.spectral_init import spectral_vectors
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.registry import ITEM_INIT
 from llm4rec_recbole.training.dataset import interactions_of
@@ -45,7 +45,7 @@ def test_spectral_vectors_replace_those_of_items_that_occur(model: str, options:
     order = np.argsort(users, kind="stable")
     users, items = users[order], items[order]
     table = made.model.item_embedding.weight.detach().numpy()
-    expected = 0.3 * smoothed_vectors(users, items, made.model.n_items, table.shape[1])
+    expected = 0.3 * spectral_vectors(users, items, made.model.n_items, table.shape[1])
     occurs = expected.any(1)
     assert occurs.any()
     np.testing.assert_allclose(table[: len(expected)][occurs], expected[occurs], rtol=1e-6)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm4rec_recbole.training.catalogue_loss import SampledLoss, catalogue_loss
+from llm4rec_recbole.training.catalogue_loss import FULL_UP_TO, SampledLoss, catalogue_loss
 from llm4rec_recbole.training.losses import (
     full_cross_entropy,
     gbce,
@@ -147,7 +149,7 @@ def test_a_row_whose_negatives_are_all_its_target_has_no_loss() -> None:
 def test_the_correction_makes_the_expected_sum_that_of_the_catalogue(source: str) -> None:
     """The mean over draws of Σ exp(s⁻ + log_count) is Σ over the items that may be drawn."""
     counts = np.array([0, 30, 1, 5, 9, 2, 40, 8, 5])
-    draw = SampledLoss(OPTIONS | {"negatives": source, "num_negatives": 64}, counts).draw
+    draw = SampledLoss("sampled", OPTIONS | {"negatives": source, "num_negatives": 64}, counts).draw
     torch.manual_seed(0)
     values = torch.rand(N_ITEMS, dtype=torch.float64)
     interactions = torch.from_numpy(np.repeat(np.arange(N_ITEMS), counts))
@@ -163,13 +165,15 @@ def test_the_correction_makes_the_expected_sum_that_of_the_catalogue(source: str
 
 def test_an_item_without_interactions_can_be_a_popular_negative() -> None:
     counts = np.array([0, 0, 3])
-    loss = SampledLoss(OPTIONS | {"negatives": "popularity", "num_negatives": 400}, counts)
+    loss = SampledLoss(
+        "sampled", OPTIONS | {"negatives": "popularity", "num_negatives": 400}, counts
+    )
     torch.manual_seed(0)
     assert set(loss.draw(torch.tensor([2]))[0].tolist()) == {1, 2}
 
 
 def test_in_batch_negatives_are_targets_and_at_most_as_many_as_the_option_says() -> None:
-    loss = SampledLoss(OPTIONS | {"negatives": "in_batch"}, np.ones(N_ITEMS, int))
+    loss = SampledLoss("sampled", OPTIONS | {"negatives": "in_batch"}, np.ones(N_ITEMS, int))
     few, many = torch.tensor([2, 7]), torch.arange(1, 9)
     assert sorted(loss.draw(few)[0].tolist()) == [2, 7]
     negatives = loss.draw(many)[0]
@@ -179,7 +183,7 @@ def test_in_batch_negatives_are_targets_and_at_most_as_many_as_the_option_says()
 
 def test_each_negative_of_sce_stands_for_as_many_items_as_its_scale_says() -> None:
     states, weight, bias, targets, _ = tensors(3)
-    loss = SampledLoss(OPTIONS | {"loss": "sce", "sce_scale": 7.0}, np.ones(N_ITEMS, int))
+    loss = SampledLoss("sce", OPTIONS | {"sce_scale": 7.0}, np.ones(N_ITEMS, int))
     torch.manual_seed(5)
     scaled = loss(states, weight, targets, bias)
     torch.manual_seed(5)
@@ -219,8 +223,16 @@ def test_calibrated_probabilities_are_the_shares_of_the_targets() -> None:
     torch.testing.assert_close(scores.sigmoid()[1:5], shares[1:5], atol=1e-4, rtol=0)
 
 
-def test_full_is_the_default_and_reads_nothing_else() -> None:
-    assert catalogue_loss({"loss": None}, None) is full_cross_entropy
+def test_the_default_goes_by_the_size_of_the_catalogue() -> None:
+    def data(n_items: int) -> Any:
+        items = torch.arange(1, n_items)
+        return SimpleNamespace(item_num=n_items, iid_field="item", inter_feat={"item": items})
+
+    for name in (None, "auto"):
+        assert catalogue_loss(OPTIONS | {"loss": name}, data(FULL_UP_TO)) is full_cross_entropy
+        sampled = catalogue_loss(OPTIONS | {"loss": name}, data(FULL_UP_TO + 1))
+        assert isinstance(sampled, SampledLoss)
+        assert sampled.name == "sampled"
     assert catalogue_loss({"loss": "full"}, None) is full_cross_entropy
 
 

@@ -11,7 +11,8 @@
 The option `components` names the components that are on. Without any, the model is the GenRec
 backbone, the first row of Table IV. A component that is off, or that finds no data to work on, is
 replaced by its stand-in in components/absent.py. The mixins hold what others call: ranking.py what
-RecBole and the evaluation call, online_learning.py what online adaptation and explanations call.
+RecBole and the evaluation call, online_learning.py what online adaptation and explanations call,
+validation_choices.py what the trainer calls to weigh the terms of the ranking.
 """
 
 from __future__ import annotations
@@ -34,21 +35,25 @@ from llm4rec_recbole.components.debiasing.debiased_loss import Debiasing
 from llm4rec_recbole.components.debiasing.fairness import fair_loss
 from llm4rec_recbole.components.explanation.aspects import AspectPreference
 from llm4rec_recbole.components.fusion.fusion import FusedContent
-from llm4rec_recbole.components.item_relations import fit_relation_term
+from llm4rec_recbole.components.item_relations import RelationTerm
 from llm4rec_recbole.components.retrieval.context import (
     RetrievedContext,
     UserTokens,
     context_sequence,
 )
 from llm4rec_recbole.components.retrieval.reviews import reviews_to_retrieve
-from llm4rec_recbole.components.spectral_init import init_vectors
 from llm4rec_recbole.components.training_features import TrainingFeatures, training_features
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models.backbone import Backbone, compute_dtype
 from llm4rec_recbole.models.enhanced_genrec.online_learning import OnlineLearning
 from llm4rec_recbole.models.enhanced_genrec.ranking import Ranking
+from llm4rec_recbole.models.enhanced_genrec.validation_choices import ValidationChoices
 from llm4rec_recbole.training.catalogue_loss import catalogue_loss
+
+# What holds before the first validation, and under RecBole's protocol, where nothing is chosen.
+RELATION_REG, RELATION_DECAY = 500.0, 0.95
+TERM_WEIGHTS = {"relations": 16.0, "aspects": 0.1}
 
 COMPONENTS = ("fusion", "retrieval", "debiasing", "explanation", "adaptation")
 
@@ -62,7 +67,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 }
 
 
-class EnhancedGenRec(Ranking, OnlineLearning, SequentialRecommender):
+class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecommender):
     """See the head of this file; properties/model/EnhancedGenRec.yaml explains every option."""
 
     batches = "position"  # training/batches.py
@@ -82,12 +87,8 @@ class EnhancedGenRec(Ranking, OnlineLearning, SequentialRecommender):
         d = config["hidden_size"]
         features = training_features(config, dataset)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))  # for the learning rate
-        self.item_embedding = nn.Embedding(self.n_items, d, padding_idx=0)
+        self.item_embedding = nn.Embedding(self.n_items, d, padding_idx=0)  # item_init fills it
         nn.init.normal_(self.item_embedding.weight[1:], std=0.02)
-        if std := config["spectral_init_std"]:
-            vectors = init_vectors(features.users, features.items, self.n_items, d)
-            with torch.no_grad():
-                self.item_embedding.weight += std * torch.from_numpy(vectors)
         self.item_bias = nn.Parameter(torch.zeros(self.n_items))  # b_o of (11)
         excluded = torch.zeros(self.n_items, dtype=torch.bool)
         if config["cold_items_as_negatives"] is False:
@@ -126,21 +127,21 @@ class EnhancedGenRec(Ranking, OnlineLearning, SequentialRecommender):
         self.debiasing: Any = NoDebiasing()
         self.aspects: Any = NoAspects()
         self.adaptation: AdaptationSettings | None = None
+        self.relation_reg: float | None = config["relation_reg"]
+        self.relation_decay: float | None = config["relation_decay"]
         self.aspect_loss_weight: float = config["aspect_loss_weight"]
-        self.aspect_score_weight: float = config["aspect_score_weight"]
         if "fusion" in self.components and features.has_content:
             self.content = FusedContent(
                 features.content, d, config["text_tokens"], config["content_init_weight"]
             )
         if "retrieval" in self.components:
-            self.relations = fit_relation_term(
+            self.relations = RelationTerm(
                 features.users,
                 features.items,
                 self.n_items,
-                max_items=config["max_relation_items"],
-                reg_weight=config["relation_reg"],
-                decay=config["relation_decay"],
-                weight=config["relation_weight"],
+                config["max_relation_items"],
+                config["relation_reg"] or RELATION_REG,
+                config["relation_decay"] or RELATION_DECAY,
             )
             if config["retrieved_entries"] and has_text:
                 reviews = reviews_to_retrieve(config, dataset, config["retrieved_reviews"])
@@ -160,6 +161,22 @@ class EnhancedGenRec(Ranking, OnlineLearning, SequentialRecommender):
                 update_fraction=config["adaptation_update_fraction"],
                 ewc=config["adaptation_ewc"],
             )
+
+        given = {
+            "relations": config["relation_weight"],
+            "aspects": config["aspect_score_weight"],
+        }
+        present = {
+            "relations": not isinstance(self.relations, NoRelations),
+            "aspects": not isinstance(self.aspects, NoAspects),
+        }
+        #: The weights of the terms that are added to Eq. (11); ~ is chosen on validation.
+        self.weights = {
+            name: TERM_WEIGHTS[name] if weight is None else float(weight)
+            for name, weight in given.items()
+            if present[name]
+        }
+        self.terms_to_weigh = [name for name in self.weights if given[name] is None]
 
     def _idle_components(self, config: Any, features: TrainingFeatures) -> dict[str, str]:
         """The components that are on but find nothing in the data to work on, with what lacks."""
@@ -217,15 +234,31 @@ class EnhancedGenRec(Ranking, OnlineLearning, SequentialRecommender):
     def scores(
         self, states: torch.Tensor, items: torch.Tensor, table: torch.Tensor
     ) -> torch.Tensor:
-        """The exponent of Eq. (11), W_o h_t + b_o, with the components' terms, (B, n_items).
+        """The exponent of Eq. (11), W_o h_t + b_o, with the added terms, (B, n_items).
 
         states: h_t (B, d); items: (B, L), the histories; table: W_o (n_items, d), which holds the
         content term (1–6).
         """
-        scores = self.debiasing.scores(states, table)  # W_o h_t, adjusted by the back door (15)
-        scores = scores + self.item_bias  # b_o
-        scores = scores + self.aspect_score_weight * self.aspects(states)[1]  # (20)
-        return scores + self.relations(items)  # λ_r s
+        return self.weighted(self.score_terms(states, items, table))
+
+    def score_terms(
+        self, states: torch.Tensor, items: torch.Tensor, table: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """The summands of `scores` by their names, (B, n_items) each, before they are weighted."""
+        terms = {"states": self.debiasing.scores(states, table) + self.item_bias}  # (11), (15)
+        if "relations" in self.weights:
+            terms["relations"] = self.relations(items)  # RecencyEASE
+        if "aspects" in self.weights:
+            terms["aspects"] = self.aspects(states)[1]  # (20)
+        return terms
+
+    def weighted(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Σ w · term, (B, n_items); a term without a weight of its own has weight 1."""
+        total = terms["states"]
+        for name, weight in self.weights.items():
+            if name in terms and weight:
+                total = total + weight * terms[name]
+        return total
 
     def calculate_loss(self, interaction: Any) -> torch.Tensor:
         """The training loss of a batch of windows, a scalar: the losses in equation order.

@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from llm4rec_recbole.options import Count, Positive, Probability, Share, Size, Weight
-from llm4rec_recbole.training.options import BatchOptions, LossOptions
+from llm4rec_recbole.training.options import BatchOptions, ItemInitOptions, LossOptions
 
 Component = Literal["fusion", "retrieval", "debiasing", "explanation", "adaptation"]
 
 
-class EnhancedGenRecOptions(LossOptions, BatchOptions):
+class EnhancedGenRecOptions(LossOptions, BatchOptions, ItemInitOptions):
     """Numbers in parentheses are equations of the paper."""
 
     components: list[Component] | None = Field(
@@ -25,9 +25,9 @@ class EnhancedGenRecOptions(LossOptions, BatchOptions):
     )
     llm_layers: Size | None = Field(2, description="How many of its first layers; ~ is all.")
     llm_dtype: Literal["auto", "measured", "bfloat16", "float32"] = Field(
-        "auto",
-        description="auto is bfloat16 on GPUs and on CPUs with AMX, else float32; measured is the "
-        "one that is faster on this machine.",
+        "measured",
+        description="measured is the one of bfloat16 and float32 that is faster on this machine; "
+        "auto is bfloat16 on GPUs and on CPUs with AMX, else float32.",
     )
     lora_rank: Count = Field(
         16, description="Rank of LoRA on every linear map of the backbone; 0 freezes the backbone."
@@ -39,8 +39,9 @@ class EnhancedGenRecOptions(LossOptions, BatchOptions):
     )
     loss_type: Literal["CE"] = Field("CE", description="Cross-entropy over the whole catalogue.")
     # Item vectors.
-    spectral_init_std: Weight = Field(
-        0.1, description="Root mean square of the spectral initial item vectors; 0 is noise."
+    item_init: Literal["random", "spectral", "text"] = Field(
+        "spectral",
+        description="First item vectors: random, from co-occurrence in training, or from texts.",
     )
     cold_items_as_negatives: bool = Field(
         True, description="Whether items without training interactions are negatives of the loss."
@@ -49,20 +50,21 @@ class EnhancedGenRecOptions(LossOptions, BatchOptions):
     content_init_weight: Weight = Field(
         0.1, description="Initial weight of an item's content in its vector; it is learned."
     )
-    text_encoder: str = Field(
-        "all-MiniLM-L6-v2",
-        description="Encoder of texts (2): the packaged one, a folder, a hub name or hash-<width>.",
-    )
     text_tokens: Size = Field(2, description="Tokens into which a text's vector is read (3).")
     # Retrieval (7-12).
-    relation_reg: Positive = Field(500.0, description="Ridge penalty of the item relations.")
+    relation_reg: Positive | None = Field(
+        None, description="Ridge penalty of the item relations; ~ is chosen on validation."
+    )
     max_relation_items: Count = Field(
         15000, description="Items with relations: the most frequent ones. The matrix is dense."
     )
-    relation_decay: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.95, description="Weight of an item relative to the item after it (10)."
+    relation_decay: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None,
+        description="Weight of an item relative to the item after it; ~ is chosen on validation.",
     )
-    relation_weight: Weight = Field(16.0, description="Weight of the relations in the ranking.")
+    relation_weight: Weight | None = Field(
+        None, description="Weight of the relations in the ranking; ~ is chosen on validation."
+    )
     retrieved_entries: Count = Field(
         4, description="Entries of the repository that become tokens (12)."
     )
@@ -87,7 +89,9 @@ class EnhancedGenRecOptions(LossOptions, BatchOptions):
     )
     # Explanation (19-25).
     aspect_loss_weight: Weight = Field(0.1, description="Weight of the aspect loss (19).")
-    aspect_score_weight: Weight = Field(0.1, description="Weight of the aspect score (20).")
+    aspect_score_weight: Weight | None = Field(
+        None, description="Weight of the aspect score (20); ~ is chosen on validation."
+    )
     # Adaptation (26-33).
     adaptation_rate: Weight = Field(0.0005, description="Step size of an update (28).")
     adaptation_momentum: Probability = Field(0.0, description="Momentum of the updates (26).")

@@ -28,16 +28,12 @@ from torch import nn
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.metrics import ndcg
-from llm4rec_recbole.evaluation.ranking import full_ranks
+from llm4rec_recbole.evaluation.score_weights import best_weight
 from llm4rec_recbole.evaluation.scoring import scorer
 from llm4rec_recbole.option_readers import model_type, read_options
 from llm4rec_recbole.registry import resolve_model, variant
 from llm4rec_recbole.training.run import Experiment, load_trained, train
 
-#: The weights that are tried: 0, and steps of √2 from 1/8 to 1024.
-WEIGHTS = (0.0, *(float(2.0 ** (step / 2)) for step in range(-6, 21)))
-ROWS = 64  # histories scored at once while the weights are chosen
 _OWN = {"model", "dataset", "method", "references", "reference_options", "reference_weights",
         "reference_checkpoints"}  # fmt: skip
 
@@ -76,8 +72,7 @@ class SumOfReferences(GeneralRecommender):
     def before_training(self, held_out: HeldOut) -> None:
         """Choose the weights by the NDCG@10 of the validation items."""
         if self.chooses:
-            rows = np.array_split(np.arange(len(held_out)), -(-len(held_out) // ROWS))
-            self.weights = choose_weights(self.scores_of, held_out, rows)
+            self.weights = choose_weights(self.scores_of, held_out)
 
     def score_histories(self, held_out: HeldOut, rows: np.ndarray) -> np.ndarray:
         """Scores (B, n_items) float64 from the histories of `rows`."""
@@ -106,25 +101,20 @@ def weighted_sum(parts: Sequence[np.ndarray], weights: Sequence[float]) -> np.nd
     return total
 
 
-def choose_weights(
-    scores_of: Sequence[Score], held_out: HeldOut, batches: Sequence[np.ndarray]
-) -> list[float]:
-    """The weights of WEIGHTS with the best NDCG@10 of the held-out items; the first weight is 1.
+def choose_weights(scores_of: Sequence[Score], held_out: HeldOut) -> list[float]:
+    """The weights with the best NDCG@10 of the held-out items; the first weight is 1.
 
     The weights of the second, third, … reference are chosen one after another, the earlier ones
     fixed. Of equal weights the smallest is chosen.
     """
     weights = [1.0]
     for number in range(1, len(scores_of)):
-        gained = np.zeros(len(WEIGHTS))  # NDCG@10 summed over users, for each weight
-        for rows in batches:
-            parts = [np.asarray(score(held_out, rows)) for score in scores_of[: number + 1]]
-            before, added = weighted_sum(parts[:-1], weights), parts[-1].astype(np.float64)
-            seen, targets = held_out.seen_mask(rows), held_out.targets[rows]
-            for at, weight in enumerate(WEIGHTS):
-                total = before + weight * added if weight else before
-                gained[at] += ndcg(full_ranks(total, targets, seen.copy()), 10).sum()
-        weights.append(WEIGHTS[int(gained.argmax())])
+
+        def parts(rows: np.ndarray, number: int = number) -> tuple[np.ndarray, list[np.ndarray]]:
+            scores = [np.asarray(score(held_out, rows)) for score in scores_of[: number + 1]]
+            return weighted_sum(scores[:-1], weights), [scores[-1].astype(np.float64)]
+
+        weights.append(best_weight(parts, held_out)[0])
     return weights
 
 

@@ -1,0 +1,84 @@
+"""Weights of terms that are added to a ranking's scores, chosen by the validation items.
+
+    score(u, i) = base(u, i) + w · term(u, i),   w = the one of WEIGHTS with the best NDCG@10
+
+A fixed weight does not carry over from one data set to another. The grid of powers of √2 covers
+terms of any usual scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.evaluation.metrics import ndcg
+
+#: The weights that are tried: 0, and steps of √2 from 1/8 to 1024.
+WEIGHTS = (0.0, *(float(2.0 ** (step / 2)) for step in range(-6, 21)))
+MOST_ROWS = 4096  # of the validation items: more would not change a choice between neighbours
+ROWS_AT_ONCE = 64
+
+#: Rows (B,) of the held-out items → the base scores, and variants of the term; (B, n_items) each.
+Parts = Callable[[np.ndarray], tuple[Any, Sequence[Any]]]
+
+
+def rows_to_choose_by(held_out: HeldOut) -> list[np.ndarray]:
+    """Batches of rows of `held_out`, at most MOST_ROWS rows in all, evenly spread."""
+    n = min(len(held_out), MOST_ROWS)
+    rows = np.unique(np.linspace(0, len(held_out) - 1, n).astype(np.int64)) if n else np.arange(0)
+    return [rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE)]
+
+
+def best_weight(
+    parts: Parts, held_out: HeldOut, weights: Sequence[float] = WEIGHTS
+) -> tuple[float, int]:
+    """The weight with the best NDCG@10 of the held-out items, and the variant of the term, from 0.
+
+    Of equal NDCG@10 the first variant and the first weight.
+    """
+    gained: np.ndarray | None = None  # (V, W)
+    for rows in rows_to_choose_by(held_out):
+        base, variants = parts(rows)
+        seen, targets = held_out.seen_mask(rows), held_out.targets[rows]
+        values = np.stack(
+            [
+                ndcg_at_weights(
+                    torch.as_tensor(base), torch.as_tensor(term), targets, seen, weights
+                )
+                for term in variants
+            ]
+        )
+        gained = values if gained is None else gained + values
+    if gained is None:  # there is no held-out item to choose by
+        return float(weights[0]), 0
+    variant, weight = divmod(int(gained.argmax()), len(weights))
+    return float(weights[weight]), variant
+
+
+def ndcg_at_weights(
+    base: torch.Tensor,
+    term: torch.Tensor,
+    targets: np.ndarray,
+    seen: np.ndarray,
+    weights: Sequence[float],
+) -> np.ndarray:
+    """NDCG@10 of base + w · term, summed over the rows, for each of the weights, (W,).
+
+    base, term: (B, n_items), -inf in `base` for an item that is never ranked; targets: (B,);
+    seen: (B, n_items) bool. A candidate that scores the same as the target counts half.
+    """
+    own = torch.from_numpy(targets)[:, None]  # (B, 1)
+    excluded = torch.from_numpy(seen).scatter(1, own, True)  # (B, n_items), the target too
+    ahead = base - base.gather(1, own)  # (B, n_items): the lead over the target
+    added = term - term.gather(1, own)
+    ahead[excluded], added[excluded] = -torch.inf, 0.0
+    totals = []
+    for weight in weights:
+        lead = torch.add(ahead, added, alpha=weight) if weight else ahead
+        ranks = ((lead > 0).sum(1) + (lead >= 0).sum(1)).numpy() / 2  # (B,), 0 is the best
+        totals.append(ndcg(ranks, 10).sum())
+    return np.array(totals)

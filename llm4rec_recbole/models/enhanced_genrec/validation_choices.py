@@ -1,0 +1,118 @@
+"""What EnhancedGenRec chooses by its validation items, so that it fits a new data set.
+
+before training      λ and γ of the item relations, by the NDCG@10 of the relations alone
+at each validation   the weights of the terms that are added to the ranking's scores
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from llm4rec_recbole.components.item_relations import RelationTerm
+from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.evaluation.score_weights import (
+    WEIGHTS,
+    best_weight,
+    ndcg_at_weights,
+    rows_to_choose_by,
+)
+
+REG_WEIGHTS = (50.0, 200.0, 500.0)  # λ
+DECAYS = (0.7, 0.8, 0.9, 0.95, 1.0)  # γ
+
+
+class ValidationChoices:
+    """Mixin for EnhancedGenRec. `weights` has the weight of each added term by its name."""
+
+    weights: dict[str, float]
+    chosen: dict[str, float]
+
+    def before_training(self: Any, held_out: HeldOut) -> None:
+        """Fit the item relations; choose λ where the option is ~."""
+        if isinstance(self.relations, RelationTerm):
+            fit_relations(
+                self.relations, held_out, self.length, self.relation_reg, self.relation_decay
+            )
+
+    @torch.no_grad()
+    def before_validation(self: Any, held_out: HeldOut) -> None:
+        """Choose γ and the weights of the added terms, one term after another, the others fixed."""
+        decays = DECAYS if self.relation_decay is None else (self.relation_decay,)
+        for name in self.terms_to_weigh:
+
+            def parts(
+                rows: np.ndarray, name: str = name
+            ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+                users, items, entries = self.inputs_of(held_out, rows)
+                table = self.item_table()
+                states = self(users, items, table, entries, last_only=True)
+                terms = self.score_terms(states, items, table)
+                own = [terms.pop(name)]
+                if name == "relations":
+                    own = [self.relations(items, decay) for decay in decays]
+                return self.weighted(terms).cpu(), [term.cpu() for term in own]
+
+            self.weights[name], variant = best_weight(parts, held_out, WEIGHTS)
+            if name == "relations":
+                self.relations.decay = decays[variant]
+
+    @property
+    def chosen_on_validation(self: Any) -> dict[str, float]:
+        """The chosen values, for the run record."""
+        chosen = {f"weight of {name}": self.weights[name] for name in self.terms_to_weigh}
+        if isinstance(self.relations, RelationTerm):
+            if self.relation_reg is None and self.relations.fitted_with is not None:
+                chosen["relation_reg"] = self.relations.fitted_with
+            if self.relation_decay is None:
+                chosen["relation_decay"] = self.relations.decay
+        return chosen
+
+    def other_parameter(self: Any) -> dict[str, Any]:
+        """What a checkpoint holds beside the state dict."""
+        values: dict[str, Any] = {"weights": self.weights}
+        if isinstance(self.relations, RelationTerm):
+            values["relations"] = [self.relations.fitted_with, self.relations.decay]
+        return values
+
+    def load_other_parameter(self: Any, values: dict[str, Any]) -> None:
+        """Restore what `other_parameter` returned; fit the relations where they are not fitted."""
+        self.weights |= {name: float(weight) for name, weight in values["weights"].items()}
+        if isinstance(self.relations, RelationTerm) and values["relations"][0] is not None:
+            self.relations.fit(*values["relations"])
+
+
+def fit_relations(
+    relations: RelationTerm,
+    held_out: HeldOut,
+    length: int,
+    reg_weight: float | None,
+    decay: float | None,
+) -> None:
+    """Fit `relations` to the last `length` items of each history.
+
+    reg_weight, decay: λ and γ; None: those with the best NDCG@10 of the relations alone.
+    """
+    regs = REG_WEIGHTS if reg_weight is None else (reg_weight,)
+    decays = DECAYS if decay is None else (decay,)
+    best = (-1.0, regs[0], decays[0])
+    if len(regs) * len(decays) > 1:
+        for reg in regs:
+            for gamma in decays:
+                relations.fit(reg, gamma)
+                best = max(best, (ndcg_alone(relations, held_out, length), reg, gamma))
+    relations.fit(*best[1:])
+
+
+def ndcg_alone(relations: RelationTerm, held_out: HeldOut, length: int) -> float:
+    """The NDCG@10 of `relations` alone, summed over the rows of `rows_to_choose_by`."""
+    total = 0.0
+    for rows in rows_to_choose_by(held_out):
+        items, lengths = held_out.last(rows, length)
+        history = torch.from_numpy(items[:, : lengths.max(initial=1)])
+        scores = relations(history.to(relations.matrix_index.device)).cpu()
+        seen, targets = held_out.seen_mask(rows), held_out.targets[rows]
+        total += float(ndcg_at_weights(scores, scores, targets, seen, [0.0])[0])
+    return total
