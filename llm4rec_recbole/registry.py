@@ -84,7 +84,7 @@ def variant(name: str) -> tuple[str, dict[str, Any]]:
     nulls (properties/nulls.yaml). Their records have that name.
     """
     if "-" in name and (null := nulls().get(name)):
-        return null["model"], {**null["options"], "method": name}
+        return null["model"], {**_options_of(null), "method": name}
     if re.fullmatch(r"\w+(\+\w+)+", name):
         return "SumOfReferences", {"references": name.split("+"), "method": name}
     model, *components = name.split("_")
@@ -100,6 +100,18 @@ def nulls() -> dict[str, dict[str, Any]]:
 
     ladder: dict[str, dict[str, Any]] = read_data_yaml(properties_folder() / "nulls.yaml")
     return ladder
+
+
+def _options_of(null: dict[str, Any]) -> dict[str, Any]:
+    """A null's own options, and those that it has in common with the method that it is a null of.
+
+    Options that the method's property file does not set keep the default of the null's model.
+    """
+    from llm4rec_recbole.files import read_data_yaml
+
+    names = null.get("options_in_common", ())
+    values = read_data_yaml(property_file(null["of"][0])) if names else {}
+    return {name: values[name] for name in names if name in values} | null["options"]
 
 
 def load(table: dict[str, str], name: str) -> Any:

@@ -64,12 +64,16 @@ def _train(argv: list[str]) -> int:
         print(_help(argv))
         return 0
     options = parse(argv)
+    from llm4rec_recbole.option_readers import check_request
+    from llm4rec_recbole.registry import nulls, resolve_model, variant
+
+    if (method := options.get("method")) in nulls():  # the name of a null says what is run
+        options.setdefault("model", method)
     if "model" not in options:
         raise InputError("--model=… is missing", hint="run_recbole --help lists the models")
-    from llm4rec_recbole.option_readers import check_request
-    from llm4rec_recbole.registry import resolve_model, variant
-
     model, given = variant(options.pop("model"))
+    if method in nulls() and model == variant(method)[0]:
+        given = variant(method)[1]
     model = resolve_model(model)
     dataset = options.pop("dataset", "ml-100k")
     options = given | options

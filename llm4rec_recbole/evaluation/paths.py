@@ -29,6 +29,8 @@ TRAIN_STAGES = {
     "baseline": "train_baseline",
     "generative": "train_generative",
     "ours": "train_ours",
+    "nulls": "train_nulls",
+    "sums": "train_sums",
 }
 
 

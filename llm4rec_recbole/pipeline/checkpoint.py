@@ -20,11 +20,13 @@ from llm4rec_recbole.console import run_command
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.paths import Run
 from llm4rec_recbole.files import read_json, sha256_of
+from llm4rec_recbole.option_readers import model_type
 from llm4rec_recbole.pipeline import run_state
-from llm4rec_recbole.pipeline.run_stage import (
+from llm4rec_recbole.pipeline.commands import (
     MARKER,
     finish_checkpoint,
     options_of,
+    references_of,
     run_of_options,
     with_checkpoints,
 )
@@ -63,6 +65,22 @@ def ensure(command: Sequence[str]) -> int:
             return status if status > 0 else 128 - status
         finish_checkpoint(run, path)
         print(_comparison(run, record), flush=True)
+    return 0
+
+
+def ensure_references(command: Sequence[str]) -> int:
+    """Train the references of a sum whose checkpoints are absent; returns the exit status.
+
+    A reference without randomness has none: the sum trains it itself, in seconds.
+    Raises InputError where a reference has no record.
+    """
+    for reference in references_of(run_of_options(options_of(command))):
+        if model_type(reference) != "TRADITIONAL":
+            named = [
+                f"--model={reference}" if word.startswith("--model=") else word for word in command
+            ]
+            if status := ensure(named):
+                return status
     return 0
 
 

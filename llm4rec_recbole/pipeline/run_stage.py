@@ -26,10 +26,16 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.paths import RESULTS, Run
 from llm4rec_recbole.files import sha256_of, write_json
 from llm4rec_recbole.pipeline import run_state
+from llm4rec_recbole.pipeline.checkpoint import ensure_references
+from llm4rec_recbole.pipeline.commands import (
+    finish_checkpoint,
+    options_of,
+    run_of_options,
+    with_checkpoints,
+)
 from llm4rec_recbole.pipeline.data_summary import check_data
 from llm4rec_recbole.pipeline.status import estimate_seconds, format_duration
 
-MARKER = "record.json"  # beside a checkpoint: the sum of the record that it was trained for
 _STOPPED = (-signal.SIGINT, -signal.SIGTERM, 128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
@@ -52,7 +58,7 @@ def main(command: Sequence[str]) -> int:
         run_state.write(handle, now | last)
         about = "never timed" if expected is None else f"about {format_duration(expected)}"
         print(f"{run}: {about}", flush=True)
-        status, error = _train(with_checkpoints(command, run), handle, run)
+        status, error = _train(command, handle, run)
         if status == 0 and (missing := _missing_output(run, results)) is not None:
             status, error = 1, f"the command succeeded but left no {missing}"
         if status == 0:
@@ -66,39 +72,19 @@ def main(command: Sequence[str]) -> int:
     return status if status >= 0 else 128 - status
 
 
-def options_of(command: Sequence[str]) -> dict[str, str]:
-    """The options --key=value of a command line."""
-    return dict(re.findall(r"^--(\w+)=(.*)$", "\n".join(command), re.MULTILINE))
-
-
-def run_of_options(options: dict[str, str]) -> Run:
-    """The run that the options name. Raises KeyError where one is missing."""
-    return Run(options["dataset"], options["protocol"], options["model"], int(options["seed"]))
-
-
-def with_checkpoints(command: Sequence[str], run: Run) -> list[str]:
-    """The command with the option that names the folder of the run's checkpoints."""
-    return [*command, f"--checkpoint_dir={run.checkpoints}"]
-
-
-def finish_checkpoint(run: Run, record: Path) -> None:
-    """Remove the run's earlier checkpoints, and note which record the newest one is for."""
-    files = sorted(run.checkpoints.glob("*.safetensors"), key=lambda file: file.stat().st_mtime_ns)
-    for file in files[:-1]:
-        file.with_suffix(".adapted").unlink(missing_ok=True)  # the weights after adaptation
-        file.unlink()
-    if files:
-        write_json(run.checkpoints / MARKER, {"sha256": sha256_of(record)})
-
-
 def _train(command: Sequence[str], lock: int, run: Run) -> tuple[int, str]:
-    """Check the data, then execute `command`; its exit status and its last line of errors."""
+    """Check the data, train what a sum adds up, then execute `command`.
+
+    Returns its exit status and its last line of errors.
+    """
     try:
         check_data(run.dataset)
+        if status := ensure_references(command):
+            return status, "a reference could not be trained again"
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2, str(error)
-    return _execute(command, lock)
+    return _execute(with_checkpoints(command, run), lock)
 
 
 def _inputs(command: Sequence[str]) -> str:

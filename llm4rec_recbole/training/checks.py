@@ -31,7 +31,7 @@ from llm4rec_recbole.options import (
     RunOptions,
     check_values,
 )
-from llm4rec_recbole.registry import models
+from llm4rec_recbole.registry import models, nulls, variant
 from llm4rec_recbole.training.options import READ_WITH
 
 
@@ -64,6 +64,7 @@ def checked_config(
     _check_read_with(config, origins)
     check_model(config)
     _name_method(config)
+    _check_null(config)
     check_metric(config)
     check_data(config)
     return config
@@ -86,6 +87,23 @@ def _name_method(config: Any) -> None:
     name = name_of(config) if name_of is not None and config["method"] is None else None
     if name is not None:
         config["method"] = config.external_config_dict["method"] = name
+
+
+def _check_null(config: Any) -> None:
+    """Refuse a null's name for a run with other options: its record would be taken for the null."""
+    name = config["method"]
+    if name not in nulls():
+        return
+    model, options = variant(name)
+    if config["model"] != model:
+        raise InputError(f"{name} is a null of the model {model}", hint=f"--model={name}")
+    for option, value in options.items():
+        same = config[option] == value
+        if isinstance(value, list):  # of components or references, in any order
+            same = sorted(config[option] or ()) == sorted(value)
+        if not same:
+            message = f"{name} has {option} {value}, and this run has {config[option]}"
+            raise InputError(message, hint=f"--model={name}, or another --method")
 
 
 def check_option_values(model: str | type, values: Mapping[str, Any]) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import llm4rec_recbole.cli.run as cli
 from llm4rec_recbole.analysis.compare import best_null, compare
 from llm4rec_recbole.analysis.null_ladder import rungs
+from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.records import by_method, read_records
+from llm4rec_recbole.files import properties_folder, read_data_yaml
 from llm4rec_recbole.option_readers import check_request
 from llm4rec_recbole.registry import nulls, variant
-from llm4rec_recbole.training.checks import check_option_values
+from llm4rec_recbole.training.checks import check_option_values, checked_config
 from tests.helpers.fake_results import add_run, ranks_around
 
 SETTING = ("ml-100k", "loo")
@@ -22,6 +25,46 @@ def test_every_null_can_be_run_by_its_name(null):
     assert options["method"] == null
     check_request(model, "ml-100k", (), options)
     check_option_values(model, options)
+
+
+def test_the_same_start_has_the_batches_and_the_loss_of_the_method_that_it_is_a_null_of():
+    ours = read_data_yaml(properties_folder() / "model/EnhancedGenRec.yaml")
+    model, options = variant("SASRec-same-start")
+    assert model == "SASRec"
+    assert options["item_init"] == "spectral"
+    for name in ("train_batch_size", "batch_targets", "loss", "num_negatives"):
+        assert options.get(name) == ours.get(name)
+
+
+@pytest.mark.parametrize("model", [None, "EnhancedGenRec", "EnhancedGenRec-random-body"])
+def test_the_method_s_name_is_enough_to_run_a_null(model, monkeypatch):
+    started = []
+    monkeypatch.setattr(cli, "_run", lambda *run: started.append(run))
+    monkeypatch.setattr(cli, "_print_result", lambda path: None)
+    named = [] if model is None else [f"--model={model}"]
+    assert cli.run_recbole([*named, "--method=EnhancedGenRec-random-body"]) == 0
+    [(model, _, _, options)] = started
+    assert model == "EnhancedGenRec"
+    assert options == {"llm": "scratch-576x2", "method": "EnhancedGenRec-random-body"}
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "message"),
+    [
+        ("EnhancedGenRec", {"llm": "scratch-64x2"}, "has llm scratch-576x2, and this run has scr"),
+        ("BPR", {}, "is a null of the model EnhancedGenRec"),
+    ],
+)
+def test_another_run_cannot_have_the_name_of_a_null(model, options, message):
+    named = {"method": "EnhancedGenRec-random-body", **options}
+    with pytest.raises(InputError, match=message):
+        checked_config(model, "ml-100k", (), named)
+
+
+def test_components_in_another_order_are_the_same_null():
+    given = {"components": ["retrieval", "fusion", "explanation", "debiasing"]}
+    config = checked_config("EnhancedGenRec", "ml-100k", (), given)
+    assert config["method"] == "EnhancedGenRec_fusion_retrieval_debiasing_explanation"
 
 
 def runs_of(results):

@@ -53,7 +53,8 @@ def write_trained_shop(folder: Path) -> Path:
     events = "".join(f'{{"user": "u{n}", "item": "i{n}", "kind": "implicit"}}\n' for n in range(4))
     (folder / "events.jsonl").write_text(events)
     (folder / "options.yaml").write_text("seed: 3\nepochs: 1\nembedding_size: 8\n")
-    methods = "{deterministic: [Pop], baseline: [BPR], generative: [], ours: []}"
+    groups = ("generative", "ours", "nulls", "sums")
+    methods = {"deterministic": ["Pop"], "baseline": ["BPR"]} | {group: [] for group in groups}
     params = f"datasets: [shop]\nprotocols: [loo]\nmethods: {methods}\nexplained: []\nseeds: [0]\n"
     (folder / "params.yaml").write_text(f"{params}scale: smoke\n")
     (folder / "dvc.lock").write_text(

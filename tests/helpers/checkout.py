@@ -21,6 +21,8 @@ PARAMS = {
         "deterministic": ["Pop"],
         "baseline": ["BPR", "SASRec"],
         "generative": [],
+        "nulls": [],
+        "sums": [],
         "ours": [],
     },
     "explained": [],
@@ -92,7 +94,9 @@ class Checkout:
         return path
 
     def write_params(self, **changes: object) -> dict[str, Any]:
+        """Write params.yaml and return it; a group of methods that is not given is empty."""
         params = PARAMS | changes
+        params["methods"] = {group: [] for group in PARAMS["methods"]} | params["methods"]
         (self.folder / "params.yaml").write_text(yaml.safe_dump(params))
         return params
 

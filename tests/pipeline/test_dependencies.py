@@ -26,6 +26,12 @@ PARAMS = yaml.safe_load((TOP / "params.yaml").read_text())
 STAGES = yaml.safe_load((TOP / "dvc.yaml").read_text())["stages"]
 #: The stages that load a trained model; its record stands for the code that trained it.
 EXPLAIN = ("showcase", "faithfulness", "replay")
+#: Stages that read records, which stand for the code of other stages: the stages that wrote them.
+RECORDS_OF = {
+    **dict.fromkeys((*EXPLAIN, "report"), ("train_ours",)),
+    "train_nulls": ("train_ours", "train_baseline"),
+    "train_sums": ("train_baseline",),
+}
 
 
 def modules_of_a_run(methods: list[str]) -> list[str]:
@@ -53,8 +59,8 @@ def roots(stage: str) -> list[str]:
 def test_deps_cover_what_is_imported(stage: str) -> None:
     imported = {path for path in closure(roots(stage)) if path.parent.name != "cli"}
     named = code_of(stage)
-    if stage in (*EXPLAIN, "report"):  # they read records that train_ours wrote
-        named |= code_of("train_ours")
+    for writer in RECORDS_OF.get(stage, ()):
+        named |= code_of(writer)
     if stage == "report":  # it imports those that explain for their types, and runs no model
         named |= code_of("showcase")
     if stage == "replay":  # it prints its table as the report page does; its file is plain JSON

@@ -66,7 +66,7 @@ def test_rerun_after_kill_repeats_no_finished_run(checkout: Checkout, whole_grou
 
 def test_in_a_fresh_clone_nothing_is_left_to_do(checkout: Checkout, tmp_path: Path) -> None:
     """Git holds every output; tables and report are made again without training."""
-    ours = {"deterministic": ["Pop"], "baseline": [], "generative": [], "ours": ["EnhancedGenRec"]}
+    ours = {"deterministic": ["Pop"], "ours": ["EnhancedGenRec"]}
     checkout.write_params(methods=ours, explained=["EnhancedGenRec"])
     checkout.dvc("repro")
     checkout.commit()
@@ -82,7 +82,7 @@ def test_in_a_fresh_clone_nothing_is_left_to_do(checkout: Checkout, tmp_path: Pa
 def test_what_reads_a_checkpoint_trains_it_again_where_it_is_absent(
     checkout: Checkout, tmp_path: Path
 ) -> None:
-    ours = {"deterministic": ["Pop"], "baseline": [], "generative": [], "ours": ["EnhancedGenRec"]}
+    ours = {"deterministic": ["Pop"], "ours": ["EnhancedGenRec"]}
     checkout.write_params(methods=ours, explained=["EnhancedGenRec"])
     checkout.dvc("repro")
     checkout.commit()
@@ -93,6 +93,27 @@ def test_what_reads_a_checkpoint_trains_it_again_where_it_is_absent(
     assert "has no checkpoint of its record" in output
     assert "all metrics equal those of the committed record" in output
     assert clone.run("git", "status", "--porcelain") == ""
+
+
+def test_a_sum_trains_a_reference_again_where_its_checkpoint_is_absent(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    methods = {
+        "deterministic": ["RecencyEASE"],
+        "baseline": ["BERT4Rec", "SASRec"],
+        "sums": ["SASRec+RecencyEASE"],
+    }
+    checkout.write_params(methods=methods)
+    checkout.dvc("repro")
+    assert sorted(checkout.ran()) == ["BERT4Rec", "RecencyEASE", "SASRec", "SASRec+RecencyEASE"]
+    checkout.commit()
+    clone = checkout.clone(tmp_path.with_name(f"{tmp_path.name}-clone"))
+    stage = "train_sums@ml-100k-loo-SASRec+RecencyEASE-0"
+    for again in (["SASRec"], []):  # its checkpoint then stays
+        before = len(clone.ran())
+        clone.dvc("repro", "--single-item", "--force", stage)
+        assert clone.ran()[before:] == [*again, "SASRec+RecencyEASE"]
+    assert clone.run("git", "status", "--porcelain", "results/runs/ml-100k/loo/SASRec") == ""
 
 
 def test_changed_scale_repeats_every_run(checkout: Checkout) -> None:
@@ -121,9 +142,7 @@ def test_the_smoke_scale_leaves_the_committed_records_alone(checkout: Checkout) 
 
 
 def test_tables_are_made_though_every_run_failed(checkout: Checkout) -> None:
-    checkout.write_params(
-        methods={"deterministic": [], "baseline": ["BPR"], "generative": [], "ours": []}
-    )
+    checkout.write_params(methods={"baseline": ["BPR"]})
     checkout.control("fail_BPR")
     checkout.make_repro(code=2)
     assert checkout.table() == ["methods:", "failed: ml-100k.loo.BPR.seed_0"]
@@ -131,7 +150,7 @@ def test_tables_are_made_though_every_run_failed(checkout: Checkout) -> None:
 
 @pytest.mark.slow
 def test_the_report_has_what_is_made_of_the_first_seeds_checkpoint(checkout: Checkout) -> None:
-    ours = {"deterministic": [], "baseline": [], "generative": [], "ours": ["EnhancedGenRec"]}
+    ours = {"ours": ["EnhancedGenRec"]}
     checkout.write_params(methods=ours, explained=["EnhancedGenRec"], seeds=[3, 4])
     kinds = ("explanations", "faithfulness", "replay")
     files = [f"results/{kind}/ml-100k/loo/EnhancedGenRec/seed_3.json" for kind in kinds]

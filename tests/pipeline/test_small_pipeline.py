@@ -18,8 +18,6 @@ def test_small_pipeline_end_to_end(checkout: Checkout) -> None:
     methods = {
         "deterministic": ["Pop"],
         "baseline": ["BPR", "SASRec"],
-        "generative": [],
-        "ours": [],
     }
     params = checkout.write_params(methods=methods)
     output = checkout.make_repro()
@@ -43,7 +41,7 @@ def test_small_pipeline_end_to_end(checkout: Checkout) -> None:
 @pytest.mark.slow
 def test_a_data_set_that_is_not_here_stops_no_other(checkout: Checkout) -> None:
     checkout.use_real_commands()
-    methods = {"deterministic": ["Pop"], "baseline": [], "generative": [], "ours": []}
+    methods = {"deterministic": ["Pop"]}
     checkout.write_params(datasets=["ml-25m", "ml-100k"], methods=methods)
     output = checkout.make_repro(code=2)
     assert "the data set ml-25m is not here (llm4rec fetch ml-25m)\n" in output

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from llm4rec_recbole.evaluation.paths import run_stages
+from llm4rec_recbole.registry import nulls
 from tests.helpers.checkout import Checkout
 
 TOP = Path(__file__).parents[2]
@@ -23,6 +24,8 @@ def test_as_many_stages_as_the_product_also_with_hyphens_in_names(checkout: Chec
             "baseline": ["BPR", "SASRec", "BERT4Rec"],
             "generative": ["P5"],
             "ours": ["EnhancedGenRec", "EnhancedGenRec_none"],
+            "nulls": ["EnhancedGenRec-random-body"],
+            "sums": ["SASRec+RecencyEASE"],
         },
         "explained": ["EnhancedGenRec"],
         "seeds": [0, 1, 2],
@@ -30,7 +33,7 @@ def test_as_many_stages_as_the_product_also_with_hyphens_in_names(checkout: Chec
     checkout.write_params(**params)
     listed = [line.split()[0] for line in checkout.dvc("stage", "list").splitlines()]
     runs = {name for name in listed if name.startswith("train_")}
-    assert len(runs) == 2 * 2 * (2 + (3 + 1 + 2) * 3)
+    assert len(runs) == 2 * 2 * (2 + (3 + 1 + 2 + 1 + 1) * 3)
     assert runs == set(run_stages(params))
     for name in ("showcase", "faithfulness", "replay"):
         assert sum(stage.startswith(f"{name}@") for stage in listed) == 2 * 2
@@ -39,6 +42,14 @@ def test_as_many_stages_as_the_product_also_with_hyphens_in_names(checkout: Chec
 def test_only_a_model_with_explanations_is_explained() -> None:
     params = yaml.safe_load((TOP / "params.yaml").read_text())
     assert set(params["explained"]) <= set(params["methods"]["ours"])
+
+
+def test_the_nulls_that_are_trained_are_of_the_ladder() -> None:
+    methods = yaml.safe_load((TOP / "params.yaml").read_text())["methods"]
+    assert {*methods["nulls"], *methods["sums"]} <= nulls().keys()
+    deps = yaml.safe_load((TOP / "dvc.yaml").read_text())["stages"]["train_sums"]["deps"]
+    named = {part for name in methods["sums"] for part in name.split("+")}
+    assert {Path(dep).parts[4] for dep in deps if dep.startswith("results/runs")} == named
 
 
 def test_params_name_nothing_twice_and_no_two_runs_share_a_stage_or_a_file() -> None:
