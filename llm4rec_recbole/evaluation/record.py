@@ -161,8 +161,17 @@ def _provenance(run: TrainedRun) -> dict[str, Any]:
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(run.started)),
         "pretrained": getattr(run.model, "pretrained", None),
         "llm_dtype": getattr(run.model, "llm_dtype", None),
+        "llm_layers": _llm_layers(run.model),
         **({"idle_components": idle} if idle else {}),
     }
+
+
+def _llm_layers(model: Any) -> str | None:
+    """How many layers of its language model a model uses, such as "2 of 30"; None without one."""
+    for module in model.modules() if hasattr(model, "modules") else ():
+        if (total := getattr(module, "total_layers", None)) is not None:
+            return f"{len(module.layers)} of {total}"
+    return None
 
 
 def _lock_sha256() -> str:

@@ -68,6 +68,7 @@ def first_layers(model: Any, name: str, layers: int | None) -> Any:
                 f"{name} has {len(body.layers)} layers, llm_layers is {layers}",
                 hint=f"1 to {len(body.layers)}",
             )
+        body.total_layers = len(body.layers)  # for the run record
         body.layers = body.layers[:layers]
         model.config.num_hidden_layers = layers
     return model

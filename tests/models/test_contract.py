@@ -34,8 +34,8 @@ METHODS = {
 SMALL = {
     "SumOfReferences": {"references": ["ItemKNN", "RecencyEASE"]},
     "GenRec": {
-        "llm": "scratch-32x1",
-        "llm_layers": None,
+        "llm": "scratch-32x2",
+        "llm_layers": 1,
         "llm_dtype": "float32",
         "lora_rank": 0,
         "train_batch_size": 16,
@@ -52,7 +52,8 @@ SMALL = {
 }
 
 # What the record says of a language model: how it began.
-PRETRAINED = {"GenRec": "scratch-32x1", "P5": "scratch", "EnhancedGenRec": "scratch-32x1"}
+PRETRAINED = {"GenRec": "scratch-32x2", "P5": "scratch", "EnhancedGenRec": "scratch-32x1"}
+LAYERS = {"GenRec": "1 of 2", "EnhancedGenRec": "1 of 1"}  # that it uses
 
 
 @pytest.fixture
@@ -96,6 +97,7 @@ class TestEveryMethod:
         users_file = Path(str(path).replace("runs", "users")).with_suffix(".parquet")
         users = read_users(users_file)
         assert record["provenance"]["pretrained"] == PRETRAINED.get(method)
+        assert record["provenance"]["llm_layers"] == LAYERS.get(method)
         for ranking in ("full", "uni100", "pop100"):
             expected = accuracy(users[f"rank_{ranking}"].to_numpy())
             assert record["metrics"]["test"][ranking] == pytest.approx(expected, abs=1e-12)

@@ -39,6 +39,7 @@ PROVENANCE = {
     "started",
     "pretrained",
     "llm_dtype",
+    "llm_layers",
 }
 
 
