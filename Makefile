@@ -25,7 +25,7 @@ repro: $(VENV)/ready $(if $(filter smoke,$(SCALE)),smoke,pipeline) ## train what
 # A run uses one core, so as many run side by side as there are cores. A failed run stops neither
 # the others (hence `exit 1`: at DVC's own 255 xargs stops) nor the tables, which name it.
 pipeline:
-	@python -m llm4rec_recbole.cli.status; \
+	@python -m llm4rec_recbole.cli status; \
 	code=0; \
 	changed=$$(python -m llm4rec_recbole.pipeline.data_summary); \
 	[ -z "$$changed" ] || dvc repro --keep-going --single-item --force $$changed || code=$$?; \
@@ -37,7 +37,7 @@ pipeline:
 		xargs -P $(JOBS) -I{} sh -c 'dvc --wait-for-lock repro --single-item {} || exit 1' || code=$$?; \
 	[ $$code -eq 0 ] || force=--force; \
 	dvc repro --single-item $$force metrics compare fairness_null tables data_sets report || code=$$?; \
-	python -m llm4rec_recbole.cli.status; \
+	python -m llm4rec_recbole.cli status; \
 	python -m llm4rec_recbole.cli readme; \
 	cat paper_tables/table_1.md; \
 	exit $$code

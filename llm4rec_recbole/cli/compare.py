@@ -8,14 +8,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from llm4rec_recbole.cli.options import (
     add_data_option,
     add_recbole_row_option,
     add_results_option,
 )
-from llm4rec_recbole.errors import InputError
 
 PAIR_NOTE = (
     "Values are per user, averaged over seeds first. One comparison that was planned in advance "
@@ -26,67 +24,50 @@ PAIR_NOTE = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write results/comparisons.csv; returns the exit status, 2 for bad input."""
+    """Write results/comparisons.csv. Raises InputError for bad input."""
     from llm4rec_recbole.analysis.compare import FILE, compare, write_comparisons
 
-    parser = argparse.ArgumentParser(
-        prog="llm4rec compare", description="Test every difference that the tables show."
-    )
+    parser = argparse.ArgumentParser(description="Test every difference that the tables show.")
     add_results_option(parser)
     add_data_option(parser)
     add_recbole_row_option(parser)
     options = parser.parse_args(arguments)
-    try:
-        comparisons = compare(options.results, options.recbole_row, options.data)
-        write_comparisons(options.results / FILE, comparisons)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    comparisons = compare(options.results, options.recbole_row, options.data)
+    write_comparisons(options.results / FILE, comparisons)
     print(f"{len(comparisons)} comparisons in {options.results / FILE}")
     return 0
 
 
 def pair(arguments: list[str] | None = None) -> int:
-    """Print the tables; returns the exit status, 2 for bad input."""
+    """Print the tables. Raises InputError for bad input."""
     from llm4rec_recbole.analysis.compare_two import render
 
-    parser = argparse.ArgumentParser(
-        prog="llm4rec pair", description="Test the differences between two methods."
-    )
+    parser = argparse.ArgumentParser(description="Test the differences between two methods.")
     parser.add_argument("method", help="the method to test")
     parser.add_argument("baseline", help="the method to compare it with")
     add_results_option(parser)
     parser.add_argument("--margin", type=float, default=5.0,
                         help="smaller differences in per cent are none (%(default)g)")  # fmt: skip
     options = parser.parse_args(arguments)
-    try:
-        margin = options.margin / 100
-        for text in render(options.results, options.method, options.baseline, margin):
-            print(f"{text}\n")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    margin = options.margin / 100
+    for text in render(options.results, options.method, options.baseline, margin):
+        print(f"{text}\n")
     print(PAIR_NOTE)
     return 0
 
 
 def fairness_null(arguments: list[str] | None = None) -> int:
-    """Write results/fairness_null.csv; returns the exit status, 2 for bad input."""
+    """Write results/fairness_null.csv. Raises InputError for bad input."""
     from llm4rec_recbole.analysis.fairness_null import FILE, NullRange, null_ranges
     from llm4rec_recbole.evaluation.records import write_rows
 
     parser = argparse.ArgumentParser(
-        prog="llm4rec fairness_null",
         description="Compute the range of user fairness when user groups are shuffled.",
     )
     add_results_option(parser)
     add_data_option(parser)
     options = parser.parse_args(arguments)
-    try:
-        rows = null_ranges(options.results, options.data)
-        write_rows(options.results / FILE, NullRange, rows)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    rows = null_ranges(options.results, options.data)
+    write_rows(options.results / FILE, NullRange, rows)
     print(f"{len(rows)} runs in {options.results / FILE}")
     return 0

@@ -54,6 +54,11 @@ def add_state_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_results_dir_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the folder of what a command measures."""
+    parser.add_argument("--results_dir", default="work", help="folder to write to (%(default)s)")
+
+
 def add_results_option(parser: argparse.ArgumentParser) -> None:
     """Add the option for the results folder."""
     parser.add_argument("--results", type=Path, default=Path("results"),
@@ -64,6 +69,12 @@ def add_data_option(parser: argparse.ArgumentParser) -> None:
     """Add the option for the folder of the data sets."""
     parser.add_argument("--data", type=Path, default=Path("dataset"),
                         help="folder of the data sets' atomic files (%(default)s)")  # fmt: skip
+
+
+def add_other_results_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the results of other data sets."""
+    parser.add_argument("--other_results", type=Path, default=Path("benchmarks/results"),
+                        help="folder of further results folders (%(default)s)")  # fmt: skip
 
 
 def add_recbole_row_option(parser: argparse.ArgumentParser) -> None:

@@ -1,10 +1,16 @@
-"""Commands about the items that a trained model recommends: `llm4rec recommend`, `explain`.
+"""Commands about the items that a trained model recommends: `llm4rec recommend`, `explain`,
+`showcase`.
 
     llm4rec recommend --user U             the items, best first
     llm4rec explain --user U --item I      why the model recommends this item to this user
+    llm4rec showcase --users N             the same for some test users, written to a file
 
 The list is the one in the tables: the history is that of the test, and ties are broken in the same
 way. With `--state` the history is the whole data set and the events that were learned since.
+
+`showcase` takes users at even distances among the test users; accuracy plays no part in the choice.
+Its file is <results_dir>/explanations/<dataset>/<protocol>/<method>/seed_<k>.json, which the report
+shows (inference/recommend.py, `explained_recommendations`).
 """
 
 from __future__ import annotations
@@ -17,13 +23,14 @@ from typing import TYPE_CHECKING
 from llm4rec_recbole.cli.options import (
     add_k_option,
     add_model_options,
+    add_results_dir_option,
     add_state_option,
     add_writer_option,
     check_k,
 )
+from llm4rec_recbole.errors import InputError
 
 if TYPE_CHECKING:
-    from llm4rec_recbole.components.explanation.evidence import Evidence
     from llm4rec_recbole.components.explanation.writer import Explanation
 
 
@@ -82,8 +89,38 @@ def explain(argv: Sequence[str]) -> int:
     return 0
 
 
+def showcase(argv: Sequence[str]) -> int:
+    """Write the list. Raises InputError when there is no trained model."""
+    parser = argparse.ArgumentParser(description="Recommend and explain to some test users.")
+    parser.add_argument("--users", type=int, default=6, help="how many users (%(default)s)")
+    add_k_option(parser, default=3)
+    add_results_dir_option(parser)
+    add_model_options(parser)
+    add_writer_option(parser)
+    options = parser.parse_args(argv)
+    if options.users < 1:
+        raise InputError(f"--users is {options.users}", hint="1 or more")
+    check_k(options.k)
+    from llm4rec_recbole.files import write_json
+    from llm4rec_recbole.inference import recommend
+
+    model = recommend.restore_from_args(options)
+    writer = recommend.load_writer(options.language_model)
+    rows = recommend.evenly_spaced(len(model.test), options.users)
+    explained = recommend.explained_recommendations(model, rows, options.k, writer)
+    path = recommend.result_file(options.results_dir, "explanations", model)
+    write_json(path, explained)
+    by_writer = sum(entry["written_by"] != "template" for entry in explained)
+    print(recommend.describe(model))
+    print(f"{len(explained)} recommendations, {by_writer} explained by the language model")
+    print(f"written: {path}")
+    return 0
+
+
 def explanation_lines(explanation: Explanation) -> list[str]:
     """Return the sentence, its writer, and the evidence, one line each."""
+    from llm4rec_recbole.inference.recommend import describe_evidence
+
     w = explanation.evidence.weights
     parts = {
         "written by": explanation.written_by,
@@ -94,22 +131,3 @@ def explanation_lines(explanation: Explanation) -> list[str]:
         parts |= {"refused": explanation.refused, "because": "; ".join(explanation.problems)}
     parts |= describe_evidence(explanation.evidence)
     return [explanation.sentence, *(f"  {name:<10}  {text}" for name, text in parts.items())]
-
-
-def describe_evidence(evidence: Evidence) -> dict[str, str]:
-    """Return each part of the evidence that is not empty, in words and numbers."""
-    context, parts = evidence.context, {}
-    if evidence.aspects:
-        parts["taste"] = ", ".join(
-            f"{a.name} {100 * a.weight:.0f} % (catalogue {100 * a.usual:.0f} %)"
-            for a in evidence.aspects
-        )
-    if evidence.similar:
-        parts["similar"] = ", ".join(f"{c.name} {c.similarity:.2f}" for c in evidence.similar)
-    if context.latest:
-        parts["latest"] = ", ".join(c.name for c in context.latest)
-    parts["moment"] = (
-        f"latest {context.time:.2f}, on the rise {context.trend:.2f}; "
-        f"chosen {context.recent} times in the last 30 days"
-    )
-    return parts

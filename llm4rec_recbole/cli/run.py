@@ -14,41 +14,27 @@ from typing import Any, NoReturn
 from llm4rec_recbole.console import run_command
 from llm4rec_recbole.errors import InputError
 
-#: Command of `llm4rec` → "module" or "module:function", by default `main`, and its help.
+#: Command of `llm4rec` → "module:function" of this package, and its help.
 COMMANDS = {
-    "status": ("llm4rec_recbole.cli.status", "how far `make repro` is: k of N, failures, ETA"),
-    "fetch": ("llm4rec_recbole.cli.fetch", "get a data set's raw files, or check them"),
-    "prepare": (
-        "llm4rec_recbole.cli.prepare",
-        "check a data set and write its content tables",
-    ),
-    "tune": ("llm4rec_recbole.training.tune", "choose a model's options on validation"),
-    "compare": ("llm4rec_recbole.cli.compare", "test every difference that the tables show"),
-    "pair": ("llm4rec_recbole.cli.compare:pair", "test the differences between two methods"),
-    "power": ("llm4rec_recbole.cli.power", "how many users a claim needs, from committed ranks"),
-    "recommend": ("llm4rec_recbole.cli.recommend", "what a trained model shows a user"),
-    "explain": ("llm4rec_recbole.cli.recommend:explain", "why it would show a user an item"),
-    "showcase": ("llm4rec_recbole.cli.showcase", "recommendations and reasons for some users"),
-    "faithfulness": (
-        "llm4rec_recbole.cli.faithfulness",
-        "whether explanations cite what the model goes by",
-    ),
-    "adapt": ("llm4rec_recbole.cli.adapt", "let a trained model learn from events"),
-    "replay": ("llm4rec_recbole.cli.replay", "test, then train, on what was held out"),
-    "tables": ("llm4rec_recbole.cli.tables", "write the tables from records and users files"),
-    "dataset_table": (
-        "llm4rec_recbole.cli.tables:dataset_table",
-        "write Table I over all data sets",
-    ),
-    "fairness_null": (
-        "llm4rec_recbole.cli.compare:fairness_null",
-        "compute fairness with shuffled user groups",
-    ),
-    "report": ("llm4rec_recbole.cli.tables:report", "write the report page"),
-    "readme": ("llm4rec_recbole.cli.tables:readme", "copy generated tables into README.md"),
+    "status": ("pipeline.status:main", "how far `make repro` is: k of N, failures, ETA"),
+    "fetch": ("cli.datasets:fetch", "get a data set's raw files, or check them"),
+    "prepare": ("cli.datasets:prepare", "check a data set and write its content tables"),
+    "tune": ("training.tune:main", "choose a model's options on validation"),
+    "compare": ("cli.compare:main", "test every difference that the tables show"),
+    "pair": ("cli.compare:pair", "test the differences between two methods"),
+    "power": ("cli.tables:power", "how many users a claim needs, from committed ranks"),
+    "recommend": ("cli.recommend:main", "what a trained model shows a user"),
+    "explain": ("cli.recommend:explain", "why it would show a user an item"),
+    "showcase": ("cli.recommend:showcase", "recommendations and reasons for some users"),
+    "faithfulness": ("cli.measure:faithfulness", "whether explanations cite what the model uses"),
+    "adapt": ("cli.adapt:main", "let a trained model learn from events"),
+    "replay": ("cli.measure:replay", "test, then train, on what was held out"),
+    "tables": ("cli.tables:main", "write the tables from records and users files"),
+    "dataset_table": ("cli.tables:dataset_table", "write Table I over all data sets"),
+    "fairness_null": ("cli.compare:fairness_null", "compute fairness with shuffled user groups"),
+    "report": ("cli.tables:report", "write the report page"),
+    "readme": ("cli.tables:readme", "copy generated tables into README.md"),
 }
-
-
 _SHORT_FORMS = {"-m": "--model", "-d": "--dataset"}
 _SWITCHES = {"resume"}  # options that need no value
 
@@ -169,7 +155,7 @@ def _run_command(argv: list[str]) -> int:
         raise InputError(f"no command {argv[0]!r}{did_you_mean(argv[0], COMMANDS)}")
     sys.argv = [f"llm4rec {argv[0]}"]  # what its --help calls it
     module, _, function = COMMANDS[argv[0]][0].partition(":")
-    command = getattr(importlib.import_module(module), function or "main")
+    command = getattr(importlib.import_module(f"llm4rec_recbole.{module}"), function)
     return command(argv[1:]) or 0
 
 

@@ -1,6 +1,6 @@
 """Gets a data set's raw files into <data_path>/<name>/raw, with their checksums verified.
 
-`llm4rec fetch` is the command (cli/fetch.py). The property file names the files (spec.py).
+`llm4rec fetch` is the command (cli/datasets.py). The property file names the files (spec.py).
 """
 
 from __future__ import annotations

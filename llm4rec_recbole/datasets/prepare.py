@@ -1,6 +1,6 @@
 """Checks a data set and writes what the pipeline reads of it: the DVC stage `prepare`.
 
-`llm4rec prepare` is the command (cli/prepare.py). It makes the atomic files first if raw files are
+`llm4rec prepare` is the command (cli/datasets.py). It makes the atomic files first if raw files are
 there (convert.py). Then it writes `items.parquet` and `users.parquet` (data/features.py), if the
 data set has items and users, and `summary.json`, the counts of docs/data.md. The interactions stay
 where they are: RecBole reads them there.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.components.explanation.evidence import (
+    Evidence,
     EvidenceCollector,
     ItemNames,
     interaction_vectors,
@@ -30,6 +32,8 @@ from llm4rec_recbole.inference.restore import (
     newest_checkpoint,
     restore,
 )
+
+RECENT = 3  # items of the history that introduce a user
 
 
 def restore_from_args(options: argparse.Namespace, adapted: bool = True) -> TrainedModel:
@@ -155,3 +159,71 @@ def _content(model: TrainedModel) -> tuple[list[str], list[list[str]]]:
     categories = dict(zip(items["item_id"], items["categories"]))
     tokens = model.item_tokens.tolist()
     return [titles.get(t, "") for t in tokens], [categories.get(t, []) for t in tokens]
+
+
+# Explained recommendations for some users, as the report shows them.
+
+
+def evenly_spaced(available: int, wanted: int) -> list[int]:
+    """Return `wanted` of the rows 0 to available − 1 at even distances, from row 0 on; at most
+    all."""
+    wanted = min(wanted, available)
+    return [number * available // wanted for number in range(wanted)]
+
+
+def explained_recommendations(
+    model: TrainedModel, rows: Sequence[int], k: int, writer: Writer | None
+) -> list[dict[str, Any]]:
+    """Return the k best items of each of the test's `rows`, explained.
+
+    Each entry has the keys user, recent_titles, item, title, sentence, written_by, refused,
+    problems, template and evidence.
+    """
+    explainer = Explainer(model)
+    names = explainer.names
+
+    def title(item: int) -> str:
+        return names.titles[item] or f"item {names.tokens[item]}"
+
+    entries = []
+    for row in rows:
+        user = str(model.user_tokens[model.test.users[row]])
+        history = model.user_history(user)
+        latest_first = model.model_history(history.items)[: -RECENT - 1 : -1]
+        recent = [title(item) for item in latest_first.tolist()]
+        for item in top_k(model, history, k):
+            explanation = explainer.explain(history, item, writer)
+            entries.append(
+                {
+                    "user": user,
+                    "recent_titles": recent,
+                    "item": str(names.tokens[item]),
+                    "title": title(item),
+                    "sentence": explanation.sentence,
+                    "written_by": explanation.written_by,
+                    "refused": explanation.refused,
+                    "problems": list(explanation.problems),
+                    "template": explanation.evidence.template,
+                    "evidence": describe_evidence(explanation.evidence),
+                }
+            )
+    return entries
+
+
+def describe_evidence(evidence: Evidence) -> dict[str, str]:
+    """Return each part of the evidence that is not empty, in words and numbers."""
+    context, parts = evidence.context, {}
+    if evidence.aspects:
+        parts["taste"] = ", ".join(
+            f"{a.name} {100 * a.weight:.0f} % (catalogue {100 * a.usual:.0f} %)"
+            for a in evidence.aspects
+        )
+    if evidence.similar:
+        parts["similar"] = ", ".join(f"{c.name} {c.similarity:.2f}" for c in evidence.similar)
+    if context.latest:
+        parts["latest"] = ", ".join(c.name for c in context.latest)
+    parts["moment"] = (
+        f"latest {context.time:.2f}, on the rise {context.trend:.2f}; "
+        f"chosen {context.recent} times in the last 30 days"
+    )
+    return parts

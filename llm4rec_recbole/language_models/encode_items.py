@@ -146,7 +146,7 @@ def summary_of(encoded: EncodedTexts, out: str | Path) -> dict[str, object]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status: 2 for bad input or a full disk, in one line."""
+    """The command line. Raises InputError for bad input, OSError for a full disk."""
     parser = argparse.ArgumentParser(prog="python -m llm4rec_recbole.language_models.encode_items")
     parser.add_argument("--dataset", default="ml-100k", help="its name (default: %(default)s)")
     parser.add_argument("--items", help="table of items (default: the data set's own .item file)")
@@ -159,16 +159,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     items = options.items or data_file(options.dataset, "item")
     out = options.out or f"work/encoded/{options.dataset}"
     start = time.perf_counter()
-    try:
-        encoded = encode(items, out, options.model, must_write=True)
-        if options.summary:
-            write_json(options.summary, summary_of(encoded, out))
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"{error.filename or out}: {error.strerror}", file=sys.stderr)
-        return 2
+    encoded = encode(items, out, options.model, must_write=True)
+    if options.summary:
+        write_json(options.summary, summary_of(encoded, out))
     with_text, seconds = int(encoded.vectors.any(1).sum()), time.perf_counter() - start
     print(
         f"{options.dataset}: {with_text} of {len(encoded.items)} items have text; "

@@ -34,15 +34,6 @@ from llm4rec_recbole.pipeline.commands import (
 RETRAINED = Path("work/retrained")
 
 
-def main(command: Sequence[str]) -> int:
-    """Train if needed; returns the exit status: the command's, or 2 for bad input."""
-    try:
-        return ensure(command)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-
-
 def ensure(command: Sequence[str]) -> int:
     """Train unless the checkpoint is present; returns the exit status of the training.
 
@@ -132,4 +123,4 @@ def _comparison(run: Run, record: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command("checkpoint", lambda: main(sys.argv[1:])))
+    sys.exit(run_command("checkpoint", lambda: ensure(sys.argv[1:])))

@@ -63,13 +63,8 @@ def _sums(summary: Any, path: Path) -> dict[str, str]:
 
 
 def main() -> int:
-    """Print the stages; returns the exit status: 2 for a bad params.yaml."""
-    try:
-        datasets = read_params().get("datasets") or []
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    for dataset in datasets:
+    """Print the stages. Raises InputError for a bad params.yaml."""
+    for dataset in read_params().get("datasets") or []:
         if summary_path(dataset).is_file() and changed(dataset):
             print(f"prepare@{dataset}")
     return 0

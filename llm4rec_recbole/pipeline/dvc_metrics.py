@@ -47,15 +47,5 @@ def _values(path: Path) -> dict[str, float]:
         raise InputError(f"no test metrics of the full ranking: {error!r}", file=path) from error
 
 
-def main() -> int:
-    """Write the files; returns the exit status, 2 for a bad record."""
-    try:
-        print(f"{write()} methods in {FOLDER}")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(run_command("dvc_metrics", main))
+    sys.exit(run_command("dvc_metrics", lambda: print(f"{write()} methods in {FOLDER}")))

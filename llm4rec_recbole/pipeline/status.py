@@ -7,6 +7,7 @@ which takes a second.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import subprocess
@@ -231,3 +232,12 @@ def report(statuses: Sequence[Status]) -> str:
         elif status.kind == "waiting":
             lines.append(f"  waiting  {status.run}")
     return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`llm4rec status`: print the status. Returns 1 if a run failed."""
+    description = "Show which runs are done, failed, in progress or waiting, and the time left."
+    argparse.ArgumentParser(description=description).parse_args(argv)
+    statuses = read()
+    print(report(statuses))
+    return int(any(status.kind == "failed" for status in statuses))

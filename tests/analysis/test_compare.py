@@ -15,7 +15,7 @@ from llm4rec_recbole.analysis.compare import (
     write_comparisons,
 )
 from llm4rec_recbole.analysis.significance import users_and_seeds
-from llm4rec_recbole.cli.compare import main
+from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import ndcg
 from tests.helpers.fake_results import add_run, ranks_around
@@ -219,11 +219,11 @@ def test_a_damaged_line_is_named(results):
 
 
 def test_bad_input_is_reported_in_one_line_and_leaves_the_old_file(results, capsys):
-    assert main(["--results", str(results)]) == 0
+    assert llm4rec(["compare", "--results", str(results)]) == 0
     before = (results / "comparisons.csv").read_bytes()
     (results / "users/ml-100k/loo/BPR/seed_1.parquet").write_bytes(b"PAR1")
     capsys.readouterr()
-    assert main(["--results", str(results)]) == 2
+    assert llm4rec(["compare", "--results", str(results)]) == 2
     message = capsys.readouterr().err
     assert message.count("\n") == 1
     assert "BPR/seed_1.parquet: not a whole Parquet file" in message

@@ -19,7 +19,7 @@ from llm4rec_recbole.analysis.power import (
     users_needed,
 )
 from llm4rec_recbole.analysis.significance import paired_t
-from llm4rec_recbole.cli.power import main
+from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.errors import InputError
 from tests.helpers.fake_results import add_run, ranks_around
 
@@ -83,12 +83,12 @@ def test_the_command_prints_a_claim_and_writes_the_table(tmp_path, capsys):
     for method, middle in (("EnhancedGenRec", 10), ("BPR", 12)):
         add_run(tmp_path, method, ranks_around(middle))
     where = ["--results", str(tmp_path), "--other_results", str(tmp_path / "none")]
-    assert main(["--claim", "+5% ndcg@10", "--pilot", "ml-100k", *where]) == 0
+    assert llm4rec(["power", "--claim", "+5% ndcg@10", "--pilot", "ml-100k", *where]) == 0
     out = capsys.readouterr().out
     assert "| +5% ndcg@10 | NDCG@10" in out
     assert "ml-100k (EnhancedGenRec - BPR), 60 users" in out
-    assert main([*where, "--out", str(tmp_path / "power.md")]) == 0
+    assert llm4rec(["power", *where, "--out", str(tmp_path / "power.md")]) == 0
     text = (tmp_path / "power.md").read_text()
     assert "of the 20 steps of Table IV cannot be resolved on MovieLens-25M" in text
-    assert main(["--pilot", "beauty", *where]) == 2
+    assert llm4rec(["power", "--pilot", "beauty", *where]) == 2
     assert "no committed ranks of beauty" in capsys.readouterr().err

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from llm4rec_recbole.cli.run import llm4rec
-from llm4rec_recbole.cli.showcase import evenly_spaced
 from llm4rec_recbole.inference import recommend
+from llm4rec_recbole.inference.recommend import evenly_spaced
 from llm4rec_recbole.inference.restore import newest_checkpoint, restore
 from llm4rec_recbole.reporting.page.explanations import recommendations
 from tests.helpers.fake_model_outputs import PLAIN

@@ -35,7 +35,7 @@ def shop(tmp_path: Path) -> Path:
 
 
 def start_prepare(folder: Path, out: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "llm4rec_recbole.cli.prepare", "--dataset", folder.name]
+    command = [sys.executable, "-m", "llm4rec_recbole.cli", "prepare", "--dataset", folder.name]
     command += ["--data-path", str(folder.parent), "--out", str(out)]
     return subprocess.Popen(
         command,

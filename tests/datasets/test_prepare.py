@@ -101,7 +101,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_earlier_summary(data_path, monke
 
 
 def test_a_missing_data_set_is_one_line_with_those_known_and_status_2(data_path):
-    command = [sys.executable, "-m", "llm4rec_recbole.cli.prepare", "--dataset", "tinny"]
+    command = [sys.executable, "-m", "llm4rec_recbole.cli", "prepare", "--dataset", "tinny"]
     done = subprocess.run(
         [*command, "--data-path", str(data_path)], capture_output=True, text=True, check=False
     )

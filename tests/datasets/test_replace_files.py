@@ -87,7 +87,8 @@ def test_a_file_that_outgrows_the_limit_is_one_line_and_leaves_the_old_version(t
     command = [
         sys.executable,
         "-m",
-        "llm4rec_recbole.cli.prepare",
+        "llm4rec_recbole.cli",
+        "prepare",
         "--dataset",
         "ml-latest-small",
     ]

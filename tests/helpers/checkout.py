@@ -58,7 +58,7 @@ class Checkout:
 
     def status(self, code: int = 0) -> str:
         """What `llm4rec status` prints."""
-        return self.run(sys.executable, "-m", "llm4rec_recbole.cli.status", code=code)
+        return self.run(sys.executable, "-m", "llm4rec_recbole.cli", "status", code=code)
 
     def dvc(self, *arguments: str, code: int = 0) -> str:
         return self.run("dvc", *arguments, code=code)

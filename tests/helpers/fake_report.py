@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llm4rec_recbole.cli.tables import report
+from llm4rec_recbole.cli.run import llm4rec
 
 
 def make_report(results: Path) -> int:
@@ -12,4 +12,4 @@ def make_report(results: Path) -> int:
     place = results.parent
     paths = {"--results": results, "--failures": place / "failures", "--out": place / "report.html",
              "--figure": place / "rankings.svg"}  # fmt: skip
-    return report([str(x) for pair in paths.items() for x in pair])
+    return llm4rec(["report", *(str(x) for pair in paths.items() for x in pair)])

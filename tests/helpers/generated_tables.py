@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from llm4rec_recbole.cli import compare, tables
+from llm4rec_recbole.cli import compare
+from llm4rec_recbole.cli.run import llm4rec
 from tests.helpers.fake_results import unescaped
 
 
@@ -13,7 +14,7 @@ def make_tables(results: Path, *options: str) -> int:
     """The exit status of `llm4rec tables`; tables and failure notes lie beside `results`."""
     out, failures = results.parent / "out", results.parent / "failures"
     paths = ["--results", str(results), "--out", str(out), "--failures", str(failures)]
-    return tables.main([*paths, *options])
+    return llm4rec(["tables", *paths, *options])
 
 
 def compare_and_make_tables(results: Path, *options: str) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from llm4rec_recbole.console import run_command
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models.encode_items import encode, main
 from llm4rec_recbole.language_models.text_encoder import HashEncoder
@@ -72,7 +73,7 @@ def test_a_table_missing_or_broken_is_one_line(
     if content:
         (tmp_path / "items.parquet").write_bytes(content)
     arguments = ["--items", str(tmp_path / "items.parquet"), "--out", str(tmp_path / "out")]
-    assert main([*arguments, "--model", "hash-16"]) == 2
+    assert run_command("encode_items", lambda: main([*arguments, "--model", "hash-16"])) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert not (tmp_path / "out").exists()
 
@@ -103,7 +104,9 @@ def test_a_folder_that_cannot_be_written_is_one_line_and_the_vectors_are_used(
     (line,) = capsys.readouterr().err.splitlines()
     assert "text vectors are not cached" in line
     arguments = ["--items", str(items), "--out", str(tmp_path / "work" / "out")]
-    assert main([*arguments, "--model", "hash-16"]) == 2  # the stage exists to write them
+    assert (
+        run_command("encode_items", lambda: main([*arguments, "--model", "hash-16"])) == 2
+    )  # the stage exists to write them
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 

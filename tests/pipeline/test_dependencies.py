@@ -47,12 +47,15 @@ def roots(stage: str) -> list[str]:
         methods = PARAMS["methods"][stage.removeprefix("train_")]
         return modules_of_a_run([registry.variant(method)[0] for method in methods])
     if stage in EXPLAIN:
-        return [f"{PACKAGE}.cli.{stage}"]
+        return [module_of(stage)]
     words = STAGES[stage]["cmd"].split()
     if f"{PACKAGE}.cli" in words:  # `python -m llm4rec_recbole.cli COMMAND`
-        command = words[words.index(f"{PACKAGE}.cli") + 1]
-        return [COMMANDS[command][0].partition(":")[0]]
+        return [module_of(words[words.index(f"{PACKAGE}.cli") + 1])]
     return [word for word in words if word.startswith(f"{PACKAGE}.")]
+
+
+def module_of(command: str) -> str:
+    return f"{PACKAGE}.{COMMANDS[command][0].partition(':')[0]}"
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -63,7 +66,7 @@ def test_deps_cover_what_is_imported(stage: str) -> None:
         named |= code_of(writer)
     if stage == "report":  # it imports those that explain for their types, and runs no model
         named |= code_of("showcase")
-    if stage == "replay":  # it prints its table as the report page does; its file is plain JSON
+    if stage in ("faithfulness", "replay"):  # replay prints its table as the report page does
         named |= files(TOP / PACKAGE / "reporting")
     assert imported - named == set(), "imported, but not among the stage's deps"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from llm4rec_recbole.cli import status as command
+from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.evaluation.paths import Run, run_stages
 from llm4rec_recbole.pipeline import run_state, status
 from tests.helpers.checkout import PARAMS
@@ -156,9 +156,9 @@ def test_damaged_failure_note_is_a_failure(text: str) -> None:
 )  # fmt: skip
 def test_damaged_lock_is_one_line(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     status.LOCK.write_text(text.replace("STAGE", "train_baseline@ml-100k-loo-BPR-0"))
-    assert command.main([]) == 2
+    assert llm4rec(["status"]) == 2
     message = capsys.readouterr().err
-    assert message.startswith("error: dvc.lock")
+    assert message.startswith("llm4rec status: dvc.lock")
     assert message.count("\n") == 1
 
 
@@ -186,9 +186,9 @@ def test_bad_params_are_one_line(
     Path("params.yaml").unlink()
     if text is not None:
         Path("params.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
-    assert command.main([]) == 2
+    assert llm4rec(["status"]) == 2
     message = capsys.readouterr().err
-    assert message.startswith("error: ")
+    assert message.startswith("llm4rec status: ")
     assert error in message
     assert message.count("\n") == 1
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llm4rec_recbole.cli.tables import dataset_table as main
+from llm4rec_recbole.cli.run import llm4rec
 from tests.helpers.fake_results import add_run, ranks_around, unescaped
 
 TOP = Path(__file__).resolve().parents[2]
@@ -35,7 +35,7 @@ def made(tmp_path):
             "--out",
             str(tmp_path / "out"),
         ]
-        assert main(paths) == 0
+        assert llm4rec(["dataset_table", *paths]) == 0
         text = (tmp_path / "out/table_1_data_sets.csv").read_text()
         return {(x["dataset"], x["method"]): x for x in csv.DictReader(text.splitlines())}
 
@@ -90,7 +90,7 @@ def test_a_bad_record_is_named_and_the_old_table_stays(made, tmp_path, capsys):
     before = (tmp_path / "out/table_1_data_sets.md").read_text()
     (tmp_path / "others/beauty/runs/beauty/loo/SASRec/seed_1.json").write_text("{")
     paths = ["--results", str(tmp_path / "results"), "--other_results", str(tmp_path / "others")]
-    assert main([*paths, "--out", str(tmp_path / "out")]) == 2
+    assert llm4rec(["dataset_table", *paths, "--out", str(tmp_path / "out")]) == 2
     assert "seed_1.json:1: not JSON" in capsys.readouterr().err
     assert (tmp_path / "out/table_1_data_sets.md").read_text() == before
 

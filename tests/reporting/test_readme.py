@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from llm4rec_recbole.cli import compare, tables
-from llm4rec_recbole.cli.tables import readme as main
+from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.reporting.readme_blocks import fill
 from tests.helpers.fake_results import add_run, ranks_around, unescaped
@@ -26,7 +26,7 @@ def test_a_block_is_replaced_and_the_rest_is_left_alone(tmp_path):
 def test_a_missing_file_is_named_in_one_line_and_readme_stays(tmp_path, capsys):
     readme = tmp_path / "README.md"
     readme.write_text("<!-- generated: gone.md -->\nold\n<!-- end -->\n")
-    assert main(["--readme", str(readme)]) == 2
+    assert llm4rec(["readme", "--readme", str(readme)]) == 2
     error = capsys.readouterr().err
     assert "gone.md: a page shows this file" in error
     assert error.count("\n") == 1

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from llm4rec_recbole.analysis.paper import paper_numbers
-from llm4rec_recbole.cli import compare
+from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.errors import InputError
 from tests.helpers.fake_results import add_run, ranks_around
 from tests.helpers.generated_tables import (
@@ -145,7 +145,7 @@ def test_a_record_of_an_older_version_is_named_not_averaged(results, capsys):
     record = json.loads(path.read_text())
     del record["metrics"]["test"]["fairness@10"]
     path.write_text(json.dumps(record))
-    assert compare.main(["--results", str(results)]) == 2
+    assert llm4rec(["compare", "--results", str(results)]) == 2
     message = capsys.readouterr().err
     assert "EASE/seed_1.json: there is no metrics.test.fairness@10" in message
     assert "run it again" in message
