@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from llm4rec_recbole.datasets import filters
-from llm4rec_recbole.datasets.base import RawData, RawLog
+from llm4rec_recbole.datasets.base import RawData, RawLog, RowReport
 from llm4rec_recbole.datasets.events import EVENTS, copy_used_events
 from llm4rec_recbole.datasets.readers.json_lines import read_json_object
 from llm4rec_recbole.datasets.replace_files import replace_dataset_files, staging_dir
-from llm4rec_recbole.datasets.row_report import RowReport
 from llm4rec_recbole.datasets.spec import DatasetSpec, raw_files
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import replacing, sha256_of, write_json

@@ -7,8 +7,7 @@ import re
 
 import numpy as np
 
-from llm4rec_recbole.datasets.base import RawLog
-from llm4rec_recbole.datasets.row_report import RowReport
+from llm4rec_recbole.datasets.base import RawLog, RowReport
 from llm4rec_recbole.datasets.spec import Filters
 from llm4rec_recbole.errors import InputError
 

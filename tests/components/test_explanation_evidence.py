@@ -24,7 +24,7 @@ from llm4rec_recbole.components.explanation.evidence import (
     most_similar,
     type_weights,
 )
-from llm4rec_recbole.components.explanation.templates import join_words, template_sentence
+from llm4rec_recbole.components.explanation.writer import join_words, template_sentence
 from tests.helpers.evidence import make_evidence
 
 RANDOM = np.random.default_rng(0)

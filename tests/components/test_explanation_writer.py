@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4rec_recbole.components.explanation.grounding import GroundingChecker
-from llm4rec_recbole.components.explanation.templates import template_sentence
 from llm4rec_recbole.components.explanation.writer import (
     GreedyWriter,
     explain,
     first_sentences,
     opening_of,
     prompt_of,
+    template_sentence,
 )
 from tests.helpers.evidence import make_evidence
 

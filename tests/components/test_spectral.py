@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from llm4rec_recbole.components.spectral_init import (
+from llm4rec_recbole.components.item_init import (
     cooccurrence_matrix,
     largest_factors,
     ppmi_matrix,

@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from llm4rec_recbole.datasets.base import LogBuilder
+from llm4rec_recbole.datasets.base import LogBuilder, RowReport
 from llm4rec_recbole.datasets.filters import apply, core
-from llm4rec_recbole.datasets.row_report import RowReport
 from llm4rec_recbole.datasets.spec import Filters
 from llm4rec_recbole.errors import InputError
 

@@ -11,8 +11,7 @@ import zipfile
 
 import pytest
 
-from llm4rec_recbole.datasets.fetch import fetch
-from llm4rec_recbole.datasets.import_raw_files import git_blob
+from llm4rec_recbole.datasets.fetch import fetch, git_blob
 from llm4rec_recbole.datasets.spec import DatasetSpec, RawFile
 from llm4rec_recbole.errors import InputError
 from tests.helpers.tiny_ratings import RATINGS, spec

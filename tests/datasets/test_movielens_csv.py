@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm4rec_recbole.data.line_reader import read_rows
+from llm4rec_recbole.datasets.base import RowReport
 from llm4rec_recbole.datasets.convert import convert
 from llm4rec_recbole.datasets.readers import movielens
 from llm4rec_recbole.datasets.readers.movielens import read_ratings
-from llm4rec_recbole.datasets.row_report import RowReport
 from llm4rec_recbole.datasets.spec import read_spec
 from llm4rec_recbole.errors import InputError
 

@@ -10,12 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm4rec_recbole.datasets.base import parse_unix_time
+from llm4rec_recbole.datasets.base import RowReport, parse_unix_time
 from llm4rec_recbole.datasets.convert import convert
 from llm4rec_recbole.datasets.events import training_events
 from llm4rec_recbole.datasets.readers import amazon_2014, amazon_2023, yelp
 from llm4rec_recbole.datasets.readers.json_lines import parse_price, read_objects
-from llm4rec_recbole.datasets.row_report import RowReport
 from llm4rec_recbole.datasets.spec import Filters, read_spec
 from llm4rec_recbole.errors import InputError
 

@@ -6,7 +6,7 @@ import gzip
 
 import pytest
 
-from llm4rec_recbole.datasets.import_raw_files import git_blob
+from llm4rec_recbole.datasets.fetch import git_blob
 from llm4rec_recbole.datasets.spec import DatasetSpec, RawFile
 from llm4rec_recbole.datasets.verify import verify
 from llm4rec_recbole.errors import InputError

@@ -11,9 +11,8 @@ import pytest
 
 from llm4rec_recbole.console import run_command
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.language_models.encode_items import encode, main
+from llm4rec_recbole.language_models.encode_items import encode, main, read_encoded, texts_sha256
 from llm4rec_recbole.language_models.text_encoder import HashEncoder
-from llm4rec_recbole.language_models.vector_store import read_encoded, texts_sha256
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llm4rec_recbole.components.item_init import whitened
-from llm4rec_recbole.components.spectral_init import spectral_vectors
+from llm4rec_recbole.components.item_init import spectral_vectors, whitened
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.registry import ITEM_INIT
 from llm4rec_recbole.training.dataset import interactions_of

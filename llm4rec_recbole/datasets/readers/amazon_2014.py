@@ -14,7 +14,7 @@ import html
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm4rec_recbole.datasets.base import RawData, describe_entities, parse_unix_time
+from llm4rec_recbole.datasets.base import RawData, RowReport, describe_entities, parse_unix_time
 from llm4rec_recbole.datasets.readers.json_lines import (
     ReviewFormat,
     clean_text,
@@ -23,7 +23,6 @@ from llm4rec_recbole.datasets.readers.json_lines import (
     read_objects,
     read_reviews_and_items,
 )
-from llm4rec_recbole.datasets.row_report import RowReport
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,11 +18,11 @@ from llm4rec_recbole.datasets.base import (
     LogBuilder,
     RawData,
     RawLog,
+    RowReport,
     describe_entities,
     is_valid_token,
 )
 from llm4rec_recbole.datasets.events import EventWriter
-from llm4rec_recbole.datasets.row_report import RowReport
 from llm4rec_recbole.errors import InputError
 
 # Parsed JSON needs up to 25 times the memory of its text, a parsed Python literal up to 250 times.

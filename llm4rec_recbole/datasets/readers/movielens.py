@@ -19,11 +19,11 @@ from llm4rec_recbole.datasets.base import (
     BAD_ID,
     LogBuilder,
     RawLog,
+    RowReport,
     is_valid_token,
     parse_float,
     parse_unix_time,
 )
-from llm4rec_recbole.datasets.row_report import RowReport
 from llm4rec_recbole.errors import InputError
 
 MIN_RATING, MAX_RATING = 0.5, 5.0  # stars

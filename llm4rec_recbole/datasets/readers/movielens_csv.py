@@ -17,13 +17,13 @@ from llm4rec_recbole.datasets.base import (
     BAD_ID,
     Events,
     RawData,
+    RowReport,
     describe_entities,
     is_valid_token,
     parse_unix_time,
 )
 from llm4rec_recbole.datasets.events import EventWriter
 from llm4rec_recbole.datasets.readers.movielens import BAD_TIME, describe_movie, read_ratings
-from llm4rec_recbole.datasets.row_report import RowReport
 
 
 def read(files: dict[str, Path], staging: Path) -> RawData:

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from llm4rec_recbole.data.line_reader import read_lines
-from llm4rec_recbole.datasets.base import LogBuilder, RawData, describe_entities
+from llm4rec_recbole.datasets.base import LogBuilder, RawData, RowReport, describe_entities
 from llm4rec_recbole.datasets.readers.movielens import add_rating, describe_movie
-from llm4rec_recbole.datasets.row_report import RowReport
 from llm4rec_recbole.errors import InputError
 
 

@@ -26,11 +26,11 @@ from llm4rec_recbole.datasets.base import (
     SECOND_ROW,
     LogBuilder,
     RawData,
+    RowReport,
     is_valid_token,
 )
 from llm4rec_recbole.datasets.readers.amazon_2014 import read_products
 from llm4rec_recbole.datasets.readers.json_lines import read_json_object
-from llm4rec_recbole.datasets.row_report import RowReport
 from llm4rec_recbole.errors import InputError
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from llm4rec_recbole.datasets.base import (
     BAD_ID,
     Events,
     RawData,
+    RowReport,
     describe_entities,
     is_valid_token,
     parse_unix_time,
@@ -35,7 +36,6 @@ from llm4rec_recbole.datasets.readers.json_lines import (
     read_objects,
     read_reviews_and_items,
 )
-from llm4rec_recbole.datasets.row_report import RowReport
 
 _BAD_DATE = "time is missing or not a date"
 
