@@ -20,8 +20,8 @@ class NoContent(nn.Module):
 
     uses_text = False
 
-    def add_to(self, own: torch.Tensor) -> torch.Tensor:
-        """The items' own vectors (n_items, d), unchanged."""
+    def add_to(self, own: torch.Tensor, ids: torch.Tensor | None = None) -> torch.Tensor:
+        """The items' own vectors, unchanged."""
         return own
 
     def freeze(self) -> None:
@@ -68,9 +68,9 @@ class NoDebiasing(nn.Module):
     fairness_weight = 0.0
 
     def factors(
-        self, states: torch.Tensor, table: torch.Tensor
+        self, states: torch.Tensor, table: torch.Tensor, ids: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The states (N, d) and the items (n_items, d) themselves."""
+        """The states (N, d) and the items (M, d) themselves."""
         return states, table
 
     def target_weights(self, rows: torch.Tensor) -> None:

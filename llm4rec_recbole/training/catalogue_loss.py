@@ -16,6 +16,9 @@ from llm4rec_recbole.training.losses import (
     sampled_cross_entropy,
 )
 
+#: Negatives (m,), and the log of how many items each stands for, (m,).
+Drawn = tuple[torch.Tensor, torch.Tensor]
+
 FULL_UP_TO = 4096  # items, pad included: with more the option `loss: auto` samples negatives
 
 
@@ -62,9 +65,13 @@ class SampledLoss:
         targets: torch.Tensor,
         bias: torch.Tensor | None = None,
         row_weights: torch.Tensor | None = None,
+        drawn: Drawn | None = None,
     ) -> torch.Tensor:
-        """The mean loss, a scalar; the arguments are those of full_cross_entropy."""
-        negatives, log_counts = self.draw(targets)
+        """The mean loss, a scalar; the arguments are those of full_cross_entropy.
+
+        drawn: negatives as rows of `weight` with their log counts; None draws them here.
+        """
+        negatives, log_counts = self.draw(targets) if drawn is None else drawn
         if self.name == "gbce":
             return gbce(states, weight, targets, negatives, self.beta, bias, row_weights)
         if self.name == "sce":
@@ -73,7 +80,7 @@ class SampledLoss:
             states, weight, targets, negatives, log_counts, bias, row_weights
         )
 
-    def draw(self, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def draw(self, targets: torch.Tensor) -> Drawn:
         """Negatives (m,) for all of `targets` (N,), and −log(m q) of each, (m,).
 
         Drawn with replacement, never the pad. With `in_batch` m is at most N: the negatives are
@@ -92,3 +99,38 @@ class SampledLoss:
             negatives = items.clamp_(1, self.n_items - 1).to(targets.device)
         q = self.shares.to(targets.device)[negatives]
         return negatives, -(len(negatives) * q).log()
+
+
+class BatchItems:
+    """The items that one batch reads: those of its histories, its targets and its negatives.
+
+    With a sampled loss, what a model computes for each item is computed for these alone, however
+    large the catalogue. Rows count within `ids`, (M,) ascending, of which the first is the pad.
+    `ids` is None where the loss reads all items; rows are then the item ids.
+    """
+
+    def __init__(
+        self, loss: Callable[..., torch.Tensor], items: torch.Tensor, targets: torch.Tensor
+    ) -> None:
+        """loss: from `catalogue_loss`; items: any shape; targets: (N,), all that the loss gets."""
+        self.ids: torch.Tensor | None = None
+        self._loss, self._drawn = loss, None
+        if isinstance(loss, SampledLoss):
+            negatives, log_counts = loss.draw(targets)
+            read = torch.cat([items.flatten(), targets, negatives, negatives.new_zeros(1)])
+            self.ids = read.unique()
+            self._drawn = self.rows(negatives), log_counts
+
+    def rows(self, items: torch.Tensor) -> torch.Tensor:
+        """The rows of `items`, in their shape."""
+        return items if self.ids is None else torch.searchsorted(self.ids, items)
+
+    def of(self, values: torch.Tensor) -> torch.Tensor:
+        """The values (n_items, ...) of the items that the batch reads, (M, ...)."""
+        return values if self.ids is None else values[self.ids]
+
+    def loss(self, *args: Any) -> torch.Tensor:
+        """The mean loss, a scalar; arguments as of full_cross_entropy, targets as rows."""
+        if self._drawn is None:
+            return self._loss(*args)
+        return self._loss(*args, drawn=self._drawn)

@@ -123,8 +123,8 @@ def test_fairness_is_of_the_targets_and_of_every_nth_where_they_are_many(
         monkeypatch.setattr(debiased_loss, "MAX_FAIRNESS_LOGITS", limit)
         likelihood = log_likelihood(states[::nth], table, bias, targets[::nth])
         expected = made.unfairness(likelihood, users[::nth], targets[::nth])
-        loss = made.fairness_loss(states, table, bias, targets, users)
+        loss = made.fairness_loss(states, table, bias, targets, users, targets)
         torch.testing.assert_close(loss, expected)
         assert torch.isfinite(loss)  # one target has no deviation
     made.fairness_weight = 0.0
-    assert made.fairness_loss(states, table, bias, targets, users) == 0
+    assert made.fairness_loss(states, table, bias, targets, users, targets) == 0

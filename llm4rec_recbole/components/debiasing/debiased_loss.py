@@ -63,10 +63,12 @@ class Debiasing(nn.Module):
         self.adversary = GroupAdversary(1, membership.shape[1]) if membership.shape[1] else None
 
     def factors(
-        self, states: torch.Tensor, table: torch.Tensor
+        self, states: torch.Tensor, table: torch.Tensor, ids: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The stratified scores of states (N, d) and items (n_items, d) as two factors."""
-        return self.stratified.factors(states, table, self.strata)
+        """The stratified scores of states (N, d) and items (M, d) as two factors; ids: the items
+        (M,), None for all."""
+        strata = self.strata if ids is None else self.strata[ids]
+        return self.stratified.factors(states, table, strata)
 
     def target_weights(self, rows: torch.Tensor) -> torch.Tensor:
         """1 / e (13, 14) of the targets, (N,); rows: (N,) rows of the training interactions."""
@@ -90,18 +92,20 @@ class Debiasing(nn.Module):
         states: torch.Tensor,
         table: torch.Tensor,
         bias: torch.Tensor,
-        targets: torch.Tensor,
+        rows: torch.Tensor,
         users: torch.Tensor,
+        targets: torch.Tensor,
     ) -> torch.Tensor | float:
         """L_adv + parity penalty, (17) and (18), of the targets' log-probabilities; 0 unless fair.
 
-        states: (N, d) and table: (n_items, d), the factors of the scores; bias: (n_items,);
-        targets, users: (N,).
+        states: (N, d) and table: (M, d), the factors of the scores of all items, or of those that
+        all users of the batch share; bias: (M,); rows: (N,), the targets' rows of the table; users,
+        targets: (N,), ids.
         """
         if not self.is_fair:
             return 0.0
         nth = slice(None, None, math.ceil(len(targets) * len(table) / MAX_FAIRNESS_LOGITS))
-        scores = log_likelihood(states[nth], table, bias, targets[nth])
+        scores = log_likelihood(states[nth], table, bias, rows[nth])
         return self.unfairness(scores, users[nth], targets[nth])
 
     def unfairness(

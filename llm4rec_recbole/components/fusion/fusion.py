@@ -192,15 +192,14 @@ class MultimodalFusion(nn.Module):
         tokens = [encoder(items) for encoder in self.encoders.values()]
         present = torch.stack([is_token.any(1) for _, is_token in tokens], 1)  # (I, M)
         means = [encode_modality(*modality) for modality in tokens]  # (I, d) each: h_m of (1)
-        keys = [key(token) for key, (token, _) in zip(self.key, tokens)]  # (I, T_n, d) each
-        values = [value(token) for value, (token, _) in zip(self.value, tokens)]
         vectors = []
         for m, mean in enumerate(means):
             query, total = self.query[m](mean), mean  # the residual of Figure 2
-            for n, (_, is_token) in enumerate(tokens):
+            for n, (token, is_token) in enumerate(tokens):
                 if n != m:
-                    attention = cross_modal_attention(query, keys[n], is_token)
-                    total = total + attended(attention, values[n])
+                    # q·(K t) = (q K)·t and Σ a V t = V Σ a t: one product an item, not one a token.
+                    attention = cross_modal_attention(query @ self.key[n].weight, token, is_token)
+                    total = total + self.value[n](attended(attention, token))
             vectors.append(self.norm[m](total) * present[:, m, None])
         stacked = torch.stack(vectors, 1)  # (I, M, d)
         return stacked, modality_weights(stacked, self.w, present), present
@@ -220,9 +219,12 @@ class FusedContent(nn.Module):
         self.uses_text = "text" in self.fusion.modalities
         self._frozen: torch.Tensor | None = None
 
-    def add_to(self, own: torch.Tensor) -> torch.Tensor:
-        """Item vectors (n_items, d) from the items' own vectors (n_items, d)."""
-        content = self.fusion() if self._frozen is None else self._frozen
+    def add_to(self, own: torch.Tensor, ids: torch.Tensor | None = None) -> torch.Tensor:
+        """Item vectors from the items' own vectors `own`: (n_items, d), or (M, d) of `ids` (M,)."""
+        if self._frozen is None:
+            content = self.fusion(ids)
+        else:
+            content = self._frozen if ids is None else self._frozen[ids]
         return own + self.weight * content
 
     def freeze(self) -> None:

@@ -49,7 +49,7 @@ from llm4rec_recbole.language_models.backbone import Backbone, compute_dtype
 from llm4rec_recbole.models.enhanced_genrec.online_learning import OnlineLearning
 from llm4rec_recbole.models.enhanced_genrec.ranking import Ranking
 from llm4rec_recbole.models.enhanced_genrec.validation_choices import ValidationChoices
-from llm4rec_recbole.training.catalogue_loss import catalogue_loss
+from llm4rec_recbole.training.catalogue_loss import BatchItems, catalogue_loss
 
 # What holds before the first validation, and under RecBole's protocol, where nothing is chosen.
 RELATION_REG, RELATION_DECAY = 500.0, 0.95
@@ -201,10 +201,11 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
             return None
         return "_".join([EnhancedGenRec.__name__, *(chosen or ("none",))])
 
-    def item_table(self) -> torch.Tensor:
-        """W_o of Eq. (11) and the items y of Eq. (12), (n_items, d): the items' own vectors, and
-        with fusion their content (1–6)."""
-        return self.content.add_to(self.item_embedding.weight)
+    def item_table(self, ids: torch.Tensor | None = None) -> torch.Tensor:
+        """W_o of Eq. (11) and the items y of Eq. (12): the items' own vectors, and with fusion
+        their content (1–6). (n_items, d); (M, d) for the items `ids` (M,)."""
+        own = self.item_embedding.weight if ids is None else self.item_embedding(ids)
+        return self.content.add_to(own, ids)
 
     def forward(
         self,
@@ -270,21 +271,24 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
             self.steps += 1
         users, items = interaction[self.user_field], interaction[self.ITEM_SEQ]  # (B,), (B, L)
         targets, position = interaction[self.POS_ITEM_ID], interaction["position"]  # (B, L) each
-        table = self.item_table()
-        states = self(users, items, table, self.retrieved.before(position))  # (B, L, d)
         has_target = targets > 0
+        targets = targets[has_target]  # (N,)
+        batch = BatchItems(self.loss, items, targets)  # M items
+        table = self.item_table(batch.ids)  # (M, d)
+        entries = self.retrieved.before(position)
+        states = self(users, batch.rows(items), table, entries)[has_target]  # (N, d)
         users = users[:, None].expand_as(position)[has_target]  # (N,)
-        states, targets = states[has_target], targets[has_target]  # (N, d), (N,)
         rows = position[has_target]  # (N,): the target is the training row after the last item seen
-        bias = self.item_bias.masked_fill(self.excluded_items, -torch.inf)
+        bias = batch.of(self.item_bias.masked_fill(self.excluded_items, -torch.inf))  # (M,)
+        own = batch.rows(targets)  # (N,): the targets' rows of the table
 
         # (19) comes first: gradients are summed in the reverse order of the terms, and float sums
         # depend on the order.
         preference = self.aspect_loss_weight * self.aspects.loss(states, targets)
-        left, right = self.debiasing.factors(states, table)  # (15)
+        left, right = self.debiasing.factors(states, table, batch.ids)  # (15)
         weights = self.debiasing.target_weights(rows)  # (13, 14)
-        recommendation = self.loss(left, right, targets, bias, weights)  # (11, 14)
-        fairness = self.debiasing.fairness_loss(left, right, bias, targets, users)  # (17, 18)
+        recommendation = batch.loss(left, right, own, bias, weights)  # (11, 14)
+        fairness = self.debiasing.fairness_loss(left, right, bias, own, users, targets)  # (17, 18)
         return preference + fair_loss(  # (16)
             recommendation, fairness, self.debiasing.fairness_weight
         )
