@@ -33,13 +33,14 @@ class T5TreeDecoder:
     It is differentiable, so training can compute several answers to a prompt in one pass.
     """
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
+    def __init__(self, model: Any, n_output: int | None = None) -> None:
+        """n_output: how many tokens, from 0, can be written; None for all."""
+        self.model, self.n_output = model, n_output
 
     @property
     def output(self) -> torch.Tensor:
         """See TreeDecoder."""
-        return self.model.lm_head.weight
+        return self.model.lm_head.weight[: self.n_output]
 
     def read(self, prompts: torch.Tensor, mask: torch.Tensor) -> tuple[_Memory, torch.Tensor]:
         """See TreeDecoder."""

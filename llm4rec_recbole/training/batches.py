@@ -29,6 +29,7 @@ from llm4rec_recbole.training.windows import (
     mask_windows,
     masked_items,
     next_items,
+    similar_lengths,
 )
 
 POSITION = "position"  # PositionLoader's field
@@ -41,6 +42,8 @@ class WindowLoader:
     """
 
     shuffle = True
+    #: Tokens of each item in a prompt, (n_items,), of a model that reads items as several tokens.
+    item_tokens: np.ndarray | None = None
 
     def __init__(self, config: Any, dataset: Any) -> None:
         self.dataset = self._dataset = dataset
@@ -98,7 +101,13 @@ class WindowLoader:
         return next_items(lengths)
 
     def batches(self, windows: np.ndarray, random: np.random.Generator) -> Iterator[np.ndarray]:
-        """`windows` (W, L) in batches: see training/windows.py."""
+        """`windows` (W, L) in batches: see training/windows.py.
+
+        With `item_tokens` a batch holds windows with about as many tokens.
+        """
+        if self.item_tokens is not None:
+            tokens = self.item_tokens[windows].sum(1)  # (W,)
+            return (windows[rows] for rows in similar_lengths(tokens, self.batch_size, random))
         return batches(windows, self.batch_size, random, self.targets_of, self.batch_targets)
 
     def epoch(self, random: np.random.Generator) -> Iterator[dict[str, np.ndarray]]:
@@ -201,8 +210,10 @@ class PromptLoader(WindowLoader):
     def epoch(self, random: np.random.Generator) -> Iterator[dict[str, np.ndarray]]:
         prompts = draw_prompts(self.histories, self.length, self.targets, random)
         config, item = self.config, self.config["ITEM_ID_FIELD"]
-        for start in range(0, len(prompts.users), self.batch_size):
-            chosen = slice(start, start + self.batch_size)
+        lengths = (prompts.before > 0).sum(1)  # (P,)
+        if self.item_tokens is not None:
+            lengths = self.item_tokens[prompts.before].sum(1)
+        for chosen in similar_lengths(lengths, self.batch_size, random):
             before, after = prompts.before[chosen], prompts.after[chosen]
             is_item = after >= 0
             yield {

@@ -245,6 +245,8 @@ def fit_trainer(fitted: Fitted, train: Any, valid: Any, config: Any, save: bool 
         check_folders(config)
     if config["resume"]:
         _resume(fitted, config, metric)
+    if hasattr(train, "item_tokens"):
+        train.item_tokens = getattr(fitted.model, "item_tokens", None)
     stoppable = saved_when_stopped(fitted.trainer) if save else nullcontext()
 
     def remember(epoch: int, value: float) -> None:

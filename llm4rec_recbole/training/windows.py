@@ -98,6 +98,18 @@ def batches(
         yield windows[parts[place], : lengths[parts[place]].max()]
 
 
+def similar_lengths(
+    lengths: np.ndarray, size: int, random: np.random.Generator
+) -> list[np.ndarray]:
+    """Row numbers in batches of `size` rows of similar length, in random order.
+
+    lengths: (W,) of rows that come in random order; rows of one length stay in it.
+    """
+    order = np.argsort(lengths, kind="stable")
+    parts = [order[start : start + size] for start in range(0, len(order), size)]
+    return [parts[part] for part in random.permutation(len(parts))]
+
+
 def next_items(lengths: np.ndarray) -> np.ndarray:
     """How many items of windows of these lengths (W,) have a next one, (W,)."""
     return lengths - 1

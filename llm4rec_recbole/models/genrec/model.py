@@ -110,6 +110,7 @@ class GenRec(SequentialRecommender):
         self.end = None if self.over == "catalogue" else 0
         self.titles: list[Tokens] = [[], *([*tokens, 0] for tokens in title_tokens)]
         lengths = [len(tokens) for tokens in self.titles[1:]]
+        self.item_tokens = np.array([len(title) for title in self.titles])  # training/batches.py
         self.choices = [[], *_choices(self.trie, lengths, self.over)]
         return [*(number[token] for token in prompt), 0]
 

@@ -76,9 +76,11 @@ class P5(SequentialRecommender):
         self.pretrained = self.words.name or "scratch"
         first = len(self.words)
         self.codes: list[Tokens] = [[], *([first + t for t in code] for code in codes)]
+        self.item_tokens = np.array([len(code) for code in self.codes])  # training/batches.py
         self.first_user = first + n_id_tokens
         self.trie = ItemTrie.build(self.codes[1:])
-        self.decoder = T5TreeDecoder(self.t5)
+        # Users are named in prompts only, so no answer chooses among their tokens.
+        self.decoder = T5TreeDecoder(self.t5, n_output=self.first_user)
         self.parts = {
             name: [
                 parse(text, self.words) for text in (*FAMILIES[name].seen, FAMILIES[name].unseen)
