@@ -1,6 +1,7 @@
 """Windows: every interaction is trained on, no window mixes users, masks hide what they should."""
 
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from llm4rec_recbole.training.windows import (
     mask_windows,
     masked_items,
     next_items,
+    similar_lengths,
 )
 
 
@@ -134,6 +136,17 @@ def test_batches_by_targets_are_the_same_for_one_seed_and_come_in_random_order()
     assert [batch.shape for batch in first] != [batch.shape for batch in other]
     longest = np.array([batch.shape[1] for batch in first])
     assert (np.diff(longest) < 0).any()
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=60), st.integers(1, 9), st.integers(0, 99))
+def test_batches_of_similar_lengths_hold_every_row_once(lengths, size, seed):
+    lengths = np.array(lengths)
+    parts = similar_lengths(lengths, size, np.random.default_rng(seed))
+    assert sorted(np.concatenate(parts).tolist()) == list(range(len(lengths)))
+    assert len(parts) == -(-len(lengths) // size)
+    assert max(map(len, parts)) <= size
+    ranges = sorted((lengths[rows].min(), lengths[rows].max()) for rows in parts)
+    assert all(one[1] <= other[0] for one, other in pairwise(ranges))
 
 
 def test_causal_targets_are_the_next_items():
