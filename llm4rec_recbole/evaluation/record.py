@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,11 @@ import numpy as np
 
 from llm4rec_recbole.checkpoints import configuration
 from llm4rec_recbole.evaluation.beyond_accuracy import beyond_accuracy
+from llm4rec_recbole.evaluation.energy import EnergyMeter
 from llm4rec_recbole.evaluation.metrics import accuracy
 from llm4rec_recbole.evaluation.paths import Run
 from llm4rec_recbole.evaluation.ranking import Rankings
+from llm4rec_recbole.evaluation.run_record import parse_record
 from llm4rec_recbole.evaluation.users_file import write_users
 from llm4rec_recbole.files import sha256_of, write_json
 from llm4rec_recbole.machine import processor_name
@@ -42,6 +44,8 @@ class TrainedRun:
     history: list[dict[str, float]]
     started: float  # Unix time
     padding_share: float | None = None  # of the input positions of training
+    #: `energy` and `energy_missing` of the record's cost (evaluation/energy.py).
+    energy: Mapping[str, Any] = field(default_factory=lambda: EnergyMeter().record())
 
 
 def write(run: TrainedRun, test: Rankings | Mapping[str, float], dataset: Any) -> Path:
@@ -72,21 +76,22 @@ def write(run: TrainedRun, test: Rankings | Mapping[str, float], dataset: Any) -
         }
     else:
         metrics = _floats(test)
-    write_json(
-        path,
-        {
-            "dataset": config["dataset"],
-            "protocol": config["protocol"],
-            "method": method,
-            "seed": config["seed"],
-            "components": [name for name in components if name not in idle],
-            **_chosen(run.model),
-            "metrics": {"valid": _floats(run.valid_metrics), "test": metrics},
-            "history": run.history,
-            "cost": _cost(run, inference_ms),
-            "provenance": _provenance(run),
-        },
-    )
+    content = {
+        "dataset": config["dataset"],
+        "protocol": config["protocol"],
+        "method": method,
+        "seed": config["seed"],
+        "components": [name for name in components if name not in idle],
+        **_chosen(run.model),
+        "metrics": {"valid": _floats(run.valid_metrics), "test": metrics},
+        "history": run.history,
+        "cost": _cost(run, inference_ms),
+        "provenance": _provenance(run),
+    }
+    described = parse_record(content, path).model_dump(by_alias=True, exclude_unset=True)
+    if described != content:
+        raise RuntimeError("RunRecord does not describe every field of this record")
+    write_json(path, content)
     return path
 
 
@@ -101,7 +106,7 @@ def _milliseconds_per_user(rankings: Rankings) -> float:
     return float(np.median(rankings.seconds / rankings.batch_sizes) * 1000)
 
 
-def _cost(run: TrainedRun, inference_ms: float | None) -> dict[str, float | int | None]:
+def _cost(run: TrainedRun, inference_ms: float | None) -> dict[str, Any]:
     """Table III. Seconds are wall-clock, from the first epoch on, validation included."""
     import torch
 
@@ -120,6 +125,7 @@ def _cost(run: TrainedRun, inference_ms: float | None) -> dict[str, float | int 
         "parameters": sum(p.numel() for p in _parameters(run.model)),
         "epochs": run.epochs,
         "padding_share": None if run.padding_share is None else round(run.padding_share, 4),
+        **run.energy,
     }
 
 

@@ -1,4 +1,4 @@
-"""Reads run records and failure notes. A bad file is reported in one line."""
+"""Reads run records, failure notes and CSV tables. A bad file is reported in one line."""
 
 from __future__ import annotations
 
@@ -14,26 +14,18 @@ from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import ACCURACY
 from llm4rec_recbole.evaluation.paths import Run, recorded_runs
+from llm4rec_recbole.evaluation.run_record import RANKINGS, RunRecord, parse_record
 from llm4rec_recbole.files import read_json, write_atomically
 
-RANKINGS = ("full", "uni100", "pop100")
-BEYOND_ACCURACY = ("intra_list_diversity@10", "coverage@100", "novelty@10", "fairness@10")
-COST = (
-    "train_seconds",
-    "inference_ms_per_user",
-    "peak_memory_gb",
-    "model_size_mb",
-    "inference_batch_size",
-)
-PROVENANCE = (
-    "data_sha256",
-    "lock_sha256",
-    "git_commit",
-    "device",
-    "hardware",
-    "threads",
-    "torch",
-    "python",
+#: Test metrics of the lists: the keys of `Record.beyond_accuracy`.
+BEYOND_ACCURACY = (
+    "intra_list_diversity@10",
+    "coverage@10",
+    "coverage@100",
+    "novelty@10",
+    "fairness@10",
+    "user_fairness@10",
+    "item_exposure@10",
 )
 
 
@@ -50,7 +42,10 @@ class Record:
     accuracy: dict[tuple[str, str], float]  # (ranking, metric) -> test value
     beyond_accuracy: dict[str, float | None]  # metric -> test value, None where it is undefined
     fairness_of: frozenset[str]  # what fairness compares: gender, …, category; empty if unknown
-    cost: dict[str, float | None]
+    #: "users" or "items" → the middle 95 % of that part of fairness with shuffled groups.
+    fairness_null: dict[str, tuple[float, float]]
+    cost: dict[str, float | None]  # numbers of Table III, with energy_wh and co2e_g
+    energy_missing: str | None  # why there is no estimate of energy
     provenance: dict[str, Any]
     history: list[tuple[float, float]]  # (epoch, validation NDCG@10); empty in older records
 
@@ -69,8 +64,8 @@ class Failure:
 def read_records(results: Path) -> list[Record]:
     """All records in results/runs of the protocols that rank every user, sorted by path.
 
-    Raises InputError, with the record's path, for a record that is not JSON, lacks a value, holds a
-    value that is not a finite number, or contradicts its path.
+    Raises InputError, with the record's path and the field, for a record that is not JSON, lacks a
+    value, holds a value of another kind, or contradicts its path.
     """
     return [
         _record(path, run, results)
@@ -108,65 +103,60 @@ def by_method(
 
 
 def _record(path: Path, run: Run, results: Path) -> Record:
-    content = read_json(path)
+    record = parse_record(read_json(path), path)
     for key, of_path in asdict(run).items():
-        if (value := _value(content, path, key)) != of_path:
+        if (value := getattr(record, key)) != of_path:
             message = f"the record says {key} {value!r}, its path says {of_path!r}"
             raise InputError(message, file=path)
-    accuracy = {
-        (ranking, metric): _number(content, path, "metrics", "test", ranking, metric)
-        for ranking in RANKINGS
-        for metric in ACCURACY
-    }
-    beyond = {
-        key: _number_or_none(content, path, "metrics", "test", key) for key in BEYOND_ACCURACY
-    }
-    parts = content["metrics"]["test"].get("fairness_parts@10") or {}
-    if not isinstance(parts, dict):
-        raise InputError("fairness_parts@10 is no table of parts", file=path)
-    compared = frozenset(name for name, value in parts.items() if value is not None)
-    cost = {key: _number_or_none(content, path, "cost", key) for key in COST}
-    for key in PROVENANCE:
-        _value(content, path, "provenance", key)
+    test = record.metrics.test.model_dump(by_alias=True)
+    parts = test["fairness_parts@10"]
+    test["user_fairness@10"] = _users_part(record)
+    test["item_exposure@10"] = parts.get("category", test["item_exposure@10"])
+    null = record.metrics.test.fairness_null_10
+    ranges = {} if null is None else {"users": null.users, "items": null.items}
     return Record(
         path=path,
         users_path=run.users(results),
-        **asdict(run),
-        accuracy=accuracy,
-        beyond_accuracy=beyond,
-        fairness_of=compared,
-        cost=cost,
-        provenance=content["provenance"],
-        history=_history(content, path),
+        dataset=run.dataset,
+        protocol=run.protocol,
+        method=run.method,
+        seed=run.seed,
+        accuracy={(of, metric): test[of][metric] for of in RANKINGS for metric in ACCURACY},
+        beyond_accuracy={key: test[key] for key in BEYOND_ACCURACY},
+        fairness_of=frozenset(name for name, value in parts.items() if value is not None),
+        fairness_null={part: (r.low, r.high) for part, r in ranges.items() if r is not None},
+        cost=_cost(record),
+        energy_missing=record.cost.energy_missing,
+        provenance=record.provenance.model_dump(exclude_unset=True),
+        history=[(e["epoch"], e["ndcg@10"]) for e in record.history if "ndcg@10" in e],
     )
 
 
-def _history(content: dict[str, Any], path: Path) -> list[tuple[float, float]]:
-    """The record's history as (epoch, NDCG@10), epochs counted from 1.
-
-    In the record: [{"epoch": 1, "ndcg@10": 0.05}, …]. Empty where another metric chose the epoch.
-    """
-    epochs = content.get("history", [])
-    if not isinstance(epochs, list):
-        raise InputError("history is no list of epochs", file=path)
-    if not all(isinstance(epoch, dict) for epoch in epochs):
-        raise InputError("history holds something other than an epoch", file=path)
-    return [
-        (_number(e, path, "epoch"), _number(e, path, "ndcg@10")) for e in epochs if "ndcg@10" in e
+def _users_part(record: RunRecord) -> float | None:
+    """The users' part of fairness, which older records hold by attribute only."""
+    test = record.metrics.test
+    if test.user_fairness_10 is not None:
+        return test.user_fairness_10
+    parts = [
+        v for name, v in test.fairness_parts_10.items() if name != "category" and v is not None
     ]
+    return sum(parts) / len(parts) if parts else None
 
 
-def _value(content: Any, path: Path, *keys: str) -> Any:
-    for depth, key in enumerate(keys):
-        if not isinstance(content, dict) or key not in content:
-            hint = "made by another version of this project: run it again"
-            raise InputError(f"there is no {'.'.join(keys[: depth + 1])}", file=path, hint=hint)
-        content = content[key]
-    return content
+def _cost(record: RunRecord) -> dict[str, float | None]:
+    """The record's numbers of cost. `energy_wh` and `co2e_g` add training and evaluation."""
+    cost = record.cost.model_dump(exclude={"energy", "energy_missing"})
+    energy = record.cost.energy
+    return cost | {
+        "energy_wh": energy and energy.training_wh + energy.evaluation_wh,
+        "co2e_g": energy and energy.training_co2e_g + energy.evaluation_co2e_g,
+    }
 
 
-def _number(content: Any, path: Path, *keys: str) -> float:
-    return finite_number(_value(content, path, *keys), ".".join(keys), path)
+def _value(content: Any, path: Path, key: str) -> Any:
+    if not isinstance(content, dict) or key not in content:
+        raise InputError(f"there is no {key}", file=path)
+    return content[key]
 
 
 def finite_number(value: Any, name: str, path: Path, line: int | None = None) -> float:
@@ -174,10 +164,6 @@ def finite_number(value: Any, name: str, path: Path, line: int | None = None) ->
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise InputError(f"{name} is {value!r}, not a finite number", file=path, line=line)
     return float(value)
-
-
-def _number_or_none(content: Any, path: Path, *keys: str) -> float | None:
-    return None if _value(content, path, *keys) is None else _number(content, path, *keys)
 
 
 def _seed(stem: str, path: Path) -> int:

@@ -25,6 +25,7 @@ from llm4rec_recbole.data.features import unread_item_columns
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation import record
+from llm4rec_recbole.evaluation.energy import EnergyMeter, detect_hardware
 from llm4rec_recbole.evaluation.held_out_loader import HeldOutLoader
 from llm4rec_recbole.evaluation.ranking import Rankings
 from llm4rec_recbole.registry import ITEM_VECTORS, load, resolve_model
@@ -69,6 +70,7 @@ def run(
     input. An earlier record stays until the new record is complete.
     """
     config = load_config(model, dataset, config_files, options)
+    detect_hardware(config["energy_country"])
     data = load_dataset(config)
     network = build_model(config, data.train)
     fitted = fit(network, data.train, data.valid, config)
@@ -95,6 +97,7 @@ class Fitted:
     trainer: Any
     started: float = field(default_factory=time.time)
     train_seconds: float = 0.0
+    energy: EnergyMeter = field(default_factory=EnergyMeter)
     #: The share of the input positions that held no item; None where batches are not windows.
     padding_share: float | None = None
     valid_metrics: Mapping[str, float] = field(default_factory=dict)
@@ -227,7 +230,8 @@ def build_trainer(network: Any, config: Any) -> Fitted:
     """The model with RecBole's trainer of its kind, before the first epoch."""
     from recbole.utils import get_trainer
 
-    return Fitted(network, get_trainer(config["MODEL_TYPE"], config["model"])(config, network))
+    trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, network)
+    return Fitted(network, trainer, energy=EnergyMeter(config["energy_country"]))
 
 
 def fit(network: Any, train: Any, valid: Any, config: Any, save: bool = True) -> Fitted:
@@ -252,20 +256,21 @@ def fit_trainer(fitted: Fitted, train: Any, valid: Any, config: Any, save: bool 
     def remember(epoch: int, value: float) -> None:
         fitted.history.append({"epoch": epoch + 1, metric: float(value)})
 
-    began = time.perf_counter()
-    if isinstance(valid, HeldOutLoader) and hasattr(fitted.model, "before_training"):
-        fitted.model.before_training(valid.held_out)
-    with stoppable:
-        _, best = fitted.trainer.fit(
-            train,
-            valid,
-            verbose=not config["quiet"],
-            saved=save,
-            show_progress=config["show_progress"],
-            callback_fn=remember,
-        )
-    fitted.valid_metrics = best or {}
-    fitted.train_seconds += time.perf_counter() - began
+    with fitted.energy.measure("training"):
+        began = time.perf_counter()
+        if isinstance(valid, HeldOutLoader) and hasattr(fitted.model, "before_training"):
+            fitted.model.before_training(valid.held_out)
+        with stoppable:
+            _, best = fitted.trainer.fit(
+                train,
+                valid,
+                verbose=not config["quiet"],
+                saved=save,
+                show_progress=config["show_progress"],
+                callback_fn=remember,
+            )
+        fitted.valid_metrics = best or {}
+        fitted.train_seconds += time.perf_counter() - began
     fitted.padding_share = getattr(train, "padding_share", None)
     if save:
         checkpoints.load_weights(fitted.model, fitted.trainer.saved_model_file, config["device"])
@@ -281,6 +286,7 @@ def _resume(fitted: Fitted, config: Any, metric: str) -> None:
     trainer.resume_checkpoint(path)
     fitted.history += [{"epoch": epoch + 1, metric: score} for epoch, score in trainer.validations]
     fitted.train_seconds = trainer.seconds_before
+    fitted.energy.missing = "the run was resumed: the first part was not measured"
     if not config["quiet"]:
         print(f"resumed {path} after epoch {trainer.start_epoch}", file=sys.stderr)
 
@@ -293,9 +299,10 @@ def adapt(fitted: Fitted, valid: Any) -> None:
 
 def rank_held_out(fitted: Fitted, test: Any) -> Rankings | Mapping[str, float]:
     """The rankings of the test users; RecBole's own metrics under RecBole's own protocol."""
-    if isinstance(test, HeldOutLoader):
-        return test.rank(fitted.model, progress=test.config["show_progress"])
-    return fitted.trainer.evaluate(test, load_best_model=False)
+    with fitted.energy.measure("evaluation"):
+        if isinstance(test, HeldOutLoader):
+            return test.rank(fitted.model, progress=test.config["show_progress"])
+        return fitted.trainer.evaluate(test, load_best_model=False)
 
 
 def write_record(
@@ -306,6 +313,7 @@ def write_record(
         config=config,
         model=fitted.model,
         train_seconds=fitted.train_seconds,
+        energy=fitted.energy.record(),
         padding_share=fitted.padding_share,
         epochs=len(getattr(fitted.trainer, "train_loss_dict", ())) or fitted.trainer.epochs,
         valid_metrics=fitted.valid_metrics,
@@ -349,6 +357,7 @@ def prepare(
 ) -> Experiment:
     """Everything before the first epoch: data, model and trainer."""
     config = load_config(model, dataset, config_files, options)
+    detect_hardware(config["energy_country"])
     data = load_dataset(config)
     return Experiment(config, data, build_trainer(build_model(config, data.train), config))
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from tests.helpers.fake_results import add_failure, add_run
 
 METHODS = ("EASE", "BPR", "Pop")
 RANKS = np.array([0, 3, 12.5, 40])
+TOP = Path(__file__).parents[2]
 
 
 def values_of(results):
@@ -59,10 +61,19 @@ def test_seeds_are_averaged_for_each_user_first(tmp_path):
         (lambda r: r.pop("seed"), "no seed"),
         (lambda r: r.update(method="EASE"), "says method 'EASE', its path says 'BPR'"),
         (lambda r: r["metrics"]["test"].pop("pop100"), "no metrics.test.pop100"),
-        (lambda r: r["metrics"]["test"]["full"].update({"hit@5": "x"}), "not a finite number"),
+        (
+            lambda r: r["metrics"]["test"]["full"].update({"hit@5": "x"}),
+            "metrics.test.full.hit@5 is x; it should be a valid number",
+        ),
+        (lambda r: r["cost"].update(train_seconds=True), "cost.train_seconds is True"),
+        (lambda r: r["cost"].update(peak_memory_gb=-1), "greater than or equal to 0"),
+        (lambda r: r["metrics"]["test"].update({"coverage@100": 1.5}), "less than or equal to 1"),
         (lambda r: r["provenance"].pop("git_commit"), "no provenance.git_commit"),
-        (lambda r: r.update(metrics=None), "no metrics.test"),
-        (lambda r: r["metrics"]["test"].update({"fairness_parts@10": [1]}), "no table of parts"),
+        (lambda r: r.update(metrics=None), "metrics is ~; it should be a table"),
+        (
+            lambda r: r["metrics"]["test"].update({"fairness_parts@10": [1]}),
+            "fairness_parts@10 is [1]; it should be a table",
+        ),
     ],
 )
 def test_a_bad_record_is_named_in_one_line(tmp_path, change, message):
@@ -73,6 +84,35 @@ def test_a_bad_record_is_named_in_one_line(tmp_path, change, message):
     assert str(raised.value).startswith(f"{path}: ")
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_an_older_record_gives_the_parts_of_fairness(tmp_path):
+    parts = {"gender": 0.9, "age": 0.5, "category": 0.4}
+    add_run(tmp_path, "BPR", RANKS, beyond={"fairness_parts@10": parts})
+    (record,) = read_records(tmp_path)
+    assert record.beyond_accuracy["user_fairness@10"] == pytest.approx(0.7)
+    assert record.beyond_accuracy["item_exposure@10"] == 0.4
+    assert record.beyond_accuracy["coverage@10"] is None
+    assert record.fairness_null == {}
+    assert (record.cost["energy_wh"], record.cost["co2e_g"]) == (None, None)
+
+
+def test_energy_adds_training_and_evaluation(tmp_path):
+    path = add_run(tmp_path, "BPR", RANKS)
+    energy = {"training_wh": 3.0, "training_co2e_g": 1.0, "evaluation_wh": 0.5,
+              "evaluation_co2e_g": 0.25, "country": "FRA", "method": "CodeCarbon"}  # fmt: skip
+    edit(path, lambda record: record["cost"].update(energy=energy))
+    (record,) = read_records(tmp_path)
+    assert (record.cost["energy_wh"], record.cost["co2e_g"]) == (3.5, 1.25)
+    edit(path, lambda record: record["cost"]["energy"].pop("country"))
+    with pytest.raises(InputError, match=r"there is no cost\.energy\.country"):
+        read_records(tmp_path)
+
+
+def test_every_committed_record_is_read():
+    for folder in (TOP / "results", *sorted((TOP / "benchmarks/results").iterdir())):
+        if (folder / "runs").is_dir():
+            assert read_records(folder), folder
 
 
 def test_a_truncated_record_is_named_with_its_line(tmp_path):

@@ -28,7 +28,7 @@ def record(method: str, **more: object) -> Record:
     path = Path(f"runs/ml-100k/loo/{method}/seed_1.json")
     given = {"beyond_accuracy": {}, "cost": {}, "history": []} | more
     return Record(path, path, "ml-100k", "loo", method, 1, accuracy={}, provenance={},
-                  fairness_of=frozenset(), **given)  # type: ignore[arg-type]  # fmt: skip
+                  fairness_of=frozenset(), fairness_null={}, energy_missing=None, **given)  # type: ignore[arg-type]  # fmt: skip
 
 
 def row(

@@ -55,7 +55,12 @@ def test_with_all_features_every_metric_is_a_number(config, tmp_path):
     (tmp_path / "d.item").write_text(ITEM)
     (tmp_path / "d.user").write_text(USER)
     found, per_user = beyond_accuracy(RANKINGS, config, DATASET)
-    parts = found.pop("fairness_parts@10")
+    parts, null = found.pop("fairness_parts@10"), found.pop("fairness_null@10")
+    assert null["shuffles"] == 499
+    # two users of two groups, and items that are two to one: each shuffle gives the same parity
+    # or one of two
+    assert null["users"] == {"low": pytest.approx(0.5), "high": pytest.approx(0.5)}
+    assert null["items"]["low"] <= parts["category"] <= null["items"]["high"]
     assert per_user["intra_list_diversity@10"].tolist() == pytest.approx([0, 2 / 3])
     assert per_user["novelty@10"].tolist() == pytest.approx([1 / 2, 2 / 3])
     assert parts["gender"] == pytest.approx(0.5)  # NDCG 1/2 against 1
@@ -65,8 +70,11 @@ def test_with_all_features_every_metric_is_a_number(config, tmp_path):
     assert found == {
         "intra_list_diversity@10": pytest.approx(1 / 3),
         "novelty@10": pytest.approx(7 / 12),
+        "coverage@10": 1.0,
         "coverage@100": 1.0,
         "fairness@10": pytest.approx((parts["gender"] + parts["category"]) / 2),
+        "user_fairness@10": parts["gender"],
+        "item_exposure@10": parts["category"],
     }
 
 
@@ -75,10 +83,24 @@ def test_without_features_nothing_is_made_up(config):
     assert found["intra_list_diversity@10"] is None
     assert found["fairness@10"] is None
     assert found["fairness_parts@10"] == {"category": None}
+    assert found["fairness_null@10"] == {"users": None, "items": None, "shuffles": 499}
     assert found["coverage@100"] == 1.0
     assert found["novelty@10"] == pytest.approx(7 / 12)
     assert np.isnan(per_user["intra_list_diversity@10"]).all()
     json.dumps(found, allow_nan=False)
+
+
+def test_coverage_of_ten_counts_the_first_ten_only(config):
+    top = np.arange(1, 25)[None, :].repeat(2, axis=0)
+    many = Rankings(**(vars(RANKINGS) | {"top_100": top}))
+    tokens = {"item": np.array(["[PAD]", *(f"i{n}" for n in range(40))]),
+              "user": DATASET.field2id_token["user"]}  # fmt: skip
+    counts = np.ones(41, dtype=int)
+    dataset = SimpleNamespace(
+        **(vars(DATASET) | {"field2id_token": tokens, "train_counts": counts})
+    )
+    found, _ = beyond_accuracy(many, config, dataset)
+    assert (found["coverage@10"], found["coverage@100"]) == (10 / 40, 24 / 40)
 
 
 def test_users_who_are_not_tested_are_in_no_group(config, tmp_path):

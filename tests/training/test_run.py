@@ -25,6 +25,8 @@ COST = {
     "parameters",
     "epochs",
     "padding_share",
+    "energy",
+    "energy_missing",
 }
 PROVENANCE = {
     "data_sha256",
