@@ -140,8 +140,11 @@ class EnergyMeter:
 
 
 def _method(tracker: Any) -> str:
-    """For example "CodeCarbon 3.3.2: RAM(), CPU(Cpu Load)"."""
+    """For example "CodeCarbon 3.3.2: RAM(), CPU(Cpu Load) of 8 W"; the power is all cores'."""
     import codecarbon
 
-    sensors = ", ".join(sensor.description() for sensor in tracker._hardware)
-    return f"CodeCarbon {codecarbon.__version__}: {sensors}"
+    sensors = []
+    for sensor in tracker._hardware:
+        power = getattr(sensor, "_tdp", None)
+        sensors.append(sensor.description() + (f" of {power:g} W" if power else ""))
+    return f"CodeCarbon {codecarbon.__version__}: {', '.join(sensors)}"

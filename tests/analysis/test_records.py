@@ -10,6 +10,7 @@ import pytest
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.per_user import per_user_values
 from llm4rec_recbole.evaluation.records import by_method, read_failures, read_records
+from llm4rec_recbole.evaluation.run_record import field_rows, page
 from tests.helpers.fake_results import add_failure, add_run
 
 METHODS = ("EASE", "BPR", "Pop")
@@ -182,3 +183,14 @@ def test_a_bad_failure_note_is_named(tmp_path):
     (tmp_path / "ml-100k.loo.BPR.seed_1.json").write_text("{}")
     with pytest.raises(InputError, match=r"BPR\.seed_1\.json: there is no error"):
         read_failures(tmp_path)
+
+
+def test_the_page_of_fields_is_fresh():
+    assert (TOP / "docs" / "run_record.md").read_text(encoding="utf-8") == page()
+
+
+def test_every_field_of_a_record_is_described():
+    rows = {row.name: row for row in field_rows()}
+    assert all(row.description.endswith(".") for row in rows.values())
+    assert rows["cost.energy.training_wh"].kind == "a number in [0, inf)"
+    assert not rows["metrics.test.coverage@10"].required

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,8 +31,8 @@ def add_run(
     protocol: str = "loo",
     seed: int = 1,
     users: list[str] | None = None,
-    beyond: dict[str, float | None] | None = None,
-    cost: dict[str, float | None] | None = None,
+    beyond: dict[str, Any] | None = None,
+    cost: dict[str, Any] | None = None,
     valid: float | None = -1.0,
     **provenance: str,
 ) -> Path:

@@ -37,12 +37,43 @@ def test_table_2_puts_the_papers_number_beside_ours(results):
     assert compare_and_make_tables(results) == 0
     assert table_row(results, 2, "RecBole (BPR)")[1:] == [
         "0.598", "0.218", "0.423", "0.661", "**0.700**", "**0.200**", "0.100", "**0.600**",
-        "one seed",
+        *["n/a"] * 5, "one seed",
     ]  # fmt: skip
     assert table_row(results, 2, "EASE")[1:5] == ["–"] * 4
-    assert table_row(results, 2, P5)[3:] == ["**0.467**", "<ins>0.692</ins>", *["–"] * 4, "not run"]
+    assert table_row(results, 2, P5)[3:] == ["**0.467**", "<ins>0.692</ins>", *["–"] * 9, "not run"]
     assert table_csv_rows(results, 2)["RecBole (BPR)"]["novelty@10"] == "0.100000"
     assert table_csv_rows(results, 2)["Ours (EnhancedGenRec)"]["paper_fairness"] == "0.695"
+
+
+def test_the_parts_of_fairness_stand_beside_their_shuffled_ranges(results):
+    shuffles = {"users": {"low": 0.25, "high": 0.75}, "items": None, "shuffles": 499}
+    for seed, part in ((1, 0.5), (2, 0.6)):
+        parts = {"gender": part, "category": 0.4}
+        beyond = {"fairness_parts@10": parts, "fairness_null@10": shuffles, "coverage@10": 0.125}
+        add_run(results, "BPR", ranks_around(20), seed=seed, beyond=beyond)
+    assert compare_and_make_tables(results) == 0
+    cells = ["0.125", "0.550", "0.250–0.750", "0.400", "n/a"]
+    assert [c.strip("*") for c in table_row(results, 2, "RecBole (BPR)")[9:14]] == cells
+    row = table_csv_rows(results, 2)["RecBole (BPR)"]
+    assert row["user_fairness@10_shuffled"] == "0.250000–0.750000"
+    assert "paper_coverage@10" not in row
+
+
+def test_energy_is_an_estimate_and_an_empty_cell_has_its_reason(results):
+    energy = {"training_wh": 3.0, "training_co2e_g": 1.0, "evaluation_wh": 0.5,
+              "evaluation_co2e_g": 0.25, "country": "FRA", "method": "CodeCarbon"}  # fmt: skip
+    add_run(results, "BPR", ranks_around(20), cost={"energy": energy})
+    missing = {"energy": None, "energy_missing": "CodeCarbon is not installed"}
+    add_run(results, "EASE", ranks_around(20), cost=missing)
+    assert compare_and_make_tables(results) == 0
+    text = table_text(results, 3)
+    assert "Energy, Wh (estimate)" in text
+    assert [c.strip("*") for c in table_row(results, 3, "RecBole (BPR)")[9:11]] == [
+        "3.500",
+        "1.250",
+    ]
+    assert table_row(results, 3, "EASE")[9:11] == ["n/a", "n/a"]
+    assert "Energy n/a: CodeCarbon is not installed; made before it was recorded." in text
 
 
 def test_more_is_better_in_table_2_and_less_in_table_3(results):
@@ -93,7 +124,7 @@ def test_metrics_without_data_are_not_available_and_never_best(results):
         "n/a",
         "**0.200**",
         "**0.300**",
-        "n/a",
+        *["n/a"] * 6,
         "deterministic",
     ]
     assert table_csv_rows(results, 2)["EASE"]["fairness@10"] == "n/a"
@@ -153,11 +184,11 @@ def test_a_record_of_an_older_version_is_named_not_averaged(results, capsys):
 
 def test_the_latex_tables_have_as_many_cells_as_columns(results):
     assert compare_and_make_tables(results) == 0
-    for table in (2, 3):
+    for table, cells in ((2, 14), (3, 11)):
         body = table_text(results, table, "tex").split(r"\midrule")[1].splitlines()
         rows = [line for line in body if line.endswith(r"\\") and "multicolumn" not in line]
         assert len(rows) == 11
-        assert {line.count(" & ") for line in rows} == {9}
+        assert {line.count(" & ") for line in rows} == {cells}
 
 
 def test_a_printed_table_with_a_cell_too_few_is_named_by_its_line(tmp_path):

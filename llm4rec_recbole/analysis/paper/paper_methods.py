@@ -21,9 +21,12 @@ METRIC_NAMES = {
     "ndcg@5": "NDCG@5",
     "ndcg@10": "NDCG@10",
     "intra_list_diversity@10": "ILD@10",
+    "coverage@10": "Cov@10",
     "coverage@100": "Cov@100",
     "novelty@10": "Novelty@10",
     "fairness@10": "Fairness@10",
+    "user_fairness@10": "Users@10",
+    "item_exposure@10": "Items@10",
 }
 #: How a row of Table I differs from the model that its name promises.
 REMARKS = {

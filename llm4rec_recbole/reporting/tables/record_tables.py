@@ -17,6 +17,7 @@ from llm4rec_recbole.analysis.paper import paper_numbers
 from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES, OURS
 from llm4rec_recbole.evaluation.records import Record
 from llm4rec_recbole.reporting.tables.render import (
+    NONE,
     UNDEFINED,
     Cell,
     Section,
@@ -41,11 +42,12 @@ class Measure:
     """One number of a run: its key in the record, its column in the paper, its display."""
 
     key: str
-    printed: str
+    printed: str  # "" where the paper has no such column
     name: str  # with our unit
     paper_name: str  # with the paper's
     decimals: int
     smaller: bool = False  # is better
+    null: str = ""  # the part of `Record.fairness_null` whose range gets the next column
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,10 @@ class RecordTable:
 
         `tests` give the marks of ours: the row's method differs from the one it is compared with.
         """
-        columns = [("", "Method"), *(("Paper", m.paper_name) for m in self.measures)]
-        columns += [*(("Ours", m.name) for m in self.measures), ("", "Runs")]
+        columns = [("", "Method"), *(("Paper", m.paper_name) for m in self._printed)]
+        for m in self.measures:
+            columns += [("Ours", m.name), *([("Ours", "shuffled")] if m.null else [])]
+        columns.append(("", "Runs"))
         shown = [Section(s.heading, self._cells(s, paper, tests), s.setting) for s in sections]
         return Table(self.name, self.label, self.title, columns, shown, notes)
 
@@ -79,16 +83,26 @@ class RecordTable:
 
         A number that a run does not have is "n/a", empty where there is no run.
         """
-        names = [f"paper_{m.printed}" for m in self.measures] + [m.key for m in self.measures]
+        names = [f"paper_{m.printed}" for m in self._printed]
+        for measure in self.measures:
+            names += [measure.key, *([f"{measure.key}_shuffled"] if measure.null else [])]
         rows = []
         for section in sections:
             for row in section.rows:
                 values = row_key(section, row)
-                for m in self.measures:
+                for m in self._printed:
                     values[f"paper_{m.printed}"] = _paper(section, row, m, paper) or ""
+                for m in self.measures:
                     values[m.key] = self._ours(row, m, decimals=6) or ""
+                    if m.null:
+                        values[f"{m.key}_shuffled"] = _null_range(row, m.null, decimals=6) or ""
                 rows.append(values)
         return to_csv_text(names, rows)
+
+    @property
+    def _printed(self) -> list[Measure]:
+        """The measures that the paper prints too."""
+        return [measure for measure in self.measures if measure.printed]
 
     def value(self, record: Record, key: str) -> float | None:
         """The record's number under `key`."""
@@ -105,12 +119,14 @@ class RecordTable:
             and test.p_holm < LEVEL
         }
         columns = [[Cell(row.label) for row in rows]]
-        for m in self.measures:
+        for m in self._printed:
             columns.append(column([_paper(section, r, m, paper) for r in rows], smaller=m.smaller))
         for m in self.measures:
             marks = [(row.method, m.key) in differ for row in rows]
             shown = [self._ours(row, m, m.decimals) for row in rows]
             columns.append(column(shown, smaller=m.smaller, marks=marks))
+            if m.null:
+                columns.append([Cell(_null_range(row, m.null, m.decimals) or NONE) for row in rows])
         columns.append([Cell(row.status) for row in rows])
         return [*map(list, zip(*columns))]
 
@@ -120,6 +136,20 @@ class RecordTable:
             return None
         mean = mean_over_seeds([self.value(record, measure.key) for record in row.records])
         return UNDEFINED if mean is None else number(mean, decimals)
+
+
+def _null_range(row: Row, part: str, decimals: int) -> str | None:
+    """The range of a part of fairness with shuffled groups, mean over the seeds.
+
+    "n/a" where a run does not have it; None without a run.
+    """
+    if not row.records:
+        return None
+    ranges = [record.fairness_null[part] for record in row.records if part in record.fairness_null]
+    if len(ranges) < len(row.records):
+        return UNDEFINED
+    low, high = np.mean(ranges, axis=0)
+    return f"{low:.{decimals}f}–{high:.{decimals}f}"
 
 
 def mean_over_seeds(values: Sequence[float | None]) -> float | None:
@@ -133,19 +163,23 @@ def _paper(section: AccuracySection, row: Row, measure: Measure, paper: Printed)
     return paper.get((row.printed_as, measure.printed)) if in_paper else None
 
 
+def _beyond(key: str, printed: str = "", paper_name: str = "", null: str = "") -> Measure:
+    return Measure(key, printed, METRIC_NAMES[key], paper_name, 3, null=null)
+
+
 TABLE_2 = RecordTable(
     name="Table II",
     label="tab:diversity",
     title="Diversity and fairness: the paper's numbers and ours",
     of="beyond_accuracy",
-    measures=tuple(
-        Measure(key, printed, METRIC_NAMES[key], paper_name, 3)
-        for key, printed, paper_name in (
-            ("intra_list_diversity@10", "intra_list_diversity", "ILD"),
-            ("coverage@100", "coverage@100", "Cov@100"),
-            ("novelty@10", "novelty", "Novelty"),
-            ("fairness@10", "fairness", "Fairness"),
-        )
+    measures=(
+        _beyond("intra_list_diversity@10", "intra_list_diversity", "ILD"),
+        _beyond("coverage@100", "coverage@100", "Cov@100"),
+        _beyond("novelty@10", "novelty", "Novelty"),
+        _beyond("fairness@10", "fairness", "Fairness"),
+        _beyond("coverage@10"),
+        _beyond("user_fairness@10", null="users"),
+        _beyond("item_exposure@10", null="items"),
     ),
 )
 TABLE_3 = RecordTable(
@@ -158,6 +192,8 @@ TABLE_3 = RecordTable(
         Measure("inference_ms_per_user", "inference_time_ms", "ms/user", "Inference, ms", 3, True),
         Measure("peak_memory_gb", "memory_gb", "Memory, GiB", "Memory, GB", 2, True),
         Measure("model_size_mb", "model_size_mb", "Model, MiB", "Model, MB", 1, True),
+        Measure("energy_wh", "", "Energy, Wh (estimate)", "", 3, True),
+        Measure("co2e_g", "", "CO2e, g (estimate)", "", 3, True),
     ),
 )
 
@@ -171,14 +207,15 @@ def notes_2(
     return [
         "Paper: as printed. The paper gives no formulas, and one set of numbers for three data "
         "sets. A number of the paper and one of ours need not measure the same thing.",
-        "All four lie between 0 and 1, more is better. Lists: full ranking without seen items.",
+        "All lie between 0 and 1, more is better. Lists: full ranking without seen items.",
         "ILD@10: mean cosine distance between the categories of two of the first ten items. "
         "Cov@100: share of the catalogue that occurs in any user's first hundred; few users can "
         "cover only part of it. Novelty@10: mean self-information of the first ten, from the "
         "number of training users of an item, 1 where there is only one. Fairness@10: the mean of "
-        "two parts. One is the equality of NDCG@10 between groups of users (gender, age, "
-        "occupation), the other the equality of exposure between categories of items. Where only "
-        "one part is defined, it is that part. The run records have both.",
+        "two parts, which are shown apart. Users@10: the equality of NDCG@10 between groups of "
+        "users (gender, age, occupation). Items@10: the equality of exposure between categories "
+        "of items. Where only one part is defined, Fairness@10 is that part. shuffled: the middle "
+        "95 % of the values of a part when groups or categories are shuffled.",
         *_fairness_parts(sections),
         "n/a: the data set has neither categories nor two groups of users.",
         "More is not better by itself: random lists are diverse and novel, and cover everything.",
@@ -299,9 +336,24 @@ def notes_3(sections: list[AccuracySection]) -> list[str]:
         "the next core at the same time, as in make repro. Memory: the peak of the device on a "
         "GPU; on a CPU that of the whole process, data, Python and torch included. Model: "
         "parameters, buffers and fitted matrices.",
+        *_energy(sections),
         *COMMON,
         *run_notes(sections),
     ]
+
+
+def _energy(sections: list[AccuracySection]) -> list[str]:
+    """How the energy was estimated, and why cells are empty."""
+    records = [record for section in sections for row in section.rows for record in row.records]
+    missing = sorted({record.energy_missing or "made before it was recorded" for record in records
+                      if record.cost["energy_wh"] is None})  # fmt: skip
+    text = (
+        "Energy and CO2e are estimates by CodeCarbon of the process's share of the machine, for "
+        "training and for ranking the test users. A virtual machine shows no counters of energy: "
+        "there the processor's power is assumed. The record names the method and the country "
+        "whose electricity mix was taken."
+    )
+    return [text, *([f"Energy n/a: {'; '.join(missing)}."] if missing else [])]
 
 
 def _hardware(sections: list[AccuracySection]) -> list[str]:
