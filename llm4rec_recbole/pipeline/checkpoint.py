@@ -27,6 +27,7 @@ from llm4rec_recbole.pipeline.commands import (
     finish_checkpoint,
     options_of,
     references_of,
+    refuse_smoke,
     run_of_options,
     with_checkpoints,
 )
@@ -37,9 +38,10 @@ RETRAINED = Path("work/retrained")
 def ensure(command: Sequence[str]) -> int:
     """Train unless the checkpoint is present; returns the exit status of the training.
 
-    Raises InputError where there is no record.
+    Raises InputError where there is no record, and for a smoke run that `refuse_smoke` refuses.
     """
     options = options_of(command)
+    refuse_smoke(options)
     run = run_of_options(options)
     path, folder = run.record(options["results_dir"]), run.checkpoints
     record = _record(path)

@@ -6,8 +6,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from llm4rec_recbole.evaluation.paths import CHECKPOINTS, Run
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.paths import CHECKPOINTS, RESULTS, Run
 from llm4rec_recbole.files import sha256_of, write_json
+from llm4rec_recbole.pipeline.status import recorded_scales
 from llm4rec_recbole.registry import variant
 
 MARKER = "record.json"  # beside a checkpoint: the sum of the record that it was trained for
@@ -21,6 +23,20 @@ def options_of(command: Sequence[str]) -> dict[str, str]:
 def run_of_options(options: dict[str, str]) -> Run:
     """The run that the options name. Raises KeyError where one is missing."""
     return Run(options["dataset"], options["protocol"], options["model"], int(options["seed"]))
+
+
+def refuse_smoke(options: dict[str, str]) -> None:
+    """Raise InputError for a smoke run where dvc.lock lists records of another scale.
+
+    Its numbers mean nothing, and it would replace those records.
+    """
+    if Path(options.get("config_files", "")).stem != "smoke" or options["results_dir"] != "results":
+        return
+    if others := recorded_scales() - {"smoke"}:
+        message = (
+            f"scale smoke would replace the records of scale {', '.join(others)} in {RESULTS}/"
+        )
+        raise InputError(message, hint="make smoke runs the pipeline in work/smoke")
 
 
 def with_checkpoints(command: Sequence[str], run: Run) -> list[str]:

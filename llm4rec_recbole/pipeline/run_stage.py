@@ -5,6 +5,9 @@
 COMMAND trains; it also gets the option --checkpoint_dir. If it fails, its last line of errors is in
 work/failures/<run>.json. A DVC that was killed leaves its run going. The next DVC waits for it and,
 if code and options are the same, uses its results.
+
+DVC leaves the outputs in place (`persist`), and this module removes them before COMMAND starts. So
+a smoke run that is refused removes no committed record.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from llm4rec_recbole.pipeline.checkpoint import ensure_references
 from llm4rec_recbole.pipeline.commands import (
     finish_checkpoint,
     options_of,
+    refuse_smoke,
     run_of_options,
     with_checkpoints,
 )
@@ -43,6 +47,7 @@ def main(command: Sequence[str]) -> int:
     """Execute the run that `command` names by its options; returns the command's exit status."""
     options = options_of(command)
     run = run_of_options(options)
+    refuse_smoke(options)
     results, inputs = Path(options["results_dir"]), _inputs(command)
     with run_state.locked(run) as (handle, waited_for):
         if (
@@ -53,11 +58,12 @@ def main(command: Sequence[str]) -> int:
             print(f"{run}: done by the process that was waited for", flush=True)
             return 0
         now: run_state.State = {"pid": os.getpid(), "started": time.time(), "inputs": inputs}
-        last = {key: run_state.read(run)[key] for key in {"seconds"} & set(run_state.read(run))}
         expected = estimate_seconds([run]).get(run)
-        run_state.write(handle, now | last)
+        run_state.write(handle, now if expected is None else now | {"seconds": expected})
         about = "never timed" if expected is None else f"about {format_duration(expected)}"
         print(f"{run}: {about}", flush=True)
+        for path in (run.record(results), run.users(results)):
+            path.unlink(missing_ok=True)
         status, error = _train(command, handle, run)
         if status == 0 and (missing := _missing_output(run, results)) is not None:
             status, error = 1, f"the command succeeded but left no {missing}"
@@ -96,7 +102,7 @@ def _inputs(command: Sequence[str]) -> str:
 
 
 def _missing_output(run: Run, results: Path) -> Path | None:
-    """The first output that is absent, if any. DVC removed old records before the run started."""
+    """The first output that is absent, if any."""
     missing = [path for path in (run.record(results), run.users(results)) if not path.is_file()]
     return next(iter(missing), None)
 

@@ -19,7 +19,7 @@ from llm4rec_recbole.evaluation.paths import Run
 
 State = dict[str, Any]
 """pid, started (seconds since 1970) and inputs (hash) of the latest attempt;
-seconds: wall-clock time of the last attempt that succeeded."""
+seconds: wall-clock time of the last attempt that succeeded, or an estimate."""
 
 
 def read(run: Run) -> State:

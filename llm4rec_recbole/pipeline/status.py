@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import subprocess
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -49,6 +48,15 @@ def up_to_date(names: Iterable[str], params: dict[str, Any]) -> set[str]:
         raise InputError("not a lock file of DVC", file=LOCK, hint=_LOCK_HINT) from error
 
 
+def recorded_scales() -> set[str]:
+    """The scales of the finished stages. Raises InputError for a damaged dvc.lock."""
+    try:
+        parameters = [stage.get("params", {}) for stage in _read_lock().values()]
+        return {p["params.yaml"]["scale"] for p in parameters if p}
+    except (AttributeError, KeyError, TypeError) as error:
+        raise InputError("not a lock file of DVC", file=LOCK, hint=_LOCK_HINT) from error
+
+
 def md5_of(path: Path) -> str | None:
     """MD5 as DVC computes it: of a file, or of a folder's sorted list of files; None if absent."""
     if path.is_file():
@@ -82,8 +90,7 @@ def estimate_seconds(runs: Sequence[Run]) -> dict[Run, float]:
     """Seconds that each run will take. A run without an estimate is left out.
 
     The estimate is the run's own wall-clock time on this machine, else the training time in its
-    record, else the mean of the same method's other seeds. The record is the one in the folder or,
-    when DVC has just removed that file, the one in the last commit.
+    record, else the mean of the same method's other seeds.
     """
     measured = _measured_seconds(runs)
     estimates = {}
@@ -112,17 +119,10 @@ def _without_seed(run: Run) -> tuple[str, str, str]:
 
 def _measured_seconds(runs: Sequence[Run]) -> dict[Run, float]:
     measured = {}
-    unknown: list[Run] = []
     for run in runs:
         seconds = run_state.read(run).get("seconds")
         if seconds is None and run.record().is_file():
             seconds = _training_seconds(run.record().read_bytes())
-        if seconds is None:
-            unknown.append(run)
-        else:
-            measured[run] = seconds
-    for run, record in zip(unknown, _committed_records(unknown)):
-        seconds = _training_seconds(record)
         if seconds is not None:
             measured[run] = seconds
     return measured
@@ -133,23 +133,6 @@ def _training_seconds(record: bytes) -> float | None:
         return float(json.loads(record)["cost"]["train_seconds"])
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
-
-
-def _committed_records(runs: Sequence[Run]) -> list[bytes]:
-    """The runs' records in the last commit, empty where it has none; one call of git."""
-    if not runs:
-        return []
-    names = "".join(f"HEAD:./{run.record().as_posix()}\n" for run in runs)
-    git = ["git", "cat-file", "--batch"]
-    output = subprocess.run(git, input=names.encode(), capture_output=True, check=False).stdout
-    records = []
-    for _ in runs:
-        header, _, output = output.partition(b"\n")  # "<id> blob <size>", or "<name> missing"
-        words = header.split()
-        size = int(words[2]) if words[1:2] == [b"blob"] else None
-        records.append(output[:size] if size else b"")
-        output = output[size + 1 :] if size is not None else output
-    return records
 
 
 # The status of every run.

@@ -184,3 +184,18 @@ def test_git_sees_records_and_tables_and_no_ignore_file_of_dvcs(checkout: Checko
     users = {f"results/users/ml-100k/loo/{method}/seed_0.parquet" for method in ("Pop", "SASRec")}
     summaries = {"results/data/ml-100k.json", "results/encoded/ml-100k.json"}
     assert paths == {"dvc.lock"} | results | tables | records | metrics | users | summaries
+
+
+@pytest.mark.parametrize("start", [["repro"], ["exp", "run", "-S", "scale=smoke"]])
+def test_a_smoke_run_beside_committed_records_is_refused(
+    start: list[str], checkout: Checkout
+) -> None:
+    checkout.write_params(scale="laptop", methods={"baseline": ["BPR"]})
+    checkout.dvc("repro")
+    checkout.commit()
+    if start == ["repro"]:
+        checkout.write_params(scale="smoke", methods={"baseline": ["BPR"]})
+    output = checkout.dvc(*start, code=255)
+    assert "scale smoke would replace the records of scale laptop in results/ (make smoke" in output
+    assert checkout.ran() == ["BPR"]
+    assert checkout.run("git", "status", "--porcelain", "--", "results", "dvc.lock") == ""
