@@ -6,7 +6,6 @@ import difflib
 import os
 import reprlib
 from collections.abc import Iterable
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +61,3 @@ def shorten(value: Any) -> str:
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxlong, _SHORT.maxother = 3, 40, 40, 40
-
-
-def whole_number(name: str, value: Any, least: int = 1) -> int:
-    """`value` itself. Raises InputError unless option `name` is a whole number, `least` or more."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        raise InputError(f"{name} is {shorten(value)}", hint=f"a whole number, {least} or more")
-    return int(value)

@@ -137,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
     import torch
 
     from llm4rec_recbole.evaluation.record import hardware
-    from llm4rec_recbole.language_models.backbone import compute_dtype
+    from llm4rec_recbole.language_models.compute_dtype import compute_dtype
 
     assert __doc__
     parser = argparse.ArgumentParser(

@@ -21,8 +21,6 @@ import torch
 from llm4rec_recbole.decoding.tree_decoder import TreeDecoder
 from llm4rec_recbole.decoding.trie import ItemTrie
 
-OVER = ("vocabulary", "catalogue")
-
 _MAX_OWN_LOGITS = 16  # nodes with at most so many children get only their children's logits
 _MANY_CHILDREN = 16  # nodes with more children are a group of their own, to reduce padding
 _CACHED_LOGITS = 2**18  # logits computed at once, so that they stay in a processor's cache

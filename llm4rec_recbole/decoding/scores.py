@@ -13,17 +13,8 @@ from llm4rec_recbole.decoding.beam import Beams, beam_search, unconstrained_sear
 from llm4rec_recbole.decoding.exhaustive import exhaustive_scores
 from llm4rec_recbole.decoding.tree_decoder import TreeDecoder
 from llm4rec_recbole.decoding.trie import ItemTrie
-from llm4rec_recbole.errors import InputError
 
-DECODINGS = ("exhaustive", "beam", "unconstrained")
 NOT_FOUND = -1e9  # below any log-probability, and finite
-
-
-def check_decoding(decoding: str) -> str:
-    """Return `decoding`. Raises InputError for an unknown one."""
-    if decoding not in DECODINGS:
-        raise InputError(f"there is no decoding {decoding!r}", hint=f"one of {DECODINGS}")
-    return decoding
 
 
 def catalogue_scores(

@@ -18,11 +18,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models.load import decoder_of, load_language_model
 from llm4rec_recbole.language_models.lora import add_lora
-from llm4rec_recbole.language_models.measured_dtype import measured_dtype
-from llm4rec_recbole.language_models.text_encoder import fastest_dtype
 
 
 class Backbone(nn.Module):
@@ -133,19 +130,3 @@ def only_position(body: nn.Module, position: torch.Tensor | None) -> Iterator[No
         yield
     finally:
         del layer.forward  # restores the method of the class
-
-
-def compute_dtype(name: str, device: str) -> torch.dtype:
-    """The type of the option `llm_dtype`.
-
-    `auto` goes by the kind of hardware, `measured` by a measurement (measured_dtype.py). Raises
-    InputError for any other name.
-    """
-    types = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-    if name == "auto":
-        return fastest_dtype(device)
-    if name == "measured":
-        return types[measured_dtype(device)]
-    if name not in types:
-        raise InputError(f"llm_dtype is {name}", hint="auto, measured, float32 or bfloat16")
-    return types[name]

@@ -19,7 +19,7 @@ import torch
 from recbole.data.interaction import Interaction
 
 from llm4rec_recbole.data.splits import stable_order
-from llm4rec_recbole.errors import InputError, whole_number
+from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.training.windows import (
     Histories,
     batches,
@@ -204,7 +204,7 @@ class PromptLoader(WindowLoader):
         super().__init__(config, dataset)
         users = dataset.inter_feat[dataset.uid_field].numpy()
         self.rows = stable_order(users)  # as Histories groups them
-        self.targets = whole_number("targets_per_prompt", config["targets_per_prompt"])
+        self.targets = config["targets_per_prompt"]
         self._windows = int(np.ceil(np.diff(self.histories.indptr) / self.targets).sum())
 
     def epoch(self, random: np.random.Generator) -> Iterator[dict[str, np.ndarray]]:

@@ -1,4 +1,4 @@
-"""Options of training that several models share: the loss, the batches, the first item vectors."""
+"""Options that several models share: loss, batches, item vectors, schedule, language model."""
 
 from __future__ import annotations
 
@@ -66,6 +66,38 @@ class ScheduleOptions(Options):
         description="Share of all steps in which the learning rate rises; then it falls to 0 by a "
         "cosine. ~ is a constant rate.",
     )
+
+
+class WarmupOptions(Options):
+    """The learning rate of the models with a language model."""
+
+    warmup: Share = Field(
+        0.05, description="Share of all steps in which the learning rate rises; then it falls."
+    )
+
+
+class LanguageModelOptions(Options):
+    """The pretrained language model (language_models/load.py)."""
+
+    llm: str = Field(
+        "SmolLM2-135M",
+        description="Backbone: the packaged one, a folder, a hub name or scratch-<width>x<layers>.",
+    )
+    llm_layers: Size | None = Field(2, description="How many of its first layers; ~ is all.")
+    llm_dtype: Literal["auto", "measured", "bfloat16", "float32"] = Field(
+        "measured",
+        description="measured is the one of bfloat16 and float32 that is faster on this machine; "
+        "auto is bfloat16 on GPUs and on CPUs with AMX, else float32.",
+    )
+
+
+class DecodingOptions(Options):
+    """From token probabilities to items (decoding/scores.py)."""
+
+    decoding: Literal["exhaustive", "beam", "unconstrained"] = Field(
+        "exhaustive", description="How items are scored; unconstrained matches generated text."
+    )
+    beam_width: Size = Field(20, description="Beams of beam and unconstrained decoding.")
 
 
 #: Option → the option that decides whether it is read, and the values with which it is.

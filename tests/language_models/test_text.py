@@ -12,10 +12,10 @@ import torch
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models import text_encoder
+from llm4rec_recbole.language_models.compute_dtype import fastest_dtype
 from llm4rec_recbole.language_models.text_encoder import (
     HashEncoder,
     PretrainedEncoder,
-    fastest_dtype,
     load_encoder,
     mean_pooled,
     text_states,

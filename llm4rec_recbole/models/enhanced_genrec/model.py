@@ -45,7 +45,8 @@ from llm4rec_recbole.components.retrieval.reviews import reviews_to_retrieve
 from llm4rec_recbole.components.training_features import TrainingFeatures, training_features
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.language_models.backbone import Backbone, compute_dtype
+from llm4rec_recbole.language_models.backbone import Backbone
+from llm4rec_recbole.language_models.compute_dtype import compute_dtype
 from llm4rec_recbole.models.enhanced_genrec.online_learning import OnlineLearning
 from llm4rec_recbole.models.enhanced_genrec.ranking import Ranking
 from llm4rec_recbole.models.enhanced_genrec.validation_choices import ValidationChoices

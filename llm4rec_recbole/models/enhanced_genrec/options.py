@@ -7,36 +7,31 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from llm4rec_recbole.options import Count, Positive, Probability, Share, Size, Weight
-from llm4rec_recbole.training.options import BatchOptions, ItemInitOptions, LossOptions
+from llm4rec_recbole.training.options import (
+    BatchOptions,
+    ItemInitOptions,
+    LanguageModelOptions,
+    LossOptions,
+    WarmupOptions,
+)
 
 Component = Literal["fusion", "retrieval", "debiasing", "explanation", "adaptation"]
 
 
-class EnhancedGenRecOptions(LossOptions, BatchOptions, ItemInitOptions):
+class EnhancedGenRecOptions(
+    LanguageModelOptions, WarmupOptions, LossOptions, BatchOptions, ItemInitOptions
+):
     """Numbers in parentheses are equations of the paper."""
 
     components: list[Component] | None = Field(
         None, description="Components that take part; ~ is all five (or the variant's), [] none."
     )
     # Language model.
-    llm: str = Field(
-        "SmolLM2-135M",
-        description="Backbone: the packaged one, a folder, a hub name or scratch-<width>x<layers>.",
-    )
-    llm_layers: Size | None = Field(2, description="How many of its first layers; ~ is all.")
-    llm_dtype: Literal["auto", "measured", "bfloat16", "float32"] = Field(
-        "measured",
-        description="measured is the one of bfloat16 and float32 that is faster on this machine; "
-        "auto is bfloat16 on GPUs and on CPUs with AMX, else float32.",
-    )
     lora_rank: Count = Field(
         16, description="Rank of LoRA on every linear map of the backbone; 0 freezes the backbone."
     )
     hidden_size: Size = Field(64, description="Width d of item vectors, user token and states.")
     hidden_dropout_prob: Probability = Field(0.2, description="Dropout on tokens and states.")
-    warmup: Share = Field(
-        0.05, description="Share of all steps in which the learning rate rises; then it falls."
-    )
     loss_type: Literal["CE"] = Field("CE", description="Cross-entropy over the whole catalogue.")
     # Item vectors.
     item_init: Literal["random", "spectral", "text"] = Field(

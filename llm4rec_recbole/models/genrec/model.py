@@ -25,12 +25,11 @@ from torch.nn.functional import cross_entropy
 
 from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.data.held_out import HeldOut
-from llm4rec_recbole.decoding.exhaustive import OVER
-from llm4rec_recbole.decoding.scores import catalogue_scores, check_decoding
+from llm4rec_recbole.decoding.scores import catalogue_scores
 from llm4rec_recbole.decoding.tree_decoder import padded
 from llm4rec_recbole.decoding.trie import ItemTrie
-from llm4rec_recbole.errors import InputError, whole_number
-from llm4rec_recbole.language_models.backbone import compute_dtype
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.language_models.compute_dtype import compute_dtype
 from llm4rec_recbole.models.genrec.title_model import TitleModel, end_of_title
 from llm4rec_recbole.models.genrec.titles import Tokens, titles_of, unique_title_tokens
 
@@ -51,11 +50,9 @@ class GenRec(SequentialRecommender):
         super().__init__(config, dataset)
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))  # ScheduledTrainer's
         self.pretrained: str = config["llm"]
-        self.decoding = check_decoding(config["decoding"])
-        self.beam_width = whole_number("beam_width", config["beam_width"])
+        self.decoding: str = config["decoding"]
+        self.beam_width = config["beam_width"]
         self.over: str = config["softmax_over"]
-        if self.over not in OVER:
-            raise InputError(f"softmax_over is {self.over!r}", hint=f"one of {', '.join(OVER)}")
         if self.decoding == "unconstrained" and self.over == "catalogue":
             message = "unconstrained decoding needs a model trained to write whole titles"
             raise InputError(message, hint="--softmax_over=vocabulary")
@@ -64,7 +61,7 @@ class GenRec(SequentialRecommender):
         self.llm = TitleModel(
             config["llm"],
             config["llm_layers"],
-            whole_number("lora_rank", config["lora_rank"], least=0),
+            config["lora_rank"],
             dtype,
         )
         names = list(dataset.field2id_token[self.ITEM_ID][1:])
@@ -73,7 +70,7 @@ class GenRec(SequentialRecommender):
         prompt = self._read_titles(titles, years, names, config)
 
         self.budget = min(
-            whole_number("max_prompt_tokens", config["max_prompt_tokens"]),
+            config["max_prompt_tokens"],
             self.llm.context - self.trie.max_depth,
         )
         longest = max(map(len, self.titles))
@@ -95,7 +92,7 @@ class GenRec(SequentialRecommender):
             ids = tokenizer.encode(text, add_special_tokens=False)
             return [token for token in ids if token != end]
 
-        max_tokens = whole_number("max_title_tokens", config["max_title_tokens"])
+        max_tokens = config["max_title_tokens"]
         title_tokens = unique_title_tokens(titles, years, names, tokenize, max_tokens)
         prompt = tokenize(config["prompt"])
         used = [

@@ -23,7 +23,6 @@ import scipy.sparse as sp
 
 from llm4rec_recbole.errors import InputError
 
-KINDS = ("sequential", "random", "collaborative")
 _BASE = 100  # T5's own tokenizer also splits numbers into about two digits
 _MAX_DENSE = 500  # up to this many nodes all eigenvectors are computed, also of disconnected graphs
 
@@ -45,10 +44,8 @@ def item_codes(
     users, items: (N,) training interactions, each user's oldest first, items from 0 to n - 1;
     names: the n raw item tokens. A cluster of more than `max_cluster_items` items is divided into
     `clusters`. Siblings have different tokens; tokens are reused after the last one.
-    Raises InputError for an unknown kind or fewer id tokens than a node can have children.
+    Raises InputError for fewer id tokens than a node can have children.
     """
-    if kind not in KINDS:
-        raise InputError(f"there is no item indexing {kind!r}", hint=f"one of {', '.join(KINDS)}")
     by_name = np.argsort(np.asarray(names, dtype=str), kind="stable")
     if kind == "sequential":
         visited = items[np.argsort(_by_first(users), kind="stable")]  # user by user

@@ -22,11 +22,11 @@ from recbole.utils import InputType
 
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.data.splits import stable_order
-from llm4rec_recbole.decoding.scores import catalogue_scores, check_decoding
+from llm4rec_recbole.decoding.scores import catalogue_scores
 from llm4rec_recbole.decoding.t5 import T5TreeDecoder
 from llm4rec_recbole.decoding.tree_decoder import padded
 from llm4rec_recbole.decoding.trie import ItemTrie
-from llm4rec_recbole.errors import InputError, whole_number
+from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.models.p5.item_ids import item_codes
 from llm4rec_recbole.models.p5.prompts import FAMILIES, Texts, Words, fill, parse
 from llm4rec_recbole.models.p5.t5 import load_t5
@@ -50,9 +50,10 @@ class P5(SequentialRecommender):
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))  # ScheduledTrainer's
         self.texts = Texts(config, dataset)
         self.families = _families(config["task_weights"], self.texts)
-        self.decoding = check_decoding(config["decoding"])
-        self.beam_width = whole_number("beam_width", config["beam_width"])
-        self.evaluated = _evaluated(config["evaluation_family"], config["evaluation_prompt"])
+        self.decoding: str = config["decoding"]
+        self.beam_width = config["beam_width"]
+        family: str = config["evaluation_family"]
+        self.evaluated = family, template_of(family, config["evaluation_prompt"])
 
         inter = dataset.inter_feat
         users = inter[self.USER_ID].numpy()
@@ -237,15 +238,6 @@ def _families(shares: dict[str, float], texts: Texts) -> dict[str, float]:
             hint="add sequential or direct",
         )
     return trainable
-
-
-def _evaluated(family: str, prompt: str) -> tuple[str, int]:
-    """Return the family and the number of the template that rank items."""
-    if family not in ("sequential", "direct"):
-        raise InputError(f"{family!r} ranks no items", hint="sequential or direct")
-    if prompt not in ("seen", "unseen"):
-        raise InputError(f"evaluation_prompt is {prompt!r}", hint="seen or unseen")
-    return family, template_of(family, prompt)
 
 
 def template_of(family: str, prompt: str) -> int:

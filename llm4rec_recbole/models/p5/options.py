@@ -6,10 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from llm4rec_recbole.options import Options, Probability, Share, Size
+from llm4rec_recbole.options import Probability, Share, Size
+from llm4rec_recbole.training.options import DecodingOptions, WarmupOptions
 
 
-class P5Options(Options):
+class P5Options(DecodingOptions, WarmupOptions):
     """P5 (Geng et al., RecSys 2022; OpenP5, Xu et al., SIGIR 2024)."""
 
     t5: str = Field("scratch", description="scratch, or a T5's folder or hub name.")
@@ -42,13 +43,6 @@ class P5Options(Options):
     evaluation_prompt: Literal["seen", "unseen"] = Field(
         "seen", description="unseen is a template that never trained."
     )
-    decoding: Literal["exhaustive", "beam", "unconstrained"] = Field(
-        "exhaustive", description="How items are scored; unconstrained matches generated ids."
-    )
-    beam_width: Size = Field(20, description="Beams of beam and unconstrained decoding.")
     REVIEW_FIELD: str = Field(
         "review", description="Column of reviews, if load_col reads one; else reviews.parquet."
-    )
-    warmup: Share = Field(
-        0.05, description="Share of all steps in which the learning rate rises; then it falls."
     )

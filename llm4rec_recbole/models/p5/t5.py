@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llm4rec_recbole.errors import InputError, whole_number
+from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models.sources import (
     as_input_error,
     load_complete,
@@ -33,7 +33,7 @@ def _new_t5(config: Any, n_tokens: int) -> Any:
     from transformers.models.t5.modeling_t5 import T5Attention
 
     sizes = ("hidden_size", "n_heads", "inner_size", "n_layers")
-    d, heads, inner, layers = (whole_number(name, config[name]) for name in sizes)
+    d, heads, inner, layers = (config[name] for name in sizes)
     if d % heads:
         raise InputError(f"hidden_size {d} is not a multiple of n_heads {heads}")
     t5 = T5ForConditionalGeneration(

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from llm4rec_recbole.language_models import measured_dtype as module
-from llm4rec_recbole.language_models.backbone import compute_dtype
-from llm4rec_recbole.language_models.measured_dtype import measured_dtype, seconds_of_a_layer
+from llm4rec_recbole.language_models import compute_dtype as module
+from llm4rec_recbole.language_models.compute_dtype import (
+    compute_dtype,
+    measured_dtype,
+    seconds_of_a_layer,
+)
 
 
 @pytest.mark.parametrize(
