@@ -68,16 +68,24 @@ def test_every_loss_trains_under_both_protocols(
     assert made.model.item_embedding.weight.grad.any()
 
 
-def test_the_rate_falls_to_zero_by_the_last_step_of_batches_by_work(options: Any) -> None:
-    made = prepare("SASRec", "two_cycles", options=options | FAST | {"epochs": 3, "eval_step": 0})
+@pytest.mark.parametrize(("model", "chosen"), [("SASRec", FAST), ("BERT4Rec", {"warmup": 0.05})])
+def test_the_rate_falls_to_zero_by_the_last_step(
+    model: str, chosen: dict[str, Any], options: Any
+) -> None:
+    given = options | chosen | {"epochs": 3, "eval_step": 0}
+    made = prepare(model, "two_cycles", options=given)
     made.trainer.fit(made.data.train, None, verbose=False, saved=False, show_progress=False)
     steps, planned = int(made.model.steps), 3 * len(made.data.train)
     assert abs(steps - planned) <= 0.05 * planned + 3
     assert made.trainer.optimizer.param_groups[0]["lr"] < 0.02 * made.trainer.learning_rate
 
 
-def test_without_warmup_the_rate_is_constant_and_nothing_is_counted(options: Any) -> None:
-    made = prepare("SASRec", "two_cycles", options=options | {"epochs": 1, "eval_step": 0})
+@pytest.mark.parametrize("model", ["SASRec", "BERT4Rec"])
+def test_without_warmup_the_rate_is_constant_and_nothing_is_counted(
+    model: str, options: Any
+) -> None:
+    given = options | {"epochs": 1, "eval_step": 0, "warmup": None}
+    made = prepare(model, "two_cycles", options=given)
     assert "steps" not in made.model.state_dict()
     made.trainer.fit(made.data.train, None, verbose=False, saved=False, show_progress=False)
     assert made.trainer.optimizer.param_groups[0]["lr"] == made.trainer.learning_rate
