@@ -48,6 +48,17 @@ def defaults_for(model: str, dataset: str, protocol: str | None, loader: Any) ->
     return values | {"protocol": protocol}
 
 
+def has_real_times(dataset: str) -> bool:
+    """Return whether the times order the interactions of different users.
+
+    They do not where the data set's property file says `timestamps: sequence_index`.
+    """
+    import yaml
+
+    values = _read(folder() / "dataset" / f"{dataset}.yaml", yaml.SafeLoader)
+    return (values.get("source") or {}).get("timestamps") != "sequence_index"
+
+
 def _read(path: Path, loader: Any) -> dict[str, Any]:
     import yaml
 

@@ -50,7 +50,8 @@ def measure(dataset: str, users: int, events: int, options: dict[str, Any]) -> d
             a_user.append(1000 * (time.perf_counter() - began) / len(batch))
         adapter = online_adapter(model, prepared.data.valid.held_out)
         an_event = []
-        for step, _ in zip(next_item_events(prepared.data.valid.held_out), range(WARM_UP + events)):
+        valid = prepared.data.valid
+        for step in next_item_events(valid.held_out, valid.outcomes)[: WARM_UP + events]:
             began = time.perf_counter()
             adapter.update(step)
             an_event.append(1000 * (time.perf_counter() - began))

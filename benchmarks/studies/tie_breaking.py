@@ -67,7 +67,9 @@ def split_in_order(log: Interactions, order: np.ndarray) -> Split:
     split = leave_one_out(
         log.users[order], log.items[order], log.times[order], len(log.item_tokens)
     )
-    return Split(order[split.train], split.valid, split.test, split.counts)
+    rows = (order[own] for own in (split.train, split.valid_rows, split.test_rows))
+    train, valid_rows, test_rows = rows
+    return Split(train, split.valid, split.test, valid_rows, test_rows, split.counts)
 
 
 def quality(log: Interactions, split: Split) -> dict[str, tuple[float, float]]:

@@ -153,9 +153,9 @@ class HeldOutTask:
         self.model: Any = model.model
         self.model.load_state_dict(weights)
 
-    def loss(self, event: StreamEvent) -> EventLoss:
-        """The loss to learn from."""
-        return self.model.event_loss(event.next_item)
+    def losses(self, events: Sequence[StreamEvent]) -> list[EventLoss]:
+        """The losses to learn from."""
+        return self.model.event_losses([event.next_item for event in events])
 
     def score(self, event: StreamEvent) -> float:
         """NDCG@10 among all items that the user has not seen."""

@@ -137,7 +137,7 @@ def learn(
             newest = adapter.journal.newest
             assert newest is not None  # it was just learned
             with torch.no_grad():
-                summary.loss_after += float(feedback.loss(newest.event).loss)
+                summary.loss_after += float(feedback.losses([newest.event])[0].loss)
             summary.loss_before += result.loss
             summary.events += 1
     summary.seconds = watch.seconds

@@ -47,6 +47,16 @@ class HeldOut:
         row_of = np.repeat(np.arange(len(rows)), lengths)
         return row_of, self.items[np.repeat(starts, lengths) + within]
 
+    def query_times(self, target_times: np.ndarray) -> np.ndarray:
+        """Return when each row is ranked, (U,) float64: just after its last seen item.
+
+        target_times: (U,), when the held-out items were chosen. Where the last seen item has the
+        same time as the held-out item, the query time is that time. So whatever lies strictly
+        before the query time lies strictly before the held-out interaction too.
+        """
+        last = self.times[self.indptr[1:] - 1].astype(np.float64)
+        return np.minimum(np.nextafter(last, np.inf), target_times)
+
     def seen_mask(self, rows: np.ndarray) -> np.ndarray:
         """Return (B, n_items) bool, True for the items of each row's history and the pad."""
         mask = np.zeros((len(rows), self.n_items), dtype=bool)
@@ -66,3 +76,14 @@ class HeldOut:
         ids = np.zeros((len(rows), length), dtype=np.int64)
         ids[filled] = self.items[((stops - lengths)[:, None] + column)[filled]]
         return ids, lengths
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """When the held-out items of a phase were chosen, and whether their users liked them.
+
+    It is apart from HeldOut, which is all that a ranking may read.
+    """
+
+    times: np.ndarray  # (U,), in seconds
+    liked: np.ndarray | None = None  # (U,) bool, from the ratings; None without ratings

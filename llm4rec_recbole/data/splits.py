@@ -34,6 +34,8 @@ class Split:
     train: np.ndarray  # (N,) int64, row numbers: user by user, oldest first
     valid: HeldOut
     test: HeldOut
+    valid_rows: np.ndarray  # (U,) int64, row numbers of the held-out items of validation
+    test_rows: np.ndarray  # (U,) int64, and of the test
     counts: dict[str, int] = field(default_factory=dict)
     valid_cut: int | float | None = None
     test_cut: int | float | None = None
@@ -144,6 +146,8 @@ def leave_one_out(
         train=log.rows[trains],
         valid=log.held_out(testable, last - 1),
         test=log.held_out(testable, last),
+        valid_rows=log.rows[last - 1],
+        test_rows=log.rows[last],
         counts=log.counts | {"users_train_only": len(log.users) - len(testable)},
     )
 
@@ -184,10 +188,16 @@ def temporal_split(
             f"on, {len(valid)} users to validate on and {len(test)} to test on",
             hint="the temporal protocol needs more interactions or more different times",
         )
+    first_valid, first_test = (
+        log.starts[valid] + before_valid[valid],
+        log.starts[test] + before_test[test],
+    )
     return Split(
         train=log.rows[trains],
-        valid=log.held_out(valid, log.starts[valid] + before_valid[valid]),
-        test=log.held_out(test, log.starts[test] + before_test[test]),
+        valid=log.held_out(valid, first_valid),
+        test=log.held_out(test, first_test),
+        valid_rows=log.rows[first_valid],
+        test_rows=log.rows[first_test],
         counts=log.counts
         | {
             "valid_users_without_training": int((in_valid & ~trained).sum()),

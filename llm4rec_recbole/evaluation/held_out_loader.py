@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.data.held_out import HeldOut, Outcomes
 from llm4rec_recbole.evaluation.negatives import draw_negatives
 from llm4rec_recbole.evaluation.ranking import Rankings, rank_held_out
 from llm4rec_recbole.evaluation.scoring import scorer, validate
@@ -18,7 +20,8 @@ NEGATIVES_SEED = 20250101
 
 
 class HeldOutLoader:
-    """What a phase ranks. `dataset` is the phase's RecBole data set, which carries `held_out`."""
+    """What a phase ranks. `dataset` is the phase's RecBole data set, which carries `held_out` and
+    `outcomes`."""
 
     is_sequential = False  # RecBole's case study asks every loader
 
@@ -28,6 +31,7 @@ class HeldOutLoader:
         self.dataset = self._dataset = dataset
         self.config = config
         self.held_out: HeldOut = dataset.held_out
+        self.outcomes: Outcomes = dataset.outcomes
         self.batch_size: int = config["eval_batch_users"]
         self._negatives: tuple[np.ndarray, np.ndarray] | None = None
 
@@ -55,12 +59,22 @@ class HeldOutLoader:
             model.before_validation(self.held_out)
         return validate(model, self.config, self.held_out, self.dataset, self.batch_size)
 
-    def rank(self, model: Any, progress: bool = False) -> Rankings:
-        """All three rankings of every held-out item and the users' lists, in one scoring pass."""
+    def rank(
+        self, model: Any, feedback: HeldOutLoader | None = None, progress: bool = False
+    ) -> Rankings:
+        """All three rankings of every held-out item and the users' lists, in one scoring pass.
+
+        feedback: the validation items. A model with the method `prequential_rows` learns from them
+        between two groups of rows; it has then learned only what lies before a row's query time.
+        """
+        groups = None
+        if feedback is not None and hasattr(model, "prequential_rows"):
+            times = self.held_out.query_times(self.outcomes.times)
+            groups = model.prequential_rows(feedback.held_out, feedback.outcomes, times)
         score = scorer(model, self.config, self.held_out, self.dataset)
         score(np.arange(min(8, len(self.held_out))))  # warm up: the first batch is then typical
         uni100, pop100 = self.negatives()
-        return rank_held_out(
+        rankings = rank_held_out(
             score,
             self.held_out,
             uni100,
@@ -68,4 +82,12 @@ class HeldOutLoader:
             self.batch_size,
             progress=progress,
             threads=torch.get_num_threads(),
+            groups=groups,
         )
+        rows = np.arange(min(self.batch_size, len(self.held_out)))
+        if groups is None or rankings.batch_sizes.max() == len(rows):
+            return rankings
+        began = time.perf_counter()
+        score(rows)  # the groups are small: the cost of a user is that in a batch of usual size
+        seconds = time.perf_counter() - began
+        return replace(rankings, seconds=np.array([seconds]), batch_sizes=np.array([len(rows)]))

@@ -14,7 +14,7 @@ held-out item always is, also where the user had seen it before.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -52,6 +52,7 @@ def rank_held_out(
     top: int = TOP,
     progress: bool = False,
     threads: int = 1,
+    groups: Iterable[np.ndarray] | None = None,
 ) -> Rankings:
     """Score every row of `held_out` once, and rank its held-out item in each of the rankings.
 
@@ -59,22 +60,24 @@ def rank_held_out(
     uni100, pop100: (U, n) negatives from `draw_negatives`, 0 where there is none. Without them the
     ranks among them are NaN. top: how many of the best items to list, K = min(top, n_items - 1).
     threads: how many rank the rows of a batch; it changes no rank.
+    groups: which rows are scored together, in this order; every row is in one group. A model that
+    learns between two rankings does so between two groups. None: all rows in one group.
     Raises InputError that names the user when scores are NaN or have another shape.
     """
     n_rows, n_items = len(held_out), held_out.n_items
     full, uni, pop = (np.full(n_rows, np.nan) for _ in range(3))
     lists = np.zeros((n_rows, min(top, n_items - 1)), dtype=np.int64)
     order = np.random.default_rng(_TIE_SEED).permutation(n_items)
-    starts = range(0, n_rows, batch_size)
+    batches = _batches([np.arange(n_rows)] if groups is None else groups, batch_size)
     if progress:
         from tqdm import tqdm
 
-        starts = tqdm(starts, desc="evaluate", unit="batch", leave=False)
+        total = -(-n_rows // batch_size) if groups is None else None
+        batches = tqdm(batches, desc="evaluate", unit="batch", leave=False, total=total)
     seconds, sizes = [], []
     step = max(1, _CELLS // n_items)
 
-    def rank(start: int, scores: np.ndarray) -> None:
-        rows = np.arange(start, start + len(scores))
+    def rank(rows: np.ndarray, scores: np.ndarray) -> None:
         users, targets = held_out.users[rows], held_out.targets[rows]
         _check_numbers(scores, [f"user {u} (row {r})" for u, r in zip(users, rows)])
         block = _Block(scores, targets, *held_out.seen(rows))
@@ -87,8 +90,7 @@ def rank_held_out(
             lists[rows] = block.top(lists.shape[1], order)
 
     with ThreadPoolExecutor(threads) as pool:
-        for start in starts:
-            rows = np.arange(start, min(start + batch_size, n_rows))
+        for rows in batches:
             began = time.perf_counter()
             scores = _as_floats(score(rows))  # (B, n_items)
             seconds.append(time.perf_counter() - began)
@@ -101,11 +103,19 @@ def rank_held_out(
                 )
             cuts = range(0, len(rows), step)
             run = map if threads == 1 else pool.map
-            for _ in run(rank, rows[::step], [scores[cut : cut + step] for cut in cuts]):
+            blocks = [(rows[cut : cut + step], scores[cut : cut + step]) for cut in cuts]
+            for _ in run(rank, *zip(*blocks)):
                 pass
     return Rankings(
         held_out.users, held_out.targets, full, uni, pop, lists, np.array(seconds), np.array(sizes)
     )
+
+
+def _batches(groups: Iterable[np.ndarray], batch_size: int) -> Iterator[np.ndarray]:
+    """Yield the rows of each group, at most `batch_size` at once."""
+    for group in groups:
+        for start in range(0, len(group), batch_size):
+            yield group[start : start + batch_size]
 
 
 def full_ranks(scores: np.ndarray, targets: np.ndarray, seen: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,7 @@ def write(run: TrainedRun, test: Rankings | Mapping[str, float], dataset: Any) -
         "seed": config["seed"],
         "components": [name for name in components if name not in idle],
         **_chosen(run.model),
+        **_adaptation(run.model),
         "metrics": {"valid": _floats(run.valid_metrics), "test": metrics},
         "history": run.history,
         "cost": _cost(run, inference_ms),
@@ -99,6 +100,12 @@ def _chosen(model: Any) -> dict[str, dict[str, float]]:
     """What the model chose on the validation items within the run; no entry where it does not."""
     chosen = getattr(model, "chosen_on_validation", {})
     return {"chosen_on_validation": dict(chosen)} if chosen else {}
+
+
+def _adaptation(model: Any) -> dict[str, dict[str, float]]:
+    """What the model learned between its rankings; no entry where it learned nothing."""
+    summary = getattr(model, "adaptation_summary", None)
+    return {} if summary is None else {"adaptation": asdict(summary)}
 
 
 def _milliseconds_per_user(rankings: Rankings) -> float:

@@ -162,6 +162,19 @@ class Cost(Part):
     energy_missing: str | None = Field(None, description="Why there is no estimate.")
 
 
+class Adaptation(Part):
+    """What a model learned from validation items between two rankings."""
+
+    events: Count = Field(description="Validation items that it learned from.")
+    explicit_events: Count = Field(description="Those of them with a rating.")
+    disliked_events: Count = Field(description="Those rated below the mean of their user.")
+    updates: Count = Field(description="Steps of learning, of `adaptation_batch` events each.")
+    seconds: Amount = Field(description="Wall-clock seconds of learning, in s.")
+    share_learned_before_ranking: Share = Field(
+        description="Mean over test users of the share of events learned before their ranking."
+    )
+
+
 class Provenance(Part):
     """What the run was made from."""
 
@@ -190,6 +203,9 @@ class RunRecord(Part):
     components: list[str] = Field([], description="The paper's components that took part.")
     chosen_on_validation: dict[str, Any] = Field(
         {}, description="What the run chose on validation items."
+    )
+    adaptation: Adaptation | None = Field(
+        None, description="Learning between the rankings; absent without it."
     )
     metrics: Metrics = Field(description="Accuracy and beyond.")
     history: list[dict[str, float]] = Field(

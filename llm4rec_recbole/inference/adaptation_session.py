@@ -10,8 +10,8 @@ What an event means, for n items:
     explicit, liked         the same, with the reliability (32) of explicit feedback
     explicit, not liked     the item should have been less likely     log(1 + n P(item | history))
 
-A rating is liked from the middle of the data set's rating scale on; in a data set without ratings,
-above 0. The value of implicit feedback is not read. A disliked item joins the history too, as low
+A rating is liked from the mean of the user's ratings in the data set on (likes.py); in a data set
+without ratings, above 0. The value of implicit feedback is not read. A disliked item joins the history too, as low
 ratings do in training, and is not recommended again. An item that is in the history already is
 learned from a history without it; the history itself does not change.
 """
@@ -19,7 +19,7 @@ learned from a history without it; the history itself does not change.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from llm4rec_recbole.components.adaptation.adapter import (
 )
 from llm4rec_recbole.components.adaptation.events import Event
 from llm4rec_recbole.components.adaptation.journal import CrashSafeAdapter
+from llm4rec_recbole.components.adaptation.likes import is_like, mean_ratings
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.data.splits import exact_order
 from llm4rec_recbole.errors import InputError
@@ -60,7 +61,7 @@ def resume(
     require_adaptive(model)
     _claim(model, folder / "model.json")
     feedback = Feedback(model)
-    adapter = online_adapter(model.model, model.test, feedback.loss)
+    adapter = online_adapter(model.model, model.test, feedback.losses)
     crash_safe = CrashSafeAdapter(
         adapter, folder, check=feedback.check, observe=feedback.observe, report=report
     )
@@ -114,9 +115,9 @@ class Feedback:
         log = model.log
         for row in exact_order(log.times).tolist():
             self._append(int(log.users[row]), int(log.items[row]), float(log.times[row]))
-        self._middle = 0.0
+        self._means = np.zeros(len(model.user_tokens))
         if log.ratings is not None:
-            self._middle = float(log.ratings.min() + log.ratings.max()) / 2
+            self._means = mean_ratings(log.users, log.ratings, len(model.user_tokens))
 
     def check(self, event: Event) -> None:
         """Raise InputError for an unknown user or item, and for a user without another item."""
@@ -141,11 +142,13 @@ class Feedback:
         """Whether the user likes the event's item; see the head of this file."""
         if event.kind == "implicit":
             return True
-        return event.value > 0 if self.model.log.ratings is None else event.value >= self._middle
+        if self.model.log.ratings is None:
+            return event.value > 0
+        return is_like(event.value, self._means[self._users[event.user]])
 
-    def loss(self, event: Event) -> EventLoss:
-        """Return the model's loss of an event, for OnlineAdapter."""
-        return self.model.model.event_loss(self.next_item_event(event))
+    def losses(self, events: Sequence[Event]) -> list[EventLoss]:
+        """Return the model's loss of each event, for OnlineAdapter."""
+        return self.model.model.event_losses([self.next_item_event(event) for event in events])
 
     def observe(self, event: Event) -> None:
         """Add the event's item to its user's history."""

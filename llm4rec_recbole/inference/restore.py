@@ -11,7 +11,7 @@ import numpy as np
 
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.components.adaptation.saved_weights import load_adapted_weights
-from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.data.held_out import HeldOut, Outcomes
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError
 
@@ -70,6 +70,7 @@ class TrainedModel:
     user_tokens: np.ndarray  # (n_users,) str
     item_tokens: np.ndarray  # (n_items,) str
     valid: HeldOut
+    outcomes: Outcomes  # of the validation items
     log: InteractionLog
 
     @property
@@ -139,8 +140,8 @@ def _written_by(header: checkpoints.Header) -> tuple[str, str] | None:
 def restore(path: str | Path, adapted: bool = True) -> TrainedModel:
     """Build data and model from the options in the checkpoint at `path`, and load its weights.
 
-    The model is as the test evaluated it: a model that adapts has learned from the validation
-    items. With adapted=False it is as training left it. Raises InputError for a file that is no
+    A model that adapts has learned from all validation items, as after the test. With
+    adapted=False it is as training left it. Raises InputError for a file that is no
     checkpoint, that does not fit the present data, or whose protocol is RecBole's own, which has no
     histories.
     """
@@ -171,6 +172,7 @@ def restore(path: str | Path, adapted: bool = True) -> TrainedModel:
         user_tokens=np.asarray(tokens[dataset.uid_field], dtype=str),
         item_tokens=np.asarray(tokens[dataset.iid_field], dtype=str),
         valid=split.valid,
+        outcomes=experiment.data.valid.outcomes,
         log=InteractionLog(users, items, times, ratings),
     )
     if adapted:
@@ -179,11 +181,12 @@ def restore(path: str | Path, adapted: bool = True) -> TrainedModel:
 
 
 def adapt_to_validation(trained: TrainedModel) -> None:
-    """Adapt the model, in place, as training/run.py does before the test: load the adapted weights
-    of the finished run, or learn from the validation items again."""
+    """Adapt the model, in place, to all validation items: load the adapted weights of the finished
+    run, or learn again what the run learned between its rankings."""
     model = trained.model
-    if hasattr(model, "after_training") and not load_adapted_weights(model, trained.path):
-        model.after_training(trained.valid)
+    if hasattr(model, "prequential_rows") and not load_adapted_weights(model, trained.path):
+        for _ in model.prequential_rows(trained.valid, trained.outcomes, np.zeros(0)):
+            raise AssertionError("there is nothing to rank")
 
 
 def _number(token: str, tokens: np.ndarray, kind: str, dataset: str) -> int:

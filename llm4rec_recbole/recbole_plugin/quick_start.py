@@ -34,7 +34,7 @@ def run_recbole(
     with run.disk_errors():
         experiment = run.train(model, dataset, config_file_list or (), config_dict, save=saved)
         config, data, fitted = experiment.config, experiment.data, experiment.fitted
-        ranks = run.rank_held_out(fitted, data.test)
+        ranks = run.rank_held_out(fitted, data)
         result = {
             "best_valid_score": fitted.trainer.best_valid_score,
             "valid_score_bigger": config["valid_metric_bigger"],

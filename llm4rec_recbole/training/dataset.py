@@ -9,7 +9,8 @@ import torch
 from recbole.data.dataset import SequentialDataset
 from recbole.data.interaction import Interaction
 
-from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.components.adaptation.likes import likes
+from llm4rec_recbole.data.held_out import HeldOut, Outcomes
 from llm4rec_recbole.data.splits import PROTOCOLS, exact_order
 
 
@@ -31,6 +32,7 @@ def split_dataset(dataset: Any) -> list[Any]:
     test data set carry
 
         held_out        the items to rank
+        outcomes        when these items were chosen, and whether their users liked them
         train_counts    (n_items,), the training interactions of each item
         train_users     how many users have training interactions
 
@@ -54,7 +56,12 @@ def split_dataset(dataset: Any) -> list[Any]:
     if isinstance(train, SequentialDataset):
         train.data_augmentation()
     train._drop_unused_col()  # after all that reads the times
-    phases = [_phase(dataset, held_out) for held_out in (split.valid, split.test)]
+    rating = dataset.config["RATING_FIELD"]
+    ratings = inter[rating].numpy() if rating in inter else None
+    phases = []
+    for held_out, own in ((split.valid, split.valid_rows), (split.test, split.test_rows)):
+        liked = None if ratings is None else likes(users, ratings, split.train)[own]
+        phases.append(_phase(dataset, held_out, Outcomes(times[own], liked)))
     for phase in phases:
         phase.train_counts = counts
         phase.train_users = train_users
@@ -71,7 +78,7 @@ def _to_tensors(dataset: Any) -> None:
         dataset._change_feat_format()
 
 
-def _phase(dataset: Any, held_out: HeldOut) -> Any:
+def _phase(dataset: Any, held_out: HeldOut, outcomes: Outcomes) -> Any:
     targets = Interaction(
         {
             dataset.uid_field: torch.from_numpy(held_out.users),
@@ -79,7 +86,7 @@ def _phase(dataset: Any, held_out: HeldOut) -> Any:
         }
     )
     phase = dataset.copy(targets)
-    phase.held_out = held_out
+    phase.held_out, phase.outcomes = held_out, outcomes
     return phase
 
 

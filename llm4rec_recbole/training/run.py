@@ -74,8 +74,7 @@ def run(
     data = load_dataset(config)
     network = build_model(config, data.train)
     fitted = fit(network, data.train, data.valid, config)
-    adapt(fitted, data.valid)
-    ranks = rank_held_out(fitted, data.test)
+    ranks = rank_held_out(fitted, data)
     return write_record(config, fitted, ranks, data.test)
 
 
@@ -291,17 +290,16 @@ def _resume(fitted: Fitted, config: Any, metric: str) -> None:
         print(f"resumed {path} after epoch {trainer.start_epoch}", file=sys.stderr)
 
 
-def adapt(fitted: Fitted, valid: Any) -> None:
-    """Let a model that adapts learn from the validation items: its method `after_training`."""
-    if isinstance(valid, HeldOutLoader) and hasattr(fitted.model, "after_training"):
-        fitted.model.after_training(valid.held_out)
+def rank_held_out(fitted: Fitted, data: Data) -> Rankings | Mapping[str, float]:
+    """The rankings of the test users; RecBole's own metrics under RecBole's own protocol.
 
-
-def rank_held_out(fitted: Fitted, test: Any) -> Rankings | Mapping[str, float]:
-    """The rankings of the test users; RecBole's own metrics under RecBole's own protocol."""
+    A model that adapts learns in between: each test user is ranked by a model that has learned only
+    from validation items that were chosen before. Afterwards it has learned from all of them.
+    """
+    test = data.test
     with fitted.energy.measure("evaluation"):
         if isinstance(test, HeldOutLoader):
-            return test.rank(fitted.model, progress=test.config["show_progress"])
+            return test.rank(fitted.model, data.valid, progress=test.config["show_progress"])
         return fitted.trainer.evaluate(test, load_best_model=False)
 
 
@@ -369,11 +367,10 @@ def train(
     options: dict[str, Any] | None = None,
     save: bool = True,
 ) -> Experiment:
-    """Everything before the test: a model at its best checkpoint, adapted. `save` as in `fit`."""
+    """Everything before the test: a model at its best checkpoint. `save` as in `fit`."""
     experiment = prepare(model, dataset, config_files, options)
     data = experiment.data
     fit_trainer(experiment.fitted, data.train, data.valid, experiment.config, save)
-    adapt(experiment.fitted, data.valid)
     return experiment
 
 

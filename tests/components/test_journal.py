@@ -36,6 +36,9 @@ class Recommender:
         self.history = []
         self.reports = []
 
+    def losses(self, events):
+        return [self.loss(event) for event in events]
+
     def loss(self, event):
         x = torch.zeros(10, dtype=torch.float64)
         x[int(event.user)] = 1
@@ -51,7 +54,7 @@ class Recommender:
     def adapter(self, folder, settings=None, snapshot_every=4):
         settings = settings or AdaptationSettings(rate=0.1, update_fraction=0.5)
         return CrashSafeAdapter(
-            OnlineAdapter(self.model, self.loss, settings),
+            OnlineAdapter(self.model, self.losses, settings),
             folder,
             check=self.check,
             observe=self.history.append,

@@ -35,7 +35,10 @@ def make(settings=None, with_fisher=True, seed=0):
         value = functional.cross_entropy(model(x), torch.tensor(answer))
         return EventLoss(value, kind, math.log(4), uncertainty)
 
-    return OnlineAdapter(model, loss, settings, fisher_of(model) if with_fisher else None)
+    def losses(several):
+        return [loss(event) for event in several]
+
+    return OnlineAdapter(model, losses, settings, fisher_of(model) if with_fisher else None)
 
 
 def fisher_of(model):
@@ -82,7 +85,7 @@ def test_one_update_is_the_equations_put_together():
     middle = weights_of(twin)
 
     parameters = dict(twin.model.named_parameters())
-    own = twin.loss(second).loss
+    own = twin.losses([second])[0].loss
     near = sum((p - start[n]).square().sum() / 2 for n, p in parameters.items())
     alpha, beta = (twin.weights()[kind] for kind in ("explicit", "implicit"))
     total = combined_loss(torch.tensor(0.0), own, near, (alpha, beta), 0.2)
@@ -103,6 +106,24 @@ def test_one_update_is_the_equations_put_together():
     assert done.selected == pytest.approx(moved / sum(p.numel() for p in parameters.values()))
 
 
+def test_events_learned_together_are_one_step_of_their_sum():
+    """At the mean uncertainty; both kinds weigh one half before both were seen."""
+    settings = AdaptationSettings(rate=0.1, momentum=0.0, uncertainty_decay=1.0)
+    adapter, twin = make(settings), make(settings)
+    both = [(*event[:3], uncertainty) for event, uncertainty in zip(events(2), (0.2, 0.6))]
+    losses = twin.losses(both)
+    parameters = dict(twin.model.named_parameters())
+    total = 0.5 * losses[0].loss + 0.5 * losses[1].loss
+    gradients = torch.autograd.grad(total, list(parameters.values()))
+    done = adapter.update_together(both)
+    assert done.rate == pytest.approx(0.1 * math.exp(-0.4))
+    assert done.loss == pytest.approx((losses[0].loss.item() + losses[1].loss.item()) / 2)
+    for (name, after), gradient in zip(weights_of(adapter).items(), gradients):
+        torch.testing.assert_close(after, parameters[name] - done.rate * gradient)
+    assert set(adapter.mean_loss) == {"explicit", "implicit"}
+    assert adapter.events == 2
+
+
 def test_velocities_and_mean_losses_carry_over_between_events():
     """Velocities of selected entries, and each kind's decayed loss relative to a uniform guess."""
     adapter = make(AdaptationSettings(rate=0.1, momentum=0.5, update_fraction=0.3, memory=0.75))
@@ -110,7 +131,7 @@ def test_velocities_and_mean_losses_carry_over_between_events():
     velocity = {name: torch.zeros_like(p) for name, p in parameters.items()}
     mean = None
     for event in events(3, kinds=("explicit",)):
-        own = adapter.loss(event).loss
+        own = adapter.losses([event])[0].loss
         gradients = torch.autograd.grad(0.5 * own, list(parameters.values()))
         for (name, v), gradient in zip(velocity.items(), gradients):
             chosen = select_entries(gradient, 0.3)
@@ -125,7 +146,7 @@ def test_velocities_and_mean_losses_carry_over_between_events():
 def test_parameters_that_require_no_gradient_stay():
     adapter = make()
     adapter.model[0].requires_grad_(False)
-    adapter = OnlineAdapter(adapter.model, adapter.loss, AdaptationSettings(rate=1.0))
+    adapter = OnlineAdapter(adapter.model, adapter.losses, AdaptationSettings(rate=1.0))
     before = weights_of(adapter)
     for event in events():
         adapter.update(event)
@@ -202,7 +223,9 @@ def test_parameters_of_any_layout_are_updated(settings):
     model = nn.Module()
     model.weight = nn.Parameter(torch.randn(4, 3).T)  # not contiguous
     start = model.weight.detach().clone()
-    adapter = OnlineAdapter(model, lambda x: EventLoss((model.weight @ x).sum(), "implicit", 1.0))
+    adapter = OnlineAdapter(
+        model, lambda several: [EventLoss((model.weight @ several[0]).sum(), "implicit", 1.0)]
+    )
     adapter.settings = settings
     adapter.update(torch.arange(1.0, 5.0))
     assert not torch.equal(model.weight, start)

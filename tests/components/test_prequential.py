@@ -57,11 +57,11 @@ class Choices:
         self.model.load_state_dict(WEIGHTS)
         self.log = []
 
-    def loss(self, event):
-        x, chosen = event
+    def losses(self, events):
+        ((x, chosen),) = events
         self.log.append("loss")
         value = functional.cross_entropy(self.model(x), chosen)
-        return EventLoss(value, "implicit", math.log(N_ITEMS))
+        return [EventLoss(value, "implicit", math.log(N_ITEMS))]
 
     def score(self, event):
         self.log.append("score")
@@ -79,7 +79,7 @@ class Choices:
 @pytest.fixture(scope="module")
 def replays():
     task = Choices()
-    fisher = fisher_diagonal(task.model, lambda event: task.loss(event).loss, zip(*OLD))
+    fisher = fisher_diagonal(task.model, lambda event: task.losses([event])[0].loss, zip(*OLD))
     methods = standard_methods(
         AdaptationSettings(rate=0.2, momentum=0.5), update_fraction=0.1, ewc=20.0
     )

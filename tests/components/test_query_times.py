@@ -15,7 +15,7 @@ from llm4rec_recbole.components.adaptation.adapter import (
     next_item_events,
     query_time,
 )
-from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.data.held_out import HeldOut, Outcomes
 
 # User 1 has item 3 in the same second as item 2.
 USERS, ITEMS, TIMES = np.array([1, 1, 1, 1]), np.array([1, 2, 3, 4]), np.array([10, 20, 20, 30])
@@ -30,7 +30,8 @@ def test_right_after_is_the_next_number_unless_something_precedes_it() -> None:
 
 def test_a_step_to_the_last_item_seen_asks_no_later_than_it() -> None:
     held_out = HeldOut(USERS[:1], ITEMS[3:], np.array([0, 3]), ITEMS[:3], TIMES[:3], 5)
-    (known,), (new,) = last_seen_events(held_out), next_item_events(held_out)
+    outcomes = Outcomes(TIMES[3:])
+    (known,), (new,) = last_seen_events(held_out), next_item_events(held_out, outcomes)
     assert (known.history.tolist(), known.item, known.query_time) == ([1, 2], 3, 20)
     assert (new.history.tolist(), new.item) == ([1, 2, 3], 4)
     assert new.query_time == np.nextafter(20.0, np.inf)

@@ -47,25 +47,27 @@ def test_an_item_that_comes_again_is_left_out_of_its_own_history(model: TrainedM
         feedback.observe(made("lonely", item))
     assert items_of(model, feedback.next_item_event(made("lonely", "i4"))) == ["i1", "i9"]
     assert items_of(model, feedback.next_item_event(made("lonely", "i2"))) == ["i1", "i4", "i9"]
-    assert torch.isfinite(feedback.loss(made("lonely", "i4")).loss)
+    assert torch.isfinite(feedback.losses([made("lonely", "i4")])[0].loss)
 
 
 @pytest.mark.parametrize(
-    ("ratings", "kind", "value", "liked"),
+    ("mean", "kind", "value", "liked"),
     [
-        ([1, 5], "explicit", 3, True),
-        ([1, 5], "explicit", 2.5, False),
-        ([1, 5], "implicit", 1, True),
+        (4, "explicit", 4, True),
+        (4, "explicit", 3.5, False),
+        (4, "implicit", 1, True),
         (None, "explicit", 0.5, True),
         (None, "explicit", 0, False),
         (None, "explicit", -1, False),
     ],
 )
-def test_a_rating_is_liked_from_the_middle_of_the_scale(
-    model: TrainedModel, ratings, kind, value, liked
+def test_a_rating_is_liked_from_the_users_own_mean_on(
+    model: TrainedModel, mean, kind, value, liked
 ) -> None:
-    scale = None if ratings is None else np.resize(np.array(ratings, float), len(model.log.users))
-    feedback = Feedback(replace(model, log=model.log._replace(ratings=scale)))
+    """The user's own ratings have `mean`, all others are 1."""
+    own = model.log.users == model.user_number("u1")
+    ratings = None if mean is None else np.where(own, float(mean), 1.0)
+    feedback = Feedback(replace(model, log=model.log._replace(ratings=ratings)))
     assert feedback.liked(made("u1", "i1", kind, value)) is liked
 
 
@@ -82,9 +84,9 @@ def test_learning_moves_an_item_where_its_rating_points(
 
     def log_probability() -> float:
         with torch.no_grad():
-            return -float(fresh.model.event_loss(step).loss)
+            return -float(fresh.model.event_losses([step])[0].loss)
 
-    adapter = online_adapter(fresh.model, fresh.test, feedback.loss)
+    adapter = online_adapter(fresh.model, fresh.test, feedback.losses)
     before = log_probability()
     adapter.update(rated)
     assert direction * (log_probability() - before) > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ import pytest
 import torch
 
 from llm4rec_recbole import checkpoints
+from llm4rec_recbole.components.adaptation.interleave import learn_all
 from llm4rec_recbole.components.adaptation.saved_weights import (
     adapted_file,
     load_adapted_weights,
 )
+from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.users_file import read_users
 from llm4rec_recbole.inference.restore import TrainedModel, newest_checkpoint, restore
@@ -127,14 +130,18 @@ def test_a_run_is_found_by_the_name_of_its_record(trained_options: dict, tmp_pat
         newest_checkpoint(tmp_path, "EASE", "two_cycles")
 
 
-def test_an_adaptive_model_has_the_weights_of_the_test(
+def test_a_restored_model_has_learned_from_the_validation_items(
     trained_options: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from llm4rec_recbole.models.baselines import EASE
 
     learned: list[np.ndarray] = []
-    after = lambda self, held_out: learned.append(held_out.targets)  # noqa: E731
-    monkeypatch.setattr(EASE, "after_training", after, raising=False)
+
+    def learn(self: object, valid: HeldOut, *unused: object) -> Iterator[np.ndarray]:
+        learned.append(valid.targets)
+        return iter(())
+
+    monkeypatch.setattr(EASE, "prequential_rows", learn, raising=False)
     trained = restore(checkpoint_of(trained_options, "EASE"))
     last_seen = trained.test.items[trained.test.indptr[1:] - 1]
     np.testing.assert_array_equal(learned[0], last_seen)  # the validation items
@@ -149,8 +156,8 @@ def test_adapted_weights_are_equal_to_learning_again(
 ) -> None:
     relearned = restore(adaptive, adapted=False)
     trained = {name: value.clone() for name, value in relearned.model.state_dict().items()}
-    relearned.model.after_training(relearned.valid)
-    monkeypatch.setattr(type(relearned.model), "after_training", never)
+    learn_all(relearned.model, relearned.valid, relearned.outcomes)
+    monkeypatch.setattr(type(relearned.model), "prequential_rows", never)
     loaded = restore(adaptive)
     expected = relearned.model.state_dict()
     assert any(not torch.equal(expected[name], value) for name, value in trained.items())

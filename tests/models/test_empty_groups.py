@@ -124,7 +124,7 @@ def test_an_event_of_an_item_that_the_history_holds_has_a_finite_loss(
     model = prepare("EnhancedGenRec", "sparse", options=sparse).model.eval()
     for liked in (True, False):
         event = NextItemEvent(1, np.array([3, 4, 3]), 3, "explicit", liked, 2e6)
-        assert torch.isfinite(model.event_loss(event).loss)
+        assert torch.isfinite(model.event_losses([event])[0].loss)
 
 
 def test_a_stratum_without_interactions_changes_nothing_and_has_a_gradient() -> None:

@@ -20,6 +20,7 @@ from llm4rec_recbole.components.absent import (
     NoRetrieval,
 )
 from llm4rec_recbole.components.adaptation.adapter import next_item_events
+from llm4rec_recbole.components.adaptation.interleave import learn_all
 from llm4rec_recbole.components.debiasing.debiased_loss import log_likelihood
 from llm4rec_recbole.components.item_relations import item_item_weights
 from llm4rec_recbole.components.retrieval import context as retrieved_context
@@ -326,6 +327,8 @@ def test_adaptation_learns_from_the_validation_items_and_from_nothing_else(
     given = described | {"components": ["adaptation"], "adaptation_rate": 0.05}
     still = train("EnhancedGenRec", "two_cycles", options=given | {"adaptation_rate": 0.0})
     moved = train("EnhancedGenRec", "two_cycles", options=given)
+    for trained in (still, moved):
+        learn_all(trained.model, trained.data.valid.held_out, trained.data.valid.outcomes)
     valid = still.data.valid.held_out
     rows = np.arange(len(valid))
 
@@ -344,14 +347,14 @@ def test_an_update_scores_what_the_ranking_scores(described: dict[str, Any]) -> 
     assert (model.retrieved.now(held_out, np.arange(len(held_out))) >= 0).any()
     ranked = scores_of(run_, held_out)
     rows = {user: row for row, user in enumerate(held_out.users.tolist())}
-    for step in [*next_item_events(held_out)][:5]:
+    for step in next_item_events(held_out, run_.data.valid.outcomes)[:5]:
         row = rows[step.user]
         scores = torch.from_numpy(ranked[row]).index_fill(
             0, torch.from_numpy(step.history), -torch.inf
         )
         expected = -scores.log_softmax(0)[step.item]
-        torch.testing.assert_close(model.event_loss(step).loss, expected)
-        ignorant = model.event_loss(step._replace(query_time=None)).loss
+        torch.testing.assert_close(model.event_losses([step])[0].loss, expected)
+        ignorant = model.event_losses([step._replace(query_time=None)])[0].loss
         assert not torch.equal(ignorant, expected)
 
 

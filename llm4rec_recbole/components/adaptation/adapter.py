@@ -1,16 +1,14 @@
 """Learning from one event at a time: Eqs. 26-33 put together, for any model.
 
-    NextItemEvent ─▶ model.event_loss ─▶ EventLoss ─▶ OnlineAdapter.update ─▶ Update
+    NextItemEvent ─▶ model.event_losses ─▶ EventLoss ─▶ OnlineAdapter.update ─▶ Update
 
-`adapt` applies it between validation and test: a model learns from each user's validation item, in
-the order of the users' last interactions. The protocol lets every model *read* that item at test
-time, as part of the history. A model that adapts also moves its parameters, as the tables say.
+interleave.py applies it to the test: the model learns from validation items between two rankings.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -28,9 +26,9 @@ from llm4rec_recbole.components.adaptation.equations import (
     sgd_step,
 )
 from llm4rec_recbole.components.adaptation.events import KINDS
-from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.data.held_out import HeldOut, Outcomes
 
-FISHER_EXAMPLES = 200  # histories whose last interactions estimate F of Eq. 33
+FISHER_EXAMPLES = 100  # histories whose last interactions estimate F of Eq. 33
 
 
 class EventLoss(NamedTuple):
@@ -43,7 +41,7 @@ class EventLoss(NamedTuple):
 
 
 class Update(NamedTuple):
-    """What one event changed."""
+    """What one event changed, or several that are learned in one step (means over them)."""
 
     loss: float  # before the update
     rate: float  # the learning rate of Eq. 28
@@ -62,13 +60,15 @@ class AdaptationSettings:
     regularisation: float = 0.0  # γ (31): L_reg = |θ − θ*|² / 2
     ewc: float = 0.0  # λ (33)
     memory: float = 0.99  # decay of the mean losses behind the reliabilities (32), 0 to 1
+    batch: int = 1  # events in one step of `OnlineAdapter.update_together`, where there are many
 
 
 class OnlineAdapter:
     """Updates a model in place on each event: Eqs. 26-33, for any module and loss.
 
-    loss(event): runs the model and returns an EventLoss. fisher: F of (33) by parameter name, as
-    fisher_diagonal returns it; θ* is the model as it is now. The model is set to evaluation mode:
+    losses(events): runs the model and returns an EventLoss for each event. fisher: F of (33) by
+    parameter name, as fisher_diagonal returns it; θ* is the model as it is now. The model is set to
+    evaluation mode:
     with dropout, a replayed event would not give the same update. Parameters that do not require
     gradients do not change. Raises ValueError for settings out of range, and for `ewc` without
     `fisher`.
@@ -77,11 +77,11 @@ class OnlineAdapter:
     def __init__(
         self,
         model: nn.Module,
-        loss: Callable[[Any], EventLoss],
+        losses: Callable[[Sequence[Any]], list[EventLoss]],
         settings: AdaptationSettings | None = None,
         fisher: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
-        self.model, self.loss = model.eval(), loss
+        self.model, self.losses = model.eval(), losses
         self.settings = settings or AdaptationSettings()
         if not 0 < self.settings.update_fraction <= 1 or not 0 <= self.settings.momentum < 1:
             message = "update_fraction must be above 0 and at most 1, momentum from 0 to below 1"
@@ -108,27 +108,40 @@ class OnlineAdapter:
         return dict(zip(KINDS, feedback_weights(explicit, implicit)))
 
     def update(self, event: Any) -> Update:
-        """Learn from `event`. Raises FloatingPointError, with nothing changed, for a loss or a
-        gradient that is not finite."""
+        """Learn from `event`: see `update_together`."""
+        return self.update_together([event])
+
+    def update_together(self, events: Sequence[Any]) -> Update:
+        """Learn from `events` in one step: the sum of their losses, at their mean uncertainty.
+
+        Raises FloatingPointError, with nothing changed, for a loss or a gradient that is not
+        finite.
+        """
         self._clear_gradients()
-        result = self.loss(event)
-        weight = self.weights()[result.kind]
-        rate = learning_rate(
-            self.settings.rate, self.settings.uncertainty_decay, result.uncertainty
-        )
-        (weight * result.loss).backward()
+        results = self.losses(events)
+        weights = self.weights()
+        weighted = [weights[result.kind] * result.loss for result in results]
+        uncertainty = sum(result.uncertainty for result in results) / len(results)
+        rate = learning_rate(self.settings.rate, self.settings.uncertainty_decay, uncertainty)
+        total = torch.stack(weighted).sum()
+        total.backward()
         gradients = {n: p.grad for n, p in self._trainable.items() if p.grad is not None}
-        sums = [result.loss.detach(), *(g.sum() for g in gradients.values())]
-        if not all(math.isfinite(total) for total in sums):
+        sums = [total.detach(), *(g.sum() for g in gradients.values())]
+        if not all(math.isfinite(value) for value in sums):
             self._clear_gradients()
             raise FloatingPointError("the loss or its gradient is not finite")
         moved = sum(self._move(name, gradient, rate) for name, gradient in gradients.items())
         self._clear_gradients()
-        loss = float(result.loss.detach())
-        self._track_mean_loss(result.kind, loss / result.baseline_loss)
-        self.events += 1
-        total = sum(p.numel() for p in self._trainable.values())
-        return Update(loss, rate, weight, moved / total if total else 0.0)
+        losses = [float(result.loss.detach()) for result in results]
+        for result, loss in zip(results, losses):
+            self._track_mean_loss(result.kind, loss / result.baseline_loss)
+        self.events += len(results)
+        return Update(
+            loss=sum(losses) / len(losses),
+            rate=rate,
+            weight=sum(weights[result.kind] for result in results) / len(results),
+            selected=moved / max(1, sum(p.numel() for p in self._trainable.values())),
+        )
 
     def _clear_gradients(self) -> None:
         """Clear those of trainable parameters: a walk over all modules takes milliseconds."""
@@ -194,7 +207,7 @@ class OnlineAdapter:
         self.mean_loss, self.events = dict(state["mean_loss"]), state["events"]
 
 
-# Adaptation between validation and test
+# Events of held-out items
 
 
 class NextItemEvent(NamedTuple):
@@ -221,57 +234,67 @@ class AdaptiveModel(Protocol):
 
     adaptation: AdaptationSettings
 
-    def event_loss(self, event: NextItemEvent) -> EventLoss:
-        """The loss of `event`, as a function of the trainable parameters."""
+    def event_losses(self, events: Sequence[NextItemEvent]) -> list[EventLoss]:
+        """The loss of each event, as a function of the trainable parameters."""
 
     def fix_content(self) -> None:
         """Compute once what no event changes."""
 
 
-def next_item_events(held_out: HeldOut) -> Iterator[NextItemEvent]:
-    """Yield the rows of `held_out` by the time of their last seen item, as events."""
-    for user, seen, times, target in _rows_by_time(held_out):
-        yield NextItemEvent(user, seen, target, query_time=query_time(times))
+def next_item_events(held_out: HeldOut, outcomes: Outcomes) -> list[NextItemEvent]:
+    """Return the rows of `held_out` as events, in the order in which their items were chosen.
+
+    Ratings make explicit feedback, other interactions are implicit.
+    """
+    times = held_out.query_times(outcomes.times)
+    events = []
+    for row in np.argsort(outcomes.times, kind="stable").tolist():
+        history = held_out.items[held_out.indptr[row] : held_out.indptr[row + 1]]
+        events.append(
+            NextItemEvent(
+                user=int(held_out.users[row]),
+                history=history,
+                item=int(held_out.targets[row]),
+                kind="implicit" if outcomes.liked is None else "explicit",
+                liked=outcomes.liked is None or bool(outcomes.liked[row]),
+                query_time=float(times[row]),
+            )
+        )
+    return events
 
 
-def last_seen_events(held_out: HeldOut) -> Iterator[NextItemEvent]:
-    """Yield, in the same order, the events in which the histories' last items were chosen."""
-    for user, seen, times, _ in _rows_by_time(held_out):
+def last_seen_events(held_out: HeldOut) -> list[NextItemEvent]:
+    """Return the events in which the histories' last items were chosen, by their times."""
+    last_seen = held_out.times[held_out.indptr[1:] - 1]
+    events = []
+    for row in np.argsort(last_seen, kind="stable").tolist():
+        span = slice(held_out.indptr[row], held_out.indptr[row + 1])
+        seen, times = held_out.items[span], held_out.times[span]
         if len(seen) > 1:
             when = query_time(times[:-1], float(times[-1]))
-            yield NextItemEvent(user, seen[:-1], int(seen[-1]), query_time=when)
-
-
-def _rows_by_time(held_out: HeldOut) -> Iterator[tuple[int, np.ndarray, np.ndarray, int]]:
-    last_seen = held_out.times[held_out.indptr[1:] - 1]
-    for row in np.argsort(last_seen, kind="stable"):
-        span = slice(held_out.indptr[row], held_out.indptr[row + 1])
-        user, target = int(held_out.users[row]), int(held_out.targets[row])
-        yield user, held_out.items[span], held_out.times[span], target
+            user, item = int(held_out.users[row]), int(seen[-1])
+            events.append(NextItemEvent(user, seen[:-1], item, query_time=when))
+    return events
 
 
 def online_adapter(
-    model: Any, held_out: HeldOut, loss: Callable[[Any], EventLoss] | None = None
+    model: Any,
+    held_out: HeldOut,
+    losses: Callable[[Sequence[Any]], list[EventLoss]] | None = None,
 ) -> OnlineAdapter:
     """Return an adapter of `model`, an AdaptiveModel, with the model's settings.
 
-    held_out: its histories estimate F of (33). loss: for events that are no NextItemEvent.
+    held_out: its histories estimate F of (33). losses: for events that are no NextItemEvent.
     """
     model.eval()
     model.fix_content()
     settings: AdaptationSettings = model.adaptation
     fisher = fisher_information(model, held_out) if settings.ewc else None
-    return OnlineAdapter(model, loss or model.event_loss, settings, fisher)
+    return OnlineAdapter(model, losses or model.event_losses, settings, fisher)
 
 
 def fisher_information(model: Any, held_out: HeldOut) -> dict[str, torch.Tensor]:
     """Return F of (33) from the last events before those of `held_out`."""
-    past = list(last_seen_events(held_out))[-FISHER_EXAMPLES:]
-    return fisher_diagonal(model, lambda event: model.event_loss(event).loss, past)
-
-
-def adapt(model: Any, held_out: HeldOut) -> list[Update]:
-    """Let `model` learn, in place, from each held-out item in turn; return each update."""
+    past = last_seen_events(held_out)[-FISHER_EXAMPLES:]
     with torch.enable_grad():
-        adapter = online_adapter(model, held_out)
-        return [adapter.update(event) for event in next_item_events(held_out)]
+        return fisher_diagonal(model, lambda event: model.event_losses([event])[0].loss, past)

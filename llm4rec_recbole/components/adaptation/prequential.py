@@ -7,7 +7,7 @@ before and after: the metric on old data; its decrease is forgetting
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -27,8 +27,8 @@ class Task(Protocol):
 
     model: nn.Module
 
-    def loss(self, event: Any) -> EventLoss:
-        """The loss to learn from: see OnlineAdapter."""
+    def losses(self, events: Sequence[Any]) -> list[EventLoss]:
+        """The losses to learn from: see OnlineAdapter."""
 
     def score(self, event: Any) -> float:
         """How well the model predicts `event` before it learns from it; higher is better."""
@@ -101,7 +101,7 @@ def replay(
     """Test on each event, then train on it: see `compare`. The task's model is changed."""
     adapter = None
     if settings is not None:
-        adapter = OnlineAdapter(task.model, task.loss, settings, fisher)
+        adapter = OnlineAdapter(task.model, task.losses, settings, fisher)
     task.model.eval()
     before = _without_gradients(task.old)
     scores, milliseconds, selected = [], [], []

@@ -29,7 +29,7 @@ def adapted_file(checkpoint: str | Path) -> Path:
 def save_adapted_weights(model: Any, checkpoint: str | Path) -> None:
     """Save the tensors of `model` that differ from those in `checkpoint`; write nothing for a model
     that does not adapt."""
-    if not hasattr(model, "after_training"):
+    if not hasattr(model, "prequential_rows"):
         return
     trained = checkpoints.load(checkpoint)["state_dict"]
     changed = {

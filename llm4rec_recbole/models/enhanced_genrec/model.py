@@ -43,6 +43,7 @@ from llm4rec_recbole.components.retrieval.context import (
 )
 from llm4rec_recbole.components.retrieval.reviews import reviews_to_retrieve
 from llm4rec_recbole.components.training_features import TrainingFeatures, training_features
+from llm4rec_recbole.config import has_real_times
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models.backbone import Backbone
@@ -187,9 +188,7 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
             if self.retrieved.uses_text or not isinstance(self.relations, NoRelations)
             else "no texts to retrieve, and no relation term",
             "explanation": "" if features.categories.any() else "no categories of items",
-            "adaptation": ""
-            if config["protocol"] in PROTOCOLS
-            else f"no events in time order under protocol {config['protocol']}",
+            "adaptation": no_event_times(config),
         }
         return {name: lacking[name] for name in self.components if lacking.get(name)}
 
@@ -293,6 +292,15 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
         return preference + fair_loss(  # (16)
             recommendation, fairness, self.debiasing.fairness_weight
         )
+
+
+def no_event_times(config: Any) -> str:
+    """Why nothing can be learned from events in time order; empty where it can."""
+    if config["protocol"] not in PROTOCOLS:
+        return f"no events in time order under protocol {config['protocol']}"
+    if not has_real_times(config["dataset"]):
+        return "no times, only each user's order of interactions"
+    return ""
 
 
 def chosen_components(given: Any, default: tuple[str, ...]) -> tuple[str, ...]:

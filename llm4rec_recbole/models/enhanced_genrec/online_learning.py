@@ -1,51 +1,86 @@
-"""How EnhancedGenRec learns from single events (26–33), and what it tells explanations (19)."""
+"""How EnhancedGenRec learns from single events (26–33), and its taste for explanations (19)."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from llm4rec_recbole.components.adaptation.adapter import EventLoss, NextItemEvent, adapt
+from llm4rec_recbole.components.adaptation.adapter import EventLoss, NextItemEvent
 from llm4rec_recbole.components.adaptation.equations import dislike_loss, normalised_entropy
-from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.components.adaptation.interleave import AdaptationSummary, prequential_rows
+from llm4rec_recbole.data.held_out import HeldOut, Outcomes
 
 
 class OnlineLearning:
     """Mixin for EnhancedGenRec: what the online adapter and the explanations call."""
 
-    def after_training(self: Any, held_out: HeldOut) -> None:
-        """With the component adaptation: learn from the validation items, one by one."""
-        if "adaptation" in self.components:
-            adapt(self, held_out)
+    #: Whether an event changes what computes h_t (12), or only what makes scores of h_t (11).
+    adapts_language_model = False
+    #: What the model has learned between its rankings; None before, and without adaptation.
+    adaptation_summary: AdaptationSummary | None = None
+
+    def prequential_rows(
+        self: Any, valid: HeldOut, outcomes: Outcomes, query_times: np.ndarray
+    ) -> Iterator[np.ndarray]:
+        """Yield the test rows to rank; with the component adaptation, learn in between.
+
+        See components/adaptation/interleave.py. Without it, all rows are one group.
+        """
+        if self.adaptation is not None and np.ptp(outcomes.times) == 0:
+            self.idle_components["adaptation"] = "the same time for all validation items"
+        if self.adaptation is None or "adaptation" in self.idle_components:
+            yield from [np.arange(len(query_times))] if len(query_times) else []
+        else:
+            yield from prequential_rows(self, valid, outcomes, query_times)
 
     def fix_content(self: Any) -> None:
         """Compute the items' content vectors once: no event changes what a title means."""
         self.content.freeze()
 
-    def event_loss(self: Any, event: NextItemEvent) -> EventLoss:
-        """The loss of one event, for OnlineAdapter, under the scores of the ranking.
+    def event_losses(self: Any, events: Sequence[NextItemEvent]) -> list[EventLoss]:
+        """The loss of each event, for OnlineAdapter, under the scores of the ranking.
 
         It is −log P(item | history), and `dislike_loss` for an item that the user did not like. An
         item that the user has had before is scored as if it were new.
         """
         device = self.item_bias.device
-        history = torch.from_numpy(event.history[-self.length :]).to(device)[None]
-        entries = None
-        if event.query_time is not None:
-            entries = self.retrieved.at([event.history], np.array([event.query_time])).to(device)
-        scores = self.score(torch.tensor([event.user], device=device), history, entries)[0]
-        seen = event.history[event.history != event.item]
-        scores = scores.index_fill(0, torch.from_numpy(seen).to(device), -torch.inf)
-        log_probability = scores.log_softmax(0)[event.item]
-        return EventLoss(
-            loss=-log_probability if event.liked else dislike_loss(log_probability, self.n_items),
-            kind=event.kind,
-            baseline_loss=math.log(self.n_items if event.liked else 2),
-            uncertainty=float(normalised_entropy(scores.detach())),
-        )
+        histories = [event.history[-self.length :] for event in events]
+        items = np.zeros((len(events), max(map(len, histories))), dtype=np.int64)
+        seen = torch.zeros(len(events), self.n_items, dtype=torch.bool)
+        for row, (event, history) in enumerate(zip(events, histories)):
+            items[row, : len(history)] = history
+            seen[row, torch.from_numpy(event.history)] = True
+            seen[row, event.item] = False
+        users = torch.tensor([event.user for event in events], device=device)
+        batch, table = torch.from_numpy(items).to(device), self.item_table()
+        with torch.set_grad_enabled(self.adapts_language_model and torch.is_grad_enabled()):
+            states = self(users, batch, table, self._entries_of(events), last_only=True)  # (B, d)
+        scores = self.scores(states, batch, table)
+        scores = scores.masked_fill(seen.to(device), -torch.inf)
+        targets = torch.tensor([event.item for event in events], device=device)
+        log_probability = scores.log_softmax(1).gather(1, targets[:, None])[:, 0]  # (B,)
+        uncertainty = normalised_entropy(scores.detach()).tolist()
+        return [
+            EventLoss(
+                loss=-value if event.liked else dislike_loss(value, self.n_items),
+                kind=event.kind,
+                baseline_loss=math.log(self.n_items if event.liked else 2),
+                uncertainty=uncertain,
+            )
+            for event, value, uncertain in zip(events, log_probability, uncertainty)
+        ]
+
+    def _entries_of(self: Any, events: Sequence[NextItemEvent]) -> torch.Tensor | None:
+        """Retrieved entries (B, K) of events with a query time; None where one has none."""
+        times = [event.query_time for event in events]
+        if None in times:
+            return None
+        histories = [event.history for event in events]
+        return self.retrieved.at(histories, np.array(times)).to(self.item_bias.device)
 
     @torch.no_grad()
     def aspect_distribution(self: Any, held_out: HeldOut, rows: np.ndarray) -> np.ndarray | None:
