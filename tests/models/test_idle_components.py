@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,18 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.chdir(tmp_path)
     folder = Path("dataset/shop")
     folder.mkdir(parents=True)
-    rows = [f"u{u}\ti{(u + t) % 12}\t4\t{1000 + 10 * t}" for u in range(15) for t in range(6)]
-    (folder / "shop.inter").write_text("\n".join([HEAD, *rows]) + "\n")
+    write_interactions(folder, lambda user, n: 1000 + 10 * n + user)
     return {
         **{"llm": "scratch-16x1", "llm_layers": 1, "llm_dtype": "float32", "hidden_size": 16},
         **{"text_encoder": "hash-8", "epochs": 1, "eval_step": 1, "show_progress": False},
         **{"load_col": {"inter": ["user_id", "item_id", "timestamp"]}},
     }
+
+
+def write_interactions(folder: Path, time_of: Callable[[int, int], int]) -> None:
+    """15 users with six items each; time_of(user, n) is the time of the user's n-th interaction."""
+    rows = [f"u{u}\ti{(u + t) % 12}\t4\t{time_of(u, t)}" for u in range(15) for t in range(6)]
+    (folder / "shop.inter").write_text("\n".join([HEAD, *rows]) + "\n")
 
 
 def record(options: dict[str, Any]) -> dict[str, Any]:
@@ -45,6 +51,36 @@ def test_without_any_item_data_three_components_are_off(shop, capsys) -> None:
         "explanation": "no categories of items",
     }
     assert "note: component fusion is off: the data have no texts" in capsys.readouterr().err
+
+
+def test_adaptation_learns_between_the_rankings(shop) -> None:
+    content = record(shop | {"adaptation_batch": 4})
+    learned = content["adaptation"]
+    assert (learned["events"], learned["explicit_events"], learned["updates"]) == (15, 0, 4)
+    assert 0 < learned["share_learned_before_ranking"] < 1
+    assert learned["seconds"] > 0
+
+
+def test_without_an_order_between_users_adaptation_is_off(shop) -> None:
+    """All validation items at one moment, and times that are positions in a user's sequence."""
+    write_interactions(Path("dataset/shop"), lambda user, n: 1000 + n)
+    content = record(shop)
+    assert "adaptation" not in content["components"]
+    assert "adaptation" not in content
+    reason = content["provenance"]["idle_components"]["adaptation"]
+    assert reason == "the same time for all validation items"
+
+
+def test_positions_in_a_sequence_are_no_times(shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    from llm4rec_recbole.models.enhanced_genrec import model
+
+    assert model.has_real_times("ml-100k")
+    assert not model.has_real_times("beauty")
+    monkeypatch.setattr(model, "has_real_times", lambda dataset: False)
+    content = record(shop)
+    assert "adaptation" not in content
+    reason = content["provenance"]["idle_components"]["adaptation"]
+    assert reason == "no times, only each user's order of interactions"
 
 
 def test_with_titles_and_categories_all_are_on(shop, capsys) -> None:

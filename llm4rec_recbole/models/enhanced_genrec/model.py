@@ -162,7 +162,9 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
                 uncertainty_decay=config["adaptation_uncertainty_decay"],
                 update_fraction=config["adaptation_update_fraction"],
                 ewc=config["adaptation_ewc"],
+                batch=config["adaptation_batch"],
             )
+            self.reads_ratings = config["adaptation_feedback"] == "explicit"
 
         given = {
             "relations": config["relation_weight"],

@@ -18,8 +18,6 @@ from llm4rec_recbole.data.held_out import HeldOut, Outcomes
 class OnlineLearning:
     """Mixin for EnhancedGenRec: what the online adapter and the explanations call."""
 
-    #: Whether an event changes what computes h_t (12), or only what makes scores of h_t (11).
-    adapts_language_model = False
     #: What the model has learned between its rankings; None before, and without adaptation.
     adaptation_summary: AdaptationSummary | None = None
 
@@ -35,6 +33,8 @@ class OnlineLearning:
         if self.adaptation is None or "adaptation" in self.idle_components:
             yield from [np.arange(len(query_times))] if len(query_times) else []
         else:
+            if not self.reads_ratings:
+                outcomes = Outcomes(outcomes.times)
             yield from prequential_rows(self, valid, outcomes, query_times)
 
     def fix_content(self: Any) -> None:
@@ -56,10 +56,7 @@ class OnlineLearning:
             seen[row, torch.from_numpy(event.history)] = True
             seen[row, event.item] = False
         users = torch.tensor([event.user for event in events], device=device)
-        batch, table = torch.from_numpy(items).to(device), self.item_table()
-        with torch.set_grad_enabled(self.adapts_language_model and torch.is_grad_enabled()):
-            states = self(users, batch, table, self._entries_of(events), last_only=True)  # (B, d)
-        scores = self.scores(states, batch, table)
+        scores = self.score(users, torch.from_numpy(items).to(device), self._entries_of(events))
         scores = scores.masked_fill(seen.to(device), -torch.inf)
         targets = torch.tensor([event.item for event in events], device=device)
         log_probability = scores.log_softmax(1).gather(1, targets[:, None])[:, 0]  # (B,)

@@ -88,12 +88,20 @@ class EnhancedGenRecOptions(
         None, description="Weight of the aspect score (20); ~ is chosen on validation."
     )
     # Adaptation (26-33).
-    adaptation_rate: Weight = Field(0.0005, description="Step size of an update (28).")
-    adaptation_momentum: Probability = Field(0.0, description="Momentum of the updates (26).")
+    adaptation_rate: Weight = Field(0.00001, description="Step size of an update (28).")
+    adaptation_momentum: Probability = Field(0.9, description="Momentum of the updates (26).")
     adaptation_uncertainty_decay: Weight = Field(
-        0.0, description="How strongly uncertainty shrinks an update (28)."
+        1.0, description="How strongly uncertainty shrinks an update (28)."
     )
     adaptation_update_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
         0.1, description="Share of each tensor's gradient entries, the largest, that move (30)."
     )
-    adaptation_ewc: Weight = Field(0.0, description="Weight of elastic weight consolidation (33).")
+    adaptation_ewc: Weight = Field(1.0, description="Weight of elastic weight consolidation (33).")
+    adaptation_batch: Size = Field(
+        16, description="Validation items that are learned in one update; 1 is one update each."
+    )
+    adaptation_feedback: Literal["explicit", "implicit"] = Field(
+        "explicit",
+        description="Whether ratings count: explicit makes an item less likely that its user rated "
+        "below the own mean (31); implicit reads no ratings.",
+    )
