@@ -190,6 +190,9 @@ class Provenance(Part):
     started: str | None = Field(None, description="Start of the training, UTC.")
     pretrained: str | None = Field(None, description="Pretrained models that the run read.")
     llm_dtype: str | None = Field(None, description="Number format of the language model.")
+    llm_layers: str | None = Field(
+        None, description="Layers of the language model that the run used, of how many."
+    )
     idle_components: dict[str, Any] = Field({}, description="Component → what the data lack.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -100,10 +101,8 @@ def test_what_a_later_item_was_changes_no_earlier_weight() -> None:
     query = test.query_times(np.array([1, 4, 7, 10]))
     worlds = []
     for later in (13, 14):
-        valid = HeldOut(
-            np.arange(1, 5), np.array([10, 11, later, 15]), np.arange(5), np.ones(4, dtype=np.int64),
-            np.zeros(4), 100,
-        )  # fmt: skip
+        targets = np.array([10, 11, later, 15])
+        valid = replace(held_out([0] * 4, 10), targets=targets)
         torch.manual_seed(0)
         model, weights = Recorder(1), {}
         for rows in prequential_rows(model, valid, Outcomes(np.array([1, 3, 5, 8])), query):
