@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from llm4rec_recbole.data import table_cache
+from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT
 from llm4rec_recbole.datasets import filters
 from llm4rec_recbole.datasets.base import RawData, RawLog, RowReport
 from llm4rec_recbole.datasets.events import EVENTS, copy_used_events
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-_BLOCK = 1 << 20  # rows
+_BLOCK = 1 << 17  # rows; the text of a block stays in the processor's cache
 #: Column of the tables of items and users → its type in the atomic file.
 _TYPES = {"item_id": "token", "user_id": "token", "title": "token_seq", "year": "token"}
 _TYPES |= {"categories": "token_seq", "description": "token_seq", "price": "float"}
@@ -69,6 +71,9 @@ def convert(spec: DatasetSpec, raw: str | Path, out: str | Path) -> list[RowRepo
         write_inter(new / inter, log)
         stale_files = _earlier_files(spec, out) - {path.name for path in new.iterdir()}
         replace_dataset_files(new, out, inter, stale_files)
+        table_cache.write(
+            out / inter, DEFAULT_FORMAT, table_cache.state_of(out / inter), table(log)
+        )
     return list(data.row_reports.values())
 
 
@@ -143,41 +148,99 @@ def write_inter(path: str | Path, log: RawLog) -> None:
 
     rating = "" if log.ratings is None else "rating:float\t"
     header = f"user_id:token\titem_id:token\t{rating}timestamp:float\n"
-    user_tokens, item_tokens = (
-        pa.array(tokens, pa.string()) for tokens in (log.user_tokens, log.item_tokens)
+    user_cells, item_cells = (
+        _with_end(pa.array(tokens, pa.string()), "\t")
+        for tokens in (log.user_tokens, log.item_tokens)
     )
     are_whole = bool((log.times == np.floor(log.times)).all())
     with replacing(path) as file:
         file.write(header.encode())
         for start in range(0, len(log), _BLOCK):
             rows = slice(start, start + _BLOCK)
-            columns = [user_tokens.take(log.users[rows]), item_tokens.take(log.items[rows])]
+            columns = [user_cells.take(log.users[rows]), item_cells.take(log.items[rows])]
             if log.ratings is not None:
-                columns.append(pa.array(log.ratings[rows]).cast(pa.string()))
+                stars = pa.array(log.ratings[rows]).dictionary_encode()  # few different ratings
+                cells = _with_end(stars.dictionary.cast(pa.string()), "\t")
+                columns.append(cells.take(stars.indices))
             columns.append(_times(log.times[rows], are_whole))
-            ends = pa.array(["\n"], pa.string()).take(np.zeros(len(columns[0]), np.int8))
-            joined = pc.binary_join_element_wise(*columns, "\t")
-            lines = pc.binary_join_element_wise(joined, ends, "")
-            file.write(_text(lines))
+            file.write(_text(pc.binary_join_element_wise(*columns, "")))
 
 
-def _times(times: np.ndarray, are_whole: bool) -> pa.StringArray:
+def table(log: RawLog) -> tuple[dict[str, str], pa.Table]:
+    """What reading the file of `write_inter` gives: each column's type, and the columns.
+
+    It goes to the cache, so that the file is not read again.
+    """
+    import pyarrow as pa
+
+    def tokens(ids: np.ndarray, names: np.ndarray) -> pa.DictionaryArray:
+        numbered = pa.array(ids).dictionary_encode()  # in the order of first rows
+        cells = pa.array(names, pa.string()).take(numbered.dictionary)
+        return pa.DictionaryArray.from_arrays(numbered.indices, cells)
+
+    columns = {
+        "user_id": tokens(log.users, log.user_tokens),
+        "item_id": tokens(log.items, log.item_tokens),
+    }
+    if log.ratings is not None:
+        stars = pa.array(log.ratings).dictionary_encode()
+        written = stars.dictionary.cast(pa.string()).cast(pa.float64())
+        columns["rating"] = written.take(stars.indices)
+    columns["timestamp"] = pa.array(np.rint(log.times * 1000) / 1000)  # as in the file
+    types = dict.fromkeys(columns, "float") | {"user_id": "token", "item_id": "token"}
+    return types, pa.table(columns)
+
+
+def _with_end(cells: pa.StringArray, end: str) -> pa.StringArray:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    return pc.binary_join_element_wise(cells, pa.scalar(end), "")
+
+
+def _times(times: np.ndarray, are_whole: bool) -> pa.StringArray:
+    """Each time (N,) as text, with the end of its line."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if are_whole and times.min() >= 0 and times.max() < 2**32:
+        return _whole_numbers(times.astype(np.uint32))
     if are_whole:
-        return pa.array(times.astype(np.int64)).cast(pa.string())
+        return _with_end(pa.array(times.astype(np.int64)).cast(pa.string()), "\n")
     thousandths = np.rint(times * 1000).astype(np.int64)
     seconds = pa.array(thousandths // 1000).cast(pa.string())
     rest = pa.array(thousandths % 1000).cast(pa.string())
-    return pc.binary_join_element_wise(seconds, pc.ascii_lpad(rest, 3, padding="0"), ".")
+    cells = pc.binary_join_element_wise(seconds, pc.ascii_lpad(rest, 3, padding="0"), ".")
+    return _with_end(cells, "\n")
 
 
-def _text(lines: pa.StringArray) -> bytes:
+def _whole_numbers(numbers: np.ndarray) -> pa.StringArray:
+    """Each of `numbers` (N,) uint32 as text with a line's end: three times as fast as Arrow."""
+    import pyarrow as pa
+
+    width = len(str(numbers.max()))
+    text = np.empty((len(numbers), width + 1), dtype=np.uint8)
+    text[:, width] = ord("\n")
+    lengths = np.full(len(numbers), width + 1, dtype=np.int32)
+    rest = numbers
+    for column in range(width - 1, -1, -1):
+        tenth = rest // np.uint32(10)
+        text[:, column] = (rest - tenth * np.uint32(10)).astype(np.uint8) + ord("0")
+        rest = tenth
+        if column and not rest.all():
+            lengths -= rest == 0  # a leading zero
+    offsets = np.zeros(len(numbers) + 1, dtype=np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    if offsets[-1] < text.size:
+        text = text[np.arange(width + 1) >= width + 1 - lengths[:, None]]
+    return pa.StringArray.from_buffers(len(numbers), pa.py_buffer(offsets), pa.py_buffer(text))
+
+
+def _text(lines: pa.StringArray) -> memoryview:
     """The strings joined. An Arrow array of strings stores them in this form."""
     offsets = np.frombuffer(lines.buffers()[1], dtype=np.int32)
     first, last = offsets[lines.offset], offsets[lines.offset + len(lines)]
-    return lines.buffers()[2][int(first) : int(last)].to_pybytes()
+    return memoryview(lines.buffers()[2])[int(first) : int(last)]
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:

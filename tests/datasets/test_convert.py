@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llm4rec_recbole.data.atomic import read_atomic
 from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.data.features import read_items
 from llm4rec_recbole.data.interactions import read_interactions
 from llm4rec_recbole.datasets.base import LogBuilder, parse_unix_time
-from llm4rec_recbole.datasets.convert import convert, to_cell, write_inter, write_table
+from llm4rec_recbole.datasets.convert import convert, table, to_cell, write_inter, write_table
 from llm4rec_recbole.datasets.spec import DatasetSpec, Filters, RawFile, read_spec
 from llm4rec_recbole.errors import InputError
 
@@ -128,7 +129,12 @@ def test_interactions_come_back_exactly(tmp_path_factory, rows):
     builder = LogBuilder()
     for row in rows:
         builder.add(*row)
-    write_inter(folder / "tiny.inter", builder.build())
+    log = builder.build()
+    write_inter(folder / "tiny.inter", log)
+    types, columns = table(log)
+    parsed = read_atomic(folder / "tiny.inter")
+    assert [*types.items()] == [*parsed.types.items()]
+    assert columns.equals(parsed.columns)  # what the cache holds is what the file says
     DatasetFiles(folder, "tiny").check()
     log = read_interactions(folder / "tiny.inter")
     assert [log.user_tokens[u] for u in log.users] == [row[0] for row in rows]
@@ -136,6 +142,21 @@ def test_interactions_come_back_exactly(tmp_path_factory, rows):
     assert np.array_equal(log.times, [row[2] for row in rows])
     ratings = pd.read_csv(folder / "tiny.inter", sep="\t", quoting=3)["rating:float"]
     assert ratings.tolist() == [row[3] for row in rows]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [[0, 0], [9, 10, 99, 100, 0, 1], [4_102_444_799, 7], [1.5, 2], [2.0**40, 1], [999, 100]],
+    ids=str,
+)
+def test_times_are_written_as_python_writes_them(tmp_path, times):
+    builder = LogBuilder()
+    for time in times:
+        builder.add("u", "i", float(time))
+    write_inter(tmp_path / "x.inter", builder.build())
+    text = [line.split("\t")[2] for line in (tmp_path / "x.inter").read_text().splitlines()[1:]]
+    whole = all(time == int(time) for time in times)
+    assert text == [f"{time:.0f}" if whole else f"{time:.3f}" for time in times]
 
 
 @settings(max_examples=40)
