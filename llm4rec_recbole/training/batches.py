@@ -210,10 +210,8 @@ class PromptLoader(WindowLoader):
     def epoch(self, random: np.random.Generator) -> Iterator[dict[str, np.ndarray]]:
         prompts = draw_prompts(self.histories, self.length, self.targets, random)
         config, item = self.config, self.config["ITEM_ID_FIELD"]
-        lengths = (prompts.before > 0).sum(1)  # (P,)
-        if self.item_tokens is not None:
-            lengths = self.item_tokens[prompts.before].sum(1)
-        for chosen in similar_lengths(lengths, self.batch_size, random):
+        for start in range(0, len(prompts.users), self.batch_size):
+            chosen = slice(start, start + self.batch_size)
             before, after = prompts.before[chosen], prompts.after[chosen]
             is_item = after >= 0
             yield {

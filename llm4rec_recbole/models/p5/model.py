@@ -77,7 +77,6 @@ class P5(SequentialRecommender):
         self.pretrained = self.words.name or "scratch"
         first = len(self.words)
         self.codes: list[Tokens] = [[], *([first + t for t in code] for code in codes)]
-        self.item_tokens = np.array([len(code) for code in self.codes])  # training/batches.py
         self.first_user = first + n_id_tokens
         self.trie = ItemTrie.build(self.codes[1:])
         # Users are named in prompts only, so no answer chooses among their tokens.
