@@ -10,10 +10,10 @@ from llm4rec_recbole.evaluation import negatives as module
 from llm4rec_recbole.evaluation.negatives import RACE_PAIRS, draw_negatives
 from tests.helpers.random_held_out import random_held_out
 
-WAYS = pytest.mark.parametrize("race_pairs", [RACE_PAIRS, 0], ids=["race", "rejection"])
+BOTH_BRANCHES = pytest.mark.parametrize("race_pairs", [RACE_PAIRS, 0], ids=["race", "rejection"])
 
 
-@WAYS
+@BOTH_BRANCHES
 @settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), n_items=st.integers(3, 60), n=st.integers(1, 70))
 def test_negatives_are_distinct_and_neither_seen_nor_the_target_nor_the_pad(
@@ -39,14 +39,14 @@ def test_the_same_seed_draws_the_same_whatever_the_chunk(held_out, monkeypatch):
     assert (draw_negatives(held_out, weights, 20, seed=8) != first).any()
 
 
-@WAYS
+@BOTH_BRANCHES
 def test_the_same_seed_draws_the_same(held_out, race_pairs):
     weights = np.arange(150.0)
     first, second = (draw_negatives(held_out, weights, 20, 7, race_pairs) for _ in range(2))
     assert (first == second).all()
 
 
-@WAYS
+@BOTH_BRANCHES
 def test_an_item_of_weight_zero_is_never_drawn(held_out, race_pairs):
     weights = np.zeros(150)
     weights[[5, 9]] = 1
@@ -54,7 +54,7 @@ def test_an_item_of_weight_zero_is_never_drawn(held_out, race_pairs):
     assert set(np.unique(drawn)) == {0, 5, 9}
 
 
-@WAYS
+@BOTH_BRANCHES
 def test_draws_follow_the_weights_without_replacement(race_pairs):
     """Two draws from weights 1, 2, 3: P(first = i) = w_i / 6, P(pair) by successive sampling."""
     n = 60_000

@@ -12,6 +12,7 @@ import pytest
 
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.run_record import parse_record
 from llm4rec_recbole.evaluation.users_file import read_users
 from llm4rec_recbole.training.run import prepare, run, train
 from tests.helpers.two_cycles import N_USERS
@@ -64,6 +65,17 @@ def test_a_record_holds_what_design_says(options):
     assert set(record["provenance"]) == PROVENANCE
     assert {"full", "uni100", "pop100"} <= set(record["metrics"]["test"])
     assert set(record["metrics"]["valid"]) >= {"hit@10", "ndcg@10"}
+
+
+@pytest.mark.parametrize(
+    ("model", "given"),
+    [("EASE", {}), ("SASRec", {}), ("EnhancedGenRec", {"llm": "scratch-64x2", "components": []})],
+)
+def test_every_field_of_a_record_is_described(options, model, given):
+    path = run(model, "two_cycles", options=options | {"epochs": 1} | given)
+    content = json.loads(path.read_text())
+    described = parse_record(content, path).model_dump(by_alias=True, exclude_unset=True)
+    assert described == content
 
 
 def test_a_record_has_every_validation_and_the_best_one_is_tested(options):
