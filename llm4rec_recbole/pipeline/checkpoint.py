@@ -5,11 +5,13 @@
 COMMAND is the training command of the run. It is executed only where work/checkpoints has no
 checkpoint of the committed record, and writes its own record to work/retrained. A checkpoint fits a
 record if both have the same validation metrics, or if it was trained here for that record.
-Another processor may train a slightly different model; the command then says so.
+Another processor may train a slightly different model; the command then says so. The first
+functions read COMMAND; run_stage.py uses them too.
 """
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,21 +20,63 @@ from typing import Any
 
 from llm4rec_recbole.console import run_command
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.paths import Run
-from llm4rec_recbole.files import read_json, sha256_of
+from llm4rec_recbole.evaluation.paths import CHECKPOINTS, RESULTS, Run
+from llm4rec_recbole.files import read_json, sha256_of, write_json
 from llm4rec_recbole.option_readers import model_type
 from llm4rec_recbole.pipeline import run_state
-from llm4rec_recbole.pipeline.commands import (
-    MARKER,
-    finish_checkpoint,
-    options_of,
-    references_of,
-    refuse_smoke,
-    run_of_options,
-    with_checkpoints,
-)
+from llm4rec_recbole.pipeline.status import recorded_scales
+from llm4rec_recbole.registry import variant
 
 RETRAINED = Path("work/retrained")
+MARKER = "record.json"  # beside a checkpoint: the sum of the record that it was trained for
+
+
+def options_of(command: Sequence[str]) -> dict[str, str]:
+    """The options --key=value of a command line."""
+    return dict(re.findall(r"^--(\w+)=(.*)$", "\n".join(command), re.MULTILINE))
+
+
+def run_of_options(options: dict[str, str]) -> Run:
+    """The run that the options name. Raises KeyError where one is missing."""
+    return Run(options["dataset"], options["protocol"], options["model"], int(options["seed"]))
+
+
+def refuse_smoke(options: dict[str, str]) -> None:
+    """Raise InputError for a smoke run where dvc.lock lists records of another scale.
+
+    Its numbers mean nothing, and it would replace those records.
+    """
+    if Path(options.get("config_files", "")).stem != "smoke" or options["results_dir"] != "results":
+        return
+    if others := recorded_scales() - {"smoke"}:
+        message = (
+            f"scale smoke would replace the records of scale {', '.join(others)} in {RESULTS}/"
+        )
+        raise InputError(message, hint="make smoke runs the pipeline in work/smoke")
+
+
+def with_checkpoints(command: Sequence[str], run: Run) -> list[str]:
+    """The command with the folder of the run's checkpoints; for a sum, also of its references'."""
+    named = [f"--checkpoint_dir={run.checkpoints}"]
+    if references_of(run):
+        named.append(f"--reference_checkpoints={CHECKPOINTS}")
+    return [*command, *named]
+
+
+def references_of(run: Run) -> list[str]:
+    """The methods that the run adds up; [] unless it is a sum of references."""
+    model, options = variant(run.method)
+    return list(options["references"]) if model == "SumOfReferences" and options else []
+
+
+def finish_checkpoint(run: Run, record: Path) -> None:
+    """Remove the run's earlier checkpoints, and note which record the newest one is for."""
+    files = sorted(run.checkpoints.glob("*.safetensors"), key=lambda file: file.stat().st_mtime_ns)
+    for file in files[:-1]:
+        file.with_suffix(".adapted").unlink(missing_ok=True)  # the weights after adaptation
+        file.unlink()
+    if files:
+        write_json(run.checkpoints / MARKER, {"sha256": sha256_of(record)})
 
 
 def ensure(command: Sequence[str]) -> int:

@@ -29,8 +29,8 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.paths import RESULTS, Run
 from llm4rec_recbole.files import sha256_of, write_json
 from llm4rec_recbole.pipeline import run_state
-from llm4rec_recbole.pipeline.checkpoint import ensure_references
-from llm4rec_recbole.pipeline.commands import (
+from llm4rec_recbole.pipeline.checkpoint import (
+    ensure_references,
     finish_checkpoint,
     options_of,
     refuse_smoke,

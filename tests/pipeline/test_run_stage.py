@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from llm4rec_recbole.evaluation.paths import Run
-from llm4rec_recbole.pipeline.commands import finish_checkpoint
+from llm4rec_recbole.pipeline.checkpoint import finish_checkpoint
 from llm4rec_recbole.pipeline.run_stage import _last_line
 from tests.helpers.checkout import Checkout, wait_until
 
