@@ -62,6 +62,18 @@ def test_failure_leaves_its_last_line(
     assert error_of(checkout) == error
 
 
+def test_the_old_record_goes_before_the_run_starts_and_gives_the_estimate(
+    checkout: Checkout,
+) -> None:
+    for path, text in ((BPR.record(), '{"cost": {"train_seconds": 240}}'), (BPR.users(), "ranks")):
+        (checkout.folder / path).parent.mkdir(parents=True)
+        (checkout.folder / path).write_text(text)
+    output = checkout.run(*command("sh", "-c", "ls results/runs/ml-100k/loo/BPR; exit 3"), code=3)
+    assert output == "ml-100k loo BPR seed 0: about 4 min\n"
+    assert not (checkout.folder / BPR.users()).exists()
+    assert json.loads((checkout.folder / BPR.state).read_text())["seconds"] == 240
+
+
 def test_a_stopped_stage_has_not_failed_and_stops_its_run(checkout: Checkout) -> None:
     checkout.control("hold_BPR")
     stage = checkout.start(*command(*RUN))

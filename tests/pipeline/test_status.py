@@ -119,16 +119,6 @@ def test_expected_seconds_are_the_other_seeds_mean() -> None:
     }
 
 
-def test_expected_seconds_come_from_the_last_commit_once_dvc_removed_the_record() -> None:
-    write(BPR.record(), json.dumps({"cost": {"train_seconds": 30.0}}))
-    write(POP.record(), "")
-    for arguments in ("init -q", "add .", "-c user.name=x -c user.email=x commit -qm x"):
-        subprocess.run(["git", *arguments.split()], check=True)
-    BPR.record().unlink()
-    POP.record().unlink()
-    assert status.estimate_seconds([SASREC, POP, BPR]) == {BPR: 30.0}
-
-
 @pytest.mark.parametrize(
     "text",
     ['{"seconds": 1', "[5]", '{"seconds": "x"}', '{"seconds": 1%s}' % ("0" * 400), "[" * 99_999],
