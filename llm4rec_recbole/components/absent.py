@@ -33,25 +33,21 @@ class NoRetrieval(nn.Module):
 
     uses_text = False
 
-    def __init__(self, d: int) -> None:
-        super().__init__()
-        self.d = d
+    def add_to(self, history: torch.Tensor, *unused: Any) -> torch.Tensor:
+        """The items' tokens (B, L, d), unchanged."""
+        return history
 
     def before(self, position: torch.Tensor) -> torch.Tensor:
-        """No entries: (B, 0) for windows (B, L)."""
-        return position.new_zeros(len(position), 0)
+        """No entries: (B, L, 0) for windows (B, L)."""
+        return position.new_zeros(*position.shape, 0)
 
     def now(self, held_out: HeldOut, rows: np.ndarray) -> torch.Tensor:
-        """No entries: (B, 0) for rows (B,) of `held_out`."""
-        return torch.zeros(len(rows), 0, dtype=torch.int64)
+        """No entries: (B, 1, 0) for rows (B,) of `held_out`."""
+        return torch.zeros(len(rows), 1, 0, dtype=torch.int64)
 
-    def at(self, histories: list[np.ndarray], times: np.ndarray) -> torch.Tensor:
-        """No entries: (B, 0) for B histories."""
-        return torch.zeros(len(histories), 0, dtype=torch.int64)
-
-    def tokens(self, entries: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """No tokens (B, 0, d), and their mask (B, 0)."""
-        return torch.zeros(len(entries), 0, self.d, device=entries.device), entries >= 0
+    def at(self, histories: list[np.ndarray], *unused: Any) -> torch.Tensor:
+        """No entries: (B, 1, 0) for B histories."""
+        return torch.zeros(len(histories), 1, 0, dtype=torch.int64)
 
 
 class NoRelations(nn.Module):
@@ -68,7 +64,7 @@ class NoDebiasing(nn.Module):
     fairness_weight = 0.0
 
     def factors(
-        self, states: torch.Tensor, table: torch.Tensor, ids: torch.Tensor | None = None
+        self, states: torch.Tensor, table: torch.Tensor, *unused: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The states (N, d) and the items (M, d) themselves."""
         return states, table

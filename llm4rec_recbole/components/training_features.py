@@ -39,6 +39,17 @@ class TrainingFeatures:
         return np.bincount(self.items, minlength=self.n_items)
 
     @property
+    def dated(self) -> bool:
+        """Whether the times are dates. Else they are only positions within each user's history or
+        within all rows: they rise by 1, from 0 or 1, and do not order two users' interactions."""
+        lengths = np.diff(self.indptr)
+        starts = self.indptr[:-1][lengths > 0]
+        first = self.times[starts]
+        position = np.arange(len(self.times)) - np.repeat(self.indptr[:-1], lengths)
+        rises = (self.times - np.repeat(first, lengths[lengths > 0]) == position).all()
+        return not (rises and (np.isin(first, (0, 1)).all() or (first == starts).all()))
+
+    @property
     def has_content(self) -> bool:
         """Whether the data describe items at all: the popularity of an item is no content."""
         content = self.content

@@ -156,6 +156,8 @@ def _provenance(run: TrainedRun) -> dict[str, Any]:
 
     config = run.config
     idle = getattr(run.model, "idle_components", {})
+    debiasing = getattr(run.model, "debiasing", None)
+    sample_share = getattr(debiasing, "effective_sample_share", None)  # of the IPS weights (14)
     data = sorted(Path(config["data_path"]).glob(f"{config['dataset']}.*"))
     return {
         "data_sha256": sha256_of(*data),
@@ -171,6 +173,7 @@ def _provenance(run: TrainedRun) -> dict[str, Any]:
         "pretrained": getattr(run.model, "pretrained", None),
         "llm_dtype": getattr(run.model, "llm_dtype", None),
         "llm_layers": _llm_layers(run.model),
+        **({"effective_sample_share": sample_share} if sample_share is not None else {}),
         **({"idle_components": idle} if idle else {}),
     }
 

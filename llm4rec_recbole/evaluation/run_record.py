@@ -193,6 +193,9 @@ class Provenance(Part):
     llm_layers: str | None = Field(
         None, description="Layers of the language model that the run used, of how many."
     )
+    effective_sample_share: float | None = Field(
+        None, description="Effective sample size of the propensity weights (14), per interaction."
+    )
     idle_components: dict[str, Any] = Field({}, description="Component → what the data lack.")
 
 

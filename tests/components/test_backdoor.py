@@ -8,7 +8,9 @@ from torch.nn import functional
 from llm4rec_recbole.components.debiasing.backdoor import (
     StratifiedScores,
     backdoor_adjustment,
+    popularity_periods,
     popularity_strata,
+    strata_at_the_time,
     stratum_prior,
 )
 from llm4rec_recbole.errors import InputError
@@ -96,7 +98,8 @@ def test_conditional_scores_equal_their_naive_twin():
     for n, h in enumerate(states):
         for i, e in enumerate(items):
             p = strata[n, i]
-            expected = h @ e + module.scale[p] * (h * module.gate) @ e + module.reason(h)[p]
+            modulated = (module.projection @ h) @ (module.projection @ e)
+            expected = h @ e + module.scale[p] * modulated + module.reason(h)[p]
             torch.testing.assert_close(scores[n, i], expected)
 
 
@@ -111,8 +114,19 @@ def test_eq15_intervene():
 
 def test_factors_multiply_to_the_scores():
     module, states, items, strata = random_scores()
-    left, right = module.factors(states, items, strata[0])
-    torch.testing.assert_close(left @ right.T, module(states, items, strata[0]))
+    periods = torch.tensor([1, 0, 1, 2])
+    left, right = module.factors(states, items, strata[:3], periods)
+    torch.testing.assert_close(left @ right.T, module(states, items, strata[periods]))
+
+
+def test_strata_follow_popularity_at_the_time():
+    times = np.array([5.0, 1, 7, 2, 8, 3, 6, 4])
+    items = np.array([2, 1, 2, 1, 2, 1, 1, 3])
+    periods = popularity_periods(times, True, 2)
+    assert periods.tolist() == [1, 0, 1, 0, 1, 0, 1, 0]
+    assert not popularity_periods(times, False, 2).any()
+    strata = strata_at_the_time(items, periods, 4, 3)
+    assert strata.tolist() == [[0, 2, 0, 1], [0, 1, 2, 0]]
 
 
 def test_gradients_of_both_scores():
@@ -149,7 +163,7 @@ def test_learning_on_strata_that_change_finds_the_taste_under_popularity():
         items = torch.randn(6, 2, dtype=torch.float64, requires_grad=True)
         module = StratifiedScores(2, torch.ones(3) / 3).double()
         trained = [items, *(module.parameters() if name == "stratified" else [])]
-        optimizer = torch.optim.LBFGS(trained, max_iter=60, line_search_fn="strong_wolfe")
+        optimizer = torch.optim.LBFGS(trained, max_iter=400, line_search_fn="strong_wolfe")
 
         def loss(items=items, module=module, optimizer=optimizer):
             optimizer.zero_grad()

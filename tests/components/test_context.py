@@ -6,6 +6,7 @@ from torch.autograd import gradcheck
 
 from llm4rec_recbole.components.retrieval.context import (
     EntryEmbedding,
+    RetrievedContext,
     context_sequence,
     output_distribution,
 )
@@ -26,44 +27,65 @@ def test_eq11_output_distribution() -> None:
 
 
 def test_eq12_context_sequence() -> None:
-    user, retrieved, history = torch.randn(2, D), torch.randn(2, 2, D), torch.randn(2, 3, D)
-    is_retrieved = torch.tensor([[True, True], [True, False]])
+    user, history = torch.randn(2, D), torch.randn(2, 3, D)
     is_item = torch.tensor([[True, True, True], [True, True, False]])
-    embeddings, mask, positions = context_sequence(user, retrieved, is_retrieved, history, is_item)
+    embeddings, mask, positions = context_sequence(user, history, is_item)
     for row in range(2):
-        expected = [user[row], *retrieved[row], *history[row]]
-        assert all(torch.equal(a, b) for a, b in zip(embeddings[row], expected))
-    assert mask.tolist() == [[1, 1, 1, 1, 1, 1], [1, 1, 0, 1, 1, 0]]
-    assert positions[0].tolist() == [0, 1, 2, 3, 4, 5]
-    assert positions[1, mask[1] > 0].tolist() == [0, 1, 2, 3]  # the gap moves nothing
+        assert all(torch.equal(a, b) for a, b in zip(embeddings[row], [user[row], *history[row]]))
+    assert mask.tolist() == [[1, 1, 1, 1], [1, 1, 1, 0]]
+    assert positions.tolist() == [[0, 1, 2, 3], [0, 1, 2, 2]]
 
 
-def test_nothing_retrieved_leaves_user_and_history() -> None:
-    none = torch.zeros(1, 0, D), torch.zeros(1, 0, dtype=torch.bool)
-    got = context_sequence(torch.ones(1, D), *none, torch.ones(1, 2, D), torch.ones(1, 2).bool())
-    assert got.embeddings.shape == (1, 3, D)
-    assert got.mask.tolist() == [[1, 1, 1]]
+def embedding(n_reviews: int = 1) -> EntryEmbedding:
+    torch.manual_seed(0)
+    categories = torch.tensor([[0, 0], [1, 2], [2, 0], [0, 0]])
+    return EntryEmbedding(torch.randn(4, 5), categories, torch.randn(4, n_reviews + 1, 5), D)
 
 
-def test_gradients_reach_every_token() -> None:
-    there = torch.tensor([[True, False]])
+def test_an_entry_is_its_items_vector_text_categories_and_known_reviews() -> None:
+    embed, table = embedding(), torch.randn(4, D)
+    entries = torch.tensor([[[2 * 1 + 1, 2 * 2, -1], [2 * 3, 2 * 1, 2 * 2 + 1]]])
+    tokens, is_entry = embed(entries, table)
+    assert tokens.shape == (1, 2, 3, D)
+    assert is_entry.tolist() == [[[True, True, False], [True, True, True]]]
+    category = embed.category.weight
+    first = table[1] + embed.text_map(embed.texts[1]) + embed.kind + (category[1] + category[2]) / 2
+    first = first + embed.review_map(embed.reviews[3])
+    torch.testing.assert_close(tokens[0, 0, 0], first)
+    last = table[3] + embed.text_map(embed.texts[3]) + embed.kind
+    torch.testing.assert_close(tokens[0, 1, 0], last + embed.review_map(embed.reviews[6]))
+    assert not {"texts", "categories", "reviews"} & set(embed.state_dict())
+    assert embedding(0).review_map is None
 
-    def chain(
-        user: torch.Tensor, retrieved: torch.Tensor, history: torch.Tensor, w: torch.Tensor
-    ) -> torch.Tensor:
-        made = context_sequence(user, retrieved, there, history, there)
-        return output_distribution((made.embeddings * made.mask[..., None]).sum(1), w, w[:, 0])
 
-    shapes = ((1, D), (1, 2, D), (1, 2, D), (4, D))
-    assert gradcheck(
-        chain, [torch.randn(s, dtype=torch.double, requires_grad=True) for s in shapes]
-    )
+def context(weights: torch.Tensor) -> RetrievedContext:
+    """The pooling alone, without data."""
+    made = RetrievedContext.__new__(RetrievedContext)
+    torch.nn.Module.__init__(made)
+    made.tokens, made.query, made.key = embedding(), torch.nn.Linear(D, D), torch.nn.Linear(D, D)
+    made.rank, made.k = torch.nn.Parameter(weights), len(weights)
+    made.gate = torch.nn.Parameter(torch.ones(D) / len(weights) ** 0.5)
+    return made
 
 
-def test_an_entry_is_its_key_and_its_kind() -> None:
-    keys, kinds = torch.randn(3, 4), torch.tensor([0, 1, 1])
-    embed = EntryEmbedding(keys, kinds, n_kinds=2, d=D)
-    tokens, there = embed(torch.tensor([[2, -1]]))
-    torch.testing.assert_close(tokens[0, 0], embed.map(keys[2]) + embed.kind.weight[1])
-    assert there.tolist() == [[True, False]]
-    assert set(embed.state_dict()) == {"map.weight", "map.bias", "kind.weight"}
+def test_a_positions_token_is_its_item_plus_a_mean_of_its_entries() -> None:
+    made, table, history = context(torch.randn(2)), torch.randn(4, D), torch.randn(1, 3, D)
+    entries = torch.tensor([[[2, 4], [3, -1], [-1, -1]]])
+    tokens, _ = made.tokens(entries, table)
+    got = made.add_to(history, entries, table)
+    logits = made.key(tokens[0, 0]) @ made.query(history[0, 0]) / D**0.5 + made.rank
+    expected = history[0, 0] + logits.softmax(0) @ tokens[0, 0]
+    torch.testing.assert_close(got[0, 0], expected)
+    torch.testing.assert_close(got[0, 1], history[0, 1] + tokens[0, 1, 0])
+    assert torch.equal(got[0, 2], history[0, 2])
+    assert torch.equal(made.add_to(history, None, table), history)
+
+
+def test_gradients_reach_the_items_that_were_retrieved() -> None:
+    made = context(torch.randn(2)).double()
+    entries = torch.tensor([[[2, 4], [3, -1]]])
+    history, table = torch.randn(1, 2, D).double(), torch.randn(4, D).double()
+    inputs = (history.requires_grad_(), table.requires_grad_())
+    assert gradcheck(lambda y, e: made.add_to(y, entries, e), inputs)
+    made.add_to(history, entries, table).sum().backward()
+    assert table.grad[1:3].any(1).all()

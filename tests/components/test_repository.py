@@ -1,107 +1,41 @@
-"""What each kind of entry says, and what backs it as of a moment."""
+"""What an entry of an item may say at a moment: the reviews that were written before it."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from llm4rec_recbole.components.retrieval import repository
-from llm4rec_recbole.components.retrieval.repository import (
-    FULL_CREDIT,
-    KINDS,
-    Repository,
-    category_entries,
-    item_entries,
-    relation_entries,
-    review_entries,
-)
+from llm4rec_recbole.components.retrieval.repository import entries_of, item_reviews
 
-VECTORS = np.array([[0, 0], [1, 0], [0, 1], [0.6, 0.8], [0, 0]], dtype=np.float32)  # 4: no text
-USERS = np.array([1, 1, 1, 2, 2, 3, 3, 3])
-ITEMS = np.array([1, 2, 3, 1, 2, 1, 2, 4])
-TIMES = np.array([10, 20, 30, 15, 40, 50, 60, 70])
+VECTORS = np.array([[1, 0], [0, 1], [3, 0], [0, 5]], dtype=np.float32)
+ITEMS, DATES = np.array([2, 1, 2, 2]), np.array([30.0, 5.0, 10.0, 20.0])
 
 
-@pytest.mark.parametrize("step", [1, -1])
-def test_an_item_is_backed_by_its_ratings_before_the_moment(step: int) -> None:
-    """Users follow one another in training, so an item's dates are in no order."""
-    repository = Repository(item_entries(VECTORS, ITEMS[::step], TIMES[::step]))
-    np.testing.assert_array_equal(repository.entries.about, [[1, 0], [2, 0], [3, 0]])
-    assert (repository.entries.times == -np.inf).all()
-    every = np.arange(3)
-    assert repository.support(every, 10).tolist() == [0, 0, 0]
-    assert repository.support(every, 40).tolist() == [2, 1, 1]
-    assert repository.support(every, 41).tolist() == [2, 2, 1]
-    assert repository.support(every, np.inf).tolist() == [3, 3, 1]
-    assert repository.support(np.array([2, 0, 2]), 31).tolist() == [1, 2, 1]
-    assert (repository.last_support(every, 100) == -np.inf).all()
+def test_reviews_of_an_item_are_read_from_old_to_new() -> None:
+    reviews = item_reviews(VECTORS, ITEMS, DATES, 4)
+    assert reviews.dates.tolist() == [
+        [np.inf] * 3,
+        [5, np.inf, np.inf],
+        [10, 20, 30],
+        [np.inf] * 3,
+    ]
+    assert reviews.vectors.shape == (4, 4, 2)
+    assert not reviews.vectors[:, 0].any()
+    assert reviews.vectors[1, 1].tolist() == [0, 1]
+    np.testing.assert_allclose(reviews.vectors[2, 1:], [[3, 0], [1.5, 2.5], [4 / 3, 5 / 3]])
 
 
-def test_a_relation_came_to_be_with_its_least_user_and_is_renewed_by_each_further_one() -> None:
-    order = np.argsort(TIMES, kind="stable")
-    data = (USERS[order], ITEMS[order], TIMES[order])
-    repository = Repository(relation_entries(VECTORS, *data, min_users=2))
-    np.testing.assert_array_equal(repository.entries.about, [[1, 2]])  # 1→2 at 20, 40 and 60
-    assert repository.entries.times.tolist() == [40]
-    one = np.array([0])
-    assert repository.last_support(one, 41).tolist() == [40]
-    assert repository.last_support(one, 60).tolist() == [40]
-    assert repository.last_support(one, 61).tolist() == [60]
-    assert repository.support(one, 61).tolist() == [3]
-    np.testing.assert_allclose(repository.entries.keys, [[0.5**0.5, 0.5**0.5]], rtol=1e-6)
+def test_an_entry_counts_the_reviews_before_the_query() -> None:
+    reviews = item_reviews(VECTORS, ITEMS, DATES, 4)
+    items, times = np.array([[2, 1, 0], [2, 3, 1]]), np.array([20.0, 31.0])
+    entries = entries_of(items, times, reviews)
+    assert entries.tolist() == [[2 * 4 + 1, 1 * 4 + 1, -1], [2 * 4 + 3, 3 * 4, 1 * 4 + 1]]
 
 
-def test_a_category_is_the_mean_of_its_items_and_fully_credible() -> None:
-    hot = np.array([[0, 0, 0], [1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=bool)
-    repository = Repository(category_entries(VECTORS, hot))  # the third has no item with text
-    np.testing.assert_allclose(
-        repository.entries.keys, [[0.5**0.5, 0.5**0.5], [0.6, 0.8]], rtol=1e-6
-    )
-    assert not repository.entries.about.any()
-    assert repository.credibility(np.arange(2), 0.0).tolist() == [1, 1]
+def test_without_reviews_an_entry_is_its_item() -> None:
+    assert entries_of(np.array([[2, 0]]), np.zeros(1), None).tolist() == [[2, -1]]
 
 
-def test_a_review_is_as_credible_as_its_votes() -> None:
-    votes = np.array([0, 3, 1000, 5])
-    reviews = review_entries(
-        VECTORS[[1, 2, 3, 0]], np.array([1, 1, 2, 3]), np.array([5, 6, 7, 8]), votes
-    )
-    repository = Repository(reviews)
-    assert repository.entries.times.tolist() == [5, 6, 7]
-    assert repository.last_support(np.arange(3), 100).tolist() == [5, 6, 7]
-    got = repository.credibility(np.arange(3), 100.0)
-    np.testing.assert_allclose(got, [0, np.log(4) / np.log(1 + FULL_CREDIT), 1])
-
-
-def test_credibility_rises_with_backing_and_ends_at_one() -> None:
-    times = np.arange(300.0)
-    repository = Repository(item_entries(VECTORS, np.ones(300, dtype=np.int64), times))
-    got = [repository.credibility(np.array([0]), now)[0] for now in (0, 1, 10, 100, 300)]
-    expected = [min(1, np.log(1 + n) / np.log(1 + FULL_CREDIT)) for n in (0, 1, 10, 100, 300)]
-    np.testing.assert_allclose(got, expected)
-
-
-def test_kinds_stay_apart_when_joined() -> None:
-    hot = np.eye(5, 2, -1, dtype=bool)
-    parts = (category_entries(VECTORS, hot), item_entries(VECTORS, ITEMS, TIMES))
-    repository = Repository(*parts)
-    assert [KINDS[kind] for kind in repository.entries.kinds] == ["category"] * 2 + ["item"] * 3
-    assert repository.support(np.arange(5), np.inf).tolist() == [0, 0, 3, 3, 1]
-
-
-@pytest.mark.parametrize("least", [1, 2, 3])
-def test_a_relation_needs_its_least_users(least: int) -> None:
-    pairs = relation_entries(VECTORS, USERS, ITEMS, TIMES, min_users=least).about.tolist()
-    assert pairs == {1: [[1, 2], [2, 3], [2, 4]], 2: [[1, 2]], 3: [[1, 2]]}[least]
-
-
-def test_in_larger_data_a_relation_needs_more_users(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repository, "INTERACTIONS_PER_USER", 4)  # 8 interactions: 2 users, too few
-    assert relation_entries(VECTORS, USERS, ITEMS, TIMES).about.tolist() == [[1, 2]]
-    monkeypatch.setattr(repository, "INTERACTIONS_PER_USER", 2)  # 4 users
-    assert not len(relation_entries(VECTORS, USERS, ITEMS, TIMES).kinds)
-
-
-def test_no_interactions_relate_nothing() -> None:
-    none = np.zeros(0, dtype=np.int64)
-    assert len(Repository(relation_entries(VECTORS, none, none, none))) == 0
+def test_no_reviews_at_all_make_an_empty_table() -> None:
+    none = item_reviews(VECTORS[:0], ITEMS[:0], DATES[:0], 3)
+    assert none.vectors.shape == (3, 1, 2)
+    assert entries_of(np.array([[2]]), np.zeros(1), none).tolist() == [[2]]

@@ -3,75 +3,61 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm4rec_recbole.components.retrieval.repository import (
-    FULL_CREDIT,
-    Repository,
-    category_entries,
-    item_entries,
-    relation_entries,
-    review_entries,
-)
+from llm4rec_recbole.components.retrieval.neighbours import Snapshots
 from llm4rec_recbole.components.retrieval.retriever import (
-    Retrieved,
+    DECAY,
+    FULL_CREDIT,
+    POOL,
+    QUERY_LENGTH,
+    Queries,
     Retriever,
     cosine_similarity,
+    credibility,
     relevance,
     temporal_relevance,
     top_k,
-    user_query,
 )
 
-N_ITEMS, D, K = 15, 6, 4
+N_USERS, N_ITEMS, LENGTH, D, K = 40, 25, 8, 6, 4
 RANDOM = np.random.default_rng(0)
+USERS = np.repeat(np.arange(1, N_USERS + 1), LENGTH)
+ITEMS = RANDOM.integers(1, N_ITEMS, len(USERS))
+TIMES = np.sort(RANDOM.random((N_USERS, LENGTH)), axis=1).ravel() * 1000
 VECTORS = RANDOM.normal(size=(N_ITEMS, D)).astype(np.float32)
 VECTORS[0] = 0
-HOT = RANDOM.random((N_ITEMS, 3)) < 0.4
-USERS, ITEMS = RANDOM.integers(1, 9, 120), RANDOM.integers(1, N_ITEMS, 120)
-TIMES = np.sort(RANDOM.integers(0, 1000, 120))
-NOW, SEEN = 600.0, np.array([2, 5, 7, 9, 11, 0])
-OPTIONS = {"weights": (0.5, 0.3, 0.2), "sigma": 200.0}
+NOW, WEIGHTS, SIGMA = 600.0, (0.5, 0.3, 0.2), 200.0
+HISTORIES = ([3, 8, 2, 9], [5], list(range(1, 20)))
 
 
-def repository(
-    extra: tuple[np.ndarray, ...] = (), reviews: tuple[np.ndarray, ...] = ()
-) -> Repository:
-    """Of all kinds; `extra` are more interactions, `reviews` more reviews, in their columns."""
-    users, items, times = (
-        np.append(a, b) for a, b in zip((USERS, ITEMS, TIMES), extra or ([], [], []))
+def queries(times: float = NOW, histories: Any = HISTORIES) -> Queries:
+    lengths = np.array([len(history) for history in histories])
+    n = len(lengths)
+    return Queries(
+        items=np.concatenate(histories),
+        indptr=np.append(0, np.cumsum(lengths)),
+        history=np.arange(n),
+        seen=lengths,
+        users=np.full(n, 1),
+        times=np.full(n, times),
     )
-    order = np.argsort(times, kind="stable")
+
+
+def retriever(extra: Any = None, dated: bool = True) -> Retriever:
+    users, items, times = USERS, ITEMS, TIMES
+    if extra is not None:
+        users, items, times = (np.append(a, b) for a, b in zip((users, items, times), extra))
+    order = np.lexsort((times, users))
     users, items, times = users[order].astype(int), items[order].astype(int), times[order]
-    of_reviews = (VECTORS[ITEMS[:40]][:, ::-1], ITEMS[:40], TIMES[:40], np.arange(40))
-    if reviews:
-        of_reviews = tuple(np.append(a, b, axis=0) for a, b in zip(of_reviews, reviews))
-    return Repository(
-        category_entries(VECTORS, HOT),
-        item_entries(VECTORS, items, times),
-        relation_entries(VECTORS, users, items, times, min_users=1),
-        review_entries(*of_reviews),
+    return Retriever(
+        Snapshots(users, items, times if dated else None, VECTORS, 0.1), WEIGHTS, SIGMA
     )
-
-
-def ask(of: Repository, **options) -> Retrieved:
-    queries = VECTORS[[3, 8]]
-    return Retriever(of, N_ITEMS, **OPTIONS, **options).retrieve(
-        queries, np.array([NOW, NOW]), np.stack([SEEN, SEEN]), K
-    )
-
-
-def what(of: Repository, got: Retrieved) -> list[tuple]:
-    """What was retrieved, in words that do not depend on how entries are numbered."""
-    e = of.entries
-    return [
-        (e.kinds[j], *e.about[j], *e.keys[j].round(5), round(float(score), 5))
-        for j, score in zip(got.entries.ravel(), got.scores.ravel())
-    ]
 
 
 def test_eq07_cosine_similarity() -> None:
@@ -98,125 +84,113 @@ def test_eq09_relevance() -> None:
     np.testing.assert_allclose(relevance(*parts, (0.5, 0.3, 0.2)), expected, rtol=1e-12)
 
 
+def test_a_term_that_an_entry_lacks_has_no_say() -> None:
+    """Neither 0 nor 1: the entry is judged by its other terms."""
+    parts = np.array([[0.8, 0.8], [np.nan, 0.1], [0.4, 0.4]])
+    got = relevance(*parts, (0.5, 0.3, 0.2))
+    np.testing.assert_allclose(got, [(0.4 + 0.08) / 0.7, 0.4 + 0.03 + 0.08])
+
+
 def test_eq10_temporal_relevance() -> None:
     then = [10.0, 90.0, -np.inf, 100.0]
-    expected = [math.exp(-(90.0**2) / 200.0), math.exp(-0.5), 0.0, 1.0]
-    np.testing.assert_allclose(
-        temporal_relevance(100.0, np.array(then), 10.0), expected, rtol=1e-12
-    )
+    expected = [math.exp(-(90.0**2) / 200.0), math.exp(-0.5), np.nan, 1.0]
+    got = temporal_relevance(np.array(100.0), np.array(then), 10.0)
+    np.testing.assert_allclose(got, expected, rtol=1e-12)
 
 
-def test_the_query_is_the_decayed_mean_of_what_was_seen() -> None:
-    history, ages = np.array([[4, 6, 0], [0, 0, 0]]), np.array([[1, 0, 5], [0, 0, 0]])
-    got = user_query(VECTORS, history, ages, 0.5)
-    expected = 0.5 * VECTORS[4] + VECTORS[6]
-    np.testing.assert_allclose(got[0], expected / np.linalg.norm(expected), rtol=1e-5)
-    assert not got[1].any()
+def test_credibility_rises_with_support_and_ends_at_one() -> None:
+    counts = np.array([0, 1, 10, 100, 300])
+    expected = [min(1, math.log(1 + n) / math.log(1 + FULL_CREDIT)) for n in counts]
+    np.testing.assert_allclose(credibility(counts), expected)
 
 
-def naive(of: Repository, query: np.ndarray, pool: int) -> list[tuple[int, float]]:
-    e, starts = of.entries, np.cumsum(of.entries.support) - of.entries.support
-    near = []
-    for j in range(len(of)):
-        if all(item in SEEN for item in e.about[j]) and e.times[j] < NOW:
-            near.append((float(query @ e.keys[j]) / np.linalg.norm(query), j))
-    near = sorted(near, reverse=True)[: pool * K]
+def naive(of: Retriever, history: list[int], now: float) -> list[int]:
+    snapshot = of.snapshots[int(of.snapshots.numbers(np.array([1]), np.array([now]))[0])]
+    similarity = snapshot.similarity.toarray()
+    total = np.zeros(N_ITEMS)
+    for age, item in enumerate(history[::-1][:QUERY_LENGTH]):
+        total += DECAY**age * similarity[item]
+    near = [j for j in range(1, N_ITEMS) if j not in history and total[j] > 0]
+    near = sorted(near, key=lambda j: (-total[j], j))[: POOL * K]
     scored = []
-    for similarity, j in near:
-        before = [t for t in e.dates[starts[j] : starts[j] + e.support[j]] if t < NOW]
-        then = max(before) if before and e.times[j] > -np.inf else e.times[j]
-        credit = min(1, math.log(1 + len(before) + e.votes[j]) / math.log(1 + FULL_CREDIT))
-        temporal = math.exp(-((NOW - then) ** 2) / (2 * 200.0**2))
-        scored.append((0.5 * similarity + 0.3 * temporal + 0.2 * credit, j))
-    return [(j, score) for score, j in sorted(scored, reverse=True)[:K]]
+    for j in near:
+        terms = [(0.5, total[j] / total[near[0]])]
+        if snapshot.last[j] > -np.inf:
+            terms.append((0.3, math.exp(-((now - snapshot.last[j]) ** 2) / (2 * SIGMA**2))))
+        credit = min(1, math.log(1 + snapshot.support[j]) / math.log(1 + FULL_CREDIT))
+        terms.append((0.2, credit))
+        scored.append((sum(w * x for w, x in terms) / sum(w for w, _ in terms), j))
+    return [j for _, j in sorted(scored, key=lambda pair: -pair[0])[:K]]
 
 
-@pytest.mark.parametrize("pool", [1, 3, 1000])
-def test_the_retriever_is_the_equations_one_after_another(pool: int) -> None:
-    of = repository()
-    got = ask(of, pool=pool)
-    for row, query in enumerate(VECTORS[[3, 8]]):
-        expected = naive(of, query, pool)
-        assert got.entries[row].tolist() == [j for j, _ in expected]
-        np.testing.assert_allclose(got.scores[row], [score for _, score in expected], rtol=1e-5)
+@pytest.mark.parametrize("dated", [True, False])
+@pytest.mark.parametrize("now", [0.0, NOW, 2000.0])
+def test_the_retriever_is_the_equations_one_after_another(now: float, dated: bool) -> None:
+    of = retriever(dated=dated)
+    got = of.retrieve(queries(now), K)
+    retrieved = 0
+    for row, history in zip(got, HISTORIES):
+        expected = naive(of, history, now)
+        assert row[row > 0].tolist() == expected
+        assert (row[len(expected) :] == 0).all()
+        retrieved += len(expected)
+    assert retrieved
 
 
-def test_an_approximate_index_is_exact_if_it_returns_everything() -> None:
-    of = repository()
-    assert what(of, ask(of, pool=1000, exact_up_to=0)) == what(of, ask(of, pool=1000))
+def test_each_query_is_answered_alone() -> None:
+    of, together = retriever(), queries()
+    got = of.retrieve(together, K)
+    for row, history in enumerate(HISTORIES):
+        assert (of.retrieve(queries(histories=[history]), K)[0] == got[row]).all()
+    prefix = Queries(**(vars(together) | {"seen": np.array([2, 1, 5])}))
+    expected = of.retrieve(queries(histories=[[3, 8], [5], [1, 2, 3, 4, 5]]), K)
+    assert (of.retrieve(prefix, K) == expected).all()
 
 
-def test_an_approximate_index_still_fills_k() -> None:
-    got = ask(repository(), exact_up_to=0)
-    assert (got.entries >= 0).all()
-
-
-def test_nothing_is_retrieved_that_is_dated_at_or_after_the_query() -> None:
-    of = repository()
-    allowed = Retriever(of, N_ITEMS).allowed(NOW, SEEN)
-    assert len(allowed) > K
-    assert (of.entries.times[allowed] < NOW).all()
-    assert (of.entries.times >= NOW).any()
+@pytest.mark.parametrize("at_random", [True, False])
+def test_nothing_is_retrieved_that_was_seen(at_random: bool) -> None:
+    got = retriever().retrieve(queries(2000.0), K, at_random)
+    for row, history in zip(got, HISTORIES):
+        assert row.any()
+        assert not set(row[row > 0]) & set(history)
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(NOW, 5000))
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_a_planted_future_interaction_changes_nothing(seed: int, time: float) -> None:
-    """Whoever has it, with whatever item, from the very moment of the query on: not what is
-    retrieved, not in which order, not how it scores."""
+    """Whoever has it, with whatever item, from the very moment of the query on."""
     random = np.random.default_rng(seed)
     n = random.integers(1, 30)
-    later = (random.integers(1, 9, n), random.integers(1, N_ITEMS, n), np.full(n, time))
-    before, after = repository(), repository(extra=later)
-    assert what(after, ask(after)) == what(before, ask(before))
+    later = (random.integers(1, 41, n), random.integers(1, N_ITEMS, n), np.full(n, time))
+    for at_random in (False, True):
+        before = retriever().retrieve(queries(), K, at_random)
+        assert (retriever(later).retrieve(queries(), K, at_random) == before).all()
 
 
-@pytest.mark.parametrize("time", [NOW, NOW + 1, 1e12])
-def test_a_planted_future_review_changes_nothing(time: float) -> None:
-    planted = (VECTORS[[3]], np.array([5]), np.array([time]), np.array([1e6]))
-    before, after = repository(), repository(reviews=planted)
-    assert what(after, ask(after)) == what(before, ask(before))
+def test_a_planted_earlier_interaction_is_noticed() -> None:
+    """The test above would notice."""
+    users = np.repeat(np.arange(100, 160), 2)
+    pairs = (users, np.tile([5, 24], 60), np.tile([1.0, 2.0], 60))
+    assert retriever(pairs).retrieve(queries(), K)[1, 0] == 24
+    assert retriever().retrieve(queries(), K)[1, 0] != 24
 
 
-def test_a_planted_review_from_before_the_query_is_found() -> None:
-    """The two tests above would notice."""
-    planted = (VECTORS[[3]], np.array([5]), np.array([NOW - 1]), np.array([1e6]))
-    of = repository(reviews=planted)
-    assert ask(of).entries[0, 0] == len(of) - 1
+def test_a_users_own_next_item_is_no_reason_for_its_retrieval() -> None:
+    """User 77 goes from item 5 to item 24, as nobody else does. Without dates the user's fold does
+    not support it; with dates the query comes before it."""
+    own = (np.full(60, 77), np.tile([5, 24], 30), np.arange(60) + 700.0)
+    for dated in (True, False):
+        asked = Queries(**(vars(queries()) | {"users": np.full(3, 77)}))
+        plain, planted = retriever(dated=dated), retriever(own, dated=dated)
+        assert (planted.retrieve(asked, K) == plain.retrieve(asked, K)).all()
+    other = Queries(**(vars(queries()) | {"users": np.full(3, 78)}))
+    assert retriever(own, dated=False).retrieve(other, K)[1, 0] == 24
 
 
-@pytest.mark.parametrize("target", sorted(set(range(1, N_ITEMS)) - set(SEEN.tolist())))
-def test_a_planted_answer_changes_nothing(target: int) -> None:
-    """An old, praised review that answers the query word for word, of the item to be predicted."""
-    planted = (VECTORS[[3]], np.array([target]), np.array([0.0]), np.array([1e6]))
-    before, after = repository(), repository(reviews=planted)
-    assert what(after, ask(after)) == what(before, ask(before))
-
-
-def test_only_what_was_seen_is_named() -> None:
-    of = repository()
-    about = of.entries.about[ask(of).entries.ravel()]
-    assert set(about.ravel().tolist()) <= {0, *SEEN.tolist()}
-    assert about[:, 1].any() or about[:, 0].any()
-
-
-def test_a_user_who_has_seen_nothing_gets_what_names_no_item() -> None:
-    of = repository()
-    got = Retriever(of, N_ITEMS).retrieve(VECTORS[[3]], np.array([NOW]), np.zeros((1, 1), int), 9)
-    assert (of.entries.kinds[got.entries[0, :3]] == 0 + 1).all()  # the three categories
-    assert (got.entries[0, 3:] == -1).all()
-    assert not got.scores[0, 3:].any()
-
-
-def test_an_empty_repository_retrieves_nothing() -> None:
-    nothing = Repository(category_entries(np.zeros((N_ITEMS, D), np.float32), HOT))
-    assert (ask(nothing).entries == -1).all()
-
-
-def test_a_query_without_text_goes_by_time_and_credibility() -> None:
-    of = repository()
-    got = Retriever(of, N_ITEMS, pool=1000).retrieve(
-        np.zeros((1, D)), np.array([NOW]), SEEN[None], K
-    )
-    assert np.isfinite(got.scores).all()
-    assert (np.diff(got.scores[0]) <= 0).all()
+def test_random_entries_depend_on_the_history_and_are_known_items() -> None:
+    of = retriever()
+    got = of.retrieve(queries(2000.0), K, at_random=True)
+    assert (of.retrieve(queries(2000.0), K, at_random=True) == got).all()
+    assert (got[0] != got[1]).any()
+    assert (of.snapshots[len(of.snapshots.dates) - 1].support[got[got > 0]] > 0).all()
+    assert not of.retrieve(queries(-1.0), K, at_random=True).any()

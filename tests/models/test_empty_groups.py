@@ -136,7 +136,8 @@ def test_a_stratum_without_interactions_changes_nothing_and_has_a_gradient() -> 
     torch.nn.init.normal_(scores.scale)
     states, items = torch.randn(3, 4, requires_grad=True), torch.randn(8, 4)
     result = scores.intervene(states, items)
-    taste, modulated = states @ items.T, (states * scores.gate) @ items.T
+    taste = states @ items.T
+    modulated = (states @ scores.projection.T) @ (items @ scores.projection.T).T
     naive = sum(
         share * (taste + scale * modulated).softmax(1)
         for share, scale in zip(torch.from_numpy(prior).float(), scores.scale)

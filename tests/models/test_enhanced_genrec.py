@@ -24,7 +24,6 @@ from llm4rec_recbole.components.adaptation.interleave import learn_all
 from llm4rec_recbole.components.debiasing.debiased_loss import log_likelihood
 from llm4rec_recbole.components.item_relations import item_item_weights
 from llm4rec_recbole.components.retrieval import context as retrieved_context
-from llm4rec_recbole.components.retrieval.retriever import Retrieved
 from llm4rec_recbole.components.training_features import training_features
 from llm4rec_recbole.data import atomic, table_cache
 from llm4rec_recbole.data.held_out import HeldOut
@@ -178,7 +177,7 @@ def test_without_titles_categories_and_groups_it_runs_on_ids_and_relations(
     trained = train("EnhancedGenRec", "two_cycles", options=small)
     model = trained.model
     assert model.content.fusion.modalities == ("numbers",)  # counts of interactions, ratings
-    assert isinstance(model.retrieved, NoRetrieval)
+    assert not model.retrieved.uses_text  # it retrieves by co-occurrence alone
     assert isinstance(model.aspects, NoAspects)
     assert model.debiasing.adversary is None
     assert np.isfinite(scores_of(trained, trained.data.test.held_out)).all()
@@ -223,71 +222,55 @@ def test_a_history_of_one_item_and_a_user_with_none_of_the_groups(
     assert np.isfinite(scores_of(trained, held_out)).all()
 
 
-def test_only_what_came_before_can_be_retrieved(described: dict[str, Any]) -> None:
-    """An interaction planted in the future, and the answer planted as an entry's item, change
-    nothing: entries are dated, and of items that the user has not seen there are none."""
+def items_of(context: Any, entries: Any) -> Any:
+    """The items of entries, -1 where there is none."""
+    return np.where(entries >= 0, entries // context.tokens.size, -1)
+
+
+def test_what_is_retrieved_was_not_seen_and_may_be_the_target(described: dict[str, Any]) -> None:
     run_ = prepare("EnhancedGenRec", "two_cycles", options=described)
     context, held_out = run_.model.retrieved, run_.data.valid.held_out
     rows = np.arange(len(held_out))
-    entries = context.retriever.repository.entries
-    retrieved = context.now(held_out, rows).numpy()
-    assert (retrieved >= 0).any()
-    for row, its in zip(rows, retrieved):
-        seen = held_out.items[held_out.indptr[row] : held_out.indptr[row + 1]]
-        last = held_out.times[held_out.indptr[row + 1] - 1]
-        its = its[its >= 0]
-        assert set(entries.about[its].ravel()) <= {0, *seen}
-        assert held_out.targets[row] not in entries.about[its]
-        assert (entries.times[its] <= last).all()
+    items = items_of(context, context.now(held_out, rows).numpy())
+    targets = 0
+    for row, positions in zip(rows, items):
+        seen = held_out.items[held_out.indptr[row] : held_out.indptr[row + 1]][-context.length :]
+        last = positions[len(seen) - 1]
+        assert (last > 0).any()
+        assert not set(last) & set(seen)
+        targets += held_out.targets[row] in last
+    assert targets > len(rows) / 4
 
 
-def test_a_windows_entries_are_of_what_was_seen_before_it(
-    described: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+def test_a_positions_entries_are_those_of_what_was_seen_up_to_it(
+    described: dict[str, Any],
 ) -> None:
-    monkeypatch.setattr(retrieved_context, "STEP", 2)
-    run_ = prepare("EnhancedGenRec", "two_cycles", options=described | {"MAX_ITEM_LIST_LENGTH": 4})
+    """A training row, and a held-out history that ends there, at the same moment."""
+    run_ = prepare("EnhancedGenRec", "two_cycles", options=described)
     context, features = run_.model.retrieved, run_.model.retrieved.features
-    entries = context.retriever.repository.entries
-    position = torch.tensor([[5, 6, 7, 8], [1, 2, 3, 0]])
-    retrieved = context.before(position).numpy()
-    assert (retrieved[1] == -1).all()  # the window begins the history
-    its = retrieved[0][retrieved[0] >= 0]
-    named = set(entries.about[its].ravel()) - {0}
-    assert named
-    assert named <= {*features.items[:4]}
+    position = torch.tensor([[5, 6, 7, 8], [1, 2, 0, 0]])
+    entries = context.before(position).numpy()
+    assert entries.shape == (2, 4, context.k)
+    assert (entries[1, 2:] == -1).all()
+    for row, column in ((0, 0), (0, 3), (1, 1)):
+        index = int(position[row, column]) - 1
+        start = features.indptr[features.users[index]]
+        history, now = features.items[start : index + 1], features.times[[index]]
+        alone = context.at([history], now, features.users[[index]]).numpy()
+        assert (alone[0, -1] == entries[row, column]).all()
 
 
-def test_the_queries_to_the_repository(
+def test_a_large_data_set_is_retrieved_batch_by_batch(
     described: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A window is queried by the items before it, at the time of the next item; a history by all
-    its items, right after the last one. The latest item weighs most in the query."""
-    monkeypatch.setattr(retrieved_context, "STEP", 2)
     context = prepare("EnhancedGenRec", "two_cycles", options=described).model.retrieved
-    features, recorded = context.features, []
-
-    def record(queries: Any, times: Any, seen: Any, k: int) -> Any:
-        recorded.append((queries[0], times[0], seen[0]))
-        return Retrieved(np.full((1, k), 7), np.zeros((1, k)))
-
-    monkeypatch.setattr(context.retriever, "retrieve", record)
-    assert (context.before(torch.tensor([[6, 7, 8, 9]])).numpy() == 7).all()  # 5 seen, in twos: 4
-    history = HeldOut(
-        users=np.array([1]),
-        targets=np.array([9]),
-        indptr=np.array([0, 3]),
-        items=np.array([2, 3, 4]),
-        times=np.array([10.0, 20.0, 30.0]),
-        n_items=41,
-    )
-    context.now(history, np.array([0]))
-    moments = (features.times[4], np.nextafter(30.0, np.inf))
-    histories = (features.items[:4], [2, 3, 4])
-    for items, query_time, (query, time, seen) in zip(histories, moments, recorded):
-        assert time == query_time
-        assert seen.tolist() == list(items)[::-1]
-        naive = sum(0.9**age * context.vectors[item] for age, item in enumerate(seen))
-        np.testing.assert_allclose(query, naive / np.linalg.norm(naive), rtol=1e-5, atol=1e-7)
+    position = torch.tensor([[400, 401, 402], [9, 10, 0]])
+    prepared = context.before(position)
+    assert (prepared[0] >= 0).any()
+    monkeypatch.setattr(retrieved_context, "MAX_PREPARED", 0)
+    context._prepared = None
+    assert torch.equal(context.before(position), prepared)
+    assert context._prepared is None
 
 
 def test_an_items_numbers_are_its_count_in_training_its_year_and_its_rating(
@@ -344,6 +327,7 @@ def test_an_update_scores_what_the_ranking_scores(described: dict[str, Any]) -> 
     options = described | {"components": ["fusion", "retrieval", "debiasing", "explanation"]}
     run_ = prepare("EnhancedGenRec", "two_cycles", options=options)
     model, held_out = run_.model.eval(), run_.data.valid.held_out
+    torch.nn.init.ones_(model.retrieved.gate)
     assert (model.retrieved.now(held_out, np.arange(len(held_out))) >= 0).any()
     ranked = scores_of(run_, held_out)
     rows = {user: row for row, user in enumerate(held_out.users.tolist())}
@@ -362,7 +346,7 @@ def test_the_ranking_asks_after_the_last_item_as_training_did(described: dict[st
     """Histories of unequal length; `states` is what the loss is made of."""
     model = prepare("EnhancedGenRec", "two_cycles", options=described).model.eval()
     users, items = torch.tensor([1, 2]), torch.tensor([[3, 4, 5, 6], [7, 8, 0, 0]])
-    table, entries = model.item_table(), torch.tensor([[0, 1, -1], [2, -1, -1]])
+    table, entries = model.item_table(), torch.tensor([[[1, 2, -1]] * 4, [[3, -1, -1]] * 4])
     for retrieved in (None, entries):
         every = model(users, items, table, retrieved)
         last = model(users, items, table, retrieved, last_only=True)
@@ -474,16 +458,13 @@ def test_each_target_weighs_what_its_own_interaction_does(
 
 def test_what_came_to_be_later_is_not_retrieved_earlier(described: dict[str, Any]) -> None:
     """One history, queried before and after the others went the same way."""
-    options = described | {"components": ["retrieval"], "retrieved_entries": 1000}
+    options = described | {"components": ["retrieval"], "retrieval_text_share": 0.0}
     context = prepare("EnhancedGenRec", "two_cycles", options=options).model.retrieved
-    times = context.retriever.repository.entries.times
-    retrieved_times = []
-    for now in (0.0, 2e9):
-        history = one_history(np.arange(2, 41), now)
-        entries = context.now(history, np.array([0])).numpy()[0]
-        retrieved_times.append(times[entries[entries >= 0]])
-    assert (retrieved_times[0] == -np.inf).all()
-    assert (retrieved_times[1] > 0).any()
+    retrieved = [
+        context.now(one_history(np.arange(2, 20), now), np.array([0])) for now in (0.0, 2e9)
+    ]
+    assert (retrieved[0] == -1).all()
+    assert (retrieved[1][0, -1] >= 0).all()
 
 
 def test_each_file_of_the_data_set_is_parsed_once_a_run(
@@ -507,11 +488,13 @@ def test_random_entries_depend_on_the_history_alone_and_are_dated_before_the_que
     context, held_out = trained.model.retrieved, trained.data.test.held_out
     rows = np.arange(len(held_out))
     entries = context.now(held_out, rows).numpy()
-    assert (entries == np.stack([context.now(held_out, rows[[r]]).numpy()[0] for r in rows])).all()
-    dates = context.retriever.repository.entries.times
-    for row, drawn in zip(rows, entries):
+    alone = [context.now(held_out, rows[[row]]).numpy()[0] for row in rows]
+    assert all((entries[row, : len(its)] == its).all() for row, its in enumerate(alone))
+    features = context.features
+    for row, drawn in zip(rows, items_of(context, entries)):
         last = held_out.times[held_out.indptr[row + 1] - 1]
-        assert (dates[drawn[drawn >= 0]] <= last).all()
+        earlier = features.items[features.times <= last]
+        assert set(drawn.ravel()) <= {-1, *earlier}
     by_query = train("EnhancedGenRec", "two_cycles", options=described | {
         "components": ["retrieval"], "epochs": 1})  # fmt: skip
     assert (by_query.model.retrieved.now(held_out, rows).numpy() != entries).any()

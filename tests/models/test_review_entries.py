@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm4rec_recbole.components.retrieval.repository import KINDS
 from llm4rec_recbole.components.retrieval.reviews import earliest_of_each_item, training_reviews
 from llm4rec_recbole.training.run import prepare
 from tests.helpers.two_cycles import one_history
@@ -23,7 +23,7 @@ SMALL = {
     "llm_dtype": "float32",
     "text_encoder": "hash-16",
     "components": ["retrieval"],
-    "retrieved_entries": 1000,
+    "retrieved_entries": 8,
     "retrieved_reviews": 1000,
 }
 MIDDLE = 1_000_000_000 + 60 * 6 + 30  # half of each user's training items come before it
@@ -54,25 +54,19 @@ def shop(two_cycles, tmp_path, options):
 def test_reviews_of_held_out_interactions_are_not_read(shop):
     training = 60 * 12  # each user's last two are held out
     texts = ["said"] * training + ["secret"] * (60 * 2)
-    run = prepare("EnhancedGenRec", "two_cycles", options=shop(text=texts, helpful=3))
+    run = prepare("EnhancedGenRec", "two_cycles", options=shop(text=texts))
     reviews = training_reviews(run.config, run.data.train.dataset)
-    assert reviews.texts == ["said"] * training
-    assert reviews.helpful.tolist() == [3.0] * training
-    entries = run.model.retrieved.retriever.repository.entries
-    of_reviews = entries.kinds == KINDS.index("review")
-    assert of_reviews.sum() == training
-    assert (entries.votes[of_reviews] == 3).all()
+    assert reviews == ["said"] * training
+    assert np.isfinite(run.model.retrieved.reviews.dates).sum() == training
 
 
-def test_a_summary_replaces_a_missing_text_and_missing_votes_count_as_zero(shop):
+def test_a_summary_replaces_a_missing_text(shop):
     texts = [None, "", "in full"] * (60 * 14 // 3)
     options = shop(text=texts, summary="in short") | {"retrieved_reviews": 0}
     run = prepare("EnhancedGenRec", "two_cycles", options=options)
     reviews = training_reviews(run.config, run.data.train.dataset)
-    assert Counter(reviews.texts) == {"in short": 60 * 12 * 2 // 3, "in full": 60 * 12 // 3}
-    assert not reviews.helpful.any()
-    entries = run.model.retrieved.retriever.repository.entries
-    assert KINDS.index("review") not in entries.kinds
+    assert Counter(reviews) == {"in short": 60 * 12 * 2 // 3, "in full": 60 * 12 // 3}
+    assert run.model.retrieved.reviews is None
 
 
 def test_an_item_has_few_review_entries_and_none_without_text(shop):
@@ -80,14 +74,14 @@ def test_an_item_has_few_review_entries_and_none_without_text(shop):
     run = prepare(
         "EnhancedGenRec", "two_cycles", options=shop(text=silent) | {"retrieved_reviews": 2}
     )
-    entries = run.model.retrieved.retriever.repository.entries
-    of_reviews = entries.kinds == KINDS.index("review")
-    assert np.bincount(entries.about[of_reviews, 0])[1:].tolist() == [2] * 40
+    dates = run.model.retrieved.reviews.dates
+    assert np.isfinite(dates).sum(1).tolist() == [0, *[2] * 40]
 
 
 def scores(options, query_time):
     """Scores of an untrained model for a user with the history 2 … 20."""
     model = prepare("EnhancedGenRec", "two_cycles", options=options).model.eval()
+    torch.nn.init.ones_(model.retrieved.gate)  # it starts at 0
     return model.score_histories(one_history(np.arange(2, 21), query_time), np.array([0]))
 
 
@@ -108,7 +102,7 @@ def test_the_review_with_the_time_of_the_interaction_is_read(shop, first):
     again = own.assign(text="secret", timestamp=own["timestamp"] + 1e6)
     pd.concat([own, again] if first else [again, own]).to_parquet(table)
     run = prepare("EnhancedGenRec", "two_cycles", options=options)
-    assert set(training_reviews(run.config, run.data.train.dataset).texts) == {"said"}
+    assert set(training_reviews(run.config, run.data.train.dataset)) == {"said"}
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3))), st.integers(1, 3))

@@ -7,8 +7,8 @@
 Popularity decides which items are exposed, and it is itself a reason to choose an item. Averaging
 over the distribution of popularity in all interactions, instead of its distribution given X, closes
 the path. This needs overlap: a value of P that never occurs with X has no conditional to average.
-An item has one popularity at a time. Overlap therefore comes from popularity that changes in time,
-or from a model that shares parameters between items (StratifiedScores).
+An item has one popularity at a time. Overlap therefore comes from popularity that changes in time
+(strata_at_the_time), or from a model that shares parameters between items (StratifiedScores).
 """
 
 from __future__ import annotations
@@ -53,29 +53,64 @@ def backdoor_adjustment(conditional: torch.Tensor, prior: torch.Tensor) -> torch
     return torch.einsum("...sy,s->...y", conditional, prior)
 
 
+def popularity_periods(times: np.ndarray, dated: bool, n_periods: int) -> np.ndarray:
+    """The period of each interaction, (N,) int64 from 0: periods have about equally many.
+
+    times: (N,); without dates (`dated` is False) there is one period.
+    """
+    if not dated or n_periods < 2 or not len(times):
+        return np.zeros(len(times), dtype=np.int64)
+    edges = np.sort(times)[np.arange(1, n_periods) * len(times) // n_periods]
+    return np.searchsorted(edges, times, side="right")
+
+
+def strata_at_the_time(
+    items: np.ndarray, periods: np.ndarray, n_items: int, n_strata: int
+) -> np.ndarray:
+    """Each item's popularity stratum in each period, (T, n_items) int64.
+
+    Popularity at the time is the interactions of the item in the period (Zhang et al., SIGIR 2021).
+    items, periods: (N,), of the training interactions.
+    """
+    return np.stack(
+        [
+            popularity_strata(np.bincount(items[periods == t], minlength=n_items), n_strata)
+            for t in range(int(periods.max(initial=0)) + 1)
+        ]
+    )
+
+
 class StratifiedScores(nn.Module):
     """Scores that depend on the items' popularity strata and can be averaged over them (Eq. 15).
 
-        score(h, i | p) = h·e_i + s_p (h ⊙ g)·e_i + (G h + c)_p
-                          taste   how popularity     popularity as a reason to choose
+        score(h, i | p) = h·e_i + s_p (A h)·(A e_i) + (G h + c)_p
+                          taste   how popularity      popularity as a reason to choose
                                   changes taste
 
-    In training each item has its own stratum, whose terms absorb the effect of popularity. At
-    inference all items are scored under every stratum, weighted by the stratum's share. The scores
-    start as plain dot products. If no item ever changes its stratum, only weight decay keeps the
-    first term from learning popularity as well; strata that vary in time avoid this.
+    In training each item has its own stratum at the time, whose terms absorb the effect of
+    popularity. At inference all items are scored under every stratum, weighted by the stratum's
+    share. The scores start as plain dot products. If no item ever changes its stratum, only weight
+    decay keeps the first term from learning popularity as well; strata that vary in time avoid it.
     """
 
-    def __init__(self, dim: int, prior: torch.Tensor) -> None:
-        """dim: d, of states and item embeddings; prior: (S,), P(P = p), as from stratum_prior."""
+    def __init__(self, dim: int, prior: torch.Tensor, rank: int = 8) -> None:
+        """dim: d, of states and item embeddings; prior: (S,), P(P = p), as from stratum_prior;
+        rank: rows of A."""
         super().__init__()
         self.prior: torch.Tensor
         self.register_buffer("prior", torch.as_tensor(prior, dtype=torch.float32))
         self.scale = nn.Parameter(torch.zeros(len(self.prior)))  # s (S,)
-        self.gate = nn.Parameter(torch.ones(dim))  # g (d,)
+        self.projection = nn.Parameter(torch.randn(min(rank, dim), dim) / dim**0.5)  # A (r, d)
         self.reason = nn.Linear(dim, len(self.prior))  # G, c
         nn.init.zeros_(self.reason.weight)
         nn.init.zeros_(self.reason.bias)
+
+    def _products(
+        self, states: torch.Tensor, items: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """h·e and (A h)·(A e), (N, n_items) each."""
+        modulated = (states @ self.projection.T) @ (items @ self.projection.T).T
+        return states @ items.T, modulated
 
     def forward(
         self, states: torch.Tensor, items: torch.Tensor, strata: torch.Tensor
@@ -85,19 +120,32 @@ class StratifiedScores(nn.Module):
         states: (N, d); items: (n_items, d).
         """
         strata = strata.expand(len(states), -1)  # (N, n_items)
-        taste, modulated = states @ items.T, (states * self.gate) @ items.T  # (N, n_items)
+        taste, modulated = self._products(states, items)  # (N, n_items)
         return taste + self.scale[strata] * modulated + self.reason(states).gather(1, strata)
 
     def factors(
-        self, states: torch.Tensor, items: torch.Tensor, strata: torch.Tensor
+        self,
+        states: torch.Tensor,
+        items: torch.Tensor,
+        strata: torch.Tensor,
+        periods: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The same scores, for strata (n_items,), as a product of two: (N, 2d+S), (n_items, 2d+S).
+        """The same scores as a product of two: (N, D), (n_items, D), D = d + T (r + S).
 
-        For a loss that never holds all logits (training/losses.py).
+        strata: (T, n_items), by period; periods: (N,), the period of each state. A state has zeros
+        in the columns of the other periods. For a loss that never holds all logits
+        (training/losses.py).
         """
-        own = functional.one_hot(strata, len(self.prior)).to(items.dtype)  # (n_items, S)
-        left = torch.cat([states, states * self.gate, self.reason(states)], dim=1)
-        return left, torch.cat([items, self.scale[strata, None] * items, own], dim=1)
+        n_periods, n_strata = len(strata), len(self.prior)
+        of_period = functional.one_hot(periods, n_periods).to(states.dtype)  # (N, T)
+        own = torch.cat([states @ self.projection.T, self.reason(states)], 1)  # (N, r + S)
+        left = (of_period[:, :, None] * own[:, None]).flatten(1)  # (N, T (r + S))
+        projected = items @ self.projection.T  # (n_items, r)
+        right = [items]
+        for given in strata:  # (n_items,)
+            hot = functional.one_hot(given, n_strata).to(items.dtype)  # (n_items, S)
+            right += [self.scale[given, None] * projected, hot]
+        return torch.cat([states, left], 1), torch.cat(right, 1)
 
     def intervene(self, states: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """log P(Y | do(X)) over the items, (N, n_items): a softmax for each stratum, averaged (15).
@@ -106,7 +154,7 @@ class StratifiedScores(nn.Module):
         A stratum of untrained items only has P(P = p) = 0 and is left out: its log-probability is
         -inf, and logaddexp(-inf, -inf) has no gradient.
         """
-        taste, modulated = states @ items.T, (states * self.gate) @ items.T  # (N, n_items)
+        taste, modulated = self._products(states, items)  # (N, n_items)
         total = torch.full_like(taste, -torch.inf)
         for stratum in self.prior.nonzero().flatten().tolist():  # (N, S, n_items) would be large
             given = (taste + self.scale[stratum] * modulated).log_softmax(1)

@@ -3,7 +3,8 @@
     loss     each target weighs 1 / e(u, i), clipped (13) and self-normalised (14)
              + λ_fair · the loss of an adversary that predicts the group from the score (16, 17)
              + λ_fair · the excess of the parity gap over ε (18)
-    scores   terms for taste and popularity; the ranking mixes P(Y | X) and P(Y | do X) (15)
+    scores   terms for taste and for popularity at the time; the ranking mixes P(Y | X) and
+             P(Y | do X) (15)
 
 The groups are groups of users where the data set has any: those of the option `fairness_groups`, or
 else of the first of gender, age and occupation. Without groups of users they are item categories.
@@ -20,8 +21,8 @@ from torch import nn
 
 from llm4rec_recbole.components.debiasing.backdoor import (
     StratifiedScores,
-    popularity_strata,
-    stratum_prior,
+    popularity_periods,
+    strata_at_the_time,
 )
 from llm4rec_recbole.components.debiasing.fairness import (
     GroupAdversary,
@@ -37,12 +38,17 @@ from llm4rec_recbole.components.training_features import TrainingFeatures
 from llm4rec_recbole.errors import InputError
 
 TOLERANCE = 0.05  # ε of (18)
-MAX_FAIRNESS_LOGITS = 1 << 24  # with more logits in a batch, fairness sees every n-th target
+FAIRNESS_LOGITS = 1 << 18  # of a batch: fairness sees every n-th target …
+MIN_FAIRNESS_TARGETS = 64  # … but at least so many, in large catalogues
+PERIODS = 4  # of popularity
+MAX_CATEGORIES = 32  # the most frequent ones, as features of an item's propensity
+TEXT_FEATURES = 8  # principal components of the text vectors, the same
 
 
 class Debiasing(nn.Module):
     """The component. Its options are those of properties/model/EnhancedGenRec.yaml."""
 
+    periods: torch.Tensor
     strata: torch.Tensor
     ips_weights: torch.Tensor
     membership: torch.Tensor
@@ -50,33 +56,52 @@ class Debiasing(nn.Module):
     def __init__(self, features: TrainingFeatures, d: int, config: Any) -> None:
         """d: size of states and items. Raises InputError for groups that the data set lacks."""
         super().__init__()
-        strata = popularity_strata(features.counts, config["popularity_strata"])
-        self.register_buffer("strata", torch.from_numpy(strata), persistent=False)
-        prior = torch.from_numpy(stratum_prior(strata, features.counts))
+        periods = popularity_periods(features.times, features.dated, PERIODS)
+        strata = strata_at_the_time(
+            features.items, periods, features.n_items, config["popularity_strata"]
+        )
+        self.register_buffer("periods", torch.from_numpy(periods), persistent=False)  # (N,)
+        self.register_buffer("strata", torch.from_numpy(strata), persistent=False)  # (T, n_items)
+        share = np.bincount(strata[periods, features.items], minlength=strata.max() + 1)
+        prior = torch.from_numpy(share / max(share.sum(), 1))
         self.stratified = StratifiedScores(d, prior)
         self.backdoor_weight: float = config["backdoor_weight"]
         self.fairness_weight: float = config["fairness_weight"]
         weights = propensity_weights(features, config["ips_clip_quantile"])
         self.register_buffer("ips_weights", weights, persistent=False)  # (N,), by training row
+        #: Kish's effective sample size of the weights, as a share of the interactions.
+        self.effective_sample_share = effective_sample_share(weights)
         self.per_user, membership = group_membership(features, config["fairness_groups"])
         self.register_buffer("membership", membership, persistent=False)
         self.adversary = GroupAdversary(1, membership.shape[1]) if membership.shape[1] else None
 
     def factors(
-        self, states: torch.Tensor, table: torch.Tensor, ids: torch.Tensor | None = None
+        self,
+        states: torch.Tensor,
+        table: torch.Tensor,
+        rows: torch.Tensor,
+        ids: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The stratified scores of states (N, d) and items (M, d) as two factors; ids: the items
-        (M,), None for all."""
-        strata = self.strata if ids is None else self.strata[ids]
-        return self.stratified.factors(states, table, strata)
+        """The stratified scores of states (N, d) and items (M, d) as two factors.
+
+        rows: (N,), the targets' rows of the training interactions, which say at what time; ids: the
+        items (M,), None for all.
+        """
+        strata = self.strata if ids is None else self.strata[:, ids]  # (T, M)
+        return self.stratified.factors(states, table, strata, self.periods[rows])
 
     def target_weights(self, rows: torch.Tensor) -> torch.Tensor:
         """1 / e (13, 14) of the targets, (N,); rows: (N,) rows of the training interactions."""
         return self.ips_weights[rows]
 
     def scores(self, states: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-        """Log-probabilities of all items, (B, n_items): P(Y | X) and P(Y | do X) mixed (15)."""
-        observed = self.stratified(states, table, self.strata).log_softmax(1)
+        """Log-probabilities of all items, (B, n_items): P(Y | X) and P(Y | do X) mixed (15).
+
+        P(Y | X) has the strata of the last period; P(Y | do X) has those of no time.
+        """
+        if self.backdoor_weight == 1:
+            return self.stratified.intervene(states, table)
+        observed = self.stratified(states, table, self.strata[-1]).log_softmax(1)
         if not self.backdoor_weight:
             return observed
         intervened = self.stratified.intervene(states, table)
@@ -104,7 +129,8 @@ class Debiasing(nn.Module):
         """
         if not self.is_fair:
             return 0.0
-        nth = slice(None, None, math.ceil(len(targets) * len(table) / MAX_FAIRNESS_LOGITS))
+        most = max(MIN_FAIRNESS_TARGETS, FAIRNESS_LOGITS // len(table))
+        nth = slice(None, None, math.ceil(len(targets) / most))
         scores = log_likelihood(states[nth], table, bias, rows[nth])
         return self.unfairness(scores, users[nth], targets[nth])
 
@@ -139,10 +165,47 @@ def log_likelihood(
 
 def propensity_weights(features: TrainingFeatures, clip: float) -> torch.Tensor:
     """1 / max(e, quantile `clip` of e) of every training interaction, (N,) float32 (13, 14)."""
-    model = fit_propensity(features.users, features.items, features.n_users, features.n_items)
+    model = fit_propensity(
+        features.users,
+        features.items,
+        features.n_users,
+        features.n_items,
+        user_features=user_columns(features),
+        item_features=item_columns(features),
+        max_pairs=100_000,
+    )
     with torch.no_grad():
         e = model(torch.from_numpy(features.users), torch.from_numpy(features.items))
         return inverse_propensity_weights(e, float(np.quantile(e.numpy(), clip)))
+
+
+def effective_sample_share(weights: torch.Tensor) -> float:
+    """(Σ w)² / (N Σ w²) of weights (N,): 1 for equal ones (Kish, 1965); 1 without any."""
+    w = weights.double()
+    return float(w.sum() ** 2 / (len(w) * (w**2).sum())) if len(w) else 1.0
+
+
+def user_columns(features: TrainingFeatures) -> np.ndarray:
+    """x_u of (13) besides the activity: one column for each group, (n_users, f)."""
+    columns = [
+        numbers == group
+        for numbers in features.user_groups.values()
+        for group in range(int(numbers.max(initial=-1)) + 1)
+    ]
+    return np.stack([np.zeros(features.n_users), *columns], 1)[:, 1:].astype(np.float64)
+
+
+def item_columns(features: TrainingFeatures) -> np.ndarray:
+    """x_i of (13) besides the popularity, (n_items, g): categories, year and mean rating with
+    whether they are known, and the main directions of the texts."""
+    frequent = np.argsort(-features.categories.sum(0), kind="stable")[:MAX_CATEGORIES]
+    content = features.content
+    numbers = [content.numbers[:, 1:].numpy(), content.is_number[:, 1:].numpy()]
+    text = content.text.numpy()
+    centred = np.where(text.any(1, keepdims=True), text - text.mean(0), 0.0)
+    _, basis = np.linalg.eigh(centred.T @ centred)
+    parts = [features.categories[:, frequent], *numbers, centred @ basis[:, -TEXT_FEATURES:]]
+    return np.concatenate(parts, axis=1).astype(np.float64)
 
 
 def group_membership(

@@ -1,65 +1,51 @@
 """What the language model reads (Eq. 12) and what it predicts (Eq. 11).
 
-    user ────▶ UserTokens ───────┐
-    entries ─▶ EntryEmbedding ───┼─▶ [h_user; Embed(K_retrieved); y_<t] ─▶ language model (12)
-    history ─▶ item vectors ─────┘                                             │
-                                              softmax(W_o h_t + b_o) (11) ◀────┘
+    user ────▶ UserTokens ──────────┐
+    history ─▶ item vectors ────────┼─▶ [h_user; y_1 + k_1; …; y_t + k_t] ─▶ language model (12)
+    entries ─▶ RetrievedContext ────┘                                            │
+                                                  softmax(W_o h_t + b_o) (11) ◀──┘
 
-In training every position of a window is a target. The entries for a window are therefore retrieved
-by what the user had seen before the window: they cannot contain a target. The number of items seen
-is rounded down to a multiple of STEP, so that windows that start close together share one query.
+Every position of a training window is a target, so every position has a query of its own: what the
+user had seen up to it. Its K entries become one token k_t, which is added to the token of the item
+at that position. A block of K tokens before the history, as Eq. (12) is printed, would have to be
+retrieved before the window's first target, up to 50 interactions too early for the last one.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
 from llm4rec_recbole.components.adaptation.adapter import query_time
-from llm4rec_recbole.components.retrieval.repository import (
-    KINDS,
-    Entries,
-    Repository,
-    category_entries,
-    item_entries,
-    relation_entries,
-)
-from llm4rec_recbole.components.retrieval.retriever import Retriever, user_query
+from llm4rec_recbole.components.retrieval.neighbours import Snapshots
+from llm4rec_recbole.components.retrieval.repository import NO_ENTRY, ItemReviews, entries_of
+from llm4rec_recbole.components.retrieval.retriever import DAY, Queries, Retriever
+from llm4rec_recbole.components.retrieval.reviews import reviews_to_retrieve
 from llm4rec_recbole.components.training_features import TrainingFeatures
 from llm4rec_recbole.data.held_out import HeldOut
 
-STEP = 16  # interactions
-QUERY_LENGTH = 50  # the query is made of this many of the latest items
-DECAY = 0.9  # weight of an item in the query, against the next one
+MAX_PREPARED = 2_000_000  # positions; with more, entries are retrieved batch by batch
 
 
 class Sequence(NamedTuple):
     """Soft tokens: what a language model reads instead of words."""
 
-    embeddings: torch.Tensor  # (B, 1 + K + L, d)
-    mask: torch.Tensor  # (B, 1 + K + L) int64, 0 where there is no token
-    positions: torch.Tensor  # (B, 1 + K + L) int64, tokens counted from 0; gaps do not count
+    embeddings: torch.Tensor  # (B, 1 + L, d)
+    mask: torch.Tensor  # (B, 1 + L) int64, 0 where there is no token
+    positions: torch.Tensor  # (B, 1 + L) int64, tokens counted from 0; gaps do not count
 
 
-def context_sequence(
-    user: torch.Tensor,
-    retrieved: torch.Tensor,
-    is_retrieved: torch.Tensor,
-    history: torch.Tensor,
-    is_item: torch.Tensor,
-) -> Sequence:
-    """The input of Eq. (12): [h_user; Embed(K_retrieved); y_<t].
+def context_sequence(user: torch.Tensor, history: torch.Tensor, is_item: torch.Tensor) -> Sequence:
+    """The input of Eq. (12): [h_user; y_1 + k_1; …; y_t + k_t].
 
-    user: (B, d); retrieved: (B, K, d) with its mask is_retrieved (B, K) bool; history: (B, L, d),
-    oldest first, padded on the right, with its mask is_item (B, L) bool. Item l of the history is
-    token 1 + K + l. Under a causal mask every position of the history sees the user and all
-    retrieved entries, so these must be known before the first position that is trained.
+    user: (B, d); history: (B, L, d), the items' tokens with those of their retrieved entries,
+    oldest first, padded on the right, with its mask is_item (B, L) bool. Item l is token 1 + l.
     """
-    embeddings = torch.cat([user[:, None], retrieved, history], 1)
-    mask = torch.cat([is_item.new_ones(len(user), 1), is_retrieved, is_item], 1).long()
+    embeddings = torch.cat([user[:, None], history], 1)
+    mask = torch.cat([is_item.new_ones(len(user), 1), is_item], 1).long()
     return Sequence(embeddings, mask, (mask.cumsum(1) - 1).clamp(min=0))
 
 
@@ -99,109 +85,195 @@ class UserTokens(nn.Module):
 
 
 class EntryEmbedding(nn.Module):
-    """Embed(·) of Eq. (12): a repository entry's key, mapped to d, plus a vector for its kind."""
+    """Embed(·) of Eq. (12): the item's current vector plus maps of its text, categories, reviews.
 
-    keys: torch.Tensor
-    kinds: torch.Tensor
+    The data of the entries are buffers outside the state dict: they come from the data set.
+    """
 
-    def __init__(self, keys: torch.Tensor, kinds: torch.Tensor, n_kinds: int, d: int) -> None:
-        """keys: (E, d_key) float32; kinds: (E,) int64, counted from 0. Both are computed from the
-        data set, so they are not in the state dict."""
+    texts: torch.Tensor
+    categories: torch.Tensor
+    reviews: torch.Tensor
+
+    def __init__(
+        self, texts: torch.Tensor, categories: torch.Tensor, reviews: torch.Tensor, d: int
+    ) -> None:
+        """texts: (n_items, d_text); categories: (n_items, C), numbered from 1, 0 for none; reviews:
+        (n_items, R + 1, d_text), by the number of known ones."""
         super().__init__()
-        self.register_buffer("keys", keys, persistent=False)
-        self.register_buffer("kinds", kinds, persistent=False)
-        self.map = nn.Linear(keys.shape[1], d)
-        self.kind = nn.Embedding(n_kinds, d)
+        self.size = reviews.shape[1]
+        self.register_buffer("texts", texts, persistent=False)
+        self.register_buffer("categories", categories, persistent=False)
+        self.register_buffer("reviews", reviews.flatten(0, 1), persistent=False)
+        self.kind = nn.Parameter(0.02 * torch.randn(d))
+        self.text_map = nn.Linear(texts.shape[1], d, bias=False)
+        self.review_map = nn.Linear(texts.shape[1], d, bias=False) if self.size > 1 else None
+        self.category = nn.Embedding(int(categories.max()) + 1 if categories.numel() else 1, d, 0)
+        nn.init.normal_(self.category.weight[1:], std=0.02)
 
-    def forward(self, entries: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tokens (B, K, d) of `entries` (B, K), and their mask (B, K): -1 is no entry."""
+    def forward(
+        self, entries: torch.Tensor, table: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tokens (…, K, d) of `entries` (…, K), and their mask (…, K): -1 is no entry.
+
+        table: (n_items, d), the items' vectors.
+        """
         is_entry = entries >= 0
         rows = entries.clamp(min=0)
-        return self.map(self.keys[rows]) + self.kind(self.kinds[rows]), is_entry
+        items, where = (rows // self.size).unique(return_inverse=True)  # one map for each item
+        categories = self.categories[items]  # (I, C)
+        known = (categories > 0).sum(1, keepdim=True).clamp(min=1)
+        described = table[items] + self.text_map(self.texts[items]) + self.kind
+        described = described + self.category(categories).sum(1) / known  # (I, d)
+        tokens = described[where]
+        if self.review_map is not None:
+            tokens = tokens + self.review_map(self.reviews[rows])
+        return tokens, is_entry
 
 
 class RetrievedContext(nn.Module):
-    """Retrieves `k` entries for each history (7–10) and embeds them (12). Needs items with text.
+    """Retrieves `k` entries for each position of a history (7–10) and embeds them (12).
 
-    at_random: draw entries dated before the query at random instead. Which entries are drawn
-    depends on the history alone. It is the null of retrieval.
+    at_random: draw the entries at random instead, which is the null of retrieval. Which entries are
+    drawn depends on the history alone.
     """
-
-    uses_text = True
 
     def __init__(
         self,
         features: TrainingFeatures,
-        reviews: Entries | None,
+        reviews: ItemReviews | None,
         d: int,
         k: int,
+        *,
+        length: int,
+        weights: tuple[float, float, float],
+        sigma_days: float,
+        text_share: float,
         at_random: bool = False,
     ) -> None:
+        """length: items of a history that the language model reads; weights: λ1, λ2, λ3 of (9);
+        sigma_days: σ of (10); text_share: ω of neighbours.py."""
         super().__init__()
-        self.features, self.k, self.at_random = features, k, at_random
-        self.vectors = features.content.text.numpy()  # (n_items, d_text)
-        repository = Repository(
-            item_entries(self.vectors, features.items, features.times),
-            category_entries(self.vectors, features.categories),
-            relation_entries(self.vectors, features.users, features.items, features.times),
-            *([] if reviews is None else [reviews]),
+        self.features, self.k, self.length, self.at_random = features, k, length, at_random
+        self.reviews = (
+            reviews if features.dated else None
+        )  # without dates none is known to be earlier
+        vectors = features.content.text.numpy()  # (n_items, d_text)
+        self.uses_text = bool(vectors.any())
+        times = features.times if features.dated else None
+        snapshots = Snapshots(features.users, features.items, times, vectors, text_share)
+        self.retriever = Retriever(snapshots, weights, sigma_days * DAY)
+        read = np.zeros((len(vectors), 1, vectors.shape[1]), dtype=np.float32)
+        if self.reviews is not None:
+            read = self.reviews.vectors
+        content = features.content
+        self.tokens = EntryEmbedding(content.text, content.categories, torch.from_numpy(read), d)
+        self.query, self.key = nn.Linear(d, d), nn.Linear(d, d)
+        self.rank = nn.Parameter(torch.zeros(k))
+        self.gate = nn.Parameter(torch.zeros(d))
+        self._prepared: np.ndarray | None = None  # (N + 1, k), the entries of each training row
+
+    @classmethod
+    def of(cls, config: Any, dataset: Any, features: TrainingFeatures) -> RetrievedContext:
+        """The component with the options of `config` and the reviews of `dataset`."""
+        return cls(
+            features,
+            reviews_to_retrieve(config, dataset, config["retrieved_reviews"]),
+            config["hidden_size"],
+            config["retrieved_entries"],
+            length=config["MAX_ITEM_LIST_LENGTH"],
+            weights=(
+                config["retrieval_similarity"],
+                config["retrieval_recency"],
+                config["retrieval_credibility"],
+            ),
+            sigma_days=config["retrieval_sigma_days"],
+            text_share=config["retrieval_text_share"],
+            at_random=config["retrieved_source"] == "random",
         )
-        self.retriever = Retriever(repository, features.n_items)
-        entries = repository.entries
-        self.tokens = EntryEmbedding(
-            torch.from_numpy(entries.keys), torch.from_numpy(entries.kinds), len(KINDS), d
-        )
-        self._cache: dict[int, np.ndarray] = {}
+
+    def add_to(
+        self, history: torch.Tensor, entries: torch.Tensor | None, table: torch.Tensor
+    ) -> torch.Tensor:
+        """y + k_t of each position, (B, L, d): the items' tokens `history` plus their entries'.
+
+        entries: (B, L, K), None for none; table: (n_items, d). k_t is g · √K · the mean of the K
+        tokens with weights softmax(y·W·token + the rank's own weight). The gate g, one number for
+        each dimension, starts at 0: entries take part as far as training finds them useful.
+        """
+        if entries is None:
+            return history
+        tokens, is_entry = self.tokens(entries, table)  # (B, L, K, d), (B, L, K)
+        scores = torch.einsum("bld,blkd->blk", self.query(history), self.key(tokens))
+        scores = scores / history.shape[-1] ** 0.5 + self.rank
+        scores = scores.masked_fill(~is_entry, torch.finfo(scores.dtype).min)
+        weights = scores.softmax(-1) * is_entry
+        pooled = torch.einsum("blk,blkd->bld", weights, tokens)
+        return history + self.gate * self.k**0.5 * pooled
 
     def before(self, position: torch.Tensor) -> torch.Tensor:
-        """Entries (B, k), -1 for none, by what the user had seen before each training window.
+        """Entries (B, L, K) after each item of training windows, -1 for none.
 
-        position: (B, L), rows of the training interactions, counted from 1.
+        position: (B, L), rows of the training interactions, counted from 1, 0 at the padding. The
+        query time is that of the row's own interaction: what happened at that second is not known.
         """
-        first = position[:, 0].cpu().numpy() - 1
-        start = self.features.indptr[self.features.users[first]]
-        stops = start + (first - start) // STEP * STEP  # rows start … stop - 1 were seen
-        missing = [(a, b) for a, b in zip(start, stops) if b > a and b not in self._cache]
-        if missing:
-            histories = [self.features.items[a:b] for a, b in missing]
-            times = np.array([self.features.times[b] for _, b in missing])
-            retrieved = self._retrieve(histories, times)
-            self._cache |= {int(b): entries for (_, b), entries in zip(missing, retrieved)}
-        nothing = np.full(self.k, -1, dtype=np.int64)
-        rows = [self._cache[int(b)] if b > a else nothing for a, b in zip(start, stops)]
-        return torch.from_numpy(np.stack(rows)).to(position.device)
+        n = len(self.features.items)
+        if self._prepared is None and n <= MAX_PREPARED:
+            self._prepared = np.full((n + 1, self.k), NO_ENTRY, dtype=np.int64)
+            self._prepared[1:] = self._of_rows(np.arange(n))
+        rows = position.cpu().numpy()
+        if self._prepared is not None:
+            return torch.from_numpy(self._prepared[rows]).to(position.device)
+        entries = np.full((*rows.shape, self.k), NO_ENTRY, dtype=np.int64)
+        entries[rows > 0] = self._of_rows(rows[rows > 0] - 1)
+        return torch.from_numpy(entries).to(position.device)
 
     def now(self, held_out: HeldOut, rows: np.ndarray) -> torch.Tensor:
-        """Entries (B, k) for rows of `held_out`, as of the moment after each row's last item."""
+        """Entries (B, L, K) for rows of `held_out`, as of the moment after each row's last item."""
         spans = [slice(held_out.indptr[row], held_out.indptr[row + 1]) for row in rows]
         times = [held_out.times[span] for span in spans]
         # Without a history there is no moment: nothing is dated before -inf.
         moments = [query_time(seen) if len(seen) else -np.inf for seen in times]
-        return self.at([held_out.items[span] for span in spans], np.array(moments))
+        histories = [held_out.items[span] for span in spans]
+        return self.at(histories, np.array(moments), held_out.users[rows])
 
-    def at(self, histories: list[np.ndarray], times: np.ndarray) -> torch.Tensor:
-        """Entries (B, k) for B histories, each oldest first, as of `times` (B,), in seconds."""
-        return torch.from_numpy(self._retrieve(histories, times))
+    def at(self, histories: list[np.ndarray], times: np.ndarray, users: np.ndarray) -> torch.Tensor:
+        """Entries (B, L, K) for B histories, each oldest first, as of `times` (B,), in seconds, of
+        `users` (B,). L is the longest history's length, at most `length`."""
+        lengths = np.array([len(history) for history in histories])
+        shown = np.minimum(lengths, self.length)
+        history = np.repeat(np.arange(len(lengths)), shown)
+        column = np.arange(len(history)) - np.repeat(np.cumsum(shown) - shown, shown)
+        queries = Queries(
+            items=np.concatenate(histories),
+            indptr=np.append(0, np.cumsum(lengths)),
+            history=history,
+            seen=(lengths - shown)[history] + column + 1,
+            users=users[history],
+            times=times[history],
+        )
+        entries = np.full((len(lengths), int(shown.max()), self.k), NO_ENTRY, dtype=np.int64)
+        entries[history, column] = self._entries(queries)
+        return torch.from_numpy(entries)
 
-    def _draw(self, histories: list[np.ndarray], times: np.ndarray) -> np.ndarray:
-        """Random entries (B, k) dated before `times`, -1 where there are fewer."""
-        dates = self.retriever.repository.entries.times
-        entries = np.full((len(histories), self.k), -1, dtype=np.int64)
-        for row, (history, now) in enumerate(zip(histories, times)):
-            dated = np.flatnonzero(dates < now)
-            n = min(self.k, len(dated))
-            random = np.random.default_rng([len(history), int(history.sum())])
-            entries[row, :n] = random.choice(dated, n, replace=False)
-        return entries
+    def _of_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Entries (P, K) after each of the training interactions `rows` (P,)."""
+        features = self.features
+        users, used = np.unique(features.users[rows], return_inverse=True)
+        lengths = features.indptr[users + 1] - features.indptr[users]
+        indptr = np.append(0, np.cumsum(lengths))
+        of_user = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - features.indptr[users], lengths)
+        queries = Queries(
+            items=features.items[of_user],
+            indptr=indptr,
+            history=used,
+            seen=rows - features.indptr[features.users[rows]] + 1,
+            users=features.users[rows],
+            times=features.times[rows],
+        )
+        return self._entries(queries)
 
-    def _retrieve(self, histories: list[np.ndarray], times: np.ndarray) -> np.ndarray:
-        if self.at_random:
-            return self._draw(histories, times)
-        width = max(len(history) for history in histories)
-        seen = np.zeros((len(histories), width), dtype=np.int64)
-        for row, history in enumerate(histories):
-            seen[row, : len(history)] = history[::-1]  # the latest first: age = column
-        latest = seen[:, :QUERY_LENGTH]
-        ages = np.broadcast_to(np.arange(latest.shape[1]), latest.shape)
-        queries = user_query(self.vectors, latest, ages, DECAY)
-        return self.retriever.retrieve(queries, times, seen, self.k).entries
+    def _entries(self, queries: Queries) -> np.ndarray:
+        if not len(queries.seen):
+            return np.zeros((0, self.k), dtype=np.int64)
+        items = self.retriever.retrieve(queries, self.k, self.at_random)
+        return entries_of(items, queries.times, self.reviews)

@@ -1,28 +1,33 @@
-"""Retrieve repository entries for a user at a query time: Eqs. (7)–(10).
+"""Retrieve items that a user has not had, for a position of a history: Eqs. (7)–(10).
 
-    allowed entries ─▶ (7) similarity to q_u ─▶ (8) the nearest ─▶ (9) by score ─▶ the best K
-                                                     (10) temporal relevance ─┘
+    the latest items ─▶ (7) similarity to their neighbours ─▶ (8) the nearest ─▶ (9) the best K
+                                                     (10) recency, credibility ─┘
 
-Two rules limit what a query may retrieve. Both apply before anything is ranked:
+Three rules limit what a query may retrieve. All apply before anything is ranked:
 
-- No entry is dated at or after the query time. Support is computed as of the query time, too.
-- No entry names an item that the user has not seen. The protocol never holds out a seen item, so
-  the target is never retrieved, and the retriever does not need the target. Excluding the target by
-  name would leak it: a model learns that a retrieved item is never the target, and the one item
-  missing from its neighbourhood then stands out.
+- Similarity, support and recency come from a snapshot that ends before the query time, or that has
+  no interaction of the user's fold (neighbours.py). The user's next item is therefore never the
+  reason of its own retrieval. It may be retrieved for what other users did.
+- No item that the user has had: the ranking never recommends one.
+- The target is not an argument. Excluding it by name would leak it: a model learns that a
+  retrieved item is never the target.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
-from llm4rec_recbole.components.retrieval.repository import Repository
+from llm4rec_recbole.components.retrieval.neighbours import Snapshot, Snapshots
 
 DAY = 86_400.0  # seconds
-EXACT_UP_TO = 200_000  # entries; with more, faiss searches clusters of entries (IVF)
+QUERY_LENGTH = 10  # the query is made of this many of the latest items
+DECAY = 0.8  # weight of an item in the query, against the next one
+POOL = 4  # (9) chooses K among the POOL · K most similar items
+FULL_CREDIT = 100.0  # interactions; more do not raise the credibility
+_QUERIES_AT_ONCE = 4096
 
 
 def cosine_similarity(queries: np.ndarray, keys: np.ndarray) -> np.ndarray:
@@ -47,137 +52,185 @@ def relevance(
     credibility: np.ndarray,
     weights: tuple[float, float, float],
 ) -> np.ndarray:
-    """Eq. (9): score = λ1·sim + λ2·temporal + λ3·credibility, all (C,)."""
-    return weights[0] * similarity + weights[1] * temporal + weights[2] * credibility
+    """Eq. (9): score = λ1·sim + λ2·temporal + λ3·credibility, of equal shapes, over Σ λ.
+
+    A term that an entry lacks is NaN. Its weight is left out of both sums: an entry without a date
+    is judged by its other terms, neither as new nor as old.
+    """
+    total, mass = np.zeros_like(similarity), np.zeros_like(similarity)
+    for term, weight in zip((similarity, temporal, credibility), weights):
+        there = ~np.isnan(term)
+        total += np.where(there, weight * np.nan_to_num(term), 0.0)
+        mass += weight * there
+    return total / np.maximum(mass, 1e-12)
 
 
-def temporal_relevance(now: float, then: np.ndarray, sigma: float) -> np.ndarray:
-    """Eq. (10): exp(−(t_now − t_j)² / 2σ²), (C,); 0 for timeless entries (t_j = -inf).
+def temporal_relevance(now: np.ndarray, then: np.ndarray, sigma: float) -> np.ndarray:
+    """Eq. (10): exp(−(t_now − t_j)² / 2σ²); NaN for an entry without a date (t_j = -inf).
 
     now, then and sigma have the same unit, seconds for the data sets here.
     """
-    return np.exp(-((now - then) ** 2) / (2 * sigma**2))
+    dated = then > -np.inf
+    age = np.where(dated, now - np.where(dated, then, 0.0), 0.0)
+    return np.where(dated, np.exp(-(age**2) / (2 * sigma**2)), np.nan)
 
 
-def user_query(
-    vectors: np.ndarray, history: np.ndarray, ages: np.ndarray, decay: float
-) -> np.ndarray:
-    """q_u, (B, d) of length 1: the decayed mean of the vectors of the user's items.
+def credibility(support: np.ndarray) -> np.ndarray:
+    """The third term of Eq. (9), from 0 to 1: min(1, log(1 + n) / log(1 + FULL_CREDIT)).
 
-    vectors: (n_items, d); history: (B, S) item ids, 0 where there is none; ages: (B, S), 0 = the
-    latest. A user without a history, or whose items have no vectors, gets zeros.
+    The paper does not define it. support: n, an item's interactions before the query.
     """
-    weights = decay**ages * (history > 0)  # (B, S)
-    return _normalised(np.einsum("bs,bsd->bd", weights, vectors[history]))
+    return np.minimum(1.0, np.log1p(support) / np.log1p(FULL_CREDIT))
+
+
+@dataclass(frozen=True, eq=False)
+class Queries:
+    """P queries, each after the first `seen` items of one of H histories."""
+
+    items: np.ndarray  # (N,) int64, the histories, one after another, each oldest first
+    indptr: np.ndarray  # (H + 1,) int64
+    history: np.ndarray  # (P,) int64, the history of each query
+    seen: np.ndarray  # (P,) int64, how many of its items the user has had
+    users: np.ndarray  # (P,) int64
+    times: np.ndarray  # (P,) float64, the query times: what is dated before them is known
+
+
+class Retriever:
+    """Retrieves by Eqs. (7)–(10). weights: λ1, λ2, λ3 of (9); sigma: σ of (10), in seconds."""
+
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        weights: tuple[float, float, float] = (0.6, 0.2, 0.2),
+        sigma: float = 90 * DAY,
+    ) -> None:
+        self.snapshots, self.weights, self.sigma = snapshots, weights, sigma
+
+    def retrieve(self, queries: Queries, k: int, at_random: bool = False) -> np.ndarray:
+        """The K best items for each query, best first, (P, K) int64, 0 where there are no more.
+
+        at_random: the null; items with an interaction in the snapshot, drawn by a hash of the
+        history.
+        """
+        found = np.zeros((len(queries.seen), k), dtype=np.int64)
+        numbers = self.snapshots.numbers(queries.users, queries.times)
+        first = _FirstPositions(queries, self.snapshots[0].similarity.shape[0])
+        by_snapshot = np.argsort(numbers, kind="stable")
+        cuts = np.flatnonzero(np.diff(numbers[by_snapshot])) + 1
+        for group in np.split(by_snapshot, cuts):
+            for start in range(0, len(group), _QUERIES_AT_ONCE):
+                rows = group[start : start + _QUERIES_AT_ONCE]
+                snapshot = self.snapshots[int(numbers[rows[0]])]
+                draw = self._random if at_random else self._best
+                found[rows] = draw(queries, rows, snapshot, first, k)
+        return found
+
+    def _best(
+        self,
+        queries: Queries,
+        rows: np.ndarray,
+        snapshot: Snapshot,
+        first: _FirstPositions,
+        k: int,
+    ) -> np.ndarray:
+        n_items = snapshot.similarity.shape[0]
+        similar = (_query_matrix(queries, rows, n_items) @ snapshot.similarity).tocsr()
+        row = np.repeat(np.arange(len(rows)), np.diff(similar.indptr))
+        unseen = ~first.is_seen(rows[row], similar.indices)
+        row, item, value = row[unseen], similar.indices[unseen], similar.data[unseen]
+        near, similarity = _largest_of_rows(row, item, value, len(rows), POOL * k)  # (8)
+        now = queries.times[rows, None]
+        score = relevance(
+            similarity / np.maximum(similarity[:, :1], 1e-12),  # λ then mean the same in all data
+            temporal_relevance(now, snapshot.last[near], self.sigma),
+            credibility(snapshot.support[near]),
+            self.weights,
+        )
+        best = top_k(np.where(near > 0, score, -np.inf), k)
+        chosen = np.take_along_axis(near, best, axis=1)
+        return np.pad(chosen, ((0, 0), (0, k - chosen.shape[1])))
+
+    def _random(
+        self,
+        queries: Queries,
+        rows: np.ndarray,
+        snapshot: Snapshot,
+        first: _FirstPositions,
+        k: int,
+    ) -> np.ndarray:
+        known = np.flatnonzero(snapshot.support)
+        if not len(known):
+            return np.zeros((len(rows), k), dtype=np.int64)
+        last = queries.items[queries.indptr[queries.history[rows]] + queries.seen[rows] - 1]
+        key = queries.seen[rows] * 1_000_003 + last  # (P,)
+        numbers = _mixed(
+            key[:, None].astype(np.uint64) * np.uint64(64) + np.arange(4 * k, dtype=np.uint64)
+        )
+        drawn = known[(numbers % np.uint64(len(known))).astype(np.int64)]  # (P, 4k)
+        seen = first.is_seen(np.repeat(rows, 4 * k), drawn.ravel()).reshape(drawn.shape)
+        order = np.argsort(seen, axis=1, kind="stable")[:, :k]
+        return np.where(np.take_along_axis(seen, order, 1), 0, np.take_along_axis(drawn, order, 1))
+
+
+class _FirstPositions:
+    """Where each item first occurs in each history."""
+
+    def __init__(self, queries: Queries, n_items: int) -> None:
+        self.queries, self.n_items = queries, n_items
+        lengths = np.diff(queries.indptr)
+        history = np.repeat(np.arange(len(lengths)), lengths)
+        position = np.arange(len(queries.items)) - np.repeat(queries.indptr[:-1], lengths)
+        keys = history * n_items + queries.items
+        self.keys, rows = np.unique(keys, return_index=True)
+        self.position = position[rows]
+
+    def is_seen(self, rows: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Whether query `rows` (C,) has seen `items` (C,), (C,) bool; the pad counts as seen."""
+        keys = self.queries.history[rows] * self.n_items + items
+        index = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        occurs = self.keys[index] == keys
+        return (occurs & (self.position[index] < self.queries.seen[rows])) | (items == 0)
+
+
+def _query_matrix(queries: Queries, rows: np.ndarray, n_items: int) -> sp.csr_matrix:
+    """q_u of each query as weights of its latest items, DECAY^age, (P, n_items), sparse.
+
+    The keys of two items have the product S_ij. So q_u, a sum of keys, times the keys of all items
+    is this matrix times S.
+    """
+    lengths = np.minimum(queries.seen[rows], QUERY_LENGTH)
+    ends = queries.indptr[queries.history[rows]] + queries.seen[rows]
+    indptr = np.append(0, np.cumsum(lengths))
+    age = np.arange(indptr[-1]) - np.repeat(indptr[:-1], lengths)
+    items = queries.items[np.repeat(ends, lengths) - 1 - age]
+    weights = (DECAY**age).astype(np.float32)
+    return sp.csr_matrix((weights, items, indptr), shape=(len(rows), n_items))
+
+
+def _largest_of_rows(
+    row: np.ndarray, column: np.ndarray, value: np.ndarray, n_rows: int, n: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The n largest values of each row and their columns, (n_rows, n) each, 0 where there are
+    fewer. row, column, value: (C,), sorted by row."""
+    order = np.lexsort((column, -value, row))
+    starts = np.searchsorted(row, np.arange(n_rows))
+    rank = np.arange(len(order)) - starts[row]  # `row` is sorted: row[order] == row
+    chosen = rank < n
+    columns = np.zeros((n_rows, n), dtype=np.int64)
+    values = np.zeros((n_rows, n), dtype=np.float32)
+    columns[row[chosen], rank[chosen]] = column[order[chosen]]
+    values[row[chosen], rank[chosen]] = value[order[chosen]]
+    return columns, values
+
+
+def _mixed(x: np.ndarray) -> np.ndarray:
+    """A hash of uint64 numbers (splitmix64, Steele et al., OOPSLA 2014)."""
+    x = x * np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
 
 
 def _normalised(x: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(x, axis=-1, keepdims=True)
     return x / np.where(lengths > 0, lengths, 1.0)
-
-
-@dataclass(frozen=True, eq=False)
-class Retrieved:
-    """The entries for each of B queries, best first."""
-
-    entries: np.ndarray  # (B, K) int64, -1 where there were no more
-    scores: np.ndarray  # (B, K) float32, Eq. (9), 0 there
-
-
-class Retriever:
-    """Retrieves from a repository by Eqs. (7)–(10).
-
-    weights: λ1, λ2, λ3 of (9); sigma: σ of (10), in the unit of the repository's times; pool: (9)
-    chooses K among the pool · K nearest entries; exact_up_to: up to this many entries every allowed
-    key is compared.
-    """
-
-    def __init__(
-        self,
-        repository: Repository,
-        n_items: int,
-        weights: tuple[float, float, float] = (0.6, 0.2, 0.2),
-        sigma: float = 90 * DAY,
-        pool: int = 4,
-        exact_up_to: int = EXACT_UP_TO,
-    ) -> None:
-        self.repository, self.n_items = repository, n_items
-        self.weights, self.sigma, self.pool = weights, sigma, pool
-        self.index = _index(repository.entries.keys, exact_up_to)
-        first = repository.entries.about[:, 0]
-        self._by_item = np.argsort(first, kind="stable")  # (E,) entries, sorted by their first item
-        self._starts = np.searchsorted(first[self._by_item], np.arange(n_items + 1))
-
-    def retrieve(
-        self, queries: np.ndarray, times: np.ndarray, seen: np.ndarray, k: int
-    ) -> Retrieved:
-        """The K best allowed entries for each query.
-
-        queries: (B, d), q_u; times: (B,), the query times; seen: (B, S) ids of the items that the
-        user has seen before, 0 where there is none. For a training window, of which every position
-        is a target, these are the items before the window, at the time of its first item.
-        """
-        entries = np.full((len(queries), k), -1, dtype=np.int64)
-        scores = np.zeros((len(queries), k), dtype=np.float32)
-        queries = np.ascontiguousarray(_normalised(queries), dtype=np.float32)
-        for row, now in enumerate(times):
-            allowed = self.allowed(float(now), seen[row])
-            near, similarity = self._nearest(queries[row], allowed, k * self.pool)
-            then = self.repository.last_support(near, now)
-            score = relevance(
-                similarity,
-                temporal_relevance(now, then, self.sigma),
-                self.repository.credibility(near, now),
-                self.weights,
-            )
-            best = top_k(score, k)
-            entries[row, : len(best)], scores[row, : len(best)] = near[best], score[best]
-        return Retrieved(entries, scores)
-
-    def allowed(self, now: float, seen: np.ndarray) -> np.ndarray:
-        """The entries dated before `now` that name only items among `seen` (S,), ascending."""
-        about, times = self.repository.entries.about, self.repository.entries.times
-        may_name = np.zeros(self.n_items, dtype=bool)
-        may_name[seen] = may_name[0] = True  # 0: no item
-        spans = [slice(*self._starts[[item, item + 1]]) for item in np.flatnonzero(may_name)]
-        entries = np.concatenate([self._by_item[span] for span in spans])
-        return np.sort(entries[may_name[about[entries, 1]] & (times[entries] < now)])
-
-    def _nearest(
-        self, query: np.ndarray, allowed: np.ndarray, n: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Eqs. (7), (8): the n allowed entries nearest to `query` (d,), and their similarity, (n,)
-        each; all allowed entries if there are fewer."""
-        import faiss
-
-        n = min(n, len(allowed))
-        if n == 0:
-            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
-        if not isinstance(self.index, faiss.IndexIVF):
-            return self._search(query, n, sel=faiss.IDSelectorArray(allowed))
-        selector, probes = faiss.IDSelectorBatch(allowed), self.index.nlist // 16 + 1
-        while True:  # until the searched clusters hold n allowed entries
-            nearest = self._search(query, n, sel=selector, nprobe=min(probes, self.index.nlist))
-            if len(nearest[0]) == n or probes >= self.index.nlist:
-                return nearest
-            probes *= 4
-
-    def _search(self, query: np.ndarray, n: int, **options: Any) -> tuple[np.ndarray, np.ndarray]:
-        import faiss
-
-        kind: Any = faiss.SearchParametersIVF if "nprobe" in options else faiss.SearchParameters
-        similarity, near = self.index.search(query[None], n, params=kind(**options))
-        is_entry = near[0] >= 0  # faiss pads with -1
-        return near[0][is_entry], similarity[0][is_entry]
-
-
-def _index(keys: np.ndarray, exact_up_to: int) -> Any:
-    """A faiss index of inner products. Keys have length 1, so these are cosines."""
-    import faiss
-
-    d, n = keys.shape[1], len(keys)
-    kind = "Flat" if n <= exact_up_to else f"IVF{int(4 * n**0.5)},Flat"
-    index = faiss.index_factory(d, kind, faiss.METRIC_INNER_PRODUCT)
-    index.train(keys)  # IVF: k-means from a fixed seed
-    index.add(keys)
-    return index

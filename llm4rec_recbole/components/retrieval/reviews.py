@@ -1,4 +1,4 @@
-"""The reviews of training interactions, as entries of the repository.
+"""The reviews of training interactions, for the repository.
 
 `llm4rec prepare` writes reviews.parquet next to the atomic files. Reviews of held-out interactions
 would reveal the targets; `training_events` leaves them out.
@@ -6,29 +6,24 @@ would reveal the targets; `training_events` leaves them out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from llm4rec_recbole.components.retrieval.repository import Entries, review_entries
+from llm4rec_recbole.components.retrieval.repository import ItemReviews, item_reviews
 from llm4rec_recbole.components.training_features import encoded_folder
 from llm4rec_recbole.datasets.events import training_events
 
 MAX_WORDS = 64  # only the first words of a review are encoded
 
 
-@dataclass(frozen=True, eq=False)
-class Reviews:
-    """One for each of N interactions."""
+def training_reviews(config: Any, dataset: Any) -> list[str] | None:
+    """The review of each row of `dataset`, RecBole's training data; None without reviews.
 
-    texts: list[str]  # (N,), the text, or else the summary, or else ""
-    helpful: np.ndarray  # (N,) float64, helpful votes, 0 where unknown
-
-
-def training_reviews(config: Any, dataset: Any) -> Reviews | None:
-    """The reviews of the rows of `dataset`, RecBole's training data; None without reviews."""
+    It is the review's text, or else its summary, or else "". Helpful votes are not read: they have
+    no dates, so most of them may be later than a query.
+    """
     table = Path(config["data_path"], "reviews.parquet")
     if not table.is_file():
         return None
@@ -38,12 +33,9 @@ def training_reviews(config: Any, dataset: Any) -> Reviews | None:
     written = training_events(table, *ids).sort_values("timestamp", kind="stable")
     written = written.drop_duplicates(["user_id", "item_id"])  # training uses the first of a pair
     full, short = written["text"].fillna(""), written["summary"].fillna("")
-    helpful = written["helpful"] if "helpful" in written else np.zeros(len(written))
     pairs = zip(written["user_id"], written["item_id"])
-    texts_and_votes = zip(full.where(full != "", short), np.nan_to_num(np.asarray(helpful, float)))
-    of_pair = dict(zip(pairs, texts_and_votes))
-    rows = [of_pair.get(pair, ("", 0.0)) for pair in zip(*ids)]
-    return Reviews([text for text, _ in rows], np.array([votes for _, votes in rows]))
+    of_pair = dict(zip(pairs, full.where(full != "", short)))
+    return [of_pair.get(pair, "") for pair in zip(*ids)]
 
 
 def earliest_of_each_item(items: np.ndarray, times: np.ndarray, max_reviews: int) -> np.ndarray:
@@ -57,24 +49,24 @@ def earliest_of_each_item(items: np.ndarray, times: np.ndarray, max_reviews: int
     return np.sort(order[np.arange(len(order)) - starts < max_reviews])
 
 
-def reviews_to_retrieve(config: Any, dataset: Any, max_reviews: int) -> Entries | None:
-    """Repository entries: the `max_reviews` earliest reviews of each item, in the encoder of the
-    items' texts. None for a data set without reviews or times, or if `max_reviews` is 0.
+def reviews_to_retrieve(config: Any, dataset: Any, max_reviews: int) -> ItemReviews | None:
+    """The `max_reviews` earliest reviews of each item, in the encoder of the items' texts. None for
+    a data set without reviews or times, or if `max_reviews` is 0.
 
     Only the first MAX_WORDS words count. The vectors are cached next to those of the items.
     """
     inter = dataset.inter_feat
     wanted = max_reviews and dataset.time_field in inter
     reviews = training_reviews(config, dataset) if wanted else None
-    if reviews is None or not any(reviews.texts):
+    if reviews is None or not any(reviews):
         return None
     from llm4rec_recbole.language_models.encode_items import encode_texts
 
     items, times = inter[dataset.iid_field].numpy(), inter[dataset.time_field].numpy()
-    has_text = np.flatnonzero(np.array([bool(text) for text in reviews.texts]))
+    has_text = np.flatnonzero(np.array([bool(text) for text in reviews]))
     rows = has_text[earliest_of_each_item(items[has_text], times[has_text], max_reviews)]
-    texts = [" ".join(reviews.texts[row].split()[:MAX_WORDS]) for row in rows]
+    texts = [" ".join(reviews[row].split()[:MAX_WORDS]) for row in rows]
     names = dataset.id2token(dataset.iid_field, items[rows]).tolist()
     folder = encoded_folder(config, f"-reviews-{config['protocol']}")
     vectors = encode_texts(names, texts, folder, config["text_encoder"]).vectors
-    return review_entries(vectors, items[rows], times[rows], reviews.helpful[rows])
+    return item_reviews(vectors, items[rows], times[rows].astype(np.float64), dataset.item_num)

@@ -2,7 +2,7 @@
 
                         ┌ fusion (1–6) ───────── item vectors ──┐
     training            │                                       ▼
-    interactions ───────┼ retrieval (7–10) ─ soft tokens ─▶ [h_user; K; y_<t] ─▶ language model (12)
+    interactions ───────┼ retrieval (7–10) ─ soft tokens ─▶ [h_user; y + k] ─▶ language model (12)
     and metadata        │           └─ relations ── + λ s ──▶ softmax(W_o h_t + b_o) (11)
                         ├ debiasing (13–18) ── weights of the loss, strata, adversary
                         ├ explanation (19–20) ── aspects of taste, + λ log P(aspects, item)
@@ -41,7 +41,6 @@ from llm4rec_recbole.components.retrieval.context import (
     UserTokens,
     context_sequence,
 )
-from llm4rec_recbole.components.retrieval.reviews import reviews_to_retrieve
 from llm4rec_recbole.components.training_features import TrainingFeatures, training_features
 from llm4rec_recbole.config import has_real_times
 from llm4rec_recbole.data.splits import PROTOCOLS
@@ -122,10 +121,9 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
     def _add_components(self, config: Any, dataset: Any, features: TrainingFeatures) -> None:
         """Build the components that are on, in the paper's order."""
         d = config["hidden_size"]
-        has_text = bool(features.content.text.any())
         self.content: Any = NoContent()
         self.relations: Any = NoRelations()
-        self.retrieved: Any = NoRetrieval(d)
+        self.retrieved: Any = NoRetrieval()
         self.debiasing: Any = NoDebiasing()
         self.aspects: Any = NoAspects()
         self.adaptation: AdaptationSettings | None = None
@@ -145,12 +143,8 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
                 config["relation_reg"] or RELATION_REG,
                 config["relation_decay"] or RELATION_DECAY,
             )
-            if config["retrieved_entries"] and has_text:
-                reviews = reviews_to_retrieve(config, dataset, config["retrieved_reviews"])
-                at_random = config["retrieved_source"] == "random"
-                self.retrieved = RetrievedContext(
-                    features, reviews, d, config["retrieved_entries"], at_random
-                )
+            if config["retrieved_entries"]:
+                self.retrieved = RetrievedContext.of(config, dataset, features)
         if "debiasing" in self.components:
             self.debiasing = Debiasing(features, d, config)
         if "explanation" in self.components and features.categories.any():
@@ -220,18 +214,15 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
         """Eq. (12): h_t = LLM([h_user; Embed(K_retrieved); y_<t]) after each item, (B, L, d).
 
         users: (B,); items: (B, L), oldest first, padded on the right; table: (n_items, d); entries:
-        (B, K) of the repository, None for none. last_only: only after each history's last item,
-        (B, d).
+        (B, L, K) of the repository, None for none. Each position has entries of its own, whose
+        token is added to its item's. last_only: only after each history's last item, (B, d).
         """
-        if entries is None:
-            entries = items.new_zeros(len(items), 0)
-        tokens, is_token = self.retrieved.tokens(entries)  # (B, K, d), (B, K)
-        history = self.dropout(table[items])  # (B, L, d)
-        sequence = context_sequence(self.user_tokens(users), tokens, is_token, history, items > 0)
-        first = 1 + tokens.shape[1]  # the history's first token
+        own = self.item_embedding.weight  # of all items: entries are not only of the table's
+        history = self.retrieved.add_to(table[items], entries, own)  # (B, L, d)
+        sequence = context_sequence(self.user_tokens(users), self.dropout(history), items > 0)
         if not last_only:
-            return self.dropout(self.backbone(*sequence)[:, first:])
-        position = first - 1 + (items > 0).sum(1)  # (B,)
+            return self.dropout(self.backbone(*sequence)[:, 1:])
+        position = (items > 0).sum(1)  # (B,), after the token of the user
         return self.dropout(self.backbone(*sequence, position)[:, 0])
 
     def scores(
@@ -287,7 +278,7 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
         # (19) comes first: gradients are summed in the reverse order of the terms, and float sums
         # depend on the order.
         preference = self.aspect_loss_weight * self.aspects.loss(states, targets)
-        left, right = self.debiasing.factors(states, table, batch.ids)  # (15)
+        left, right = self.debiasing.factors(states, table, rows, batch.ids)  # (15)
         weights = self.debiasing.target_weights(rows)  # (13, 14)
         recommendation = batch.loss(left, right, own, bias, weights)  # (11, 14)
         fairness = self.debiasing.fairness_loss(left, right, bias, own, users, targets)  # (17, 18)

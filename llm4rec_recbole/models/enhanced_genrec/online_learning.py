@@ -72,12 +72,13 @@ class OnlineLearning:
         ]
 
     def _entries_of(self: Any, events: Sequence[NextItemEvent]) -> torch.Tensor | None:
-        """Retrieved entries (B, K) of events with a query time; None where one has none."""
+        """Retrieved entries (B, L, K) of events with a query time; None where one has none."""
         times = [event.query_time for event in events]
         if None in times:
             return None
         histories = [event.history for event in events]
-        return self.retrieved.at(histories, np.array(times)).to(self.item_bias.device)
+        users = np.array([event.user for event in events])
+        return self.retrieved.at(histories, np.array(times), users).to(self.item_bias.device)
 
     @torch.no_grad()
     def aspect_distribution(self: Any, held_out: HeldOut, rows: np.ndarray) -> np.ndarray | None:

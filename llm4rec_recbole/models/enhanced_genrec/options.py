@@ -61,7 +61,7 @@ class EnhancedGenRecOptions(
         None, description="Weight of the relations in the ranking; ~ is chosen on validation."
     )
     retrieved_entries: Count = Field(
-        4, description="Entries of the repository that become tokens (12)."
+        16, description="Entries of the repository that become tokens (8, 12)."
     )
     retrieved_source: Literal["query", "random"] = Field(
         "query",
@@ -70,8 +70,17 @@ class EnhancedGenRecOptions(
     retrieved_reviews: Count = Field(
         2, description="Earliest reviews of an item that enter the repository (8); 0 is none."
     )
+    retrieval_text_share: Share = Field(
+        0.05, description="Share of the texts in the similarity, beside co-occurrence (7)."
+    )
+    retrieval_similarity: Weight = Field(0.6, description="Weight λ1 of the similarity (9).")
+    retrieval_recency: Weight = Field(0.2, description="Weight λ2 of the recency (9).")
+    retrieval_credibility: Weight = Field(0.2, description="Weight λ3 of the credibility (9).")
+    retrieval_sigma_days: Positive = Field(
+        90.0, description="Days after which an entry counts as old, σ (10)."
+    )
     # Debiasing (13-18).
-    popularity_strata: Size = Field(5, description="Strata of item popularity (15).")
+    popularity_strata: Size = Field(5, description="Strata of item popularity at the time (15).")
     backdoor_weight: Share = Field(
         0.1, description="Share of the back-door adjusted score in the ranking."
     )

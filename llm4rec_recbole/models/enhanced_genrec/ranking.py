@@ -24,8 +24,8 @@ class Ranking:
     ) -> torch.Tensor:
         """Scores of all items, (B, n_items).
 
-        users: (B,); items: (B, L), the users' last items, padded on the right; entries: (B, K) of
-        the repository, None for none; table: the item table, computed here where it is None.
+        users: (B,); items: (B, L), the users' last items, padded on the right; entries: (B, L, K)
+        of the repository, None for none; table: the item table, computed here where it is None.
         """
         table = self.item_table() if table is None else table
         states = self(users, items, table, entries, last_only=True)  # (B, d)
@@ -58,7 +58,7 @@ class Ranking:
     def inputs_of(
         self: Any, held_out: HeldOut, rows: np.ndarray
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Users (B,), last items (B, L) and retrieved entries (B, K) of rows of `held_out`."""
+        """Users (B,), last items (B, L) and retrieved entries (B, L, K) of rows of `held_out`."""
         items, lengths = held_out.last(rows, self.length)
         device = self.item_bias.device
         return (

@@ -153,8 +153,8 @@ class Texts:
         if review in inter:
             words = dataset.field2id_token[review]
             reviews = [" ".join(words[w] for w in row if w) for row in inter[review].tolist()]
-        elif table := training_reviews(config, dataset):
-            reviews = table.texts
+        elif texts := training_reviews(config, dataset):
+            reviews = texts
         #: (N,) first words, "" for a row without a review
         self.reviews = [" ".join(text.split()[:_MAX_REVIEW_WORDS]) for text in reviews]
 
