@@ -17,6 +17,7 @@ from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.data.dataset_paths import BUNDLED_DATASET, dataset_folder
 from llm4rec_recbole.data.interactions import Interactions, read_interactions, statistics
 from llm4rec_recbole.data.splits import leave_one_out, temporal_split
+from llm4rec_recbole.data.time_order import time_order
 from llm4rec_recbole.datasets.convert import convert
 from llm4rec_recbole.datasets.replace_files import locked, replace_dataset_files, staging_dir
 from llm4rec_recbole.datasets.spec import DatasetSpec, has_raw_files, read_spec
@@ -111,8 +112,8 @@ def summarise(log: Interactions, has_times: bool = True) -> dict[str, Any]:
         "first_time": log.times.min().item(),
         "last_time": log.times.max().item(),
         "users_tied_at_their_last_time": tied_at_the_end(log.users, log.times),
-        "loo": _protocol(log, leave_one_out),
-        "temporal": _protocol(log, temporal_split) if has_times else no_times,
+        "loo": _protocol(log, leave_one_out, has_times),
+        "temporal": _protocol(log, temporal_split, has_times) if has_times else no_times,
     }
 
 
@@ -126,7 +127,7 @@ def tied_at_the_end(users: np.ndarray, times: np.ndarray) -> int:
     return int((np.bincount(users[times == last[users]]) > 1).sum())
 
 
-def _protocol(log: Interactions, split_by: Any) -> dict[str, Any]:
+def _protocol(log: Interactions, split_by: Any, has_times: bool) -> dict[str, Any]:
     try:
         split = split_by(log.users, log.items, log.times, len(log.item_tokens))
     except InputError as error:
@@ -141,4 +142,5 @@ def _protocol(log: Interactions, split_by: Any) -> dict[str, Any]:
         "test_items_never_trained_on": int((~in_training[split.test.targets]).sum()),
         **split.counts,
         **{name: cut for name, cut in cuts.items() if cut is not None},
+        **({"time_order": time_order(log.times, split)} if has_times else {}),
     }
