@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from llm4rec_recbole.components.fusion.item_content import whitened
 from llm4rec_recbole.components.training_features import item_text_vectors
 from llm4rec_recbole.errors import InputError
 
@@ -45,22 +46,7 @@ def text_item_vectors(config: Any, dataset: Any, d: int) -> np.ndarray:
     texts = item_text_vectors(config, dataset)
     if not texts.any():
         raise InputError("item_init is text, and no item has a text")
-    return whitened(texts, d)
-
-
-def whitened(texts: np.ndarray, d: int) -> np.ndarray:
-    """`texts` (n, width) centred and projected to d uncorrelated columns of equal variance, (n, d).
-
-    Rows of zeros have no text and stay zero; they do not count. Columns beyond the texts' rank are
-    zeros. The root mean square is 1.
-    """
-    has_text = texts.any(1)
-    centred = texts[has_text] - texts[has_text].mean(0)
-    left, values, _ = np.linalg.svd(centred.astype(np.float64), full_matrices=False)
-    rank = min(d, int((values > 1e-6 * values[0]).sum()))
-    vectors = np.zeros((len(texts), d), dtype=np.float32)
-    vectors[has_text, :rank] = left[:, :rank]
-    return unit_scale(vectors)
+    return unit_scale(whitened(texts, d))
 
 
 DECAY, POWER = 0.8, 0.75

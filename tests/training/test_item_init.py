@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llm4rec_recbole.components.item_init import spectral_vectors, whitened
+from llm4rec_recbole.components.fusion.item_content import whitened
+from llm4rec_recbole.components.item_init import spectral_vectors
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.registry import ITEM_INIT
 from llm4rec_recbole.training.dataset import interactions_of

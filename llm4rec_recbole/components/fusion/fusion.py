@@ -25,8 +25,10 @@ import math
 import torch
 from torch import nn
 
-from llm4rec_recbole.components.fusion.item_content import ItemContent
+from llm4rec_recbole.components.fusion.item_content import ItemContent, whitened
 from llm4rec_recbole.errors import InputError
+
+TEXT_WIDTH = 128  # of whitened text vectors: the directions beyond carry little but noise
 
 Tokens = tuple[torch.Tensor, torch.Tensor]  # (I, T, d), and the mask of the tokens, (I, T) bool
 
@@ -85,21 +87,26 @@ def _masked_softmax(scores: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 class TextTokens(nn.Module):
-    """Tokens of Eq. (1) for text: T linear read-outs of the frozen encoder's vector."""
+    """Tokens of Eq. (1) for text: T linear read-outs of the frozen encoder's vector, whitened.
+
+    The vectors of an encoder share a mean and few directions; whitened ones tell items apart.
+    """
 
     text: torch.Tensor
+    has_text: torch.Tensor
 
     def __init__(self, text: torch.Tensor, d: int, n_tokens: int) -> None:
         """text: (n_items, d_text); n_tokens: T."""
         super().__init__()
-        self.register_buffer("text", text, persistent=False)
+        white = torch.from_numpy(whitened(text.numpy(), min(TEXT_WIDTH, text.shape[1])))
+        self.register_buffer("text", white, persistent=False)
+        self.register_buffer("has_text", (text != 0).any(1), persistent=False)
         self.n_tokens = n_tokens
-        self.read = nn.Linear(text.shape[1], n_tokens * d)
+        self.read = nn.Linear(white.shape[1], n_tokens * d)
 
     def forward(self, items: torch.Tensor) -> Tokens:
-        text = self.text[items]  # (I, d_text)
-        is_token = (text != 0).any(1, keepdim=True).expand(-1, self.n_tokens)
-        return self.read(text).unflatten(1, (self.n_tokens, -1)), is_token
+        is_token = self.has_text[items, None].expand(-1, self.n_tokens)
+        return self.read(self.text[items]).unflatten(1, (self.n_tokens, -1)), is_token
 
 
 class CategoryTokens(nn.Module):

@@ -89,3 +89,18 @@ def mean_ratings(
     sums = np.bincount(items, weights=ratings, minlength=n_items)
     mean = ratings.mean() if len(ratings) else np.nan
     return np.where(counts > 0, (sums + prior * mean) / (counts + prior), np.nan)
+
+
+def whitened(texts: np.ndarray, d: int) -> np.ndarray:
+    """`texts` (n, width) centred and projected to d uncorrelated columns of equal variance, (n, d).
+
+    Rows of zeros have no text and stay zero; they do not count. Columns beyond the texts' rank are
+    zeros. Every other column has the mean square 1.
+    """
+    has_text = texts.any(1)
+    centred = texts[has_text] - texts[has_text].mean(0)
+    left, values, _ = np.linalg.svd(centred.astype(np.float64), full_matrices=False)
+    rank = min(d, int((values > 1e-6 * values[0]).sum()))
+    vectors = np.zeros((len(texts), d), dtype=np.float32)
+    vectors[has_text, :rank] = left[:, :rank]
+    return vectors * np.float32(np.sqrt(max(1, has_text.sum())))
