@@ -103,7 +103,10 @@ class RecBoleOptions(Options):
     log_wandb: bool = Field(description="Log to Weights & Biases.")
     wandb_project: str = Field(description="Project in Weights & Biases.")
     shuffle: bool = Field(description="Shuffle the training data in each epoch.")
-    epochs: Count = Field(description="Largest number of epochs; early stopping may end it.")
+    epochs: Count | None = Field(
+        description="Largest number of epochs; early stopping may end it. ~ is for EnhancedGenRec: "
+        "6 to 24, so that an item is a target about 350 times on average."
+    )
     train_batch_size: Size = Field(description="Training rows in a batch.")
     learner: Literal["adam", "sgd", "adagrad", "rmsprop", "sparse_adam", "adamw"] = Field(
         description="Optimizer."
@@ -111,7 +114,9 @@ class RecBoleOptions(Options):
     learning_rate: Weight = Field(description="Learning rate of the optimizer.")
     weight_decay: Weight = Field(description="L2 penalty; decoupled with adamw.")
     train_neg_sample_args: dict[str, Any] | None = Field(description="How negatives are drawn.")
-    eval_step: Count = Field(description="Epochs between two validations.")
+    eval_step: Count | None = Field(
+        description="Epochs between two validations; ~ is a sixth of `epochs`."
+    )
     stopping_step: Count = Field(description="Validations without progress before it stops.")
     clip_grad_norm: dict[str, float] | None = Field(description="As {max_norm: 1}.")
     loss_decimal_place: Count = Field(description="Decimal places of the printed loss.")

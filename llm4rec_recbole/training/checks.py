@@ -63,6 +63,7 @@ def checked_config(
     config = Config(model, str(dataset), None, values)
     _check_read_with(config, origins)
     check_model(config)
+    _check_epochs(config)
     _name_method(config)
     _check_null(config)
     check_metric(config)
@@ -79,6 +80,13 @@ def _check_read_with(config: Any, origins: Mapping[str, Origin]) -> None:
             message = f"{name} is not read with {decisive}: {chosen}"
             hint = f"--{decisive}={' or '.join(readers)}"
             raise InputError(message, hint=hint, file=file, line=line)
+
+
+def _check_epochs(config: Any) -> None:
+    """Refuse `epochs: ~` for a model that has no rule for them."""
+    if config["epochs"] is None and not hasattr(config.model_class, "visits"):
+        hint = "give a number of epochs"
+        raise InputError(f"{config['model']} does not choose its number of epochs", hint=hint)
 
 
 def _name_method(config: Any) -> None:

@@ -193,11 +193,13 @@ def build_model(config: Any, train: Any) -> Any:
     """The model that `config` names, on its device, for the training loader `train`."""
     from torch import nn
 
-    from llm4rec_recbole.training.trainer import use_byte_dropout
+    from llm4rec_recbole.training.dataset import interactions_of
+    from llm4rec_recbole.training.trainer import set_epochs, use_byte_dropout
 
     network = config.model_class(config, train._dataset)
     if config["item_init"] not in (None, "random"):
         initialise_items(network, config, train._dataset)
+    set_epochs(config, network, interactions_of(train._dataset))
     network = network.to(config["device"])
     for component, lacking in getattr(network, "idle_components", {}).items():
         _note(config, f"component {component} is off: the data have {lacking}")

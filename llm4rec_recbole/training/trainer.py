@@ -45,6 +45,24 @@ def schedule(step: int, total: int, warmup: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
 
 
+LEAST_EPOCHS, MOST_EPOCHS, VALIDATIONS = 6, 24, 6
+
+
+def set_epochs(config: Any, model: Any, train: Any) -> None:
+    """Set the options `epochs` and `eval_step` of `config` where they are ~.
+
+    A model with the class attribute `visits` trains until an item is a target so many times on
+    average, within limits: on sparse data a number of epochs for dense data leaves it untrained.
+    train: RecBole's training data.
+    """
+    if config["epochs"] is None:
+        targets = len(train) - train.user_num + 1  # a user's first item is no target
+        epochs = round(model.visits * (train.item_num - 1) / max(1, targets))
+        config["epochs"] = min(MOST_EPOCHS, max(LEAST_EPOCHS, epochs))
+    if config["eval_step"] is None:
+        config["eval_step"] = max(1, round(config["epochs"] / VALIDATIONS))
+
+
 #: The trainer of each value of a model's class attribute `schedule`.
 TRAINERS: dict[str, type[Trainer]] = {"warmup_cosine": ScheduledTrainer}
 

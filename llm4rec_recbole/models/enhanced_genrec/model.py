@@ -73,6 +73,7 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
 
     batches = "position"  # training/batches.py
     schedule = "warmup_cosine"  # training/trainer.py
+    visits = 350  # of an item as a target, on average, where `epochs` is ~: training/trainer.py
 
     #: The components of a run without the option `components`.
     default_components: tuple[str, ...] = COMPONENTS

@@ -61,7 +61,7 @@ class EnhancedGenRecOptions(
         None, description="Weight of the relations in the ranking; ~ is chosen on validation."
     )
     retrieved_entries: Count = Field(
-        16, description="Entries of the repository that become tokens (8, 12)."
+        4, description="Entries of the repository that become tokens (8, 12)."
     )
     retrieved_source: Literal["query", "random"] = Field(
         "query",
