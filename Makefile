@@ -72,14 +72,15 @@ test-all: $(VENV)/ready ## every test
 	python -m pytest -n auto
 
 $(VENV)/ready: $(VENV)/locked pyproject.toml
-	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # Where the registry's torch is a CUDA build, its CUDA libraries are not in the lock: torch's own
 # exact pins bring them.
 $(VENV)/locked: requirements.lock
-	$(PYTHON) -m venv --clear $(VENV)
-	$(PIP) install --quiet --no-deps --no-compile --requirement requirements.lock
+	@echo "making $(VENV) from requirements.lock: some minutes"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) install --quiet --no-deps --no-compile --requirement requirements.lock
 	@$(BIN)/python -c "import torch" 2>/dev/null || \
 	$(PIP) install --quiet --no-compile --constraint requirements.lock torch
 	@touch $@

@@ -144,12 +144,12 @@ def render(rows: Sequence[list[str]], users: int) -> str:
         [
             "# What the patches change in RecBole's results",
             "`python -m benchmarks.recbole_changes` writes this page. Each row trains a RecBole "
-            f"model under `--protocol=recbole`, once without the patch and once with it, on the "
-            f"first {users} users of ml-100k: two epochs, seed 0, one thread. The last column "
-            "compares all validation and test metrics to the last bit.",
+            "model under `--protocol=recbole`, once without the patch and once with it. The data "
+            f"are the first {users} users of ml-100k, for two epochs, with seed 0 and one thread. "
+            "The last column compares all validation and test metrics to the last bit.",
             table(header, rows),
             "A test runs the same cases and fails when the last column changes. "
-            "`fuse_optimizers` rounds in another order: in two epochs no rank changes, in a longer "
+            "`fuse_optimizers` rounds in another order. In two epochs no rank changes; in a longer "
             "training one may. The table leaves out patches that need other hardware: "
             "`respect_use_gpu` needs a GPU, and `evaluate_loaders` and `average_over_users` need "
             "several processes.",

@@ -232,14 +232,14 @@ def steps_needed(gains: Sequence[Gain], pilots: Sequence[Pilot]) -> list[int]:
 
 
 def resolution_of_table_4(gains: Sequence[Gain], pilots: Sequence[Pilot]) -> str:
-    """One sentence: whether the paper's ablation can be resolved on the paper's own data."""
+    """In words: whether the paper's ablation can be resolved on the paper's own data."""
     users = steps_needed(gains, pilots)
     if not users:
         return "No committed run can serve as a pilot for Table IV."
     has = PAPER_USERS[ABLATED]
     beyond = sum(n > has for n in users)
     return (
-        f"{beyond} of the {len(users)} steps of Table IV cannot be resolved on {NAMES[ABLATED]}: "
-        f"the steps need {min(users):,} to {max(users):,} users, by the pilot that needs the "
-        f"fewest for each, and the data set has {has:,}."
+        f"{beyond} of the {len(users)} steps of Table IV cannot be resolved on {NAMES[ABLATED]}, "
+        f"which has {has:,} users. The steps need {min(users):,} to {max(users):,} users, by the "
+        "pilot that needs the fewest for each."
     )

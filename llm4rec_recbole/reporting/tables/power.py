@@ -14,10 +14,10 @@ from llm4rec_recbole.analysis.power import (
 )
 
 NOTES = """\
-A cell has the users that a paired t test needs to find the gain with 80 % power: one test at the
-5 % level, and in brackets with Holm's adjustment over the family (the six gains of Table I, the 20
-steps of Table IV). The spread between users comes from committed runs, full ranking. A dash: the
-pilot is another pair of configurations.
+A cell has the users that a paired t test at the 5 % level needs to find the gain with 80 % power.
+In brackets it has the users with Holm's adjustment over the family: the six gains of Table I, or
+the 20 steps of Table IV. The spread between users comes from committed runs, full ranking. A dash:
+the pilot is another pair of configurations.
 """
 
 
