@@ -128,7 +128,11 @@ def _record(path: Path, run: Run, results: Path) -> Record:
         cost=_cost(record),
         energy_missing=record.cost.energy_missing,
         provenance=record.provenance.model_dump(exclude_unset=True),
-        history=[(e["epoch"], e["ndcg@10"]) for e in record.history if "ndcg@10" in e],
+        history=[
+            (validation.epoch, metrics["ndcg@10"])
+            for validation in record.history
+            if "ndcg@10" in (metrics := validation.__pydantic_extra__)
+        ],
     )
 
 

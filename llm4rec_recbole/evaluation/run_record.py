@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_args
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
@@ -199,6 +199,15 @@ class Provenance(Part):
     idle_components: dict[str, Any] = Field({}, description="Component → what the data lack.")
 
 
+class Validation(Part):
+    """One validation during training; the other field is the metric that chooses the epoch."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, float] = Field(init=False)
+
+    epoch: Amount = Field(description="Number of epochs that were trained before it.")
+
+
 class RunRecord(Part):
     """One run: what was measured, what it cost, and what it was made from."""
 
@@ -214,8 +223,8 @@ class RunRecord(Part):
         None, description="Learning between the rankings; absent without it."
     )
     metrics: Metrics = Field(description="Accuracy and beyond.")
-    history: list[dict[str, float]] = Field(
-        [], description="Each validation: its epoch, counted from 1, and its metric."
+    history: list[Validation] = Field(
+        [], description="Each validation: its epoch, and `ndcg@10` or another metric."
     )
     cost: Cost = Field(description="Time, memory, size, energy.")
     provenance: Provenance = Field(description="Data, code, packages, machine.")
@@ -262,10 +271,11 @@ def field_rows(part: type[Part] = RunRecord, prefix: str = "") -> Iterator[Field
         path = f"{prefix}{field.alias or name}"
         kinds = (field.annotation, *get_args(field.annotation))
         parts = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Part)]
-        kind = "table" if parts else kind_in_words(field)
+        several = get_origin(field.annotation) is list
+        kind = ("list of tables" if several else "table") if parts else kind_in_words(field)
         yield FieldRow(path, kind, field.is_required(), field.description or "")
         if parts and parts[0] is not Accuracy:
-            yield from field_rows(parts[0], f"{path}.")
+            yield from field_rows(parts[0], f"{path}[]." if several else f"{path}.")
 
 
 def page() -> str:

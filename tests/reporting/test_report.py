@@ -234,7 +234,7 @@ def test_a_broken_history_is_named(tmp_path, full_results, capsys):
     path = results / "runs/ml-100k/loo/SASRec/seed_1.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"history": [{"ndcg@10": 0.1}]}))
     assert make_report(results) == 2
-    assert "seed_1.json: there is no epoch" in capsys.readouterr().err
+    assert "seed_1.json: there is no history.0.epoch" in capsys.readouterr().err
 
 
 def test_the_readmes_figure_is_a_drawing_of_its_own(report_page):
