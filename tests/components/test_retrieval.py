@@ -180,9 +180,9 @@ def test_a_users_own_next_item_is_no_reason_for_its_retrieval() -> None:
     not support it; with dates the query comes before it."""
     own = (np.full(60, 77), np.tile([5, 24], 30), np.arange(60) + 700.0)
     for dated in (True, False):
-        asked = Queries(**(vars(queries()) | {"users": np.full(3, 77)}))
+        queries_seen = Queries(**(vars(queries()) | {"users": np.full(3, 77)}))
         plain, planted = retriever(dated=dated), retriever(own, dated=dated)
-        assert (planted.retrieve(asked, K) == plain.retrieve(asked, K)).all()
+        assert (planted.retrieve(queries_seen, K) == plain.retrieve(queries_seen, K)).all()
     other = Queries(**(vars(queries()) | {"users": np.full(3, 78)}))
     assert retriever(own, dated=False).retrieve(other, K)[1, 0] == 24
 

@@ -29,7 +29,7 @@ from llm4rec_recbole.data import atomic, table_cache
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.models.enhanced_genrec import ranking
-from llm4rec_recbole.models.enhanced_genrec.model import COMPONENTS, VARIANTS, chosen_components
+from llm4rec_recbole.models.enhanced_genrec.build import COMPONENTS, VARIANTS, chosen_components
 from llm4rec_recbole.option_readers import check_request
 from llm4rec_recbole.registry import ENHANCED_GENREC, variant
 from llm4rec_recbole.training.run import prepare, run, train

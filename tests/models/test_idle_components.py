@@ -72,11 +72,11 @@ def test_without_an_order_between_users_adaptation_is_off(shop) -> None:
 
 
 def test_positions_in_a_sequence_are_no_times(shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    from llm4rec_recbole.models.enhanced_genrec import model
+    from llm4rec_recbole.models.enhanced_genrec import build
 
-    assert model.has_real_times("ml-100k")
-    assert not model.has_real_times("beauty")
-    monkeypatch.setattr(model, "has_real_times", lambda dataset: False)
+    assert build.has_real_times("ml-100k")
+    assert not build.has_real_times("beauty")
+    monkeypatch.setattr(build, "has_real_times", lambda dataset: False)
     content = record(shop)
     assert "adaptation" not in content
     reason = content["provenance"]["idle_components"]["adaptation"]

@@ -10,9 +10,9 @@
 
 The option `components` names the components that are on. Without any, the model is the GenRec
 backbone, the first row of Table IV. A component that is off, or that finds no data to work on, is
-replaced by its stand-in in components/absent.py. The mixins hold what others call: ranking.py what
-RecBole and the evaluation call, online_learning.py what online adaptation and explanations call,
-validation_choices.py what the trainer calls to weigh the terms of the ranking.
+replaced by its stand-in in components/absent.py (build.py). The mixins hold what others call:
+ranking.py what RecBole and the evaluation call, online_learning.py what online adaptation and
+explanations call, validation_choices.py what the trainer calls to weigh the ranking's terms.
 """
 
 from __future__ import annotations
@@ -23,49 +23,21 @@ import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from torch import nn
 
-from llm4rec_recbole.components.absent import (
-    NoAspects,
-    NoContent,
-    NoDebiasing,
-    NoRelations,
-    NoRetrieval,
-)
-from llm4rec_recbole.components.adaptation.adapter import AdaptationSettings
-from llm4rec_recbole.components.debiasing.debiased_loss import Debiasing
 from llm4rec_recbole.components.debiasing.fairness import fair_loss
-from llm4rec_recbole.components.explanation.aspects import AspectPreference
-from llm4rec_recbole.components.fusion.fusion import FusedContent
-from llm4rec_recbole.components.item_relations import RelationTerm
-from llm4rec_recbole.components.retrieval.context import (
-    RetrievedContext,
-    UserTokens,
-    context_sequence,
-)
-from llm4rec_recbole.components.training_features import TrainingFeatures, training_features
-from llm4rec_recbole.config import has_real_times
-from llm4rec_recbole.data.splits import PROTOCOLS
-from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.components.retrieval.context import UserTokens, context_sequence
+from llm4rec_recbole.components.training_features import training_features
 from llm4rec_recbole.language_models.backbone import Backbone
 from llm4rec_recbole.language_models.compute_dtype import compute_dtype
+from llm4rec_recbole.models.enhanced_genrec.build import (
+    COMPONENTS,
+    VARIANTS,
+    build_components,
+    chosen_components,
+)
 from llm4rec_recbole.models.enhanced_genrec.online_learning import OnlineLearning
 from llm4rec_recbole.models.enhanced_genrec.ranking import Ranking
 from llm4rec_recbole.models.enhanced_genrec.validation_choices import ValidationChoices
 from llm4rec_recbole.training.catalogue_loss import BatchItems, catalogue_loss
-
-# What holds before the first validation, and under RecBole's protocol, where nothing is chosen.
-RELATION_REG, RELATION_DECAY = 500.0, 0.95
-TERM_WEIGHTS = {"relations": 16.0, "aspects": 0.1}
-
-COMPONENTS = ("fusion", "retrieval", "debiasing", "explanation", "adaptation")
-
-#: The models of Table V, each with one component: name → the components that are on by default.
-VARIANTS: dict[str, tuple[str, ...]] = {
-    "GenRecFusion": ("fusion",),
-    "GenRecRetrieval": ("retrieval",),
-    "GenRecDebias": ("debiasing",),
-    "GenRecExplain": ("explanation",),
-    "GenRecAdapt": ("adaptation",),
-}
 
 
 class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecommender):
@@ -110,84 +82,24 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
             dtype,
         )
         self.dropout = nn.Dropout(config["hidden_dropout_prob"])
-        self._add_components(config, dataset, features)
+        parts = build_components(self.components, config, dataset, features)
+        self.content, self.retrieved, self.relations = (
+            parts.content,
+            parts.retrieved,
+            parts.relations,
+        )
+        self.debiasing, self.aspects = parts.debiasing, parts.aspects
+        self.adaptation = parts.adaptation
+        self.aspect_loss_weight: float = config["aspect_loss_weight"]
+        self.reads_ratings: bool = config["adaptation_feedback"] == "explicit"
+        self.start_weights(config)
         #: Component → why it is off, of those that find nothing to work on; for the run record.
-        self.idle_components = self._idle_components(config, features)
+        self.idle_components = parts.idle
         uses_text = self.content.uses_text or self.retrieved.uses_text
         #: The pretrained models that take part, for the run record.
         self.pretrained = (
             f"{config['llm']}, {config['text_encoder']}" if uses_text else config["llm"]
         )
-
-    def _add_components(self, config: Any, dataset: Any, features: TrainingFeatures) -> None:
-        """Build the components that are on, in the paper's order."""
-        d = config["hidden_size"]
-        self.content: Any = NoContent()
-        self.relations: Any = NoRelations()
-        self.retrieved: Any = NoRetrieval()
-        self.debiasing: Any = NoDebiasing()
-        self.aspects: Any = NoAspects()
-        self.adaptation: AdaptationSettings | None = None
-        self.relation_reg: float | None = config["relation_reg"]
-        self.relation_decay: float | None = config["relation_decay"]
-        self.aspect_loss_weight: float = config["aspect_loss_weight"]
-        if "fusion" in self.components and features.has_content:
-            self.content = FusedContent(
-                features.content, d, config["text_tokens"], config["content_init_weight"]
-            )
-        if "retrieval" in self.components:
-            self.relations = RelationTerm(
-                features.users,
-                features.items,
-                self.n_items,
-                config["max_relation_items"],
-                config["relation_reg"] or RELATION_REG,
-                config["relation_decay"] or RELATION_DECAY,
-            )
-            if config["retrieved_entries"]:
-                self.retrieved = RetrievedContext.of(config, dataset, features)
-        if "debiasing" in self.components:
-            self.debiasing = Debiasing(features, d, config)
-        if "explanation" in self.components and features.categories.any():
-            self.aspects = AspectPreference(d, torch.from_numpy(features.categories))
-        if "adaptation" in self.components:
-            self.adaptation = AdaptationSettings(
-                rate=config["adaptation_rate"],
-                momentum=config["adaptation_momentum"],
-                uncertainty_decay=config["adaptation_uncertainty_decay"],
-                update_fraction=config["adaptation_update_fraction"],
-                ewc=config["adaptation_ewc"],
-                batch=config["adaptation_batch"],
-            )
-            self.reads_ratings = config["adaptation_feedback"] == "explicit"
-
-        given = {
-            "relations": config["relation_weight"],
-            "aspects": config["aspect_score_weight"],
-        }
-        present = {
-            "relations": not isinstance(self.relations, NoRelations),
-            "aspects": not isinstance(self.aspects, NoAspects),
-        }
-        #: The weights of the terms that are added to Eq. (11); ~ is chosen on validation.
-        self.weights = {
-            name: TERM_WEIGHTS[name] if weight is None else float(weight)
-            for name, weight in given.items()
-            if present[name]
-        }
-        self.terms_to_weigh = [name for name in self.weights if given[name] is None]
-
-    def _idle_components(self, config: Any, features: TrainingFeatures) -> dict[str, str]:
-        """The components that are on but find nothing in the data to work on, with what lacks."""
-        lacking = {
-            "fusion": "" if features.has_content else "no texts, categories, years or ratings",
-            "retrieval": ""
-            if self.retrieved.uses_text or not isinstance(self.relations, NoRelations)
-            else "no texts to retrieve, and no relation term",
-            "explanation": "" if features.categories.any() else "no categories of items",
-            "adaptation": no_event_times(config),
-        }
-        return {name: lacking[name] for name in self.components if lacking.get(name)}
 
     @classmethod
     def method_name(cls, config: Any) -> str | None:
@@ -286,28 +198,6 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
         return preference + fair_loss(  # (16)
             recommendation, fairness, self.debiasing.fairness_weight
         )
-
-
-def no_event_times(config: Any) -> str:
-    """Why nothing can be learned from events in time order; empty where it can."""
-    if config["protocol"] not in PROTOCOLS:
-        return f"no events in time order under protocol {config['protocol']}"
-    if not has_real_times(config["dataset"]):
-        return "no times, only each user's order of interactions"
-    return ""
-
-
-def chosen_components(given: Any, default: tuple[str, ...]) -> tuple[str, ...]:
-    """The components that the option `components` names, in the paper's order; `default` for None.
-
-    Raises InputError for a name that is not a component.
-    """
-    if given is None:
-        return default
-    invalid = [name for name in given if name not in COMPONENTS]
-    if invalid:
-        raise InputError(f"there is no component {invalid[0]}", hint=", ".join(COMPONENTS))
-    return tuple(name for name in COMPONENTS if name in given)
 
 
 # RecBole looks models up by the name of their class.

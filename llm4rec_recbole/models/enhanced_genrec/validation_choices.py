@@ -1,7 +1,8 @@
 """What EnhancedGenRec chooses by its validation items, so that it fits a new data set.
 
-before training      λ and γ of the item relations, by the NDCG@10 of the relations alone
-at each validation   the weights of the terms that are added to the ranking's scores
+before training      λ of the item relations, by the NDCG@10 of the relations alone
+at each validation   γ of the relations, and the weights of the terms that are added to the
+                     ranking's scores, by the NDCG@10 of the sum
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from llm4rec_recbole.components.absent import NoAspects, NoRelations
 from llm4rec_recbole.components.item_relations import RelationTerm
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.evaluation.score_weights import (
@@ -21,14 +23,34 @@ from llm4rec_recbole.evaluation.score_weights import (
 )
 
 REG_WEIGHTS = (50.0, 200.0, 500.0)  # λ
+FIRST_WEIGHTS = {"relations": 16.0, "aspects": 0.1}  # before the first validation
 DECAYS = (0.7, 0.8, 0.9, 0.95, 1.0)  # γ
 
 
 class ValidationChoices:
     """Mixin for EnhancedGenRec. `weights` has the weight of each added term by its name."""
 
-    weights: dict[str, float]
-    chosen: dict[str, float]
+    weights: dict[str, float]  # of the terms that are there
+    terms_to_weigh: list[str]  # those whose weight is chosen
+
+    def start_weights(self: Any, config: Any) -> None:
+        """Set the weights before the first validation; ~ is chosen there."""
+        given = {
+            "relations": config["relation_weight"],
+            "aspects": config["aspect_score_weight"],
+        }
+        absent = {
+            "relations": isinstance(self.relations, NoRelations),
+            "aspects": isinstance(self.aspects, NoAspects),
+        }
+        self.relation_reg: float | None = config["relation_reg"]
+        self.relation_decay: float | None = config["relation_decay"]
+        self.weights = {
+            name: FIRST_WEIGHTS[name] if weight is None else float(weight)
+            for name, weight in given.items()
+            if not absent[name]
+        }
+        self.terms_to_weigh = [name for name in self.weights if given[name] is None]
 
     def before_training(self: Any, held_out: HeldOut) -> None:
         """Fit the item relations; choose λ where the option is ~."""

@@ -1,0 +1,123 @@
+"""Which components of EnhancedGenRec are on, and how they are built from the training data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from llm4rec_recbole.components.absent import (
+    NoAspects,
+    NoContent,
+    NoDebiasing,
+    NoRelations,
+    NoRetrieval,
+)
+from llm4rec_recbole.components.adaptation.adapter import AdaptationSettings
+from llm4rec_recbole.components.debiasing.debiased_loss import Debiasing
+from llm4rec_recbole.components.explanation.aspects import AspectPreference
+from llm4rec_recbole.components.fusion.fusion import FusedContent
+from llm4rec_recbole.components.item_relations import RelationTerm
+from llm4rec_recbole.components.retrieval.context import RetrievedContext
+from llm4rec_recbole.components.training_features import TrainingFeatures
+from llm4rec_recbole.config import has_real_times
+from llm4rec_recbole.data.splits import PROTOCOLS
+from llm4rec_recbole.errors import InputError
+
+# λ and γ where nothing is chosen on validation: under RecBole's protocol.
+RELATION_REG, RELATION_DECAY = 500.0, 0.95
+
+COMPONENTS = ("fusion", "retrieval", "debiasing", "explanation", "adaptation")
+
+#: The models of Table V, each with one component: name → the components that are on by default.
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "GenRecFusion": ("fusion",),
+    "GenRecRetrieval": ("retrieval",),
+    "GenRecDebias": ("debiasing",),
+    "GenRecExplain": ("explanation",),
+    "GenRecAdapt": ("adaptation",),
+}
+
+
+@dataclass
+class Components:
+    """The components of one model. One that is off, or that finds no data, is its stand-in."""
+
+    content: Any = field(default_factory=NoContent)  # fusion (1-6)
+    retrieved: Any = field(default_factory=NoRetrieval)  # retrieval (7-12)
+    relations: Any = field(default_factory=NoRelations)  # retrieval, as a term of the ranking
+    debiasing: Any = field(default_factory=NoDebiasing)  # (13-18)
+    aspects: Any = field(default_factory=NoAspects)  # explanation (19-20)
+    adaptation: AdaptationSettings | None = None  # (26-33)
+    #: Component → what the data lack, of those that are on and find nothing to work on.
+    idle: dict[str, str] = field(default_factory=dict)
+
+
+def build_components(
+    names: tuple[str, ...], config: Any, dataset: Any, features: TrainingFeatures
+) -> Components:
+    """The components `names`, in the paper's order. dataset: RecBole's training data."""
+    parts, d = Components(), config["hidden_size"]
+    if "fusion" in names and features.has_content:
+        parts.content = FusedContent(
+            features.content, d, config["text_tokens"], config["content_init_weight"]
+        )
+    if "retrieval" in names:
+        parts.relations = RelationTerm(
+            features.users,
+            features.items,
+            features.n_items,
+            config["max_relation_items"],
+            config["relation_reg"] or RELATION_REG,
+            config["relation_decay"] or RELATION_DECAY,
+        )
+        if config["retrieved_entries"]:
+            parts.retrieved = RetrievedContext.of(config, dataset, features)
+    if "debiasing" in names:
+        parts.debiasing = Debiasing(features, d, config)
+    if "explanation" in names and features.categories.any():
+        parts.aspects = AspectPreference(d, torch.from_numpy(features.categories))
+    if "adaptation" in names:
+        parts.adaptation = AdaptationSettings(
+            rate=config["adaptation_rate"],
+            momentum=config["adaptation_momentum"],
+            uncertainty_decay=config["adaptation_uncertainty_decay"],
+            update_fraction=config["adaptation_update_fraction"],
+            ewc=config["adaptation_ewc"],
+            batch=config["adaptation_batch"],
+        )
+    parts.idle = {name: why for name, why in lacking(config, features).items() if name in names}
+    return parts
+
+
+def lacking(config: Any, features: TrainingFeatures) -> dict[str, str]:
+    """Component → what the data lack that it works on; only those that lack something."""
+    why = {
+        "fusion": "" if features.has_content else "no texts, categories, years or ratings",
+        "explanation": "" if features.categories.any() else "no categories of items",
+        "adaptation": no_event_times(config),
+    }
+    return {name: reason for name, reason in why.items() if reason}
+
+
+def no_event_times(config: Any) -> str:
+    """Why nothing can be learned from events in time order; empty where it can."""
+    if config["protocol"] not in PROTOCOLS:
+        return f"no events in time order under protocol {config['protocol']}"
+    if not has_real_times(config["dataset"]):
+        return "no times, only each user's order of interactions"
+    return ""
+
+
+def chosen_components(given: Any, default: tuple[str, ...]) -> tuple[str, ...]:
+    """The components that the option `components` names, in the paper's order; `default` for None.
+
+    Raises InputError for a name that is not a component.
+    """
+    if given is None:
+        return default
+    invalid = [name for name in given if name not in COMPONENTS]
+    if invalid:
+        raise InputError(f"there is no component {invalid[0]}", hint=", ".join(COMPONENTS))
+    return tuple(name for name in COMPONENTS if name in given)
