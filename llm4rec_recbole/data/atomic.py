@@ -104,8 +104,10 @@ class AtomicTable:
     def _codes(self, field: str) -> tuple[np.ndarray, list[str]]:
         """A token column as numbers (N,), -1 where it is empty, and the token of each number."""
         chunks = self.columns[field].chunks
-        codes = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in chunks]
-        return np.concatenate(codes), chunks[0].dictionary.to_pylist()
+        filled = (c.indices.fill_null(-1) if c.null_count else c.indices for c in chunks)
+        codes = [indices.to_numpy(zero_copy_only=False) for indices in filled]
+        joined = np.concatenate(codes) if len(codes) > 1 else codes[0]
+        return joined, chunks[0].dictionary.to_pylist()
 
 
 def read_atomic(

@@ -122,17 +122,22 @@ def _integer_range(keys: np.ndarray) -> tuple[float, float]:
 
 
 def leave_one_out(
-    users: np.ndarray, items: np.ndarray, times: np.ndarray, n_items: int | None = None
+    users: np.ndarray,
+    items: np.ndarray,
+    times: np.ndarray,
+    n_items: int | None = None,
+    log: Log | None = None,
 ) -> Split:
     """`loo`: a user's last interaction is the test, the one before the validation, others train.
 
     The history in validation is the training interactions; in test it includes the validation item.
     A user with fewer than three interactions only trains (`counts["users_train_only"]`), since two
     would leave no history. `n_items`: catalogue size with the pad (default: largest id + 1).
+    `log`: Log(users, items, times, n_items), where the caller has it already.
 
     Raises InputError if no user has three interactions.
     """
-    log = _Log(users, items, times, n_items)
+    log = log or Log(users, items, times, n_items)
     testable = np.flatnonzero(log.lengths >= 3)
     if not len(testable):
         raise InputError(
@@ -159,6 +164,7 @@ def temporal_split(
     n_items: int | None = None,
     valid_share: float = 0.1,
     test_share: float = 0.1,
+    log: Log | None = None,
 ) -> Split:
     """`temporal`: one cut in time for all users; only earlier interactions train.
 
@@ -171,7 +177,7 @@ def temporal_split(
 
     Raises InputError if nothing is left to train on or no user can be tested.
     """
-    log = _Log(users, items, times, n_items)
+    log = log or Log(users, items, times, n_items)
     sorted_times = np.sort(log.times)
     test_cut = _cut(sorted_times, 1 - test_share)
     valid_cut = _cut(sorted_times, 1 - test_share - valid_share)
@@ -225,7 +231,7 @@ def _has_repeats(users: np.ndarray, items: np.ndarray) -> bool:
     return False
 
 
-class _Log:
+class Log:
     """The interactions without repeats, user by user, each user in exact order."""
 
     def __init__(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,8 @@ def _write_content(spec: DatasetSpec, data: RawData, log: RawLog, out: Path) -> 
     ):
         if table is not None:
             row_report = data.row_reports.get(role)
-            rows = _rows_with_interactions(table, tokens[np.unique(ids)], row_report)
+            used = np.flatnonzero(np.bincount(ids))
+            rows = _rows_with_interactions(table, tokens[used], row_report)
             write_table(out / f"{spec.dataset}.{suffix}", rows)
 
 
@@ -152,7 +154,7 @@ def write_inter(path: str | Path, log: RawLog) -> None:
         _with_end(pa.array(tokens, pa.string()), "\t")
         for tokens in (log.user_tokens, log.item_tokens)
     )
-    are_whole = bool((log.times == np.floor(log.times)).all())
+    are_whole = _are_whole(log.times)
     with replacing(path) as file:
         file.write(header.encode())
         for start in range(0, len(log), _BLOCK):
@@ -186,9 +188,15 @@ def table(log: RawLog) -> tuple[dict[str, str], pa.Table]:
         stars = pa.array(log.ratings).dictionary_encode()
         written = stars.dictionary.cast(pa.string()).cast(pa.float64())
         columns["rating"] = written.take(stars.indices)
-    columns["timestamp"] = pa.array(np.rint(log.times * 1000) / 1000)  # as in the file
+    times = log.times if _are_whole(log.times) else np.rint(log.times * 1000) / 1000
+    columns["timestamp"] = pa.array(times)  # as in the file
     types = dict.fromkeys(columns, "float") | {"user_id": "token", "item_id": "token"}
     return types, pa.table(columns)
+
+
+def _are_whole(times: np.ndarray) -> bool:
+    blocks = (times[start : start + _BLOCK] for start in range(0, len(times), _BLOCK))
+    return all((block == np.floor(block)).all() for block in blocks)
 
 
 def _with_end(cells: pa.StringArray, end: str) -> pa.StringArray:
@@ -269,10 +277,17 @@ def to_cell(value: Any) -> str:
     if isinstance(value, str):
         return _one_line(value)
     if isinstance(value, Iterable):
-        return " ".join("_".join(_one_line(str(entry)).split()) for entry in value)
+        return " ".join(_one_word(str(entry)) for entry in value)
     return str(value)
 
 
+@lru_cache(1 << 12)
+def _one_word(entry: str) -> str:
+    return "_".join(_one_line(entry).split())
+
+
 def _one_line(text: str) -> str:
+    if text.isprintable() and "  " not in text and text == text.strip():  # as most are
+        return text
     words = " ".join(text.split())
     return words if words.isprintable() else "".join(c for c in words if c.isprintable())

@@ -16,7 +16,7 @@ import numpy as np
 from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.data.dataset_paths import BUNDLED_DATASET, dataset_folder
 from llm4rec_recbole.data.interactions import Interactions, read_interactions, statistics
-from llm4rec_recbole.data.splits import leave_one_out, temporal_split
+from llm4rec_recbole.data.splits import Log, leave_one_out, temporal_split
 from llm4rec_recbole.data.time_order import time_order
 from llm4rec_recbole.datasets.convert import convert
 from llm4rec_recbole.datasets.replace_files import locked, replace_dataset_files, staging_dir
@@ -106,14 +106,15 @@ def summarise(log: Interactions, has_times: bool = True) -> dict[str, Any]:
     has_times: False if the times only order the interactions of one user. Then `temporal` is
     refused.
     """
+    ordered = Log(log.users, log.items, log.times, len(log.item_tokens))
     no_times = {"refused": "timestamps are sequence indices"}
     return {
         **statistics(log),
         "first_time": log.times.min().item(),
         "last_time": log.times.max().item(),
         "users_tied_at_their_last_time": tied_at_the_end(log.users, log.times),
-        "loo": _protocol(log, leave_one_out, has_times),
-        "temporal": _protocol(log, temporal_split, has_times) if has_times else no_times,
+        "loo": _protocol(log, leave_one_out, ordered, has_times),
+        "temporal": _protocol(log, temporal_split, ordered, has_times) if has_times else no_times,
     }
 
 
@@ -127,9 +128,9 @@ def tied_at_the_end(users: np.ndarray, times: np.ndarray) -> int:
     return int((np.bincount(users[times == last[users]]) > 1).sum())
 
 
-def _protocol(log: Interactions, split_by: Any, has_times: bool) -> dict[str, Any]:
+def _protocol(log: Interactions, split_by: Any, ordered: Log, has_times: bool) -> dict[str, Any]:
     try:
-        split = split_by(log.users, log.items, log.times, len(log.item_tokens))
+        split = split_by(log.users, log.items, log.times, log=ordered)
     except InputError as error:
         return {"refused": str(error)}
     cuts = {name: getattr(split, name) for name in ("valid_cut", "test_cut")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from types import ModuleType
 from typing import Any
@@ -159,8 +160,10 @@ def read_atomic_files(module: ModuleType) -> None:
 
     def sequences(self: Any, cells: Any, kind: str) -> list[np.ndarray]:
         separator, dtype = self.config["seq_separator"], float if kind == "float_seq" else str
-        cells = cells.fillna("")
-        return [np.array([x for x in cell.split(separator) if x], dtype=dtype) for cell in cells]
+        words = [[x for x in cell.split(separator) if x] for cell in cells.fillna("").tolist()]
+        flat = np.array([word for row in words for word in row], dtype=dtype)
+        ends = np.cumsum([len(row) for row in words]).tolist()
+        return [flat[start:end] for start, end in zip([0, *ends], ends)]
 
     module.Dataset._load_data = load_data
     module.Dataset._load_feat = load_feat
@@ -224,7 +227,11 @@ def number_categories_once(module: ModuleType) -> None:
         remap_all_rows(self, tables)
         for feat, field, codes, number in rows:
             ids = tables[number][0][field].to_numpy()  # (tokens,)
-            feat[field] = np.append(ids, 0)[codes]
+            if (ids == np.arange(1, len(ids) + 1)).all():
+                codes += 1  # the same without a second array
+                feat[field] = codes
+            else:
+                feat[field] = np.append(ids, 0)[codes]
 
     module.Dataset._remap = remap
 
@@ -252,6 +259,11 @@ def fast_sequences(module: ModuleType) -> None:
     import numpy as np
     import torch
 
+    def split(array: np.ndarray, ends: np.ndarray) -> list[np.ndarray]:
+        cuts = [0, *ends.tolist(), len(array)]
+        return [array[start:end] for start, end in itertools.pairwise(cuts)]
+
+    override_global(module, "np", split=split)  # NumPy's takes 5 us for each part
     convert = module.Dataset._dataframe_to_interaction
     sequence = module.FeatureType.TOKEN_SEQ
 

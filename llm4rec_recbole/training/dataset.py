@@ -9,7 +9,7 @@ import torch
 from recbole.data.dataset import SequentialDataset
 from recbole.data.interaction import Interaction
 
-from llm4rec_recbole.components.adaptation.likes import likes
+from llm4rec_recbole.components.adaptation.likes import likes, mean_ratings
 from llm4rec_recbole.data.held_out import HeldOut, Outcomes
 from llm4rec_recbole.data.splits import PROTOCOLS, exact_order
 
@@ -58,9 +58,11 @@ def split_dataset(dataset: Any) -> list[Any]:
     train._drop_unused_col()  # after all that reads the times
     rating = dataset.config["RATING_FIELD"]
     ratings = inter[rating].numpy() if rating in inter else None
+    if ratings is not None:
+        means = mean_ratings(users[split.train], ratings[split.train], dataset.user_num)
     phases = []
     for held_out, own in ((split.valid, split.valid_rows), (split.test, split.test_rows)):
-        liked = None if ratings is None else likes(users, ratings, split.train)[own]
+        liked = None if ratings is None else likes(ratings[own], means[users[own]])
         phases.append(_phase(dataset, held_out, Outcomes(times[own], liked)))
     for phase in phases:
         phase.train_counts = counts

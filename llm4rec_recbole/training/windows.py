@@ -20,6 +20,8 @@ import numpy as np
 
 from llm4rec_recbole.data.splits import stable_order
 
+_AT_ONCE = 1 << 13  # windows filled at once; their positions stay in the processor's cache
+
 
 @dataclass(frozen=True)
 class Histories:
@@ -56,10 +58,13 @@ def draw_windows(histories: Histories, length: int, random: np.random.Generator)
     user, starts = user[~again], starts[~again]
     order = random.permutation(len(user))
     user, starts = user[order], starts[order]
-    column = np.arange(length)
-    filled = column < np.minimum(lengths[user], length)[:, None]  # (W, length)
-    positions = (histories.indptr[user] + starts)[:, None] + column
-    return np.where(filled, histories.items[np.where(filled, positions, 0)], 0)
+    column, first = np.arange(length), histories.indptr[user] + starts  # (length,), (W,)
+    windows = np.zeros((len(user), length), dtype=histories.items.dtype)
+    for start in range(0, len(user), _AT_ONCE):
+        rows = slice(start, start + _AT_ONCE)
+        filled = column < lengths[user[rows], None]  # (rows, length)
+        windows[rows][filled] = histories.items[(first[rows, None] + column)[filled]]
+    return windows
 
 
 def batches(

@@ -18,8 +18,9 @@ def mean_ratings(users: np.ndarray, ratings: np.ndarray, n_users: int) -> np.nda
 
     users, ratings: (N,). NaN is no rating.
     """
-    rated = ~np.isnan(ratings)
-    users, values = users[rated], ratings[rated].astype(np.float64)
+    if (unrated := np.isnan(ratings)).any():
+        users, ratings = users[~unrated], ratings[~unrated]
+    values = ratings.astype(np.float64)
     counts = np.bincount(users, minlength=n_users)
     sums = np.bincount(users, values, minlength=n_users)
     overall = values.mean() if len(values) else 0.0
@@ -31,10 +32,9 @@ def is_like(rating: float, mean: float) -> bool:
     return not rating < mean - _ROUNDING
 
 
-def likes(users: np.ndarray, ratings: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return whether each rating is a like, (N,) bool.
+def likes(ratings: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """Return whether each rating is a like, (N,) bool; True for NaN, no rating.
 
-    users, ratings: (N,); known: row numbers of the ratings that make the means, those of training.
+    ratings: (N,); means: (N,), each the mean rating of the rating's user.
     """
-    means = mean_ratings(users[known], ratings[known], int(users.max(initial=0)) + 1)
-    return ~(ratings < means[users] - _ROUNDING)
+    return ~(ratings < means - _ROUNDING)

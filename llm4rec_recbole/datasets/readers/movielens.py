@@ -6,9 +6,8 @@ block that Arrow refuses is read row by row: each bad row is dropped and counted
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +30,7 @@ BAD_RATING = "rating is not a number from 0.5 to 5"
 BAD_TIME = "time is missing or not a Unix time"
 _NO_GENRES = "(no genres listed)"
 COLUMNS = ("userId", "movieId", "rating", "timestamp")
-_BLOCK_BYTES = 1 << 25
+_BLOCK_BYTES = 1 << 23
 
 
 def add_rating(log: LogBuilder, row_report: RowReport, line: int, row: Iterable[str]) -> None:
@@ -77,31 +76,38 @@ def read_ratings(path: Path, row_report: RowReport) -> RawLog:
     Raises InputError, with the line, for a file that is cut short, a missing column and a row with
     a wrong number of cells.
     """
-    blocks = list(_blocks(path, row_report))
-    if not blocks:
+    columns: dict[str, list[np.ndarray]] = {name.name: [] for name in fields(_Block)}
+    for block in _blocks(path, row_report):
+        for name, parts in columns.items():
+            parts.append(getattr(block, name))
+    if not columns["users"]:
         raise InputError("it has no ratings", file=path)
-    users, user_tokens = _renumber(np.concatenate([block.users for block in blocks]))
-    items, item_tokens = _renumber(np.concatenate([block.items for block in blocks]))
+    users, user_tokens = _renumber(np.concatenate(columns.pop("users")))
+    items, item_tokens = _renumber(np.concatenate(columns.pop("items")))
     return RawLog(
         users=users,
         items=items,
-        times=np.concatenate([block.times for block in blocks]),
-        ratings=np.concatenate([block.ratings for block in blocks]),
+        times=np.concatenate(columns.pop("times")),
+        ratings=np.concatenate(columns.pop("ratings")),
         user_tokens=user_tokens,
         item_tokens=item_tokens,
     )
 
 
 def _renumber(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`ids` (N,) as int32 from 0, and the token of each number, in ascending order of id."""
+    """`ids` (N,) as int32 from 0, and the token of each number, in ascending order of id.
+
+    Overwrites `ids`.
+    """
     lowest, highest = ids.min(initial=0), ids.max(initial=0)
     if int(highest) - int(lowest) > 20 * len(ids) + 1_000_000:  # too sparse for a table of all ids
         tokens, numbers = np.unique(ids, return_inverse=True)
         return numbers.astype(np.int32), tokens.astype(str).astype(object)
+    ids -= lowest
     occurs = np.zeros(highest - lowest + 1, dtype=bool)
-    occurs[ids - lowest] = True
+    occurs[ids] = True
     number = np.cumsum(occurs, dtype=np.int32) - 1
-    return number[ids - lowest], (np.flatnonzero(occurs) + lowest).astype(str).astype(object)
+    return number[ids], (np.flatnonzero(occurs) + lowest).astype(str).astype(object)
 
 
 def _blocks(path: Path, row_report: RowReport) -> Iterator[_Block]:
@@ -132,8 +138,8 @@ def _parse(block: bytes, header: list[str]) -> _Block | None:
     types = dict(zip(COLUMNS, (pa.int64(), pa.int64(), pa.float32(), pa.float64())))
     try:
         table = csv.read_csv(
-            io.BytesIO(block),
-            csv.ReadOptions(column_names=header),
+            pa.py_buffer(block),
+            csv.ReadOptions(column_names=header, block_size=max(len(block), 1)),
             csv.ParseOptions(ignore_empty_lines=False),
             csv.ConvertOptions(column_types=types, include_columns=COLUMNS, null_values=[]),
         )
