@@ -9,13 +9,17 @@ import shutil
 from pathlib import Path
 
 from llm4rec_recbole.analysis import compare
+from llm4rec_recbole.evaluation import shuffle_test
 from llm4rec_recbole.evaluation.paths import Run, recorded_runs
 from llm4rec_recbole.evaluation.users_file import has_lists, write_ranks
 
 
 def save(results: Path, committed: Path) -> None:
-    """Write to `committed` the comparisons, and each run's record and ranks."""
+    """Write to `committed` the comparisons, the summaries of the data sets and of the shuffle
+    test, and each run's record and ranks."""
     _copy(results / compare.FILE, committed / compare.FILE)
+    for path in _notes(results):
+        _copy(path, committed / path.relative_to(results))
     for run in runs(results):
         _copy(run.record(results), run.record(committed))
         if has_lists(run.users(results)):  # else the file came from there
@@ -23,7 +27,11 @@ def save(results: Path, committed: Path) -> None:
 
 
 def restore(committed: Path, results: Path) -> set[Run]:
-    """Copy from `committed` the runs that `results` lacks; returns those without ranks."""
+    """Copy from `committed` the runs and notes that `results` lacks; returns those without
+    ranks."""
+    for path in _notes(committed):
+        if not (own := results / path.relative_to(committed)).is_file():
+            _copy(path, own)
     missing = runs(committed) - runs(results)
     complete = {run for run in missing if run.users(committed).is_file()}
     for run in complete:  # the record last: a record is there only with its ranks
@@ -35,6 +43,11 @@ def restore(committed: Path, results: Path) -> set[Run]:
 def runs(results: Path) -> set[Run]:
     """The runs that have records in `results`."""
     return {*recorded_runs(results).values()}
+
+
+def _notes(folder: Path) -> list[Path]:
+    """What the captions of the tables read beside runs."""
+    return [*folder.glob("data/*.json"), *folder.glob(shuffle_test.FILE)]
 
 
 def _copy(source: Path, target: Path) -> None:

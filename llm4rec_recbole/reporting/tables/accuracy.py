@@ -63,6 +63,7 @@ def notes(sections: list[AccuracySection]) -> list[str]:
         *COMMON,
         *_adapted(rows),
         *_tests(sections),
+        *(section.time_note for section in sections if section.time_note),
         *_detectable(sections),
         *run_notes(sections),
     ]
@@ -74,8 +75,10 @@ def _adapted(rows: list[Row]) -> list[str]:
         return []
     return [
         f"All parameters are fitted on training interactions, with one exception: {OURS}'s fifth "
-        "component also learns from each user's validation item. Other methods that read "
-        "histories read that item as part of the history. Table IV has the rows without it."
+        "component also learns from validation items. Before it ranks a test user it has learned "
+        "only from those that lie before the user's test. Other methods that read histories read "
+        "the user's own validation item as part of the history. Table IV has the rows without "
+        "adaptation."
     ]
 
 

@@ -46,6 +46,7 @@ from llm4rec_recbole.evaluation.records import (
     read_failures,
     read_records,
 )
+from llm4rec_recbole.reporting.tables.time_notes import time_note
 
 Column = tuple[str, str]  # (ranking, metric)
 COLUMNS: tuple[Column, ...] = tuple((r, m) for r in RANKINGS for m in METRICS)
@@ -92,6 +93,7 @@ class AccuracySection:
     users: int  # 0 where nothing has run
     rows: list[Row]
     reference: str = ""  # the reference or null with the best validation NDCG@10, "" without one
+    time_note: str = ""  # about the order of time, for the caption
 
     @property
     def setting(self) -> str:
@@ -139,7 +141,7 @@ def read_sections(
             [c for c in comparisons if (c.dataset, c.protocol) == setting],
             paper,
             recbole_row,
-            results / FILE,
+            results,
         )
         for setting in settings
     ]
@@ -152,10 +154,10 @@ def _section(
     comparisons: list[Comparison],
     paper: dict[tuple[str, str], str],
     recbole_row: str,
-    comparisons_path: Path,
+    results: Path,
 ) -> AccuracySection:
     values = per_user_values(records)
-    check_tables(comparisons, values, records, recbole_row, comparisons_path)
+    check_tables(comparisons, values, records, recbole_row, results / FILE)
     tests: dict[str, dict[Column, Comparison]] = {}
     for test in sorted(comparisons, key=lambda c: c.table == "table_1"):  # whose marks win
         if test.table in ("table_1", "table_1_nulls", "table_1_further"):
@@ -182,7 +184,9 @@ def _section(
             )
         )  # fmt: skip
     users = next((len(its[COLUMNS[0]]) for its in values.values()), 0)
-    return AccuracySection(*setting, users, rows, best_null(records, OURS) or "")
+    return AccuracySection(
+        *setting, users, rows, best_null(records, OURS) or "", time_note(results, *setting)
+    )
 
 
 def without_record(
