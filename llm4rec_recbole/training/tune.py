@@ -1,12 +1,16 @@
 """Choose options on validation alone, with the same number of trials for every method.
 
-    python -m llm4rec_recbole.training.tune --model=SASRec --dataset=ml-100k
+    llm4rec tune --model=SASRec --dataset=ml-100k
 
-draws BUDGET distinct settings from properties/search/<model>.yaml (option: [values]). Each setting
-is trained to early stopping, and its best validation NDCG@10 is appended to
-results/tuning/<dataset>/<protocol>/<model>.csv. The test items are never scored. Trials that the
-file already holds are not run again. A person copies the best setting to
-properties/model/<model>.yaml, and a test compares the two files.
+runs trials of the space properties/search/<model>.yaml with Optuna: first the options of the
+property files, then what the tree-structured Parzen estimator draws. A trial ends early where it is
+below the median of the others at the same epoch, or at the ceiling of time; its score is its best
+validation NDCG@10. The test items are never scored.
+
+All trials stand in results/tuning/<dataset>/<protocol>/<model>.csv, for git. The search itself is a
+journal in work/tuning: the same command started several times at once shares the trials, and a
+search that was stopped continues. `--write` puts the best options into
+properties/experiment/<dataset>/<model>.yaml.
 """
 
 from __future__ import annotations
@@ -14,38 +18,74 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import itertools
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from llm4rec_recbole.config import folder
 from llm4rec_recbole.errors import InputError, shorten
 from llm4rec_recbole.files import write_atomically
 from llm4rec_recbole.yaml_files import read_yaml
 
-BUDGET = 4  # trials, for every method
-_COLUMNS = ["options", "valid_ndcg@10", "best_epoch", "epochs", "seconds", "seed"]
+#: Trials and minutes a trial, for every method: data set → numbers; others have OTHERWISE.
+BUDGETS = {"ml-100k": (20, 30), "beauty": (12, 30), "ml-1m": (8, 60)}
+OTHERWISE = (8, 30)
+#: Not searched, since a training takes too long: model → trials.
+NOT_SEARCHED = {"GenRec": 3, "P5": 3}
+JOURNALS = Path("work/tuning")
+_COLUMNS = ["options", "valid_ndcg@10", "best_epoch", "epochs", "seconds", "seed", "state"]
+_RANGE = {"from", "to", "log"}
 
 
-def draw_settings(space: dict[str, list[Any]], budget: int, seed: int = 0) -> list[dict[str, Any]]:
-    """`budget` distinct settings of the grid that `space` spans, the same ones for the same seed.
+def read_space(model: str) -> dict[str, Any]:
+    """The search space of `model`: option → a list of values, or a range {from, to, log}.
 
-    A grid no larger than the budget is returned whole.
+    Raises InputError where there is none, or where an entry is neither.
     """
-    grid = [dict(zip(space, values)) for values in itertools.product(*space.values())]
-    order = np.random.default_rng(seed).permutation(len(grid))
-    return [grid[i] for i in order[:budget]]
-
-
-def read_space(model: str) -> dict[str, list[Any]]:
-    """The search space of `model`. Raises InputError when it has none."""
     path = folder() / "search" / f"{model}.yaml"
     if not path.is_file():
         raise InputError(f"there is no search space for {model}", file=path)
-    return read_yaml(path).values
+    space = read_yaml(path)
+    for name, values in space.values.items():
+        is_list = isinstance(values, list) and len(values) > 0
+        is_range = isinstance(values, dict) and {"from", "to"} <= set(values) <= _RANGE
+        if not is_list and not is_range:
+            hint = "write a list of values, or {from: 0.001, to: 0.01, log: true}"
+            raise InputError(f"{name} has no values to try", file=path, hint=hint)
+    return space.values
+
+
+def distributions(space: dict[str, Any]) -> dict[str, Any]:
+    """Optuna's distribution of each option. A value that is a list or a mapping stands as JSON."""
+    from optuna.distributions import (
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
+
+    made: dict[str, Any] = {}
+    for name, values in space.items():
+        if isinstance(values, list):
+            made[name] = CategoricalDistribution([_plain(value) for value in values])
+            continue
+        low, high = values["from"], values["to"]
+        whole = isinstance(low, int) and isinstance(high, int)
+        kind = IntDistribution if whole else FloatDistribution
+        made[name] = kind(low, high, log=bool(values.get("log", False)))
+    return made
+
+
+def _plain(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, (list, dict)) else value
+
+
+def _option(value: Any, choices: Any) -> Any:
+    """The option's value that Optuna's `value` stands for."""
+    if isinstance(choices, list):
+        return next(choice for choice in choices if _plain(choice) == value)
+    return value
 
 
 def read_trials(path: Path) -> list[dict[str, str]]:
@@ -57,7 +97,7 @@ def read_trials(path: Path) -> list[dict[str, str]]:
     for line, row in enumerate(rows, start=2):
         try:
             setting = json.loads(row["options"])
-            whole = set(row) == set(_COLUMNS) and None not in row.values()
+            whole = set(row) | {"state"} == set(_COLUMNS) and None not in row.values()
             sound = isinstance(setting, dict) and 0 <= float(row["valid_ndcg@10"]) <= 1
         except (KeyError, TypeError, ValueError, RecursionError):
             whole = sound = False
@@ -67,43 +107,226 @@ def read_trials(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def tune(model: str, dataset: str, protocol: str, results: Path, **options: Any) -> Path:
-    """Run the trials of `model` that its file lacks; return the file."""
-    from llm4rec_recbole.training.run import train
+class _TimeIsUp(Exception):
+    """The trial has reached its ceiling of time."""
 
+
+def tune(
+    model: str,
+    dataset: str,
+    protocol: str,
+    results: Path,
+    trials: int | None = None,
+    minutes: float | None = None,
+    journals: Path = JOURNALS,
+    **options: Any,
+) -> Path:
+    """Run trials of `model` until there are `trials`; return the file of all trials.
+
+    trials, minutes: in all, and of one trial; None: those of BUDGETS. options: of every trial.
+    Raises InputError for a space or options that cannot be run, and where Optuna is missing.
+    """
+    space, budget = read_space(model), BUDGETS.get(dataset, OTHERWISE)
+    trials, minutes = trials or NOT_SEARCHED.get(model, budget[0]), minutes or budget[1]
     path = results / "tuning" / dataset / protocol / f"{model}.csv"
-    rows: list[dict[str, Any]] = [*read_trials(path)] if path.exists() else []
-    done = {row["options"] for row in rows}
-    for number, setting in enumerate(draw_settings(read_space(model), BUDGET), start=1):
-        name = json.dumps(setting, sort_keys=True)
-        if name in done:
-            continue
-        chosen = {"protocol": protocol, **options, **setting}
-        experiment = train(model, dataset, options=chosen, save=False)
-        trainer, config, fitted = experiment.trainer, experiment.config, experiment.fitted
-        epochs = len(trainer.train_loss_dict)
-        row = {
-            "options": name,
-            "valid_ndcg@10": f"{fitted.valid_metrics['ndcg@10']:.6f}",
-            "best_epoch": epochs - trainer.cur_step * config["eval_step"],
-            "epochs": epochs,
-            "seconds": f"{fitted.train_seconds:.1f}",
-            "seed": config["seed"],
-        }
-        rows.append(row)
-        print(f"{model} {number}/{BUDGET} {row}", flush=True)
-        table = io.StringIO()
-        writer = csv.DictWriter(table, _COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_atomically(path, table.getvalue())
+    name = f"{dataset}-{protocol}-{model}"
+    study = _study(journals / f"{name}.journal", name, int(options.get("seed", 0)))
+    earlier = read_trials(path) if path.exists() else []
+    if not study.get_trials(deepcopy=False):
+        _add_earlier(study, earlier, space)
+        first = _defaults(model, dataset, options | {"protocol": protocol}, space)
+        study.enqueue_trial(first, skip_if_exists=True)
+    while len(_counted(study)) < trials:
+        trial = study.ask(distributions(space))
+        trial.set_user_attr("pid", os.getpid())
+        setting = {option: _option(trial.params[option], space[option]) for option in space}
+        state = _run(study, trial, model, dataset, minutes, protocol, options, setting)
+        _write(path, study, space, earlier)
+        number = f"{model} trial {len(_counted(study))} of {trials}"
+        print(f"{number}: {state} {json.dumps(setting, sort_keys=True)}", flush=True)
+    _write(path, study, space, earlier)
     return path
 
 
-def best_setting(path: Path) -> dict[str, Any]:
-    """The options of the trial with the best validation NDCG@10 (the first of equals)."""
+def _study(journal: Path, name: str, seed: int) -> Any:
+    """The study of this journal; trials of processes that are dead count as failed."""
+    try:
+        import optuna
+    except ImportError as error:
+        raise InputError("the search needs optuna", hint="pip install optuna") from error
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+    from optuna.trial import TrialState
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    study = optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(journal))),
+        study_name=name,
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=5),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
+        load_if_exists=True,
+    )
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if not Path(f"/proc/{trial.user_attrs.get('pid', 0)}").exists():
+            study.tell(trial.number, state=TrialState.FAIL)
+    return study
+
+
+def _counted(study: Any) -> list[Any]:
+    """The trials that count: all but the failed and those that wait."""
+    from optuna.trial import TrialState
+
+    states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+    return study.get_trials(deepcopy=False, states=states)
+
+
+def _defaults(
+    model: str, dataset: str, options: dict[str, Any], space: dict[str, Any]
+) -> dict[str, Any]:
+    """The options of the property files, as far as they are in the space."""
+    from llm4rec_recbole.training.run import load_config
+
+    config = load_config(model, dataset, options=options)
+    made: dict[str, Any] = {}
+    for name, values in space.items():
+        value = config[name]
+        if isinstance(values, list):
+            inside = any(type(value) is type(v) and value == v for v in values)
+        else:
+            inside = isinstance(value, (int, float)) and values["from"] <= value <= values["to"]
+        if inside:
+            made[name] = _plain(value)
+    return made
+
+
+def _add_earlier(study: Any, rows: list[dict[str, str]], space: dict[str, Any]) -> None:
+    """Add the trials of the table that are of this space: a journal may be lost."""
+    from optuna.trial import create_trial
+
+    for row in rows:
+        setting = json.loads(row["options"])
+        if set(setting) != set(space):
+            continue
+        try:
+            study.add_trial(
+                create_trial(
+                    params={name: _plain(value) for name, value in setting.items()},
+                    distributions=distributions(space),
+                    value=float(row["valid_ndcg@10"]),
+                    user_attrs={"row": {name: row.get(name, "complete") for name in _COLUMNS}},
+                )
+            )
+        except ValueError:  # a value that the space no longer has
+            continue
+
+
+def _run(
+    study: Any,
+    trial: Any,
+    model: str,
+    dataset: str,
+    minutes: float,
+    protocol: str,
+    options: dict[str, Any],
+    setting: dict[str, Any],
+) -> str:
+    """Train one trial, and tell Optuna its best validation NDCG@10; return its state."""
+    from optuna.trial import TrialState
+
+    from llm4rec_recbole.training.run import fit_trainer, prepare
+
+    began, state = time.perf_counter(), "complete"
+    values: list[tuple[int, float]] = []
+
+    def watch(epoch: int, value: float) -> None:
+        values.append((epoch, value))
+        trial.report(value, len(values))  # spaces may differ in epochs between validations
+        if trial.should_prune():
+            raise _Pruned
+        if time.perf_counter() - began > 60 * minutes:
+            raise _TimeIsUp
+
+    try:
+        chosen = {"protocol": protocol, **options, **setting}
+        experiment = prepare(model, dataset, options=chosen)
+        data = experiment.data
+        fit_trainer(experiment.fitted, data.train, data.valid, experiment.config, False, watch)
+    except _Pruned:
+        state = "pruned"
+    except _TimeIsUp:
+        state = "out of time"
+    except BaseException:
+        study.tell(trial, state=TrialState.FAIL)
+        raise
+    best_epoch, best = max(values, key=lambda pair: pair[1])
+    row = {
+        "options": json.dumps(setting, sort_keys=True),
+        "valid_ndcg@10": f"{best:.6f}",
+        "best_epoch": str(best_epoch),
+        "epochs": str(values[-1][0]),
+        "seconds": f"{time.perf_counter() - began:.1f}",
+        "seed": str(experiment.config["seed"]),
+        "state": state,
+    }
+    trial.set_user_attr("row", row)
+    if state == "pruned":
+        study.tell(trial, state=TrialState.PRUNED)
+    else:
+        study.tell(trial, best)
+    return f"{state}, {best:.4f}"
+
+
+class _Pruned(Exception):
+    """The trial is below the median of the others at the same validation."""
+
+
+def _write(path: Path, study: Any, space: dict[str, Any], earlier: list[dict[str, str]]) -> None:
+    """Write the trials of earlier spaces and of the study, atomically."""
+    rows: list[dict[str, str]] = [
+        row | {"state": row.get("state", "complete")}
+        for row in earlier
+        if set(json.loads(row["options"])) != set(space)
+    ]
+    rows += [trial.user_attrs["row"] for trial in _counted(study) if "row" in trial.user_attrs]
+    table = io.StringIO()
+    writer = csv.DictWriter(table, _COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, table.getvalue())
+
+
+def best_trial(path: Path) -> dict[str, str]:
+    """The row with the best validation NDCG@10, the first of equals. InputError without a row."""
     rows = read_trials(path)
-    return json.loads(max(rows, key=lambda row: float(row["valid_ndcg@10"]))["options"])
+    if not rows:
+        raise InputError("there is no trial", file=path)
+    return max(rows, key=lambda row: float(row["valid_ndcg@10"]))
+
+
+def best_setting(path: Path) -> dict[str, Any]:
+    """The options of `best_trial`."""
+    return json.loads(best_trial(path)["options"])
+
+
+def write_experiment(path: Path, model: str, dataset: str, protocol: str) -> Path:
+    """Write the best options to properties/experiment/<dataset>/<model>.yaml; return the file."""
+    import yaml
+
+    trial, rows = best_trial(path), read_trials(path)
+    target = folder() / "experiment" / dataset / f"{model}.yaml"
+    file = f"properties/experiment/{dataset}/{model}.yaml"
+    lines = [
+        f"# {model} on {dataset}, chosen by `llm4rec tune --model={model} --dataset={dataset}`.",
+        f"#   run_recbole --model={model} --dataset={dataset} --config_files={file}",
+        f"# Validation trials: {len(rows)}. Training: {float(trial['seconds']) / 60:.0f} min.",
+        f"# Expected under {protocol}, seed {trial['seed']}: validation NDCG@10 "
+        f"{float(trial['valid_ndcg@10']):.4f}.",
+        yaml.safe_dump(json.loads(trial["options"]), sort_keys=True).rstrip(),
+    ]
+    write_atomically(target, "\n".join(lines) + "\n")
+    return target
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -113,10 +336,21 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--dataset", default="ml-100k")
     parser.add_argument("--protocol", default="loo")
     parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--data-path", help="folder of the data sets' folders")
+    parser.add_argument("--trials", type=int, help="in all (default: by the data set)")
+    parser.add_argument("--minutes", type=float, help="ceiling of a trial (default: by the data)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: torch's choice")
+    parser.add_argument(
+        "--write", action="store_true", help="write the best options to properties/experiment"
+    )
     a = parser.parse_args(argv)
     options = {"num_threads": a.threads, "quiet": True, "show_progress": False}
-    print(tune(a.model, a.dataset, a.protocol, a.results, **options))
+    if a.data_path:
+        options["data_path"] = a.data_path
+    path = tune(a.model, a.dataset, a.protocol, a.results, a.trials, a.minutes, **options)
+    print(path)
+    if a.write:
+        print(write_experiment(path, a.model, a.dataset, a.protocol))
 
 
 if __name__ == "__main__":

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import csv
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
+from llm4rec_recbole.config import folder
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.training.tune import BUDGET, best_setting, draw_settings, read_space, tune
+from llm4rec_recbole.training.tune import (
+    best_setting,
+    read_space,
+    read_trials,
+    tune,
+    write_experiment,
+)
 
 TOP = Path(__file__).resolve().parents[2]
 TRIALS = sorted((TOP / "results" / "tuning" / "ml-100k" / "loo").glob("*.csv"))
 
-#: Kept at the published setting, which validation puts within its noise of the winner: a reference
-#: must not be weaker than published. docs/baselines.md tells both.
-PUBLISHED = {"RecencyEASE": {"reg_weight": 200, "decay": 0.9}}
-
-
-def test_settings_are_distinct_and_the_same_for_the_same_seed():
-    space = {"a": [1, 2, 3], "b": [1, 2, 3]}
-    settings = draw_settings(space, 5)
-    assert settings == draw_settings(space, 5)
-    assert len({tuple(s.items()) for s in settings}) == 5
-    assert settings[:2] == draw_settings(space, 2)  # a larger budget only adds trials
-
-
-def test_a_small_grid_is_searched_whole():
-    assert len(draw_settings({"a": [1, 2]}, 5)) == 2
+#: Options that are not those of the best of the first four trials. RecencyEASE has the published
+#: ones, which validation puts within its noise of the winner: a reference must not be weaker than
+#: published. SASRec's rate rises and falls since, which asks for a higher one.
+CHOSEN_OTHERWISE = {
+    "RecencyEASE": {"reg_weight": 200, "decay": 0.9},
+    "SASRec": {"learning_rate": 0.001, "warmup": 0.05},
+}
 
 
 def test_a_model_without_a_space_is_named():
@@ -36,26 +37,116 @@ def test_a_model_without_a_space_is_named():
         read_space("FM")
 
 
-def test_trials_are_kept_and_not_run_again(options, tmp_path, monkeypatch):
-    monkeypatch.setattr("llm4rec_recbole.training.tune.BUDGET", 2)
-    path = tune("EASE", "two_cycles", "loo", tmp_path, **options)
+@pytest.fixture
+def space(tmp_path, monkeypatch):
+    """Write a space for a model; the property files are a copy."""
+    properties = tmp_path / "properties"
+    shutil.copytree(folder(), properties)
+    monkeypatch.setattr("llm4rec_recbole.training.tune.folder", lambda: properties)
+
+    def write(model, text):
+        (properties / "search" / f"{model}.yaml").write_text(text)
+
+    return write
+
+
+def search(model, tmp_path, options, trials, **given):
+    journals = tmp_path / "journals"
+    return tune(model, "two_cycles", "loo", tmp_path, trials, 5, journals, **(options | given))
+
+
+def test_trials_are_of_the_space_and_stay_when_the_search_goes_on(options, tmp_path, space):
+    space("EASE", "reg_weight: {from: 1.0, to: 500.0, log: true}")
+    path = search("EASE", tmp_path, options, 3)
+    first = read_trials(path)
+    own = yaml.safe_load((TOP / "properties/model/EASE.yaml").read_text())
+    assert json.loads(first[0]["options"]) == {"reg_weight": own["reg_weight"]}
+    assert len(first) == 3
+    assert all(1 <= json.loads(row["options"])["reg_weight"] <= 500 for row in first)
+    assert read_trials(search("EASE", tmp_path, options, 3)) == first
+    more = read_trials(search("EASE", tmp_path, options, 5))
+    assert more[:3] == first
+    assert len(more) == 5
+
+
+def test_a_lost_journal_is_filled_from_the_table(options, tmp_path, space, monkeypatch):
+    space("EASE", "reg_weight: [50, 100, 200]")
+    path = search("EASE", tmp_path, options, 3)
     before = path.read_text()
-    assert len(list(csv.DictReader(before.splitlines()))) == 2
-    monkeypatch.setattr("llm4rec_recbole.training.run.train", None)  # would fail if it ran
-    assert tune("EASE", "two_cycles", "loo", tmp_path, **options).read_text() == before
+    shutil.rmtree(tmp_path / "journals")
+    monkeypatch.setattr("llm4rec_recbole.training.tune._run", None)  # would fail if it ran
+    assert search("EASE", tmp_path, options, 3).read_text() == before
+
+
+def test_trials_of_another_space_stay_in_the_table_and_do_not_count(options, tmp_path, space):
+    path = tmp_path / "tuning" / "two_cycles" / "loo" / "EASE.csv"
+    path.parent.mkdir(parents=True)
+    header = "options,valid_ndcg@10,best_epoch,epochs,seconds,seed\n"
+    path.write_text(header + '"{""old"": 50}",0.1,1,1,1.0,0\n')
+    space("EASE", "reg_weight: [50, 100, 200]")
+    rows = read_trials(search("EASE", tmp_path, options, 2))
+    assert json.loads(rows[0]["options"]) == {"old": 50}
+    assert len(rows) == 3
+
+
+def test_a_trial_of_a_dead_process_is_run_again(options, tmp_path, space):
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+
+    space("EASE", "reg_weight: [50, 100, 200]")
+    search("EASE", tmp_path, options, 1)
+    journal = tmp_path / "journals" / "two_cycles-loo-EASE.journal"
+    storage = optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
+    study = optuna.load_study(study_name=None, storage=storage)
+    study.ask().set_user_attr("pid", 2**22 + 1)  # above the largest pid
+    assert len(read_trials(search("EASE", tmp_path, options, 2))) == 2
+
+
+def test_a_trial_ends_at_the_ceiling_of_time_with_its_best_score(options, tmp_path, space):
+    space("SASRec", "learning_rate: [0.001]\nepochs: [200]\neval_step: [1]")
+    path = tune("SASRec", "two_cycles", "loo", tmp_path, 1, 1e-9, tmp_path / "journals", **options)
+    (row,) = read_trials(path)
+    assert row["state"] == "out of time"
+    assert row["epochs"] == "1"
+
+
+def test_the_best_options_become_an_experiment(options, tmp_path, space):
+    space("EASE", "reg_weight: [50, 100, 200]")
+    path = search("EASE", tmp_path, options, 3)
+    file = write_experiment(path, "EASE", "two_cycles", "loo")
+    assert yaml.safe_load(file.read_text()) == best_setting(path)
+    assert "# Validation trials: 3." in file.read_text()
+
+
+@pytest.mark.parametrize("text", ["reg_weight: 5", "reg_weight: []", "reg_weight: {from: 1}"])
+def test_a_space_without_values_is_refused(text, space):
+    space("EASE", text)
+    with pytest.raises(InputError, match="reg_weight has no values to try"):
+        read_space("EASE")
+
+
+@pytest.mark.parametrize(
+    "model", sorted(p.stem for p in (TOP / "properties/search").glob("*.yaml"))
+)
+def test_a_space_holds_options_that_the_model_reads(model):
+    from llm4rec_recbole.training.checks import check_option_values
+
+    for name, values in read_space(model).items():
+        for value in values if isinstance(values, list) else [values["from"], values["to"]]:
+            check_option_values(model, {name: value})
 
 
 @pytest.mark.parametrize("path", TRIALS, ids=lambda path: path.stem)
 def test_every_method_has_the_same_number_of_trials(path):
     with open(path, newline="") as file:
-        assert len(list(csv.DictReader(file))) == BUDGET
+        assert len(list(csv.DictReader(file))) == 4
 
 
 @pytest.mark.parametrize("path", TRIALS, ids=lambda path: path.stem)
 def test_the_property_file_holds_the_winner(path):
     file = TOP / "properties" / "model" / f"{path.stem}.yaml"
     chosen = yaml.safe_load(file.read_text())
-    winner = PUBLISHED.get(path.stem) or best_setting(path)
+    winner = CHOSEN_OTHERWISE.get(path.stem) or best_setting(path)
     winner.pop("epochs", None)  # of a trial; the chosen setting trains to early stopping
     assert {name: float(chosen[name]) for name in winner} == pytest.approx(winner)
 
