@@ -45,7 +45,11 @@ def test_the_values_of_a_property_file_are_of_the_kind_that_its_options_have(fil
     model = file.stem if file.parent.name in ("model", "search") else "EnhancedGenRec"
     settings = [values]
     if file.parent.name == "search":
-        settings = [{name: value} for name in values for value in values[name]]
+        tried = {
+            name: of if isinstance(of, list) else [of["from"], of["to"]]
+            for name, of in values.items()
+        }
+        settings = [{name: value} for name, choices in tried.items() for value in choices]
     for setting in settings:
         check_option_values(model, setting)
         if file.parent.name in ("model", "search"):
