@@ -94,6 +94,8 @@ def merge_options(
 
 
 def is_property_file(file: str | None) -> bool:
-    """Whether `file` is one of this project's own property files, such as properties/scale/*.yaml:
-    a value in them is for every model, also for one that does not read it."""
+    """Whether `file` is one of this project's own property files, such as properties/scale/*.yaml.
+
+    A value in them is for every model, also for one that does not read it.
+    """
     return file is not None and Path(file).resolve().is_relative_to(folder().resolve())

@@ -171,9 +171,9 @@ def read_data_yaml(path: str | Path) -> Any:
 
     Raises FileNotFoundError if the file is missing.
 
-    Raises InputError, with file and line, for text that is not YAML, for aliases (a few of them
-    can stand for gigabytes), for deep nesting (libyaml's loader overflows the stack), and for a
-    file that may not be read.
+    Raises InputError, with file and line, for text that is not YAML, and for a file that may not be
+    read. Aliases are refused, because a few of them can stand for gigabytes. Deep nesting is
+    refused, because libyaml's loader overflows the stack.
     """
     import yaml
 

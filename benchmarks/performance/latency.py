@@ -2,10 +2,10 @@
 
     python -m benchmarks.performance.latency
 
-For the model as it is by default and with all layers of its language model: milliseconds a user, by
-scoring every item for the test users in batches as run_recbole does, and milliseconds an event, by
-learning from validation items one at a time (26-33). Neither depends on what the weights are, so
-nothing is trained. Writes latency.json and latency.md.
+The model has its default options, or all layers of its language model. Milliseconds a user: every
+item is scored for the test users, in batches as run_recbole does. Milliseconds an event: the model
+learns from validation items one at a time (26-33). Neither depends on the weights, so nothing is
+trained. Writes latency.json and latency.md.
 """
 
 from __future__ import annotations

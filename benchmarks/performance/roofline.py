@@ -2,10 +2,11 @@
 
     python -m benchmarks.performance.roofline
 
-For a training step of BERT4Rec and of SASRec, and for scoring users with EnhancedGenRec, as it is
-by default and with all layers: the share of the time that matrix products take (torch's profiler;
-attention's fused kernels count as products), their speed, and the speed of one large product on the
-same cores. On ml-100k; nothing is trained to an end. Writes roofline.json and roofline.md.
+It measures a training step of BERT4Rec and of SASRec, and the scoring of users with EnhancedGenRec
+by default and with all layers. The table has the share of the time that matrix products take, their
+speed, and the speed of one large product on the same cores. torch's profiler measures the share;
+attention's fused kernels count as products. On ml-100k, without a whole training. Writes
+roofline.json and roofline.md.
 """
 
 from __future__ import annotations

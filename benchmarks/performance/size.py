@@ -2,16 +2,16 @@
 
     python -m benchmarks.performance.size
 
-For 1, 5 and 25 million made-up ratings (synthetic_movielens.py) by the name of ml-25m, each line in
-a process of its own:
+The data are 1, 5 and 25 million synthetic ratings (synthetic_movielens.py) under the name ml-25m.
+Each line is a process of its own:
 
     first start    llm4rec prepare   ratings.csv ─▶ atomic file ─▶ check ─▶ columnar cache
                    run_recbole       imports ─▶ cache ─▶ split ─▶ windows of an epoch
     second start   run_recbole       the same
     stock RecBole                    atomic file ─▶ its own training rows, within 24 GiB
 
-and, at the smallest and the largest of these sizes, which both have all 59,047 movies, one training
-step and one full-ranking evaluation batch of each model with its own options. Writes
+The smallest and the largest size both have all 59,047 movies. There each model, with its own
+options, has one training step and one full-ranking evaluation batch measured. Writes
 results/size.json and size.md after each size. 25 million rows need some GB of disk under work/size.
 """
 
@@ -110,8 +110,8 @@ def render(measured: dict[str, Any]) -> str:
     blocks = [
         "# Size",
         f"{measured['machine']}, on {measured['date']}, load average {load} before the start; "
-        "made-up ratings of MovieLens-25M's shape. Where other programs ran beside it, the seconds "
-        "of the processor say what the wall clock would on a machine of its own.",
+        "synthetic ratings of MovieLens-25M's shape. Where other programs ran beside it, the "
+        "seconds of the processor say what the wall clock would on a machine of its own.",
         _shape(list(measured["sizes"].values())[-1].get("shape")),
         "## Before training",
         table(

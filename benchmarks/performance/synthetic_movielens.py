@@ -1,9 +1,9 @@
-"""A made-up ratings.csv of MovieLens-25M's shape: nothing of the real data is in it.
+"""A synthetic ratings.csv of MovieLens-25M's shape: nothing of the real data is in it.
 
-Lengths of histories and popularity of movies are log-normal, as skewed as the real ones (median
-length 71, median popularity 6, most popular 81,491); about every user rates 20 movies or more,
-every movie is rated, no pair comes twice, and rows come user by user, as in the real file. With
-fewer rows there are fewer users, and as many movies.
+Lengths of histories and popularity of movies are log-normal, as skewed as the real ones. The median
+length is 71, the median popularity 6, and the most popular movie has 81,491 ratings. Nearly every
+user rates 20 movies or more. Every movie is rated, and no pair occurs twice. Rows come user by
+user, as in the real file. With fewer rows there are fewer users, and as many movies.
 """
 
 from __future__ import annotations

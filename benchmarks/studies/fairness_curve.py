@@ -2,12 +2,13 @@
 
     python -m benchmarks.studies.fairness_curve
 
-GenRecDebias learns once for each λ_fair. r̂ is the log-probability that it gives to what users went
-on to: in training, which is what (16) to (18) act on and where 943 users have 100,000 interactions,
-and held out, validation and test items alike, two for each user. The parity gap is that of (18),
-P(r̂ > τ | s) between the users' groups at the τ that half of all r̂ exceed, by
-components/fairness.py. Groups that differ in nothing have a gap too, by chance: the mean gap with
-the groups dealt out anew stands beside it.
+GenRecDebias is trained once for each λ_fair. r̂ is the log-probability of a user's next item. It is
+measured on training items, on which (16) to (18) act: 943 users have about 100,000 of them. It is
+also measured on held-out items, validation and test, two for each user. The parity gap is that of
+(18): P(r̂ > τ | s) between the users' groups, at the τ that half of all r̂ exceed
+(components/debiasing/fairness.py). Random groups have a gap too. The table has the mean gap of
+shuffled groups beside it.
+
 Writes fairness_curve.json, fairness_curve.md and fairness_curve.svg.
 """
 

@@ -2,11 +2,11 @@
 
     python -m benchmarks.studies.sanity_bands --data FOLDER
 
-Trains BPR and LightGCN on MovieLens-1M under the protocol of RecBole-GNN's published table
-(`results/general/ml-1m.md` there: ratings of 3 and more, a random 8:1:1 split of each user's
-interactions, full ranking, d = 64) and holds Recall@10 and NDCG@10 against it. A random split
-needs no timestamps, so files that lack some will do. The seed draws the split, too, and the default
-is RecBole's own; `--seeds` tells what other splits would have given.
+Trains BPR and LightGCN on MovieLens-1M and compares Recall@10 and NDCG@10 with RecBole-GNN's
+published table (`results/general/ml-1m.md` there). The protocol is the table's: ratings of 3 and
+more, a random 8:1:1 split of each user's interactions, full ranking, d = 64. A random split needs
+no timestamps, so files without them will do. The seed also draws the split, and the default is
+RecBole's own. `--seeds` shows what other splits give.
 
 FOLDER holds `ratings.dat` of MovieLens-1M, or `ratings*.parquet` with its columns.
 """

@@ -3,7 +3,7 @@
 They are read from the `.item` and `.user` files beside the interactions. Columns have the names
 that datasets/convert.py writes, or those of RecBole's own MovieLens files. Texts are cleaned:
 
-- A trailing article moves to the front, in the title and in a translated title in brackets:
+- A trailing article moves to the front, in the title and in a translated title in brackets.
   "Double vie de Véronique, La (Double Life of Veronique, The)" becomes
   "La Double vie de Véronique (The Double Life of Veronique)", "Postino, Il" becomes "Il Postino".
 - A year in brackets at the end of a title is removed. It is the year when the file has no other.

@@ -172,8 +172,9 @@ def temporal_split(
     the `valid_share` before it. A user's held-out item is the first at or after a cut; for
     validation it must be before the test cut. The history is everything strictly before the cut,
     so the test history includes the validation period. Only users with training interactions are
-    held out. `counts` has the number of other users that the cuts would test, and the number of
-    interactions after the validation cut that are no target; these may be in a test history.
+    held out. `counts` has the number of other users that the cuts would test. It also has the
+    number of interactions after the validation cut that are no target; a test history may have
+    them.
 
     Raises InputError if nothing is left to train on or no user can be tested.
     """

@@ -19,9 +19,9 @@ _GAP = 100  # the least factor between times of two units
 def first_unit_change(times: np.ndarray) -> int | None:
     """The first row of `times` (N,) in another unit than row 0; None when all have one unit.
 
-    Two units are in use where times lie on both sides of a start, those below it after March 1973
-    in the smaller unit, with a gap of a factor of 100. Times that count from another event than
-    1970, in any unit, have no such gap.
+    Two units are in use where times lie on both sides of a start, with a gap of a factor of 100
+    between them. Those below the start are after March 1973 in the smaller unit. Times that count
+    from another event than 1970, in any unit, have no such gap.
     """
     if not len(times) or times.max() < STARTS[0]:
         return None

@@ -103,9 +103,10 @@ def _refuse_manual_downloads(spec: DatasetSpec) -> None:
 def import_raw_files(spec: DatasetSpec, archive: str | Path, raw: Path) -> list[str]:
     """Copy the data set's files from the folder or archive into `raw`. Return a line about each.
 
-    All or nothing. For each role the first candidate file that exists is copied. Raises InputError,
-    and leaves the existing files untouched, if a required file is missing, if a checksum differs,
-    and, for a file without a known checksum, if it is empty, a web page or a truncated gzip. A run
+    All or nothing: an InputError leaves the existing files untouched. For each role the first
+    candidate file that exists is copied. Raises InputError if a required file is missing or a
+    checksum differs. A file without a known checksum may not be empty, a web page or a truncated
+    gzip. A run
     that is killed while it moves the files leaves the file INCOMPLETE, which `prepare` refuses.
     """
     lines = []

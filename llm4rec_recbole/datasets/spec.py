@@ -236,8 +236,8 @@ def raw_files(spec: DatasetSpec, folder: str | Path) -> dict[str, Path]:
     """Role → the raw file in `folder` or in a folder below it.
 
     All files come from one tree: the folder of the first required file, and the folders below it.
-    Raises InputError if a required file is missing, if one name occurs several times below the
-    folder, and after an interrupted import, which leaves files of two versions.
+    Raises InputError if a required file is missing, or if one name occurs several times below the
+    folder. An interrupted import leaves files of two versions, which are refused too.
     """
     base = folder = Path(folder)
     hint = f"llm4rec fetch {spec.dataset}"

@@ -43,8 +43,8 @@ class ItemTrie:
     def build(cls, sequences: Sequence[Sequence[int]], end: int | None = None) -> ItemTrie:
         """Build the trie of a catalogue: item i has the tokens `sequences[i]`, then `end` if given.
 
-        Raises InputError for an empty catalogue, a negative token, `end` inside a sequence, two
-        items with one sequence, and, without `end`, an empty sequence or one that begins another.
+        Raises InputError for an empty catalogue, a negative token, `end` inside a sequence, and two
+        items with one sequence. Without `end`, no sequence may be empty or begin another.
         """
         tokens = _checked(sequences, end)
         lengths = np.array([len(row) for row in tokens])

@@ -19,7 +19,8 @@ from llm4rec_recbole.errors import InputError
 def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
     """Return the newest checkpoint in `folder`, or below it, of a run of `model` on `dataset`.
 
-    Finished runs come first: a training that was killed leaves a newer checkpoint, half trained.
+    Finished runs come first. A training that was killed leaves a newer checkpoint, half trained.
+
     model: as in `run_recbole`, or the name in its run records (the option `method`). Raises
     InputError, with the command that trains the model, when there is no checkpoint.
     """

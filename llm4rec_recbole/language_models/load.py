@@ -38,10 +38,10 @@ def load_language_model(
 ) -> tuple[Any, Any]:
     """The causal language model `name` and its tokenizer.
 
-    name: the packaged model, a folder, a hub name, or `scratch-<width>x<layers>`, an untrained
-    model of the same architecture whose weights come from torch's generator and whose tokens are
-    bytes. layers: use only this many of the first layers; None is all. Raises InputError when there
-    is no such model, or it has fewer layers.
+    name: the packaged model, a folder, a hub name, or `scratch-<width>x<layers>`. The last is an
+    untrained model of the same architecture. Its weights come from torch's generator, its tokens
+    are bytes. layers: use only this many of the first layers; None is all. Raises InputError when
+    there is no such model, or it has fewer layers.
     """
     from transformers import AutoModelForCausalLM
 

@@ -42,7 +42,7 @@ def set_repeatable(module: ModuleType) -> None:
     """Under this project's protocols no model may recommend an item that the user has seen.
 
     RecBole lets sequential models do so, and requires `repeatable: True` of them. Here the option
-    only tells RecBole from which items to draw negatives, so each family gets the value it needs.
+    only says from which items RecBole draws negatives, so each family gets the value it needs.
     """
     check = module.Config._set_default_parameters
 

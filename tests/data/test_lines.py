@@ -81,7 +81,7 @@ def test_every_text_comes_back(tmp_path_factory, texts):
 @settings(max_examples=40)
 @given(st.integers(min_value=1, max_value=80))
 def test_a_gzip_cut_anywhere_is_never_taken_for_whole(tmp_path_factory, cut):
-    """A cut line may look like any other; only the end of the stream tells."""
+    """A cut line may look like any other; only the end of the stream shows it."""
     whole = gzip.compress("".join(f"{n}::{n * 7}::5::{n * 131}\n" for n in range(50)).encode())
     path = tmp_path_factory.mktemp("cut") / "file.gz"
     path.write_bytes(whole[: len(whole) - cut])

@@ -22,7 +22,7 @@ SPEC = DatasetSpec(
 
 
 def write_raw(folder: Path, n_movies: int, *, tags: bool = True) -> Path:
-    """Raw files of a version that `n_movies` tells from others."""
+    """Raw files of a version with `n_movies` movies."""
     folder.mkdir()
     movies = range(1, n_movies + 1)
     rows = "".join(f"1,{movie},4.0,1147880044\n" for movie in movies)

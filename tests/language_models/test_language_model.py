@@ -93,7 +93,7 @@ def test_a_model_without_some_of_its_weights_is_not_filled_up(tmp_path: Path) ->
 @pytest.mark.parametrize("name", ["scratch-0x1", "scratch-32x0", "empty"])
 def test_a_refusal_is_short(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("empty").mkdir()  # of which transformers tells all models that it is none of
+    Path("empty").mkdir()  # transformers then lists every model that it supports
     with pytest.raises(InputError, match="no language model") as refused:
         load_language_model(name)
     assert len(str(refused.value)) < 400

@@ -41,8 +41,8 @@ class StepClock:
     def result(self, rows_per_epoch: int, targets_per_epoch: int) -> dict[str, Any]:
         """End the timing; what it makes of an epoch of so many rows and targets.
 
-        Targets are counted over a whole epoch, without training: a few batches may not be typical
-        (stock RecBole's BERT4Rec masks either many items or one in all rows of a batch).
+        Targets are counted over a whole epoch, without training, because a few batches may not be
+        typical. Stock RecBole's BERT4Rec masks either many items or one in all rows of a batch.
         """
         self.hook.remove()
         seconds = self.last - self.started

@@ -82,8 +82,8 @@ def mean_ratings(
     """Each item's mean rating in training, (n_items,), NaN for an item without ratings.
 
     items, ratings: (N,), the training interactions. Each mean is shrunk towards the mean of all
-    ratings as if the item had `prior` more ratings of that value: one high rating must not make an
-    item the best of all.
+    ratings, as if the item had `prior` more ratings of that value. So one high rating does not make
+    an item the best of all.
     """
     counts = np.bincount(items, minlength=n_items)
     sums = np.bincount(items, weights=ratings, minlength=n_items)
