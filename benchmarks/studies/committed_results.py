@@ -9,7 +9,6 @@ import shutil
 from pathlib import Path
 
 from llm4rec_recbole.analysis import compare
-from llm4rec_recbole.evaluation import shuffle_test
 from llm4rec_recbole.evaluation.paths import Run, recorded_runs
 from llm4rec_recbole.evaluation.users_file import has_lists, write_ranks
 
@@ -47,7 +46,7 @@ def runs(results: Path) -> set[Run]:
 
 def _notes(folder: Path) -> list[Path]:
     """What the captions of the tables read beside runs."""
-    return [*folder.glob("data/*.json"), *folder.glob(shuffle_test.FILE)]
+    return [*folder.glob("data/*.json"), *folder.glob("order.*")]
 
 
 def _copy(source: Path, target: Path) -> None:
