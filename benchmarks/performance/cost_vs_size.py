@@ -3,9 +3,10 @@
     python -m benchmarks.performance.cost_vs_size
 
 Made-up interactions at 1, 2, 4 and 8 times one of the three sizes, the others as they are:
-reading and splitting, one training step of SASRec with the softmax over all items, and the three
+numbering and splitting, one training step of SASRec with the softmax over all items, and the three
 rankings of all test users. CPU seconds on one thread, and the peak of memory above what the
-process held before. Writes results/cost_vs_size.json and .md.
+process held before. The file itself is read when the options are checked, before the clock runs:
+size.py measures that. Writes results/cost_vs_size.json and .md.
 """
 
 from __future__ import annotations
@@ -113,7 +114,8 @@ def render(measured: dict[str, Any]) -> str:
         f"`python -m benchmarks.performance.cost_vs_size`, {measured['date']}: "
         f"{measured['machine']}, one thread, load average {measured['load']:.1f}. At 1 ×: "
         f"{', '.join(f'{size:,} {name}' for name, size in BASE.items())}. CPU seconds and MiB "
-        "above what the process held before.",
+        "above what the process held before. *Data* is numbering and splitting; the file is read "
+        "before (`size.md`).",
         "*Against work* is the growth of the seconds divided by that of the work: above 1, the "
         "cost grows faster than the work. The work of the data is users × length, of a training "
         f"step ({STEP_WINDOWS} histories) items × length, of the evaluation users × items.",
