@@ -18,10 +18,12 @@ PATCH_MODULES = tuple(
         "recbole_compat.faster_same_results",
         "recbole_compat.distributed",
         "recbole_plugin.reading",
+        "recbole_plugin.candidates",
         "recbole_plugin.losses",
         "recbole_plugin.protocols",
         "recbole_plugin.sampling",
         "recbole_plugin.collected_data",
+        "recbole_plugin.decision_trees",
         "recbole_plugin.extensions",
         "recbole_plugin.quick_start",
     )

@@ -355,6 +355,12 @@ def load_weights(model: Any, path: str | Path, device: Any) -> dict[str, Any]:
     Raises InputError where the checkpoint is of another model, or of a model of another size.
     """
     state = load(path, device)
+    set_weights(model, state, path)
+    return state
+
+
+def set_weights(model: Any, state: dict[str, Any], path: str | Path) -> None:
+    """`load_weights` with the checkpoint `state`, which was read from `path`."""
     name = type(model).__name__
     if state["config"]["model"] != name:
         raise InputError(f"a checkpoint of {state['config']['model']}, not of {name}", file=path)
@@ -363,8 +369,12 @@ def load_weights(model: Any, path: str | Path, device: Any) -> dict[str, Any]:
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise InputError(f"does not fit this {name}: {reason}", file=path) from error
-    model.load_other_parameter(other_parameters(model) | (state.get("other_parameter") or {}))
-    return state
+    device = next((parameter.device for parameter in model.parameters()), None)
+    others = {
+        key: value.to(device) if hasattr(value, "to") else value
+        for key, value in (state.get("other_parameter") or {}).items()
+    }
+    model.load_other_parameter(other_parameters(model) | others)
 
 
 def other_parameters(model: Any) -> dict[str, Any]:

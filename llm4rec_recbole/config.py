@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import properties_folder as folder
-from llm4rec_recbole.files import recbole_folder
-from llm4rec_recbole.registry import OPTIONS, load, property_file
+from llm4rec_recbole.registry import OPTIONS, load, property_file, recbole_property_file
 from llm4rec_recbole.yaml_files import read_yaml
 
 
@@ -36,8 +35,10 @@ def defaults_for(model: str, dataset: str, protocol: str | None, loader: Any) ->
         folder() / "dataset" / f"{dataset}.yaml",
         folder() / "protocol" / f"{protocol}.yaml",
     ]
-    of_recbole = recbole_folder() / "properties" / "model" / f"{model}.yaml"
-    if protocol == "recbole" and of_recbole.is_file():
+    of_recbole = recbole_property_file(model)
+    if of_recbole.is_file() and of_recbole.stem != model:
+        files.insert(0, of_recbole)  # RecBole itself does not find it
+    elif protocol == "recbole" and of_recbole.is_file():
         del files[0]  # RecBole's own defaults; ours are for training on windows
     for file in files:
         values |= _read(file, loader)

@@ -23,14 +23,13 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.errors import InputError, missing_package
 
 _BAD_INPUT = 2
 _STOPPED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM
 _CLOSED_PIPE = 128 + signal.SIGPIPE
 _DEFECT = 70  # EX_SOFTWARE of sysexits.h
-_INSTALL = {"recbole": "--no-deps recbole==1.2.1", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 LOG_FOLDER = Path("work/log")
 
 
@@ -70,12 +69,9 @@ def _exit_status(name: str, command: Callable[[], int | None]) -> int:
         print(f"{name}: {error}", file=sys.stderr)
         return _BAD_INPUT
     except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package in ("", "llm4rec_recbole"):
+        if (error.name or "").partition(".")[0] in ("", "llm4rec_recbole"):
             raise
-        hint = f"pip install {_INSTALL.get(package, package)}"
-        line = InputError(f"{name}: the package {package} is not installed", hint=hint)
-        print(line, file=sys.stderr)
+        print(f"{name}: {missing_package(error.name or '', 'this command')}", file=sys.stderr)
         return _BAD_INPUT
     except BrokenPipeError:  # `llm4rec … | head` has read enough
         _discard_output()

@@ -37,6 +37,26 @@ def _encodable(text: str) -> str:
         return text.encode(errors="backslashreplace").decode()
 
 
+#: Import name → what pip installs, where the two differ.
+_DISTRIBUTIONS = {
+    "recbole": "--no-deps recbole==1.2.1",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+    "faiss": "faiss-cpu",
+    "lightgbm": "lightgbm xgboost",  # RecBole imports both for either
+    "xgboost": "lightgbm xgboost",
+    "kmeans_pytorch": "kmeans-pytorch",
+    "torch_scatter": "--no-build-isolation torch-scatter",
+}
+
+
+def missing_package(module: str, reader: str) -> InputError:
+    """The error that `reader` needs the package of `module`, with the command that installs it."""
+    package = module.partition(".")[0]
+    hint = f"pip install {_DISTRIBUTIONS.get(package, package)}"
+    return InputError(f"{reader} needs the package {package}, which is not installed", hint=hint)
+
+
 def did_you_mean(word: str, names: Iterable[str]) -> str:
     """`; did you mean X?` with the name nearest to `word`, or "" when no name is near."""
     by_lower = {name.lower(): name for name in names}

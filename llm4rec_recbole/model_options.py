@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, create_model
 from llm4rec_recbole.files import recbole_folder
 from llm4rec_recbole.option_readers import own_options
 from llm4rec_recbole.options import Options, RecBoleOptions
-from llm4rec_recbole.registry import OPTIONS, load
+from llm4rec_recbole.registry import OPTIONS, load, recbole_property_file
 from llm4rec_recbole.yaml_files import parse_value, read_yaml
 
 _LINE = re.compile(r"^([\w-]+):[ \t]*(.*?)[ \t]*#[ \t]*\((.*?)\)[ \t]*(.*?)[ \t]*$", re.MULTILINE)
@@ -62,8 +62,7 @@ def options_class(model: str) -> type[Options]:
 
 def _described(model: str) -> list[tuple[str, str, Any, str]]:
     """(name, kind, default, description) of the options that RecBole's file of `model` lists."""
-    names = {"RecencyEASE": "EASE", "XGBoost": "xgboost", "LightGBM": "lightgbm"}
-    file = recbole_folder() / "properties" / "model" / f"{names.get(model, model)}.yaml"
+    file = recbole_property_file("EASE" if model == "RecencyEASE" else model)
     if not file.is_file() or model in ("GenRec", "P5"):
         return []
     text = file.read_text(encoding="utf-8")

@@ -25,6 +25,7 @@ from llm4rec_recbole.registry import (
     load,
     models,
     protocols,
+    recbole_property_file,
 )
 
 _READ = re.compile(
@@ -50,6 +51,13 @@ _COMPOSED = {f"alias_of_{name}_id" for name in ("user", "item", "entity", "relat
 _FIELDS = {"USER_ID_FIELD", "ITEM_ID_FIELD", "RATING_FIELD", "TIME_FIELD", "LABEL_FIELD"}
 _SEQUENTIAL = {"LIST_SUFFIX", "MAX_ITEM_LIST_LENGTH", "ITEM_LIST_LENGTH_FIELD", "POSITION_FIELD"}
 
+#: Options in RecBole's files that nothing reads, two of them for a spelling mistake.
+_READ_BY_NOTHING = {
+    "DMF": {"embedding_size"},
+    "LightGBM": {"token_num_threhold"},
+    "RepeatNet": {"loss_type"},
+    "XGBoost": {"token_num_threhold", "lgb_early_stopping_rounds"},
+}
 _READ_BY_TRANSFORMS = {"beta", "eta", "mask_ratio", "ft_ratio"}
 
 #: Options that a protocol does not read, and what to use instead.
@@ -171,7 +179,7 @@ def _of_named_model(model: str) -> frozenset[str]:
     if model in MODELS and model in OPTIONS:
         names |= _SEQUENTIAL if model_type(model) == "SEQUENTIAL" else set()
     recbole = recbole_folder()
-    file = recbole / "properties" / "model" / f"{model}.yaml"
+    file = recbole_property_file(model)
     if file.is_file():  # some options are read through other names
         names |= set(re.findall(r"^([\w-]+):", file.read_text(encoding="utf-8"), re.MULTILINE))
     trainers = _classes(recbole / "trainer/trainer.py")
@@ -182,7 +190,7 @@ def _of_named_model(model: str) -> frozenset[str]:
         name = bases
     sets = _classes(recbole / "data/dataset/customized_dataset.py")
     names |= _names_in(sets.get(f"{model}Dataset", ("", ""))[1])
-    return frozenset(names) - _INTERNAL - DISTRIBUTED
+    return frozenset(names) - _INTERNAL - DISTRIBUTED - _READ_BY_NOTHING.get(model, set())
 
 
 def _of_type(kind: str) -> set[str]:

@@ -54,6 +54,10 @@ class RunOptions(Options):
         "USA",
         description="ISO code of the country whose electricity mix turns the estimated energy into "
         "CO2e; ~ for no estimate.",
+    item_candidates: Literal["all", "interacted"] = Field(
+        "all",
+        description="Items that are ranked, sampled and in losses: all, or only those that some "
+        "interaction has. Items of the .item file alone are the difference.",
     )
     eval_batch_users: Size = Field(
         256, description="Users that are scored together under the protocols loo and temporal."
@@ -283,6 +287,8 @@ def _in_words(annotation: Any, metadata: list[Any]) -> str:
         return words if len(kinds) == len(get_args(annotation)) else f"{words}, or ~"
     if get_origin(annotation) is Literal:
         return f"one of {', '.join(map(str, get_args(annotation)))}"
+    if annotation is Any:
+        return "any value"
     if annotation is bool:
         return "true or false"
     if annotation in (int, float):

@@ -199,6 +199,16 @@ def property_file(model: str) -> Path:
     return properties_folder() / "model" / f"{family}.yaml"
 
 
+def recbole_property_file(model: str) -> Path:
+    """RecBole's file of a model's default options, which need not exist.
+
+    The files of its decision trees have lower-case names, under which RecBole never finds them.
+    """
+    folder = recbole_folder() / "properties" / "model"
+    file = folder / f"{model}.yaml"
+    return file if file.is_file() else folder / f"{model.lower()}.yaml"
+
+
 # What can be run: models, data sets and protocols, listed without importing RecBole.
 
 

@@ -48,10 +48,6 @@ class DatasetFiles:
         ):
             hint = "three names, such as [train,valid,test]"
             raise InputError(f"benchmark_filename is {parts}", hint=hint)
-        if parts is not None and config["protocol"] in PROTOCOLS:
-            message = f"benchmark_filename has no effect under protocol {config['protocol']}"
-            hint = "the protocol splits the interactions itself; --protocol=recbole uses the parts"
-            raise InputError(message, hint=hint)
         folder = Path(config["data_path"])
         return cls(folder, config["dataset"], file_format, tuple(parts or ()))
 

@@ -77,12 +77,6 @@ class RowReport:
 
 
 _NUMBER = re.compile(r"[\x21-\x5e\x60-\x7e ]+")  # ASCII without "_": what Arrow reads as numbers
-# What RecBole's pandas reads as missing: an item of that name would disappear.
-# Raw files write these for an id that is missing.
-_MISSING = {
-    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
-    *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
-}
 _MAX_TOKEN = 512  # characters
 
 BAD_ID = "an id is missing or unusable"  # in JSON also an id that is not a string
@@ -204,10 +198,13 @@ def describe_entities(
 
 
 def is_valid_token(value: Any) -> TypeGuard[str]:
-    """Whether `value` can be the id of a user or an item in an atomic file."""
+    """Whether `value` can be the id of a user or an item in an atomic file.
+
+    Words such as "NA" and "null" are ids like any other: our reader takes no word as missing.
+    """
     return (
         isinstance(value, str)
-        and value not in _MISSING
+        and value != ""
         and len(value) <= _MAX_TOKEN
         and value.isprintable()
         and " " not in value

@@ -12,7 +12,7 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
-from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.errors import InputError, missing_package
 from llm4rec_recbole.recbole_compat.import_hook import patch, replace
 from llm4rec_recbole.registry import METRICS, MODELS, load, resolve_model
 
@@ -35,7 +35,7 @@ def find_models(module: ModuleType) -> None:
             return of_recbole(model_name)
         except ModuleNotFoundError as error:
             if model_name.lower() in ("lightgbm", "xgboost"):
-                raise InputError(f"{model_name} needs the package {error.name}") from error
+                raise missing_package(error.name or "", model_name) from error
             raise InputError(f"there is no model {model_name}") from error
 
     replace(module, "get_model", get_model)

@@ -19,10 +19,12 @@ from llm4rec_recbole.recbole_compat.import_hook import patch, replace
 def read_property_files(module: ModuleType) -> None:
     """Lay this project's property files over RecBole's own defaults.
 
-    An option that the protocol ignores is refused here, where every Config is made.
+    An option that the protocol ignores and a value out of its range are refused here, where every
+    Config is made.
     """
     from llm4rec_recbole.config import defaults_for
     from llm4rec_recbole.option_readers import check_protocol
+    from llm4rec_recbole.training.checks import check_option_values
 
     load = module.Config._load_internal_config_dict
 
@@ -33,6 +35,7 @@ def read_property_files(module: ModuleType) -> None:
             self.internal_config_dict[key] = value
         protocol = self.internal_config_dict["protocol"]
         check_protocol(model_class, protocol, self.external_config_dict)
+        check_option_values(model, self.external_config_dict)
 
     module.Config._load_internal_config_dict = load_internal_config_dict
 

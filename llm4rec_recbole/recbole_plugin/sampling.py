@@ -30,10 +30,7 @@ def accept_distributions(module: ModuleType) -> None:
             if name not in (*RECBOLE_DISTRIBUTIONS, None, "None"):
                 names = ", ".join((*RECBOLE_DISTRIBUTIONS, *DISTRIBUTIONS))
                 raise InputError(f"there is no distribution {name!r}", hint=f"one of {names}")
-            return check(self)
-        number = options["sample_num"]
-        if not isinstance(number, int) or number < 1:
-            raise InputError(f"sample_num must be a whole number above 0, not {number!r}")
+            check(self)
 
     module.Config._set_train_neg_sample_args = set_train_neg_sample_args
 

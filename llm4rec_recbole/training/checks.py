@@ -19,7 +19,7 @@ from llm4rec_recbole.config import Origin, merge_options
 from llm4rec_recbole.data.atomic import read_atomic
 from llm4rec_recbole.data.dataset_files import DatasetFiles, needs_times
 from llm4rec_recbole.data.splits import PROTOCOLS
-from llm4rec_recbole.errors import InputError, did_you_mean, shorten
+from llm4rec_recbole.errors import InputError, did_you_mean, missing_package, shorten
 from llm4rec_recbole.evaluation.metrics import ACCURACY
 from llm4rec_recbole.files import properties_folder
 from llm4rec_recbole.model_options import options_class
@@ -282,7 +282,8 @@ _RECBOLE_ROWS = ("DIEN", "GRU4RecCPR", "SASRecCPR")
 
 def check_model(config: Any) -> None:
     """Refuse a model that cannot rank whole histories, before data are read."""
-    if config["protocol"] in PROTOCOLS and config["model"] in _RECBOLE_ROWS:
+    by_rows = config["model"] in _RECBOLE_ROWS or config["MODEL_TYPE"].name == "DECISIONTREE"
+    if config["protocol"] in PROTOCOLS and by_rows:
         message = f"{config['model']} ranks rows of RecBole's evaluation only"
         raise InputError(message, hint="use --protocol=recbole")
 
@@ -324,7 +325,7 @@ def refusals_of_recbole() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise InputError(f"this model needs the package {error.name}") from error
+        raise missing_package(error.name or "", "this model") from error
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         its_own = "recbole" in Path(last.filename).parts

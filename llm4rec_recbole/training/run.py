@@ -178,7 +178,11 @@ def _note_items(config: Any, dataset: Any) -> None:
     interacted = len(np.unique(np.asarray(inter[item])))
     if alone := dataset.item_num - 1 - interacted:
         message = f"{alone} of {dataset.item_num - 1} items have no interaction"
-        _note(config, f"{message}; they are candidates all the same")
+        hint = "--item_candidates=interacted leaves them out"
+        _note(config, f"{message}; they are candidates all the same ({hint})")
+    if dataset.items_left_out:
+        message = f"{dataset.items_left_out} items of the .item file have no interaction"
+        _note(config, f"{message} and are no candidates (--item_candidates=all keeps them)")
     if hasattr(config.model_class, "default_components"):  # it reads texts and categories
         files = DatasetFiles.of(config)
         names = unread_item_columns(files.path("item"), files.file_format)
@@ -286,7 +290,7 @@ def fit_trainer(
         fitted.valid_metrics = best or {}
         fitted.train_seconds += time.perf_counter() - began
     fitted.padding_share = getattr(train, "padding_share", None)
-    if save:
+    if save and hasattr(fitted.trainer, "pack_state"):  # decision trees are in files of their own
         checkpoints.load_weights(fitted.model, fitted.trainer.saved_model_file, config["device"])
     return fitted
 
@@ -394,10 +398,11 @@ def load_trained(path: str | Path) -> Experiment:
 
     Raises InputError for a file that is no checkpoint, or that does not fit today's data.
     """
-    described = checkpoints.load(path)["config"]
+    state = checkpoints.load(path)
+    described = state["config"]
     options = described["options"] | {"quiet": True}
     config = load_config(described["model"], described["dataset"], (), options)
     data = load_dataset(config)
     network = build_model(config, data.train)
-    checkpoints.load_weights(network, path, config["device"])
+    checkpoints.set_weights(network, state, path)
     return Experiment(config, data, Fitted(network, None))

@@ -78,6 +78,7 @@ def command(capsys: pytest.CaptureFixture, *argv: str, model: str = "EASE", data
         ([RECBOLE, "--eval_args={splits: {LS: valid_and_test}}"], "did you mean split?"),
         ([RECBOLE, "--metrics=[Recal]"], "did you mean Recall?"),
         (["--resume"], "nothing to resume"),
+        (["--item_candidates=some"], "item_candidates is some (one of all, interacted)"),
     ],
 )
 def test_an_option_that_cannot_be_obeyed_is_one_line(capsys, argv, line) -> None:
@@ -107,8 +108,8 @@ def test_parts_are_read_and_no_other_file(capsys) -> None:
     table = rows()
     for part, chosen in enumerate(("train", "valid", "test")):
         write(f"parts/parts.{chosen}.inter", [r for i, r in enumerate(table) if i % 9 // 3 == part])
-    status, out, _ = command(capsys, RECBOLE, PARTS, data="parts")
-    assert status == 0
+    status, out, err = command(capsys, RECBOLE, PARTS, data="parts")
+    assert status == 0, err
     assert "ndcg@10" in out
     write("parts/parts.valid.inter", [["u1", "i1", "five", "7"]])
     status, _, err = command(capsys, RECBOLE, PARTS, data="parts")
@@ -199,3 +200,41 @@ def test_the_api_trains_a_sequence_model_and_serves_recboles_case_study() -> Non
     users = dataset.token2id(dataset.uid_field, ["u1", "u2"])
     _, items = full_sort_topk(users, model, test, k=5, device=config["device"])
     assert items.shape == (2, 5)
+
+
+@pytest.mark.parametrize("model", ["LightGBM", "XGBoost"])
+def test_a_missing_package_is_named_with_the_command_that_installs_it(capsys, monkeypatch, model):
+    monkeypatch.setitem(sys.modules, "lightgbm", None)  # as if it was not installed
+    status, _, err = command(capsys, RECBOLE, model=model)
+    assert status == 2
+    assert f"{model} needs the package lightgbm" in err
+    assert "(pip install lightgbm xgboost)" in err
+
+
+def test_a_config_of_a_script_refuses_a_wrong_value() -> None:
+    from recbole.config import Config
+
+    for options in ({"epochs": -1}, {"train_neg_sample_args": {"sample": 1}}):
+        with pytest.raises(
+            InputError, match=r"epochs is -1|no option train_neg_sample_args.sample"
+        ):
+            Config("BPR", "shop", config_dict=options | {"load_col": None})
+
+
+@pytest.mark.parametrize("model", ["Pop", "BPR", "SASRec"])
+def test_items_of_the_item_file_alone_are_candidates_or_not(capsys, model) -> None:
+    from llm4rec_recbole.training.run import load_config, load_dataset
+
+    rows = "".join(f"i{n}\tThing {n}\n" for n in range(N_ITEMS + 7))
+    Path("dataset/shop/shop.item").write_text(f"item_id:token\ttitle:token_seq\n{rows}")
+    chosen: dict[str, Any] = {"load_col": None, "item_candidates": "interacted"}
+    for protocol in ("loo", "recbole"):
+        for candidates, n_items, words in (
+            ("all", N_ITEMS + 7, "7 of 47 items have no interaction; they are candidates"),
+            ("interacted", N_ITEMS, "7 items of the .item file have no interaction and are no"),
+        ):
+            chosen |= {"item_candidates": candidates, "protocol": protocol}
+            data = load_dataset(load_config(model, "shop", options=chosen))
+            assert data.dataset.item_num == n_items + 1  # the pad too
+            assert words in capsys.readouterr().err
+            assert data.test._dataset.item_num == n_items + 1

@@ -263,12 +263,9 @@ def test_an_unusable_option_is_named(option, value):
         DatasetFiles.of(CONFIG | {option: value, "protocol": "recbole"})
 
 
-@pytest.mark.parametrize("protocol", ["loo", "temporal"])
-def test_benchmark_parts_are_refused_where_the_protocol_splits(protocol):
-    options = {"benchmark_filename": ["a", "b", "c"], "protocol": protocol}
-    with pytest.raises(InputError, match=f"no effect under protocol {protocol}"):
-        DatasetFiles.of(CONFIG | options)
-    files = DatasetFiles.of(CONFIG | options | {"protocol": "recbole"})
+def test_benchmark_parts_are_files_of_their_own():
+    options = {"benchmark_filename": ["a", "b", "c"], "protocol": "recbole"}
+    files = DatasetFiles.of(CONFIG | options)
     assert [path.name for path in files.interactions] == ["d.a.inter", "d.b.inter", "d.c.inter"]
 
 

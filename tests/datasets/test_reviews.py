@@ -65,7 +65,7 @@ def test_a_review_is_an_interaction_and_what_was_written(tmp_path, module, row, 
     [
         ("user", None, "an id is missing or unusable"),
         ("user", "", "an id is missing or unusable"),
-        ("item", "null", "an id is missing or unusable"),
+        ("item", "", "an id is missing or unusable"),
         ("user", "John Smith", "an id is missing or unusable"),
         ("item", 7, "an id is missing or unusable"),
         ("rating", None, "rating is not a number from 1 to 5"),
@@ -88,6 +88,16 @@ def test_a_bad_review_is_dropped_with_its_reason_and_line(tmp_path, which, field
         row_report = read(module, tmp_path, [row, bad]).row_reports["reviews"]
         assert (row_report.read, row_report.remaining, row_report.dropped) == (2, 1, {reason: 1})
         assert row_report.first_line == {reason: 2}
+
+
+@pytest.mark.parametrize("which", [0, 1, 2], ids=["2014", "2023", "yelp"])
+def test_words_for_missing_values_are_ids(tmp_path, which):
+    module, row = FORMATS[which]
+    words = ["NA", "None", "null", "nan", "N/A"]
+    rows = [row | {NAMES["user"][which]: word, NAMES["item"][which]: word} for word in words]
+    data = read(module, tmp_path, rows)
+    assert data.log.user_tokens.tolist() == data.log.item_tokens.tolist() == words
+    assert pd.read_parquet(data.events["reviews"].path)["item_id"].tolist() == words
 
 
 @pytest.mark.parametrize(

@@ -86,11 +86,11 @@ def test_attributes_in_a_broken_gzip_are_refused(tmp_path, damage):
         read_json_object(tmp_path / "a.json.gz")
 
 
-def test_an_id_that_pandas_reads_as_missing_is_dropped_and_counted(tmp_path):
-    data = read_text(tmp_path, "1 NA 5 null\n")
-    assert data.row_reports["sequences"].dropped == {"an id is missing or unusable": 2}
-    assert data.log.item_tokens.tolist() == ["5"]
-    assert data.log.times.tolist() == [2]
+def test_words_for_missing_values_are_ids(tmp_path):
+    data = read_text(tmp_path, "NaN NA 5 null\n")
+    assert data.row_reports["sequences"].dropped == {}
+    assert data.log.user_tokens.tolist() == ["NaN"]
+    assert data.log.item_tokens.tolist() == ["NA", "5", "null"]
 
 
 @pytest.mark.parametrize(

@@ -90,8 +90,6 @@ class PropensitySampler(NegativeSampler):
 
     def __init__(self, seen: ObservedPairs, alpha: float = 1.0) -> None:
         super().__init__(seen)
-        if not isinstance(alpha, int | float) or not np.isfinite(alpha):
-            raise InputError(f"alpha must be a number, not {alpha!r}")
         self.model = fit_propensity(seen.users, seen.items, seen.n_users, seen.n_items)
         n_real = seen.n_users - 1
         order = np.argsort(seen.activity()[1:], kind="stable") + 1  # (n_real,) users
@@ -133,10 +131,8 @@ class PopularityStrataSampler(NegativeSampler):
 
     def __init__(self, seen: ObservedPairs, alpha: float = 1.0, strata: int = 10) -> None:
         super().__init__(seen)
-        if not isinstance(alpha, int | float) or not 0 <= alpha <= 1:
+        if not 0 <= alpha <= 1:
             raise InputError(f"alpha must be a share from 0 to 1, not {alpha!r}")
-        if not isinstance(strata, int):
-            raise InputError(f"strata must be a whole number, not {strata!r}")
         self.alpha = alpha
         self.strata = popularity_strata(seen.popularity(), strata)  # (n_items,)
         self._prior = np.cumsum(stratum_prior(self.strata, seen.popularity()))  # (S,)

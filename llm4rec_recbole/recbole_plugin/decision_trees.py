@@ -1,0 +1,52 @@
+"""RecBole's LightGBM and XGBoost on the main path (training/run.py)."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from llm4rec_recbole.recbole_compat.import_hook import patch
+
+
+@patch("recbole.data.dataset.decisiontree_dataset", upstream="none: RecBole's files misspell it")
+def default_token_threshold(module: ModuleType) -> None:
+    """Encode columns of at most 10,000 tokens where `token_num_threshold` is not given."""
+    convert = module.DecisionTreeDataset._convert_token_to_hash
+
+    def convert_token_to_hash(self: Any) -> None:
+        if self.config["token_num_threshold"] is None:
+            self.config["token_num_threshold"] = 10_000
+        convert(self)
+
+    module.DecisionTreeDataset._convert_token_to_hash = convert_token_to_hash
+
+
+@patch("recbole.trainer.trainer", upstream="none: DecisionTreeTrainer.fit has no callback_fn")
+def report_validations_of_trees(module: ModuleType) -> None:
+    """Let `fit` take `callback_fn` as RecBole's other trainers do, and end with the best trees."""
+    trainer = module.DecisionTreeTrainer
+    fit, validate = trainer.fit, trainer._valid_epoch
+
+    def fit_with_callback(
+        self: Any,
+        train_data: Any,
+        valid_data: Any = None,
+        verbose: bool = True,
+        saved: bool = True,
+        show_progress: bool = False,
+        callback_fn: Any = None,
+    ) -> Any:
+        self.callback_fn, self.validated_epochs = callback_fn, 0
+        best = fit(self, train_data, valid_data, verbose, saved, show_progress)
+        if saved:
+            self.evaluate(valid_data, load_best_model=True)  # nothing else loads the best trees
+        return best
+
+    def valid_epoch(self: Any, valid_data: Any) -> Any:
+        score, result = validate(self, valid_data)
+        self.validated_epochs += self.eval_step
+        if self.callback_fn is not None:
+            self.callback_fn(self.validated_epochs - 1, score)
+        return score, result
+
+    trainer.fit, trainer._valid_epoch = fit_with_callback, valid_epoch
