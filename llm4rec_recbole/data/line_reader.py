@@ -17,6 +17,9 @@ _BROKEN = (EOFError, zlib.error, gzip.BadGzipFile)
 _GZIP = b"\x1f\x8b"
 MAX_LINE = 1 << 24  # bytes of a line; parsing one needs up to 50 times as much memory
 
+MAX_RATIO = 50  # of a gzip file's text to its size; reviews reach 5, tables of numbers 15
+FREE_BYTES = 1 << 26  # that any gzip file may have, whatever the ratio
+
 
 def open_bytes(path: str | Path) -> IO[bytes]:
     """Open `path` for reading, through gzip when its first two bytes are gzip's.
@@ -52,12 +55,19 @@ def read_blocks(
     """Yield (number of its first line, bytes) for blocks of complete lines of about `n_bytes`.
 
     Raises InputError, with the line, for a truncated or corrupt gzip file (its last complete
-    line), and, without `open_end`, for a last line without an end.
+    line), for one that unpacks to more than MAX_RATIO times its size, and, without `open_end`, for
+    a last line without an end.
     """
-    number = 1
+    number, total = 1, 0
     with open_bytes(path) as file:
+        packed = isinstance(file, gzip.GzipFile)
+        limit = FREE_BYTES + MAX_RATIO * Path(path).stat().st_size
         try:
             while block := file.read(n_bytes):
+                total += len(block)
+                if packed and total > limit:
+                    message = f"the gzip file unpacks to more than {MAX_RATIO} times its size"
+                    raise InputError(message, file=path, line=number, hint="is it the right file?")
                 last = number + block.count(b"\n")
                 rest = rest_of_line(file, path, last)
                 block, last = block + rest, last + rest.endswith(b"\n")

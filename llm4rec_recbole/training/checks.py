@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import codecs
+import importlib.util
 import re
 import tempfile
 import traceback
@@ -280,8 +281,17 @@ def check_metric(config: Any) -> None:
 _RECBOLE_ROWS = ("DIEN", "GRU4RecCPR", "SASRecCPR")
 
 
+#: Packages that models of RecBole import while they train.
+_PACKAGES = {"KGAT": "dgl", "KGIN": "torch_scatter", "MCCLK": "torch_scatter", "NCL": "faiss"}
+
+
 def check_model(config: Any) -> None:
-    """Refuse a model that cannot rank whole histories, before data are read."""
+    """Refuse a model that lacks a package or cannot rank whole histories, before data are read."""
+    package = _PACKAGES.get(config["model"])
+    if config["model"] == "LDiffRec" and config["n_cate"] > 1:
+        package = "kmeans_pytorch"
+    if package is not None and importlib.util.find_spec(package) is None:
+        raise missing_package(package, config["model"])
     by_rows = config["model"] in _RECBOLE_ROWS or config["MODEL_TYPE"].name == "DECISIONTREE"
     if config["protocol"] in PROTOCOLS and by_rows:
         message = f"{config['model']} ranks rows of RecBole's evaluation only"

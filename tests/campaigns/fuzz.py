@@ -56,6 +56,10 @@ READERS: dict[str, tuple[str, Callable[[], int]]] = {
         lambda: llm4rec(["adapt", *CHOICE, "--events=events.jsonl"]),
     ),
     "events": ("events.jsonl", lambda: llm4rec(["adapt", *CHOICE, "--events=events.jsonl"])),
+    "trials": (
+        "results/tuning/shop/loo/BPR.csv",
+        lambda: llm4rec(["tune", "--model=BPR", "--dataset=shop"]),
+    ),
     "params.yaml": ("params.yaml", lambda: llm4rec(["status"])),
     "dvc.lock": ("dvc.lock", lambda: llm4rec(["status"])),
 }

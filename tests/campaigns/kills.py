@@ -20,8 +20,17 @@ from pathlib import Path
 
 from llm4rec_recbole.cli.run import llm4rec, run_recbole
 from tests.campaigns.forked import OutcomeCounts, finish_or_kill, run_in, start
-from tests.campaigns.shop import BPR, CHOICE, import_everything, write_shop, write_trained_shop
+from tests.campaigns.shop import (
+    BPR,
+    CHOICE,
+    import_everything,
+    write_raw_ratings,
+    write_shop,
+    write_trained_shop,
+)
 
+PREPARE = ["prepare", "--dataset=ml-latest-small", "--raw=raw"]
+KINDS = ("training, SIGKILL", "training, SIGTERM", "adapt, SIGKILL", "prepare, SIGKILL")
 ADAPT = ["adapt", *CHOICE, "--events=more.jsonl"]
 
 
@@ -73,6 +82,25 @@ def kill_adaptation(folder: Path, draw: random.Random, seconds: float) -> str:
     return outcome.defect or (outcome.stderr if outcome.status else "")
 
 
+def prepared(folder: Path) -> object:
+    """The prepared files, whole: name → digest."""
+    files = [*(folder / "dataset").rglob("*"), *(folder / "work").rglob("*")]
+    names = {str(path.relative_to(folder)): path for path in files if path.is_file()}
+    return {name: digest(path) for name, path in names.items() if not path.name.startswith(".")}
+
+
+def kill_preparation(folder: Path, draw: random.Random, seconds: float) -> str:
+    """Kill `prepare` twice, then let it end."""
+    for _ in range(2):
+        outcome = finish_or_kill(
+            start(lambda: llm4rec(PREPARE), folder), draw.uniform(0, seconds), signal.SIGKILL
+        )
+        if outcome.status not in (0, -signal.SIGKILL):
+            return outcome.defect or outcome.stderr
+    outcome = run_in(folder, lambda: llm4rec(PREPARE))
+    return outcome.defect or (outcome.stderr if outcome.status else "")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Kill commands at random moments.")
     parser.add_argument("--rounds", type=int, default=50)
@@ -97,12 +125,23 @@ def main() -> int:
         began = time.monotonic()
         run_in(whole, lambda: llm4rec(ADAPT))
         adapting, expected_events = time.monotonic() - began, learned(whole)
+        whole = write_raw_ratings(Path(parent, "prepared"))
+        began = time.monotonic()
+        outcome = run_in(whole, lambda: llm4rec(PREPARE))
+        if outcome.status:
+            raise SystemExit(f"the campaign cannot start: {outcome.stderr[-500:]}")
+        preparing, expected_files = time.monotonic() - began, prepared(whole)
         for number in range(options.rounds):
             draw = random.Random(f"{options.seed} {number}")
             folder = Path(parent, "round")
             shutil.rmtree(folder, ignore_errors=True)
-            kind = ("training, SIGKILL", "training, SIGTERM", "adapt, SIGKILL")[number % 3]
-            if kind == "adapt, SIGKILL":
+            kind = KINDS[number % len(KINDS)]
+            if kind == "prepare, SIGKILL":
+                write_raw_ratings(folder)
+                defect = kill_preparation(folder, draw, preparing)
+                if not defect and prepared(folder) != expected_files:
+                    defect = "other files than the run that nobody killed"
+            elif kind == "adapt, SIGKILL":
                 shutil.copytree(shop, folder)
                 defect = kill_adaptation(folder, draw, adapting)
                 if not defect and learned(folder) != expected_events:

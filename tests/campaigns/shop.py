@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
 from llm4rec_recbole.cli.run import llm4rec, run_recbole
+from llm4rec_recbole.training.tune import BUDGET, draw_settings, read_space
 from tests.campaigns.forked import run_in
 
 QUIET = ["--dataset=shop", "--quiet=true", "--show_progress=false", "--num_threads=1"]
@@ -47,9 +49,35 @@ def write_shop(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
+def write_raw_ratings(folder: Path, seed: int = 0) -> Path:
+    """Write raw files of ml-latest-small's form to folder/raw; return `folder`."""
+    draw, raw = random.Random(seed), folder / "raw"
+    raw.mkdir(parents=True)
+    rows = ["userId,movieId,rating,timestamp"]
+    for user in range(1, 200):
+        for step, item in enumerate(draw.sample(range(1, 400), 40)):
+            rows.append(f"{user},{item},{draw.randint(1, 5)},{10**9 + 1000 * step + user}")
+    (raw / "ratings.csv").write_text("\n".join(rows) + "\n")
+    rows = ["movieId,title,genres", *(f"{n},Thing {n} (1999),Drama|War" for n in range(1, 400))]
+    (raw / "movies.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def write_trials(folder: Path) -> None:
+    """Write a complete file of BPR's trials, so that `llm4rec tune` has none to run."""
+    rows = ["options,valid_ndcg@10,best_epoch,epochs,seconds,seed"]
+    for setting in draw_settings(read_space("BPR"), BUDGET):
+        options = json.dumps(setting, sort_keys=True).replace('"', '""')
+        rows.append(f'"{options}",0.050000,3,5,1.5,0')
+    path = folder / "results/tuning/shop/loo/BPR.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(rows) + "\n")
+
+
 def write_trained_shop(folder: Path) -> Path:
     """The shop with records, checkpoints, learned events, a file of trials, and stage files."""
     write_shop(folder)
+    write_trials(folder)
     events = "".join(f'{{"user": "u{n}", "item": "i{n}", "kind": "implicit"}}\n' for n in range(4))
     (folder / "events.jsonl").write_text(events)
     (folder / "options.yaml").write_text("seed: 3\nepochs: 1\nembedding_size: 8\n")

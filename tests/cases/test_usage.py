@@ -5,6 +5,7 @@ Each option is obeyed, or refused in one line before data are read. A run never 
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import sys
@@ -209,6 +210,29 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(capsys, mo
     assert status == 2
     assert f"{model} needs the package lightgbm" in err
     assert "(pip install lightgbm xgboost)" in err
+
+
+@pytest.mark.parametrize(
+    ("argv", "model", "install"),
+    [
+        ([], "KGIN", "--no-build-isolation torch-scatter"),
+        ([], "MCCLK", "--no-build-isolation torch-scatter"),
+        ([], "KGAT", "dgl"),
+        (["--n_cate=2"], "LDiffRec", "kmeans-pytorch"),
+    ],
+)
+def test_a_package_of_the_training_is_looked_up_before_data_are_read(
+    capsys, monkeypatch, argv, model, install
+) -> None:
+    find, packages = importlib.util.find_spec, ("torch_scatter", "dgl", "kmeans_pytorch")
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in packages else find(name)
+    )
+    Path("dataset/shop/shop.inter").write_text("no header")
+    status, _, err = command(capsys, RECBOLE, *argv, model=model)
+    assert (status, err.count("\n")) == (2, 1)
+    assert f"run_recbole: {model} needs the package " in err
+    assert f"(pip install {install})" in err
 
 
 def test_a_config_of_a_script_refuses_a_wrong_value() -> None:

@@ -13,6 +13,7 @@ import zipfile
 
 import pytest
 
+from llm4rec_recbole.data import line_reader
 from llm4rec_recbole.datasets import archives
 from llm4rec_recbole.datasets.fetch import fetch
 from llm4rec_recbole.datasets.readers.json_lines import read_json_object, read_objects
@@ -118,6 +119,17 @@ def test_a_line_and_a_python_literal_have_limits(tmp_path):
     path.write_text("{'a': [" + "1," * (1 << 19) + "]}\n")
     with pytest.raises(InputError, match=r"a\.json:1: a Python literal of more than 1 MiB"):
         next(read_objects(path, python=True))
+
+
+def test_a_gzip_file_that_unpacks_to_far_more_than_its_size_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(line_reader, "FREE_BYTES", 1 << 20)
+    path = tmp_path / "a.json.gz"
+    path.write_bytes(gzip.compress((b'{"a": "' + b"x" * (1 << 20) + b'"}\n') * 8))
+    rows = read_objects(path)
+    with pytest.raises(InputError, match=r"a\.json\.gz:\d: .* more than 50 times its size"):
+        list(rows)
+    path.write_bytes(gzip.compress(b"".join(b'{"a": %d}\n' % n for n in range(1 << 18))))
+    assert sum(1 for _ in read_objects(path)) == 1 << 18
 
 
 MEASURE = """

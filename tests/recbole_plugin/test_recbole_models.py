@@ -37,6 +37,9 @@ def test_each_model_runs_or_says_what_it_needs(cut, monkeypatch, model, protocol
     if protocol == "loo" and model in BY_RECBOLES_ROWS and end != "runs":
         assert end.endswith(("(use --protocol=recbole)", "pip install lightgbm xgboost)"))
     elif model in PACKAGES and end != "runs":
-        assert f"needs the package {PACKAGES[model]}, which is not installed (pip install " in end
+        assert (
+            f"{model} needs the package {PACKAGES[model]}, which is not installed (pip install "
+            in end
+        )
     else:
         assert end == "runs"
