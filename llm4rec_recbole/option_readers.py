@@ -1,4 +1,4 @@
-"""Which options a run reads, and the refusal of every other one.
+"""Which options a run reads.
 
 RecBole declares nothing, so what its classes read is found in their source: `config["name"]` in the
 model's class, its base classes, its data set, its trainer and the parts that every run has. This
@@ -9,22 +9,17 @@ and loaders here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from llm4rec_recbole.config import Origin, is_property_file, merge_options
-from llm4rec_recbole.errors import InputError, did_you_mean, shorten
 from llm4rec_recbole.files import recbole_folder
 from llm4rec_recbole.registry import (
     ENHANCED_GENREC,
     MODELS,
     OPTIONS,
-    datasets,
     load,
     models,
-    protocols,
     recbole_property_file,
 )
 
@@ -51,17 +46,17 @@ _COMPOSED = {f"alias_of_{name}_id" for name in ("user", "item", "entity", "relat
 _FIELDS = {"USER_ID_FIELD", "ITEM_ID_FIELD", "RATING_FIELD", "TIME_FIELD", "LABEL_FIELD"}
 _SEQUENTIAL = {"LIST_SUFFIX", "MAX_ITEM_LIST_LENGTH", "ITEM_LIST_LENGTH_FIELD", "POSITION_FIELD"}
 
-#: Options in RecBole's files that nothing reads, two of them for a spelling mistake.
-_READ_BY_NOTHING = {
-    "DMF": {"embedding_size"},
-    "LightGBM": {"token_num_threhold"},
-    "RepeatNet": {"loss_type"},
-    "XGBoost": {"token_num_threhold", "lgb_early_stopping_rounds"},
+#: Options in RecBole's files of these models that nothing reads; some are misspelt there.
+_READ_BY_NOTHING: dict[str, dict[str, Any]] = {
+    "DMF": {"embedding_size": 10},
+    "LightGBM": {"token_num_threhold": 10000},
+    "RepeatNet": {"loss_type": "CE"},
+    "XGBoost": {"token_num_threhold": 10000, "lgb_early_stopping_rounds": None},
 }
-_READ_BY_TRANSFORMS = {"beta", "eta", "mask_ratio", "ft_ratio"}
+READ_BY_TRANSFORMS = {"beta", "eta", "mask_ratio", "ft_ratio"}
 
 #: Options that a protocol does not read, and what to use instead.
-_RECBOLE_EVALUATION = {
+RECBOLE_EVALUATION = {
     "eval_args": "use --protocol=recbole",
     "metrics": "use --protocol=recbole",
     "topk": "use --protocol=recbole",
@@ -73,7 +68,7 @@ _RECBOLE_EVALUATION = {
     "nproc": "use --protocol=recbole",
 }
 #: Options that have one value in some runs. That value is accepted, any other is refused.
-_FIXED_BY_WINDOWS: dict[str, Any] = {
+FIXED_BY_WINDOWS: dict[str, Any] = {
     "shuffle": True,
     "worker": 0,
     "transform": None,
@@ -93,16 +88,16 @@ def read_options(model: str | type, protocol: str) -> frozenset[str]:
 
     `model` is a name, or a class of the user's own, whose source is read.
     """
-    names = _of_every_run() | _of_model(model)
+    names = options_of_every_run() | _of_model(model)
     if model_type(model) == "TRADITIONAL":
         names -= _NOT_READ_BY_CLOSED_FORM
-    return names - set(_not_read_by(model, protocol))
+    return names - set(not_read_by(model, protocol))
 
 
-def _not_read_by(model: str | type, protocol: str) -> dict[str, str]:
+def not_read_by(model: str | type, protocol: str) -> dict[str, str]:
     """The options that a run of `model` under `protocol` does not read, and what to use instead."""
     if protocol != "recbole":
-        return _RECBOLE_EVALUATION
+        return RECBOLE_EVALUATION
     replacements = {"eval_batch_users": "use --eval_batch_size"}
     if _batches(model) != "position":  # all others train on RecBole's rows
         replacements["batch_targets"] = "use --protocol=loo"
@@ -122,9 +117,9 @@ def _batches(model: str | type) -> str | None:
 
 def fixed_options(model: str | type, protocol: str) -> dict[str, Any]:
     """Options that have one value in a run of `model`, with it."""
-    fixed: dict[str, Any] = {}
+    fixed = dict(_READ_BY_NOTHING.get(model, {})) if isinstance(model, str) else {}
     if protocol != "recbole" and _batches(model):
-        fixed |= _FIXED_BY_WINDOWS
+        fixed |= FIXED_BY_WINDOWS
     if model_type(model) == "TRADITIONAL":
         fixed |= _FIXED_BY_CLOSED_FORM
     return fixed
@@ -135,11 +130,11 @@ def own_options(model: str | type) -> frozenset[str]:
     from llm4rec_recbole.options import RecBoleOptions
 
     typed = set(RecBoleOptions.model_fields) - {"require_pow"}
-    return frozenset(_of_model(model) - _of_every_run() - typed)
+    return frozenset(_of_model(model) - options_of_every_run() - typed)
 
 
 @cache
-def _of_every_run() -> frozenset[str]:
+def options_of_every_run() -> frozenset[str]:
     from llm4rec_recbole.options import RunOptions
 
     recbole = recbole_folder()
@@ -158,7 +153,7 @@ def _of_every_run() -> frozenset[str]:
 
 def _of_model(model: str | type) -> frozenset[str]:
     if isinstance(model, str):
-        return _of_named_model(model)
+        return options_of_model(model)
     import inspect
 
     names: set[str] = set()
@@ -172,7 +167,7 @@ def _of_model(model: str | type) -> frozenset[str]:
 
 
 @cache
-def _of_named_model(model: str) -> frozenset[str]:
+def options_of_model(model: str) -> frozenset[str]:
     names = {*_names_in("\n".join(_sources(model))), *_of_type(model_type(model))}
     if model in OPTIONS:
         names |= set(load(OPTIONS, model).model_fields)
@@ -190,7 +185,7 @@ def _of_named_model(model: str) -> frozenset[str]:
         name = bases
     sets = _classes(recbole / "data/dataset/customized_dataset.py")
     names |= _names_in(sets.get(f"{model}Dataset", ("", ""))[1])
-    return frozenset(names) - _INTERNAL - DISTRIBUTED - _READ_BY_NOTHING.get(model, set())
+    return frozenset(names) - _INTERNAL - DISTRIBUTED
 
 
 def _of_type(kind: str) -> set[str]:
@@ -205,7 +200,7 @@ def _of_type(kind: str) -> set[str]:
     trainers = _classes(recbole / "trainer/trainer.py")
     if kind == "SEQUENTIAL":
         names |= _SEQUENTIAL | {"transform"}
-        names -= _READ_BY_TRANSFORMS  # by those who choose one
+        names -= READ_BY_TRANSFORMS  # by those who choose one
     if kind == "KNOWLEDGE":
         names |= _names_in(trainers["KGTrainer"][1])
     if kind == "DECISIONTREE":
@@ -289,115 +284,3 @@ def _classes(file: Path) -> dict[str, tuple[str, str]]:
 
 def _names_in(text: str) -> set[str]:
     return {next(name for name in match if name) for match in _READ.findall(text)}
-
-
-# Refusals.
-
-
-def check_request(
-    model: str | type,
-    dataset: str,
-    config_files: Sequence[str] = (),
-    options: Mapping[str, Any] | None = None,
-) -> None:
-    """Refuse a model, data set, protocol or option that does not exist or that the run ignores.
-
-    Reads the option files and nothing else: no data, no RecBole. Raises InputError, with file and
-    line where the option stands in a file, and with the nearest name that would be right.
-    """
-    if isinstance(model, str) and model not in models():
-        raise InputError(f"there is no model {shorten(model)!r}{did_you_mean(model, models())}")
-    values, origins = merge_options(config_files, options)
-    data_path = str(values.get("data_path", "dataset"))
-    at_hand = datasets(data_path)
-    if dataset not in at_hand and "data_path" not in values:
-        hint = f"put its atomic files into {data_path}/{dataset}/"
-        message = f"there is no data set {shorten(dataset)!r}{did_you_mean(dataset, at_hand)}"
-        raise InputError(message, hint=hint)
-    protocol = values.get("protocol", "loo")
-    if protocol not in protocols():
-        suggestion = did_you_mean(str(protocol), protocols())
-        message = f"there is no protocol {shorten(protocol)!r}{suggestion}"
-        raise InputError(
-            message, hint=f"one of {', '.join(protocols())}", **_at(origins["protocol"])
-        )
-    for name, refusal, advice in unread_options(model, protocol, values, origins):
-        raise InputError(refusal, hint=advice, **_at(origins[name]))
-
-
-def check_protocol(model: str | type, protocol: str, values: Mapping[str, Any]) -> None:
-    """Refuse those of `values` that `protocol` or its loaders ignore.
-
-    RecBole's Config calls this for whoever makes one. Other names pass, because a script may keep
-    options of its own in a Config. Raises InputError.
-    """
-    ignored = _not_read_by(model, protocol)
-    fixed = fixed_options(model, protocol) if protocol != "recbole" else {}
-    doubtful = {
-        name: value
-        for name, value in values.items()
-        if name in ignored or (name in fixed and name in _FIXED_BY_WINDOWS)
-    }
-    origins = dict.fromkeys(doubtful, Origin())
-    for _, refusal, advice in unread_options(model, protocol, doubtful, origins):
-        raise InputError(refusal, hint=advice)
-
-
-def unread_options(
-    model: str | type,
-    protocol: str,
-    values: Mapping[str, Any],
-    origins: Mapping[str, Origin],
-    unknown: bool = True,
-) -> Iterator[tuple[str, str, str | None]]:
-    """Each of the user's options that the run does not obey: its name, the refusal, a hint.
-
-    Options in this project's property files (properties/scale/smoke.yaml) are for all models and
-    are passed over. Without `unknown`, so are names that no model of RecBole or of ours has.
-    """
-    read, fixed = read_options(model, protocol), fixed_options(model, protocol)
-    replacements = _not_read_by(model, protocol)
-    model_name = model if isinstance(model, str) else model.__name__
-    if values.get("transform") is not None:
-        read |= _READ_BY_TRANSFORMS
-    for name, value in values.items():
-        if is_property_file(origins.get(name, Origin()).file):
-            continue
-        if name in fixed:
-            if value != fixed[name] and not _is_none(value, fixed[name]):
-                refusal = f"{model_name} does not read {name} under protocol {protocol}"
-                yield name, refusal, f"it is always {shorten(fixed[name])}"
-        elif name in read:
-            continue
-        elif name in replacements and (name != "nproc" or value != 1):
-            yield name, f"protocol {protocol} does not read {name}", replacements[name]
-        elif name in DISTRIBUTED:
-            if origins.get(name, Origin()).file is not None:
-                yield name, f"{name} is an argument of recbole.quick_start.run", None
-        elif name in _all_options():
-            own = sorted(own_options(model))
-            listed = f"; it reads {', '.join(own[:12])}" if own else ""
-            hint = f"run_recbole --model={model_name} --help lists all"
-            yield name, f"{model_name} does not read {name}{listed}", hint
-        elif unknown:
-            yield name, f"there is no option --{name}{did_you_mean(name, read)}", None
-
-
-def _is_none(value: Any, fixed: Any) -> bool:
-    """Whether `value` says "no negatives" or "none" in one of RecBole's ways."""
-    if isinstance(value, dict):
-        value = value.get("distribution", value)
-    return fixed is None and value in (None, "None", "none")
-
-
-def _at(origin: Origin) -> dict[str, Any]:
-    return {"file": origin.file, "line": origin.line}
-
-
-@cache
-def _all_options() -> frozenset[str]:
-    """Every option that some model reads under some protocol."""
-    names = set(_of_every_run()) | set(_RECBOLE_EVALUATION)
-    for model in models():
-        names |= _of_named_model(model)
-    return frozenset(names)

@@ -54,6 +54,7 @@ class RunOptions(Options):
         "USA",
         description="ISO code of the country whose electricity mix turns the estimated energy into "
         "CO2e; ~ for no estimate.",
+    )
     item_candidates: Literal["all", "interacted"] = Field(
         "all",
         description="Items that are ranked, sampled and in losses: all, or only those that some "

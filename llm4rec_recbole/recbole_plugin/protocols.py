@@ -23,7 +23,7 @@ def read_property_files(module: ModuleType) -> None:
     Config is made.
     """
     from llm4rec_recbole.config import defaults_for
-    from llm4rec_recbole.option_readers import check_protocol
+    from llm4rec_recbole.option_refusals import check_protocol
     from llm4rec_recbole.training.checks import check_option_values
 
     load = module.Config._load_internal_config_dict

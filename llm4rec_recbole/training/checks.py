@@ -24,7 +24,8 @@ from llm4rec_recbole.errors import InputError, did_you_mean, missing_package, sh
 from llm4rec_recbole.evaluation.metrics import ACCURACY
 from llm4rec_recbole.files import properties_folder
 from llm4rec_recbole.model_options import options_class
-from llm4rec_recbole.option_readers import DISTRIBUTED, check_request
+from llm4rec_recbole.option_readers import DISTRIBUTED
+from llm4rec_recbole.option_refusals import check_request
 from llm4rec_recbole.options import (
     EvalArgs,
     NegativeSampling,
@@ -146,9 +147,9 @@ def _one_of(prefix: str, given: Any, names: Sequence[str]) -> None:
 
 
 _SPLITS = {
-    "RS": "three shares, such as [0.8, 0.1, 0.1]",
-    "TS": "three shares, such as [0.8, 0.1, 0.1]",
-    "LS": "valid_and_test, valid_only or test_only",
+    "RS": "three shares, the first and the last above 0, such as [0.8, 0.1, 0.1]",
+    "TS": "three shares, the first and the last above 0, such as [0.8, 0.1, 0.1]",
+    "LS": "valid_and_test or test_only; every run is tested",
 }
 
 
@@ -162,11 +163,11 @@ def _check_eval_args(given: dict[str, Any]) -> None:
             raise InputError(f"eval_args.split is {shorten(split)}", hint="one of RS, TS or LS")
         (kind, shares), *_ = split.items()
         if kind == "LS":
-            right = shares in ("valid_and_test", "valid_only", "test_only")
+            right = shares in ("valid_and_test", "test_only")
         else:
             right = isinstance(shares, list) and len(shares) == 3
             right = right and all(type(share) in (int, float) and share >= 0 for share in shares)
-            right = right and shares[0] > 0 and sum(shares) < float("inf")
+            right = right and shares[0] > 0 and shares[2] > 0 and sum(shares) < float("inf")
         if not right:
             raise InputError(f"eval_args.split.{kind} is {shorten(shares)}", hint=_SPLITS[kind])
     mode = given.get("mode")

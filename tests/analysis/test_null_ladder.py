@@ -11,7 +11,7 @@ from llm4rec_recbole.analysis.null_ladder import rungs
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.records import by_method, read_records
 from llm4rec_recbole.files import properties_folder, read_data_yaml
-from llm4rec_recbole.option_readers import check_request
+from llm4rec_recbole.option_refusals import check_request
 from llm4rec_recbole.registry import nulls, variant
 from llm4rec_recbole.training.checks import check_option_values, checked_config
 from tests.helpers.fake_results import add_run, ranks_around

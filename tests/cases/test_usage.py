@@ -76,6 +76,8 @@ def command(capsys: pytest.CaptureFixture, *argv: str, model: str = "EASE", data
             "topk is 100, but shop has 40 items",
         ),
         ([RECBOLE, "--eval_args={split: {RS: [0.8,0.2]}}"], "eval_args.split.RS is [0.8, 0.2]"),
+        ([RECBOLE, "--eval_args={split: {RS: [0.8,0.2,0]}}"], "the first and the last above 0"),
+        ([RECBOLE, "--eval_args={split: {LS: valid_only}}"], "every run is tested"),
         ([RECBOLE, "--eval_args={splits: {LS: valid_and_test}}"], "did you mean split?"),
         ([RECBOLE, "--metrics=[Recal]"], "did you mean Recall?"),
         (["--resume"], "nothing to resume"),
@@ -96,6 +98,12 @@ def test_a_loss_that_a_loader_cannot_serve_is_refused(capsys) -> None:
     status, _, err = command(capsys, "--loss_type=BPR", model="BERT4Rec")
     assert status == 2
     assert "BERT4Rec does not read loss_type under protocol loo (it is always CE)" in err
+
+
+def test_an_option_of_recboles_file_that_nothing_reads_is_refused(capsys) -> None:
+    status, _, err = command(capsys, "--loss_type=BPR", model="RepeatNet")
+    assert status == 2
+    assert "RepeatNet does not read loss_type under protocol loo (it is always CE)" in err
 
 
 def test_bert4rec_runs_under_the_protocol_of_recbole(capsys) -> None:
@@ -226,7 +234,9 @@ def test_a_package_of_the_training_is_looked_up_before_data_are_read(
 ) -> None:
     find, packages = importlib.util.find_spec, ("torch_scatter", "dgl", "kmeans_pytorch")
     monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name in packages else find(name)
+        importlib.util,
+        "find_spec",
+        lambda name, *parent: None if name in packages else find(name, *parent),
     )
     Path("dataset/shop/shop.inter").write_text("no header")
     status, _, err = command(capsys, RECBOLE, *argv, model=model)

@@ -17,7 +17,7 @@ from llm4rec_recbole.cli.run import COMMANDS
 TOP = Path(__file__).parents[2]
 PACKAGE = "llm4rec_recbole"
 # Messages, files, names of machines, checks of options; the values of options are in properties/.
-OPTIONS = ("model_options", "option_readers", "yaml_files")
+OPTIONS = ("model_options", "option_readers", "option_refusals", "yaml_files")
 NOT_NAMED = [
     TOP / PACKAGE / f"{name}.py"
     for name in ("__init__", "console", "errors", "files", "machine", *OPTIONS)
