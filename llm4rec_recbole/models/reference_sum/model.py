@@ -31,7 +31,7 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.score_weights import best_weight
 from llm4rec_recbole.evaluation.scoring import scorer
 from llm4rec_recbole.option_readers import model_type, read_options
-from llm4rec_recbole.registry import resolve_model, variant
+from llm4rec_recbole.registry import resolve_model
 from llm4rec_recbole.training.run import Experiment, load_trained, train
 
 _OWN = {"model", "dataset", "method", "references", "reference_options", "reference_weights",
@@ -149,8 +149,8 @@ def _reference(name: str, config: Any) -> Experiment:
 def _checkpoint(name: str, config: Any) -> Path:
     """The newest checkpoint of a finished run of `name` with this data set, protocol and seed."""
     folder = Path(config["reference_checkpoints"] or config["checkpoint_dir"])
-    model, dataset, seed = variant(name)[0], config["dataset"], config["seed"]
-    files = folder.rglob(f"{model}-{glob.escape(dataset)}-seed_{seed}-*.safetensors")
+    dataset, seed = config["dataset"], config["seed"]
+    files = folder.rglob(f"*-{glob.escape(dataset)}-seed_{seed}-*.safetensors")
     for path in sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True):
         header = checkpoints.read_header(path)
         options = header.run.get("options", {})
