@@ -29,9 +29,12 @@ TRAIN_STAGES = {
     "baseline": "train_baseline",
     "generative": "train_generative",
     "ours": "train_ours",
+    "parts": "train_parts",
     "nulls": "train_nulls",
     "sums": "train_sums",
 }
+#: Groups with other seeds than `seeds` of params.yaml: group → the parameter; None: seed 0 alone.
+OTHER_SEEDS = {"deterministic": None, "generative": "seeds_of_parts", "parts": "seeds_of_parts"}
 
 
 @dataclass(frozen=True)
@@ -124,12 +127,14 @@ def run_stages(params: dict[str, Any]) -> dict[str, Run]:
 
 def _run_stages(params: dict[str, Any]) -> Iterator[tuple[str, Run]]:
     datasets, protocols = _names(params, "datasets"), _names(params, "protocols")
-    seeds = _names(params, "seeds", int)
+    _names(params, "seeds", int)
     for group, stage in TRAIN_STAGES.items():
+        key = OTHER_SEEDS.get(group, "seeds")
+        seeds = [0] if key is None else _names(params, key, int)
         for dataset in datasets:
             for protocol in protocols:
                 for method in _names(params, f"methods.{group}"):
-                    for seed in [0] if group == "deterministic" else seeds:
+                    for seed in seeds:
                         run = Run(dataset, protocol, method, seed)
                         yield f"{stage}@{dataset}-{protocol}-{method}-{seed}", run
 

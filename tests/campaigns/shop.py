@@ -80,10 +80,10 @@ def write_trained_shop(folder: Path) -> Path:
     events = "".join(f'{{"user": "u{n}", "item": "i{n}", "kind": "implicit"}}\n' for n in range(4))
     (folder / "events.jsonl").write_text(events)
     (folder / "options.yaml").write_text("seed: 3\nepochs: 1\nembedding_size: 8\n")
-    groups = ("generative", "ours", "nulls", "sums")
+    groups = ("generative", "ours", "parts", "nulls", "sums")
     methods = {"deterministic": ["Pop"], "baseline": ["BPR"]} | {group: [] for group in groups}
     params = f"datasets: [shop]\nprotocols: [loo]\nmethods: {methods}\nexplained: []\nseeds: [0]\n"
-    (folder / "params.yaml").write_text(f"{params}scale: smoke\n")
+    (folder / "params.yaml").write_text(f"{params}seeds_of_parts: [0]\nscale: smoke\n")
     (folder / "dvc.lock").write_text(
         "schema: '2.0'\nstages:\n  train_Pop:\n    cmd: run\n    deps:\n    - path: params.yaml\n"
         "      md5: 0123456789abcdef0123456789abcdef\n"

@@ -24,9 +24,11 @@ PARAMS = {
         "nulls": [],
         "sums": [],
         "ours": [],
+        "parts": [],
     },
     "explained": [],
     "seeds": [0],
+    "seeds_of_parts": [0],
     "scale": "smoke",
 }
 

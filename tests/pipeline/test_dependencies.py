@@ -30,6 +30,7 @@ EXPLAIN = ("showcase", "faithfulness", "replay")
 RECORDS_OF = {
     **dict.fromkeys((*EXPLAIN, "report"), ("train_ours",)),
     "train_nulls": ("train_ours", "train_baseline"),
+    "train_parts": ("train_ours",),
     "train_sums": ("train_baseline",),
 }
 
