@@ -81,7 +81,7 @@ def table(rules: Mapping[str, Mapping[str, float]]) -> str:
     """Return a table with one line for each update rule."""
     from tabulate import tabulate
 
-    from llm4rec_recbole.reporting.page.replay import COLUMNS, cells
+    from llm4rec_recbole.reporting.page.model_outputs import REPLAY_COLUMNS, replay_cells
 
-    rows = [[name, *cells(rule)] for name, rule in rules.items()]
-    return tabulate(rows, headers=["", *COLUMNS], disable_numparse=True)
+    rows = [[name, *replay_cells(rule)] for name, rule in rules.items()]
+    return tabulate(rows, headers=["", *REPLAY_COLUMNS], disable_numparse=True)

@@ -123,16 +123,19 @@ def report(arguments: list[str] | None = None) -> int:
     from llm4rec_recbole.reporting import inputs
     from llm4rec_recbole.reporting.figures.accuracy_plots import rankings
     from llm4rec_recbole.reporting.page.report import page
+    from llm4rec_recbole.reporting.page.runs import read_entries
 
     parser = argparse.ArgumentParser(description="Write the report page.")
     add_report_inputs(parser)
+    add_other_results_option(parser)
     parser.add_argument("--out", type=Path, default=Path("results/report.html"),
                         help="the page (%(default)s)")  # fmt: skip
     parser.add_argument("--figure", type=Path, default=Path("results/rankings.svg"),
                         help="the README's figure (%(default)s)")  # fmt: skip
     options = parser.parse_args(arguments)
     evidence = inputs.read(options.results, options.failures, options.printed, options.recbole_row)
-    html = page(evidence, options.results)
+    entries = read_entries(options.results, options.other_results)
+    html = page(evidence, options.results, entries, options.out.parent)
     write_atomically(options.out, html)
     figures = [rankings("rankings", s, "hit@10", "HR@10") for s in evidence.sections]
     for figure in [figure for figure in figures if figure is not None][:1]:

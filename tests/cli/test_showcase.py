@@ -11,7 +11,7 @@ from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.inference import recommend
 from llm4rec_recbole.inference.recommend import evenly_spaced
 from llm4rec_recbole.inference.restore import newest_checkpoint, restore
-from llm4rec_recbole.reporting.page.explanations import recommendations
+from llm4rec_recbole.reporting.page.model_outputs import recommendations
 from tests.helpers.fake_model_outputs import PLAIN
 
 pytestmark = pytest.mark.usefixtures("own_folder")

@@ -15,8 +15,7 @@ from xml.etree import ElementTree
 import pytest
 
 from llm4rec_recbole.cli import compare
-from llm4rec_recbole.reporting.page.explanations import recommendations
-from llm4rec_recbole.reporting.page.faithfulness import faithfulness
+from llm4rec_recbole.reporting.page.model_outputs import faithfulness, recommendations
 from llm4rec_recbole.reporting.page.render import words
 from tests.helpers.fake_model_outputs import FAITHFUL, REASON, add_answer
 from tests.helpers.fake_report import make_report

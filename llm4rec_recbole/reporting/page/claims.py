@@ -1,7 +1,8 @@
-"""The claims ledger as a part of the page: one card a claim on a phone, a table elsewhere."""
+"""The claims ledger in the page: verdicts by place in the paper, the claims on demand."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -32,17 +33,31 @@ def counts(entries: list[Entry]) -> list[tuple[str, int, str]]:
 
 
 def ledger(entries: list[Entry]) -> Markup:
-    """All claims, in the order of the paper."""
-    columns = [("", name) for name in claims.COLUMNS]
-    rows = [_row(entry) for entry in entries]
-    return render("claims.html", columns=columns, claims=rows, notes=claims.NOTES)
+    """A table of verdicts by place in the paper, then each place's claims, folded."""
+    by_place: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_place.setdefault(entry.claim.where, []).append(entry)
+    verdicts = [(css, verdict) for css, number, verdict in counts(entries) if number]
+    places = [
+        {
+            "name": name,
+            "id": "claims-" + re.sub(r"\W+", "-", name).strip("-").lower(),
+            "counts": [sum(entry.verdict == verdict for entry in its) for _, verdict in verdicts],
+            "claims": [_row(entry) for entry in its],
+        }
+        for name, its in by_place.items()
+    ]
+    columns = [("", name) for name in claims.COLUMNS[1:]]
+    return render(
+        "claims.html", places=places, verdicts=verdicts, columns=columns, notes=claims.NOTES
+    )
 
 
 def _row(entry: Entry) -> dict[str, Any]:
-    where, *texts = claims.row_texts(entry)
+    _, says, *texts = claims.row_texts(entry)
     measurements = [f"{m.where}: {m.text}" for m in entry.measured]
     cells = [
         (name, text, measurements if name == claims.OURS_COLUMN else [])
-        for name, text in zip(claims.COLUMNS[1:], texts)
+        for name, text in zip(claims.COLUMNS[2:], texts)
     ]
-    return {"css": CLASSES[entry.verdict], "where": where, "cells": cells}
+    return {"css": CLASSES[entry.verdict], "says": says, "cells": cells}

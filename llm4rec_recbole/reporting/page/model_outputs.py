@@ -1,23 +1,29 @@
-"""What trained models answered: results/<kind>/<data set>/<protocol>/<method>/seed_<k>.json."""
+"""What trained models gave beyond rankings: explanations, their faithfulness, online updates.
+
+Each is read from results/<kind>/<data set>/<protocol>/<method>/seed_<k>.json and becomes a part of
+the page. The commands `llm4rec showcase`, `faithfulness` and `replay` write the files.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.reporting.page.render import render
+from llm4rec_recbole.reporting.page.render import render, table
+from llm4rec_recbole.reporting.tables.render import Cell, Section, Table
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One file: which model answers, and what."""
+class Output:
+    """The content of one file, and the run that made it."""
 
     path: Path
     content: Any
@@ -33,18 +39,18 @@ class Answer:
         return f"{self.path.parts[-2]}, {self.path.stem.replace('_', ' ')}"
 
 
-def read(results: Path, kind: str) -> list[Answer]:
+def _read(results: Path, kind: str) -> list[Output]:
     """Every file of a kind, by name. Raises InputError for one that is not JSON."""
-    answers = []
+    outputs = []
     for path in sorted((results / kind).glob("*/*/*/seed_*.json")):
         try:
-            answers.append(Answer(path, json.loads(path.read_text(encoding="utf-8"))))
+            outputs.append(Output(path, json.loads(path.read_text(encoding="utf-8"))))
         except ValueError as error:
             raise InputError("not JSON", file=path, hint="make it again") from error
-    return answers
+    return outputs
 
 
-def numbers(content: Any, keys: Sequence[str], path: Path) -> dict[str, float]:
+def _numbers(content: Any, keys: Sequence[str], path: Path) -> dict[str, float]:
     """The finite numbers of `content` under `keys`. Raises InputError where one is missing."""
     own = content if isinstance(content, dict) else {}
     bad = [key for key in keys if not _is_number(own.get(key))]
@@ -63,11 +69,203 @@ def _is_number(value: Any) -> bool:
         return False
 
 
-def none_of(kind: str, command: str) -> Markup:
+def _none_of(kind: str, command: str) -> Markup:
     """The paragraph for a kind without any file."""
     return render("none.html", kind=kind, command=command)
 
 
-def settings(answers: Sequence[Answer]) -> list[str]:
+def _settings(outputs: Sequence[Output]) -> list[str]:
     """Each data set and protocol once, in order."""
-    return list(dict.fromkeys(answer.setting for answer in answers))
+    return list(dict.fromkeys(output.setting for output in outputs))
+
+
+# Recommendations with the sentences that explain them. Each file is a list of entries:
+#
+#     {"user", "recent_titles": […], "item", "title", "sentence", "written_by", "problems": […],
+#      "template", "evidence"}
+
+LISTS = ("recent_titles", "problems")
+ENTRY_KEYS = ("user", "item", "title", "sentence", "written_by", "template", "evidence", *LISTS)
+
+
+def recommendations(results: Path) -> Markup:
+    """A card for each user: recent titles, recommendations, reasons, and who wrote them.
+
+    Raises InputError naming a bad entry.
+    """
+    outputs = _read(results, "explanations")
+    if not outputs:
+        return _none_of("explanations", "showcase")
+    sections = [
+        {"setting": output.setting, "who": output.who, "users": _users(_checked(output))}
+        for output in outputs
+    ]
+    return render("explanations.html", outputs=sections)
+
+
+def _users(entries: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """(user, that user's entries), with writer and evidence in words."""
+    rows = [e | {"writer": _writer(e), "evidence": _plain(e["evidence"])} for e in entries]
+    return [(user, [*its]) for user, its in groupby(rows, key=lambda e: str(e["user"]))]
+
+
+def _checked(output: Output) -> list[dict[str, Any]]:
+    entries, path = output.content, output.path
+    if not isinstance(entries, list):
+        raise InputError("not a list of recommendations", file=path)
+    for number, entry in enumerate(entries, 1):
+        lacking = [k for k in ENTRY_KEYS if not isinstance(entry, dict) or k not in entry]
+        if lacking:
+            raise InputError(f"recommendation {number} has no {', '.join(lacking)}", file=path)
+        for key in LISTS:
+            if not isinstance(entry[key], list):
+                raise InputError(f"recommendation {number}: {key} is no list", file=path)
+    return entries
+
+
+def _writer(entry: dict[str, Any]) -> str:
+    """Who wrote the sentence, and why the language model did not."""
+    if entry["written_by"] != "template":
+        return f"written by {entry['written_by']}"
+    why = "; ".join(map(str, entry["problems"]))
+    return f"its own words (the language model's were refused: {why})" if why else "its own words"
+
+
+def _plain(evidence: Any) -> str:
+    """Evidence of any shape in one line."""
+    if isinstance(evidence, dict):
+        return "; ".join(f"{key} {_plain(value)}" for key, value in evidence.items())
+    if isinstance(evidence, list):
+        return ", ".join(_plain(value) for value in evidence)
+    if isinstance(evidence, float):
+        return f"{evidence:.3g}"
+    return "none" if evidence is None else str(evidence)
+
+
+# Whether explanations cite the items that the model's score depends on.
+
+FAITHFULNESS_KEYS = (
+    "users", "left_out", "drop_cited", "drop_random", "difference", "low", "high", "effect_size",
+    "p_t", "p_randomization", "share_above",
+)  # fmt: skip
+FAITHFULNESS_COLUMNS = (
+    "", "Users", "Left out", "Without the cited", "Without others", "Difference, 95 %", "d",
+    "p (t)", "p (randomization)", "Users above 0", "More than chance",
+)  # fmt: skip
+FAITHFULNESS_NOTES = [
+    "Each test user's first recommendation is explained, by up to three items of the user's "
+    "history. Without the cited, without others: how far the item's score falls when the cited "
+    "items are erased from the history, and when as many others are, drawn at random.",
+    "Difference: the first less the second, in the unit of the model's own scores, with its 95 % "
+    "bootstrap interval over users. Above 0, the cited items count for more than others. More than "
+    "chance: the interval does not hold 0.",
+    "Left out: users with nothing cited, or with fewer other items than cited ones.",
+]
+
+
+def faithfulness(results: Path) -> Markup:
+    """A table with a row for each model with a file. Raises InputError for a bad file."""
+    measured = [
+        (output, _numbers(output.content, FAITHFULNESS_KEYS, output.path))
+        for output in _read(results, "faithfulness")
+    ]
+    if not measured:
+        return _none_of("faithfulness", "faithfulness")
+    sections = [
+        Section(
+            setting,
+            [
+                _faithfulness_row(output.who, values)
+                for output, values in measured
+                if output.setting == setting
+            ],
+            setting,
+        )
+        for setting in _settings([output for output, _ in measured])
+    ]
+    columns = [("", name) for name in FAITHFULNESS_COLUMNS]
+    title = "The score without the items that explanations cite"
+    return table(
+        Table("Faithfulness", "tab:faithfulness", title, columns, sections, FAITHFULNESS_NOTES)
+    )
+
+
+def _faithfulness_row(who: str, values: dict[str, float]) -> list[Cell]:
+    low, high = values["low"], values["high"]
+    texts = [
+        who,
+        f"{values['users']:g}",
+        f"{values['left_out']:g}",
+        f"{values['drop_cited']:.3g}",
+        f"{values['drop_random']:.3g}",
+        f"{values['difference']:+.3g} [{low:+.3g}, {high:+.3g}]",
+        f"{values['effect_size']:.2f}",
+        f"{values['p_t']:.2g}",
+        f"{values['p_randomization']:.2g}",
+        f"{100 * values['share_above']:.0f} %",
+        "yes" if low > 0 else "the other way" if high < 0 else "no",
+    ]
+    return [Cell(text) for text in texts]
+
+
+# Four update rules on a stream of held-out interactions.
+
+REPLAY_KEYS = (
+    "score", "difference", "low", "high", "old_before", "old_after", "forgetting", "ms_per_update",
+    "selected",
+)  # fmt: skip
+REPLAY_COLUMNS = (
+    "NDCG@10",
+    "Difference to frozen, 95 %",
+    "On old data",
+    "Forgetting",
+    "ms/update",
+    "Moved",
+)
+REPLAY_NOTES = [
+    "Each held-out interaction is first ranked among all items, then learned, in time order. "
+    "NDCG@10 is measured before learning and averaged over users. All rules start from the same "
+    "trained model and see the whole earlier history of each user.",
+    "frozen: no updates. sgd: updates every parameter. selective: the paper's selective updates, "
+    "Eqs. (29) and (30). ewc: elastic weight consolidation, Eq. (33).",
+    "Difference to frozen: paired over users, with a 95 % bootstrap interval. On old data: NDCG@10 "
+    "of each user's last training item, before and after the stream; forgetting is the loss. "
+    "Moved: share of the trainable numbers that an update changed.",
+]
+
+
+def replay(results: Path) -> Markup:
+    """Return a table with a section for each model with a file. Raises InputError for a bad one."""
+    outputs = _read(results, "replay")
+    if not outputs:
+        return _none_of("replay", "replay")
+    sections = [_replay_section(output) for output in outputs]
+    columns = [("", name) for name in ("", *REPLAY_COLUMNS)]
+    return table(Table("Replay", "tab:replay", "Test, then learn", columns, sections, REPLAY_NOTES))
+
+
+def _replay_section(output: Output) -> Section:
+    content = output.content if isinstance(output.content, dict) else {}
+    rules = content.get("rules")
+    if not isinstance(rules, dict) or not {"events", "users"} <= set(content):
+        raise InputError("no record of a replay", file=output.path, hint="make it again")
+    heading = (
+        f"{output.setting}: {output.who}, {content['events']} events of {content['users']} users"
+    )
+    rows = [
+        [Cell(name), *map(Cell, replay_cells(_numbers(rule, REPLAY_KEYS, output.path)))]
+        for name, rule in rules.items()
+    ]
+    return Section(heading, rows, output.setting)
+
+
+def replay_cells(values: Mapping[str, float]) -> list[str]:
+    """Return the results of one update rule as text, one for each of REPLAY_COLUMNS."""
+    return [
+        f"{values['score']:.4f}",
+        f"{values['difference']:+.4f} [{values['low']:+.4f}, {values['high']:+.4f}]",
+        f"{values['old_before']:.4f} → {values['old_after']:.4f}",
+        f"{values['forgetting']:+.4f}",
+        f"{values['ms_per_update']:.1f}",
+        f"{100 * values['selected']:.1f} %",
+    ]

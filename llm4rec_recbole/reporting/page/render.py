@@ -19,6 +19,8 @@ TEMPLATES = Path(__file__).with_name("templates")
 LONG = 30  # signs; a longer cell holds words, which may take several lines
 MINUS = re.compile(r"(?<![\w.)])-(?=\d)")  # before a number; not a hyphen as in Uniform-100
 INTERVAL = re.compile(r"\[[^\[\]]*\]")
+DEVIATION = re.compile(r" (± [\d.]+)")  # over seeds; it may stand below the mean
+RANGE = re.compile(r"(?<=\d)–(?=\d)")
 WHOLE = re.compile(rf"{INTERVAL.pattern}|(?<![\w.+−])[\w.+−]+ %|\bp \d[\w.-]*")  # stays in one line
 
 
@@ -45,7 +47,9 @@ def words(text: str) -> Markup:
     """`text` as HTML with its line breaks: after an underscore of a long name, but not within an
     interval, before a per cent sign, or between p and its value."""
     html = MINUS.sub("−", str(escape(text))).replace("_", "_<wbr>")
-    return Markup(WHOLE.sub(lambda match: f'<span class="whole">{match[0]}</span>', html))
+    html = WHOLE.sub(lambda match: f'<span class="whole">{match[0]}</span>', html)
+    html = DEVIATION.sub(r' <span class="deviation">\1</span>', html)
+    return Markup(RANGE.sub("–<wbr>", html))
 
 
 def short_hash(value: Any) -> Markup:
@@ -66,7 +70,7 @@ def column_groups(columns: Sequence[tuple[str, str]]) -> list[tuple[str, int]]:
 def cell_class(cell: Cell, group: str) -> str:
     """The CSS classes of a cell: whether it is the paper's, and whether it may take more lines."""
     tint = "paper" if group == "Paper" else ""
-    interval = INTERVAL.search(cell.text) is not None
+    interval = INTERVAL.search(cell.text) or RANGE.search(cell.text)
     wraps = "interval" if interval else "words" if len(cell.text) > LONG else ""
     return f"{tint} {wraps}".strip()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from markupsafe import Markup
@@ -10,46 +10,53 @@ from markupsafe import Markup
 from llm4rec_recbole.reporting.figures import svg
 from llm4rec_recbole.reporting.inputs import ReportInputs
 from llm4rec_recbole.reporting.page import claims, figure_sections
-from llm4rec_recbole.reporting.page.explanations import recommendations
-from llm4rec_recbole.reporting.page.faithfulness import faithfulness
-from llm4rec_recbole.reporting.page.provenance import provenance
+from llm4rec_recbole.reporting.page.model_outputs import faithfulness, recommendations, replay
 from llm4rec_recbole.reporting.page.render import render, table
-from llm4rec_recbole.reporting.page.replay import replay
-from llm4rec_recbole.reporting.page.summary import summary
+from llm4rec_recbole.reporting.page.runs import Entry, leaderboard, provenance
+from llm4rec_recbole.reporting.page.summary import does_it_hold, summary
 
 PAGE = Path(__file__).parent
 TITLE = "LLM4Rec on RecBole: does the paper hold?"
 LEAD = (
     "A replication of “LLM4Rec: Large Language Models for Multimodal Generative Recommendation "
     "with Causal Debiasing”. The paper came without code, seeds, variance or an evaluation "
-    "protocol; every number of ours below comes from a run record in this repository, every "
-    "difference in a metric that each user has is tested on the same users."
+    "protocol. Every number of ours comes from a run record in this repository. Every difference "
+    "in a metric that each user has is tested on the same users."
 )
 
 
-def page(report: ReportInputs, results: Path) -> str:
-    """The whole page. Raises InputError for a bad file of a model's outputs."""
+def page(report: ReportInputs, results: Path, entries: Sequence[Entry], page_folder: Path) -> str:
+    """The whole page. Raises InputError for a bad file of a model's outputs.
+
+    entries: the methods of all data sets. page_folder: where the page will be, for its links.
+    """
     style = (PAGE / "style.css").read_text(encoding="utf-8")
     style += svg.STYLE.read_text(encoding="utf-8")
     script = (PAGE / "script.js").read_text(encoding="utf-8")
     return render(
         "page.html",
         title=TITLE,
+        answer=does_it_hold(report.claims),
         lead=LEAD,
         style=Markup(style),
         script=Markup(script),
         summary=summary(report.sections),
         verdicts=claims.counts(report.claims),
         settings=[section.setting for section in report.sections],
-        parts=_parts(report, results),
+        parts=_parts(report, results, entries, page_folder),
     )
 
 
-def _parts(report: ReportInputs, results: Path) -> list[tuple[str, str, Markup]]:
+def _parts(
+    report: ReportInputs, results: Path, entries: Sequence[Entry], page_folder: Path
+) -> list[tuple[str, str, Markup]]:
     """(id, heading, content) of each part."""
     tables = {name: table(made) for name, made, _ in report.tables()}
     curves = _join(figure_sections.training(s) for s in report.sections)
     return [
+        ("leaderboard", "Leaderboard: all data sets and seeds",
+         leaderboard(entries, page_folder)),
+        ("claims", "The paper's claims", claims.ledger(report.claims)),
         ("accuracy", "Accuracy (Table I)",
          tables["table_1"] + _join(figure_sections.differences(s) for s in report.sections)),
         ("protocols", "What sampled ranking hides",
@@ -66,8 +73,7 @@ def _parts(report: ReportInputs, results: Path) -> list[tuple[str, str, Markup]]
         ("people", "Recommendations and their reasons", recommendations(results)),
         ("faithfulness", "Do the reasons cite what the model goes by?", faithfulness(results)),
         ("learning", "Learning from each event", replay(results)),
-        ("claims", "The paper's claims", claims.ledger(report.claims)),
-        ("runs", "Every run", provenance(report.records, report.sections)),
+        ("runs", "Every run", provenance(report.records, report.sections, page_folder)),
     ]  # fmt: skip
 
 

@@ -61,5 +61,47 @@ const hideUnless = (selector, key) => (chosen) => {
   });
 };
 
-onlyOne([...document.querySelectorAll(".verdicts button")], hideUnless("[data-verdict]", "verdict"));
+// A verdict opens the places in the paper that have it.
+const hideOtherVerdicts = hideUnless("[data-verdict]", "verdict");
+onlyOne([...document.querySelectorAll(".verdicts button")], (chosen) => {
+  hideOtherVerdicts(chosen);
+  document.querySelectorAll("details.claims").forEach((place) => {
+    const rows = [...place.querySelectorAll("[data-verdict]")];
+    place.open = chosen !== null && rows.some((row) => !row.hidden);
+  });
+});
 onlyOne([...document.querySelectorAll(".settings button")], hideUnless("[data-setting]", "setting"));
+
+// The leaderboard's filters: a row stays where it matches every one that is set.
+const filters = document.querySelector("form.filters");
+if (filters) {
+  const rows = [...document.querySelector("table.board").tBodies[0].rows];
+  const apply = () => {
+    const chosen = [...filters.querySelectorAll("select")].filter((each) => each.value);
+    rows.forEach((row) => {
+      row.hidden = chosen.some((each) => row.dataset[each.name] !== each.value);
+    });
+    const left = rows.filter((row) => !row.hidden).length;
+    filters.querySelector("output").value = `${left} of ${rows.length} rows`;
+  };
+  filters.hidden = false;
+  filters.elements.ranking.selectedIndex = Math.min(1, filters.elements.ranking.length - 1);
+  filters.addEventListener("change", apply);
+  filters.addEventListener("submit", (event) => event.preventDefault());
+  apply();
+}
+
+// A link to a place opens it; paper shows all of them.
+const openTarget = () => {
+  const place = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+  const folded = place && place.closest("details");
+  if (folded) { folded.open = true; place.scrollIntoView(); }
+};
+addEventListener("hashchange", openTarget);
+openTarget();
+let folded = [];
+addEventListener("beforeprint", () => {
+  folded = [...document.querySelectorAll("details:not([open])")];
+  folded.forEach((each) => { each.open = true; });
+});
+addEventListener("afterprint", () => folded.forEach((each) => { each.open = false; }));

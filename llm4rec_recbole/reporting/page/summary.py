@@ -1,12 +1,32 @@
-"""The first paragraph: what came out, in sentences that rules fill in."""
+"""The first sentences: does the paper hold, and what came out on each data set."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from llm4rec_recbole.analysis.claims import Entry
 from llm4rec_recbole.analysis.compare import LEVEL, Comparison
 from llm4rec_recbole.analysis.paper.paper_methods import OURS, REFERENCES
 from llm4rec_recbole.reporting.tables.rows import AccuracySection, Row
 
 HIT, NDCG = ("full", "hit@10"), ("full", "ndcg@10")
+
+
+def does_it_hold(claims: Sequence[Entry]) -> str:
+    """Whether the paper holds, in one sentence.
+
+    "In full" asks our runs to support every claim. Else the answer is "Not as printed" if the
+    paper's own numbers contradict a claim, and "Not shown" if they do not.
+    """
+    supported = sum(entry.verdict == "supported" and bool(entry.measured) for entry in claims)
+    contradicted = sum("paper itself" in entry.verdict for entry in claims)
+    short = "Not as printed" if contradicted else "Not shown"
+    if supported == len(claims):
+        short = "In full"
+    return (
+        f"{short}: our runs support {supported} of the paper's {len(claims)} claims, and the "
+        f"paper's own numbers contradict {contradicted}."
+    )
 
 
 def summary(sections: list[AccuracySection]) -> list[tuple[str, str]]:

@@ -1,0 +1,220 @@
+"""Every run: the leaderboard over all data sets, and what each run was made from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from markupsafe import Markup
+
+from llm4rec_recbole.analysis.paper.paper_methods import (
+    METHODS,
+    OURS,
+    RANKING_NAMES,
+    REFERENCES,
+    paper_baselines,
+)
+from llm4rec_recbole.evaluation.records import Record, read_records
+from llm4rec_recbole.registry import ENHANCED_GENREC, nulls, variant
+from llm4rec_recbole.reporting.page.render import render
+from llm4rec_recbole.reporting.tables.rows import AccuracySection
+
+#: Group of a method → its name in the filter.
+GROUPS = {
+    "ours": "the paper's model",
+    "baseline": "the paper's baselines",
+    "reference": "references",
+    "null": "nulls",
+    "part": "parts of the paper's model",
+    "other": "other methods",
+}
+COLUMNS = (
+    "Method", "Data set", "Protocol", "Ranking", "NDCG@10", "HR@10", "Validation NDCG@10", "Seeds",
+    "Training, s", "Run records", "Options",
+)  # fmt: skip
+NOTES = (
+    "Mean ± standard deviation over seeds. Bold: the best NDCG@10 of a data set, protocol and "
+    "ranking. Grey: a null, a simpler method that could give the same numbers.",
+    "Full: all items that the user has not seen. Uniform-100, Popular-100: the held-out item and "
+    "100 sampled ones. No claim rests on sampled rankings.",
+    "Each data set has its own folder of results. Runs of one data set on another processor are "
+    "left out. How much a method was tuned differs by data set; its options are linked.",
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A method on one data set and protocol: all of its seeds."""
+
+    dataset: str
+    protocol: str
+    method: str
+    records: list[Record]
+
+    @property
+    def group(self) -> str:
+        """The key of GROUPS."""
+        if self.method == OURS:
+            return "ours"
+        if self.method in paper_baselines():
+            return "baseline"
+        if self.method in REFERENCES:
+            return "reference"
+        if self.method in nulls():
+            return "null"
+        if self.method in METHODS or self.method.startswith(f"{OURS}_"):
+            return "part"
+        return "other"
+
+    def values(self, ranking: str, metric: str) -> list[float]:
+        """The test values, one for each seed."""
+        return [record.accuracy[ranking, metric] for record in self.records]
+
+
+def read_entries(results: Path, other_results: Path) -> list[Entry]:
+    """All methods in `results` and in <other_results>/<data set>, sorted.
+
+    Raises InputError for a bad record.
+    """
+    entries: dict[tuple[str, str, str], list[Record]] = {}
+    others = sorted(path for path in other_results.glob("*") if path.is_dir())
+    for folder in (results, *others):
+        grouped: dict[tuple[str, str, str], list[Record]] = {}
+        for record in read_records(folder):
+            if folder == results or folder.name == record.dataset:
+                key = (record.dataset, record.protocol, record.method)
+                grouped.setdefault(key, []).append(record)
+        entries = grouped | entries  # `results` comes first
+    return [Entry(*key, records) for key, records in sorted(entries.items())]
+
+
+def leaderboard(entries: Sequence[Entry], page_folder: Path) -> Markup:
+    """A row for each entry and ranking, the best NDCG@10 first within a data set and protocol.
+
+    page_folder: the folder of the page, from which its links lead.
+    """
+    rows = []
+    for dataset, protocol in dict.fromkeys((e.dataset, e.protocol) for e in entries):
+        its = [e for e in entries if (e.dataset, e.protocol) == (dataset, protocol)]
+        for ranking, name in RANKING_NAMES.items():
+            means = [float(np.mean(entry.values(ranking, "ndcg@10"))) for entry in its]
+            ordered = [its[n] for n in np.argsort(means, kind="stable")[::-1]]
+            for place, entry in enumerate(ordered):
+                rows.append(_row(entry, ranking, name, place == 0, page_folder))
+    choices = [
+        ("dataset", "Data set", _choices(rows, "dataset")),
+        ("protocol", "Protocol", _choices(rows, "protocol")),
+        ("ranking", "Ranking", _choices(rows, "ranking")),
+        ("group", "Methods", [c for c in GROUPS.items() if c[0] in {r["group"] for r in rows}]),
+    ]
+    columns = [("", name) for name in COLUMNS]
+    return render("leaderboard.html", rows=rows, columns=columns, choices=choices, notes=NOTES)
+
+
+def _choices(rows: Sequence[dict[str, Any]], key: str) -> list[tuple[str, str]]:
+    return [(value, value) for value in dict.fromkeys(row[key] for row in rows)]
+
+
+def _row(entry: Entry, ranking: str, name: str, best: bool, page_folder: Path) -> dict[str, Any]:
+    validation = [max((v for _, v in record.history), default=None) for record in entry.records]
+    seconds = [record.cost["train_seconds"] for record in entry.records]
+    return {
+        "method": entry.method,
+        "group": entry.group,
+        "dataset": entry.dataset,
+        "protocol": entry.protocol,
+        "ranking": name,
+        "best": best,
+        "numbers": [
+            _mean_and_deviation(entry.values(ranking, "ndcg@10"), 4),
+            _mean_and_deviation(entry.values(ranking, "hit@10"), 4),
+            _mean_and_deviation(validation, 4),
+            str(len(entry.records)),
+            _mean_and_deviation(seconds, 1, deviation=False),
+        ],
+        "records": [(str(r.seed), _link(r.path, page_folder)) for r in entry.records],
+        "options": _options(entry, page_folder),
+    }
+
+
+def _mean_and_deviation(
+    values: Sequence[float | None], decimals: int, deviation: bool = True
+) -> str:
+    """As "0.1299 ± 0.0012"; without the deviation for one value, and a dash for none."""
+    numbers = [value for value in values if value is not None]
+    if not numbers or len(numbers) < len(values):
+        return "–"
+    mean = f"{np.mean(numbers):.{decimals}f}"
+    several = deviation and len(numbers) > 1
+    return f"{mean} ± {np.std(numbers, ddof=1):.{decimals}f}" if several else mean
+
+
+def _link(path: Path, page_folder: Path) -> str:
+    """The address of `path` relative to the page."""
+    return quote(os.path.relpath(path, page_folder).replace(os.sep, "/"))
+
+
+def _options(entry: Entry, page_folder: Path) -> tuple[str, str] | None:
+    """Name and address of the method's file of options, in properties/ beside the results."""
+    model, given = variant(entry.method)
+    model = OURS if model in ENHANCED_GENREC else model
+    folder = page_folder.parent / "properties"
+    files = [folder / "experiment" / entry.dataset / f"{entry.method}.yaml"]
+    files += [folder / "nulls.yaml"] if entry.group == "null" and given else []
+    files.append(folder / "model" / f"{model}.yaml")
+    for file in files:
+        if file.is_file():
+            return file.stem, _link(file, page_folder)
+    return None
+
+
+SHOWN = {
+    "Commit": "git_commit",
+    "Data": "data_sha256",
+    "Options": "config_sha256",
+    "Packages": "lock_sha256",
+    "Hardware": "hardware",
+    "Device": "device",
+    "Threads": "threads",
+    "torch": "torch",
+    "Python": "python",
+    "Pretrained": "pretrained",
+    "Started": "started",
+}
+
+
+def provenance(
+    records: Sequence[Record], sections: Sequence[AccuracySection], page_folder: Path
+) -> Markup:
+    """A row for each record, and the failures. What all records have in common stands above."""
+    values = {name: [record.provenance.get(key) for record in records]
+              for name, key in SHOWN.items()}  # fmt: skip
+    alike = [name for name, its in values.items() if len(its) > 1 and all(v == its[0] for v in its)]
+    differing = [name for name in SHOWN if name not in alike]
+    runs = [
+        {
+            "setting": f"{record.dataset}, {record.protocol}",
+            "path": record.path.parts[-5:],
+            "link": _link(record.path, page_folder),
+            "values_": [values[name][n] for name in differing],
+        }
+        for n, record in enumerate(records)
+    ]
+    failures = [
+        f"{f.dataset} {f.protocol} {f.method} seed {f.seed}: {f.error}"
+        for section in sections
+        for row in section.rows
+        for f in row.failures
+    ]
+    return render(
+        "provenance.html",
+        alike=[(name, values[name][0]) for name in alike],
+        columns=[("", name) for name in ("Record", *differing)],
+        runs=runs,
+        failures=failures,
+    )
