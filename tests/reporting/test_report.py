@@ -75,7 +75,8 @@ def test_nothing_is_fetched_from_elsewhere(page, report_page):
     assert "http:" not in text
     assert "https:" not in text
     links = [a[key] for _, a in page.tags for key in ("src", "href", "srcset") if key in a]
-    assert all(link.startswith(("#", "data:")) for link in links), links
+    elsewhere = [link for link in links if re.match(r"(?!data:)\w+:|//", link)]
+    assert elsewhere == []  # a link to a record or to options is relative
 
 
 def test_every_figure_says_in_words_what_it_shows(page):
@@ -88,11 +89,25 @@ def test_every_figure_says_in_words_what_it_shows(page):
 
 
 def test_tables_have_heads_and_are_scrolled_and_sorted_by_keyboard(page):
-    assert sum(1 for _ in page.each("table")) == 5 * 2 + 4  # two protocols; claims, runs, …
+    places = [a for a in page.each("details") if a.get("class") == "claims"]
+    assert len(places) > 5
+    # Tables of two protocols; faithfulness, replay, runs, the leaderboard, verdicts; claims.
+    assert sum(1 for _ in page.each("table")) == 5 * 2 + 5 + len(places)
     regions = [a for a in page.each("div") if a.get("class") == "scroll"]
     assert all(a["tabindex"] == "0" and a["aria-label"] for a in regions)
     assert all(a["type"] == "button" for a in page.each("button"))
     assert all("scope" in a for a in page.each("th"))
+
+
+def test_the_first_sentence_answers_and_the_leaderboard_links_to_records(page, report_page):
+    text = report_page.read_text(encoding="utf-8")
+    assert re.search(r"</h1><p class=\"answer\">Not as printed: our runs support \d+ of", text)
+    links = [a["href"] for a in page.each("a") if a["href"].endswith(".json")]
+    assert links
+    assert all((report_page.parent / link).is_file() for link in links)
+    rows = [a for a in page.each("tr") if "data-ranking" in a]
+    assert {a["data-ranking"] for a in rows} == {"Full", "Uniform-100", "Popular-100"}
+    assert {"ours", "baseline", "reference", "part"} <= {a["data-group"] for a in rows}
 
 
 def test_it_is_small_and_has_a_style_for_print_dark_and_phone(report_page):

@@ -28,7 +28,7 @@ return sorted;
 # Which of the controls that are seen cannot be reached with the Tab key.
 UNREACHED = """(() => {
 const seen = [...document.querySelectorAll("button, a[href], summary, input, select")]
-  .filter((each) => each.getClientRects().length > 0);
+  .filter((each) => each.checkVisibility());
 return { seen: seen.length, unreached: seen.filter((each) => {
   each.focus();
   return document.activeElement !== each || each.tabIndex < 0;
@@ -130,12 +130,37 @@ def test_verdicts_can_be_shown_alone_and_together_again(browser):
     assert everything == shown(browser, "[data-verdict]") > alone[0] == alone[1] > 0
 
 
+def test_the_leaderboard_is_filtered(browser):
+    def set_filter(name: str, value: str) -> None:
+        browser.run(f"""(() => {{ const each = document.querySelector("form.filters").elements.{name};
+          each.value = "{value}"; each.dispatchEvent(new Event("change", {{bubbles: true}})); }})()""")
+
+    rows = "table.board tbody tr"
+    full = shown(browser, rows)
+    assert 0 < full == shown(browser, f"{rows}[data-ranking=Full]")
+    set_filter("group", "reference")
+    references = shown(browser, rows)
+    assert 0 < references == shown(browser, f"{rows}[data-group=reference]") < full
+    set_filter("group", "")
+    set_filter("ranking", "")
+    assert shown(browser, rows) == 3 * full
+    set_filter("ranking", "Full")
+
+
+def test_a_link_to_a_place_in_the_paper_unfolds_its_claims(browser):
+    assert browser.run("document.querySelectorAll('details[open]').length") == 0
+    browser.run("document.querySelector('table.matrix a').click()")
+    browser.run("new Promise((done) => setTimeout(done, 200))")
+    assert browser.run("document.querySelectorAll('details[open]').length") == 1
+    browser.run("document.querySelector('details[open]').open = false")
+
+
 def test_a_data_set_and_protocol_can_be_shown_alone(browser):
-    assert shown(browser, "[data-place$=temporal]") > 0
-    click(browser, ".places button")
-    assert shown(browser, "[data-place$=temporal]") == 0 < shown(browser, "[data-place$=loo]")
-    click(browser, ".places button")
-    assert shown(browser, "[data-place$=temporal]") > 0
+    assert shown(browser, "[data-setting$=temporal]") > 0
+    click(browser, ".settings button")
+    assert shown(browser, "[data-setting$=temporal]") == 0 < shown(browser, "[data-setting$=loo]")
+    click(browser, ".settings button")
+    assert shown(browser, "[data-setting$=temporal]") > 0
 
 
 def test_every_control_is_reached_by_keyboard(browser):

@@ -62,7 +62,7 @@ OUT_OF_CARDS = """[...document.querySelectorAll("table.cards")].flatMap((table) 
     .map((e) => e.textContent);
 })"""
 # The verdicts of the claims, in the order that the claims stand in.
-VERDICTS = """[...document.querySelectorAll("#claims tbody tr")]
+VERDICTS = """[...document.querySelectorAll("#claims-table-i-improve tbody tr")]
   .map((row) => row.cells[4].textContent)"""
 
 
@@ -75,7 +75,9 @@ def screen(browser):
         browser.run("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
         return browser
 
+    browser.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     yield resize
+    browser.run("document.querySelectorAll('details').forEach((each) => { each.open = false; })")
     browser.media()
     resize(1280)
 
@@ -87,7 +89,8 @@ def test_at_1280_px_no_table_and_no_figure_has_to_be_scrolled(screen):
 
 def test_at_1280_px_the_claims_columns_have_room_for_their_words(screen):
     """No column of text is as narrow as the seven ems that once made towers of words."""
-    widths = screen(1280).run("""[...document.querySelectorAll("#claims thead th")].slice(1)
+    heads = "[...document.querySelectorAll('#claims-table-i-improve thead th')].slice(1)"
+    widths = screen(1280).run(f"""{heads}
       .map((th) => th.offsetWidth / parseFloat(getComputedStyle(th).fontSize))""")
     assert len(widths) == 5
     assert min(widths) > 10
@@ -100,7 +103,9 @@ def test_no_width_lets_the_page_or_a_claim_stick_out_or_breaks_a_word(screen, wi
     found = page.run(FIT)
     assert found["page"] == 0
     assert found["unreached"] == []
-    claims = [lacking for name, lacking in found["scrolled"] if name == "Claims of the paper"]
+    claims = [
+        lacking for name, lacking in found["scrolled"] if name.startswith("Claims of the paper")
+    ]
     assert claims == []
     assert page.run(OUT_OF_CARDS) == []
     assert page.run(BROKEN) == []
@@ -132,7 +137,7 @@ def test_the_room_left_for_a_name_is_enough_in_a_wide_typeface(screen):
 
 def test_on_a_phone_the_claims_can_be_sorted(screen):
     page = screen(390)
-    buttons = "[...document.querySelectorAll('#claims thead button')]"
+    buttons = "[...document.querySelectorAll('#claims-table-i-improve thead button')]"
     heights = page.run(f"{buttons}.map((each) => each.getBoundingClientRect().height)")
     assert len(heights) == 6
     assert min(heights) >= 24  # WCAG 2.5.8: a target for a finger
