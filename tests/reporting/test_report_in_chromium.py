@@ -132,8 +132,9 @@ def test_verdicts_can_be_shown_alone_and_together_again(browser):
 
 def test_the_leaderboard_is_filtered(browser):
     def set_filter(name: str, value: str) -> None:
-        browser.run(f"""(() => {{ const each = document.querySelector("form.filters").elements.{name};
-          each.value = "{value}"; each.dispatchEvent(new Event("change", {{bubbles: true}})); }})()""")
+        field = f"document.querySelector('form.filters').elements.{name}"
+        browser.run(f"{field}.value = '{value}'")
+        browser.run(f"{field}.dispatchEvent(new Event('change', {{bubbles: true}}))")
 
     rows = "table.board tbody tr"
     full = shown(browser, rows)
