@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +21,6 @@ from llm4rec_recbole import checkpoints
 from llm4rec_recbole.components.adaptation.saved_weights import save_adapted_weights
 from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.data.features import unread_item_columns
-from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation import record
 from llm4rec_recbole.evaluation.energy import EnergyMeter, detect_hardware
@@ -32,6 +30,7 @@ from llm4rec_recbole.registry import ITEM_VECTORS, load, resolve_model
 from llm4rec_recbole.training.checks import (
     check_folders,
     check_labels,
+    check_processes,
     checked_config,
     refusals_of_recbole,
 )
@@ -121,7 +120,7 @@ def load_config(
 
     model = resolve_model(model)
     config = checked_config(model, dataset, config_files, options)
-    _check_processes(config)
+    check_processes(config)
     init_seed(config["seed"], config["reproducibility"])
     init_logger(config)
     if config["quiet"]:
@@ -131,23 +130,6 @@ def load_config(
 
         torch.set_num_threads(config["num_threads"])
     return config
-
-
-def _check_processes(config: Any) -> None:
-    """Refuse a run of several processes that would train the same model several times."""
-    launched = int(os.environ.get("WORLD_SIZE") or 1) > 1  # by torchrun
-    if launched and config["single_spec"]:
-        raise InputError(
-            "each of these processes would train the whole model", hint="start it without torchrun"
-        )
-    several = not config["single_spec"] or (config["nproc"] or 1) > 1
-    if several and config["protocol"] in PROTOCOLS:
-        raise InputError(
-            f"protocol {config['protocol']} trains in one process", hint="leave nproc out"
-        )
-    if config["single_spec"] and (config["nproc"] or 1) > 1:
-        hint = "from Python: recbole.quick_start.run(model, dataset, nproc=…)"
-        raise InputError("nproc is not an option of one run", hint=hint)
 
 
 @refusals_of_recbole()
