@@ -261,6 +261,23 @@ def _check_headers(config: Any, files: DatasetFiles) -> None:
                 raise InputError(f"{message}{did_you_mean(name, headers)}")
 
 
+def check_processes(config: Any) -> None:
+    """Refuse a run of several processes that would train the same model several times."""
+    launched = int(os.environ.get("WORLD_SIZE") or 1) > 1  # by torchrun
+    if launched and config["single_spec"]:
+        raise InputError(
+            "each of these processes would train the whole model", hint="start it without torchrun"
+        )
+    several = not config["single_spec"] or (config["nproc"] or 1) > 1
+    if several and config["protocol"] in PROTOCOLS:
+        raise InputError(
+            f"protocol {config['protocol']} trains in one process", hint="leave nproc out"
+        )
+    if config["single_spec"] and (config["nproc"] or 1) > 1:
+        hint = "from Python: recbole.quick_start.run(model, dataset, nproc=…)"
+        raise InputError("nproc is not an option of one run", hint=hint)
+
+
 def check_metric(config: Any) -> None:
     """Refuse an early stopping by a metric that is not computed, before RecBole misses it."""
     wanted = str(config["valid_metric"])
