@@ -334,23 +334,6 @@ def check_labels(config: Any, dataset: Any) -> None:
         raise InputError(message, hint=f"--topk of at most {n_items}")
 
 
-def check_processes(config: Any) -> None:
-    """Refuse a run of several processes that would train the same model several times."""
-    launched = int(os.environ.get("WORLD_SIZE") or 1) > 1  # by torchrun
-    if launched and config["single_spec"]:
-        raise InputError(
-            "each of these processes would train the whole model", hint="start it without torchrun"
-        )
-    several = not config["single_spec"] or (config["nproc"] or 1) > 1
-    if several and config["protocol"] in PROTOCOLS:
-        raise InputError(
-            f"protocol {config['protocol']} trains in one process", hint="leave nproc out"
-        )
-    if config["single_spec"] and (config["nproc"] or 1) > 1:
-        hint = "from Python: recbole.quick_start.run(model, dataset, nproc=…)"
-        raise InputError("nproc is not an option of one run", hint=hint)
-
-
 def check_folders(config: Any) -> None:
     """Make the folders that the run will write to, or refuse them, before training."""
     for name in ("results_dir", "checkpoint_dir"):
