@@ -128,7 +128,7 @@ def quality(workers: Workers, scale: Scale) -> dict[str, Any]:
 
     The test is looked at to measure only: nothing stops or chooses by it.
     """
-    from llm4rec_recbole.evaluation import metrics
+    from llm4rec_recbole.evaluation.metrics import ndcg
 
     _tell(f"time to quality: RecTools BERT4Rec, {scale.peer_epochs} epochs")
     peer = workers.ask(
@@ -143,7 +143,7 @@ def quality(workers: Workers, scale: Scale) -> dict[str, Any]:
         seed=scale.seed,
     )
     ranks = np.array(peer.pop("ranks"))
-    peer["ndcg@10"] = float(metrics(np.where(ranks < 0, NOT_LISTED, ranks), K).mean())
+    peer["ndcg@10"] = float(ndcg(np.where(ranks < 0, NOT_LISTED, ranks), K).mean())
     _tell(f"  NDCG@10 {peer['ndcg@10']:.4f} after {peer['seconds']:.0f} s; now ours")
     ours = workers.ask(
         "ours",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from llm4rec_recbole.analysis import compare
+from llm4rec_recbole.analysis.paired_tests import FILE
 from llm4rec_recbole.evaluation.paths import Run, recorded_runs
 from llm4rec_recbole.evaluation.users_file import has_lists, write_ranks
 
@@ -16,7 +16,7 @@ from llm4rec_recbole.evaluation.users_file import has_lists, write_ranks
 def save(results: Path, committed: Path) -> None:
     """Write to `committed` the comparisons, the summaries of the data sets and of the shuffle
     test, and each run's record and ranks."""
-    _copy(results / compare.FILE, committed / compare.FILE)
+    _copy(results / FILE, committed / FILE)
     for path in _notes(results):
         _copy(path, committed / path.relative_to(results))
     for run in runs(results):

@@ -62,7 +62,8 @@ def in_training(model: Any, loader: Any) -> tuple[np.ndarray, np.ndarray]:
         targets = batch[model.POS_ITEM_ID]  # (B, L)
         has_target = targets > 0
         states = model(batch[model.user_field], batch[model.ITEM_SEQ], table)[has_target]
-        left, right = model.debiasing.factors(states, table)
+        rows = batch["position"][has_target]
+        left, right = model.debiasing.factors(states, table, rows)
         likely.append(log_likelihood(left, right, model.item_bias, targets[has_target]))
         users.append(batch[model.user_field][:, None].expand_as(targets)[has_target])
     return torch.cat(likely).cpu().numpy(), torch.cat(users).cpu().numpy()

@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 
 from llm4rec_recbole.analysis import equivalence, power, significance
-from llm4rec_recbole.analysis.compare import LEVEL, Comparison, Setting
+from llm4rec_recbole.analysis.paired_tests import LEVEL, ONE_SEED, Comparison, Setting
 from llm4rec_recbole.analysis.paper import paper_methods, paper_numbers
 from llm4rec_recbole.analysis.paper.claims import Claim, Tables, Test, paper_claims
 from llm4rec_recbole.analysis.paper.paper_methods import (
@@ -338,10 +338,12 @@ def _levels(records: list[Record], metric: str) -> str:
 def _tested(where: str, test: Comparison, runs: Runs, base: str = "") -> Measured:
     """A comparison in per cent of the mean of `base`, by default of its baseline."""
     text = _gain_text(test, runs, base)
+    compared = [test.method, test.baseline]
+    if test.baseline == paper_methods.SUM:
+        compared = [*paper_methods.TABLE_5.values(), paper_methods.BACKBONE]
     one_seed = ", ".join(
-        m for m in (test.method, test.baseline)
-        if m in runs and len(runs[m]) == 1 and m not in DETERMINISTIC
-    )  # fmt: skip
+        m for m in compared if m in runs and len(runs[m]) == 1 and m not in DETERMINISTIC
+    )
     mean = _base_mean(test, runs, base)
     if not mean:
         gain = np.sign(test.difference) * np.inf
@@ -364,7 +366,9 @@ def _gain_text(test: Comparison, runs: Runs, base: str = "") -> str:
     if not mean:
         return f"{test.difference:+.4f} over {test.baseline}, whose mean is 0"
     gain, low, high = (100 * x / mean for x in (test.difference, test.low, test.high))
-    return f"{gain:+.1f} % [{low:+.1f}, {high:+.1f}] over {test.baseline}, p {test.p_holm:.2g}"
+    text = f"{gain:+.1f} % [{low:+.1f}, {high:+.1f}] over {test.baseline}, p {test.p_holm:.2g}"
+    found = test.conclusion.partition(ONE_SEED)[0]
+    return f"{text}, {found}" if found else text
 
 
 def _untested(where: str, runs: Runs, metric: str, baselines: Sequence[str]) -> Measured | None:

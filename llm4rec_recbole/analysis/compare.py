@@ -8,12 +8,17 @@
 | table_4, table_5 | the pairs of paper_methods.py | |
 
 Only full rankings are tested: no claim rests on sampled ones. The best null is a reference or one
-of the method's nulls (properties/nulls.yaml). It and the best baseline have the highest
-validation NDCG@10, so nothing is chosen on test items. Holm's adjustment runs over all tests of one
-table. Nulls and methods that no table names therefore never change a p value of the paper's rows.
+of the nulls of the whole method or of its language model (properties/nulls.yaml). It and the best
+baseline have the highest validation NDCG@10, so nothing is chosen on test items. Holm's adjustment
+runs over all tests of one table. Other nulls, and methods that no table names, therefore never
+change a p value of the paper's rows.
 
 Where a method has several seeds, the t test, the interval and the detectable difference treat users
 and seeds as random (significance.users_and_seeds). The randomization test is over users alone.
+
+Each row ends with a conclusion (equivalence.py): better or worse by Holm's p, equivalent within a
+margin by TOST, or undecided with the users and seeds that would decide it. A random method with one
+seed is named there, because it supports no claim.
 
 Coverage and fairness have no value per user: system_level_tests.py tests them, and their z tests
 join the family of Table II.
@@ -22,12 +27,22 @@ join the family of Table II.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
 from llm4rec_recbole.analysis import significance, system_level_tests
+from llm4rec_recbole.analysis.equivalence import conclude
+from llm4rec_recbole.analysis.paired_tests import (
+    LEVEL,
+    MAX_EFFECT,
+    ONE_SEED,
+    Comparison,
+    Setting,
+    paired_tests,
+    per_user_differences,
+)
 from llm4rec_recbole.analysis.paper import paper_methods
 from llm4rec_recbole.analysis.paper.paper_methods import (
     OURS,
@@ -38,22 +53,14 @@ from llm4rec_recbole.analysis.paper.paper_methods import (
     paper_baselines,
     table_methods,
 )
-from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.per_user import Values, per_seed_values
 from llm4rec_recbole.evaluation.records import (
     Record,
     by_method,
     read_records,
-    read_rows,
-    write_rows,
 )
 from llm4rec_recbole.evaluation.users_file import BEYOND_ACCURACY
 from llm4rec_recbole.registry import nulls
-
-FILE = "comparisons.csv"
-_HINT = "run `llm4rec compare`"
-LEVEL = 0.05  # below which Holm's p counts as a difference
-MAX_EFFECT = 1e6  # |d| is infinite where all users differ by the same amount; a CSV needs a number
 
 METRICS = ("hit@10", "ndcg@10")  # those that Table I prints
 #: Tables I and II: the (ranking, metric) columns with a value per user that are tested.
@@ -65,44 +72,7 @@ COLUMNS = {
 #: The kinds of pairs of Tables I and II, and what their tables' names end in.
 KINDS = {"claims": "", "nulls": "_nulls", "further": "_further"}
 
-Setting = tuple[str, str]  # data set, protocol
-Label = tuple[str, str, str, str]  # ranking, metric, method, baseline
 Runs = Mapping[str, Sequence[Record]]  # method -> its seeds
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One pair of methods in one metric; a row of comparisons.csv."""
-
-    table: str
-    dataset: str
-    protocol: str
-    ranking: str
-    metric: str
-    method: str
-    baseline: str
-    difference: float  # mean over users of method - baseline
-    low: float  # 95 % interval of the difference: bootstrap, or t where seeds are random
-    high: float
-    d: float  # Cohen's d, paired: t / √U
-    p_t: float  # of the paired t test, or of the z test of system_level_tests.py
-    p_randomization: float
-    p_holm: float  # p_t, adjusted over the whole table
-    users: int
-    smallest_detectable: float  # with 80 % power at the 5 % level, before Holm
-
-
-def write_comparisons(path: Path, comparisons: list[Comparison]) -> None:
-    """Write one row for each comparison, with a header, atomically."""
-    write_rows(path, Comparison, comparisons)
-
-
-def read_comparisons(path: Path) -> list[Comparison]:
-    """Read what `write_comparisons` wrote. Raises InputError, with the line, for a bad row."""
-    try:
-        return read_rows(path, Comparison, _HINT)
-    except FileNotFoundError as error:
-        raise InputError("there are no comparisons", file=path, hint=_HINT) from error
 
 
 def validation_ndcg(records: Sequence[Record]) -> float | None:
@@ -120,8 +90,16 @@ def best_on_validation(runs: Runs, methods: Iterable[str]) -> str | None:
 
 
 def best_null(runs: Runs, method: str) -> str | None:
-    """The reference, or null of `method`, with the highest validation NDCG@10; None without any."""
-    ladder = [null for null, its in nulls().items() if method in its["of"]]
+    """The reference, or null of `method`, with the highest validation NDCG@10; None without any.
+
+    A null of a component other than the language model is the method itself without a part of it.
+    It judges that component (null_ladder.py), not the method.
+    """
+    ladder = [
+        null
+        for null, its in nulls().items()
+        if method in its["of"] and its["part"] in ("whole", "language model")
+    ]
     return best_on_validation(runs, [*REFERENCES, *ladder])
 
 
@@ -206,7 +184,16 @@ def averaged(seeds: Mapping[str, Values]) -> dict[str, Values]:
 
 def _adjusted(rows: list[Comparison]) -> list[Comparison]:
     adjusted = significance.holm(np.array([row.p_t for row in rows]))
-    return [replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted)]
+    return [_concluded(replace(row, p_holm=float(p))) for row, p in zip(rows, adjusted)]
+
+
+def _concluded(row: Comparison) -> Comparison:
+    """`row` with "better" or "worse" in place of its conclusion where Holm's p is small."""
+    if row.p_holm >= LEVEL or not row.difference:
+        return row
+    _, colon, one_seed = row.conclusion.partition(ONE_SEED)
+    better = "better" if row.difference > 0 else "worse"
+    return replace(row, conclusion=f"{better}{colon}{one_seed}")
 
 
 def _tests(
@@ -223,108 +210,6 @@ def _tests(
         for group in per_user_differences(values, columns, pairs)
         for test in paired_tests(table, setting, group, its_seeds)
     ]
-
-
-def per_user_differences(
-    values: dict[str, Values],
-    columns: Sequence[tuple[str, str]],
-    pairs: Pairing,
-) -> list[list[tuple[Label, np.ndarray]]]:
-    """Differences (U,) of all `pairs` in all `columns`, grouped by the users they cover.
-
-    A user without a value for one method is left out of that column for all methods. A column is
-    not compared where one method has no values at all.
-    """
-    groups: dict[bytes, list[tuple[Label, np.ndarray]]] = {}
-    for ranking, metric in columns if values else ():
-        column = {method: its[ranking, metric] for method, its in values.items()}
-        defined = ~np.isnan([*column.values()]).any(axis=0)  # (U,)
-        if defined.any():
-            compared = pairs({method: its[defined] for method, its in column.items()})
-            groups.setdefault(defined.tobytes(), []).extend(
-                ((ranking, metric, method, baseline), difference)
-                for method, baseline, difference in compared
-            )
-    return [group for group in groups.values() if group]
-
-
-def paired_tests(
-    table: str,
-    setting: Setting,
-    labelled: list[tuple[Label, np.ndarray]],
-    seeds: Mapping[str, Values] | None = None,
-) -> list[Comparison]:
-    """The tests of differences (U,) of the same users, without Holm's adjustment (p_holm is 1).
-
-    seeds: the values (S, U) of all methods that were compared; without them seeds count as fixed.
-    Raises InputError where there is one user.
-    """
-    stacked = np.stack([difference for _, difference in labelled], axis=1)  # (U, C)
-    if len(stacked) < 2:
-        raise InputError(f"{setting[0]} {setting[1]} has one test user: a test needs two")
-    low, high = significance.bootstrap_interval(stacked)
-    effect = np.clip(significance.effect_size(stacked), -MAX_EFFECT, MAX_EFFECT)
-    numbers = zip(
-        stacked.mean(axis=0).tolist(),
-        low.tolist(),
-        high.tolist(),
-        effect.tolist(),
-        significance.paired_t(stacked).tolist(),
-        significance.randomization(stacked).tolist(),
-        significance.smallest_detectable(stacked).tolist(),
-    )
-    tests = [
-        Comparison(table, *setting, *label, difference, lower, upper, d, p_t, p_r,
-                   p_holm=1.0, users=len(stacked), smallest_detectable=detectable)
-        for (label, _), (difference, lower, upper, d, p_t, p_r, detectable) in zip(
-            labelled, numbers
-        )
-    ]  # fmt: skip
-    return [
-        _with_random_seeds(test, difference, random_runs(test, seeds or {}))
-        for test, (_, difference) in zip(tests, labelled)
-    ]
-
-
-def random_runs(test: Comparison, seeds: Mapping[str, Values]) -> list[np.ndarray]:
-    """The values (S, U) of each method with several seeds that `test` compares, as it weights them.
-
-    seeds: the values of all methods that were compared together. Users without a value for one of
-    them are left out, as in `per_user_differences`.
-    """
-    column = (test.ranking, test.metric)
-    weights = {test.method: 1.0, test.baseline: 1.0}
-    if test.baseline == paper_methods.SUM:
-        parts = [m for m in paper_methods.TABLE_5.values() if m != OURS]
-        weights = {test.method: 1.0, **dict.fromkeys(parts, 1.0)}
-        weights[paper_methods.BACKBONE] = len(parts) - 1.0
-    if not all(method in seeds for method in weights):
-        return []
-    defined = ~np.isnan([its[column].mean(axis=0) for its in seeds.values()]).any(axis=0)
-    return [
-        weight * seeds[method][column][:, defined]
-        for method, weight in weights.items()
-        if len(seeds[method][column]) > 1
-    ]
-
-
-def _with_random_seeds(
-    test: Comparison, differences: np.ndarray, runs: Sequence[np.ndarray]
-) -> Comparison:
-    """`test` with seeds as random as users; unchanged where no method has several."""
-    from scipy import stats
-
-    error, df = significance.users_and_seeds(differences, runs)
-    if not runs or not error:
-        return test
-    half, detects = stats.t.ppf([0.975, 0.8], df)
-    return replace(
-        test,
-        low=test.difference - float(half) * error,
-        high=test.difference + float(half) * error,
-        p_t=float(2 * stats.t.sf(abs(test.difference) / error, df)),
-        smallest_detectable=float(half + detects) * error,
-    )
 
 
 def _system_level(
@@ -344,8 +229,18 @@ def _system_level(
             result = asdict(system_level_tests.compare_methods(sums[method], sums[baseline]))
             result["d"] = float(np.clip(result["d"], -MAX_EFFECT, MAX_EFFECT))
             users = sums[method][0].per_user.shape[0]
+            result["conclusion"] = _system_level_conclusion(result, sums[baseline], users)
             rows.append(
                 Comparison(table, *setting, "full", metric, method, baseline, **result,
                            p_holm=1.0, users=users)
             )  # fmt: skip
     return rows
+
+
+def _system_level_conclusion(
+    result: Mapping[str, float], baseline: Sequence[system_level_tests.UserSums], users: int
+) -> str:
+    """Equivalent or undecided, from the standard error and the degrees of freedom of the z test."""
+    mean = float(np.mean([run.value for run in baseline]))
+    error = (result["high"] - result["low"]) / 2 / significance.NORMAL_95
+    return conclude(result["difference"], error, np.inf, mean, users, p=1.0).describe(mean)

@@ -7,17 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from llm4rec_recbole.analysis import significance
-from llm4rec_recbole.analysis.compare import (
-    METRICS,
+from llm4rec_recbole.analysis.compare import METRICS, averaged, pairing
+from llm4rec_recbole.analysis.equivalence import MARGIN
+from llm4rec_recbole.analysis.paired_tests import (
     Comparison,
-    averaged,
+    conclusion,
     paired_tests,
-    pairing,
     per_user_differences,
-    random_runs,
 )
-from llm4rec_recbole.analysis.equivalence import MARGIN, conclude
 from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.per_user import Values, per_seed_values
@@ -59,7 +56,7 @@ def render(results: Path, method: str, baseline: str, margin: float = MARGIN) ->
                 METRIC_NAMES[test.metric],
                 *_means(test, values),
                 *_difference(test),
-                _conclusion(test, difference, values, seeds, margin),
+                _conclusion(test, difference, seeds, margin),
             ]
             for group in per_user_differences(values, COLUMNS, pairing([(method, baseline)]))
             for test, (_, difference) in zip(
@@ -82,21 +79,9 @@ def _difference(test: Comparison) -> list[str]:
 
 
 def _conclusion(
-    test: Comparison,
-    differences: np.ndarray,
-    values: dict[str, Values],
-    seeds: dict[str, Values],
-    margin: float,
+    test: Comparison, differences: np.ndarray, seeds: dict[str, Values], margin: float
 ) -> str:
     """Better, equivalent, worse or undecided; sampled rankings carry no claim and get none."""
     if test.ranking != "full" or test.metric not in METRICS:
         return ""
-    column = (test.ranking, test.metric)
-    runs = random_runs(test, seeds)
-    error, df = significance.users_and_seeds(differences, runs)
-    mean = float(values[test.baseline][column].mean())
-    of_seeds = sum(float(run.mean(axis=1).var(ddof=1)) for run in runs) if runs else None
-    found = conclude(
-        test.difference, error, df, mean, test.users, margin=margin, seed_variance=of_seeds
-    )
-    return found.describe(mean)
+    return conclusion(test, differences, seeds, margin, test.p_t)

@@ -1,15 +1,12 @@
 """What the null ladder shows: which part of a method has no effect beyond its null.
 
 Every method that claims a language model, text, retrieval, debiasing or adaptation has nulls:
-properties/nulls.yaml. The whole is judged against the best null, the one with the best validation
-NDCG@10. A part is judged against the best of its own nulls, by the same rule, in NDCG@10 of the
-full ranking:
+properties/nulls.yaml. Each part, and the whole, is judged against the best of its own nulls, the
+one with the best validation NDCG@10, in test NDCG@10 of the full ranking (RULES). Holm's adjustment
+runs over all comparisons with nulls (tables table_1_nulls of comparisons.csv).
 
-    has an effect   the method is above the null, Holm's p below .05
-    costs accuracy  it is below, Holm's p below .05
-    no effect       the null ties it
-
-Holm's adjustment runs over all comparisons with nulls (tables table_1_nulls of comparisons.csv).
+A row of Tables IV and V is judged twice: by what the row adds to the row that it is compared with,
+and by the nulls of its component. It has an effect only where both say so.
 """
 
 from __future__ import annotations
@@ -18,11 +15,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from llm4rec_recbole.analysis.compare import LEVEL, Comparison, Runs, best_on_validation
+from llm4rec_recbole.analysis.compare import Runs, best_on_validation
+from llm4rec_recbole.analysis.paired_tests import LEVEL, ONE_SEED, Comparison
+from llm4rec_recbole.analysis.paper.paper_methods import OURS, row_label
 from llm4rec_recbole.registry import nulls
 
 METRIC = "ndcg@10"
-Effect = Literal["has an effect", "costs accuracy", "no effect"]
+Effect = Literal["has an effect", "costs accuracy", "no effect", "undecided"]
+
+#: Each effect and its rule; the first that applies is given.
+RULES: dict[Effect, str] = {
+    "undecided": "one of the two methods is random and has one seed",
+    "no effect": f"the null ties the method: Holm's p of the difference is {LEVEL:g} or more",
+    "costs accuracy": f"the method is below the null, Holm's p below {LEVEL:g}",
+    "has an effect": f"the method is above the null, Holm's p below {LEVEL:g}",
+}
 
 
 @dataclass(frozen=True)
@@ -48,27 +55,84 @@ def rungs(comparisons: Sequence[Comparison], runs: Runs) -> list[Rung]:
 
     comparisons, runs: of one data set and protocol.
     """
-    tests = {
-        (c.method, c.baseline): c
-        for c in comparisons
-        if c.table == "table_1_nulls" and (c.ranking, c.metric) == ("full", METRIC)
-    }
+    tests = tests_of_nulls(comparisons)
     ladder: dict[tuple[str, str], list[str]] = {}
     for null, its in nulls().items():
         for method in its["of"]:
             if (method, null) in tests:
                 ladder.setdefault((method, its["part"]), []).append(null)
-    found = []
+    steps = []
     for (method, part), names in ladder.items():
         best = best_on_validation(runs, names)
         if best is not None:
             test = tests[method, best]
-            found.append(Rung(method, part, best, effect(test), test))
-    return found
+            steps.append(Rung(method, part, best, effect(test), test))
+    return steps
+
+
+def tests_of_nulls(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], Comparison]:
+    """The tests in NDCG@10, full ranking, by (method, null)."""
+    return {
+        (c.method, c.baseline): c
+        for c in comparisons
+        if c.table == "table_1_nulls" and (c.ranking, c.metric) == ("full", METRIC)
+    }
 
 
 def effect(test: Comparison) -> Effect:
-    """What one comparison with a null shows."""
+    """What one comparison with a null shows, by RULES."""
+    if ONE_SEED in test.conclusion:
+        return "undecided"
     if test.p_holm >= LEVEL:
         return "no effect"
     return "has an effect" if test.difference > 0 else "costs accuracy"
+
+
+def effect_of_row(test: Comparison | None, rung: Rung | None) -> str:
+    """The effect of a row of Table IV or V, with what decided it; "" without a comparison.
+
+    test: the row less what it is compared with, NDCG@10; rung: its component against its nulls.
+    """
+    judged = [(effect(test), "ties the row that it is compared with")] if test is not None else []
+    judged += [(rung.effect, f"ties {row_label(rung.null)}")] if rung is not None else []
+    for name in ("costs accuracy", "no effect", "undecided", "has an effect"):
+        for its_effect, why in judged:
+            if its_effect == name:
+                return f"{name} ({why})" if name == "no effect" else name
+    return ""
+
+
+def finding(steps: Sequence[Rung], method: str = OURS) -> str:
+    """What the ladder finds of `method` on one data set and protocol, in one sentence."""
+    its = [step for step in steps if step.method == method]
+    if not its:
+        return "No null of a component was run."
+    phrases = [
+        f"{found} of {_listed(parts)}"
+        for name, found in _FOUND.items()
+        if (parts := _parts(its, name))
+    ]
+    sentence = f"In NDCG@10, the null ladder finds {'; '.join(phrases) or 'nothing'}"
+    undecided = _parts(its, "undecided")
+    return sentence + (f"; one seed leaves {_listed(undecided)} undecided." if undecided else ".")
+
+
+_FOUND: dict[Effect, str] = {
+    "no effect": "no effect",
+    "has an effect": "an effect",
+    "costs accuracy": "a cost",
+}
+_ARTICLES = {"whole": "the whole model", "language model": "the language model"}
+
+
+def _parts(steps: Sequence[Rung], name: Effect) -> list[str]:
+    return [
+        f"{_ARTICLES.get(step.part, step.part)} (null: {row_label(step.null)})"
+        for step in steps
+        if step.effect == name
+    ]
+
+
+def _listed(parts: Sequence[str]) -> str:
+    """The parts with commas, and "and" before the last."""
+    return " and ".join([*([", ".join(parts[:-1])] if parts[1:] else []), *parts[-1:]])

@@ -19,6 +19,8 @@ from typing import Literal
 
 import numpy as np
 
+from llm4rec_recbole.analysis.significance import users_and_seeds
+
 ROPE = 0.05  # region of practical equivalence: log-ratios within ± 5 %
 SAMPLES = 50_000
 _CHUNK = 2_000  # posterior samples in memory at once
@@ -43,16 +45,19 @@ class Pooled:
 
 
 def log_ratio(method: np.ndarray, baseline: np.ndarray) -> tuple[float, float]:
-    """The log of the ratio of two means over the same users (U,), and its variance.
+    """The log of the ratio of two means over the same users, and its variance.
 
-    Delta method: Var(log a/b) = Var(a_u / a - b_u / b) / U. Raises ValueError where a mean is not
-    above 0.
+    method, baseline: (U,), or (S, U) for S seeds. Delta method: Var(log a/b) is the variance of the
+    mean of a_u / a - b_u / b, users and seeds random. Raises ValueError where a mean is not above
+    0.
     """
+    method, baseline = np.atleast_2d(method), np.atleast_2d(baseline)
     a, b = float(method.mean()), float(baseline.mean())
     if a <= 0 or b <= 0:
         raise ValueError("the log of a ratio needs means above 0")
-    relative = method / a - baseline / b
-    return float(np.log(a / b)), float(relative.var(ddof=1) / len(relative))
+    relative = method.mean(axis=0) / a - baseline.mean(axis=0) / b
+    runs = [values / mean for values, mean in ((method, a), (baseline, b)) if len(values) > 1]
+    return float(np.log(a / b)), users_and_seeds(relative, runs)[0] ** 2
 
 
 def random_effects(

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 RESAMPLES = 9_999
+NORMAL_95 = 1.959964  # half the width of a 95 % interval, in standard errors
 MAX_ELEMENTS = 1 << 22  # resampled users in memory at once
 
 
@@ -68,8 +69,9 @@ def users_and_seeds(differences: np.ndarray, runs: Sequence[np.ndarray]) -> tupl
 
     differences: (U,), of values averaged over seeds; runs: for each random method m with S_m ≥ 2
     seeds, its values (S_m, U). MS_m is the mean square of the interaction of users and seeds, which
-    the first term contains already. The degrees of freedom follow Satterthwaite (1946). Without
-    runs this is the paired t test's error.
+    the first term contains already. The degrees of freedom follow Satterthwaite (1946), but are at
+    least the smallest S_m - 1: his formula can fall below its parts' where one is subtracted.
+    Without runs this is the paired t test's error.
     """
     users = len(differences)
     variance = float(_spread(differences[:, None])[0]) ** 2 / users
@@ -84,7 +86,10 @@ def users_and_seeds(differences: np.ndarray, runs: Sequence[np.ndarray]) -> tupl
         if between > within:
             variance += between - within
             squares += between**2 / (seeds - 1) + within**2 / df
-    return variance**0.5, variance**2 / squares if squares else float(users - 1)
+    if not squares:
+        return variance**0.5, float(users - 1)
+    least = min([users, *(len(run) for run in runs)]) - 1
+    return variance**0.5, max(variance**2 / squares, float(least))
 
 
 def effect_size(differences: np.ndarray) -> np.ndarray:

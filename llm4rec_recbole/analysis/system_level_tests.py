@@ -94,25 +94,35 @@ def compare_methods(ours: Sequence[UserSums], others: Sequence[UserSums]) -> Dif
     """Test the difference between two methods' means over seeds.
 
     ours, others: one run per seed. If one method has fewer runs, as a deterministic one has, its
-    runs are repeated until both have equally many. This changes no mean.
+    runs are repeated until both have equally many. This changes no mean. Seeds are random where a
+    method has several: the variance of its mean over seeds is added, and the degrees of freedom
+    follow Satterthwaite (1946).
     """
     from scipy import stats
 
     difference = float(np.mean([a.value for a in ours]) - np.mean([b.value for b in others]))
     pairs = math.lcm(len(ours), len(others))
     permuted = permute_methods([*ours] * (pairs // len(ours)), [*others] * (pairs // len(others)))
-    users, error = ours[0].per_user.shape[0], float(permuted.std(ddof=1))
+    users = ours[0].per_user.shape[0]
+    of_seeds = [
+        (float(np.var([run.value for run in runs], ddof=1)) / len(runs), len(runs) - 1)
+        for runs in (ours, others)
+        if len(runs) > 1
+    ]
+    variance = float(permuted.var(ddof=1)) + sum(part for part, _ in of_seeds)
+    squares = sum(part**2 / df for part, df in of_seeds)
+    df, error = variance**2 / squares if squares else np.inf, variance**0.5
     z = difference / error if error else np.sign(difference) * np.inf if difference else 0.0
     extreme = int(np.count_nonzero(np.abs(permuted) >= abs(difference) - TOLERANCE))
-    half = float(stats.norm.ppf(0.975)) * error
+    half, detects = (float(q) * error for q in stats.t.ppf([0.975, 0.8], df))
     return Difference(
         difference,
         difference - half,
         difference + half,
         d=float(z / users**0.5),
-        p_t=float(2 * stats.norm.sf(abs(z))),
+        p_t=float(2 * stats.t.sf(abs(z), df)),
         p_randomization=(extreme + 1) / (len(permuted) + 1),
-        smallest_detectable=float(stats.norm.ppf([0.975, 0.8]).sum()) * error,
+        smallest_detectable=half + detects,
     )
 
 

@@ -25,7 +25,8 @@ PAIR_NOTE = (
 
 def main(arguments: list[str] | None = None) -> int:
     """Write results/comparisons.csv. Raises InputError for bad input."""
-    from llm4rec_recbole.analysis.compare import FILE, compare, write_comparisons
+    from llm4rec_recbole.analysis.compare import compare
+    from llm4rec_recbole.analysis.paired_tests import FILE, write_comparisons
 
     parser = argparse.ArgumentParser(description="Test every difference that the tables show.")
     add_results_option(parser)

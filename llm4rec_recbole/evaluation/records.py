@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +195,8 @@ def write_rows(path: Path, kind: Any, rows: Iterable[Any]) -> None:
 def read_rows(path: Path, kind: Any, hint: str) -> list[Any]:
     """Read what `write_rows` wrote. Raises FileNotFoundError where the file is absent.
 
-    Raises InputError, with the line, for a row of another form, and for NaN and Infinity.
+    An older file may lack the columns of fields that have a default. Raises InputError, with the
+    line, for a row of another form, and for NaN and Infinity.
     """
     rows = []
     name = kind.__name__.lower()
@@ -203,7 +204,11 @@ def read_rows(path: Path, kind: Any, hint: str) -> list[Any]:
         reader = csv.DictReader(file, strict=True)
         try:
             for row in reader:
-                values = {f.name: _TYPES[str(f.type)](row[f.name]) for f in fields(kind)}
+                values = {
+                    f.name: _TYPES[str(f.type)](row[f.name])
+                    for f in fields(kind)
+                    if f.name in row or f.default is MISSING
+                }
                 for key, value in values.items():
                     if isinstance(value, float):
                         finite_number(value, key, path, reader.line_num)

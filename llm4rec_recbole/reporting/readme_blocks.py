@@ -11,15 +11,16 @@ figure's description.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
+from llm4rec_recbole.analysis.null_ladder import finding
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.reporting.inputs import ReportInputs
 from llm4rec_recbole.reporting.page.summary import our_model
 from llm4rec_recbole.reporting.tables import accuracy
 from llm4rec_recbole.reporting.tables.render import (
-    Section,
     Table,
     escape_markdown,
     to_markdown,
@@ -57,7 +58,18 @@ def _description(drawing: Path) -> str:
 
 
 def answer(report: ReportInputs) -> str:
-    """Whether the paper holds: one sentence on its claims, one on each data set with runs.
+    """Whether the paper holds, and what the null ladder finds on each data set with runs."""
+    lines = [holds(report)]
+    lines += [
+        f"On {section.setting.replace(', ', ' under ')}, {escape_markdown(our_model(section))} "
+        f"{escape_markdown(finding(ablation.ladder))}"
+        for section, ablation in zip(report.sections, report.ablations)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def holds(report: ReportInputs) -> str:
+    """Whether the paper holds, in one sentence after two or three words.
 
     "In full" asks our runs to support every claim. Else the answer is "Not as printed" if the
     paper's own numbers contradict a claim, and "Not shown" if they do not.
@@ -70,15 +82,10 @@ def answer(report: ReportInputs) -> str:
     short = "Not as printed" if contradicted else "Not shown"
     if supported == claims:
         short = "In full"
-    lines = [
-        f"**{short}.** Our runs support {supported} of the paper's {claims} claims. "
-        f"The paper's own numbers contradict {contradicted} claims."
-    ]
-    lines += [
-        f"On {section.setting.replace(', ', ' under ')}, {escape_markdown(our_model(section))}"
-        for section in report.sections
-    ]
-    return "\n".join(lines) + "\n"
+    return (
+        f"**{short}.** Our runs support {supported} of the paper's {claims} claims, and the "
+        f"paper's own numbers contradict {contradicted}."
+    )
 
 
 def summary(sections: list[AccuracySection]) -> str:
@@ -91,7 +98,7 @@ def summary(sections: list[AccuracySection]) -> str:
         title=table.title,
         columns=[table.columns[n] for n in columns],
         sections=[
-            Section(section.heading, [[row[n] for n in columns] for row in section.rows])
+            replace(section, rows=[[row[n] for n in columns] for row in section.rows])
             for section in table.sections
         ],
         notes=[

@@ -9,11 +9,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from llm4rec_recbole.analysis.compare import (
-    compare,
-    read_comparisons,
-    write_comparisons,
-)
+from llm4rec_recbole.analysis.compare import compare
+from llm4rec_recbole.analysis.paired_tests import read_comparisons, write_comparisons
 from llm4rec_recbole.analysis.significance import users_and_seeds
 from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.errors import InputError

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 import llm4rec_recbole.cli.run as cli
 from llm4rec_recbole.analysis.compare import best_null, compare
-from llm4rec_recbole.analysis.null_ladder import rungs
+from llm4rec_recbole.analysis.null_ladder import Rung, effect, effect_of_row, finding, rungs
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.records import by_method, read_records
 from llm4rec_recbole.files import properties_folder, read_data_yaml
@@ -15,6 +17,7 @@ from llm4rec_recbole.option_refusals import check_request
 from llm4rec_recbole.registry import nulls, variant
 from llm4rec_recbole.training.checks import check_option_values, checked_config
 from tests.helpers.fake_results import add_run, ranks_around
+from tests.helpers.fake_rows import comparison
 
 SETTING = ("ml-100k", "loo")
 
@@ -99,15 +102,51 @@ def test_nulls_leave_the_other_families_alone(results):
 
 
 def test_each_part_is_judged_by_its_best_null(results):
-    add_run(results, "EnhancedGenRec-random-body", ranks_around(6), valid=0.2)  # ties
-    add_run(results, "EnhancedGenRec-smallest-body", ranks_around(60), valid=0.1)
-    add_run(results, "EnhancedGenRec-no-relations", np.full(60, 50.0), valid=0.1)
-    add_run(results, "EnhancedGenRec-no-backdoor", np.zeros(60), valid=0.1)
+    for seed in (1, 2):
+        add_run(results, "EnhancedGenRec", ranks_around(6), seed=seed)
+        null = "EnhancedGenRec-random-body"
+        add_run(results, null, ranks_around(6), valid=0.2, seed=seed)  # ties
+        null = "EnhancedGenRec-smallest-body"
+        add_run(results, null, ranks_around(60), valid=0.1, seed=seed)
+        null = "EnhancedGenRec-no-relations"
+        add_run(results, null, np.full(60, 50.0), valid=0.1, seed=seed)
+        null = "EnhancedGenRec-no-backdoor"
+        add_run(results, null, np.zeros(60), valid=0.1, seed=seed)
+    add_run(results, "EnhancedGenRec-random-entries", np.zeros(60), valid=0.1)  # one seed
     found = {rung.part: rung for rung in rungs(compare(results), runs_of(results))}
     assert found["language model"].null == "EnhancedGenRec-random-body"
     assert found["language model"].effect == "no effect"
     assert found["relations"].effect == "has an effect"
     assert found["debiasing"].effect == "costs accuracy"
+    assert found["retrieval"].effect == "undecided"
+    assert finding([*found.values()]) == (
+        "In NDCG@10, the null ladder finds no effect of the language model (null: "
+        "EnhancedGenRec-random-body); an effect of relations (null: EnhancedGenRec-no-relations); "
+        "a cost of debiasing (null: EnhancedGenRec-no-backdoor); one seed leaves retrieval (null: "
+        "EnhancedGenRec-random-entries) undecided."
+    )
     assert str(found["relations"]).startswith(
         "ml-100k, loo: relations of EnhancedGenRec: has an effect beside EnhancedGenRec-no-"
     )
+
+
+@pytest.mark.parametrize(
+    ("row", "null", "expected"),
+    [
+        (0.0, 0.0, "has an effect"),
+        (0.9, 0.0, "no effect (ties the row that it is compared with)"),
+        (0.0, 0.9, "no effect (ties EnhancedGenRec-random-entries)"),
+        (0.9, -0.0, "costs accuracy"),
+    ],
+)
+def test_a_row_has_an_effect_only_where_row_and_null_say_so(row, null, expected):
+    """A p of -0.0 stands for a significant difference below 0."""
+
+    def test(p):
+        return comparison("x", math.copysign(0.1, p), -1.0, 1.0, p_holm=abs(p))
+
+    judged = test(null)
+    rung = Rung("EnhancedGenRec", "retrieval", "EnhancedGenRec-random-entries", effect(judged),
+                judged)  # fmt: skip
+    assert effect_of_row(test(row), rung) == expected
+    assert effect_of_row(None, None) == ""

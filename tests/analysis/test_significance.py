@@ -149,6 +149,20 @@ def test_holm_by_hand():
     assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
 
 
+def test_the_degrees_of_freedom_are_at_least_those_of_the_seeds():
+    """Where users do not differ, only seeds do, and most of their variance may be subtracted."""
+    runs = [np.random.default_rng(s).integers(0, 2, (3, 60)).astype(float) for s in range(60)]
+    made = [users_and_seeds(np.zeros(60), [run, run]) for run in runs]
+    assert min(df for error, df in made if error) == 2
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
+def test_holm_equals_that_of_statsmodels(p):
+    multitest = pytest.importorskip("statsmodels.stats.multitest")
+    expected = multitest.multipletests(p, method="holm")[1]
+    np.testing.assert_allclose(holm(np.array(p)), expected, rtol=1e-12, atol=1e-300)
+
+
 def test_holm_stops_at_one_and_takes_no_values_at_all():
     assert holm([0.6, 0.9]).tolist() == [1, 1]
     assert holm([]).tolist() == []

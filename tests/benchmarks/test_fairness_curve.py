@@ -43,7 +43,7 @@ def test_each_strength_has_a_row_and_a_point(
     (folder / "two_cycles.user").write_text(
         "\n".join(["user_id:token\tgender:token", *users]) + "\n"
     )
-    small = {"llm": "scratch-16x1", "llm_layers": None, "epochs": 1}
+    small = {"llm": "scratch-16x1", "llm_layers": None, "epochs": 1, "batch_targets": 64}
     given = options | small | {"data_path": str(tmp_path)}
     measured = fairness_curve.measure("two_cycles", [0.0, 5.0], "gender", 0, given)
     assert [row["fairness"] for row in measured["curve"]] == [0, 5]
@@ -60,7 +60,7 @@ def test_each_strength_has_a_row_and_a_point(
 
 
 def test_groups_that_the_data_do_not_know_are_named(options: dict[str, Any]) -> None:
-    small = {"llm": "scratch-16x1", "llm_layers": None, "epochs": 1}
+    small = {"llm": "scratch-16x1", "llm_layers": None, "epochs": 1, "batch_targets": 64}
     with pytest.raises(
         InputError, match=r"fairness_groups is age, which the data set's .user file"
     ):

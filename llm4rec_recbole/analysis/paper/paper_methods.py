@@ -28,11 +28,10 @@ METRIC_NAMES = {
     "user_fairness@10": "Users@10",
     "item_exposure@10": "Items@10",
 }
-#: How a row of Table I differs from the model that its name promises.
-REMARKS = {
-    "P5": "0.4 M parameters, trained from scratch",
-    "GenRec": "2 of 30 layers",
-}
+#: Methods whose options are not searched, because a trial takes too long; their rows say so.
+NOT_SEARCHED = ("P5", "GenRec")
+#: The groups of rows of Tables I to III, in order.
+PAPERS, REFERENCE, NULL, OTHER = "The paper's methods", "References", "Nulls", "Other methods"
 
 
 def paper_rows(recbole_row: str = "BPR") -> dict[str, str]:
@@ -63,16 +62,26 @@ def table_methods(recbole_row: str = "BPR", further: Collection[str] = ()) -> tu
 
 def further_methods(recorded: Collection[str], recbole_row: str = "BPR") -> tuple[str, ...]:
     """The `recorded` methods that no table names: nulls, then a user's own models, by name."""
-    named = {*table_methods(recbole_row), *METHODS}
-    others = {*recorded} - named
-    return (*(null for null in nulls() if null in others), *sorted(others - nulls().keys()))
+    others = {*recorded} - {*table_methods(recbole_row)}
+    own = sorted(others - nulls().keys() - {*METHODS})
+    return (*(null for null in nulls() if null in others), *own)
 
 
-def row_label(method: str, recbole_row: str = "BPR") -> str:
-    """The name of a method's row, such as "RecBole (BPR)" and "GenRec (2 of 30 layers)"."""
+def group_of(method: str, recbole_row: str = "BPR") -> str:
+    """The group of a method's row in Tables I to III."""
+    if method in paper_rows(recbole_row).values():
+        return PAPERS
+    return REFERENCE if method in REFERENCES else NULL if method in nulls() else OTHER
+
+
+def row_label(method: str, recbole_row: str = "BPR", size: str = "") -> str:
+    """The name of a method's row, such as "RecBole (BPR)" and "GenRec (2 of 30 layers)".
+
+    size: what the method's run is smaller in than its name promises, from its record.
+    """
     labels = {filler: label for label, filler in paper_rows(recbole_row).items()}
-    label = labels.get(method, method)
-    remark = REMARKS.get(method) if label == method else method
+    label = labels.get(method) or nulls().get(method, {}).get("label", method)
+    remark = method if label in labels.values() and label != method else size
     return f"{label} ({remark})" if remark else label
 
 
@@ -113,6 +122,20 @@ TABLE_5 = {
     "Explainability": "GenRecExplain",
     "Adaptive Learning": "GenRecAdapt",
     SYNERGY: OURS,
+}
+#: The rows of Tables IV and V, and the part of the method whose nulls judge each.
+PARTS = {
+    "+ Multimodal Fusion": "fusion",
+    "+ Retrieval Augment.": "retrieval",
+    "+ Causal Debiasing": "debiasing",
+    "+ Explainability": "explanation",
+    "+ Adaptive Learning": "adaptation",
+    "Full Framework": "whole",
+    "Multimodal Fusion": "fusion",
+    "Retrieval Augment.": "retrieval",
+    "Causal Debiasing": "debiasing",
+    "Explainability": "explanation",
+    "Adaptive Learning": "adaptation",
 }
 #: Every method that Tables IV and V need a run of.
 METHODS = tuple(dict.fromkeys([*TABLE_4.values(), *TABLE_5.values()]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
+from llm4rec_recbole.analysis.paper.paper_methods import NULL
 from llm4rec_recbole.reporting.figures.label_placement import (
     GAP,
     Box,
@@ -40,9 +41,11 @@ Point2D = tuple[float, float]  # px
 def rankings(name: str, section: AccuracySection, metric: str, metric_name: str) -> Figure | None:
     """Draw `metric` of every run in each ranking, under the name `metric_name`; None without runs.
 
-    The band is the range of the paper's numbers on its corresponding data set.
+    Nulls stand in the tables alone: their names leave no room for the rankings. The band is the
+    range of the paper's numbers on its corresponding data set.
     """
-    rows = sorted((r for r in section.rows if r.ours), key=lambda r: r.ours["uni100", metric])
+    drawn = (row for row in section.rows if row.ours and row.group != NULL)
+    rows = sorted(drawn, key=lambda row: row.ours["uni100", metric])
     if not rows:
         return None
     printed = [float(row.paper[metric]) for row in section.rows if metric in row.paper]

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llm4rec_recbole.analysis.compare import LEVEL, Comparison
+from llm4rec_recbole.analysis.paired_tests import LEVEL, Comparison
 from llm4rec_recbole.analysis.paper.paper_methods import OURS
 from llm4rec_recbole.reporting.figures.svg import (
     Figure,

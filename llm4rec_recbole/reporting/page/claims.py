@@ -38,7 +38,7 @@ def ledger(entries: list[Entry]) -> Markup:
     for entry in entries:
         by_place.setdefault(entry.claim.where, []).append(entry)
     verdicts = [(css, verdict) for css, number, verdict in counts(entries) if number]
-    places = [
+    parts = [
         {
             "name": name,
             "id": "claims-" + re.sub(r"\W+", "-", name).strip("-").lower(),
@@ -49,7 +49,7 @@ def ledger(entries: list[Entry]) -> Markup:
     ]
     columns = [("", name) for name in claims.COLUMNS[1:]]
     return render(
-        "claims.html", places=places, verdicts=verdicts, columns=columns, notes=claims.NOTES
+        "claims.html", parts=parts, verdicts=verdicts, columns=columns, notes=claims.NOTES
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES
+from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES, NULL
 from llm4rec_recbole.reporting.figures.accuracy_plots import Point, curves, rankings, scatter
 from llm4rec_recbole.reporting.figures.differences import (
     forest,
@@ -111,7 +111,8 @@ def training(section: AccuracySection) -> Markup:
 
 
 def _ran(section: AccuracySection) -> list[Row]:
-    return [row for row in section.rows if row.records]
+    """The rows that figures show. Nulls stand in the tables: their names would overlap."""
+    return [row for row in section.rows if row.records and row.group != NULL]
 
 
 def _costs(section: AccuracySection, key: str) -> list[Point]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llm4rec_recbole.analysis.claims import Entry
-from llm4rec_recbole.analysis.compare import LEVEL, Comparison
+from llm4rec_recbole.analysis.paired_tests import LEVEL, Comparison
 from llm4rec_recbole.analysis.paper.paper_methods import OURS, REFERENCES
 from llm4rec_recbole.reporting.tables.rows import AccuracySection, Row
 

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from llm4rec_recbole.analysis.compare import FILE, LEVEL, Comparison, Label, Setting
+from llm4rec_recbole.analysis import null_ladder
+from llm4rec_recbole.analysis.compare import averaged
+from llm4rec_recbole.analysis.null_ladder import Rung, effect, effect_of_row
+from llm4rec_recbole.analysis.paired_tests import FILE, LEVEL, Comparison, Label, Setting
 from llm4rec_recbole.analysis.paper import paper_methods, paper_numbers
-from llm4rec_recbole.analysis.paper.paper_methods import BACKBONE, METRIC_NAMES, TABLES
+from llm4rec_recbole.analysis.paper.paper_methods import (
+    BACKBONE,
+    METRIC_NAMES,
+    NULL,
+    OURS,
+    PARTS,
+    TABLES,
+    row_label,
+)
 from llm4rec_recbole.evaluation.metrics import mean_of_known
-from llm4rec_recbole.evaluation.per_user import Values, per_user_values
+from llm4rec_recbole.evaluation.per_user import Values, per_seed_values
 from llm4rec_recbole.evaluation.records import (
     Failure,
     Record,
@@ -18,17 +29,20 @@ from llm4rec_recbole.evaluation.records import (
     read_failures,
     read_records,
 )
+from llm4rec_recbole.registry import nulls
 from llm4rec_recbole.reporting.tables.render import NONE, Cell, Section, Table, column, number
 from llm4rec_recbole.reporting.tables.rows import (
     AccuracySection,
     Column,
     Row,
     check_comparisons,
+    deviations,
+    groups_of,
     row_key,
-    run_notes,
     to_csv_text,
     without_record,
 )
+from llm4rec_recbole.reporting.tables.run_notes import run_notes
 
 Printed = dict[tuple[str, str], str]
 PAPER_DATA = "ml-25m"  # the one data set of the paper's ablation
@@ -44,6 +58,13 @@ class Ablation:
     table_4: AccuracySection
     table_5: AccuracySection
     backbone: dict[Column, float]  # its means; empty where it has no run
+    nulls: list[Row]
+    ladder: list[Rung]
+
+    @property
+    def table_4_with_nulls(self) -> AccuracySection:
+        """The rows of Table IV, and the nulls below them."""
+        return replace(self.table_4, rows=[*self.table_4.rows, *self.nulls])
 
 
 def read_ablations(
@@ -57,12 +78,16 @@ def read_ablations(
 
     Raises InputError when a file is bad, or `comparisons` were not made from these users files.
     """
-    grouped = by_method(read_records(results), paper_methods.METHODS)
+    methods = tuple(dict.fromkeys([*paper_methods.METHODS, *nulls()]))
+    grouped = by_method(read_records(results), methods)
     failures = [f for f in read_failures(failures_folder) if f.method in paper_methods.METHODS]
     ablations = []
     for setting in settings:
         records = grouped.get(setting, {})
-        values = per_user_values(records)
+        seeds = per_seed_values(records)
+        values = averaged(seeds)
+        here = [c for c in comparisons if (c.dataset, c.protocol) == setting]
+        ladder = null_ladder.rungs(here, records)
         failed = [f for f in failures if (f.dataset, f.protocol) == setting]
         backbone = {c: mean_of_known(v) for c, v in values.get(BACKBONE, {}).items()}
         in_paper = paper_numbers.STANDS_FOR.get(setting[0]) == PAPER_DATA
@@ -71,17 +96,19 @@ def read_ablations(
             ("table_4", paper_methods.TABLE_4, paper_methods.STEPS),
             ("table_5", paper_methods.TABLE_5, paper_methods.CONTRIBUTIONS),
         ):
-            its = [c for c in comparisons if (c.table, c.dataset, c.protocol) == (table, *setting)]
+            its = [c for c in here if c.table == table]
             pairs, columns = TABLES[table]
-            tests = check_comparisons(its, values, columns, pairs, results / FILE)
+            of_table = {m: values[m] for m in paper_methods.METHODS if m in values}
+            tests = check_comparisons(its, of_table, columns, pairs, results / FILE)
             rows = [
-                _row(label, method, compared.get(label), tests, values, records, failed,
+                _row(label, method, compared.get(label), tests, seeds, records, failed,
                      paper[table] if in_paper else {})
                 for label, method in labels.items()
             ]  # fmt: skip
             users = next((len(v["full", "hit@10"]) for v in values.values()), 0)
             sections.append(AccuracySection(*setting, users, rows))
-        ablations.append(Ablation(sections[0], sections[1], backbone))
+        null_rows = _null_rows(here, seeds, records)
+        ablations.append(Ablation(sections[0], sections[1], backbone, null_rows, ladder))
     return ablations
 
 
@@ -90,7 +117,7 @@ def _row(
     method: str,
     compared: tuple[str, str] | None,
     tests: dict[Label, Comparison],
-    values: dict[str, Values],
+    seeds: dict[str, Values],
     records: dict[str, list[Record]],
     failures: list[Failure],
     paper: Printed,
@@ -104,11 +131,40 @@ def _row(
         printed_as=label,
         method=method,
         paper={column: printed for (row, column), printed in paper.items() if row == label},
-        ours={c: mean_of_known(v) for c, v in values.get(method, {}).items()},
+        ours=_means(seeds.get(method, {})),
         tests=its_tests,
         records=its_records,
         failures=without_record(failures, method, its_records),
+        deviation=deviations(seeds.get(method, {})),
+        group="Components",
     )
+
+
+def _null_rows(
+    comparisons: Sequence[Comparison], seeds: dict[str, Values], records: dict[str, list[Record]]
+) -> list[Row]:
+    """A row for each null of EnhancedGenRec that ran and that is no configuration of Table IV.
+
+    Its tests are of EnhancedGenRec less the null.
+    """
+    rows = []
+    for null, its in nulls().items():
+        if OURS not in its["of"] or null not in records or null in paper_methods.METHODS:
+            continue
+        tests = {
+            (c.ranking, c.metric): c
+            for c in comparisons
+            if (c.table, c.method, c.baseline) == ("table_1_nulls", OURS, null)
+        }
+        label = f"{row_label(null)} (null of the {its['part']})"
+        rows.append(Row(label, "", null, {}, _means(seeds[null]), tests, records[null], [],
+                        deviations(seeds[null]), NULL))  # fmt: skip
+    return rows
+
+
+def _means(values: Values) -> dict[Column, float]:
+    """Means over seeds and users, of values (S, U); users without a value are left out."""
+    return {column: mean_of_known(its.mean(axis=0)) for column, its in values.items()}
 
 
 def change(test: Comparison | None, *, per_cent_of: float | None = None) -> Cell:
@@ -128,15 +184,19 @@ def change(test: Comparison | None, *, per_cent_of: float | None = None) -> Cell
 def to_csv(sections: list[AccuracySection], columns: Sequence[Column]) -> str:
     """A line for each row: the paper's numbers as printed, our means, and the differences.
 
-    `<metric>_change` is the row less `against`, with `_low`, `_high` and `_p_holm`; empty where one
-    of the two has no run.
+    `<metric>_change` is the row less `against`, or of a null `against` less the row, with `_low`,
+    `_high`, `_p_holm` and the conclusion; empty where one of the two has no run. `<metric>_sd` is
+    the standard deviation over seeds.
     """
     names = [
         f"paper_{m}" for m in dict.fromkeys(m for s in sections for r in s.rows for m in r.paper)
     ]
     names.append("against")
     for _, metric in columns:
-        names += [metric, *(f"{metric}_change{end}" for end in ("", "_low", "_high", "_p_holm"))]
+        names += [metric, f"{metric}_sd"]
+        names += [
+            f"{metric}_change{end}" for end in ("", "_low", "_high", "_p_holm", "_conclusion")
+        ]
     lines = []
     for section in sections:
         for row in section.rows:
@@ -144,46 +204,79 @@ def to_csv(sections: list[AccuracySection], columns: Sequence[Column]) -> str:
             for tested in columns:
                 if row.records and tested in row.ours:
                     line[tested[1]] = f"{row.ours[tested]:.6f}"
+                    if tested in row.deviation:
+                        line[f"{tested[1]}_sd"] = f"{row.deviation[tested]:.6f}"
                 if (test := row.tests.get(tested)) is not None:
-                    line["against"] = test.baseline
+                    line["against"] = OURS if row.group == NULL else test.baseline
                     ends = {"": test.difference, "_low": test.low, "_high": test.high}
                     line |= {f"{tested[1]}_change{end}": f"{x:.6f}" for end, x in ends.items()}
                     line[f"{tested[1]}_change_p_holm"] = f"{test.p_holm:.4g}"
+                    line[f"{tested[1]}_change_conclusion"] = test.conclusion
             lines.append(line)
     return to_csv_text(names, lines)
 
 
-def build_4(sections: list[AccuracySection]) -> Table:
+def build_4(ablations: list[Ablation]) -> Table:
     """Table IV for people."""
     columns = [("", "Configuration"), *(("Paper", METRIC_NAMES[m]) for _, m in COLUMNS_4)]
     columns += [("Ours", METRIC_NAMES[metric]) for _, metric in COLUMNS_4]
     columns += [("Change [95 % interval]", METRIC_NAMES[metric]) for _, metric in CHANGES]
+    sections = [ablation.table_4_with_nulls for ablation in ablations]
     return Table(
         name="Table IV",
         label="tab:ablation",
         title="Ablation, one component after another: the paper's numbers and ours",
-        columns=[*columns, ("", "Runs")],
-        sections=[Section(s.heading, _cells_4(s), s.setting) for s in sections],
+        columns=[*columns, ("", "Effect"), ("", "Runs")],
+        sections=[
+            Section(s.heading, _cells_4(s.rows, a), s.setting, groups_of(s.rows))
+            for s, a in zip(sections, ablations)
+        ],
         notes=_notes_4(sections),
     )
 
 
-def _cells_4(section: AccuracySection) -> list[list[Cell]]:
-    rows = section.rows
+def _cells_4(rows: list[Row], ablation: Ablation) -> list[list[Cell]]:
     columns = [[Cell(row.label) for row in rows]]
     columns += [column([row.paper.get(metric) for row in rows]) for _, metric in COLUMNS_4]
-    columns += [column([number(row.ours.get(c), 3) for row in rows]) for c in COLUMNS_4]
+    for c in COLUMNS_4:
+        columns.append(column([number(r.ours.get(c), 3, r.deviation.get(c)) for r in rows]))
     for tested in CHANGES:
         columns.append([change(row.tests.get(tested)) for row in rows])
+    columns.append([Cell(_effect(row, ablation) or NONE) for row in rows])
     columns.append([Cell(row.status) for row in rows])
     return [*map(list, zip(*columns))]
 
 
+def _effect(row: Row, ablation: Ablation) -> str:
+    """What the row's component, or the part that a null tests, does to NDCG@10, by rule."""
+    test = row.tests.get(("full", null_ladder.METRIC))
+    if row.group == NULL:
+        return "" if test is None else effect(test)
+    part = PARTS.get(row.printed_as)
+    rung = next((r for r in ablation.ladder if (r.method, r.part) == (OURS, part)), None)
+    return effect_of_row(test, rung) if test is not None else ""
+
+
+def _effect_notes(rows: Sequence[Row]) -> list[str]:
+    """The rule of the column Effect."""
+    if not any(row.tests for row in rows):
+        return []
+    rules = "; ".join(f"{name}: {rule}" for name, rule in null_ladder.RULES.items())
+    return [
+        f"Effect, in NDCG@10 of the full ranking. {rules}. A component is judged twice: by its row "
+        "and by the best of its nulls that ran (the best on validation). It has an effect only "
+        "where both say so; else a cost counts before a tie."
+    ]
+
+
 def _notes_4(sections: list[AccuracySection]) -> list[str]:
-    made = sum(len(row.tests) for section in sections for row in section.rows)
+    made = sum(
+        test.table == "table_4" for s in sections for row in s.rows for test in row.tests.values()
+    )
     tested = (
-        f"*: p < {LEVEL:g}, paired t test over users, Holm-adjusted over the {made} comparisons "
-        "that comparisons.csv lists for this table."
+        f"*: p < {LEVEL:g}, paired t test over users and seeds, Holm-adjusted over the {made} "
+        "comparisons that comparisons.csv lists for this table; of nulls, over all comparisons "
+        "with nulls."
     )
     return [
         "Paper: as printed, for MovieLens-25M; no split, ranking, seed or variance is named. Ours: "
@@ -192,11 +285,14 @@ def _notes_4(sections: list[AccuracySection]) -> list[str]:
         "which the paper names there.",
         "The step + Retrieval Augment. includes the item-item relations, an EASE term that the "
         "paper does not have. The step does not measure retrieval alone.",
-        "Change: this row less the row above, over the same users, with a bootstrap interval; of "
-        "Full Framework: less the first row.",
+        "Change: this row less the row above, over the same users; of Full Framework: less the "
+        f"first row; of a null: {OURS} less the null. The interval is of the bootstrap over users, "
+        "or of t with users and seeds random where a method has several seeds.",
         "Adaptive Learning is the fifth of five components, so + Adaptive Learning and Full "
         "Framework are one configuration in the paper's own terms: one run fills both rows.",
         *([tested] if made else ["No two rows that follow each other have been run: no test."]),
+        *_effect_notes([row for section in sections for row in section.rows]),
+        "Nulls: each is named with the part that it tests (properties/nulls.yaml).",
         "Best of a column bold, second best underlined, as rounded here.",
         *run_notes(sections),
     ]
@@ -210,7 +306,7 @@ def build_5(ablations: list[Ablation]) -> Table:
         name="Table V",
         label="tab:contributions",
         title="Contribution of ablation component: the paper's numbers and ours",
-        columns=[*columns, ("", "Runs")],
+        columns=[*columns, ("", "Effect"), ("", "Runs")],
         sections=[
             Section(ablation.table_5.heading, _cells_5(ablation), ablation.table_5.setting)
             for ablation in ablations
@@ -224,15 +320,16 @@ def _cells_5(ablation: Ablation) -> list[list[Cell]]:
     for row in ablation.table_5.rows:
         paper = [Cell(row.paper.get(f"{name}_improvement", NONE)) for name in PRINTED_5]
         ours = [change(row.tests.get(c), per_cent_of=ablation.backbone.get(c)) for c in COLUMNS_5]
-        rows.append([Cell(row.label), *paper, *ours, Cell(row.status)])
+        effect_of = Cell(_effect(row, ablation) or NONE)
+        rows.append([Cell(row.label), *paper, *ours, effect_of, Cell(row.status)])
     return rows
 
 
 def _notes_5(sections: list[AccuracySection]) -> list[str]:
     made = sum(len(row.tests) for section in sections for row in section.rows)
     tested = (
-        f"*: p < {LEVEL:g}, paired t test over users, Holm-adjusted over the comparisons that "
-        "comparisons.csv lists for this table, the one of debiasing with retrieval included."
+        f"*: p < {LEVEL:g}, paired t test over users and seeds, Holm-adjusted over the comparisons "
+        "that comparisons.csv lists for this table, the one of debiasing with retrieval included."
     )
     return [
         "Paper: as printed, in per cent. Its figures follow the steps of its Table IV, in which "
@@ -245,5 +342,6 @@ def _notes_5(sections: list[AccuracySection]) -> list[str]:
         "Synergistic Effect: what the backbone with all five gains less the sum of the five gains "
         "above, formed for each user before it is tested.",
         *([tested] if made else ["No component and backbone have both been run: no test."]),
+        *_effect_notes([row for section in sections for row in section.rows]),
         *run_notes(sections),
     ]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from llm4rec_recbole.analysis.compare import LEVEL, METRICS
+from llm4rec_recbole.analysis.compare import METRICS
+from llm4rec_recbole.analysis.equivalence import MARGIN
+from llm4rec_recbole.analysis.paired_tests import LEVEL, ONE_SEED
 from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES, OURS, RANKING_NAMES
-from llm4rec_recbole.reporting.tables.render import Cell, Section, Table, column, number
+from llm4rec_recbole.reporting.tables.render import NONE, Cell, Section, Table, column, number
 from llm4rec_recbole.reporting.tables.rows import (
     COLUMNS,
-    COMMON,
     AccuracySection,
     Column,
     Row,
+    groups_of,
     row_key,
-    run_notes,
     to_csv_text,
 )
+from llm4rec_recbole.reporting.tables.run_notes import COMMON, run_notes
 
 DECIMALS = 3  # as the paper prints
 
@@ -24,13 +26,13 @@ def build(sections: list[AccuracySection]) -> Table:
     columns = [("", "Method")]
     columns += [("Paper", METRIC_NAMES[metric]) for metric in METRICS]
     columns += [(RANKING_NAMES[ranking], METRIC_NAMES[metric]) for ranking, metric in COLUMNS]
-    columns += [("", "Runs")]
+    columns += [(f"{OURS} is", METRIC_NAMES["ndcg@10"]), ("", "Runs")]
     return Table(
         name="Table I",
         label="tab:accuracy",
         title="Accuracy: the paper's numbers and ours",
         columns=columns,
-        sections=[Section(s.heading, _cells(s), s.setting) for s in sections],
+        sections=[Section(s.heading, _cells(s), s.setting, groups_of(s.rows)) for s in sections],
         notes=notes(sections),
     )
 
@@ -38,13 +40,13 @@ def build(sections: list[AccuracySection]) -> Table:
 def to_csv(sections: list[AccuracySection]) -> str:
     """Table I for programs: one line for each row, empty where there is no number.
 
-    `<ranking>_<metric>` is ours. `full_<metric>_p_holm` belongs to the difference from the method
-    `full_<metric>_compared_with`.
+    `<ranking>_<metric>` is ours, with `_sd` over seeds. `full_<metric>_p_holm` belongs to the
+    difference from the method `full_<metric>_compared_with`, which `_conclusion` puts in words.
     """
     names = [f"paper_{metric}" for metric in METRICS]
     for ranking, metric in COLUMNS:
-        tests = ("_p_holm", "_compared_with") if ranking == "full" else ()
-        names += [f"{ranking}_{metric}{end}" for end in ("", *tests)]
+        tests = ("_p_holm", "_compared_with", "_conclusion") if ranking == "full" else ()
+        names += [f"{ranking}_{metric}{end}" for end in ("", "_sd", *tests)]
     rows = [_csv_row(section, row) for section in sections for row in section.rows]
     return to_csv_text(names, rows)
 
@@ -58,8 +60,6 @@ def notes(sections: list[AccuracySection]) -> list[str]:
         "Full: ranked among all items that the user has not seen. Uniform-100, Popular-100: among "
         "100 sampled negatives, the same for all methods. Sampled rankings are shown without "
         "tests: no claim rests on them.",
-        "P5 and GenRec are smaller than the paper's: P5 has 0.4 M parameters and is trained from "
-        "scratch, GenRec uses 2 of its language model's 30 layers.",
         *COMMON,
         *_adapted(rows),
         *_tests(sections),
@@ -86,15 +86,30 @@ def _tests(sections: list[AccuracySection]) -> list[str]:
     tests = [test for s in sections for row in s.rows for test in row.tests.values()]
     claims = [test for test in tests if test.table == "table_1"]
     further = [test for test in tests if test.table == "table_1_further"]
+    ladder = [test for test in tests if test.table == "table_1_nulls"]
     references = "; ".join(f"{s.setting}: {s.reference}" for s in sections if s.reference)
-    method = "paired t test over users, Holm-adjusted over the"
+    method = (
+        "paired t test over users, and over seeds where a method has several, Holm-adjusted over "
+        "the"
+    )
     made = []
     if claims:
         made.append(
             f"*: {OURS} differs from this row, p < {LEVEL:g}: {method} {len(claims)} comparisons "
-            f"of {OURS} with the paper's five baselines and with the best reference. The best "
-            f"reference has the highest validation NDCG@10 ({references}). comparisons.csv has "
-            "differences, intervals and randomization tests."
+            f"of {OURS} with the paper's five baselines and with the best null. The best null is "
+            f"the reference or null with the highest validation NDCG@10 ({references}). "
+            "comparisons.csv has differences, intervals and randomization tests."
+        )
+    if ladder:
+        made.append(
+            f"* in the row of another null: p < {LEVEL:g}, Holm-adjusted over the comparisons "
+            "with nulls."
+        )
+    if claims or ladder:
+        made.append(
+            f"{OURS} is: better or worse by that p; else equivalent within the smallest margin "
+            "that two one-sided tests allow, in per cent of the row, where it is at most "
+            f"{100 * MARGIN:g} %; else undecided, with the users and seeds that would decide it."
         )
     if further:
         baselines = sorted({f"{t.dataset}, {t.protocol}: {t.baseline}" for t in further})
@@ -130,10 +145,13 @@ def _csv_row(section: AccuracySection, row: Row) -> dict[str, str | int]:
     values = row_key(section, row)
     values |= {f"paper_{metric}": printed for metric, printed in row.paper.items()}
     values |= {f"{ranking}_{m}": f"{value:.6f}" for (ranking, m), value in row.ours.items()}
+    values |= {f"{r}_{m}_sd": f"{row.deviation[r, m]:.6f}" for r, m in COLUMNS
+               if (r, m) in row.deviation}  # fmt: skip
     for (ranking, metric), test in row.tests.items():
         values[f"{ranking}_{metric}_p_holm"] = f"{test.p_holm:.4g}"
         other = test.method if test.method != row.method else test.baseline
         values[f"{ranking}_{metric}_compared_with"] = other
+        values[f"{ranking}_{metric}_conclusion"] = test.conclusion
     return values
 
 
@@ -143,10 +161,20 @@ def _cells(section: AccuracySection) -> list[list[Cell]]:
     for metric in METRICS:
         columns.append(column([row.paper.get(metric) for row in rows]))
     for ours in COLUMNS:
-        shown = [number(row.ours.get(ours), DECIMALS) for row in rows]
+        shown = [number(row.ours.get(ours), DECIMALS, row.deviation.get(ours)) for row in rows]
         columns.append(column(shown, marks=[significant(row, ours) for row in rows]))
+    columns.append([_conclusion(row) for row in rows])
     columns.append([Cell(row.status) for row in rows])
     return [*map(list, zip(*columns))]
+
+
+def _conclusion(row: Row) -> Cell:
+    """What EnhancedGenRec is beside the row, such as "better", in NDCG@10 of the full ranking."""
+    test = row.tests.get(("full", "ndcg@10"))
+    if test is None or test.method != OURS:
+        return Cell(NONE)
+    found, single, _ = test.conclusion.partition(ONE_SEED)
+    return Cell((f"{found} (one seed)" if single else found) or NONE)
 
 
 def significant(row: Row, tested: Column) -> bool:

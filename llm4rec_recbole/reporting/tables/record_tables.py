@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llm4rec_recbole.analysis.compare import LEVEL, Comparison
-from llm4rec_recbole.analysis.fairness_null import NullRange
+from llm4rec_recbole.analysis.paired_tests import LEVEL, Comparison
 from llm4rec_recbole.analysis.paper import paper_numbers
 from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES, OURS
 from llm4rec_recbole.evaluation.records import Record
@@ -26,11 +25,10 @@ from llm4rec_recbole.reporting.tables.render import (
     number,
 )
 from llm4rec_recbole.reporting.tables.rows import (
-    COMMON,
     AccuracySection,
     Row,
+    groups_of,
     row_key,
-    run_notes,
     to_csv_text,
 )
 
@@ -75,17 +73,22 @@ class RecordTable:
         for m in self.measures:
             columns += [("Ours", m.name), *([("Ours", "shuffled")] if m.null else [])]
         columns.append(("", "Runs"))
-        shown = [Section(s.heading, self._cells(s, paper, tests), s.setting) for s in sections]
+        shown = [
+            Section(s.heading, self._cells(s, paper, tests), s.setting, groups_of(s.rows))
+            for s in sections
+        ]
         return Table(self.name, self.label, self.title, columns, shown, notes)
 
     def to_csv(self, sections: list[AccuracySection], paper: Printed) -> str:
         """The table for programs: `paper_<column>` as printed, ours by its name in the record.
 
-        A number that a run does not have is "n/a", empty where there is no run.
+        A number that a run does not have is "n/a", empty where there is no run. `<name>_sd` is the
+        standard deviation over seeds.
         """
         names = [f"paper_{m.printed}" for m in self._printed]
         for measure in self.measures:
-            names += [measure.key, *([f"{measure.key}_shuffled"] if measure.null else [])]
+            ends = ("", "_sd", *(["_shuffled"] if measure.null else []))
+            names += [f"{measure.key}{end}" for end in ends]
         rows = []
         for section in sections:
             for row in section.rows:
@@ -93,7 +96,11 @@ class RecordTable:
                 for m in self._printed:
                     values[f"paper_{m.printed}"] = _paper(section, row, m, paper) or ""
                 for m in self.measures:
-                    values[m.key] = self._ours(row, m, decimals=6) or ""
+                    mean, deviation = self._over_seeds(row, m)
+                    if row.records:
+                        values[m.key] = UNDEFINED if mean is None else f"{mean:.6f}"
+                    if deviation is not None:
+                        values[f"{m.key}_sd"] = f"{deviation:.6f}"
                     if m.null:
                         values[f"{m.key}_shuffled"] = _null_range(row, m.null, decimals=6) or ""
                 rows.append(values)
@@ -123,19 +130,33 @@ class RecordTable:
             columns.append(column([_paper(section, r, m, paper) for r in rows], smaller=m.smaller))
         for m in self.measures:
             marks = [(row.method, m.key) in differ for row in rows]
-            shown = [self._ours(row, m, m.decimals) for row in rows]
+            shown = [self._shown(row, m) for row in rows]
             columns.append(column(shown, smaller=m.smaller, marks=marks))
             if m.null:
                 columns.append([Cell(_null_range(row, m.null, m.decimals) or NONE) for row in rows])
         columns.append([Cell(row.status) for row in rows])
         return [*map(list, zip(*columns))]
 
-    def _ours(self, row: Row, measure: Measure, decimals: int) -> str | None:
-        """Mean over the seeds; "n/a" where a run does not have it; None without a run."""
+    def _shown(self, row: Row, measure: Measure) -> str | None:
+        """Mean ± deviation; "n/a" where a run does not have it; None without a run."""
         if not row.records:
             return None
-        mean = mean_over_seeds([self.value(record, measure.key) for record in row.records])
-        return UNDEFINED if mean is None else number(mean, decimals)
+        mean, deviation = self._over_seeds(row, measure)
+        return UNDEFINED if mean is None else number(mean, measure.decimals, deviation)
+
+    def _over_seeds(self, row: Row, measure: Measure) -> tuple[float | None, float | None]:
+        return over_seeds([self.value(record, measure.key) for record in row.records])
+
+
+def over_seeds(values: Sequence[float | None]) -> tuple[float | None, float | None]:
+    """Mean and standard deviation over the seeds.
+
+    The mean is None where a seed has no value, or there is none; the deviation also for one seed.
+    """
+    numbers = [value for value in values if value is not None]
+    if not numbers or len(numbers) < len(values):
+        return None, None
+    return float(np.mean(numbers)), float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None
 
 
 def _null_range(row: Row, part: str, decimals: int) -> str | None:
@@ -154,8 +175,7 @@ def _null_range(row: Row, part: str, decimals: int) -> str | None:
 
 def mean_over_seeds(values: Sequence[float | None]) -> float | None:
     """Mean over the seeds; None where one of them has no value, or there is none."""
-    numbers = [value for value in values if value is not None]
-    return float(np.mean(numbers)) if numbers and len(numbers) == len(values) else None
+    return over_seeds(values)[0]
 
 
 def _paper(section: AccuracySection, row: Row, measure: Measure, paper: Printed) -> str | None:
@@ -196,184 +216,3 @@ TABLE_3 = RecordTable(
         Measure("co2e_g", "", "CO2e, g (estimate)", "", 3, True),
     ),
 )
-
-
-def notes_2(
-    sections: list[AccuracySection],
-    tests: Sequence[Comparison],
-    null_ranges: Sequence[NullRange] = (),
-) -> list[str]:
-    """The caption of Table II: what each column measures, since the paper does not say."""
-    return [
-        "Paper: as printed. The paper gives no formulas, and one set of numbers for three data "
-        "sets. A number of the paper and one of ours need not measure the same thing.",
-        "All lie between 0 and 1, more is better. Lists: full ranking without seen items.",
-        "ILD@10: mean cosine distance between the categories of two of the first ten items. "
-        "Cov@100: share of the catalogue that occurs in any user's first hundred; few users can "
-        "cover only part of it. Novelty@10: mean self-information of the first ten, from the "
-        "number of training users of an item, 1 where there is only one. Fairness@10: the mean of "
-        "two parts, which are shown apart. Users@10: the equality of NDCG@10 between groups of "
-        "users (gender, age, occupation). Items@10: the equality of exposure between categories "
-        "of items. Where only one part is defined, Fairness@10 is that part. shuffled: the middle "
-        "95 % of the values of a part when groups or categories are shuffled.",
-        *_fairness_parts(sections),
-        "n/a: the data set has neither categories nor two groups of users.",
-        "More is not better by itself: random lists are diverse and novel, and cover everything.",
-        *_random_groups(sections, null_ranges),
-        *_tested(sections, tests),
-        *COMMON,
-        *run_notes(sections),
-    ]
-
-
-def _fairness_parts(sections: list[AccuracySection]) -> list[str]:
-    """Which part of fairness is undefined, by setting, and where that differs between runs."""
-    sentences = []
-    for section in sections:
-        recorded = {record.fairness_of for row in section.rows for record in row.records}
-        recorded.discard(frozenset())  # older records lack the parts
-        if len(recorded) > 1:
-            named = "; ".join(sorted(", ".join(sorted(parts)) for parts in recorded))
-            sentences.append(
-                f"{section.setting}: Fairness@10 has different parts in different runs: {named}."
-            )
-        elif recorded:
-            (parts,) = recorded
-            if not parts - {"category"}:
-                missing, left = "two groups of users", "items"
-            elif "category" not in parts:
-                missing, left = "categories of items", "users"
-            else:
-                continue
-            alone = f"Fairness@10 is the {left}' part alone"
-            sentences.append(f"{section.setting}: no {missing} are known; {alone}.")
-    return sentences
-
-
-def _random_groups(sections: list[AccuracySection], null_ranges: Sequence[NullRange]) -> list[str]:
-    """Whether the users' part of fairness differs from its range with random groups.
-
-    Only runs that the table shows count. A setting without a range gets no sentence.
-    """
-    sentences = []
-    for section in sections:
-        shown = {row.method for row in section.rows if row.records}
-        runs = [r for r in null_ranges if (r.dataset, r.protocol) == (section.dataset,
-                section.protocol) and r.method in shown]  # fmt: skip
-        if not runs:
-            continue
-        methods = {run.method for run in runs}
-        below = sorted({run.method for run in runs if run.users_part < run.low})
-        named = f" ({', '.join(below)})" if below else ""
-        measured, lows, highs = (
-            [getattr(r, k) for r in runs] for k in ("users_part", "low", "high")
-        )
-        sentences.append(
-            f"{section.setting}: the users' part of Fairness@10 is {min(measured):.2f} to "
-            f"{max(measured):.2f}. With groups assigned to the {section.users} users at random it "
-            f"is {min(lows):.2f} to {max(highs):.2f} (95 % of {runs[0].shuffles} shuffles, by "
-            f"method). It is below its method's range for {len(below)} of {len(methods)} "
-            f"methods{named}. For the others it is no further from 1 than chance puts it."
-        )
-    return sentences
-
-
-def _tested(sections: list[AccuracySection], tests: Sequence[Comparison]) -> list[str]:
-    claims = [test for test in tests if test.table == "table_2"]
-    further = [test for test in tests if test.table == "table_2_further"]
-    missing = [
-        f"{section.setting}: {METRIC_NAMES[measure.key]}{left_out}"
-        for section in sections
-        for measure in TABLE_2.measures
-        if (left_out := _untested(section, measure.key, claims)) is not None
-    ]
-    method = f"p < {LEVEL:g}: paired t test over users, Holm-adjusted over the"
-    z_test = (
-        "Cov@100 and Fairness@10 are numbers of a whole run. There it is a z test whose standard "
-        "error comes from exchanging the two methods' lists for random users."
-    )
-    marks = []
-    if claims:
-        marks.append(
-            f"*: {OURS} differs from this row, {method} {len(claims)} comparisons of {OURS} with "
-            f"the paper's five baselines and with the best reference of Table I. {z_test}"
-        )
-    if further:
-        marks.append(
-            "* in a row that this project does not have: differs from the baseline or reference "
-            f"with the highest validation NDCG@10, {method} {len(further)} comparisons of such "
-            "rows."
-        )
-    return [*marks, *([f"Not tested: {'; '.join(missing)}."] if missing else [])]
-
-
-def _untested(section: AccuracySection, metric: str, claims: Sequence[Comparison]) -> str | None:
-    """Which of the compared methods lack a test of `metric`; "" for all; None for none."""
-    setting = (section.dataset, section.protocol)
-    compared = {c.baseline for c in claims if (c.dataset, c.protocol) == setting}
-    made = {c.baseline for c in claims if (c.dataset, c.protocol, c.metric) == (*setting, metric)}
-    numbered = [
-        row.method
-        for row in section.rows
-        if row.method in compared
-        and any(record.beyond_accuracy[metric] is not None for record in row.records)
-    ]
-    left_out = [method for method in numbered if method not in made]
-    if not made:
-        return "" if left_out else None
-    return f" of {', '.join(left_out)}" if left_out else None
-
-
-def notes_3(sections: list[AccuracySection]) -> list[str]:
-    """The caption of Table III: what was timed, and on which hardware."""
-    return [
-        "Paper: as printed, on the authors' hardware and at their scale: their columns and ours "
-        "can be compared for order only.",
-        *_hardware(sections),
-        "Training: wall-clock seconds until early stopping, validation included. ms/user: scoring "
-        "every item for a user. It is the median over batches after a warm-up, the time of a batch "
-        "over its users. Some models divide a batch further. On a CPU another run may have used "
-        "the next core at the same time, as in make repro. Memory: the peak of the device on a "
-        "GPU; on a CPU that of the whole process, data, Python and torch included. Model: "
-        "parameters, buffers and fitted matrices.",
-        *_energy(sections),
-        *COMMON,
-        *run_notes(sections),
-    ]
-
-
-def _energy(sections: list[AccuracySection]) -> list[str]:
-    """How the energy was estimated, and why cells are empty."""
-    records = [record for section in sections for row in section.rows for record in row.records]
-    missing = sorted({record.energy_missing or "made before it was recorded" for record in records
-                      if record.cost["energy_wh"] is None})  # fmt: skip
-    text = (
-        "Energy and CO2e are estimates by CodeCarbon of the process's share of the machine, for "
-        "training and for ranking the test users. A virtual machine shows no counters of energy: "
-        "there the processor's power is assumed. The record names the method and the country "
-        "whose electricity mix was taken."
-    )
-    return [text, *([f"Energy n/a: {'; '.join(missing)}."] if missing else [])]
-
-
-def _hardware(sections: list[AccuracySection]) -> list[str]:
-    """One sentence for each set-up of the runs; with several, each names its methods."""
-    methods: dict[str, list[str]] = {}
-    for section in sections:
-        for row in section.rows:
-            for record in row.records:
-                made = record.provenance
-                batch = record.cost["inference_batch_size"]
-                users = "a batch size not recorded" if batch is None else f"batches of {batch:g}"
-                key = (
-                    f"{made['hardware']} ({made['device']}), {made['threads']} torch threads; "
-                    f"torch {made['torch']}, Python {made['python']}; asked for {users} users"
-                )
-                named = methods.setdefault(key, [])
-                if row.method not in named:
-                    named.append(row.method)
-    if len(methods) == 1:
-        return [f"Measured on {key}." for key in methods]
-    sentences = [f"Measured on {key}: {', '.join(named)}." for key, named in methods.items()]
-    warning = "Not all runs were made on the same hardware and software; do not compare across."
-    return [warning, *sentences] if sentences else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -26,6 +26,7 @@ class Section:
     heading: str
     rows: list[list[Cell]]
     setting: str = ""  # data set and protocol
+    groups: Mapping[int, str] = field(default_factory=dict)  # row → the group that begins there
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,11 @@ def to_markdown(table: Table) -> str:
         )
         right = "---" if table.text else "---:"
         lines.append(_md_row(["---", *[right] * (len(table.columns) - 1)]))
-        lines += [_md_row([_md_cell(cell) for cell in row]) for row in section.rows]
+        for number, row in enumerate(section.rows):
+            if number in section.groups:
+                name = f"**{escape_markdown(section.groups[number])}**"
+                lines.append(_md_row([name, *[""] * (len(row) - 1)]))
+            lines.append(_md_row([_md_cell(cell) for cell in row]))
         lines.append("")
     lines += [f"- {escape_markdown(note)}" for note in table.notes]
     return "\n".join(lines) + "\n"
@@ -75,7 +80,11 @@ def to_latex(table: Table) -> str:
     for section in table.sections:
         heading = rf"\multicolumn{{{columns}}}{{l}}{{\textit{{{_tex(section.heading)}}}}} \\"
         lines += [r"\midrule", heading]
-        lines += [" & ".join(_tex_cell(cell) for cell in row) + r" \\" for row in section.rows]
+        for number, row in enumerate(section.rows):
+            if number in section.groups:
+                group = rf"\emph{{{_tex(section.groups[number])}}}"
+                lines.append(rf"\multicolumn{{{len(row)}}}{{l}}{{{group}}} \\")
+            lines.append(" & ".join(_tex_cell(cell) for cell in row) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}}", r"\end{table*}"]
     return "\n".join(lines) + "\n"
 
@@ -148,9 +157,15 @@ NONE = "–"  # no run
 UNDEFINED = "n/a"  # a run, but its data set lacks what the number is made of
 
 
-def number(value: float | None, decimals: int) -> str | None:
-    """`value` as a table shows it."""
-    return None if value is None else f"{value:.{decimals}f}"
+PLUS_MINUS = " ± "
+
+
+def number(value: float | None, decimals: int, deviation: float | None = None) -> str | None:
+    """`value` as a table shows it, with the standard deviation over seeds where there is one."""
+    if value is None:
+        return None
+    shown = f"{value:.{decimals}f}"
+    return shown if deviation is None else f"{shown}{PLUS_MINUS}{deviation:.{decimals}f}"
 
 
 def column(
@@ -176,4 +191,4 @@ def _ranks(values: Sequence[float | None], smaller: bool) -> list[Rank]:
 
 
 def _float(text: str | None) -> float | None:
-    return None if text is None or text == UNDEFINED else float(text)
+    return None if text is None or text == UNDEFINED else float(text.partition(PLUS_MINUS)[0])

@@ -5,39 +5,43 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from llm4rec_recbole.analysis.compare import COLUMNS as TESTED
 from llm4rec_recbole.analysis.compare import (
-    FILE,
     KINDS,
     METRICS,
+    averaged,
+    best_null,
+    pairing,
+    table_pairs,
+)
+from llm4rec_recbole.analysis.paired_tests import (
+    FILE,
     Comparison,
     Label,
     Setting,
-    best_null,
-    pairing,
     per_user_differences,
     read_comparisons,
-    table_pairs,
 )
 from llm4rec_recbole.analysis.paper import paper_numbers
 from llm4rec_recbole.analysis.paper.paper_methods import (
     DETERMINISTIC,
+    NOT_SEARCHED,
     OURS,
-    REFERENCES,
     Pairing,
     further_methods,
+    group_of,
     paper_rows,
     row_label,
     table_methods,
 )
 from llm4rec_recbole.analysis.system_level_tests import METRICS as SYSTEM_LEVEL
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.per_user import TOLERANCE, Values, per_user_values
+from llm4rec_recbole.evaluation.per_user import TOLERANCE, Values, per_seed_values
 from llm4rec_recbole.evaluation.records import (
     RANKINGS,
     Failure,
@@ -66,6 +70,8 @@ class Row:
     tests: dict[Column, Comparison]  # the test that the row's mark shows
     records: list[Record]
     failures: list[Failure]  # of seeds that have no record
+    deviation: dict[Column, float] = field(default_factory=dict)  # over seeds, from two on
+    group: str = ""
 
     @property
     def one_seed(self) -> bool:
@@ -156,7 +162,8 @@ def _section(
     recbole_row: str,
     results: Path,
 ) -> AccuracySection:
-    values = per_user_values(records)
+    seeds_of = per_seed_values(records)
+    values = averaged(seeds_of)
     check_tables(comparisons, values, records, recbole_row, results / FILE)
     tests: dict[str, dict[Column, Comparison]] = {}
     for test in sorted(comparisons, key=lambda c: c.table == "table_1"):  # whose marks win
@@ -172,7 +179,7 @@ def _section(
         printed = {m: paper.get((label, f"{stands_for}/{m}")) for m in METRICS}
         rows.append(
             Row(
-                label=row_label(method, recbole_row),
+                label=row_label(method, recbole_row, size_of(method, seeds)),
                 printed_as=label,
                 method=method,
                 paper={m: number for m, number in printed.items() if number is not None},
@@ -181,12 +188,48 @@ def _section(
                 tests=tests.get(method, {}),
                 records=seeds,
                 failures=without_record(failures, method, seeds),
+                deviation=deviations(seeds_of.get(method, {})),
+                group=group_of(method, recbole_row),
             )
         )  # fmt: skip
     users = next((len(its[COLUMNS[0]]) for its in values.values()), 0)
     return AccuracySection(
         *setting, users, rows, best_null(records, OURS) or "", time_note(results, *setting)
     )
+
+
+def deviations(values: Values) -> dict[Column, float]:
+    """The standard deviation over seeds of a method's means; values: (S, U). {} for one seed."""
+    means = {column: np.nanmean(v, axis=1) for column, v in values.items()
+             if len(v) > 1 and not np.isnan(v).all()}  # fmt: skip
+    return {column: float(its.std(ddof=1)) for column, its in means.items()}
+
+
+def size_of(method: str, records: Sequence[Record]) -> str:
+    """What a method's label says of its size, from its records; "" for methods that are searched.
+
+    Methods whose options are not searched are smaller than the paper's.
+    """
+    if method not in NOT_SEARCHED or not records:
+        return ""
+    made = records[0].provenance
+    parts = []
+    if (parameters := records[0].cost.get("parameters")) is not None:
+        parts.append(f"{parameters / 1e6:.1f} M parameters")
+    if str(made.get("pretrained")).startswith("scratch"):
+        parts.append("trained from scratch")
+    elif made.get("llm_layers"):
+        parts.append(f"{made['llm_layers']} layers")
+    return ", ".join([*parts, "not searched"])
+
+
+def groups_of(rows: Sequence[Row]) -> dict[int, str]:
+    """Number of a row → the group that begins with it."""
+    starts: dict[int, str] = {}
+    for number, row in enumerate(rows):
+        if row.group and (number == 0 or rows[number - 1].group != row.group):
+            starts[number] = row.group
+    return starts
 
 
 def without_record(
@@ -295,86 +338,3 @@ def to_csv_text(names: Sequence[str], rows: Sequence[dict[str, str | int]]) -> s
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-# Notes on the runs that every table has: seeds, failures, versions.
-
-
-COMMON = (
-    f"{REFERENCES[0]} to {REFERENCES[-1]}: references that the paper does not have. Rows below "
-    "them: methods that this project does not have either.",
-    "Best of a column bold, second best underlined, as rounded here.",
-)
-
-
-def run_notes(sections: list[AccuracySection]) -> list[str]:
-    """The sentences on seeds, failed runs, and versions of code, packages and data."""
-    rows = [row for section in sections for row in section.rows]
-    records = [record for row in rows for record in row.records]
-    return [
-        *_seeds(rows),
-        *_failures(sections),
-        *_idle_components(records),
-        *_versions("git commit", "git_commit", records),
-        *_versions("config lock", "lock_sha256", records),
-        *(note for section in sections for note in _data(section)),
-    ]
-
-
-def _seeds(rows: list[Row]) -> list[str]:
-    ran = [row for row in rows if row.records]
-    if not ran:
-        return []
-    single = sorted({row.method for row in ran if row.one_seed})
-    means = "Means over the seeds given under Runs, averaged for each user first."
-    if not single:
-        return [means]
-    return [
-        f"{means} One seed: {', '.join(single)}. How much a result varies between seeds is then "
-        "unknown, and the result supports no claim."
-    ]
-
-
-def _failures(sections: list[AccuracySection]) -> list[str]:
-    """Seeds that failed where other seeds did not; a method without any has it in its row."""
-    return [
-        f"{section.setting}: {row.method} failed with seed {failure.seed} "
-        f"({first_line(failure.error)}); its numbers are from the other seeds."
-        for section in sections
-        for row in section.rows
-        if row.records
-        for failure in row.failures
-    ]
-
-
-def _idle_components(records: list[Record]) -> list[str]:
-    """Components that a run had on and that found nothing in its data to work on."""
-    notes: dict[str, None] = {}
-    for record in records:
-        idle = record.provenance.get("idle_components")
-        for name, lacking in idle.items() if isinstance(idle, dict) else ():
-            notes[f"{record.method} on {record.dataset}: component {name} is off ({lacking})."] = (
-                None
-            )
-    return list(notes)
-
-
-def _versions(name: str, key: str, records: list[Record], where: str = "") -> list[str]:
-    methods: dict[str, set[str]] = {}
-    for record in records:
-        methods.setdefault(str(record.provenance[key]), set()).add(record.method)
-    if len(methods) < 2:
-        return []
-    listed = "; ".join(f"{_short(v)}: {', '.join(sorted(m))}" for v, m in methods.items())
-    return [f"{where}Made with more than one {name} ({listed})."]
-
-
-def _short(version: str) -> str:
-    """The first eight digits of a hash, and what follows it, such as "-dirty"."""
-    digits, dash, rest = version.partition("-")
-    return digits[:8] + dash + rest
-
-
-def _data(section: AccuracySection) -> list[str]:
-    records = [record for row in section.rows for record in row.records]
-    return _versions("version of the data", "data_sha256", records, f"{section.setting}: ")

@@ -1,0 +1,210 @@
+"""Paired tests of two methods over the same users: a row of results/comparisons.csv each.
+
+A row's conclusion (equivalence.py) is better or worse by Holm's p, equivalent within a margin by
+TOST, or undecided with the users and seeds that would decide it. A random method with one seed is
+named there, because it supports no claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from llm4rec_recbole.analysis import significance
+from llm4rec_recbole.analysis.equivalence import MARGIN, conclude
+from llm4rec_recbole.analysis.paper import paper_methods
+from llm4rec_recbole.analysis.paper.paper_methods import DETERMINISTIC, OURS, Pairing
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.per_user import Values
+from llm4rec_recbole.evaluation.records import read_rows, write_rows
+
+FILE = "comparisons.csv"
+_HINT = "run `llm4rec compare`"
+LEVEL = 0.05  # below which Holm's p counts as a difference
+MAX_EFFECT = 1e6  # |d| is infinite where all users differ by the same amount; a CSV needs a number
+ONE_SEED = "; one seed of "  # before the methods' names in a conclusion
+
+Setting = tuple[str, str]  # data set, protocol
+Label = tuple[str, str, str, str]  # ranking, metric, method, baseline
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One pair of methods in one metric; a row of comparisons.csv."""
+
+    table: str
+    dataset: str
+    protocol: str
+    ranking: str
+    metric: str
+    method: str
+    baseline: str
+    difference: float  # mean over users of method - baseline
+    low: float  # 95 % interval of the difference: bootstrap, or t where seeds are random
+    high: float
+    d: float  # Cohen's d, paired: t / √U
+    p_t: float  # of the paired t test, or of the z test of system_level_tests.py
+    p_randomization: float
+    p_holm: float  # p_t, adjusted over the whole table
+    users: int
+    smallest_detectable: float  # with 80 % power at the 5 % level, before Holm
+    conclusion: str = ""
+
+
+def write_comparisons(path: Path, comparisons: list[Comparison]) -> None:
+    """Write one row for each comparison, with a header, atomically."""
+    write_rows(path, Comparison, comparisons)
+
+
+def read_comparisons(path: Path) -> list[Comparison]:
+    """Read what `write_comparisons` wrote. Raises InputError, with the line, for a bad row."""
+    try:
+        return read_rows(path, Comparison, _HINT)
+    except FileNotFoundError as error:
+        raise InputError("there are no comparisons", file=path, hint=_HINT) from error
+
+
+def per_user_differences(
+    values: dict[str, Values],
+    columns: Sequence[tuple[str, str]],
+    pairs: Pairing,
+) -> list[list[tuple[Label, np.ndarray]]]:
+    """Differences (U,) of all `pairs` in all `columns`, grouped by the users they cover.
+
+    A user without a value for one method is left out of that column for all methods. A column is
+    not compared where one method has no values at all.
+    """
+    groups: dict[bytes, list[tuple[Label, np.ndarray]]] = {}
+    for ranking, metric in columns if values else ():
+        column = {method: its[ranking, metric] for method, its in values.items()}
+        defined = ~np.isnan([*column.values()]).any(axis=0)  # (U,)
+        if defined.any():
+            compared = pairs({method: its[defined] for method, its in column.items()})
+            groups.setdefault(defined.tobytes(), []).extend(
+                ((ranking, metric, method, baseline), difference)
+                for method, baseline, difference in compared
+            )
+    return [group for group in groups.values() if group]
+
+
+def paired_tests(
+    table: str,
+    setting: Setting,
+    labelled: list[tuple[Label, np.ndarray]],
+    seeds: Mapping[str, Values] | None = None,
+) -> list[Comparison]:
+    """The tests of differences (U,) of the same users, without Holm's adjustment (p_holm is 1).
+
+    seeds: the values (S, U) of all methods that were compared; without them seeds count as fixed.
+    Raises InputError where there is one user.
+    """
+    stacked = np.stack([difference for _, difference in labelled], axis=1)  # (U, C)
+    if len(stacked) < 2:
+        raise InputError(f"{setting[0]} {setting[1]} has one test user: a test needs two")
+    low, high = significance.bootstrap_interval(stacked)
+    effect = np.clip(significance.effect_size(stacked), -MAX_EFFECT, MAX_EFFECT)
+    numbers = zip(
+        stacked.mean(axis=0).tolist(),
+        low.tolist(),
+        high.tolist(),
+        effect.tolist(),
+        significance.paired_t(stacked).tolist(),
+        significance.randomization(stacked).tolist(),
+        significance.smallest_detectable(stacked).tolist(),
+    )
+    tests = [
+        Comparison(table, *setting, *label, difference, lower, upper, d, p_t, p_r,
+                   p_holm=1.0, users=len(stacked), smallest_detectable=detectable)
+        for (label, _), (difference, lower, upper, d, p_t, p_r, detectable) in zip(
+            labelled, numbers
+        )
+    ]  # fmt: skip
+    seeds = seeds or {}
+    return [
+        replace(
+            _with_random_seeds(test, difference, random_runs(test, seeds)),
+            conclusion=conclusion(test, difference, seeds) + one_seed(test, seeds),
+        )
+        for test, (_, difference) in zip(tests, labelled)
+    ]
+
+
+def conclusion(
+    test: Comparison,
+    differences: np.ndarray,
+    seeds: Mapping[str, Values],
+    margin: float = MARGIN,
+    p: float = 1.0,
+) -> str:
+    """Equivalent or undecided, in words; better or worse where `p` is below the level.
+
+    differences: (U,), of `test`; seeds: the values (S, U) of all methods that were compared;
+    margin: relative to the baseline's mean (of the synergy of Table V: to the backbone's).
+    """
+    base = paper_methods.BACKBONE if test.baseline == paper_methods.SUM else test.baseline
+    if base not in seeds:
+        return ""
+    runs = random_runs(test, seeds)
+    error, df = significance.users_and_seeds(differences, runs)
+    mean = float(np.nanmean(seeds[base][test.ranking, test.metric]))
+    of_seeds = sum(float(run.mean(axis=1).var(ddof=1)) for run in runs) if runs else None
+    return conclude(
+        test.difference, error, df, mean, test.users, p, margin, seed_variance=of_seeds
+    ).describe(mean)
+
+
+def one_seed(test: Comparison, seeds: Mapping[str, Values]) -> str:
+    """The random methods of `test` that have one seed, for the end of its conclusion."""
+    methods = [test.method, test.baseline]
+    if test.baseline == paper_methods.SUM:
+        methods = [*paper_methods.TABLE_5.values(), paper_methods.BACKBONE]
+    column = (test.ranking, test.metric)
+    single = [
+        method for method in methods
+        if method in seeds and method not in DETERMINISTIC and len(seeds[method][column]) == 1
+    ]  # fmt: skip
+    return f"{ONE_SEED}{', '.join(single)}" if single else ""
+
+
+def random_runs(test: Comparison, seeds: Mapping[str, Values]) -> list[np.ndarray]:
+    """The values (S, U) of each method with several seeds that `test` compares, as it weights them.
+
+    seeds: the values of all methods that were compared together. Users without a value for one of
+    them are left out, as in `per_user_differences`.
+    """
+    column = (test.ranking, test.metric)
+    weights = {test.method: 1.0, test.baseline: 1.0}
+    if test.baseline == paper_methods.SUM:
+        parts = [m for m in paper_methods.TABLE_5.values() if m != OURS]
+        weights = {test.method: 1.0, **dict.fromkeys(parts, 1.0)}
+        weights[paper_methods.BACKBONE] = len(parts) - 1.0
+    if not all(method in seeds for method in weights):
+        return []
+    defined = ~np.isnan([its[column].mean(axis=0) for its in seeds.values()]).any(axis=0)
+    return [
+        weight * seeds[method][column][:, defined]
+        for method, weight in weights.items()
+        if len(seeds[method][column]) > 1
+    ]
+
+
+def _with_random_seeds(
+    test: Comparison, differences: np.ndarray, runs: Sequence[np.ndarray]
+) -> Comparison:
+    """`test` with seeds as random as users; unchanged where no method has several."""
+    from scipy import stats
+
+    error, df = significance.users_and_seeds(differences, runs)
+    if not runs or not error:
+        return test
+    half, detects = stats.t.ppf([0.975, 0.8], df)
+    return replace(
+        test,
+        low=test.difference - float(half) * error,
+        high=test.difference + float(half) * error,
+        p_t=float(2 * stats.t.sf(abs(test.difference) / error, df)),
+        smallest_detectable=float(half + detects) * error,
+    )

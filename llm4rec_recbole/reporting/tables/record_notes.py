@@ -1,0 +1,198 @@
+"""The captions of Tables II and III."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llm4rec_recbole.analysis.fairness_null import NullRange
+from llm4rec_recbole.analysis.paired_tests import LEVEL, Comparison
+from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES, OURS
+from llm4rec_recbole.reporting.tables.record_tables import TABLE_2
+from llm4rec_recbole.reporting.tables.rows import (
+    AccuracySection,
+)
+from llm4rec_recbole.reporting.tables.run_notes import COMMON, run_notes
+
+
+def notes_2(
+    sections: list[AccuracySection],
+    tests: Sequence[Comparison],
+    null_ranges: Sequence[NullRange] = (),
+) -> list[str]:
+    """The caption of Table II: what each column measures, since the paper does not say."""
+    return [
+        "Paper: as printed. The paper gives no formulas, and one set of numbers for three data "
+        "sets. A number of the paper and one of ours need not measure the same thing.",
+        "All lie between 0 and 1, more is better. Lists: full ranking without seen items.",
+        "ILD@10: mean cosine distance between the categories of two of the first ten items. "
+        "Cov@100: share of the catalogue that occurs in any user's first hundred; few users can "
+        "cover only part of it. Novelty@10: mean self-information of the first ten, from the "
+        "number of training users of an item, 1 where there is only one. Fairness@10: the mean of "
+        "two parts, which are shown apart. Users@10: the equality of NDCG@10 between groups of "
+        "users (gender, age, occupation). Items@10: the equality of exposure between categories "
+        "of items. Where only one part is defined, Fairness@10 is that part. shuffled: the middle "
+        "95 % of the values of a part when groups or categories are shuffled.",
+        *_fairness_parts(sections),
+        "n/a: the data set has neither categories nor two groups of users.",
+        "More is not better by itself: random lists are diverse and novel, and cover everything.",
+        *_random_groups(sections, null_ranges),
+        *_tested(sections, tests),
+        *COMMON,
+        *run_notes(sections),
+    ]
+
+
+def _fairness_parts(sections: list[AccuracySection]) -> list[str]:
+    """Which part of fairness is undefined, by setting, and where that differs between runs."""
+    sentences = []
+    for section in sections:
+        recorded = {record.fairness_of for row in section.rows for record in row.records}
+        recorded.discard(frozenset())  # older records lack the parts
+        if len(recorded) > 1:
+            named = "; ".join(sorted(", ".join(sorted(parts)) for parts in recorded))
+            sentences.append(
+                f"{section.setting}: Fairness@10 has different parts in different runs: {named}."
+            )
+        elif recorded:
+            (parts,) = recorded
+            if not parts - {"category"}:
+                missing, left = "two groups of users", "items"
+            elif "category" not in parts:
+                missing, left = "categories of items", "users"
+            else:
+                continue
+            alone = f"Fairness@10 is the {left}' part alone"
+            sentences.append(f"{section.setting}: no {missing} are known; {alone}.")
+    return sentences
+
+
+def _random_groups(sections: list[AccuracySection], null_ranges: Sequence[NullRange]) -> list[str]:
+    """Whether the users' part of fairness differs from its range with random groups.
+
+    Only runs that the table shows count. A setting without a range gets no sentence.
+    """
+    sentences = []
+    for section in sections:
+        shown = {row.method for row in section.rows if row.records}
+        runs = [r for r in null_ranges if (r.dataset, r.protocol) == (section.dataset,
+                section.protocol) and r.method in shown]  # fmt: skip
+        if not runs:
+            continue
+        methods = {run.method for run in runs}
+        below = sorted({run.method for run in runs if run.users_part < run.low})
+        named = f" ({', '.join(below)})" if below else ""
+        measured, lows, highs = (
+            [getattr(r, k) for r in runs] for k in ("users_part", "low", "high")
+        )
+        sentences.append(
+            f"{section.setting}: the users' part of Fairness@10 is {min(measured):.2f} to "
+            f"{max(measured):.2f}. With groups assigned to the {section.users} users at random it "
+            f"is {min(lows):.2f} to {max(highs):.2f} (95 % of {runs[0].shuffles} shuffles, by "
+            f"method). It is below its method's range for {len(below)} of {len(methods)} "
+            f"methods{named}. For the others it is no further from 1 than chance puts it."
+        )
+    return sentences
+
+
+def _tested(sections: list[AccuracySection], tests: Sequence[Comparison]) -> list[str]:
+    claims = [test for test in tests if test.table == "table_2"]
+    further = [test for test in tests if test.table == "table_2_further"]
+    missing = [
+        f"{section.setting}: {METRIC_NAMES[measure.key]}{left_out}"
+        for section in sections
+        for measure in TABLE_2.measures
+        if (left_out := _untested(section, measure.key, claims)) is not None
+    ]
+    method = (
+        f"p < {LEVEL:g}: paired t test over users, and over seeds where a method has several, "
+        "Holm-adjusted over the"
+    )
+    z_test = (
+        "Cov@100 and Fairness@10 are numbers of a whole run. There it is a z test whose standard "
+        "error comes from exchanging the two methods' lists for random users."
+    )
+    marks = []
+    if claims:
+        marks.append(
+            f"*: {OURS} differs from this row, {method} {len(claims)} comparisons of {OURS} with "
+            f"the paper's five baselines and with the best null of Table I. {z_test}"
+        )
+    if further:
+        marks.append(
+            "* in a row that this project does not have: differs from the baseline or reference "
+            f"with the highest validation NDCG@10, {method} {len(further)} comparisons of such "
+            "rows."
+        )
+    return [*marks, *([f"Not tested: {'; '.join(missing)}."] if missing else [])]
+
+
+def _untested(section: AccuracySection, metric: str, claims: Sequence[Comparison]) -> str | None:
+    """Which of the compared methods lack a test of `metric`; "" for all; None for none."""
+    setting = (section.dataset, section.protocol)
+    compared = {c.baseline for c in claims if (c.dataset, c.protocol) == setting}
+    made = {c.baseline for c in claims if (c.dataset, c.protocol, c.metric) == (*setting, metric)}
+    numbered = [
+        row.method
+        for row in section.rows
+        if row.method in compared
+        and any(record.beyond_accuracy[metric] is not None for record in row.records)
+    ]
+    left_out = [method for method in numbered if method not in made]
+    if not made:
+        return "" if left_out else None
+    return f" of {', '.join(left_out)}" if left_out else None
+
+
+def notes_3(sections: list[AccuracySection]) -> list[str]:
+    """The caption of Table III: what was timed, and on which hardware."""
+    return [
+        "Paper: as printed, on the authors' hardware and at their scale: their columns and ours "
+        "can be compared for order only.",
+        *_hardware(sections),
+        "Training: wall-clock seconds until early stopping, validation included. ms/user: scoring "
+        "every item for a user. It is the median over batches after a warm-up, the time of a batch "
+        "over its users. Some models divide a batch further. On a CPU another run may have used "
+        "the next core at the same time, as in make repro. Memory: the peak of the device on a "
+        "GPU; on a CPU that of the whole process, data, Python and torch included. Model: "
+        "parameters, buffers and fitted matrices.",
+        *_energy(sections),
+        *COMMON,
+        *run_notes(sections),
+    ]
+
+
+def _energy(sections: list[AccuracySection]) -> list[str]:
+    """How the energy was estimated, and why cells are empty."""
+    records = [record for section in sections for row in section.rows for record in row.records]
+    missing = sorted({record.energy_missing or "made before it was recorded" for record in records
+                      if record.cost["energy_wh"] is None})  # fmt: skip
+    text = (
+        "Energy and CO2e are estimates by CodeCarbon of the process's share of the machine, for "
+        "training and for ranking the test users. A virtual machine shows no counters of energy: "
+        "there the processor's power is assumed. The record names the method and the country "
+        "whose electricity mix was taken."
+    )
+    return [text, *([f"Energy n/a: {'; '.join(missing)}."] if missing else [])]
+
+
+def _hardware(sections: list[AccuracySection]) -> list[str]:
+    """One sentence for each set-up of the runs; with several, each names its methods."""
+    methods: dict[str, list[str]] = {}
+    for section in sections:
+        for row in section.rows:
+            for record in row.records:
+                made = record.provenance
+                batch = record.cost["inference_batch_size"]
+                users = "a batch size not recorded" if batch is None else f"batches of {batch:g}"
+                key = (
+                    f"{made['hardware']} ({made['device']}), {made['threads']} torch threads; "
+                    f"torch {made['torch']}, Python {made['python']}; asked for {users} users"
+                )
+                named = methods.setdefault(key, [])
+                if row.method not in named:
+                    named.append(row.method)
+    if len(methods) == 1:
+        return [f"Measured on {key}." for key in methods]
+    sentences = [f"Measured on {key}: {', '.join(named)}." for key, named in methods.items()]
+    warning = "Not all runs were made on the same hardware and software; do not compare across."
+    return [warning, *sentences] if sentences else []
