@@ -171,7 +171,7 @@ class RecBoleOptions(Options):
     rm_dup_inter: Literal["first", "last"] | None = Field(
         description="Which of repeated interactions is used; ~ is all."
     )
-    val_interval: dict[str, str] | None = Field(description="As {rating: '[4,inf)'}.")
+    val_interval: dict[str, str | list[Any]] | None = Field(description="As {rating: '[4,inf)'}.")
     filter_inter_by_user_or_item: bool = Field(description="Drop rows of unknown users.")
     user_inter_num_interval: Interval | None = Field(description="Interactions of a user.")
     item_inter_num_interval: Interval | None = Field(description="Interactions of an item.")

@@ -185,7 +185,8 @@ def build_model(config: Any, train: Any) -> Any:
     network = config.model_class(config, train._dataset)
     if config["item_init"] not in (None, "random"):
         initialise_items(network, config, train._dataset)
-    set_epochs(config, network, interactions_of(train._dataset))
+    if config["epochs"] is None or config["eval_step"] is None:
+        set_epochs(config, network, interactions_of(train._dataset))
     network = network.to(config["device"])
     for component, lacking in getattr(network, "idle_components", {}).items():
         _note(config, f"component {component} is off: the data have {lacking}")

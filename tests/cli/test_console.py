@@ -96,7 +96,8 @@ def test_a_character_that_cannot_be_printed_is_replaced(environment, tmp_path: P
         (
             ModuleNotFoundError("No module named 'recbole.data'", name="recbole.data"),
             2,
-            "test: the package recbole is not installed (pip install --no-deps recbole==1.2.1)\n",
+            "test: this command needs the package recbole, which is not installed "
+            "(pip install --no-deps recbole==1.2.1)\n",
         ),
         (SystemExit(0), 0, ""),
         (SystemExit(2), 2, ""),

@@ -96,7 +96,7 @@ def test_an_unknown_option_is_refused(argv):
         ([*DATA, "--protocol=recbole", "--valid_metric=MRR@7"], "add 7 to --topk"),
         ([*DATA, "--valid_metric=NDCG@7"], "valid_metric is NDCG@7 (one of hit@5, hit@10, "),
         ([*DATA, "--metrics=[Foo]"], "protocol loo does not read metrics (use --protocol=recbole)"),
-        ([*DRAWN, "--epochs=many"], "epochs is many (a whole number, 0 or more)"),
+        ([*DRAWN, "--epochs=many"], "epochs is many (a whole number, 0 or more, or ~)"),
         ([*DATA, "--method=../../x"], "method is ../../x (a name such as SASRec_long, or ~)"),
         ([*DATA, "--method=5"], "method is 5 (a name such as SASRec_long, or ~)"),
         ([*DATA, "--seed=1.5"], "seed is 1.5 (a whole number, 0 to 4294967295)"),
@@ -114,7 +114,10 @@ def test_an_unknown_option_is_refused(argv):
             [*DATA, "--load_col={inter: [user_id, item_id]}"],
             "load_col reads user_id, item_id of the interactions, but timestamp is needed",
         ),
-        (["--model=KGAT", *QUIET], "this model needs the package dgl"),
+        (
+            ["--model=KGAT", *QUIET],
+            "KGAT needs the package dgl, which is not installed (pip install dgl)",
+        ),
         (
             [*P5, "--beam_width=-3", "--decoding=beam"],
             "beam_width is -3 (a whole number, 1 or more)",

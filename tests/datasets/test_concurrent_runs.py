@@ -124,8 +124,8 @@ def test_sigterm_in_a_fetch_leaves_nothing_that_the_next_one_does_not_remove(tmp
     own = write_copy(tmp_path / "own", RATINGS, b"1::A::B\n")
     code = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from llm4rec_recbole.datasets import import_raw_files\n"
-        "import_raw_files._move_all = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "from llm4rec_recbole.datasets import fetch as importer\n"
+        "importer._move_all = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
         "from tests.datasets.test_concurrent_runs import SPEC, fetch\n"
         "fetch(SPEC, Path(sys.argv[1]), sys.argv[2])\n"
     )

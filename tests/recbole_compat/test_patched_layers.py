@@ -63,6 +63,8 @@ def test_importing_recboles_models_leaves_anomaly_detection_off():
 class _Items:
     """As much of a data set as BERT4Rec looks at."""
 
+    item_num = 30
+
     def num(self, field):
         return 30
 
