@@ -116,7 +116,7 @@ def test_an_unknown_option_is_refused(argv):
         ),
         (
             ["--model=KGAT", *QUIET],
-            "KGAT needs the package dgl, which is not installed (pip install dgl)",
+            "KGAT needs the package dgl, which is not installed",
         ),
         (
             [*P5, "--beam_width=-3", "--decoding=beam"],
