@@ -103,7 +103,7 @@ def effect_of_row(test: Comparison | None, rung: Rung | None) -> str:
 
 
 def finding(steps: Sequence[Rung], method: str = OURS) -> str:
-    """What the ladder finds of `method` on one data set and protocol, in one sentence."""
+    """What the ladder finds of `method` on one data set and protocol, in a sentence or two."""
     its = [step for step in steps if step.method == method]
     if not its:
         return "No null of a component was run."
@@ -114,7 +114,8 @@ def finding(steps: Sequence[Rung], method: str = OURS) -> str:
     ]
     sentence = f"In NDCG@10, the null ladder finds {'; '.join(phrases) or 'nothing'}"
     undecided = _parts(its, "undecided")
-    return sentence + (f"; one seed leaves {_listed(undecided)} undecided." if undecided else ".")
+    rest = f" One seed leaves {_listed(undecided)} undecided." if undecided else ""
+    return f"{sentence}.{rest}"
 
 
 _FOUND: dict[Effect, str] = {

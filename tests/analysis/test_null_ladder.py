@@ -122,7 +122,7 @@ def test_each_part_is_judged_by_its_best_null(results):
     assert finding([*found.values()]) == (
         "In NDCG@10, the null ladder finds no effect of the language model (null: "
         "EnhancedGenRec-random-body); an effect of relations (null: EnhancedGenRec-no-relations); "
-        "a cost of debiasing (null: EnhancedGenRec-no-backdoor); one seed leaves retrieval (null: "
+        "a cost of debiasing (null: EnhancedGenRec-no-backdoor). One seed leaves retrieval (null: "
         "EnhancedGenRec-random-entries) undecided."
     )
     assert str(found["relations"]).startswith(

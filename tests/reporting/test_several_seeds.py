@@ -152,7 +152,7 @@ def test_the_answer_says_what_the_ladder_finds(results):
     assert "the null ladder finds no effect of the language model" in second
     assert "an effect of " in second
     assert "a cost of debiasing" in second
-    assert "one seed leaves retrieval" in second
+    assert "One seed leaves retrieval" in second
 
 
 def test_gains_are_pooled_over_data_sets(results, tmp_path):
