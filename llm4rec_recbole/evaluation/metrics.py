@@ -51,8 +51,16 @@ def parity(benefit: np.ndarray, membership: np.ndarray) -> float:
 
     benefit: (N,) >= 0 of each member; membership: (N, G) >= 0, each member's part in each group.
     """
+    return _parity(benefit, *_present_groups(membership))
+
+
+def _present_groups(membership: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The columns of `membership` (N, G) that have members, and their sizes."""
     sizes = membership.sum(axis=0)  # (G,)
-    sizes, membership = sizes[sizes > 0], membership[:, sizes > 0]
+    return membership[:, sizes > 0], sizes[sizes > 0]
+
+
+def _parity(benefit: np.ndarray, membership: np.ndarray, sizes: np.ndarray) -> float:
     if len(sizes) < 2:
         return float("nan")
     return float(parity_of_means(benefit @ membership / sizes, sizes))
@@ -120,10 +128,11 @@ def shuffled_parity(
     move together.
     """
     random = np.random.default_rng(seed)
+    groups = [_present_groups(membership) for membership in memberships]
     values = np.empty(shuffles)
     for n in range(shuffles):
         shuffled = random.permutation(benefit)
-        values[n] = np.mean([parity(shuffled, membership) for membership in memberships])
+        values[n] = np.mean([_parity(shuffled, *group) for group in groups])
     return values
 
 
