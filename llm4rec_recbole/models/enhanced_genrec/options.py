@@ -87,7 +87,7 @@ class EnhancedGenRecOptions(
     ips_clip_quantile: Share = Field(
         0.95, description="Quantile below which propensities are clipped (14)."
     )
-    fairness_weight: Weight = Field(0.0, description="Weight of the fairness term (16).")
+    fairness_weight: Weight = Field(1.0, description="Weight λ of the fairness terms (16-18).")
     fairness_groups: Literal["gender", "age", "occupation"] | None = Field(
         None, description="Groups of users; ~ is the first that is recorded, else item categories."
     )
