@@ -68,7 +68,7 @@ OPTIONS: dict[str, str] = {
     "GenRec": "llm4rec_recbole.models.genrec.options:GenRecOptions",
     "P5": "llm4rec_recbole.models.p5.options:P5Options",
     "RecencyEASE": "llm4rec_recbole.models.baseline_options:RecencyEASEOptions",
-    "SumOfReferences": "llm4rec_recbole.models.reference_sum.options:SumOfReferencesOptions",
+    "SumOfReferences": "llm4rec_recbole.models.baseline_options:SumOfReferencesOptions",
     "SASRec": "llm4rec_recbole.models.baseline_options:SASRecOptions",
     "BERT4Rec": "llm4rec_recbole.models.baseline_options:BERT4RecOptions",
     **dict.fromkeys(ITEM_INIT, "llm4rec_recbole.training.options:ItemInitOptions"),

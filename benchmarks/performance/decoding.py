@@ -93,7 +93,7 @@ def p5(data: Data) -> Subject:
 def genrec(data: Data, llm: str, layers: int | None) -> Subject:
     """The first `layers` layers of `llm`, and titles in the tokens that titles use."""
     from llm4rec_recbole.language_models.load import load_language_model
-    from llm4rec_recbole.models.genrec.titles import titles_of, unique_title_tokens
+    from llm4rec_recbole.models.genrec.title_model import titles_of, unique_title_tokens
 
     model, tokenizer = load_language_model(llm, layers, torch.float32)
     titles, years = titles_of(folder() / "ml-100k.item", data.names)

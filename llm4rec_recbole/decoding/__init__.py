@@ -3,6 +3,6 @@
 trie.py           the catalogue's token sequences as flat arrays
 tree_decoder.py   the interface of a language model, for decoder-only models; t5.py for T5
 exhaustive.py     log-probabilities of a node's children; the score of every item
-beam.py           top-K items with seen items excluded; beams over all tokens, for comparison
-scores.py         scores of the whole catalogue by one of the three
+beam.py           top-K items with seen items excluded; beams over all tokens, for comparison;
+                  scores of the whole catalogue by one of the three
 """

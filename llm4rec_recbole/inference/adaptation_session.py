@@ -32,9 +32,8 @@ from llm4rec_recbole.components.adaptation.adapter import (
     online_adapter,
     query_time,
 )
-from llm4rec_recbole.components.adaptation.events import Event
+from llm4rec_recbole.components.adaptation.events import Event, is_like, mean_ratings
 from llm4rec_recbole.components.adaptation.journal import CrashSafeAdapter
-from llm4rec_recbole.components.adaptation.likes import is_like, mean_ratings
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.data.splits import exact_order
 from llm4rec_recbole.errors import InputError

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from llm4rec_recbole import checkpoints
-from llm4rec_recbole.components.adaptation.saved_weights import load_adapted_weights
 from llm4rec_recbole.data.held_out import HeldOut, Outcomes
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.training.checkpoint_files import load_adapted_weights
 
 
 def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:

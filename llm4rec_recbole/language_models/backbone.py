@@ -18,8 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from llm4rec_recbole.language_models.load import decoder_of, load_language_model
-from llm4rec_recbole.language_models.lora import add_lora
+from llm4rec_recbole.language_models.load import add_lora, decoder_of, load_language_model
 
 
 class Backbone(nn.Module):

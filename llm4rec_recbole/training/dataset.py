@@ -9,7 +9,7 @@ import torch
 from recbole.data.dataset import SequentialDataset
 from recbole.data.interaction import Interaction
 
-from llm4rec_recbole.components.adaptation.likes import likes, mean_ratings
+from llm4rec_recbole.components.adaptation.events import likes, mean_ratings
 from llm4rec_recbole.data.held_out import HeldOut, Outcomes
 from llm4rec_recbole.data.splits import PROTOCOLS, exact_order
 

@@ -92,7 +92,7 @@ class LanguageModelOptions(Options):
 
 
 class DecodingOptions(Options):
-    """From token probabilities to items (decoding/scores.py)."""
+    """From token probabilities to items (decoding/beam.py)."""
 
     decoding: Literal["exhaustive", "beam", "unconstrained"] = Field(
         "exhaustive", description="How items are scored; unconstrained matches generated text."

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from llm4rec_recbole import checkpoints
-from llm4rec_recbole.components.adaptation.saved_weights import save_adapted_weights
 from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.data.features import unread_item_columns
 from llm4rec_recbole.errors import InputError
@@ -27,18 +26,19 @@ from llm4rec_recbole.evaluation.energy import EnergyMeter, detect_hardware
 from llm4rec_recbole.evaluation.held_out_loader import HeldOutLoader
 from llm4rec_recbole.evaluation.ranking import Rankings
 from llm4rec_recbole.registry import ITEM_VECTORS, load, resolve_model
+from llm4rec_recbole.training.checkpoint_files import (
+    forget_stopped_state,
+    last_checkpoint,
+    save_adapted_weights,
+    saved_when_stopped,
+    terminated_by_sigterm,
+)
 from llm4rec_recbole.training.checks import (
     check_folders,
     check_labels,
     check_processes,
     checked_config,
     refusals_of_recbole,
-)
-from llm4rec_recbole.training.resume import (
-    forget_stopped_state,
-    last_checkpoint,
-    saved_when_stopped,
-    terminated_by_sigterm,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from llm4rec_recbole.components.adaptation.likes import is_like, likes, mean_ratings
+from llm4rec_recbole.components.adaptation.events import is_like, likes, mean_ratings
 
 
 def test_means_are_of_each_user_and_of_all_for_a_user_without_ratings() -> None:

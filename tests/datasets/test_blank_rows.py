@@ -13,7 +13,7 @@ from llm4rec_recbole.datasets.prepare import prepare
 from llm4rec_recbole.datasets.spec import Filters, read_spec
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models.encode_items import item_texts
-from llm4rec_recbole.models.genrec.titles import titles_of, unique_title_tokens
+from llm4rec_recbole.models.genrec.title_model import titles_of, unique_title_tokens
 
 MUSIC = "amazon-musical-instruments"
 

@@ -9,9 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm4rec_recbole.decoding import exhaustive
-from llm4rec_recbole.decoding.beam import beam_search, unconstrained_search
+from llm4rec_recbole.decoding.beam import (
+    NOT_FOUND,
+    beam_search,
+    catalogue_scores,
+    unconstrained_search,
+)
 from llm4rec_recbole.decoding.exhaustive import chunks, exhaustive_scores
-from llm4rec_recbole.decoding.scores import NOT_FOUND, catalogue_scores
 from llm4rec_recbole.decoding.trie import ItemTrie
 from tests.helpers.tiny_language_models import (
     END,

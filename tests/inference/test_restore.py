@@ -13,14 +13,14 @@ import torch
 
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.components.adaptation.interleave import learn_all
-from llm4rec_recbole.components.adaptation.saved_weights import (
-    adapted_file,
-    load_adapted_weights,
-)
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.users_file import read_users
 from llm4rec_recbole.inference.restore import TrainedModel, newest_checkpoint, restore
+from llm4rec_recbole.training.checkpoint_files import (
+    adapted_file,
+    load_adapted_weights,
+)
 from llm4rec_recbole.training.run import run
 
 pytestmark = pytest.mark.usefixtures("own_folder", "only_read_options")

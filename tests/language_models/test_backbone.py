@@ -10,8 +10,7 @@ import torch
 
 from llm4rec_recbole.language_models.backbone import Backbone, causal_mask
 from llm4rec_recbole.language_models.compute_dtype import compute_dtype
-from llm4rec_recbole.language_models.load import load_language_model
-from llm4rec_recbole.language_models.lora import add_lora
+from llm4rec_recbole.language_models.load import add_lora, load_language_model
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from llm4rec_recbole.decoding.trie import ItemTrie
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.models.genrec.titles import titles_of, unique_title_tokens
+from llm4rec_recbole.models.genrec.title_model import titles_of, unique_title_tokens
 
 
 def by_letter(text: str) -> list[int]:

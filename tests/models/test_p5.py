@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from llm4rec_recbole.decoding.scores import NOT_FOUND
+from llm4rec_recbole.decoding.beam import NOT_FOUND
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.models.p5.prompts import FAMILIES, Words, fill, parse
 from llm4rec_recbole.training.run import prepare

@@ -21,9 +21,13 @@ from torch import nn
 
 from llm4rec_recbole.components.adaptation.adapter import query_time
 from llm4rec_recbole.components.retrieval.neighbours import Snapshots
-from llm4rec_recbole.components.retrieval.repository import NO_ENTRY, ItemReviews, entries_of
+from llm4rec_recbole.components.retrieval.repository import (
+    NO_ENTRY,
+    ItemReviews,
+    entries_of,
+    reviews_to_retrieve,
+)
 from llm4rec_recbole.components.retrieval.retriever import DAY, Queries, Retriever
-from llm4rec_recbole.components.retrieval.reviews import reviews_to_retrieve
 from llm4rec_recbole.components.training_features import TrainingFeatures
 from llm4rec_recbole.data.held_out import HeldOut
 

@@ -25,13 +25,18 @@ from torch.nn.functional import cross_entropy
 
 from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.data.held_out import HeldOut
-from llm4rec_recbole.decoding.scores import catalogue_scores
+from llm4rec_recbole.decoding.beam import catalogue_scores
 from llm4rec_recbole.decoding.tree_decoder import padded
 from llm4rec_recbole.decoding.trie import ItemTrie
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models.compute_dtype import compute_dtype
-from llm4rec_recbole.models.genrec.title_model import TitleModel, end_of_title
-from llm4rec_recbole.models.genrec.titles import Tokens, titles_of, unique_title_tokens
+from llm4rec_recbole.models.genrec.title_model import (
+    TitleModel,
+    Tokens,
+    end_of_title,
+    titles_of,
+    unique_title_tokens,
+)
 
 _ROOT = 1  # 1 + the number of the trie's root, where every title begins
 _EVAL_USERS = 16  # users per pass in evaluation; bounds the memory for states

@@ -22,14 +22,13 @@ from recbole.utils import InputType
 
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.data.splits import stable_order
-from llm4rec_recbole.decoding.scores import catalogue_scores
+from llm4rec_recbole.decoding.beam import catalogue_scores
 from llm4rec_recbole.decoding.t5 import T5TreeDecoder
 from llm4rec_recbole.decoding.tree_decoder import padded
 from llm4rec_recbole.decoding.trie import ItemTrie
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.models.p5.item_ids import item_codes
-from llm4rec_recbole.models.p5.prompts import FAMILIES, Texts, Words, fill, parse
-from llm4rec_recbole.models.p5.t5 import load_t5
+from llm4rec_recbole.models.p5.prompts import FAMILIES, Texts, Words, fill, load_t5, parse
 from llm4rec_recbole.training.losses import full_cross_entropy
 
 _EVAL_USERS = 128  # users per pass in evaluation; bounds the memory for states

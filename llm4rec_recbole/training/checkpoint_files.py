@@ -1,9 +1,13 @@
-"""Stopping a training without losing it, and going on from its last checkpoint.
+"""The files of a run: its checkpoint, the state of a stopped training, the adapted weights.
 
-RecBole writes a checkpoint at each best validation. A run that SIGTERM or Ctrl-C stops also writes
-its state after the last complete epoch, to `<checkpoint>.stopped`. `run_recbole … --resume`
-continues from the newer of the two. The results equal those of an uninterrupted run to the last
-bit, because a checkpoint holds all weights, optimizers and random generators.
+    EnhancedGenRec-ml-100k-seed_0-….safetensors           the weights at the best validation
+    EnhancedGenRec-ml-100k-seed_0-….safetensors.stopped   the state when SIGTERM or Ctrl-C came
+    EnhancedGenRec-ml-100k-seed_0-….adapted               the tensors that adaptation changed
+
+`run_recbole … --resume` continues from the newer of the first two. The results equal those of an
+uninterrupted run to the last bit, because a checkpoint holds all weights, optimizers and random
+generators. With the third file a command does not learn from the validation items again. That file
+counts only beside the checkpoint of a finished run: a training that is resumed makes it outdated.
 """
 
 from __future__ import annotations
@@ -16,6 +20,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.console import Terminated
@@ -102,3 +108,51 @@ def terminated_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def adapted_file(checkpoint: str | Path) -> Path:
+    """Return the path of the adapted weights that belong to `checkpoint`.
+
+    The suffix differs, so that a search for checkpoints does not match it.
+    """
+    return Path(checkpoint).with_suffix(".adapted")
+
+
+def save_adapted_weights(model: Any, checkpoint: str | Path) -> None:
+    """Save the tensors of `model` that differ from those in `checkpoint`; write nothing for a model
+    that does not adapt."""
+    if not hasattr(model, "prequential_rows"):
+        return
+    trained = checkpoints.load(checkpoint)["state_dict"]
+    changed = {
+        name: tensor
+        for name, tensor in model.state_dict().items()
+        if not torch.equal(tensor.cpu(), trained[name])
+    }
+    if changed:
+        checkpoints.save(adapted_file(checkpoint), {"adapted": changed})
+
+
+def load_adapted_weights(model: Any, checkpoint: str | Path) -> bool:
+    """Load the adapted weights into `model`, which has the weights of `checkpoint`.
+
+    Return False, with the model unchanged, where there are none. The result is equal to the last
+    bit to that of learning from the validation items again. Raises InputError for a file that is
+    damaged or of another model.
+    """
+    path = adapted_file(checkpoint)
+    if not path.is_file() or not checkpoints.read_header(checkpoint).finished:
+        return False
+    changed = checkpoints.load(path).get("adapted")
+    weights = model.state_dict()
+    if not isinstance(changed, dict) or any(
+        name not in weights or weights[name].shape != tensor.shape
+        for name, tensor in changed.items()
+    ):
+        raise InputError("not the adapted weights of this model", file=path, hint="delete the file")
+    model.eval()
+    model.fix_content()  # from the trained weights, as before the first event
+    with torch.no_grad():
+        for name, tensor in changed.items():
+            weights[name].copy_(tensor)
+    return True

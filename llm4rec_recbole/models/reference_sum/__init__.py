@@ -1,1 +1,0 @@
-"""A sum of reference models, the strongest simple method to compare a large model with."""
