@@ -32,7 +32,7 @@ PRINTED = 142  # ms a user, the paper's Table III
 def measure(dataset: str, users: int, events: int, options: dict[str, Any]) -> dict[str, Any]:
     """Milliseconds of each batch, by its users, and of each event, of an untrained model."""
     from llm4rec_recbole.components.adaptation.adapter import next_item_events, online_adapter
-    from llm4rec_recbole.evaluation.scoring import scorer
+    from llm4rec_recbole.evaluation.held_out_loader import scorer
     from llm4rec_recbole.training.run import prepare
 
     with tempfile.TemporaryDirectory() as place:

@@ -25,10 +25,10 @@ from benchmarks.options import RESULTS
 from benchmarks.report import table
 from llm4rec_recbole.analysis.significance import bootstrap_interval
 from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.evaluation.held_out_loader import scorer
 from llm4rec_recbole.evaluation.metrics import ndcg
 from llm4rec_recbole.evaluation.ranking import rank_held_out
-from llm4rec_recbole.evaluation.scoring import scorer
-from llm4rec_recbole.evaluation.shuffle_test import FILE, ShuffleTest, read_tests
+from llm4rec_recbole.evaluation.records import FILE, ShuffleTest, read_tests
 from llm4rec_recbole.files import write_atomically, write_json
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from llm4rec_recbole.data.dataset_paths import BUNDLED_DATASET, dataset_folder
+from llm4rec_recbole.data.dataset_files import BUNDLED_DATASET, dataset_folder
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.data.interactions import Interactions, read_interactions
 from llm4rec_recbole.data.splits import Split, leave_one_out

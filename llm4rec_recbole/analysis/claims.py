@@ -30,8 +30,8 @@ from llm4rec_recbole.analysis.paper.paper_methods import (
     paper_baselines,
 )
 from llm4rec_recbole.analysis.paper.paper_numbers import per_cent
-from llm4rec_recbole.evaluation.per_user import per_user_values
 from llm4rec_recbole.evaluation.records import RANKINGS, Failure, Record
+from llm4rec_recbole.evaluation.users_file import per_user_values
 from llm4rec_recbole.registry import nulls
 
 Verdict = Literal[

@@ -53,13 +53,8 @@ from llm4rec_recbole.analysis.paper.paper_methods import (
     paper_baselines,
     table_methods,
 )
-from llm4rec_recbole.evaluation.per_user import Values, per_seed_values
-from llm4rec_recbole.evaluation.records import (
-    Record,
-    by_method,
-    read_records,
-)
-from llm4rec_recbole.evaluation.users_file import BEYOND_ACCURACY
+from llm4rec_recbole.evaluation.records import Record, by_method, read_records
+from llm4rec_recbole.evaluation.users_file import BEYOND_ACCURACY, Values, per_seed_values
 from llm4rec_recbole.registry import nulls
 
 METRICS = ("hit@10", "ndcg@10")  # those that Table I prints

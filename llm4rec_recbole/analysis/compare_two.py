@@ -17,9 +17,8 @@ from llm4rec_recbole.analysis.paired_tests import (
 )
 from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.per_user import Values, per_seed_values
 from llm4rec_recbole.evaluation.records import RANKINGS, by_method, read_records
-from llm4rec_recbole.evaluation.users_file import BEYOND_ACCURACY
+from llm4rec_recbole.evaluation.users_file import BEYOND_ACCURACY, Values, per_seed_values
 
 COLUMNS = [(ranking, metric) for ranking in RANKINGS for metric in METRICS]
 COLUMNS += [("full", metric) for metric in BEYOND_ACCURACY]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from llm4rec_recbole.data.dataset_paths import data_file
+from llm4rec_recbole.data.dataset_files import data_file
 from llm4rec_recbole.data.features import user_groups
 from llm4rec_recbole.evaluation.metrics import ndcg, parity, shuffled_parity
 from llm4rec_recbole.evaluation.records import Record, read_records, read_rows

@@ -21,8 +21,8 @@ import numpy as np
 from llm4rec_recbole.analysis import significance
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.held_out_loader import scorer
 from llm4rec_recbole.evaluation.ranking import rank_held_out
-from llm4rec_recbole.evaluation.scoring import scorer
 from llm4rec_recbole.inference.recommend import Explainer
 from llm4rec_recbole.inference.restore import TrainedModel
 

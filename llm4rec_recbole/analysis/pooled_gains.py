@@ -14,8 +14,8 @@ import numpy as np
 from llm4rec_recbole.analysis.compare import best_null, best_on_validation
 from llm4rec_recbole.analysis.paper.paper_methods import OURS, paper_baselines
 from llm4rec_recbole.analysis.pooling import Pooled, log_ratio, random_effects
-from llm4rec_recbole.evaluation.per_user import Values, per_seed_values
 from llm4rec_recbole.evaluation.records import Record
+from llm4rec_recbole.evaluation.users_file import Values, per_seed_values
 
 #: Rows that compare with another method on each data set.
 BEST_BASELINE, BEST_NULL = "the best of the paper's five", "the best reference or null"

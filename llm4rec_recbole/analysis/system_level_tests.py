@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from llm4rec_recbole.data.dataset_paths import data_file
+from llm4rec_recbole.data.dataset_files import data_file
 from llm4rec_recbole.data.features import item_categories, read_items, user_groups
 from llm4rec_recbole.evaluation.metrics import ndcg, parity_of_means
 from llm4rec_recbole.evaluation.records import Record

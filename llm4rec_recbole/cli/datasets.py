@@ -41,7 +41,7 @@ def fetch(arguments: Sequence[str] | None = None) -> int:
 
 def _fetch(options: argparse.Namespace, names: list[str]) -> tuple[list[str], bool]:
     """Lines to print, and whether everything is as expected."""
-    from llm4rec_recbole.data.dataset_paths import BUNDLED_DATASET, dataset_folder
+    from llm4rec_recbole.data.dataset_files import BUNDLED_DATASET, dataset_folder
     from llm4rec_recbole.datasets.fetch import fetch
     from llm4rec_recbole.datasets.spec import read_spec
     from llm4rec_recbole.datasets.verify import verify

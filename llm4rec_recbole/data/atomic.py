@@ -23,10 +23,16 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from llm4rec_recbole.data import table_cache
-from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT, AtomicFormat
-from llm4rec_recbole.data.atomic_rows import Column, RowChecker, check_text
+from llm4rec_recbole.data.atomic_format import (
+    DEFAULT_FORMAT,
+    AtomicFormat,
+    Column,
+    check_rows,
+    check_text,
+    first_unit_change,
+    mixed_units_error,
+)
 from llm4rec_recbole.data.line_reader import MAX_LINE, rest_of_line
-from llm4rec_recbole.data.timestamps import first_unit_change, mixed_units_error
 from llm4rec_recbole.errors import InputError, did_you_mean
 from llm4rec_recbole.files import open_regular
 
@@ -144,23 +150,21 @@ def _parse(path: Path, file_format: AtomicFormat, required: Sequence[str]) -> At
         check_text(path, 1, header + b"\n" if len(header) < len(first) else header)
         types = _parse_header(path, header.decode(), file_format)
         _check_required(path, types, file_format, required)
-        checker = RowChecker(
-            path,
-            header,
-            [_column(path, name, kind, file_format) for name, kind in types.items()],
-            file_format.separator.encode(),
-            file_format.sequence_separator.encode(),
-        )
-        tables = []
+        columns = [_column(path, name, kind, file_format) for name, kind in types.items()]
+        tables, line = [], 2
         for block in filter(None, itertools.chain([rows], blocks)):
-            checker.check(block)
-            tables.append(_to_arrow(block, types, file_format))
+            check_text(path, line, block)
+            if (at := (b"\n" + block).find(b"\n" + header + b"\n")) >= 0:
+                again = line + block.count(b"\n", 0, at)
+                raise InputError("the header line again", file=path, line=again)
+            tables.append(_to_arrow(path, line, block, columns, file_format))
+            line += len(tables[-1])
     if not tables:
         raise InputError("no rows below the header", file=path)
-    columns = _concatenated(tables, file_format.time_field).unify_dictionaries()
-    table = AtomicTable(path, types, columns)
+    joined = _concatenated(tables, file_format.time_field).unify_dictionaries()
+    table = AtomicTable(path, types, joined)
     if path.suffix == ".inter" and types.get(file_format.time_field) == "float":
-        times = columns[file_format.time_field].to_numpy()
+        times = joined[file_format.time_field].to_numpy()
         if (row := first_unit_change(times)) is not None:
             raise mixed_units_error(path, row + 2, times[0], times[row])
     return table
@@ -244,21 +248,28 @@ def _column(path: Path, name: str, kind: str, file_format: AtomicFormat) -> Colu
     return Column(name, kind, is_id, may_be_empty=path.suffix != ".inter")
 
 
-def _to_arrow(block: bytes, types: dict[str, str], file_format: AtomicFormat) -> pa.Table:
-    """The columns of a block of checked lines."""
+def _to_arrow(
+    path: Path, line: int, block: bytes, columns: list[Column], file_format: AtomicFormat
+) -> pa.Table:
+    """The columns of a block of lines. Raises InputError for its first bad row.
+
+    Arrow refuses most bad rows. It reads what it does not refuse, such as " 5" and "inf", as a
+    number, so a block with such values is checked line by line.
+    """
     import pyarrow as pa
     from pyarrow import csv
 
+    content = block
     if block.startswith(codecs.BOM_UTF8):  # part of a field: the file's first line has none
-        block = codecs.BOM_UTF8 + block  # Arrow removes one
-    text = pa.string()
-    arrow = {"token": pa.dictionary(pa.int32(), text), "float": pa.float64()}
-    wanted = {name: arrow.get(kind, text) for name, kind in types.items()}
+        content = codecs.BOM_UTF8 + block  # Arrow removes one
+    arrow = {"token": pa.dictionary(pa.int32(), pa.string()), "float": pa.float64()}
+    types = {column.name: arrow.get(column.kind, pa.string()) for column in columns}
+    floats = [column.name for column in columns if column.kind == "float"]
 
     def read(types: dict[str, Any]) -> pa.Table:
         return csv.read_csv(
-            pa.py_buffer(block),
-            csv.ReadOptions(column_names=list(types), block_size=max(len(block), 1)),
+            pa.py_buffer(content),
+            csv.ReadOptions(column_names=list(types), block_size=max(len(content), 1)),
             csv.ParseOptions(
                 delimiter=file_format.separator, quote_char=False, ignore_empty_lines=False
             ),
@@ -266,21 +277,42 @@ def _to_arrow(block: bytes, types: dict[str, str], file_format: AtomicFormat) ->
         )
 
     try:
-        table = read(wanted)
-    except pa.ArrowInvalid:  # a number as Arrow does not write it, such as "+5"
-        floats = [name for name, kind in types.items() if kind == "float"]
-        table = read(wanted | dict.fromkeys(floats, text))
+        table = read(types)
+    except pa.ArrowInvalid:  # a bad row, or a number as Arrow does not write it, such as "+5"
+        check_rows(path, line, block, columns, file_format)
+        table = read(types | dict.fromkeys(floats, pa.string()))
         for name in floats:
             numbers = [None if value is None else float(value) for value in table[name].to_pylist()]
             column = pa.chunked_array([pa.array(numbers, pa.float64())])
             table = table.set_column(table.schema.get_field_index(name), name, column)
+    else:
+        spaced = bool(floats) and _has_spaced_fields(block, file_format.separator.encode())
+        if spaced or any(_is_doubtful(table[column.name], column) for column in columns):
+            check_rows(path, line, block, columns, file_format)
     name = file_format.time_field
-    if types.get(name) == "float" and (np.abs(table[name].to_numpy()) >= _EXACT).any():
+    if name in floats and (np.abs(table[name].to_numpy()) >= _EXACT).any():
         try:
-            return read(wanted | {name: pa.int64()})
+            return read(types | {name: pa.int64()})
         except pa.ArrowInvalid:  # not whole, or beyond int64
             return table
     return table
+
+
+def _is_doubtful(values: pa.ChunkedArray, column: Column) -> bool:
+    """Whether a column that Arrow has read may hold a value that `check_rows` refuses."""
+    if column.kind == "float":
+        empty = values.null_count > 0 and not column.may_be_empty
+        return empty or not np.isfinite(values.drop_null().to_numpy()).all()
+    return column.kind == "float_seq" or (column.is_id and values.null_count > 0)
+
+
+def _has_spaced_fields(block: bytes, separator: bytes) -> bool:
+    """Whether some field may begin or end with a space or a tab, which Arrow strips of numbers."""
+    spaces = [space for space in (b" ", b"\t") if space != separator]
+    pairs = [(space, end) for space in spaces for end in (separator, b"\n")]
+    return block.startswith(tuple(spaces)) or any(
+        a + b in block or b + a in block for a, b in pairs
+    )
 
 
 def _concatenated(tables: list[pa.Table], time_field: str) -> pa.Table:

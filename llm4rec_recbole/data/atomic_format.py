@@ -1,12 +1,20 @@
-"""How atomic files are written: the options of RecBole's that say so, checked."""
+"""What an atomic file may hold: its format, the checks of its text and rows, one unit of time."""
 
 from __future__ import annotations
 
 import codecs
+import io
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from llm4rec_recbole.errors import InputError
+
+_NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -48,3 +56,115 @@ class AtomicFormat:
 
 
 DEFAULT_FORMAT = AtomicFormat()
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of an atomic file."""
+
+    name: str
+    kind: str  # token, token_seq, float or float_seq
+    is_id: bool  # no field may be empty
+    may_be_empty: bool  # whether a float field may be
+
+
+def check_text(path: Path, line: int, block: bytes) -> None:
+    """Raise InputError for bytes that no text line has; `line` is the number of the first line."""
+
+    def fail(message: str, at: int, hint: str | None = None) -> None:
+        at_line = line + block.count(b"\n", 0, at)
+        raise InputError(message, file=path, line=at_line, hint=hint)
+
+    if (at := block.find(b"\0")) >= 0:
+        fail("a NUL byte: the file is corrupt", at)
+    if not block.isascii():
+        try:
+            block.decode()
+        except UnicodeDecodeError as error:
+            hint = "the option --encoding names another encoding"
+            fail("not valid UTF-8: the file is corrupt or in another encoding", error.start, hint)
+    if (at := block.find(b"\r")) >= 0:
+        fail("a carriage return inside a line", at)
+    if block and not block.endswith(b"\n"):
+        hint = "it may be cut short; if it is complete, end it with a newline"
+        fail("the last line has no end", len(block), hint)
+
+
+def check_rows(
+    path: Path, line: int, block: bytes, columns: Sequence[Column], file_format: AtomicFormat
+) -> None:
+    """Raise InputError for the first bad row of a block of lines; `line` is the first one's number.
+
+    A row is bad with a wrong number of columns, an empty id, or a float that is not finite.
+    """
+    separator = file_format.separator.encode()
+    for number, row in enumerate(io.BytesIO(block), line):
+        n_columns = row.count(separator) + 1
+        if n_columns != len(columns):
+            message = f"{n_columns} column{'s' * (n_columns > 1)} where the header has"
+            name = "a tab" if separator == b"\t" else repr(file_format.separator)
+            hint = f"a value may not hold {name}" if n_columns > len(columns) else None
+            raise InputError(f"{message} {len(columns)}", file=path, line=number, hint=hint)
+        for column, value in zip(columns, row.removesuffix(b"\n").split(separator)):
+            if problem := _problem(column, value, file_format.sequence_separator.encode()):
+                raise InputError(problem, file=path, line=number)
+
+
+def _problem(column: Column, value: bytes, sequence_separator: bytes) -> str | None:
+    """What is wrong with a value of the column; None when nothing is."""
+    if column.is_id:
+        return None if value else f"empty {column.name}"
+    if column.kind == "float":
+        good = _is_finite(value) or (column.may_be_empty and not value)
+    elif column.kind == "float_seq":
+        good = all(_is_finite(number) for number in value.split(sequence_separator) if number)
+    else:
+        return None
+    text = value.decode()
+    reason = f"{text[:40]!r} is not a finite number" if text.strip() else "empty"
+    return None if good else f"column {column.name!r}: {reason}"
+
+
+def _is_finite(value: bytes) -> bool:
+    """Whether `value` is a decimal number that float64 can hold."""
+    return _NUMBER.fullmatch(value) is not None and abs(float(value)) != float("inf")
+
+
+# Units of Unix times (seconds to nanoseconds), and files that mix two of them.
+
+UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
+#: The least time in each unit but the first: March 1973. One unit smaller, it is the year 5138.
+STARTS = (1e11, 1e14, 1e17)
+MILLISECONDS = STARTS[0]
+END_OF_TIME = 4_102_444_800.0  # the year 2100, in seconds
+_GAP = 100  # the least factor between times of two units
+
+
+def first_unit_change(times: np.ndarray) -> int | None:
+    """The first row of `times` (N,) in another unit than row 0; None when all have one unit.
+
+    Two units are in use where times lie on both sides of a start, with a gap of a factor of 100
+    between them. Those below the start are after March 1973 in the smaller unit. Times that count
+    from another event than 1970, in any unit, have no such gap.
+    """
+    if not len(times) or times.max() < STARTS[0]:
+        return None
+    for start in STARTS:
+        large = times >= start
+        if large.any() and not large.all():
+            below, above = times[~large].max(), times[large].min()
+            if below >= start / 1000 and above >= _GAP * below:
+                return int((_units(times) != _units(times[:1])).argmax())
+    return None
+
+
+def mixed_units_error(path: str | Path, line: int, first: float, other: float) -> InputError:
+    """The error for a file whose first time is in one unit and whose time at `line` in another."""
+    units = [UNITS[int(_units(np.array([time]))[0])] for time in (other, first)]
+    message = f"the time is in {units[0]}, but the times above it are in {units[1]}"
+    return InputError(message, file=path, line=line, hint="write all times in one unit")
+
+
+def _units(times: np.ndarray) -> np.ndarray:
+    """The number of each time's unit in UNITS, (N,)."""
+    return np.searchsorted(np.array(STARTS), times, side="right")

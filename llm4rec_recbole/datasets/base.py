@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 import numpy as np
 
-from llm4rec_recbole.data.timestamps import END_OF_TIME, MILLISECONDS
+from llm4rec_recbole.data.atomic_format import END_OF_TIME, MILLISECONDS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,11 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from llm4rec_recbole.data.dataset_files import DatasetFiles
-from llm4rec_recbole.data.dataset_paths import BUNDLED_DATASET, dataset_folder
-from llm4rec_recbole.data.interactions import Interactions, read_interactions, statistics
+from llm4rec_recbole.data.dataset_files import BUNDLED_DATASET, DatasetFiles, dataset_folder
+from llm4rec_recbole.data.interactions import (
+    Interactions,
+    read_interactions,
+    statistics,
+    time_order,
+)
 from llm4rec_recbole.data.splits import Log, leave_one_out, temporal_split
-from llm4rec_recbole.data.time_order import time_order
 from llm4rec_recbole.datasets.convert import convert
 from llm4rec_recbole.datasets.replace_files import locked, replace_dataset_files, staging_dir
 from llm4rec_recbole.datasets.spec import DatasetSpec, has_raw_files, read_spec

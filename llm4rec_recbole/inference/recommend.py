@@ -22,9 +22,9 @@ from llm4rec_recbole.components.explanation.writer import Explanation, GreedyWri
 from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.data.features import multi_hot, read_items
 from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.evaluation.held_out_loader import scorer
 from llm4rec_recbole.evaluation.paths import Run
 from llm4rec_recbole.evaluation.ranking import Rankings, rank_held_out
-from llm4rec_recbole.evaluation.scoring import scorer
 from llm4rec_recbole.inference import adaptation_session
 from llm4rec_recbole.inference.restore import (
     TrainedModel,

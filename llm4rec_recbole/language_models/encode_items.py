@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from llm4rec_recbole.console import run_command
-from llm4rec_recbole.data.dataset_paths import data_file
+from llm4rec_recbole.data.dataset_files import data_file
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import open_regular, sha256_of, write_atomically, write_json
 

@@ -28,8 +28,8 @@ from torch import nn
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.held_out_loader import scorer
 from llm4rec_recbole.evaluation.score_weights import best_weight
-from llm4rec_recbole.evaluation.scoring import scorer
 from llm4rec_recbole.option_readers import model_type, read_options
 from llm4rec_recbole.registry import resolve_model
 from llm4rec_recbole.training.run import Experiment, load_trained, train

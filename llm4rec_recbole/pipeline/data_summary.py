@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llm4rec_recbole.console import run_command
-from llm4rec_recbole.data.dataset_paths import BUNDLED_DATASET, dataset_folder
+from llm4rec_recbole.data.dataset_files import BUNDLED_DATASET, dataset_folder
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.paths import RESULTS, read_params
 from llm4rec_recbole.files import read_json, sha256_of

@@ -124,8 +124,7 @@ def score_held_out_users(module: ModuleType) -> None:
     of_recbole = module.full_sort_scores
 
     def full_sort_scores(uid_series: Any, model: Any, test_data: Any, device: Any = None) -> Any:
-        from llm4rec_recbole.evaluation.held_out_loader import HeldOutLoader
-        from llm4rec_recbole.evaluation.scoring import scorer
+        from llm4rec_recbole.evaluation.held_out_loader import HeldOutLoader, scorer
 
         if not isinstance(test_data, HeldOutLoader):
             if not (test_data.is_sequential or hasattr(test_data, "uid2history_item")):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from llm4rec_recbole.data.dataset_paths import dataset_folder
+from llm4rec_recbole.data.dataset_files import dataset_folder
 from llm4rec_recbole.data.interactions import Interactions, read_interactions
 
 

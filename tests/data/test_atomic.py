@@ -12,8 +12,7 @@ import pytest
 from llm4rec_recbole.data import table_cache
 from llm4rec_recbole.data.atomic import read_atomic
 from llm4rec_recbole.data.atomic_format import AtomicFormat
-from llm4rec_recbole.data.dataset_files import DatasetFiles
-from llm4rec_recbole.data.dataset_paths import dataset_folder
+from llm4rec_recbole.data.dataset_files import DatasetFiles, dataset_folder
 from llm4rec_recbole.errors import InputError
 
 HEADER = b"user_id:token\titem_id:token\trating:float\ttimestamp:float\n"

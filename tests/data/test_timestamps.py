@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4rec_recbole.data.atomic import read_atomic
-from llm4rec_recbole.data.timestamps import UNITS, first_unit_change
+from llm4rec_recbole.data.atomic_format import UNITS, first_unit_change
 from llm4rec_recbole.errors import InputError
 
 SECONDS = st.integers(5 * 10**8, 4 * 10**9)  # 1985 to 2096

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from llm4rec_recbole.evaluation.held_out_loader import scorer
 from llm4rec_recbole.evaluation.metrics import accuracy
-from llm4rec_recbole.evaluation.scoring import scorer
 from llm4rec_recbole.evaluation.users_file import read_users
 from llm4rec_recbole.training.run import run, train
 

@@ -10,8 +10,8 @@ import pytest
 
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.held_out_loader import scorer
 from llm4rec_recbole.evaluation.score_weights import WEIGHTS
-from llm4rec_recbole.evaluation.scoring import scorer
 from llm4rec_recbole.models.reference_sum import choose_weights, weighted_sum
 from llm4rec_recbole.registry import variant
 from llm4rec_recbole.training.run import load_trained, run, train

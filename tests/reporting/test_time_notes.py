@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.shuffle_test import ShuffleTest
+from llm4rec_recbole.evaluation.records import ShuffleTest
 from llm4rec_recbole.files import write_json
 from llm4rec_recbole.reporting.tables.time_notes import time_note
 

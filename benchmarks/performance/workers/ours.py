@@ -26,7 +26,7 @@ def train(model: str, options: dict[str, Any], threads: int, seconds: float) -> 
 
 def evaluate(model: str, options: dict[str, Any], threads: int) -> dict[str, Any]:
     """All three rankings of all test users, the drawing of their negatives included."""
-    from llm4rec_recbole.evaluation.scoring import scorer
+    from llm4rec_recbole.evaluation.held_out_loader import scorer
 
     run = _prepare(model, options, threads)
     held_out, batch_size = run.data.test.held_out, run.data.test.batch_size

@@ -46,8 +46,8 @@ def step(data_path: str, dataset: str, model: str) -> dict[str, Any]:
     batch."""
     import numpy as np
 
+    from llm4rec_recbole.evaluation.held_out_loader import scorer
     from llm4rec_recbole.evaluation.ranking import full_ranks
-    from llm4rec_recbole.evaluation.scoring import scorer
     from llm4rec_recbole.training.run import prepare as prepare_run
 
     clock = _Clock()

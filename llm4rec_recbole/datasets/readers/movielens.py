@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from llm4rec_recbole.data.atomic_format import END_OF_TIME, MILLISECONDS
 from llm4rec_recbole.data.line_reader import decode, find_columns, read_blocks, split_line
-from llm4rec_recbole.data.timestamps import END_OF_TIME, MILLISECONDS
 from llm4rec_recbole.datasets.base import (
     BAD_ID,
     LogBuilder,

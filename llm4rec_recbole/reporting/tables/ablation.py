@@ -21,7 +21,6 @@ from llm4rec_recbole.analysis.paper.paper_methods import (
     row_label,
 )
 from llm4rec_recbole.evaluation.metrics import mean_of_known
-from llm4rec_recbole.evaluation.per_user import Values, per_seed_values
 from llm4rec_recbole.evaluation.records import (
     Failure,
     Record,
@@ -29,6 +28,7 @@ from llm4rec_recbole.evaluation.records import (
     read_failures,
     read_records,
 )
+from llm4rec_recbole.evaluation.users_file import Values, per_seed_values
 from llm4rec_recbole.registry import nulls
 from llm4rec_recbole.reporting.tables.render import NONE, Cell, Section, Table, column, number
 from llm4rec_recbole.reporting.tables.rows import (

@@ -41,7 +41,6 @@ from llm4rec_recbole.analysis.paper.paper_methods import (
 )
 from llm4rec_recbole.analysis.system_level_tests import METRICS as SYSTEM_LEVEL
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.per_user import TOLERANCE, Values, per_seed_values
 from llm4rec_recbole.evaluation.records import (
     RANKINGS,
     Failure,
@@ -50,6 +49,7 @@ from llm4rec_recbole.evaluation.records import (
     read_failures,
     read_records,
 )
+from llm4rec_recbole.evaluation.users_file import TOLERANCE, Values, per_seed_values
 from llm4rec_recbole.reporting.tables.time_notes import time_note
 
 Column = tuple[str, str]  # (ranking, metric)

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.records import finite_number
-from llm4rec_recbole.evaluation.shuffle_test import FILE, ShuffleTest, read_tests
+from llm4rec_recbole.evaluation.records import FILE, ShuffleTest, finite_number, read_tests
 from llm4rec_recbole.files import read_json
 
 

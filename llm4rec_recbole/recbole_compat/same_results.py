@@ -1,4 +1,4 @@
-"""Patches that make RecBole faster and leave its results as they are."""
+"""Patches that let RecBole run on today's NumPy, SciPy and torch. No number changes."""
 
 from __future__ import annotations
 
@@ -8,17 +8,76 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from llm4rec_recbole.recbole_compat.import_hook import (
     import_names_late,
+    override_global,
     patch,
+    replace,
     while_importing,
 )
 
 if TYPE_CHECKING:
     import torch
+
+
+@patch("recbole", upstream="RecBole PR #2203")
+def restore_numpy_names(module: ModuleType) -> None:
+    """Define `numpy.float` and `numpy.str`, which RecBole uses and NumPy 2 removed."""
+    import numpy as np
+
+    vars(np).setdefault("float", float)
+    vars(np).setdefault("str", str)
+
+
+@patch("recbole.config.configurator", upstream="RecBole PR #2203")
+def skip_numpy_aliases(module: ModuleType) -> None:
+    """Skip the eight NumPy aliases that RecBole sets from names that NumPy 2 removed."""
+    module.Config.compatibility_settings = lambda self: None
+
+
+@patch("recbole.model", upstream="RecBole #2034, #2090, #2185")
+def restore_dok_update(module: ModuleType) -> None:
+    """Define `dok_matrix._update`, which SciPy 1.13 removed.
+
+    LightGCN, NGCF, NCL, GCMC, SpectralCF, KGIN and MCCLK fill their adjacency matrix with it.
+    """
+    from scipy.sparse import dok_matrix
+
+    def update(self: Any, values: dict[tuple[int, int], float]) -> None:
+        self._dict.update(values)
+
+    if not hasattr(dok_matrix, "_update"):
+        dok_matrix._update = update
+
+
+@patch("recbole.trainer.trainer", upstream="none: torch.cuda.amp is deprecated")
+def use_torch_amp(module: ModuleType) -> None:
+    """Scale gradients through `torch.amp`; the old name prints a warning in each epoch."""
+    import torch
+
+    scaler, autocast = torch.amp.GradScaler, torch.amp.autocast
+    override_global(
+        module, "amp", GradScaler=partial(scaler, "cuda"), autocast=partial(autocast, "cuda")
+    )
+
+
+@patch("recbole.evaluator.evaluator", upstream="none: NumPy 2 prints np.float64(0.5) for 0.5")
+def metrics_as_floats(module: ModuleType) -> None:
+    """Return metrics as Python floats, which JSON accepts."""
+    evaluate = module.Evaluator.evaluate
+
+    def evaluate_as_floats(self: Any, dataobject: Any) -> dict[str, float]:
+        return {name: float(value) for name, value in evaluate(self, dataobject).items()}
+
+    module.Evaluator.evaluate = evaluate_as_floats
+
+
+# Patches that make RecBole faster and leave its results as they are.
+
 
 # RecBole imports all 94 models to find one; SLIMElastic alone brings scikit-learn and SciPy's
 # statistics. An import costs up to a second of each start.
@@ -155,3 +214,65 @@ def propagate_in_csr(module: ModuleType) -> None:
 
     module.LightGCN.get_norm_adj_mat = get_norm_adj_mat
     module.LightGCN.forward = forward
+
+
+# Patches for runs of several processes: patched children, and CPUs (gloo).
+
+
+def run_recboles(rank: int, *args: Any) -> None:
+    """RecBole's function of the same name, in a module that patches RecBole.
+
+    A spawned process starts from nothing and imports its function by name. To import this
+    function it imports llm4rec_recbole first.
+    """
+    from recbole.quick_start import run_recbole
+
+    model, dataset, config_files, others = args
+    options = (others.pop("config_dict", None) or {}) | {"local_rank": rank}
+    run_recbole(model, dataset, config_files, config_dict=options, **others)
+
+
+@patch("recbole.quick_start.quick_start", upstream="none: spawned processes import RecBole alone")
+def patch_spawned_workers(module: ModuleType) -> None:
+    """Spawn `run_recboles` of this module."""
+    replace(module, "run_recboles", run_recboles)
+
+
+@patch("recbole.config.configurator", upstream="none: nccl and cuda are hard-coded")
+def run_processes_on_cpus(module: ModuleType) -> None:
+    """Run several processes on CPUs where there is no GPU, or where `use_gpu` is False."""
+    import torch
+
+    init = module.Config._init_device
+
+    def init_device(self: Any) -> None:
+        values = self.final_config_dict
+        if "local_rank" not in values or (values["use_gpu"] and torch.cuda.is_available()):
+            return init(self)
+        values |= {"single_spec": False, "device": torch.device("cpu"), "gpu_id": ""}
+        torch.distributed.init_process_group(
+            backend="gloo",
+            rank=values["local_rank"] + values["offset"],
+            world_size=values["world_size"],
+            init_method=f"tcp://{values['ip']}:{values['port']}",
+        )
+        if values["local_rank"] != 0:
+            values |= {"state": "error", "show_progress": False, "verbose": False}
+
+    module.Config._init_device = init_device
+
+
+@patch("recbole.trainer.trainer", upstream="none: a GPU for each process is hard-coded")
+def average_gradients_on_cpus(module: ModuleType) -> None:
+    """Average gradients on CPUs too. torch shares batch statistics on GPUs only."""
+    import torch
+
+    init = module.AbstractTrainer.__init__
+
+    def init_on_device(self: Any, config: Any, model: Any) -> None:
+        if config["single_spec"] or config["device"].type == "cuda":
+            return init(self, config, model)
+        self.config, self.model = config, model
+        self.distributed_model = torch.nn.parallel.DistributedDataParallel(model)
+
+    module.AbstractTrainer.__init__ = init_on_device
