@@ -12,18 +12,13 @@ from llm4rec_recbole.recbole_compat.import_hook import install
 PATCH_MODULES = tuple(
     f"llm4rec_recbole.{name}"
     for name in (
-        "recbole_compat.modern_dependencies",
         "recbole_compat.no_code_execution",
         "recbole_compat.changes_results",
-        "recbole_compat.faster_same_results",
-        "recbole_compat.distributed",
+        "recbole_compat.same_results",
         "recbole_plugin.reading",
-        "recbole_plugin.candidates",
-        "recbole_plugin.losses",
         "recbole_plugin.protocols",
         "recbole_plugin.sampling",
-        "recbole_plugin.collected_data",
-        "recbole_plugin.decision_trees",
+        "recbole_plugin.recbole_models",
         "recbole_plugin.extensions",
         "recbole_plugin.quick_start",
     )

@@ -230,7 +230,7 @@ def _parity(sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 
 def _users(record: Record) -> Any:
-    """Return the users file in the order of users, as per_user.py reads it."""
+    """Return the users file in the order of users, as users_file.py reads it."""
     users = read_users(record.users_path, ["user", "rank_full", "top_100"])
     return users.sort_values("user", kind="stable")
 

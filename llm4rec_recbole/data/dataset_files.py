@@ -49,6 +49,7 @@ def data_file(dataset: str, suffix: str, data_path: str | Path = "dataset") -> P
         folder = Path(data_path) / dataset
     return folder / f"{dataset}.{suffix}"
 
+
 OTHER_SUFFIXES = ("item", "user", "kg", "link", "net")
 
 

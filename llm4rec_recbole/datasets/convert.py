@@ -4,13 +4,15 @@
                                                      reviews.parquet, tags.parquet, …
                                                      raw.json: what became of every row
 
-A reader is a module of datasets/readers with `read(files, staging) -> RawData`. An atomic file has
-a header of `name:type` fields, then one row a line, with tabs between the columns.
+A reader is a function `read(files, staging) -> RawData` in datasets/readers. An atomic file has a
+header of `name:type` fields, then one row a line, with tabs between the columns.
 """
 
 from __future__ import annotations
 
 import importlib
+import operator
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
@@ -21,12 +23,11 @@ import numpy as np
 
 from llm4rec_recbole.data import table_cache
 from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT
-from llm4rec_recbole.datasets import filters
 from llm4rec_recbole.datasets.base import RawData, RawLog, RowReport
 from llm4rec_recbole.datasets.events import EVENTS, copy_used_events
 from llm4rec_recbole.datasets.readers.json_lines import read_json_object
 from llm4rec_recbole.datasets.replace_files import replace_dataset_files, staging_dir
-from llm4rec_recbole.datasets.spec import DatasetSpec, raw_files
+from llm4rec_recbole.datasets.spec import DatasetSpec, Filters, raw_files
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import replacing, sha256_of, write_json
 
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+
+#: Format → module of datasets/readers and its function; for other formats <format>:read.
+_READERS = {"movielens_dat": "movielens:read_dat", "movielens_csv": "movielens:read_csv"}
+_READERS |= {"amazon_2014": "amazon:read_2014", "amazon_2023": "amazon:read_2023"}
+_COMPARE = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt}
 _BLOCK = 1 << 17  # rows; the text of a block stays in the processor's cache
 #: Column of the tables of items and users → its type in the atomic file.
 _TYPES = {"item_id": "token", "user_id": "token", "title": "token_seq", "year": "token"}
@@ -50,17 +56,18 @@ def convert(spec: DatasetSpec, raw: str | Path, out: str | Path) -> list[RowRepo
     """
     if spec.format == "atomic":
         raise InputError(f"{spec.dataset} has RecBole's own format: there is nothing to convert")
-    reader = importlib.import_module(f"llm4rec_recbole.datasets.readers.{spec.format}")
+    module, _, function = _READERS.get(spec.format, f"{spec.format}:read").partition(":")
+    reader = importlib.import_module(f"llm4rec_recbole.datasets.readers.{module}")
     out, raw = Path(out), Path(raw)
     files = raw_files(spec, raw)
     with staging_dir(out) as staging:
-        data: RawData = reader.read(files, staging)
+        data: RawData = getattr(reader, function)(files, staging)
         for row_report in data.row_reports.values():
             row_report.root = raw
         log_report = next(iter(data.row_reports.values()))
         row_mask = np.zeros(0, dtype=bool)
         if len(data.log):
-            row_mask = filters.apply(data.log, spec.filters, log_report)
+            row_mask = filter_rows(data.log, spec.filters, log_report)
         log = data.log.select(row_mask)
         if not len(log):
             raise InputError(f"no interaction is left: {log_report}", file=log_report.file)
@@ -138,6 +145,63 @@ def _report(
         },
         "rows": {role: row_report.as_json() for role, row_report in row_reports.items()},
     }
+
+
+def filter_rows(log: RawLog, filters: Filters, row_report: RowReport) -> np.ndarray:
+    """Mask (N,) bool of the interactions that are used. `row_report` counts the others.
+
+    Three steps, in this order: drop repetitions of user, item and time (the first one remains);
+    drop ratings that do not meet `filters.rating`; keep the largest `filters.core`-core.
+    Raises InputError for a rating filter on data without ratings.
+    """
+    row_mask = ~_repeated(log)
+    row_report.drop("same user, item and time again", count=int((~row_mask).sum()))
+    if filters.rating is not None:
+        if log.ratings is None:
+            message = f"cannot filter by rating {filters.rating!r}: the data has no ratings"
+            raise InputError(message, file=row_report.file)
+        match = re.match(r"([<>]=?) ?(.+)", filters.rating)
+        assert match is not None, filters.rating  # the pattern of Filters.rating
+        meets = _COMPARE[match[1]](log.ratings, float(match[2]))
+        dropped = int((row_mask & ~meets).sum())
+        row_report.drop(f"rating is not {filters.rating}", count=dropped)
+        row_mask &= meets
+    if filters.core is not None:
+        in_core = core(log.users, log.items, filters.core, row_mask)
+        reason = f"its user or item has fewer than {filters.core} interactions"
+        row_report.drop(reason, count=int((row_mask & ~in_core).sum()))
+        row_mask = in_core
+    return row_mask
+
+
+def core(users: np.ndarray, items: np.ndarray, minimum: int, row_mask: np.ndarray) -> np.ndarray:
+    """The largest subset of `row_mask` (N,) in which each user and item has `minimum` rows."""
+    row_mask = row_mask.copy()
+    while True:
+        enough = np.ones_like(row_mask)
+        for ids in (users, items):
+            counts = np.bincount(ids[row_mask], minlength=int(ids.max(initial=0)) + 1)
+            enough &= counts[ids] >= minimum
+        if (enough | ~row_mask).all():
+            return row_mask
+        row_mask &= enough
+
+
+def _repeated(log: RawLog) -> np.ndarray:
+    """Mask (N,) of the interactions that repeat the user, item and time of an earlier one."""
+    pairs = log.users.astype(np.int64) * len(log.item_tokens) + log.items  # (N,)
+    order = np.argsort(pairs, kind="stable")
+    in_group = np.zeros(len(log), dtype=bool)
+    in_group[1:] = pairs[order[1:]] == pairs[order[:-1]]
+    in_group[:-1] |= in_group[1:]
+    rows = np.sort(order[in_group])  # the few rows of pairs that occur several times
+    repeated = np.zeros(len(log), dtype=bool)
+    if len(rows):
+        keys = np.stack([pairs[rows].astype(np.float64), log.times[rows]], axis=1)
+        _, first = np.unique(keys, axis=0, return_index=True)
+        repeated[rows] = True
+        repeated[rows[first]] = False
+    return repeated
 
 
 def write_inter(path: str | Path, log: RawLog) -> None:

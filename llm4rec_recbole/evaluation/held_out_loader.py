@@ -1,4 +1,4 @@
-"""From a RecBole model and held-out users to scores of every item: one forward pass per user."""
+"""From a model and held-out items to scores and rankings, and the loader that RecBole evaluates."""
 
 from __future__ import annotations
 
@@ -86,16 +86,12 @@ def validate(
     return OrderedDict(accuracy(rankings.rank_full))
 
 
-# The held-out items of one phase, as a loader that RecBole's trainers evaluate.
-
-
 #: Negatives are drawn once, with this seed. All methods and all training seeds share them.
 NEGATIVES_SEED = 20250101
 
 
 class HeldOutLoader:
-    """What a phase ranks. `dataset` is the phase's RecBole data set, which carries `held_out` and
-    `outcomes`."""
+    """The held-out items of one phase; its RecBole `dataset` has `held_out` and `outcomes`."""
 
     is_sequential = False  # RecBole's case study asks every loader
 

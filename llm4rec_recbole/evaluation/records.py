@@ -1,4 +1,4 @@
-"""Reads run records, failure notes and CSV tables. A bad file is reported in one line."""
+"""Reads run records, failure notes, CSV tables and shuffle tests; a bad file gives one line."""
 
 from __future__ import annotations
 
@@ -221,9 +221,8 @@ def read_rows(path: Path, kind: Any, hint: str) -> list[Any]:
     return rows
 
 
-# The shuffle test's results: accuracy from histories in order and in random order.
-#
-# `python -m benchmarks.studies.order_matters` writes them; the note below Table I reads them.
+# The shuffle test: accuracy from histories in order and in random order.
+# `python -m benchmarks.studies.order_matters` writes it; the note below Table I reads it.
 
 
 FILE = "order.json"

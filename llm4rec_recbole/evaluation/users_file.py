@@ -1,4 +1,4 @@
-"""Users files: one row for each test user, from which every accuracy figure can be recomputed.
+"""Users files: one row for each test user, from which every accuracy figure is recomputed.
 
 | column | type | meaning |
 |---|---|---|
@@ -120,9 +120,8 @@ def _write(path: str | Path, table: pa.Table) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-# Per-user accuracy of every method, recomputed from the users files; diversity, novelty read.
-#
-# A users file that git keeps holds ranks alone: diversity and novelty are then NaN for each user.
+# Accuracy of each user, recomputed from the ranks. A users file in git holds ranks alone: diversity
+# and novelty are then NaN for each user.
 
 
 TOLERANCE = 1e-9  # by which a record may differ from its users file

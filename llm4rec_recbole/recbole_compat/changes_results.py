@@ -19,7 +19,7 @@ these change numbers:
 
     reading.py      the reader of atomic files: times in float64, stable order, missing values
     sampling.py     the distribution `popularity` counts the training interactions only
-    losses.py       BERT4Rec's cross-entropy is computed at the masked positions only
+    recbole_models.py  BERT4Rec's cross-entropy is computed at the masked positions only
     metrics.py      four metrics more: Coverage, Fairness, IntraListDiversity, Novelty
     protocols.py    nothing: the protocols `loo` and `temporal` replace RecBole's split, loaders
                     and ranking; `recbole` keeps them
@@ -37,7 +37,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from llm4rec_recbole.recbole_compat.import_hook import override_global, patch
+from llm4rec_recbole.recbole_compat.import_hook import override, override_global, patch, wrap
 
 if TYPE_CHECKING:
     import torch
@@ -50,9 +50,9 @@ def draw_no_negatives_for_cross_entropy(module: ModuleType) -> None:
     A model whose `loss_type` decides its input is refused by RecBole when it has a sampler and
     the loss CE, which are the defaults of both.
     """
-    check = module.Config._set_default_parameters
 
-    def set_default_parameters(self: Any) -> None:
+    @wrap(module.Config)
+    def _set_default_parameters(check: Any, self: Any) -> None:
         values = self.final_config_dict
         sequential = values["MODEL_TYPE"] == module.ModelType.SEQUENTIAL
         by_loss = not hasattr(self.model_class, "input_type") and values.get("loss_type") == "CE"
@@ -60,20 +60,16 @@ def draw_no_negatives_for_cross_entropy(module: ModuleType) -> None:
             values["train_neg_sample_args"] = None
         check(self)
 
-    module.Config._set_default_parameters = set_default_parameters
-
 
 @patch("recbole.config.configurator", upstream="none: RecBole reads use_gpu and ignores it")
 def respect_use_gpu(module: ModuleType) -> None:
     """Run on the CPU when `use_gpu` is False."""
-    init = module.Config._init_device
 
-    def init_device(self: Any) -> None:
+    @wrap(module.Config)
+    def _init_device(init: Any, self: Any) -> None:
         if self.final_config_dict["use_gpu"] is False:
             self.final_config_dict["gpu_id"] = ""
         init(self)
-
-    module.Config._init_device = init_device
 
 
 @patch("recbole.model.general_recommender.pop", upstream="none")
@@ -84,25 +80,22 @@ def count_every_interaction(module: ModuleType) -> None:
     """
     import torch
 
+    @override(module.Pop)
     def calculate_loss(self: Any, interaction: Any) -> Any:
         items = interaction[self.ITEM_ID]
         self.item_cnt.index_add_(0, items, torch.ones_like(items)[:, None])
         self.max_cnt = torch.max(self.item_cnt, dim=0)[0]
         return torch.nn.Parameter(torch.zeros(1)).to(self.device)
 
-    module.Pop.calculate_loss = calculate_loss
-
 
 @patch("recbole.trainer.trainer", upstream="none")
 def validate_after_the_only_epoch(module: ModuleType) -> None:
     """Validate a traditional model: it trains for one epoch, so `eval_step` > 1 skipped it."""
-    init = module.TraditionalTrainer.__init__
 
-    def init_with_one_step(self: Any, config: Any, model: Any) -> None:
+    @wrap(module.TraditionalTrainer)
+    def __init__(init: Any, self: Any, config: Any, model: Any) -> None:
         init(self, config, model)
         self.eval_step = min(self.eval_step, self.epochs)
-
-    module.TraditionalTrainer.__init__ = init_with_one_step
 
 
 @patch("recbole.model.layers", upstream="none")
@@ -111,6 +104,7 @@ def fuse_attention(module: ModuleType) -> None:
     import torch
     from torch.nn import functional
 
+    @override(module.MultiHeadAttention)
     def forward(self: Any, input_tensor: torch.Tensor, attention_mask: torch.Tensor) -> Any:
         B, T, d = input_tensor.shape
         h = self.num_attention_heads
@@ -128,8 +122,6 @@ def fuse_attention(module: ModuleType) -> None:
         )
         hidden = self.dense(context.transpose(1, 2).reshape(B, T, d))  # (B, T, d)
         return self.LayerNorm(self.out_dropout(hidden) + input_tensor)
-
-    module.MultiHeadAttention.forward = forward
 
 
 @patch("recbole.trainer.trainer", upstream="none: one kernel for each operation and parameter")
@@ -157,6 +149,7 @@ def skip_non_tensor_stats(module: ModuleType) -> None:
     """
     import torch
 
+    @override(module.Collector)
     def get_data_struct(self: Any) -> Any:
         struct, own = module.DataStruct(), vars(self).pop("own_samples", None)
         for name, value in list(self.data_struct._data_dict.items()):
@@ -165,8 +158,6 @@ def skip_non_tensor_stats(module: ModuleType) -> None:
                 struct.set(name, struct[name][:own])
                 del self.data_struct[name]
         return struct
-
-    module.Collector.get_data_struct = get_data_struct
 
 
 @patch("recbole.evaluator.collector", upstream="none: torch.topk orders equal scores by itself")
@@ -202,9 +193,10 @@ def evaluate_loaders(module: ModuleType) -> None:
     of several processes notes how many of its users are this process's own: RecBole's sampler
     gives some users to two processes so that all processes have equally many.
     """
-    evaluate_as_recbole = module.Trainer.evaluate
 
+    @wrap(module.Trainer)
     def evaluate(
+        evaluate_as_recbole: Any,
         self: Any,
         eval_data: Any,
         load_best_model: bool = True,
@@ -232,8 +224,6 @@ def evaluate_loaders(module: ModuleType) -> None:
             self.own_samples = self.eval_collector.own_samples = own
         return evaluate_as_recbole(self, eval_data, False, None, show_progress)
 
-    module.Trainer.evaluate = evaluate
-
 
 @patch("recbole.trainer.trainer", upstream="RecBole PR #1872")
 def average_over_users(module: ModuleType) -> None:
@@ -243,12 +233,11 @@ def average_over_users(module: ModuleType) -> None:
     """
     import torch
 
-    def map_reduce(self: Any, result: dict[str, float], num_sample: int) -> dict[str, float]:
+    @override(module.Trainer)
+    def _map_reduce(self: Any, result: dict[str, float], num_sample: int) -> dict[str, float]:
         n = self.own_samples  # the means are NaN where it is 0
         sums = [value * n if n else 0.0 for value in result.values()]
         total = torch.tensor([*sums, n], dtype=torch.float64, device=self.device)
         torch.distributed.all_reduce(total)
         mean = (total[:-1] / total[-1]).tolist()
         return dict(zip(result, mean))
-
-    module.Trainer._map_reduce = map_reduce

@@ -76,6 +76,31 @@ def replace(module: ModuleType, name: str, new: Any) -> Any:
     return old
 
 
+def override(owner: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make the decorated function the method of `owner` that has its name."""
+
+    def set_method(function: Callable[..., Any]) -> Callable[..., Any]:
+        setattr(owner, function.__name__, function)
+        return function
+
+    return set_method
+
+
+def wrap(owner: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """As `override`; the function gets the method that it replaces before `self`."""
+
+    def set_method(function: Callable[..., Any]) -> Callable[..., Any]:
+        old = getattr(owner, function.__name__)
+
+        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return function(old, self, *args, **kwargs)
+
+        setattr(owner, function.__name__, method)
+        return method
+
+    return set_method
+
+
 class _Override:
     """A stand-in for a module's global: the real object, with some functions replaced."""
 

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.recbole_compat.import_hook import override_global, patch
+from llm4rec_recbole.recbole_compat.import_hook import override, override_global, patch, wrap
 from llm4rec_recbole.yaml_files import is_text_option, parse_value, yaml_loader
 
 
@@ -22,13 +22,13 @@ from llm4rec_recbole.yaml_files import is_text_option, parse_value, yaml_loader
 def parse_values_as_yaml(module: ModuleType) -> None:
     """Parse every text value as YAML; RecBole passes it through `eval`."""
 
-    def convert_config_dict(self: Any, config_dict: dict[str, Any]) -> dict[str, Any]:
+    @override(module.Config)
+    def _convert_config_dict(self: Any, config_dict: dict[str, Any]) -> dict[str, Any]:
         for key, value in config_dict.items():
             if isinstance(value, str) and not is_text_option(key):
                 config_dict[key] = parse_value(value)
         return config_dict
 
-    module.Config._convert_config_dict = convert_config_dict
     module.Config._build_yaml_loader = lambda self: yaml_loader()
 
 
@@ -67,9 +67,8 @@ def safe_checkpoints(module: ModuleType) -> None:
 
     from llm4rec_recbole import checkpoints
 
-    init = module.Trainer.__init__
-
-    def init_with_counters(self: Any, config: Any, model: Any) -> None:
+    @wrap(module.Trainer)
+    def __init__(init: Any, self: Any, config: Any, model: Any) -> None:
         init(self, config, model)
         self.initial_counters = _counters(model)
         self.described_run = None
@@ -77,7 +76,8 @@ def safe_checkpoints(module: ModuleType) -> None:
         self.current_epoch, self.validations = 0, []  # [epoch, score] of each validation
         self.seconds_before, self.fit_began = 0.0, time.perf_counter()
 
-    def save_checkpoint(self: Any, epoch: int, verbose: bool = True, **kwargs: Any) -> None:
+    @override(module.Trainer)
+    def _save_checkpoint(self: Any, epoch: int, verbose: bool = True, **kwargs: Any) -> None:
         if not self.config["single_spec"] and self.config["local_rank"] != 0:
             return
         path = kwargs.pop("saved_model_file", self.saved_model_file)
@@ -110,13 +110,13 @@ def safe_checkpoints(module: ModuleType) -> None:
     def optimizers(self: Any) -> list[tuple[str, Optimizer]]:
         return [(name, value) for name, value in vars(self).items() if isinstance(value, Optimizer)]
 
-    validate = module.Trainer._valid_epoch
-
-    def valid_epoch(self: Any, *args: Any, **kwargs: Any) -> Any:
+    @wrap(module.Trainer)
+    def _valid_epoch(validate: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
         score, self.latest_valid_result = validate(self, *args, **kwargs)
         self.validations.append([self.current_epoch, float(score)])
         return score, self.latest_valid_result
 
+    @override(module.Trainer)
     def resume_checkpoint(self: Any, resume_file: str | Path) -> None:
         state = checkpoints.load_weights(self.model, resume_file, self.device)
         self.saved_model_file = str(resume_file).removesuffix(checkpoints.STOPPED)
@@ -158,26 +158,20 @@ def safe_checkpoints(module: ModuleType) -> None:
 
         return fit_from_checkpoint
 
+    @override(module.PretrainTrainer)
     def save_pretrained_model(self: Any, epoch: int, saved_model_file: str) -> None:
         self.saved_model_file = str(Path(saved_model_file).with_suffix(".safetensors"))
         checkpoints.save(self.saved_model_file, state_of(self, epoch, self.best_valid_result))
 
+    @override(module.Trainer)
     def pack_state(self: Any, epoch: int) -> checkpoints.Packed:
         """A copy of the training after `epoch`, counted from 0, which is complete."""
         return checkpoints.pack(state_of(self, epoch, self.best_valid_result))
 
-    def no_checkpoint(self: Any, epoch: int) -> None:
-        """The library of a decision tree saves the model itself; RecBole pickles its path."""
-
-    module.DecisionTreeTrainer._save_checkpoint = no_checkpoint
-    module.Trainer.__init__ = init_with_counters
-    module.Trainer._valid_epoch = valid_epoch
-    module.Trainer._save_checkpoint = save_checkpoint
-    module.Trainer.pack_state = pack_state
-    module.Trainer.resume_checkpoint = resume_checkpoint
+    # The library of a decision tree saves the model itself; RecBole pickles its path.
+    module.DecisionTreeTrainer._save_checkpoint = lambda self, epoch: None
     module.Trainer.fit = resumable(module.Trainer.fit)
     module.NCLTrainer.fit = resumable(module.NCLTrainer.fit)
-    module.PretrainTrainer.save_pretrained_model = save_pretrained_model
 
 
 @patch("recbole.trainer.trainer", upstream="none: the name has the time to the second")
@@ -185,9 +179,8 @@ def name_checkpoints_uniquely(module: ModuleType) -> None:
     """Name checkpoints so that two runs started in the same second have two files."""
     import torch
 
-    init = module.Trainer.__init__
-
-    def name_checkpoint(self: Any, config: Any, model: Any) -> None:
+    @wrap(module.Trainer)
+    def __init__(init: Any, self: Any, config: Any, model: Any) -> None:
         init(self, config, model)
         stamp = torch.tensor([int(time.time()), secrets.randbits(32)], device=config["device"])
         if not config["single_spec"]:  # the processes of one run share one file
@@ -197,8 +190,6 @@ def name_checkpoints_uniquely(module: ModuleType) -> None:
         run = f"{config['model']}-{config['dataset']}-seed_{config['seed']}"
         name = f"{run}-{started}-{random_part:08x}.safetensors"
         self.saved_model_file = os.path.join(self.checkpoint_dir, name)
-
-    module.Trainer.__init__ = name_checkpoint
 
 
 LOADING_MODELS = (

@@ -1,4 +1,4 @@
-"""Patches that let RecBole run on today's NumPy, SciPy and torch. No number changes."""
+"""Patches that move no number: today's libraries, speed, runs of several processes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from llm4rec_recbole.recbole_compat.import_hook import (
     import_names_late,
+    override,
     override_global,
     patch,
     replace,
     while_importing,
+    wrap,
 )
 
 if TYPE_CHECKING:
@@ -68,19 +70,14 @@ def use_torch_amp(module: ModuleType) -> None:
 @patch("recbole.evaluator.evaluator", upstream="none: NumPy 2 prints np.float64(0.5) for 0.5")
 def metrics_as_floats(module: ModuleType) -> None:
     """Return metrics as Python floats, which JSON accepts."""
-    evaluate = module.Evaluator.evaluate
 
-    def evaluate_as_floats(self: Any, dataobject: Any) -> dict[str, float]:
+    @wrap(module.Evaluator)
+    def evaluate(evaluate: Any, self: Any, dataobject: Any) -> dict[str, float]:
         return {name: float(value) for name, value in evaluate(self, dataobject).items()}
 
-    module.Evaluator.evaluate = evaluate_as_floats
 
-
-# Patches that make RecBole faster and leave its results as they are.
-
-
-# RecBole imports all 94 models to find one; SLIMElastic alone brings scikit-learn and SciPy's
-# statistics. An import costs up to a second of each start.
+# Speed. RecBole imports all 94 models to find one; SLIMElastic alone brings scikit-learn and
+# SciPy's statistics. An import costs up to a second of each start.
 for _kind in ("general", "context_aware", "sequential", "knowledge_aware"):
     import_names_late(f"recbole.model.{_kind}_recommender")
 
@@ -205,6 +202,7 @@ def propagate_in_csr(module: ModuleType) -> None:
             warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
             return Adjacency(adjacency(self).coalesce().to_sparse_csr())
 
+    @override(module.LightGCN)
     def forward(self: Any) -> tuple[torch.Tensor, ...]:
         layers = [self.get_ego_embeddings()]  # each (n_users + n_items, d)
         for _ in range(self.n_layers):
@@ -213,10 +211,9 @@ def propagate_in_csr(module: ModuleType) -> None:
         return torch.split(mean, [self.n_users, self.n_items])
 
     module.LightGCN.get_norm_adj_mat = get_norm_adj_mat
-    module.LightGCN.forward = forward
 
 
-# Patches for runs of several processes: patched children, and CPUs (gloo).
+# Runs of several processes: patched children, and CPUs (gloo).
 
 
 def run_recboles(rank: int, *args: Any) -> None:
@@ -243,9 +240,8 @@ def run_processes_on_cpus(module: ModuleType) -> None:
     """Run several processes on CPUs where there is no GPU, or where `use_gpu` is False."""
     import torch
 
-    init = module.Config._init_device
-
-    def init_device(self: Any) -> None:
+    @wrap(module.Config)
+    def _init_device(init: Any, self: Any) -> None:
         values = self.final_config_dict
         if "local_rank" not in values or (values["use_gpu"] and torch.cuda.is_available()):
             return init(self)
@@ -259,20 +255,15 @@ def run_processes_on_cpus(module: ModuleType) -> None:
         if values["local_rank"] != 0:
             values |= {"state": "error", "show_progress": False, "verbose": False}
 
-    module.Config._init_device = init_device
-
 
 @patch("recbole.trainer.trainer", upstream="none: a GPU for each process is hard-coded")
 def average_gradients_on_cpus(module: ModuleType) -> None:
     """Average gradients on CPUs too. torch shares batch statistics on GPUs only."""
     import torch
 
-    init = module.AbstractTrainer.__init__
-
-    def init_on_device(self: Any, config: Any, model: Any) -> None:
+    @wrap(module.AbstractTrainer)
+    def __init__(init: Any, self: Any, config: Any, model: Any) -> None:
         if config["single_spec"] or config["device"].type == "cuda":
             return init(self, config, model)
         self.config, self.model = config, model
         self.distributed_model = torch.nn.parallel.DistributedDataParallel(model)
-
-    module.AbstractTrainer.__init__ = init_on_device

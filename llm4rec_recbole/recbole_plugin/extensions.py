@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from llm4rec_recbole.errors import InputError, missing_package
-from llm4rec_recbole.recbole_compat.import_hook import patch, replace
+from llm4rec_recbole.recbole_compat.import_hook import patch, replace, wrap
 from llm4rec_recbole.registry import METRICS, MODELS, load, resolve_model
 
 if TYPE_CHECKING:
@@ -105,9 +105,6 @@ def add_metrics(module: ModuleType) -> None:
             module.smaller_metrics.append(key)
 
 
-# What Table II's metrics need and RecBole's collector does not collect.
-
-
 @patch("recbole.evaluator.collector", upstream="none: RecBole's metrics know ids and counts only")
 def collect_features(module: ModuleType) -> None:
     """Collect, for the metrics that name them in `metric_need`:
@@ -119,11 +116,8 @@ def collect_features(module: ModuleType) -> None:
     """
     import torch
 
-    data_collect = module.Collector.data_collect
-    eval_batch_collect = module.Collector.eval_batch_collect
-    get_data_struct = module.Collector.get_data_struct
-
-    def collect_data(self: Any, train_data: Any) -> None:
+    @wrap(module.Collector)
+    def data_collect(data_collect: Any, self: Any, train_data: Any) -> None:
         data_collect(self, train_data)
         needs = {name for name in _DATA if self.register.need(name)}
         if needs:
@@ -131,8 +125,14 @@ def collect_features(module: ModuleType) -> None:
             for name in needs:
                 self.data_struct.set(name, data[name])
 
-    def collect_batch(
-        self: Any, scores: torch.Tensor, interaction: Any, rows: Any, targets: Any
+    @wrap(module.Collector)
+    def eval_batch_collect(
+        eval_batch_collect: Any,
+        self: Any,
+        scores: torch.Tensor,
+        interaction: Any,
+        rows: Any,
+        targets: Any,
     ) -> None:
         eval_batch_collect(self, scores, interaction, rows, targets)
         if self.register.need("rec.users"):
@@ -141,15 +141,12 @@ def collect_features(module: ModuleType) -> None:
                 users = torch.unique_consecutive(users)
             self.data_struct.update_tensor("rec.users", users)
 
-    def get_struct(self: Any) -> Any:
+    @wrap(module.Collector)
+    def get_data_struct(get_data_struct: Any, self: Any) -> Any:
         struct = get_data_struct(self)
         if "rec.users" in self.data_struct:
             del self.data_struct["rec.users"]
         return struct
-
-    module.Collector.data_collect = collect_data
-    module.Collector.eval_batch_collect = collect_batch
-    module.Collector.get_data_struct = get_struct
 
 
 _DATA = ("data.item_categories", "data.user_groups", "data.item_novelty")

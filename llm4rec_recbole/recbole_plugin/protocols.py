@@ -12,7 +12,7 @@ from typing import Any
 
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.recbole_compat.import_hook import patch, replace
+from llm4rec_recbole.recbole_compat.import_hook import patch, replace, wrap
 
 
 @patch("recbole.config.configurator", upstream="none: the path is hard-coded")
@@ -26,9 +26,10 @@ def read_property_files(module: ModuleType) -> None:
     from llm4rec_recbole.option_refusals import check_protocol
     from llm4rec_recbole.training.checks import check_option_values
 
-    load = module.Config._load_internal_config_dict
-
-    def load_internal_config_dict(self: Any, model: str, model_class: type, dataset: str) -> None:
+    @wrap(module.Config)
+    def _load_internal_config_dict(
+        load: Any, self: Any, model: str, model_class: type, dataset: str
+    ) -> None:
         load(self, model, model_class, dataset)
         protocol = self.external_config_dict.get("protocol")
         for key, value in defaults_for(model, dataset, protocol, self.yaml_loader).items():
@@ -36,8 +37,6 @@ def read_property_files(module: ModuleType) -> None:
         protocol = self.internal_config_dict["protocol"]
         check_protocol(model_class, protocol, self.external_config_dict)
         check_option_values(model, self.external_config_dict)
-
-    module.Config._load_internal_config_dict = load_internal_config_dict
 
 
 @patch("recbole.config.configurator", upstream="RecBole #1311")
@@ -47,23 +46,21 @@ def set_repeatable(module: ModuleType) -> None:
     RecBole lets sequential models do so, and requires `repeatable: True` of them. Here the option
     only says from which items RecBole draws negatives, so each family gets the value it needs.
     """
-    check = module.Config._set_default_parameters
 
-    def set_default_parameters(self: Any) -> None:
+    @wrap(module.Config)
+    def _set_default_parameters(check: Any, self: Any) -> None:
         values = self.final_config_dict
         if values.get("protocol") in PROTOCOLS:
             values["repeatable"] = values["MODEL_TYPE"] == module.ModelType.SEQUENTIAL
         check(self)
 
-    module.Config._set_default_parameters = set_default_parameters
-
 
 @patch("recbole.config.configurator", upstream="none: ml-100k is always the wheel's")
 def read_a_copy_of_ml_100k(module: ModuleType) -> None:
     """Read ml-100k from `data_path` where the user names a folder that holds it."""
-    check = module.Config._set_default_parameters
 
-    def set_default_parameters(self: Any) -> None:
+    @wrap(module.Config)
+    def _set_default_parameters(check: Any, self: Any) -> None:
         check(self)
         folder = self.external_config_dict.get("data_path")
         if self.dataset == "ml-100k" and folder is not None:
@@ -71,15 +68,13 @@ def read_a_copy_of_ml_100k(module: ModuleType) -> None:
             if (copy / f"{self.dataset}.inter").is_file():
                 self.final_config_dict["data_path"] = str(copy)
 
-    module.Config._set_default_parameters = set_default_parameters
-
 
 @patch("recbole.data.dataset.dataset", upstream="RecBole #2204: times are cast to float32")
 def split_in_exact_order(module: ModuleType) -> None:
     """Split by data/splits.py, on the exact times."""
-    build_as_recbole = module.Dataset.build
 
-    def build(self: Any) -> list[Any]:
+    @wrap(module.Dataset)
+    def build(build_as_recbole: Any, self: Any) -> list[Any]:
         if self.config["protocol"] not in PROTOCOLS:
             parts = build_as_recbole(self)
             if not len(parts[0]):
@@ -89,8 +84,6 @@ def split_in_exact_order(module: ModuleType) -> None:
         from llm4rec_recbole.training.dataset import split_dataset
 
         return split_dataset(self)
-
-    module.Dataset.build = build
 
 
 @patch("recbole.data.utils", upstream="none: the table of loaders is local to a function")

@@ -1,4 +1,4 @@
-"""The option `item_candidates`: whether items that occur only in `.item` take part."""
+"""Patches of RecBole's data classes: our reader, exact times, faster rows, no pickles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from types import ModuleType
 from typing import Any
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.recbole_compat.import_hook import override_global, patch, replace
+from llm4rec_recbole.recbole_compat.import_hook import (
+    override,
+    override_global,
+    patch,
+    replace,
+    wrap,
+)
 
 
 @patch("recbole.data.dataset.dataset", upstream="none: every row of `.item` is a candidate")
@@ -17,7 +23,6 @@ def leave_out_items_without_interactions(module: ModuleType) -> None:
 
     They are dropped before items are numbered. So rankings, samplers and losses never have them.
     """
-    filter_data, number_tokens = module.Dataset._data_filtering, module.Dataset._remap_ID_all
 
     def leave_out(self: Any) -> None:
         if self.config["item_candidates"] != "interacted" or self.item_feat is None:
@@ -26,20 +31,17 @@ def leave_out_items_without_interactions(module: ModuleType) -> None:
         self.items_left_out += int((~interacted).sum())
         self.item_feat = self.item_feat[interacted].reset_index(drop=True)
 
-    def data_filtering(self: Any) -> None:
+    @wrap(module.Dataset)
+    def _data_filtering(filter_data: Any, self: Any) -> None:
         filter_data(self)
         leave_out(self)  # before a knowledge graph is reduced to what the items link to
 
-    def remap_all(self: Any) -> None:
+    @wrap(module.Dataset)
+    def _remap_ID_all(number_tokens: Any, self: Any) -> None:
         leave_out(self)  # benchmark parts are not filtered
         number_tokens(self)
 
     module.Dataset.items_left_out = 0
-    module.Dataset._data_filtering = data_filtering
-    module.Dataset._remap_ID_all = remap_all
-
-
-# Patches of RecBole's data classes: our reader, exact times, faster rows, no pickles.
 
 
 @patch("recbole.data.dataset.dataset", upstream="RecBole #2204")
@@ -51,9 +53,8 @@ def exact_times(module: ModuleType) -> None:
     """
     import torch
 
-    convert = module.Dataset._dataframe_to_interaction
-
-    def dataframe_to_interaction(self: Any, data: Any) -> Any:
+    @wrap(module.Dataset)
+    def _dataframe_to_interaction(convert: Any, self: Any, data: Any) -> Any:
         interaction = convert(self, data)
         if self.time_field in data and self.time_field not in self.config["numerical_features"]:
             times = data[self.time_field].to_numpy()  # (rows,), int64 beyond 2^53
@@ -61,21 +62,17 @@ def exact_times(module: ModuleType) -> None:
             interaction[self.time_field] = torch.tensor(times, dtype=dtype)
         return interaction
 
-    module.Dataset._dataframe_to_interaction = dataframe_to_interaction
-
 
 @patch("recbole.data.dataset.dataset", upstream="none: pandas 3 lends its memory read-only")
 def copy_pandas_arrays(module: ModuleType) -> None:
     """Copy each column: the arrays of pandas 3 are read-only, and torch must write to its own."""
-    convert = module.Dataset._dataframe_to_interaction
 
-    def dataframe_to_interaction(self: Any, data: Any) -> Any:
+    @wrap(module.Dataset)
+    def _dataframe_to_interaction(convert: Any, self: Any, data: Any) -> Any:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
             interaction = convert(self, data)
         return module.Interaction({field: interaction[field].clone() for field in interaction})
-
-    module.Dataset._dataframe_to_interaction = dataframe_to_interaction
 
 
 @patch("recbole.data.interaction", upstream="none: indexes are turned into Python lists")
@@ -84,17 +81,14 @@ def fast_rows(module: ModuleType) -> None:
     import numpy as np
     import torch
 
-    pick = module.Interaction.__getitem__
-
-    def getitem(self: Any, index: Any) -> Any:
+    @wrap(module.Interaction)
+    def __getitem__(pick: Any, self: Any, index: Any) -> Any:
         if isinstance(index, np.ndarray) and index.size:
             index = torch.from_numpy(index)
         if isinstance(index, torch.Tensor):
             index = index.cpu()
             return module.Interaction({name: self[name][index] for name in self})
         return pick(self, index)
-
-    module.Interaction.__getitem__ = getitem
 
 
 @patch("recbole.data.dataset.dataset", upstream="none: same cause as RecBole #2204")
@@ -103,9 +97,9 @@ def stable_duplicate_removal(module: ModuleType) -> None:
 
     RecBole's sort is unstable, so the result is arbitrary for equal times.
     """
-    remove = module.Dataset._remove_duplication
 
-    def remove_duplication(self: Any) -> None:
+    @wrap(module.Dataset)
+    def _remove_duplication(remove: Any, self: Any) -> None:
         which = self.config["rm_dup_inter"]
         if which is None or self.time_field not in self.inter_feat:
             return remove(self)
@@ -114,15 +108,14 @@ def stable_duplicate_removal(module: ModuleType) -> None:
             [self.uid_field, self.iid_field], keep=which
         )
 
-    module.Dataset._remove_duplication = remove_duplication
-
 
 @patch("recbole.data.dataset.dataset", upstream="none: chained assignment is a no-op in pandas 3")
 def missing_values(module: ModuleType) -> None:
     """Fill missing tokens with the pad, numbers with the mean, sequences with an empty array."""
     import numpy as np
 
-    def fill_nan(self: Any) -> None:
+    @override(module.Dataset)
+    def _fill_nan(self: Any) -> None:
         FeatureType = module.FeatureType
         for feat in (getattr(self, name) for name in self.feat_name_list):
             for field in feat:
@@ -135,8 +128,6 @@ def missing_values(module: ModuleType) -> None:
                     dtype = np.int64 if kind == FeatureType.TOKEN_SEQ else np.float64
                     empty = np.array([], dtype=dtype)
                     feat[field] = [empty if isinstance(x, float) else x for x in feat[field]]
-
-    module.Dataset._fill_nan = fill_nan
 
 
 @patch("recbole.data.dataset.dataset", upstream="none: pandas drops broken rows without a message")
@@ -152,13 +143,13 @@ def read_atomic_files(module: ModuleType) -> None:
     from llm4rec_recbole.data.atomic_format import AtomicFormat
     from llm4rec_recbole.data.dataset_files import DatasetFiles, needs_times
 
-    load_as_recbole = module.Dataset._load_data
-
-    def load_data(self: Any, token: str, dataset_path: str) -> None:
+    @wrap(module.Dataset)
+    def _load_data(load_as_recbole: Any, self: Any, token: str, dataset_path: str) -> None:
         DatasetFiles.of(self.config).check(timed=needs_times(self.config))
         load_as_recbole(self, token, dataset_path)
 
-    def load_feat(self: Any, filepath: str, source: Any) -> Any:
+    @override(module.Dataset)
+    def _load_feat(self: Any, filepath: str, source: Any) -> Any:
         load, unload = self._get_load_and_unload_col(source)
         if load == set():
             return None
@@ -196,9 +187,6 @@ def read_atomic_files(module: ModuleType) -> None:
         ends = np.cumsum([len(row) for row in words]).tolist()
         return [flat[start:end] for start, end in zip([0, *ends], ends)]
 
-    module.Dataset._load_data = load_data
-    module.Dataset._load_feat = load_feat
-
 
 @patch("recbole.data.dataset.dataset", upstream="none: counts and copies every row to drop none")
 def skip_filters_that_drop_nothing(module: ModuleType) -> None:
@@ -209,14 +197,14 @@ def skip_filters_that_drop_nothing(module: ModuleType) -> None:
     """
     import numpy as np
 
-    filter_by_inter_num = module.Dataset._filter_by_inter_num
-
-    def filter_some(self: Any) -> None:
+    @wrap(module.Dataset)
+    def _filter_by_inter_num(filter_by_inter_num: Any, self: Any) -> None:
         intervals = (self.config[f"{name}_inter_num_interval"] for name in ("user", "item"))
         if any(interval not in (None, "[0,inf)") for interval in intervals):
             filter_by_inter_num(self)
 
-    def filter_inter(self: Any) -> None:
+    @override(module.Dataset)
+    def _filter_inter_by_user_or_item(self: Any) -> None:
         if self.config["filter_inter_by_user_or_item"] is not True:
             return
         present = np.ones(len(self.inter_feat), dtype=bool)
@@ -231,9 +219,6 @@ def skip_filters_that_drop_nothing(module: ModuleType) -> None:
             )
             self.inter_feat = self.inter_feat[present]
 
-    module.Dataset._filter_by_inter_num = filter_some
-    module.Dataset._filter_inter_by_user_or_item = filter_inter
-
 
 @patch("recbole.data.dataset.dataset", upstream="none: a Python string for each row")
 def number_categories_once(module: ModuleType) -> None:
@@ -244,9 +229,8 @@ def number_categories_once(module: ModuleType) -> None:
     import numpy as np
     import pandas as pd
 
-    remap_all_rows = module.Dataset._remap
-
-    def remap(self: Any, remap_list: Any) -> None:
+    @wrap(module.Dataset)
+    def _remap(remap_all_rows: Any, self: Any, remap_list: Any) -> None:
         tables: list[Any] = []
         rows: list[Any] = []
         for feat, field, kind in remap_list:
@@ -263,8 +247,6 @@ def number_categories_once(module: ModuleType) -> None:
                 feat[field] = codes
             else:
                 feat[field] = np.append(ids, 0)[codes]
-
-    module.Dataset._remap = remap
 
 
 def sequence_lengths(module: ModuleType) -> None:
@@ -295,10 +277,10 @@ def fast_sequences(module: ModuleType) -> None:
         return [array[start:end] for start, end in itertools.pairwise(cuts)]
 
     override_global(module, "np", split=split)  # NumPy's takes 5 us for each part
-    convert = module.Dataset._dataframe_to_interaction
     sequence = module.FeatureType.TOKEN_SEQ
 
-    def concat_remaped_tokens(self: Any, remap_list: Any) -> Any:
+    @override(module.Dataset)
+    def _concat_remaped_tokens(self: Any, remap_list: Any) -> Any:
         columns = [feat[field].to_numpy() for feat, field, _ in remap_list]
         kinds = (kind for *_, kind in remap_list)
         tokens = [np.concatenate(c) if k == sequence else c for c, k in zip(columns, kinds)]
@@ -312,7 +294,8 @@ def fast_sequences(module: ModuleType) -> None:
         )
         return torch.from_numpy(ids)
 
-    def dataframe_to_interaction(self: Any, data: Any) -> Any:
+    @wrap(module.Dataset)
+    def _dataframe_to_interaction(convert: Any, self: Any, data: Any) -> Any:
         flat_fields = [field for field in data if self.field2type[field] != sequence]
         flat = convert(self, data[flat_fields])
         return module.Interaction(
@@ -324,9 +307,6 @@ def fast_sequences(module: ModuleType) -> None:
             }
         )
 
-    module.Dataset._concat_remaped_tokens = concat_remaped_tokens
-    module.Dataset._dataframe_to_interaction = dataframe_to_interaction
-
 
 @patch("recbole.data.dataset.sequential_dataset", upstream="none: one Python step for each row")
 def fast_augmentation(module: ModuleType) -> None:
@@ -334,6 +314,7 @@ def fast_augmentation(module: ModuleType) -> None:
     import numpy as np
     import torch
 
+    @override(module.SequentialDataset)
     def data_augmentation(self: Any) -> None:
         self._aug_presets()
         self._check_field("uid_field", "time_field")
@@ -360,8 +341,6 @@ def fast_augmentation(module: ModuleType) -> None:
         augmented = self.inter_feat[targets]
         augmented.update(module.Interaction(columns))
         self.inter_feat = augmented
-
-    module.SequentialDataset.data_augmentation = data_augmentation
 
 
 @patch("recbole.data.utils", upstream="RecBole #2212")

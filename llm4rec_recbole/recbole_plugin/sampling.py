@@ -13,7 +13,7 @@ from typing import Any
 from llm4rec_recbole.components.debiasing.negative_sampling import DISTRIBUTIONS
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.recbole_compat.import_hook import patch, replace
+from llm4rec_recbole.recbole_compat.import_hook import patch, replace, wrap
 
 RECBOLE_DISTRIBUTIONS = ("uniform", "popularity", "none")
 
@@ -21,9 +21,9 @@ RECBOLE_DISTRIBUTIONS = ("uniform", "popularity", "none")
 @patch("recbole.config.configurator", upstream="none: the two names are hard-coded")
 def accept_distributions(module: ModuleType) -> None:
     """Accept this project's distributions; for an unknown name, list all."""
-    check = module.Config._set_train_neg_sample_args
 
-    def set_train_neg_sample_args(self: Any) -> None:
+    @wrap(module.Config)
+    def _set_train_neg_sample_args(check: Any, self: Any) -> None:
         options = self.final_config_dict.get("train_neg_sample_args")
         name = options.get("distribution") if isinstance(options, dict) else None
         if name not in DISTRIBUTIONS:
@@ -32,24 +32,25 @@ def accept_distributions(module: ModuleType) -> None:
                 raise InputError(f"there is no distribution {name!r}", hint=f"one of {names}")
             check(self)
 
-    module.Config._set_train_neg_sample_args = set_train_neg_sample_args
-
 
 @patch("recbole.data.dataloader.abstract_dataloader", upstream="none: same")
 def set_up_loaders(module: ModuleType) -> None:
     """Set up a loader as for RecBole's uniform sampling: only the sampler differs."""
-    set_up = module.NegSampleDataLoader._set_neg_sample_args
 
-    def set_neg_sample_args(
-        self: Any, config: Any, dataset: Any, dl_format: Any, neg_sample_args: dict[str, Any]
+    @wrap(module.NegSampleDataLoader)
+    def _set_neg_sample_args(
+        set_up: Any,
+        self: Any,
+        config: Any,
+        dataset: Any,
+        dl_format: Any,
+        neg_sample_args: dict[str, Any],
     ) -> None:
         as_recbole = neg_sample_args
         if neg_sample_args["distribution"] in DISTRIBUTIONS:
             as_recbole = neg_sample_args | {"distribution": "uniform"}
         set_up(self, config, dataset, dl_format, as_recbole)
         self.neg_sample_args = neg_sample_args
-
-    module.NegSampleDataLoader._set_neg_sample_args = set_neg_sample_args
 
 
 @patch("recbole.data.utils", upstream="none: popularity is counted in the whole data set")
@@ -151,9 +152,7 @@ def training_pairs(train: Any) -> tuple[Any, Any]:
 @patch("recbole.sampler.sampler", upstream="none: same")
 def uniform_entities(module: ModuleType) -> None:
     """Draw a knowledge graph's entities uniformly when the items' distribution is ours."""
-    as_recbole = module.KGSampler.set_distribution
 
-    def set_distribution(self: Any, distribution: str) -> None:
+    @wrap(module.KGSampler)
+    def set_distribution(as_recbole: Any, self: Any, distribution: str) -> None:
         as_recbole(self, "uniform" if distribution in DISTRIBUTIONS else distribution)
-
-    module.KGSampler.set_distribution = set_distribution

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from llm4rec_recbole.datasets.base import LogBuilder, RowReport
-from llm4rec_recbole.datasets.filters import apply, core
+from llm4rec_recbole.datasets.convert import core, filter_rows
 from llm4rec_recbole.datasets.spec import Filters
 from llm4rec_recbole.errors import InputError
 
@@ -25,7 +25,7 @@ def log_of(rows):
 
 def apply_to(rows, **filters):
     row_report = RowReport(Path("ratings.dat"), "ratings", read=len(rows))
-    row_mask = apply(log_of(rows), Filters(**filters), row_report)
+    row_mask = filter_rows(log_of(rows), Filters(**filters), row_report)
     assert row_report.remaining == row_mask.sum()
     return row_mask.tolist(), row_report.dropped
 
@@ -51,7 +51,7 @@ def test_ratings_are_compared_as_the_property_file_says():
 
 def test_a_rating_filter_is_refused_if_there_are_no_ratings():
     with pytest.raises(InputError, match="has no ratings"):
-        apply(log_of([("u", "i", 1)]), Filters(rating=">=4"), RowReport(Path("x")))
+        filter_rows(log_of([("u", "i", 1)]), Filters(rating=">=4"), RowReport(Path("x")))
 
 
 @pytest.mark.parametrize("filters", [{"rating": "4 or more"}, {"cores": 5}])

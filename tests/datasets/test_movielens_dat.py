@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from llm4rec_recbole.datasets.readers.movielens_dat import read
+from llm4rec_recbole.datasets.readers.movielens import read_dat
 from llm4rec_recbole.datasets.spec import DatasetSpec, RawFile
 from llm4rec_recbole.errors import InputError
 
@@ -19,7 +19,7 @@ def read_text(tmp_path, **texts):
     for role, text in texts.items():
         files[role] = tmp_path / f"{role}.dat"
         files[role].write_bytes(text.encode("utf-8" if "٥" in text else "latin-1"))
-    return read(files, tmp_path)
+    return read_dat(files, tmp_path)
 
 
 def test_ratings_movies_and_users_are_read(tmp_path):

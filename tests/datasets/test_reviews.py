@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from llm4rec_recbole.datasets.base import RowReport, parse_unix_time
 from llm4rec_recbole.datasets.convert import convert
 from llm4rec_recbole.datasets.events import training_events
-from llm4rec_recbole.datasets.readers import amazon_2014, amazon_2023, yelp
+from llm4rec_recbole.datasets.readers import amazon, yelp
 from llm4rec_recbole.datasets.readers.json_lines import parse_price, read_objects
 from llm4rec_recbole.datasets.spec import Filters, read_spec
 from llm4rec_recbole.errors import InputError
@@ -24,7 +24,7 @@ OF_2023 = {"user_id": "A1", "asin": "B1-red", "parent_asin": "B1", "title": "goo
 OF_2023 |= {"text": "Loud", "timestamp": 1658185117948, "helpful_vote": 3}
 OF_YELP = {"user_id": "A1", "business_id": "B1", "stars": 4.0, "useful": 2, "text": "Loud"}
 OF_YELP |= {"date": "2018-07-07 22:09:11"}
-FORMATS = [(amazon_2014, OF_2014), (amazon_2023, OF_2023), (yelp, OF_YELP)]
+FORMATS = [(amazon.read_2014, OF_2014), (amazon.read_2023, OF_2023), (yelp.read, OF_YELP)]
 NAMES = {
     "user": ("reviewerID", "user_id", "user_id"),
     "item": ("asin", "parent_asin", "business_id"),
@@ -32,25 +32,25 @@ NAMES = {
 NAMES |= {"rating": ("overall", "rating", "stars"), "time": ("unixReviewTime", "timestamp", "date")}
 
 
-def read(module, tmp_path, reviews, **others):
+def read(reader, tmp_path, reviews, **others):
     files = {}
     for role, rows in {"reviews": reviews, **others}.items():
         files[role] = tmp_path / f"{role}.json"
         files[role].write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    return module.read(files, tmp_path)
+    return reader(files, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("module", "row", "time", "review"),
+    ("reader", "row", "time", "review"),
     [
-        (amazon_2014, OF_2014, 1393545600, ["good", "Loud & clear", 13, 14]),
-        (amazon_2023, OF_2023, 1658185117.948, ["good", "Loud", 3, None]),
-        (yelp, OF_YELP, 1531001351, [None, "Loud", 2, None]),
+        (amazon.read_2014, OF_2014, 1393545600, ["good", "Loud & clear", 13, 14]),
+        (amazon.read_2023, OF_2023, 1658185117.948, ["good", "Loud", 3, None]),
+        (yelp.read, OF_YELP, 1531001351, [None, "Loud", 2, None]),
     ],
     ids=["2014", "2023", "yelp"],
 )
-def test_a_review_is_an_interaction_and_what_was_written(tmp_path, module, row, time, review):
-    data = read(module, tmp_path, [row])
+def test_a_review_is_an_interaction_and_what_was_written(tmp_path, reader, row, time, review):
+    data = read(reader, tmp_path, [row])
     log = data.log
     assert (log.user_tokens[0], log.item_tokens[0]) == ("A1", "B1")
     assert (log.times[0], log.ratings[0]) == (time, row.get("overall", 4.0))
@@ -80,37 +80,37 @@ def test_a_review_is_an_interaction_and_what_was_written(tmp_path, module, row, 
     ],
 )
 def test_a_bad_review_is_dropped_with_its_reason_and_line(tmp_path, which, field, value, reason):
-    module, row = FORMATS[which]
+    reader, row = FORMATS[which]
     name = NAMES[field][which]
     for bad in ({**row, name: value}, {k: v for k, v in row.items() if k != name or value}):
         if value and bad.get(name) == row[name]:
             continue
-        row_report = read(module, tmp_path, [row, bad]).row_reports["reviews"]
+        row_report = read(reader, tmp_path, [row, bad]).row_reports["reviews"]
         assert (row_report.read, row_report.remaining, row_report.dropped) == (2, 1, {reason: 1})
         assert row_report.first_line == {reason: 2}
 
 
 @pytest.mark.parametrize("which", [0, 1, 2], ids=["2014", "2023", "yelp"])
 def test_words_for_missing_values_are_ids(tmp_path, which):
-    module, row = FORMATS[which]
+    reader, row = FORMATS[which]
     words = ["NA", "None", "null", "nan", "N/A"]
     rows = [row | {NAMES["user"][which]: word, NAMES["item"][which]: word} for word in words]
-    data = read(module, tmp_path, rows)
+    data = read(reader, tmp_path, rows)
     assert data.log.user_tokens.tolist() == data.log.item_tokens.tolist() == words
     assert pd.read_parquet(data.events["reviews"].path)["item_id"].tolist() == words
 
 
 @pytest.mark.parametrize(
-    ("module", "row"),
+    ("reader", "row"),
     [
-        (amazon_2014, {**OF_2014, "helpful": [True, False]}),
-        (amazon_2023, {**OF_2023, "helpful_vote": True}),
-        (yelp, {**OF_YELP, "useful": True}),
+        (amazon.read_2014, {**OF_2014, "helpful": [True, False]}),
+        (amazon.read_2023, {**OF_2023, "helpful_vote": True}),
+        (yelp.read, {**OF_YELP, "useful": True}),
     ],
     ids=["2014", "2023", "yelp"],
 )
-def test_booleans_are_not_counts(tmp_path, module, row):
-    data = read(module, tmp_path, [row])
+def test_booleans_are_not_counts(tmp_path, reader, row):
+    data = read(reader, tmp_path, [row])
     table = pd.read_parquet(data.events["reviews"].path)
     assert table[["helpful", "votes"]].isna().all(axis=None)
 
@@ -123,7 +123,7 @@ def test_a_date_of_yelp_that_names_its_zone_is_taken_at_its_word(zone):
 
 def test_seconds_and_milliseconds_may_be_mixed(tmp_path):
     rows = [{**OF_2023, "timestamp": t} for t in (1658185117948, 1658185117)]
-    assert read(amazon_2023, tmp_path, rows).log.times.tolist() == [1658185117.948, 1658185117]
+    assert read(amazon.read_2023, tmp_path, rows).log.times.tolist() == [1658185117.948, 1658185117]
 
 
 def test_products_of_2014_may_be_python_literals(tmp_path):
@@ -134,7 +134,7 @@ def test_products_of_2014_may_be_python_literals(tmp_path):
         '{"asin": "B1"}\n{"title": "no id"}\n{"asin": "B2", "title": null, "price": "$1,299.50"}\n'
     )
     row_report = RowReport(path, "products")
-    table = amazon_2014.read_products(path, row_report)
+    table = amazon.read_products(path, row_report)
     assert table.iloc[0].tolist() == ["B1", "Bob's & Co", ["Toys", "Games", "Cards"], "", 12.99]
     assert table.iloc[1].tolist() == ["B2", "", [], "", 1299.5]
     assert row_report.dropped == {"an id that came before": 1, "an id is missing or unusable": 1}
@@ -151,7 +151,7 @@ def test_a_product_of_2023(tmp_path):
     meta = {"parent_asin": "B1", "title": "FPV", "features": ["fast"], "description": []}
     meta |= {"price": None, "categories": [], "main_category": "All Electronics"}
     meta |= {"details": {"Date First Available": "August 2, 2014"}, "average_rating": 3.5}
-    items = read(amazon_2023, tmp_path, [OF_2023], items=[meta]).items
+    items = read(amazon.read_2023, tmp_path, [OF_2023], items=[meta]).items
     assert items.to_dict("records") == [
         {
             "item_id": "B1",
@@ -167,13 +167,13 @@ def test_a_product_of_2023(tmp_path):
 @pytest.mark.parametrize("categories", [5, None, "Toys", {"Toys": 1}])
 def test_categories_of_2023_that_are_no_list_are_not_read(tmp_path, categories):
     meta = {"parent_asin": "B1", "categories": categories, "main_category": "All Electronics"}
-    items = read(amazon_2023, tmp_path, [OF_2023], items=[meta]).items
+    items = read(amazon.read_2023, tmp_path, [OF_2023], items=[meta]).items
     assert items["categories"].tolist() == [["All Electronics"]]
 
 
 def test_yelps_other_files(tmp_path):
     data = read(
-        yelp,
+        yelp.read,
         tmp_path,
         [OF_YELP],
         items=[

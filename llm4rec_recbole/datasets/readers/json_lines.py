@@ -144,10 +144,10 @@ class ReviewFormat:
     python_items: bool = False  # whether items may be Python literals
 
 
-def read_reviews_and_items(files: dict[str, Path], form: ReviewFormat, staging: Path) -> RawData:
+def read_reviews_and_items(files: dict[str, Path], staging: Path, form: ReviewFormat) -> RawData:
     """The reviews, and the items if the file is there, by their roles."""
     row_report = RowReport(files["reviews"], "reviews")
-    log, reviews = read_reviews(files["reviews"], form, row_report, staging)
+    log, reviews = _read_reviews(files["reviews"], form, row_report, staging)
     data = RawData(log, {"reviews": row_report}, events={"reviews": reviews})
     if "items" in files:
         data.row_reports["items"] = RowReport(files["items"], form.item_unit)
@@ -158,7 +158,7 @@ def read_reviews_and_items(files: dict[str, Path], form: ReviewFormat, staging: 
     return data
 
 
-def read_reviews(
+def _read_reviews(
     path: Path, form: ReviewFormat, row_report: RowReport, staging: Path
 ) -> tuple[RawLog, Events]:
     """The interactions of the reviews and a table of their content, in file order.

@@ -1,7 +1,21 @@
-"""What the two formats of MovieLens share: ratings, movies, and `ratings.csv` in blocks.
+"""MovieLens in its two formats: `.dat` files, as in ml-1m, and `.csv` files, as in ml-25m.
+
+`.dat`, in ISO-8859-1, with `::` between the fields and no header:
+
+    ratings   1::1193::5::978300760                    user, movie, rating 1 to 5, seconds
+    items     1::Toy Story (1995)::Animation|Comedy    movie, title, genres
+    users     1::F::1::10::48067                       user, gender, age band, occupation, zip code
+
+`.csv`, in UTF-8, with a header:
+
+    ratings   userId,movieId,rating,timestamp          rating 0.5 to 5, seconds
+    items     movieId,title,genres                     11,"American President, The (1995)",Comedy
+    tags      userId,movieId,tag,timestamp             what users wrote about movies
 
 `ratings.csv` of MovieLens-25M has 25 million rows. Arrow parses it in blocks of whole lines. A
 block that Arrow refuses is read row by row: each bad row is dropped and counted with its reason.
+The genome (learnt from all ratings and tags) and the links are not read: they must not reach an
+item's content before the data is split.
 """
 
 from __future__ import annotations
@@ -13,16 +27,27 @@ from pathlib import Path
 import numpy as np
 
 from llm4rec_recbole.data.atomic_format import END_OF_TIME, MILLISECONDS
-from llm4rec_recbole.data.line_reader import decode, find_columns, read_blocks, split_line
+from llm4rec_recbole.data.line_reader import (
+    decode,
+    find_columns,
+    read_blocks,
+    read_lines,
+    read_rows,
+    split_line,
+)
 from llm4rec_recbole.datasets.base import (
     BAD_ID,
+    Events,
     LogBuilder,
+    RawData,
     RawLog,
     RowReport,
+    describe_entities,
     is_valid_token,
     parse_float,
     parse_unix_time,
 )
+from llm4rec_recbole.datasets.events import EventWriter
 from llm4rec_recbole.errors import InputError
 
 MIN_RATING, MAX_RATING = 0.5, 5.0  # stars
@@ -185,3 +210,72 @@ def _row_by_row(
         np.empty(0, np.float32) if rows.ratings is None else rows.ratings,
         rows.times,
     )
+
+
+def read_dat(files: dict[str, Path], staging: Path) -> RawData:
+    """Read ratings, and movies and users if the files are there.
+
+    Raises InputError for a line with a wrong number of fields.
+    """
+    row_report, log = RowReport(files["ratings"], "ratings"), LogBuilder()
+    for line, row in _dat_rows(files["ratings"], ("user", "item", "rating", "time")):
+        row_report.read += 1
+        add_rating(log, row_report, line, row.values())
+    data = RawData(log.build(), {"ratings": row_report})
+    if "items" in files:
+        row_report = data.row_reports["items"] = RowReport(files["items"], "movies")
+        rows = _dat_rows(files["items"], ("movieId", "title", "genres"))
+        data.items = describe_entities(rows, row_report, "movieId", "item_id", describe_movie)
+    if "users" in files:
+        row_report = data.row_reports["users"] = RowReport(files["users"], "users")
+        rows = _dat_rows(files["users"], ("user", "gender", "age", "occupation", "zip"))
+        data.users = describe_entities(rows, row_report, "user", "user_id", _user)
+    return data
+
+
+def _user(row: dict[str, str]) -> dict[str, str | None]:
+    return {name: row.get(name) for name in ("gender", "age", "occupation")}
+
+
+def _dat_rows(path: Path, names: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    for number, line in read_lines(path, latin_1=True):
+        fields = line.split("::")
+        if len(fields) != len(names):
+            message = f"{len(fields)} fields, separated by '::', instead of {len(names)}"
+            raise InputError(message, file=path, line=number)
+        yield number, dict(zip(names, fields))
+
+
+def read_csv(files: dict[str, Path], staging: Path) -> RawData:
+    """Read ratings, and movies and tags if the files are there.
+
+    Raises InputError for a row with a wrong number of cells.
+    """
+    row_report = RowReport(files["ratings"], "ratings")
+    data = RawData(read_ratings(files["ratings"], row_report), {"ratings": row_report})
+    if "items" in files:
+        row_report = data.row_reports["items"] = RowReport(files["items"], "movies")
+        columns = ["movieId", "title", "genres"]
+        rows = ((n, dict(zip(columns, row))) for n, row in read_rows(files["items"], columns))
+        data.items = describe_entities(rows, row_report, "movieId", "item_id", describe_movie)
+    if "tags" in files:
+        row_report = data.row_reports["tags"] = RowReport(files["tags"], "tags")
+        data.events["tags"] = _tags(files["tags"], row_report, staging / "tags.parquet")
+    return data
+
+
+def _tags(path: Path, row_report: RowReport, out: Path) -> Events:
+    columns = ["userId", "movieId", "tag", "timestamp"]
+    with EventWriter(out, {"tag": "string"}) as tags:
+        for line, (user, item, tag, timestamp) in read_rows(path, columns):
+            row_report.read += 1
+            time = parse_unix_time(timestamp)
+            if not (is_valid_token(user) and is_valid_token(item)):
+                row_report.drop(BAD_ID, line)
+            elif not tag.strip():
+                row_report.drop("the tag is empty", line)
+            elif time is None:
+                row_report.drop(BAD_TIME, line)
+            else:
+                tags.add(user, item, time, tag=tag.strip())
+    return Events(out, "pair")

@@ -42,7 +42,7 @@ _BAD_DATE = "time is missing or not a date"
 
 def read(files: dict[str, Path], staging: Path) -> RawData:
     """Read the reviews, and the businesses, users, tips and check-ins if the files are there."""
-    data = read_reviews_and_items(files, _FORMAT, staging)
+    data = read_reviews_and_items(files, staging, _FORMAT)
     for role, unit in (("users", "users"), ("tips", "tips"), ("checkins", "check-ins")):
         if role not in files:
             continue

@@ -1,7 +1,7 @@
 """The note below Table I about time: what a protocol does to its order, and whether order matters.
 
 The shares come from the summaries of the data sets, results/data/<data set>.json (data/
-time_order.py), the differences from the shuffle test, results/order.json.
+interactions.py), the differences from the shuffle test, results/order.json.
 """
 
 from __future__ import annotations
