@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
         from llm4rec_recbole.inference import recommend
         from llm4rec_recbole.inference.adaptation_session import resume
 
-        model = recommend.restore_from_args(options)
+        model = recommend.restore_from_args(options, with_state=False)
         config = model.config
         own = Path(config["dataset"], config["protocol"], model.method, f"seed_{config['seed']}")
         folder = Path(options.state or Path("work/adapted", own))

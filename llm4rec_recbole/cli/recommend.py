@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
     check_k(options.k)
     from llm4rec_recbole.inference import recommend
 
-    model = recommend.load_from_args(options)
+    model = recommend.restore_from_args(options)
     history = model.user_history(options.user)
     explainer = recommend.Explainer(model)
     writer = recommend.load_writer(options.language_model) if options.explain else None
@@ -75,7 +75,7 @@ def explain(argv: Sequence[str]) -> int:
 
     from llm4rec_recbole.inference import recommend
 
-    model = recommend.load_from_args(options)
+    model = recommend.restore_from_args(options)
     history, item = model.user_history(options.user), model.item_number(options.item)
     ranks = recommend.rank_candidates(model, replace(history, targets=np.array([item]))).rank_full
     n_unseen = int((~history.seen_mask(np.array([0]))).sum())

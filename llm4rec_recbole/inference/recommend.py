@@ -26,42 +26,30 @@ from llm4rec_recbole.evaluation.held_out_loader import scorer
 from llm4rec_recbole.evaluation.paths import Run
 from llm4rec_recbole.evaluation.ranking import Rankings, rank_held_out
 from llm4rec_recbole.inference import adaptation_session
-from llm4rec_recbole.inference.restore import (
-    TrainedModel,
-    adapt_to_validation,
-    newest_checkpoint,
-    restore,
-)
+from llm4rec_recbole.inference.restore import TrainedModel, newest_checkpoint, restore
 
 RECENT = 3  # items of the history that introduce a user
 
 
-def restore_from_args(options: argparse.Namespace, adapted: bool = True) -> TrainedModel:
+def restore_from_args(
+    options: argparse.Namespace, adapted: bool = True, with_state: bool = True
+) -> TrainedModel:
     """Restore the model that the options of cli/options.py select; `adapted` as in `restore`.
 
-    Prints one line on stderr for a checkpoint whose run has no record.
+    with_state: bring it to the state folder in the options, if there is one.
+
+    Prints one line on stderr for a checkpoint whose run has no record. An unknown user or item in
+    the options is refused before the model is built.
     """
     path = options.checkpoint or newest_checkpoint(
         options.checkpoint_dir, options.model, options.dataset
     )
     if not checkpoints.read_header(path).finished:
         print(f"{path}: its run has written no record; it may be half trained", file=sys.stderr)
-    return restore(path, adapted)
-
-
-def load_from_args(options: argparse.Namespace) -> TrainedModel:
-    """Restore the model; with --state, load what it has learned since.
-
-    Unknown users and items in the options are refused before the model learns anything.
-    """
-    model = restore_from_args(options, adapted=False)
-    if "user" in options:
-        model.user_number(options.user)
-    if "item" in options:
-        model.item_number(options.item)
-    adapt_to_validation(model)
-    if options.state:
-        return adaptation_session.with_adaptation_state(model, Path(options.state))
+    given = vars(options)
+    model = restore(path, adapted, given.get("user"), given.get("item"))
+    if with_state and (state := given.get("state")):
+        return adaptation_session.with_adaptation_state(model, Path(state))
     return model
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from llm4rec_recbole import checkpoints
 from llm4rec_recbole.data.held_out import HeldOut, Outcomes
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.training.checkpoint_files import load_adapted_weights
+from llm4rec_recbole.training.checkpoint_files import load_adapted_weights, save_adapted_weights
 
 
 def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
@@ -138,17 +139,29 @@ def _written_by(header: checkpoints.Header) -> tuple[str, str] | None:
         return None
 
 
-def restore(path: str | Path, adapted: bool = True) -> TrainedModel:
+def restore(
+    path: str | Path, adapted: bool = True, user: str | None = None, item: str | None = None
+) -> TrainedModel:
     """Build data and model from the options in the checkpoint at `path`, and load its weights.
 
     A model that adapts has learned from all validation items, as after the test. With
     adapted=False it is as training left it. Raises InputError for a file that is no
     checkpoint, that does not fit the present data, or whose protocol is RecBole's own, which has no
-    histories.
+    histories. Before the model is built it raises InputError for a `user` or an `item` (raw tokens)
+    that the data set lacks.
     """
     from llm4rec_recbole.training.run import load_trained
 
-    experiment = load_trained(path)
+    def check(dataset: Any) -> None:
+        for token, field, kind in (
+            (user, dataset.uid_field, "user"),
+            (item, dataset.iid_field, "item"),
+        ):
+            if token is not None:
+                tokens = np.asarray(dataset.field2id_token[field], dtype=str)
+                _number(token, tokens, kind, dataset.dataset_name)
+
+    experiment = load_trained(path, check)
     config, model, dataset = experiment.config, experiment.model, experiment.data.dataset
     if config["protocol"] not in PROTOCOLS:
         hint = f"train it with --protocol={' or --protocol='.join(PROTOCOLS)}"
@@ -177,17 +190,20 @@ def restore(path: str | Path, adapted: bool = True) -> TrainedModel:
         log=InteractionLog(users, items, times, ratings),
     )
     if adapted:
-        adapt_to_validation(trained)
+        _adapt_to_validation(trained)
     return trained
 
 
-def adapt_to_validation(trained: TrainedModel) -> None:
+def _adapt_to_validation(trained: TrainedModel) -> None:
     """Adapt the model, in place, to all validation items: load the adapted weights of the finished
-    run, or learn again what the run learned between its rankings."""
+    run, or learn again what the run learned between its rankings and save the weights."""
     model = trained.model
     if hasattr(model, "prequential_rows") and not load_adapted_weights(model, trained.path):
         for _ in model.prequential_rows(trained.valid, trained.outcomes, np.zeros(0)):
             raise AssertionError("there is nothing to rank")
+        if checkpoints.read_header(trained.path).finished:
+            with suppress(OSError):  # the folder may be read only
+                save_adapted_weights(model, trained.path)
 
 
 def _number(token: str, tokens: np.ndarray, kind: str, dataset: str) -> int:

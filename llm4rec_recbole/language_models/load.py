@@ -31,6 +31,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.language_models.light_imports import import_transformers
 from llm4rec_recbole.language_models.sources import (
     as_input_error,
     load_complete,
@@ -56,6 +57,7 @@ def load_language_model(
     are bytes. layers: use only this many of the first layers; None is all. Raises InputError when
     there is no such model, or it has fewer layers.
     """
+    import_transformers()
     from transformers import AutoModelForCausalLM
 
     if match := _UNTRAINED.fullmatch(name):

@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models.compute_dtype import fastest_dtype
+from llm4rec_recbole.language_models.light_imports import import_transformers
 from llm4rec_recbole.language_models.sources import (
     as_input_error,
     load_complete,
@@ -78,6 +79,7 @@ class PretrainedEncoder:
     ) -> None:
         """max_prompt_tokens: longer texts are truncated; batch_size: in texts. Raises InputError
         when `name` is not a model."""
+        import_transformers()
         from transformers import AutoModel
 
         self.name, self.max_prompt_tokens, self.batch_size = name, max_prompt_tokens, batch_size

@@ -376,16 +376,20 @@ def train(
     return experiment
 
 
-def load_trained(path: str | Path) -> Experiment:
+def load_trained(
+    path: str | Path, check: Callable[[Any], None] = lambda dataset: None
+) -> Experiment:
     """The run whose checkpoint is at `path`: its data, read again, and its model with the weights.
 
-    Raises InputError for a file that is no checkpoint, or that does not fit today's data.
+    check: called with RecBole's data set before the model is built, which takes longer. Raises
+    InputError for a file that is no checkpoint, or that does not fit today's data.
     """
     state = checkpoints.load(path)
     described = state["config"]
     options = described["options"] | {"quiet": True}
     config = load_config(described["model"], described["dataset"], (), options)
     data = load_dataset(config)
+    check(data.dataset)
     network = build_model(config, data.train)
     checkpoints.set_weights(network, state, path)
     return Experiment(config, data, Fitted(network, None))

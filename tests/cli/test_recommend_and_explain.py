@@ -14,6 +14,7 @@ from llm4rec_recbole.analysis.faithfulness import measure, shortened
 from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.inference import recommend
 from llm4rec_recbole.inference.restore import newest_checkpoint, restore
+from llm4rec_recbole.training import run
 
 pytestmark = pytest.mark.usefixtures("own_folder", "only_read_options")
 
@@ -134,10 +135,8 @@ def test_an_item_without_title_is_named_by_its_id(data_options, capsys) -> None:
 def test_a_data_set_without_items_file_is_explained_all_the_same(
     trained_options, two_cycles, tmp_path, capsys
 ) -> None:
-    from llm4rec_recbole.training.run import run
-
     place = str(tmp_path / "bare")
-    run(
+    run.run(
         "EASE",
         "two_cycles",
         options=trained_options | {"data_path": str(two_cycles), "checkpoint_dir": place},
@@ -170,19 +169,19 @@ def test_bad_input_is_one_line(arguments, line, data_options, capsys) -> None:
     assert line in refused(capsys, *arguments, "--model", "EASE", *data_options)
 
 
-def test_an_unknown_user_or_item_is_refused_before_the_model_learns(
+def test_an_unknown_user_or_item_is_refused_before_the_model_is_built(
     data_options, capsys, monkeypatch
 ) -> None:
     def never(*_: object) -> None:
-        raise AssertionError("the model learns")
+        raise AssertionError("the model is built")
 
-    monkeypatch.setattr(recommend, "adapt_to_validation", never)
+    monkeypatch.setattr(run, "build_model", never)
     model = ["--model", "EASE", *data_options]
     assert "no user 'nobody'" in refused(capsys, "recommend", "--user", "nobody", *model)
     given = ["--user", "u1", "--item", "nothing"]
     assert "no item 'nothing'" in refused(capsys, "explain", *given, *model)
     assert llm4rec(["recommend", "--user", "u1", *model]) == 70  # a defect, as `never` raises it
-    assert "the model learns" in capsys.readouterr().err
+    assert "the model is built" in capsys.readouterr().err
 
 
 def test_a_checkpoint_of_a_run_without_record_is_reported(

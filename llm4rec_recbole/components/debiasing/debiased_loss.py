@@ -13,6 +13,7 @@ else of the first of gender, age and occupation. Without groups of users they ar
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,6 @@ class Debiasing(nn.Module):
 
     periods: torch.Tensor
     strata: torch.Tensor
-    ips_weights: torch.Tensor
     membership: torch.Tensor
 
     def __init__(self, features: TrainingFeatures, d: int, config: Any) -> None:
@@ -67,13 +67,20 @@ class Debiasing(nn.Module):
         self.stratified = StratifiedScores(d, prior)
         self.backdoor_weight: float = config["backdoor_weight"]
         self.fairness_weight: float = config["fairness_weight"]
-        weights = propensity_weights(features, config["ips_clip_quantile"])
-        self.register_buffer("ips_weights", weights, persistent=False)  # (N,), by training row
-        #: Kish's effective sample size of the weights, as a share of the interactions.
-        self.effective_sample_share = effective_sample_share(weights)
+        self._features, self._ips_clip = features, config["ips_clip_quantile"]
         self.per_user, membership = group_membership(features, config["fairness_groups"])
         self.register_buffer("membership", membership, persistent=False)
         self.adversary = GroupAdversary(1, membership.shape[1]) if membership.shape[1] else None
+
+    @cached_property
+    def ips_weights(self) -> torch.Tensor:
+        """1 / e (13, 14) by training row, (N,); computed at the first use, which is in training."""
+        return propensity_weights(self._features, self._ips_clip).to(self.periods.device)
+
+    @property
+    def effective_sample_share(self) -> float:
+        """Kish's effective sample size of the weights, as a share of the interactions."""
+        return effective_sample_share(self.ips_weights)
 
     def factors(
         self,

@@ -23,6 +23,7 @@ The second rule is cross-fitting: a user's own next item never supports its own 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -46,7 +47,7 @@ class Snapshot:
 
 
 class Snapshots:
-    """The snapshots of one data set's training interactions."""
+    """The snapshots of one data set's training interactions, each computed at its first use."""
 
     def __init__(
         self,
@@ -59,29 +60,41 @@ class Snapshots:
         """users, items, times: (N,), sorted by user, oldest first, times None without dates;
         vectors: (n_items, d), the texts' vectors, zeros for none; text_share: ω."""
         self.dated = times is not None
-        n_items = len(vectors)
-        text = text_share * unit_maxima(text_similarity(vectors)) if text_share else None
-        pairs = _pairs(users, items)
-        if times is None:
-            folds = users % FOLDS
-            parts = [(folds != fold, folds[pairs[1]] != fold) for fold in range(FOLDS)]
-        else:
+        self._users, self._items, self._times = users, items, times
+        self._vectors, self._text_share = vectors, text_share
+        if times is not None:
             self.dates = snapshot_dates(times)
-            parts = [(times < date, times[pairs[1]] < date) for date in self.dates]
-        self._snapshots = []
-        for inside, pair_inside in parts:
-            counts = _symmetric(pairs, pair_inside, items, n_items)
-            similarity = (1 - text_share) * unit_maxima(shrunk_cosine(counts))
-            if text is not None:
-                similarity = similarity + text
-            last = np.full(n_items, -np.inf)
-            if times is not None:
-                np.maximum.at(last, items[inside], times[inside])
-            support = np.bincount(items[inside], minlength=n_items)
-            self._snapshots.append(Snapshot(largest(similarity, NEIGHBOURS), support, last))
+        self._snapshots: dict[int, Snapshot] = {}
 
     def __getitem__(self, number: int) -> Snapshot:
+        if number not in self._snapshots:
+            self._snapshots[number] = self._compute(number)
+            if len(self._snapshots) == (len(self.dates) if self.dated else FOLDS):
+                for name in ("_pairs", "_text"):  # they are large, and no longer needed
+                    vars(self).pop(name, None)
         return self._snapshots[number]
+
+    @cached_property
+    def _pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return _pairs(self._users, self._items)
+
+    @cached_property
+    def _text(self) -> sp.csr_matrix | None:
+        share = self._text_share
+        return share * unit_maxima(text_similarity(self._vectors)) if share else None
+
+    def _compute(self, number: int) -> Snapshot:
+        items, times, n_items = self._items, self._times, len(self._vectors)
+        inside = self._users % FOLDS != number if times is None else times < self.dates[number]
+        counts = _symmetric(self._pairs, inside[self._pairs[1]], items, n_items)
+        similarity = (1 - self._text_share) * unit_maxima(shrunk_cosine(counts))
+        if self._text is not None:
+            similarity = similarity + self._text
+        last = np.full(n_items, -np.inf)
+        if times is not None:
+            np.maximum.at(last, items[inside], times[inside])
+        support = np.bincount(items[inside], minlength=n_items)
+        return Snapshot(largest(similarity, NEIGHBOURS), support, last)
 
     def numbers(self, users: np.ndarray, times: np.ndarray) -> np.ndarray:
         """The snapshot that each query reads, (P,) int64. users, times: (P,), of the queries."""

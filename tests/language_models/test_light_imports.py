@@ -1,0 +1,39 @@
+"""transformers is imported without the libraries that nothing here uses, and still works."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+CODE = """
+import sys
+from llm4rec_recbole.language_models.load import load_language_model
+
+heavy = {"sklearn", "scipy.stats", "torch._dynamo", "torch.distributed.tensor"}
+model, _ = load_language_model("scratch-8x1")
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+
+import torch
+from llm4rec_recbole.language_models.lora import add_lora
+
+ids = torch.tensor([[5, 6, 7]])
+model = model.float()
+written = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=2,
+                         do_sample=False)
+assert written.shape == (1, 5)
+add_lora(model.model, 2)
+loss = model(inputs_embeds=torch.randn(1, 3, 8)).logits.sum()
+loss.backward()
+optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
+optimizer.step()  # torch imports its compiler here
+
+from sklearn.metrics import roc_curve
+from torch.distributed.tensor import DTensor
+import torch._dynamo
+assert not isinstance(ids, DTensor)
+assert torch._dynamo.allow_in_graph is not None
+"""
+
+
+def test_no_heavy_library_is_imported_and_the_real_ones_can_be() -> None:
+    subprocess.run([sys.executable, "-c", CODE], check=True)
