@@ -78,6 +78,16 @@ def test_an_item_has_few_review_entries_and_none_without_text(shop):
     assert np.isfinite(dates).sum(1).tolist() == [0, *[2] * 40]
 
 
+@pytest.mark.parametrize("texts", ["titles", "no titles"])
+def test_vectors_of_reviews_may_be_wider_than_those_of_titles(shop, texts):
+    """Titles are whitened, to one column if there are none; reviews are not."""
+    options = shop(text="said") | {"text_encoder": "hash-300", "retrieved_reviews": 2}
+    if texts == "no titles":
+        Path(options["data_path"], "two_cycles", "two_cycles.item").unlink()
+        options["load_col"] = {"inter": ["user_id", "item_id", "rating", "timestamp"]}
+    assert np.isfinite(scores(options, MIDDLE)).all()
+
+
 def scores(options, query_time):
     """Scores of an untrained model for a user with the history 2 … 20."""
     model = prepare("EnhancedGenRec", "two_cycles", options=options).model.eval()

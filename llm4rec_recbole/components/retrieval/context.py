@@ -102,7 +102,7 @@ class EntryEmbedding(nn.Module):
         self, texts: torch.Tensor, categories: torch.Tensor, reviews: torch.Tensor, d: int
     ) -> None:
         """texts: (n_items, d_text); categories: (n_items, C), numbered from 1, 0 for none; reviews:
-        (n_items, R + 1, d_text), by the number of known ones."""
+        (n_items, R + 1, d_review), by the number of known ones."""
         super().__init__()
         self.size = reviews.shape[1]
         self.register_buffer("texts", texts, persistent=False)
@@ -110,7 +110,7 @@ class EntryEmbedding(nn.Module):
         self.register_buffer("reviews", reviews.flatten(0, 1), persistent=False)
         self.kind = nn.Parameter(0.02 * torch.randn(d))
         self.text_map = nn.Linear(texts.shape[1], d, bias=False)
-        self.review_map = nn.Linear(texts.shape[1], d, bias=False) if self.size > 1 else None
+        self.review_map = nn.Linear(reviews.shape[2], d, bias=False) if self.size > 1 else None
         self.category = nn.Embedding(int(categories.max()) + 1 if categories.numel() else 1, d, 0)
         nn.init.normal_(self.category.weight[1:], std=0.02)
 
