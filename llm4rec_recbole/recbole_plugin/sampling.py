@@ -26,6 +26,8 @@ def accept_distributions(module: ModuleType) -> None:
     def _set_train_neg_sample_args(check: Any, self: Any) -> None:
         options = self.final_config_dict.get("train_neg_sample_args")
         name = options.get("distribution") if isinstance(options, dict) else None
+        if name == "none":  # RecBole writes it so in its own log, and refuses it
+            self.final_config_dict["train_neg_sample_args"] = None
         if name not in DISTRIBUTIONS:
             if name not in (*RECBOLE_DISTRIBUTIONS, None, "None"):
                 names = ", ".join((*RECBOLE_DISTRIBUTIONS, *DISTRIBUTIONS))

@@ -36,6 +36,7 @@ from llm4rec_recbole.options import (
 )
 from llm4rec_recbole.registry import models, nulls, variant
 from llm4rec_recbole.training.options import READ_WITH
+from llm4rec_recbole.training.row_checks import check_negatives
 
 
 def checked_config(
@@ -66,6 +67,7 @@ def checked_config(
     config = Config(model, str(dataset), None, values)
     _check_read_with(config, origins)
     check_model(config)
+    check_negatives(config)
     _check_epochs(config)
     _name_method(config)
     _check_null(config)
@@ -285,6 +287,8 @@ def check_metric(config: Any) -> None:
         if wanted.lower() not in ACCURACY:
             raise InputError(f"valid_metric is {wanted}", hint=f"one of {', '.join(ACCURACY)}")
         return
+    from recbole.evaluator.register import metric_types
+
     name, _, k = wanted.partition("@")
     if name.lower() not in map(str.lower, config["metrics"]):
         raise InputError(
@@ -294,6 +298,10 @@ def check_metric(config: Any) -> None:
     if k and k not in map(str, config["topk"]):
         message = f"valid_metric is {wanted}, but topk is {config['topk']}"
         raise InputError(message, hint=f"add {k} to --topk, or set --valid_metric to one of them")
+    ranked = metric_types[name.lower()].name == "RANKING"
+    if ranked != bool(k):
+        hint = f"such as {name}@{config['topk'][0]}" if ranked else f"{name} has no cut-off"
+        raise InputError(f"valid_metric is {wanted}", hint=hint)
 
 
 #: Models of RecBole that rank by fields which only RecBole's own evaluation rows have.
@@ -315,23 +323,6 @@ def check_model(config: Any) -> None:
     if config["protocol"] in PROTOCOLS and by_rows:
         message = f"{config['model']} ranks rows of RecBole's evaluation only"
         raise InputError(message, hint="use --protocol=recbole")
-
-
-def check_labels(config: Any, dataset: Any) -> None:
-    """Refuse data that the model or the metrics cannot use: `dataset` is the training data set."""
-    learns = config["MODEL_TYPE"].name == "CONTEXT"
-    drawn = config["train_neg_sample_args"]["distribution"] != "none"
-    if learns and not drawn and dataset.label_field not in dataset.inter_feat:
-        message = f"{config['model']} learns from labels, and nothing makes them"
-        raise InputError(message, hint="let load_col read ratings, and --threshold='{rating: 4}'")
-    clusters, fewest = config["num_clusters"], min(dataset.user_num, dataset.item_num)
-    if config["model"] == "NCL" and clusters > fewest:
-        message = f"num_clusters is {clusters}, but there are {fewest} users or items to cluster"
-        raise InputError(message, hint=f"--num_clusters of at most {fewest}")
-    largest, n_items = max(config["topk"]), dataset.item_num - 1
-    if config["protocol"] not in PROTOCOLS and largest > n_items:
-        message = f"topk is {largest}, but {config['dataset']} has {n_items} items"
-        raise InputError(message, hint=f"--topk of at most {n_items}")
 
 
 def check_folders(config: Any) -> None:

@@ -35,11 +35,11 @@ from llm4rec_recbole.training.checkpoint_files import (
 )
 from llm4rec_recbole.training.checks import (
     check_folders,
-    check_labels,
     check_processes,
     checked_config,
     refusals_of_recbole,
 )
+from llm4rec_recbole.training.row_checks import check_labels
 
 
 @contextmanager

@@ -44,7 +44,8 @@ def write_cut(folder: Path) -> None:
     """Write the cut to folder/dataset/cut: `N_USERS` users and `N_ITEMS` items of ml-100k."""
     source, target = recbole_folder() / "dataset_example/ml-100k", folder / "dataset" / "cut"
     target.mkdir(parents=True)
-    users, items = ({str(n + 1) for n in range(count)} for count in (N_USERS, N_ITEMS))
+    users = {str(n + 2) for n in range(N_USERS)}  # user 1 has rated all of these items
+    items = {str(n + 1) for n in range(N_ITEMS)}
 
     def copy(suffix: str, chosen, limit: int | None = None) -> list[list[str]]:
         lines = (source / f"ml-100k.{suffix}").read_text(encoding="utf-8").splitlines()
@@ -72,7 +73,10 @@ def attempt(model: str, protocol: str, folder: Path) -> str:
         return "runs"
     if len(lines) != 1 or "train loss" in outcome.stderr:
         return f"DEFECT: refused after training or in {len(lines)} lines: {outcome.stderr[-300:]}"
-    return f"needs: {lines[0].removeprefix('run_recbole: ')}"
+    line = lines[0].removeprefix("run_recbole: ")
+    if "pip install" not in line and "--" not in line:
+        return f"DEFECT: the line names no package and no option: {line}"
+    return f"needs: {line}"
 
 
 def main() -> int:

@@ -94,6 +94,38 @@ def test_an_option_that_cannot_be_obeyed_is_one_line(capsys, argv, line) -> None
     assert not Path("work/runs").exists()
 
 
+NEGATIVES = "--train_neg_sample_args={distribution: uniform, sample_num: 1, "
+
+
+@pytest.mark.parametrize(
+    ("model", "argv", "line"),
+    [
+        ("Pop", [RECBOLE, "--valid_metric=NDCG"], "valid_metric is NDCG (such as NDCG@10)"),
+        (
+            "FM",
+            [
+                *(RECBOLE, "--eval_args={mode: labeled}", "--threshold={rating: 4}"),
+                *("--metrics=[AUC]", "--valid_metric=AUC@10"),
+            ],
+            "valid_metric is AUC@10 (AUC has no cut-off)",
+        ),
+        ("BPR", ["--train_neg_sample_args=~"], "the loss of BPR needs negatives"),
+        ("BPR", ["--train_neg_sample_args={distribution: none}"], "the loss of BPR needs"),
+        ("GRU4Rec", [RECBOLE, "--loss_type=BPR", "--train_neg_sample_args=~"], "needs negatives"),
+        ("NeuMF", ["--train_neg_sample_args=~"], "NeuMF learns from labels, and nothing makes"),
+        ("BPR", [f"{NEGATIVES}dynamic: true}}"], "dynamic needs candidate_num"),
+        ("BPR", [f"{NEGATIVES}candidate_num: 5}}"], "candidate_num is 5, but nothing reads it"),
+        ("BPR", [f"{NEGATIVES}alpha: 0.5}}"], "alpha is 0.5, but nothing reads it"),
+        ("BPR", [f"{NEGATIVES}strata: 5}}"], "strata is 5, but nothing reads it"),
+    ],
+)
+def test_an_option_without_effect_or_rows_without_negatives_are_refused(capsys, model, argv, line):
+    status, _, err = command(capsys, *argv, model=model)
+    assert status == 2
+    assert line in err
+    assert err.count("\n") == 1
+
+
 def test_a_loss_that_a_loader_cannot_serve_is_refused(capsys) -> None:
     status, _, err = command(capsys, "--loss_type=BPR", model="BERT4Rec")
     assert status == 2
