@@ -76,6 +76,12 @@ class NegativeSampling(Options):
     strata: Size = Field(description="Popularity strata of the distribution `strata`.")
 
 
+class ValueIntervals(Options):
+    """The option `val_interval`: an interval for a number, a list for a token."""
+
+    intervals: dict[str, Interval | list[Any]] = Field(description="By column.")
+
+
 class EvalArgs(Options):
     """The option `eval_args` of the protocol recbole."""
 

@@ -96,7 +96,7 @@ def parse(argv: Sequence[str]) -> dict[str, Any]:
         if key in DISTRIBUTED:
             hint = "recbole.quick_start.run(..., nproc=N) trains in N processes"
             raise InputError(
-                f"--{key} is no option of this command, which trains in one", hint=hint
+                f"--{key} is no option of this command: it trains in one process", hint=hint
             )
         options[key] = text if is_text_option(key) else parse_value(text)
     return options

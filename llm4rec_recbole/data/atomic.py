@@ -100,6 +100,17 @@ class AtomicTable:
             columns[field] = pd.Series(["" if v is None else v for v in values], dtype=str)
         return pd.DataFrame(columns)
 
+    def check_ids(self, field: str) -> None:
+        """Raise InputError where the column of ids is missing, or a row has an earlier row's id."""
+        if field not in self.types:
+            hint = f"there are {', '.join(self.types)}"
+            raise InputError(f"column {field!r} is missing", file=self.path, line=1, hint=hint)
+        ids = self.columns[field].to_pandas()
+        if (again := ids.duplicated().to_numpy()).any():
+            row = int(again.argmax())
+            message = f"{field} {ids[row]!r} comes a second time"
+            raise InputError(message, file=self.path, line=row + 2)
+
     def times(self, field: str) -> np.ndarray:
         """A float column without empty fields, (N,): int64 where all are whole, else float64."""
         values = self.columns[field].to_numpy()

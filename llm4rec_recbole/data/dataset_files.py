@@ -108,10 +108,18 @@ class DatasetFiles:
             *[file_format.time_field] * timed,
         ]
         tables = [read_atomic(path, file_format, required) for path in self.interactions]
+        for table in tables[1:]:
+            if table.types != tables[0].types:
+                hint = f"they are {', '.join(tables[0].types)}"
+                message = f"the columns are not those of {tables[0].path.name}"
+                raise InputError(message, file=table.path, line=1, hint=hint)
         self._check_units(tables)
+        ids = {"item": file_format.item_field, "user": file_format.user_field}
         for suffix in OTHER_SUFFIXES:
             if self.path(suffix).exists():
-                read_atomic(self.path(suffix), file_format)
+                table = read_atomic(self.path(suffix), file_format)
+                if suffix in ids:
+                    table.check_ids(ids[suffix])
 
     def _check_units(self, tables: Sequence[AtomicTable]) -> None:
         field = self.file_format.time_field

@@ -163,15 +163,8 @@ def _unique_rows(table: AtomicTable | None, id_field: str) -> pd.DataFrame:
 
     if table is None:
         return pd.DataFrame({id_field: pd.Series(dtype=str)})
-    if id_field not in table.types:
-        hint = f"there are {', '.join(table.types)}"
-        raise InputError(f"column {id_field!r} is missing", file=table.path, line=1, hint=hint)
-    raw = table.texts()
-    if (again := raw[id_field].duplicated()).any():
-        row = int(again.to_numpy().argmax())
-        message = f"{id_field} {raw[id_field][row]!r} comes a second time"
-        raise InputError(message, file=table.path, line=row + 2)
-    return raw
+    table.check_ids(id_field)
+    return table.texts()
 
 
 def _numbers(texts: pd.Series, path: Path) -> pd.Series:

@@ -18,12 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from llm4rec_recbole.config import Origin, merge_options
-from llm4rec_recbole.data.atomic import read_atomic
-from llm4rec_recbole.data.dataset_files import DatasetFiles, needs_times
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError, did_you_mean, missing_package, shorten
 from llm4rec_recbole.evaluation.metrics import ACCURACY
-from llm4rec_recbole.files import properties_folder
 from llm4rec_recbole.model_options import options_class
 from llm4rec_recbole.option_readers import DISTRIBUTED
 from llm4rec_recbole.option_refusals import check_request
@@ -32,11 +29,13 @@ from llm4rec_recbole.options import (
     NegativeSampling,
     RecBoleOptions,
     RunOptions,
+    ValueIntervals,
     check_values,
 )
 from llm4rec_recbole.registry import models, nulls, variant
+from llm4rec_recbole.training.data_checks import check_data
 from llm4rec_recbole.training.options import READ_WITH
-from llm4rec_recbole.training.row_checks import check_negatives
+from llm4rec_recbole.training.row_checks import check_negatives, check_threshold
 
 
 def checked_config(
@@ -68,6 +67,7 @@ def checked_config(
     _check_read_with(config, origins)
     check_model(config)
     check_negatives(config)
+    check_threshold(config)
     _check_epochs(config)
     _name_method(config)
     _check_null(config)
@@ -138,6 +138,8 @@ def check_option_values(model: str | type, values: Mapping[str, Any]) -> None:
     for name in ("load_col", "unload_col", "unused_col"):
         if isinstance(values.get(name), dict):
             _check_file_names(name, values[name])
+    if isinstance(values.get("val_interval"), dict):
+        check_values(ValueIntervals, {"intervals": values["val_interval"]}, "val_interval: ")
     if isinstance(values.get("clip_grad_norm"), dict):
         _one_of("clip_grad_norm.", values["clip_grad_norm"], ("max_norm", "norm_type"))
 
@@ -208,68 +210,12 @@ def _check_file_names(option: str, given: dict[str, Any]) -> None:
             raise InputError(f"there is no file {option}.{name}{did_you_mean(str(name), known)}")
 
 
-def check_data(config: Any) -> None:
-    """Refuse a broken file by its line, and a choice of columns that its header does not have."""
-    files = DatasetFiles.of(config)
-    required = [config["USER_ID_FIELD"], config["ITEM_ID_FIELD"]]
-    if needs_times(config):
-        required.append(config["TIME_FIELD"])
-    _check_columns(config["load_col"], required)
-    _check_unused(config["unused_col"], required[:2])
-    files.check(needs_times(config))
-    _check_headers(config, files)
-
-
-def _check_columns(load_col: Any, required: list[str]) -> None:
-    """Refuse a choice of columns to read that lacks one of those `required`."""
-    if load_col is None:
-        return
-    hint = f"such as {{inter: [{', '.join(required)}]}}; ~ reads all"
-    columns = load_col.get("inter", [])
-    for name in required:
-        if columns != "*" and name not in columns:
-            message = f"load_col reads {', '.join(columns) or 'nothing'} of the interactions"
-            raise InputError(f"{message}, but {name} is needed", hint=hint)
-
-
-def _check_unused(unused_col: Any, required: list[str]) -> None:
-    for name in (unused_col or {}).get("inter", []):
-        if name in required:
-            raise InputError(f"unused_col hides {name}, which every model reads")
-
-
-def _check_headers(config: Any, files: DatasetFiles) -> None:
-    """Refuse a column that load_col names and that its file lacks: RecBole would ignore it."""
-    given = "load_col" in config.external_config_dict
-    headers: set[str] = set()
-    for suffix, columns in (config["load_col"] or {}).items():
-        file = files.interactions[0] if suffix == "inter" else files.path(suffix)
-        if not file.is_file():
-            continue
-        header = read_atomic(file, files.file_format).types
-        headers |= set(header)
-        missing = [name for name in columns if name not in header and columns != "*"]
-        if missing:
-            path = properties_folder() / "dataset" / f"{config['dataset']}.yaml"
-            origin = "load_col" if given else f"load_col of {path.parent.name}/{path.name}"
-            message = f"there is no column {missing[0]}, which {origin} names"
-            message += did_you_mean(missing[0], header)
-            hint = f"its columns are {', '.join(header)}; choose some with --load_col, ~ reads all"
-            raise InputError(message, file=file, line=1, hint=hint)
-    for kind in ("user", "item", "entity", "relation"):
-        for name in (config[f"alias_of_{kind}_id"] or []) if headers else []:
-            if name not in headers:
-                message = f"alias_of_{kind}_id names {shorten(name)}, which no file has"
-                raise InputError(f"{message}{did_you_mean(name, headers)}")
-
-
 def check_processes(config: Any) -> None:
     """Refuse a run of several processes that would train the same model several times."""
-    launched = int(os.environ.get("WORLD_SIZE") or 1) > 1  # by torchrun
-    if launched and config["single_spec"]:
-        raise InputError(
-            "each of these processes would train the whole model", hint="start it without torchrun"
-        )
+    launched = os.environ.get("WORLD_SIZE") or "1"  # by torchrun
+    if launched != "1" and config["single_spec"]:
+        message = f"WORLD_SIZE is {shorten(launched)}: each process would train the whole model"
+        raise InputError(message, hint="start it without torchrun")
     several = not config["single_spec"] or (config["nproc"] or 1) > 1
     if several and config["protocol"] in PROTOCOLS:
         raise InputError(

@@ -41,6 +41,20 @@ def check_negatives(config: Any) -> None:
             raise InputError(message, hint=f"the settings are {settings}")
 
 
+def check_threshold(config: Any) -> None:
+    """Refuse a `threshold` whose labels neither the loss nor the evaluation reads. No data."""
+    if config.external_config_dict.get("threshold") is None:
+        return
+    drawn = config["train_neg_sample_args"]["distribution"] != "none"
+    trees = config["MODEL_TYPE"].name == "DECISIONTREE"
+    evaluated = config["protocol"] not in PROTOCOLS
+    evaluated = evaluated and "labeled" in config["eval_args"]["mode"].values()
+    if not (trees or evaluated or (_learns_labels(config) and not drawn)):
+        learns = "draws negatives" if _learns_labels(config) else "does not learn from labels"
+        hint = "--val_interval={rating: '[4,inf)'} reads the interactions with these ratings only"
+        raise InputError(f"threshold makes labels, but {config['model']} {learns}", hint=hint)
+
+
 def check_labels(config: Any, dataset: Any) -> None:
     """Refuse data that the model or the metrics cannot use: `dataset` is the training data set."""
     drawn = config["train_neg_sample_args"]["distribution"] != "none"

@@ -73,7 +73,7 @@ class OutcomeCounts:
 def start(
     command: Callable[[], int],
     folder: Path,
-    seconds: int = 120,
+    seconds: int = 600,
     limits: Mapping[int, int] | None = None,
     stdout: str = os.devnull,
 ) -> int:
@@ -129,7 +129,7 @@ def _printed(pid: int) -> str:
         return pipe.read(_PIPE).decode(errors="replace")
 
 
-def run_in(folder: Path, command: Callable[[], int], seconds: int = 120, **options) -> Outcome:
+def run_in(folder: Path, command: Callable[[], int], seconds: int = 600, **options) -> Outcome:
     """`start` and `finish`."""
     return finish(start(command, folder, seconds, **options))
 

@@ -117,6 +117,18 @@ NEGATIVES = "--train_neg_sample_args={distribution: uniform, sample_num: 1, "
         ("BPR", [f"{NEGATIVES}candidate_num: 5}}"], "candidate_num is 5, but nothing reads it"),
         ("BPR", [f"{NEGATIVES}alpha: 0.5}}"], "alpha is 0.5, but nothing reads it"),
         ("BPR", [f"{NEGATIVES}strata: 5}}"], "strata is 5, but nothing reads it"),
+        ("BPR", ["--threshold={rating: 4}"], "threshold makes labels, but BPR does not learn from"),
+        (
+            "FM",
+            [f"{NEGATIVES}dynamic: false}}", "--threshold={rating: 4}"],
+            "threshold makes labels, but FM draws negatives",
+        ),
+        ("Pop", ["--val_interval={rating: '3+'}"], "val_interval: intervals is {'rating': '3+'}"),
+        ("Pop", ["--val_interval={rating: [3]}"], "rating is of type float: give an interval"),
+        ("Pop", ["--val_interval={user_id: '[1,2]'}"], "type token: give a list of values"),
+        ("Pop", ["--val_interval={ratings: '[3,4]'}"], "no file has; did you mean rating?"),
+        ("Pop", ["--unused_col={inter: [ratings]}"], "unused_col names ratings, which no file"),
+        ("Pop", ["--numerical_features=[price]"], "numerical_features names price, which no"),
     ],
 )
 def test_an_option_without_effect_or_rows_without_negatives_are_refused(capsys, model, argv, line):
@@ -124,6 +136,36 @@ def test_an_option_without_effect_or_rows_without_negatives_are_refused(capsys, 
     assert status == 2
     assert line in err
     assert err.count("\n") == 1
+
+
+def test_parts_are_not_split_and_have_the_same_columns(capsys) -> None:
+    for part in ("train", "valid", "test"):
+        write(f"parts/parts.{part}.inter", rows())
+    split = "--eval_args={split: {RS: [0.8,0.1,0.1]}}"
+    status, _, err = command(capsys, RECBOLE, PARTS, split, data="parts")
+    assert status == 2
+    assert "eval_args.split is not read with benchmark_filename" in err
+    Path("dataset/parts/parts.test.inter").write_text("user_id:token\titem_id:token\nu1\ti1\n")
+    status, _, err = command(capsys, RECBOLE, PARTS, data="parts")
+    assert status == 2
+    assert "parts.test.inter:1: the columns are not those of parts.train.inter" in err
+
+
+@pytest.mark.parametrize("kind", ["item", "user"])
+def test_an_id_that_comes_twice_is_refused_before_training(capsys, kind) -> None:
+    ids = "".join(f"{kind[0]}{n % 20}\n" for n in range(N_ITEMS))
+    Path(f"dataset/shop/shop.{kind}").write_text(f"{kind}_id:token\n{ids}")
+    status, out, err = command(capsys)
+    assert (status, out) == (2, "")
+    assert f"shop.{kind}:22: {kind}_id '{kind[0]}0' comes a second time" in err
+
+
+@pytest.mark.parametrize("size", ["2", "two", "-1"])
+def test_a_process_of_several_is_refused(capsys, monkeypatch, size) -> None:
+    monkeypatch.setenv("WORLD_SIZE", size)
+    status, _, err = command(capsys)
+    assert status == 2
+    assert f"WORLD_SIZE is {size}: each process would train the whole model" in err
 
 
 def test_a_loss_that_a_loader_cannot_serve_is_refused(capsys) -> None:

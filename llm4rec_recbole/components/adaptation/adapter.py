@@ -294,7 +294,10 @@ def online_adapter(
 
 
 def fisher_information(model: Any, held_out: HeldOut) -> dict[str, torch.Tensor]:
-    """Return F of (33) from the last events before those of `held_out`."""
+    """Return F of (33) from the last events before those of `held_out`; zeros without an event."""
     past = last_seen_events(held_out)[-FISHER_EXAMPLES:]
+    if not past:  # every history has one item: there is nothing to preserve
+        learned = ((name, p) for name, p in model.named_parameters() if p.requires_grad)
+        return {name: torch.zeros_like(parameter) for name, parameter in learned}
     with torch.enable_grad():
         return fisher_diagonal(model, lambda event: model.event_losses([event])[0].loss, past)
