@@ -85,6 +85,9 @@ def merge_options(
     """
     values: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
+    if isinstance(config_files, str):  # its characters would be read as file names
+        hint = f"such as [{config_files!r}]"
+        raise InputError(f"{config_files!r} is not a list of option files", hint=hint)
     for file in config_files:
         content = read_yaml(file)
         values |= content.values

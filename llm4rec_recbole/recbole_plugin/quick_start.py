@@ -117,15 +117,33 @@ def run_by_our_main_path(module: ModuleType) -> None:
 
 @patch("recbole.utils.case_study", upstream="none: RecBole's loaders only")
 def score_held_out_users(module: ModuleType) -> None:
-    """Let `full_sort_scores` and `full_sort_topk` score the test users of HeldOutLoader."""
+    """Let `full_sort_scores` and `full_sort_topk` score the test users of HeldOutLoader.
+
+    Both raise InputError for an id of no user, and the second for a `k` of more than all items.
+    """
     import numpy as np
     import torch
 
-    of_recbole = module.full_sort_scores
+    of_recbole, topk_of_recbole = module.full_sort_scores, module.full_sort_topk
+
+    def check_users(uid_series: Any, dataset: Any) -> None:
+        for user in map(int, uid_series):
+            if not 0 < user < dataset.user_num:
+                hint = "dataset.token2id(dataset.uid_field, tokens) gives the ids"
+                raise InputError(f"{user} is no user id (1 to {dataset.user_num - 1})", hint=hint)
+
+    def full_sort_topk(
+        uid_series: Any, model: Any, test_data: Any, k: int, device: Any = None
+    ) -> Any:
+        n_items = test_data._dataset.item_num - 1
+        if not 0 < k <= n_items:
+            raise InputError(f"k is {k}, but there are {n_items} items")
+        return topk_of_recbole(uid_series, model, test_data, k, device)
 
     def full_sort_scores(uid_series: Any, model: Any, test_data: Any, device: Any = None) -> Any:
         from llm4rec_recbole.evaluation.held_out_loader import HeldOutLoader, scorer
 
+        check_users(uid_series, test_data._dataset)
         if not isinstance(test_data, HeldOutLoader):
             if not (test_data.is_sequential or hasattr(test_data, "uid2history_item")):
                 hint = "--eval_args={mode: full}"
@@ -145,3 +163,4 @@ def score_held_out_users(module: ModuleType) -> None:
         return torch.from_numpy(scores).to(device or "cpu")
 
     replace(module, "full_sort_scores", full_sort_scores)
+    replace(module, "full_sort_topk", full_sort_topk)

@@ -283,6 +283,10 @@ def test_the_api_trains_a_sequence_model_and_serves_recboles_case_study() -> Non
     users = dataset.token2id(dataset.uid_field, ["u1", "u2"])
     _, items = full_sort_topk(users, model, test, k=5, device=config["device"])
     assert items.shape == (2, 5)
+    with pytest.raises(InputError, match="k is 41, but there are 40 items"):
+        full_sort_topk(users, model, test, k=N_ITEMS + 1)
+    with pytest.raises(InputError, match=r"999 is no user id \(1 to 30\)"):
+        full_sort_topk([999], model, test, k=5)
 
 
 @pytest.mark.parametrize("model", ["LightGBM", "XGBoost"])
@@ -317,6 +321,13 @@ def test_a_package_of_the_training_is_looked_up_before_data_are_read(
     assert (status, err.count("\n")) == (2, 1)
     assert f"run_recbole: {model} needs the package " in err
     assert f"(pip install {install})" in err
+
+
+def test_one_option_file_is_given_as_a_list() -> None:
+    from recbole.quick_start import run_recbole
+
+    with pytest.raises(InputError, match=r"'a.yaml' is not a list of option files"):
+        run_recbole("Pop", "shop", config_file_list="a.yaml")
 
 
 def test_a_config_of_a_script_refuses_a_wrong_value() -> None:
