@@ -1,14 +1,16 @@
 """Do explanations cite the items that the model's score depends on? An erasure test.
 
-For each user one item is explained, and the explanation cites items of the user's history. The
-model scores the item three times: from the whole history, without the cited items, and without as
-many random other items. Explanations are faithful when
+For each user one item is explained, and the sentence names items of the user's history. The model
+scores the item four times: from the whole history, without the items that the sentence names,
+without as many other items at random, and without as many of the other items that most users chose.
+Explanations are faithful when
 
     (score − score without the cited) − (score − score without as many others)
 
-is above 0 on average over users ("comprehensiveness" of DeYoung et al., ACL 2020). Only scores of
-one model are compared, so their scale does not matter. A model that does not read the history when
-it scores, such as BPR, has 0 for every user.
+is above 0 on average over users ("comprehensiveness" of DeYoung et al., ACL 2020), for both kinds
+of others. Popular items are the harder control: a sentence that named them alone would cite what
+counts for any recommendation. Only scores of one model are compared, so their scale does not
+matter. A model that does not read the history when it scores, such as BPR, has 0 for every user.
 """
 
 from __future__ import annotations
@@ -39,7 +41,11 @@ class Faithfulness:
     left_out: int  # users with no cited item, or with fewer other items than cited ones
     drop_cited: float  # mean decrease of the score without the cited items
     drop_random: float  # mean decrease without as many others, over `draws` draws
-    difference: float
+    drop_popular: float  # mean decrease without as many of the most popular others
+    difference_popular: float  # of drop_cited and drop_popular
+    low_popular: float  # 95 % bootstrap interval of that difference
+    high_popular: float
+    difference: float  # of drop_cited and drop_random
     low: float  # 95 % bootstrap interval of the difference
     high: float
     effect_size: float  # Cohen's d of the paired differences
@@ -52,14 +58,15 @@ def faithfulness(
     score: Score,
     histories: Sequence[np.ndarray],
     cited: Sequence[np.ndarray],
+    popularity: np.ndarray,
     draws: int = 5,
     seed: int = 0,
 ) -> Faithfulness:
     """Measure whether the cited items matter more to the score than others of the history.
 
     histories: for each user (S_u,) distinct item ids, oldest first; cited: the items that the
-    explanation cites. Raises InputError when fewer than two users can be measured, ValueError for a
-    cited item that is not in the history.
+    sentence names; popularity: (n_items,), how many users chose an item. Raises InputError when
+    fewer than two users can be measured, ValueError for a cited item that is not in the history.
     """
     for history, own in zip(histories, cited):
         if not np.isin(own, history).all():
@@ -86,6 +93,14 @@ def faithfulness(
         shorter = [_without(histories[user], drop) for user, drop in zip(measurable, dropped)]
         without_random += score(users, shorter) / draws
     drop_random = whole - without_random
+    popular = [
+        rest[np.argsort(-popularity[rest], kind="stable")[: len(cited[user])]]
+        for user, rest in zip(measurable, others)
+    ]
+    shorter = [_without(histories[user], drop) for user, drop in zip(measurable, popular)]
+    drop_popular = whole - score(users, shorter)
+    difference_popular = (drop_cited - drop_popular)[:, None]  # (U, 1)
+    low_popular, high_popular = significance.bootstrap_interval(difference_popular)[:, 0]
     difference = (drop_cited - drop_random)[:, None]  # (U, 1)
     low, high = significance.bootstrap_interval(difference)[:, 0]
     return Faithfulness(
@@ -93,6 +108,10 @@ def faithfulness(
         left_out=len(histories) - len(measurable),
         drop_cited=float(drop_cited.mean()),
         drop_random=float(drop_random.mean()),
+        drop_popular=float(drop_popular.mean()),
+        difference_popular=float(difference_popular.mean()),
+        low_popular=float(low_popular),
+        high_popular=float(high_popular),
         difference=float(difference.mean()),
         low=float(low),
         high=float(high),
@@ -108,18 +127,22 @@ def _without(history: np.ndarray, items: np.ndarray) -> np.ndarray:
 
 
 def measure(model: TrainedModel) -> Faithfulness:
-    """Explain each test user's first recommendation and measure the faithfulness."""
+    """Explain each test user's first recommendation by its template and measure the
+    faithfulness."""
     test, config = model.test, model.config
-    collector = Explainer(model).collector
+    explainer = Explainer(model)
     none = np.zeros((len(test), 1), dtype=np.int64)
     score = scorer(model.model, config, test, model.dataset)
     top = rank_held_out(score, test, none, none, config["eval_batch_users"]).top_100[:, 0]
-    histories = [
-        model.model_history(test.items[start:stop])
-        for start, stop in zip(test.indptr, test.indptr[1:])
-    ]
-    cited = [collector.cited(history, item) for history, item in zip(histories, top.tolist())]
-    return faithfulness(score_of(model, top), histories, cited)
+    histories, cited = [], []
+    numbers = {token: number for number, token in enumerate(explainer.names.tokens)}
+    for user, item in zip(test.users.tolist(), top.tolist()):
+        history = model.user_history(str(model.user_tokens[user]))
+        (explanation,) = explainer.explain(history, [item], None)
+        histories.append(model.model_history(history.items))
+        cited.append(np.array([numbers[token] for token in explanation.cited], dtype=np.int64))
+    popularity = np.bincount(model.items, minlength=test.n_items)
+    return faithfulness(score_of(model, top), histories, cited, popularity)
 
 
 def score_of(model: TrainedModel, items: np.ndarray) -> Score:

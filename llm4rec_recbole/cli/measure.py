@@ -38,7 +38,10 @@ def faithfulness(argv: Sequence[str]) -> int:
     print(recommend.describe(model))
     print(
         f"{result.users} users: the score falls by {result.drop_cited:.4g} without the cited "
-        f"items, by {result.drop_random:.4g} without as many others;\n"
+        f"items, by {result.drop_popular:.4g} without as many popular others, by "
+        f"{result.drop_random:.4g} without as many random others;\n"
+        f"difference to the popular {result.difference_popular:.4g}, 95 % interval "
+        f"[{result.low_popular:.4g}, {result.high_popular:.4g}]; to the random:\n"
         f"difference {result.difference:.4g}, "
         f"95 % interval [{result.low:.4g}, {result.high:.4g}], d {result.effect_size:.2f}, "
         f"p {max(result.p_t, 1e-300):.2g} (t), {result.p_randomization:.2g} (randomization); "

@@ -49,15 +49,19 @@ def main(argv: Sequence[str]) -> int:
 
     model = recommend.restore_from_args(options)
     history = model.user_history(options.user)
-    explainer = recommend.Explainer(model)
-    writer = recommend.load_writer(options.language_model) if options.explain else None
+    names = recommend.item_names(model)
+    items = recommend.top_k(model, history, options.k)
+    explanations = []
+    if options.explain:
+        writer = recommend.load_writer(options.language_model)
+        explanations = recommend.Explainer(model).explain(history, items, writer)
     print(f"{recommend.describe(model)}\nfor user {options.user}:")
-    for rank, item in enumerate(recommend.top_k(model, history, options.k), start=1):
-        token, title = explainer.names.tokens[item], explainer.names.titles[item]
-        print(f"{rank:3}  {token}  {title}".rstrip())
+    for number, item in enumerate(items):
+        token, title = names.tokens[item], names.titles[item]
+        print(f"{number + 1:3}  {token}  {title}".rstrip())
         if options.explain:
-            explanation = explainer.explain(history, item, writer)
-            print("\n".join(f"     {line}" for line in explanation_lines(explanation)))
+            lines = explanation_lines(explanations[number])
+            print("\n".join(f"     {line}" for line in lines))
     return 0
 
 
@@ -80,7 +84,7 @@ def explain(argv: Sequence[str]) -> int:
     ranks = recommend.rank_candidates(model, replace(history, targets=np.array([item]))).rank_full
     n_unseen = int((~history.seen_mask(np.array([0]))).sum())
     writer = recommend.load_writer(options.language_model)
-    explanation = recommend.Explainer(model).explain(history, item, writer)
+    (explanation,) = recommend.Explainer(model).explain(history, [item], writer)
     seen = " (which the user has seen)" if item in history.items else ""
     rank = f"rank {ranks[0] + 1:.0f} of {n_unseen}"
     print(recommend.describe(model))
@@ -124,7 +128,7 @@ def explanation_lines(explanation: Explanation) -> list[str]:
     w = explanation.evidence.weights
     parts = {
         "written by": explanation.written_by,
-        "template": f"{explanation.evidence.template}  (preference {w.preference:.2f}, "
+        "template": f"{explanation.template}  (preference {w.preference:.2f}, "
         f"similarity {w.similarity:.2f}, context {w.context:.2f})",
     }
     if explanation.problems:

@@ -11,14 +11,25 @@ from typing import Any
 import numpy as np
 
 from llm4rec_recbole import checkpoints
+from llm4rec_recbole.components.explanation.claims import Claim, ClaimChecker
 from llm4rec_recbole.components.explanation.evidence import (
     Evidence,
     EvidenceCollector,
     ItemNames,
     interaction_vectors,
 )
-from llm4rec_recbole.components.explanation.grounding import GroundingChecker
-from llm4rec_recbole.components.explanation.writer import Explanation, GreedyWriter, Writer, explain
+from llm4rec_recbole.components.explanation.location import (
+    ItemLocations,
+    Locations,
+    UserLocations,
+)
+from llm4rec_recbole.components.explanation.writer import (
+    Explanation,
+    GreedyWriter,
+    Writer,
+    explain_list,
+)
+from llm4rec_recbole.data.atomic import read_atomic
 from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.data.features import multi_hot, read_items
 from llm4rec_recbole.data.held_out import HeldOut
@@ -104,25 +115,30 @@ class Explainer:
     """
 
     def __init__(self, model: TrainedModel) -> None:
-        self.model = model
-        titles, categories = _content(model)
-        hot, aspect_names = multi_hot(categories)
-        self.names = ItemNames(model.item_tokens.tolist(), titles, hot, aspect_names)
-        self.checker = GroundingChecker(titles, aspect_names)
+        self.model, self.names = model, item_names(model)
+        self.checker = ClaimChecker(self.names.titles, self.names.aspect_names)
         self.collector = EvidenceCollector(
-            self.names, item_vectors(model), model.items, model.times
+            self.names,
+            item_vectors(model),
+            model.users,
+            model.items,
+            model.times,
+            _locations(model),
         )
 
-    def explain(self, history: HeldOut, item: int, writer: Writer | None) -> Explanation:
-        """Explain `item` (an internal id) to the one user in `history`."""
-        user = str(self.model.user_tokens[history.users[0]])
-        items = self.model.model_history(history.items)
+    def explain(
+        self, history: HeldOut, items: Sequence[int], writer: Writer | None
+    ) -> list[Explanation]:
+        """Explain `items` (internal ids), one list, to the one user in `history`."""
+        number = int(history.users[0])
+        user, now = str(self.model.user_tokens[number]), float(history.times[-1])
+        seen = self.model.model_history(history.items)
         taste = None
         if hasattr(self.model.model, "aspect_distribution") and self.names.aspects.any():
             distribution = self.model.model.aspect_distribution(history, np.array([0]))
             taste = None if distribution is None else np.asarray(distribution[0], dtype=np.float64)
-        evidence = self.collector.evidence(user, item, items, float(history.times[-1]), taste)
-        return explain(evidence, self.checker, writer)
+        evidence = [self.collector.evidence(user, item, seen, now, taste, number) for item in items]
+        return explain_list(evidence, self.checker, writer)
 
 
 def item_vectors(model: TrainedModel) -> np.ndarray:
@@ -139,14 +155,38 @@ def item_vectors(model: TrainedModel) -> np.ndarray:
     return interaction_vectors(model.users, model.items, n_items)
 
 
-def _content(model: TrainedModel) -> tuple[list[str], list[list[str]]]:
-    """Return titles and categories by internal id; "" and [] where the data set has none."""
+def _locations(model: TrainedModel) -> Locations | None:
+    """Return the locations in the data set's files: `city` and `state` of items, or `zip_code` of
+    users; None where there are none."""
+    files = DatasetFiles.of(model.config)
+
+    def texts(suffix: str, id_field: str, tokens: np.ndarray, *names: str) -> np.ndarray | None:
+        path = files.path(suffix)
+        table = read_atomic(path, files.file_format).texts() if path.exists() else {}
+        columns = [table[name] for name in names if name in table]
+        if not columns:
+            return None
+        cells = [", ".join(filter(None, map(str.strip, row))) for row in zip(*columns)]
+        by_token = dict(zip(table[id_field], cells))
+        return np.array([by_token.get(token, "") for token in tokens.tolist()], dtype=str)
+
+    item_field, user_field = files.file_format.item_field, files.file_format.user_field
+    cities = texts("item", item_field, model.item_tokens, "city", "state")
+    if cities is not None:
+        return ItemLocations(cities)
+    zip_codes = texts("user", user_field, model.user_tokens, "zip_code")
+    return None if zip_codes is None else UserLocations(zip_codes, model.test.n_items)
+
+
+def item_names(model: TrainedModel) -> ItemNames:
+    """Return the items' names and categories by internal id; none where the data set has none."""
     files = DatasetFiles.of(model.config)
     items = read_items(files.path("item"), files.file_format)
     titles = dict(zip(items["item_id"], items["title"]))
     categories = dict(zip(items["item_id"], items["categories"]))
     tokens = model.item_tokens.tolist()
-    return [titles.get(t, "") for t in tokens], [categories.get(t, []) for t in tokens]
+    hot, aspect_names = multi_hot([categories.get(token, []) for token in tokens])
+    return ItemNames(tokens, [titles.get(token, "") for token in tokens], hot, aspect_names)
 
 
 # Explained recommendations for some users, as the report shows them.
@@ -164,8 +204,8 @@ def explained_recommendations(
 ) -> list[dict[str, Any]]:
     """Return the k best items of each of the test's `rows`, explained.
 
-    Each entry has the keys user, recent_titles, item, title, sentence, written_by, refused,
-    problems, template and evidence.
+    Each entry has the keys user, recent_titles, item, title, sentence, claims, written_by, refused,
+    refused_claims, problems, template and evidence.
     """
     explainer = Explainer(model)
     names = explainer.names
@@ -179,8 +219,8 @@ def explained_recommendations(
         history = model.user_history(user)
         latest_first = model.model_history(history.items)[: -RECENT - 1 : -1]
         recent = [title(item) for item in latest_first.tolist()]
-        for item in top_k(model, history, k):
-            explanation = explainer.explain(history, item, writer)
+        items = top_k(model, history, k)
+        for item, explanation in zip(items, explainer.explain(history, items, writer)):
             entries.append(
                 {
                     "user": user,
@@ -188,14 +228,21 @@ def explained_recommendations(
                     "item": str(names.tokens[item]),
                     "title": title(item),
                     "sentence": explanation.sentence,
+                    "claims": _as_lists(explanation.claims),
                     "written_by": explanation.written_by,
                     "refused": explanation.refused,
+                    "refused_claims": _as_lists(explanation.refused_claims),
                     "problems": list(explanation.problems),
-                    "template": explanation.evidence.template,
+                    "template": explanation.template,
                     "evidence": describe_evidence(explanation.evidence),
                 }
             )
     return entries
+
+
+def _as_lists(claims: Sequence[Claim]) -> list[list[Any]]:
+    """[kind, text, whether the evidence supports it] of each claim."""
+    return [list(claim) for claim in claims]
 
 
 def describe_evidence(evidence: Evidence) -> dict[str, str]:
@@ -206,12 +253,18 @@ def describe_evidence(evidence: Evidence) -> dict[str, str]:
             f"{a.name} {100 * a.weight:.0f} % (catalogue {100 * a.usual:.0f} %)"
             for a in evidence.aspects
         )
-    if evidence.similar:
-        parts["similar"] = ", ".join(f"{c.name} {c.similarity:.2f}" for c in evidence.similar)
-    if context.latest:
-        parts["latest"] = ", ".join(c.name for c in context.latest)
-    parts["moment"] = (
-        f"latest {context.time:.2f}, on the rise {context.trend:.2f}; "
-        f"chosen {context.recent} times in the last 30 days"
-    )
+    for name, items in (("similar", evidence.similar), ("latest", context.latest)):
+        if items:
+            parts[name] = ", ".join(
+                f"{c.name} {c.similarity:.2f} ({100 * c.nearer:.1f} % are nearer)" for c in items
+            )
+    if context.place is not None:
+        place = context.place
+        where = "of the user's choices" if place.is_city else "choices"
+        numbers = f"{place.chosen.count} {where} ({place.chosen.expected:.1f} expected)"
+        parts["place"] = f"{place.name}: {numbers} of {place.of}"
+    attention = ", ".join(f"{name} {weight:.2f}" for name, weight in context.weights.items())
+    expected = context.recent.expected
+    usual = f" ({expected:.1f} expected)" if np.isfinite(expected) else ""
+    parts["moment"] = f"{attention}; chosen {context.recent.count} times in the last 30 days{usual}"
     return parts

@@ -47,7 +47,7 @@ def test_it_writes_what_recommend_and_explain_print(
     out = capsys.readouterr().out
     assert f"6 recommendations, 0 explained by the language model\nwritten: {path}" in out
     shown = json.loads(path.read_text())
-    assert all(set(each) == set(PLAIN) | {"refused"} for each in shown)
+    assert all(set(each) == set(PLAIN) for each in shown)
     model = restore(newest_checkpoint(trained_options["checkpoint_dir"], "EASE", "two_cycles"))
     rows = [0, len(model.test) // 2]
     users = [model.user_tokens[model.test.users[row]] for row in rows]
@@ -66,13 +66,22 @@ def test_it_writes_what_recommend_and_explain_print(
     assert f"<h3>User {users[1]}</h3>" in recommendations(tmp_path)
 
 
-def test_it_says_who_wrote_each_sentence(data_options, tmp_path, monkeypatch) -> None:
+def test_it_says_why_the_language_models_sentence_is_not_shown(
+    data_options, tmp_path, monkeypatch
+) -> None:
     monkeypatch.setattr(recommend, "load_writer", lambda name: Praises())
     assert llm4rec(["showcase", "--users", "3", *data_options]) == 0
     shown = json.loads((tmp_path / "explanations/two_cycles/loo/EASE/seed_0.json").read_text())
-    by = {each["written_by"]: each for each in shown}
-    assert by["praises"]["sentence"].endswith("is a good choice.")
-    assert "written by praises" in recommendations(tmp_path)
+    explained = [each for each in shown if each["template"] != "none"]
+    assert explained
+    for each in explained:
+        assert each["written_by"] == "template"
+        assert each["refused"].endswith("is a good choice.")
+        assert each["problems"] == ["it gives no further reason"]
+        assert all(supported for _, _, supported in each["claims"])
+    page = recommendations(tmp_path)
+    assert "by template (the language model&#39;s sentence: it gives no further reason)" in page
+    assert "the language model&#39;s own" in page  # a row of the table of sentences
 
 
 @pytest.mark.parametrize(

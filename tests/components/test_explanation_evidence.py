@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 import torch
 
+from llm4rec_recbole.components.explanation.clauses import clauses_of, join_words, template_sentence
 from llm4rec_recbole.components.explanation.context import (
     DAY,
+    Frequency,
+    Part,
     context_attention,
-    context_parts,
+    context_vectors,
     trend,
 )
 from llm4rec_recbole.components.explanation.evidence import (
-    CITED,
     Evidence,
     EvidenceCollector,
     ItemNames,
@@ -24,7 +26,7 @@ from llm4rec_recbole.components.explanation.evidence import (
     most_similar,
     type_weights,
 )
-from llm4rec_recbole.components.explanation.writer import join_words, template_sentence
+from llm4rec_recbole.components.explanation.location import ItemLocations, UserLocations
 from tests.helpers.evidence import make_evidence
 
 RANDOM = np.random.default_rng(0)
@@ -42,7 +44,8 @@ def collector(**changed: object) -> EvidenceCollector:
     names = ItemNames([f"i{n}" for n in range(8)], given["titles"], given["aspects"], aspect_names)
     items = np.array([1] * 20 + [3] * 20 + [7] * 6 + [1] * 4)
     times = np.concatenate([np.linspace(1, 60, 40), np.linspace(80, 99, 10)]) * DAY
-    return EvidenceCollector(names, given["vectors"], items, times)
+    users = np.arange(len(items)) % 5
+    return EvidenceCollector(names, given["vectors"], users, items, times, given.get("locations"))
 
 
 def evidence(item: int, history: list[int], **changed: object) -> Evidence:
@@ -106,30 +109,98 @@ def test_a_trend_depends_on_earlier_interactions_only() -> None:
     items = np.array([1] * 30 + [2] * 10 + [1] * 10 + [2] * 10 + [3] * 4 + [4] * 50)
     times = np.array([10.0] * 40 + [90.0] * 24 + [100.0] * 50) * DAY
     measured = trend(items, times, 5, NOW)
-    assert measured.recent.tolist() == [0, 10, 10, 4, 0]  # item 4 comes at the moment itself
+    assert measured.count.tolist() == [0, 10, 10, 4, 0]  # item 4 comes at the moment itself
     # 24 in the window: by their share before, 18 of them would be item 1 and 6 item 2.
-    np.testing.assert_allclose(measured.rise, [0, 0, 4, 0, 0])  # four of item 3 are too few to tell
+    np.testing.assert_allclose(measured.expected, [0, 18, 6, 0, 0])
+    assert not measured.exceeds.any()  # item 2 is within two deviations, item 3 was chosen 4 times
+
+
+def test_only_a_number_far_above_the_expected_one_exceeds_it() -> None:
+    count = np.array([4, 5, 10, 11, 140, 149, 151])
+    expected = np.array([0.0, 0.0, 6.0, 6.0, 100.0, 100.0, 100.0])
+    frequency = Frequency(count, expected)
+    assert frequency.exceeds.tolist() == [False, True, False, True, False, False, True]
+    np.testing.assert_allclose(frequency.excess, [0, 5, 0, 5, 0, 0, 51])
 
 
 def test_no_trend_without_earlier_interactions() -> None:
-    assert not trend(np.ones(9, dtype=int), np.full(9, 99 * DAY), 2, NOW).rise.any()
+    assert not trend(np.ones(9, dtype=int), np.full(9, 99 * DAY), 2, NOW).exceeds.any()
 
 
-def test_the_moment_is_in_the_items_own_space_at_length_sqrt_d() -> None:
+def test_the_context_is_in_the_items_own_space_at_length_sqrt_d() -> None:
     vectors = np.array([[0, 0], [3, 0], [0, 4]], dtype=np.float32)
-    parts, there = context_parts(vectors, np.array([1]), np.array([0.0, 0, 7]))
+    latest = Part(np.array([0, 1, 0]), np.ones(3, bool))
+    rising = Part(np.array([0.0, 0, 7]), np.array([0, 0, 1], bool))
+    parts, there = context_vectors(vectors, [latest, rising])
     np.testing.assert_allclose(parts, np.sqrt(2) * np.eye(2), rtol=1e-6)
     assert there.tolist() == [[True, False], [True, False], [True, True]]
-    _, there = context_parts(vectors, np.array([], dtype=int), np.zeros(3))
-    assert not there.any()
+    nothing = Part(np.zeros(3), np.ones(3, bool))
+    assert not context_vectors(vectors, [nothing, nothing])[1].any()
+
+
+def test_an_item_in_the_users_own_city_is_evidence() -> None:
+    """Items 1, 2 and 6 are in Reno: half of all choices, and all of the user's."""
+    cities = np.array(["", "Reno, NV", "Reno, NV", "Boise, ID", "Boise, ID", "", "Reno, NV", ""])
+    history = np.array([1, 6] * 5)
+    users, items = np.zeros(8, int), np.array([1, 3] * 4)
+    nearby = ItemLocations(cities).nearby(0, history, users, items)
+    assert nearby is not None
+    assert (nearby.place, nearby.of, nearby.is_city) == ("Reno, NV", 10, True)
+    assert nearby.frequency.count[2] == 10
+    assert nearby.frequency.expected[2] == 5
+    assert nearby.part.weights.tolist() == [0, 5, 0, 0, 0, 0, 5, 0]
+    assert nearby.part.present.tolist() == [False, True, True, False, False, False, True, False]
+    # One city alone says nothing: everybody chooses there.
+    everywhere = ItemLocations(np.full(8, "Reno, NV"))
+    assert not everywhere.nearby(0, history, users, items).part.present.any()
+    assert ItemLocations(np.full(8, "")).nearby(0, history, users, items) is None
+
+
+def test_what_is_chosen_more_in_the_users_region_is_evidence() -> None:
+    """Users 1 and 2 live where zip codes begin with 9; they chose item 3 nine times of ten."""
+    locations = UserLocations(np.array(["", "94043", "90210", "10001", ""]), 5)
+    users = np.array([1] * 5 + [2] * 5 + [3] * 20)
+    items = np.array([3] * 9 + [1] + [1] * 16 + [3] * 4)
+    nearby = locations.nearby(1, np.array([1]), users, items)
+    assert nearby is not None
+    assert (nearby.place, nearby.of, nearby.is_city) == ("zip code 9…", 10, False)
+    assert nearby.frequency.count.tolist() == [0, 1, 0, 9, 0]
+    np.testing.assert_allclose(nearby.frequency.expected, [0, 8, 0, 2, 0])
+    assert nearby.part.present.tolist() == [False, False, False, True, False]
+    assert locations.nearby(4, np.array([1]), users, items) is None  # no zip code
+    assert locations.nearby(1, np.array([1]), users[:10], items[:10]) is None  # one region alone
+
+
+def test_a_location_is_a_part_of_the_context() -> None:
+    locations = ItemLocations(np.array(["", *["Reno, NV"] * 2, *["Boise, ID"] * 5]))
+    history = [1] * 9  # the shop has 24 of 50 choices in Reno
+    collected = evidence(2, history, locations=locations)
+    assert collected.context.place is not None
+    assert collected.context.weights["location"] > 0
+    assert "in Reno, NV, where 9 of your 9 choices are" in " ".join(
+        clause.text for clause in clauses_of(collected)
+    )
+    assert evidence(3, history, locations=locations).context.place is None
 
 
 def test_it_cites_the_similar_items_of_the_users_own_history() -> None:
     collected = evidence(2, [3, 1, 4, 6])
-    assert [c.title for c in collected.similar][:2] == ["Alien", "Speed"]
+    assert [c.title for c in collected.similar] == ["Alien", "Speed", "Ran"]
     assert collected.similar[0].similarity == pytest.approx(73 / np.sqrt(82 * 65))
-    assert len(collected.similar) == CITED
-    assert collector().cited(np.array([3, 1, 4, 6]), 2).tolist()[:2] == [1, 6]
+    assert [c.nearer for c in collected.similar] == [0, 1 / 6, 2 / 6]
+
+
+def test_only_the_nearest_items_of_the_catalogue_are_called_similar() -> None:
+    """120 items on a quarter circle, three quarters of a degree apart: a twentieth are six."""
+    angles = np.radians(0.75 * np.arange(121))
+    vectors = np.stack([np.cos(angles), np.sin(angles)], 1)
+    none = np.zeros(0, dtype=int)
+    names = ItemNames([f"i{n}" for n in range(121)], [""] * 121, np.zeros((121, 0), bool), [])
+    shop = EvidenceCollector(names, vectors, none, none, none.astype(float))
+    found = shop.evidence("u", 1, np.array([60, 40, 8, 7, 3]), NOW)
+    assert [c.item for c in found.similar] == ["i3", "i7"]  # item 8 is the seventh nearest
+    assert [c.item for c in found.context.latest] == ["i3", "i7"]
+    assert shop.evidence("u", 1, np.array([60, 40, 20]), NOW).template == "none"
 
 
 def test_its_categories_are_weighed_by_the_users_taste() -> None:
@@ -155,10 +226,11 @@ def test_a_models_own_taste_wins() -> None:
 
 def test_the_context_has_the_last_items_and_the_rising_ones() -> None:
     found = evidence(7, [1, 3, 4])
-    assert [c.title for c in found.context.latest] == ["Ran", "Heat", "Alien"]
-    assert found.context.recent == 6
-    assert found.context.trend > found.context.time > 0
-    assert evidence(2, [1, 3, 4]).context.trend == 0  # item 2 was never chosen
+    assert [c.title for c in found.context.latest] == ["Ran", "Heat"]  # Alien is not similar
+    assert (found.context.recent.count, found.context.recent.exceeds) == (6, True)
+    assert found.context.weights["trend"] > found.context.weights["time"] > 0
+    other = evidence(2, [1, 3, 4]).context  # item 2 was never chosen
+    assert (other.weights["trend"], other.recent.exceeds) == (0, False)
 
 
 def test_what_comes_after_the_moment_changes_nothing() -> None:
@@ -221,12 +293,16 @@ def test_nothing_known_of_the_item_at_all() -> None:
             {"template": "similarity"},
             '"Toy Story" is like "Star Wars" and "Babe", which you chose.',
         ),
-        ({"template": "context"}, '"Toy Story" goes with your latest choices: "Apollo 13".'),
+        ({"template": "context"}, '"Toy Story" is like "Apollo 13", among your latest choices.'),
         (
             {"template": "context", "trend": 0.8},
-            '"Toy Story" is on the rise: chosen 24 times in the last 30 days.',
+            '"Toy Story" is on the rise: chosen 24 times in the last 30 days, where its earlier '
+            "share predicts 8.",
         ),
-        ({"template": "none"}, '"Toy Story" is recommended, but the data give no reason'),
+        (
+            {"categories": [], "similar": [], "latest": []},
+            '"Toy Story" is recommended, but the data give no reason',
+        ),
         ({"title": "", "similar": ("", "Babe")}, 'item 7 is like item 11 and "Babe", which you'),
     ],
 )

@@ -7,18 +7,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm4rec_recbole.components.explanation.grounding import GroundingChecker
+from llm4rec_recbole.components.explanation.claims import ClaimChecker, reasons_in
+from llm4rec_recbole.components.explanation.clauses import clauses_of, template_sentence
+from llm4rec_recbole.components.explanation.evidence import Counted, Place
 from llm4rec_recbole.components.explanation.writer import (
     GreedyWriter,
     explain,
+    explain_list,
     first_sentences,
     opening_of,
     prompt_of,
-    template_sentence,
 )
 from tests.helpers.evidence import make_evidence
 
-CATALOGUE = GroundingChecker(
+CATALOGUE = ClaimChecker(
     ["Toy Story", "Star Wars", "Babe", "Heat", "It", "Seven"], ["Comedy", "War"]
 )
 
@@ -35,43 +37,53 @@ class Says:
         return self.answer
 
 
-def test_a_sentence_that_passes_is_the_writers() -> None:
-    explanation = explain(
-        make_evidence(), CATALOGUE, Says('is a good choice. It is a comedy. And "Heat"')
-    )
+MORE = "fits your taste for animation, and I recommend it. And"
+
+
+def test_a_sentence_that_says_more_than_the_template_is_the_writers() -> None:
+    explanation = explain(make_evidence(), CATALOGUE, Says(MORE))
     opening = 'Because you chose "Star Wars" and "Babe", "Toy Story"'
-    assert explanation.sentence == f"{opening} is a good choice. It is a comedy."
+    assert explanation.sentence == f"{opening} fits your taste for animation, and I recommend it."
     assert (explanation.written_by, explanation.problems) == ("liar", ())
+    assert explanation.cited == ("11", "12")
+
+
+@pytest.mark.parametrize("answer", ["is recommended.", "is a good choice.", "!!!"])
+def test_a_sentence_that_says_no_more_than_the_template_is_not_shown(answer: str) -> None:
+    explanation = explain(make_evidence(), CATALOGUE, Says(answer))
+    assert explanation.sentence == template_sentence(make_evidence())
+    assert explanation.problems == ("it gives no further reason",)
+    assert explanation.refused.startswith("Because you chose")
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        'is as good as "Heat".',  # another item's title
+        'is as good as "Heat", and it is animation.',  # another item's title
         "is as good as Heat.",
         "is as good as Seven.",
         "is a War film.",  # a category not in the evidence
         "stars Tom Hanks.",
+        "is on the rise, and fits your taste for animation.",  # a trend that is not there
+        "fits your taste for animation, a classic example.",  # praise
+        "is in your region, and fits your taste for animation.",
         "",  # nothing, or nothing whole
         "   \n ",
         "is a film that goes on and",
-        "!!!",
     ],
 )
 def test_a_sentence_that_fails_is_never_shown(answer: str) -> None:
-    if answer == "!!!":  # the opening alone, which names only the evidence
-        assert explain(make_evidence(), CATALOGUE, Says(answer)).problems == ()
-        return
     explanation = explain(make_evidence(), CATALOGUE, Says(answer))
     assert explanation.sentence == template_sentence(make_evidence())
     assert explanation.written_by == "template"
     assert explanation.problems
+    assert all(claim.supported for claim in explanation.claims)
 
 
 def test_what_was_refused_is_reported_with_the_reason() -> None:
     explanation = explain(make_evidence(), CATALOGUE, Says("is a War film."))
     assert explanation.refused.endswith("is a War film.")
-    assert explanation.problems == ("'war' is a category",)
+    assert "'war' is a category" in explanation.problems
 
 
 @given(st.text(max_size=80))
@@ -81,7 +93,8 @@ def test_whatever_is_written_what_is_shown_passes_the_check(answer: str) -> None
 
 
 def test_without_evidence_or_writer_the_template_is_used() -> None:
-    bare = make_evidence(similar=[], latest=[], categories=[], template="none")
+    bare = make_evidence(similar=[], latest=[], categories=[])
+    assert bare.template == "none"
     for explanation in (
         explain(bare, CATALOGUE, Says("is great.")),
         explain(make_evidence(), CATALOGUE, None),
@@ -90,15 +103,54 @@ def test_without_evidence_or_writer_the_template_is_used() -> None:
         assert (explanation.refused, explanation.problems) == ("", ())
 
 
+RENO = Place("Reno, NV", Counted(12, 3.0, True), 20, True)
+REGION = Place("zip code 9…", Counted(34, 12.0, True), 70, False)
+
+
 @pytest.mark.parametrize("template", ["preference", "similarity", "context"])
 @pytest.mark.parametrize("trend", [0.0, 0.8])
 @pytest.mark.parametrize("title", ["Toy Story", ""])
-def test_openings_and_template_sentences_pass_the_check(
-    template: str, trend: float, title: str
+@pytest.mark.parametrize("place", [None, RENO, REGION])
+def test_all_that_the_templates_say_passes_the_check(
+    template: str, trend: float, title: str, place: Place | None
 ) -> None:
-    evidence = make_evidence(template=template, trend=trend, title=title)
-    assert CATALOGUE.problems(template_sentence(evidence), evidence) == []
-    assert CATALOGUE.problems(opening_of(evidence), evidence) == []
+    evidence = make_evidence(template=template, trend=trend, title=title, place=place)
+    clauses = clauses_of(evidence)
+    assert len(clauses) == 3 + bool(trend) + bool(place)
+    for clause in clauses:
+        assert CATALOGUE.problems(template_sentence(evidence, (clause,)), evidence) == []
+        assert CATALOGUE.problems(opening_of(evidence, (clause,)), evidence) == []
+    whole = template_sentence(evidence, tuple(clauses))
+    assert CATALOGUE.problems(whole, evidence) == []
+    kinds = {kind for kind, _ in reasons_in(CATALOGUE.claims(whole, evidence))}
+    optional = {"trend"} if trend else set()
+    optional |= {"location"} if place else set()
+    assert kinds == {"item", "category"} | optional
+
+
+def test_a_list_repeats_no_reason_unless_the_evidence_is_the_same() -> None:
+    """The fourth item has what the first has; the others say the same in some clause."""
+    listed = [
+        make_evidence(title="A"),
+        make_evidence(title="B"),
+        make_evidence(title="C", categories=["Animation"], latest=[]),
+        make_evidence(title="D", categories=[], latest=[]),
+    ]
+    explanations = explain_list(listed, CATALOGUE, None)
+    reasons = [reasons_in(explanation.claims) for explanation in explanations]
+    assert len(set(reasons)) == 4
+    assert [e.template for e in explanations][-1] == "similarity"
+    same = explain_list([make_evidence(title=t, categories=[], latest=[]) for t in "AB"],
+                        CATALOGUE, None)  # fmt: skip
+    assert reasons_in(same[0].claims) == reasons_in(same[1].claims)
+
+
+def test_a_writers_sentence_does_not_repeat_the_reasons_of_another_item() -> None:
+    listed = [make_evidence(title="A", latest=[]), make_evidence(title="B", latest=[])]
+    answer = Says("fits your taste for animation and comedy, and is like Star Wars and Babe.")
+    explanations = explain_list(listed, CATALOGUE, answer)
+    assert [e.written_by for e in explanations] == ["liar", "template"]
+    assert explanations[1].problems == ("another item of the list has its reasons",)
 
 
 def test_the_prompt_holds_the_evidence_and_no_other_name() -> None:
@@ -106,14 +158,17 @@ def test_the_prompt_holds_the_evidence_and_no_other_name() -> None:
     prompt = prompt_of(evidence)
     for name in (*evidence.names, "Animation", "Comedy"):
         assert name in prompt
-    assert "on the rise" in prompt
+    assert "on the rise: chosen 24 times" in prompt
+    assert "rise" not in prompt_of(make_evidence(trend=0.0))
 
 
 def test_what_the_user_does_not_like_is_not_given_as_a_reason() -> None:
-    evidence = make_evidence(template="preference", categories=["Animation", "Comedy", "War"])
+    evidence = make_evidence(
+        template="preference", categories=["Animation", "Comedy", "War"], similar=["Babe"]
+    )
     assert evidence.aspects[-1].weight < evidence.aspects[-1].usual
-    assert "choose Animation and Comedy, and" in opening_of(evidence)
-    assert "chooses: Animation, Comedy\n" in prompt_of(evidence)
+    assert "choose Animation and Comedy, and" in opening_of(evidence, tuple(clauses_of(evidence)))
+    assert "War" not in prompt_of(evidence)
     assert "War" not in template_sentence(evidence)
 
 

@@ -11,7 +11,10 @@ REASON = {
     "item": "1",
     "title": "Heat (1995)",
     "sentence": "Because you liked <Fargo>.",
+    "claims": [["item", "<Fargo>", True]],
     "written_by": "SmolLM2-135M",
+    "refused": "",
+    "refused_claims": [],
     "problems": [],
     "template": "similarity",
     "evidence": {"similar": ["Fargo", 0.83123]},
@@ -21,10 +24,13 @@ REASON = {
 PLAIN = REASON | {
     "item": "2",
     "written_by": "template",
+    "refused": "You liked Heat.",
+    "refused_claims": [["other", "heat", False]],
     "problems": ["'<Heat>' is a title", "too long"],
 }
 FAITHFUL = {
-    "users": 940, "left_out": 3, "drop_cited": 0.75, "drop_random": 0.5, "difference": 0.25,
+    "users": 940, "left_out": 3, "drop_cited": 0.75, "drop_popular": 0.625, "drop_random": 0.5,
+    "difference_popular": 0.125, "low_popular": 0.0625, "high_popular": 0.1875, "difference": 0.25,
     "low": 0.125, "high": 0.375, "effect_size": 0.4, "p_t": 1e-9, "p_randomization": 0.0001,
     "share_above": 0.625,
 }  # fmt: skip

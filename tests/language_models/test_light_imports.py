@@ -14,7 +14,7 @@ model, _ = load_language_model("scratch-8x1")
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 
 import torch
-from llm4rec_recbole.language_models.lora import add_lora
+from llm4rec_recbole.language_models.load import add_lora
 
 ids = torch.tensor([[5, 6, 7]])
 model = model.float()

@@ -92,8 +92,9 @@ def test_every_figure_says_in_words_what_it_shows(page):
 def test_tables_have_heads_and_are_scrolled_and_sorted_by_keyboard(page):
     parts = [a for a in page.each("details") if a.get("class") == "claims"]
     assert len(parts) > 5
-    # Tables of two protocols; faithfulness, replay, runs, the leaderboard, verdicts; claims.
-    assert sum(1 for _ in page.each("table")) == 5 * 2 + 5 + len(parts)
+    # Tables of two protocols; sentences, faithfulness, replay, runs, the leaderboard, verdicts;
+    # claims.
+    assert sum(1 for _ in page.each("table")) == 5 * 2 + 6 + len(parts)
     regions = [a for a in page.each("div") if a.get("class") == "scroll"]
     assert all(a["tabindex"] == "0" and a["aria-label"] for a in regions)
     assert all(a["type"] == "button" for a in page.each("button"))
@@ -133,7 +134,7 @@ def test_what_comes_from_files_cannot_become_markup(page, report_page):
     assert "<Fargo>" in page.text
     assert "<fargo>" not in report_page.read_text(encoding="utf-8").lower()
     assert "written by SmolLM2-135M; evidence: similar Fargo, 0.831" in page.text
-    refused = "its own words (the language model's were refused: '<Heat>' is a title; too long)"
+    refused = "by template (the language model's sentence: '<Heat>' is a title; too long)"
     assert f"similarity template, {refused}; evidence: " in page.text
 
 
@@ -148,8 +149,9 @@ def rows_of(report_page: Path, part: str) -> list[list[str]]:
 
 def test_faithfulness_has_its_interval_and_who(report_page):
     (row,) = rows_of(report_page, "faithfulness")
-    assert row == ["EnhancedGenRec, seed 1", "940", "3", "0.75", "0.5", "+0.25 [+0.125, +0.375]",
-                   "0.40", "1e-09", "0.0001", "62 %", "yes"]  # fmt: skip
+    assert row == ["EnhancedGenRec, seed 1", "940", "3", "0.75", "0.625", "0.5",
+                   "+0.125 [+0.0625, +0.188]", "+0.25 [+0.125, +0.375]", "0.40", "1e-09", "0.0001",
+                   "62 %", "yes"]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -157,8 +159,17 @@ def test_faithfulness_has_its_interval_and_who(report_page):
     [(-0.1, 0.1, "no"), (0.0, 0.0, "no"), (-0.2, -0.1, "the other way")],
 )
 def test_an_interval_that_contains_0_is_not_faithful(tmp_path, low, high, expected):
-    add_answer(tmp_path, "faithfulness", FAITHFUL | {"low": low, "high": high})
+    add_answer(tmp_path, "faithfulness", FAITHFUL | {"low_popular": low, "high_popular": high})
     assert f"<td>{expected}</td></tr>" in faithfulness(tmp_path)
+
+
+def test_the_sentences_have_their_variety_and_support(report_page):
+    """Both sentences are "Because you liked <Fargo>."; one claim of two of the model's holds."""
+    rows = rows_of(report_page, "people")
+    assert rows == [
+        ["shown", "2", "0.500", "0.500", "100 %", "50 %", "2", "100 %"],
+        ["the language model&#39;s own", "2", "0.714", "0.800", "0 %", "0 %", "2", "50 %"],
+    ]
 
 
 def test_replay_has_a_row_for_each_way_of_learning(page, report_page):
@@ -219,6 +230,7 @@ def test_one_method_alone_makes_a_page_without_a_forest_plot(tmp_path):
         ("explanations", '[{"user": 1}]', "recommendation 1 has no item, title"),
         ("explanations", "[3]", "recommendation 1 has no user"),
         ("explanations", json.dumps([REASON | {"problems": "x"}]), "1: problems is no list"),
+        ("explanations", json.dumps([REASON | {"claims": ["x"]}]), "1: a claim is not [kind"),
         ("faithfulness", '{"users": 3}', "no finite number for left_out, drop_cited"),
         ("faithfulness", "[]", "no finite number for users"),
         ("faithfulness", json.dumps(FAITHFUL | {"low": float("nan")}), "no finite number for low"),

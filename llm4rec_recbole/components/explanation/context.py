@@ -1,16 +1,18 @@
 """The user's recent context of an item: Eq. (23).
 
-    h_time   mean vector of the user's latest items
-    h_trend  mean vector of the items that rise at that time
-    c_t = Attention(h_context, [h_time; h_trend]),  h_context the vector of the explained item
+    h_time       mean vector of the user's latest items
+    h_location   mean vector of the items that are chosen at the user's location (location.py)
+    h_trend      mean vector of the items that rise at that time
+    h_context    the explained item's vector
+    c_t = Attention(h_context, [h_time; h_location; h_trend])
 
-The paper's third part, h_location, is in none of the data sets. All vectors are item vectors, so
-(23) needs no training. They are scaled to length √d, as attention divides their product by √d. A
-part that is not present gets no weight.
+All vectors are item vectors, so (23) needs no training. They are scaled to length √d, as attention
+divides their product by √d. A part that is not present gets no weight.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +22,31 @@ from llm4rec_recbole.components.fusion.fusion import attended, cross_modal_atten
 
 DAY = 86_400.0  # seconds
 TREND_DAYS = 30
-MIN_INTERACTIONS = 5  # within the window, for an item to rise
+PARTS = ("time", "location", "trend")
+
+
+@dataclass(frozen=True, eq=False)
+class Frequency:
+    """How often something was chosen, and how often its usual share predicts; (n_items,) each."""
+
+    count: np.ndarray
+    expected: np.ndarray
+
+    @property
+    def exceeds(self) -> np.ndarray:
+        """Where the count is so high that a sentence may say so, (n_items,) bool.
+
+        It is at least 5, half as much again as expected, and two standard deviations of a Poisson
+        variable above it.
+        """
+        count, expected = self.count, self.expected
+        above = (count >= 1.5 * expected) & (count >= expected + 2 * np.sqrt(expected))
+        return above & (count >= 5)
+
+    @property
+    def excess(self) -> np.ndarray:
+        """The count less the expected one where it exceeds it, otherwise 0, (n_items,)."""
+        return np.where(self.exceeds, self.count - self.expected, 0.0)
 
 
 def context_attention(
@@ -35,44 +61,43 @@ def context_attention(
     return attended(weights, parts), weights
 
 
-@dataclass(frozen=True, eq=False)
-class Trend:
-    """How often items were chosen in the window before the query time, and which rise."""
-
-    recent: np.ndarray  # (n_items,) int64, interactions within the window
-    rise: np.ndarray  # (n_items,) float64, increase over what the item's earlier share predicts
-
-
 def trend(
     items: np.ndarray, times: np.ndarray, n_items: int, now: float, window: float = TREND_DAYS * DAY
-) -> Trend:
-    """Return which items rise at `now`, from the interactions before it.
+) -> Frequency:
+    """How often each item was chosen in the window before `now`, and how often its share of the
+    interactions before the window predicts.
 
-    items, times: (N,), the training interactions; now, window: in seconds, as the times. An item
-    rises when it was chosen at least MIN_INTERACTIONS times in the window, and more often than its
-    share of the interactions before the window predicts. `rise` is 0 for all other items, and for
-    all where there were no interactions before the window.
+    items, times: (N,), the training interactions; now, window: in seconds, as the times. Without
+    interactions before the window nothing is known to rise: the expected numbers are infinite.
     """
     before = items[times < now - window]
     within = items[(times >= now - window) & (times < now)]
     recent = np.bincount(within, minlength=n_items)
-    expected = np.bincount(before, minlength=n_items) * (len(within) / max(len(before), 1))
-    enough = (recent >= MIN_INTERACTIONS) & (len(before) > 0)
-    return Trend(recent, np.where(enough, np.maximum(recent - expected, 0.0), 0.0))
+    if not len(before):
+        return Frequency(recent, np.full(n_items, np.inf))
+    share = np.bincount(before, minlength=n_items) / len(before)
+    return Frequency(recent, share * len(within))
 
 
-def context_parts(
-    vectors: np.ndarray, latest: np.ndarray, rise: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return h_time and h_trend, (2, d) of length √d, and for which items each is present,
-    (n_items, 2).
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A part of (23): the weight of each item's vector in it, and the items that it is evidence
+    for."""
 
-    vectors: (n_items, d) float32; latest: (S,) ids of the user's latest items; rise: (n_items,).
-    h_time is present where the user has an item, h_trend for the items that rise themselves.
+    weights: np.ndarray  # (n_items,)
+    present: np.ndarray  # (n_items,) bool
+
+
+def context_vectors(vectors: np.ndarray, parts: Sequence[Part]) -> tuple[np.ndarray, np.ndarray]:
+    """The vectors of the parts, (P, d) of length √d, and for which items each is present,
+    (n_items, P).
+
+    vectors: (n_items, d) float32. A part whose weights are all 0 is present for no item.
     """
-    parts = np.stack([vectors[latest].sum(0), rise.astype(vectors.dtype) @ vectors])
-    present = np.stack([np.full(len(vectors), bool(parts[0].any())), rise > 0], 1)
-    return scale_to_sqrt_d(parts), present
+    weights = np.stack([part.weights for part in parts]).astype(vectors.dtype)  # (P, n_items)
+    sums = weights @ vectors
+    present = np.stack([part.present & row.any() for part, row in zip(parts, sums)], 1)
+    return scale_to_sqrt_d(sums), present
 
 
 def scale_to_sqrt_d(vectors: np.ndarray) -> np.ndarray:

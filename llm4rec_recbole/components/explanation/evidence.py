@@ -3,9 +3,14 @@
     (21)  cos(e_i, e_j) of item embeddings        (22)  the K most similar items of the history
     (25)  the strongest kind of evidence chooses the explanation's template
 
-`Evidence` has raw ids and names, to be read and printed. `EvidenceCollector` collects it by
-internal id and needs no particular model: it uses item vectors and the user's taste of a model that
-has them.
+`Evidence` has raw ids and names, to be read and printed. Only what passes its test is evidence:
+
+    category       its share of the user's taste is 1.25 times its share of the catalogue, or more
+    similar item   it is among the item's three nearest, or the nearest twentieth of all
+    trend, place   Frequency.exceeds: the item was chosen far more often than expected
+
+`EvidenceCollector` collects it by internal id and needs no particular model: it uses item vectors
+and the user's taste of a model that has them.
 """
 
 from __future__ import annotations
@@ -24,15 +29,21 @@ from llm4rec_recbole.components.explanation.aspects import (
     taste_of_history,
 )
 from llm4rec_recbole.components.explanation.context import (
+    PARTS,
+    Frequency,
+    Part,
     context_attention,
-    context_parts,
+    context_vectors,
     scale_to_sqrt_d,
     trend,
 )
+from llm4rec_recbole.components.explanation.location import Locations, Nearby
 from llm4rec_recbole.components.retrieval.retriever import cosine_similarity, top_k
 
 CITED = 3  # items of the history, K of Eq. (22)
 LATEST = 5  # items that form h_time; at most CITED of them are named
+NEAREST = 0.05  # of the catalogue: only items as near as that are called similar
+LIKED = 1.25  # times its share of the catalogue: a category with that share of the taste is liked
 
 
 def item_similarity(items: np.ndarray, history: np.ndarray) -> np.ndarray:
@@ -106,7 +117,7 @@ def choose_template(weights: TypeWeights) -> str:
 
 @dataclass(frozen=True)
 class Aspect:
-    """A category of the item; it is evidence where the user likes it more than usual."""
+    """A category of the item."""
 
     name: str
     weight: float  # its share of the user's taste, p_uk of Eq. (19); 0 where the taste is unknown
@@ -114,16 +125,18 @@ class Aspect:
 
     @property
     def liked(self) -> bool:
-        return self.weight > self.usual
+        """Whether the category is evidence."""
+        return self.weight >= LIKED * self.usual
 
 
 @dataclass(frozen=True)
 class CitedItem:
-    """An item of the user's history, and its cosine to the explained item, Eq. (21)."""
+    """An item of the user's history that is similar to the explained item."""
 
     item: str  # raw token
     title: str  # "" where it has none
-    similarity: float
+    similarity: float  # the cosine, Eq. (21); above 0
+    nearer: float  # share of the catalogue that is more similar to the explained item
 
     @property
     def name(self) -> str:
@@ -131,13 +144,32 @@ class CitedItem:
 
 
 @dataclass(frozen=True)
-class RecentContext:
-    """The context of Eq. (23): attention weights, and the items they belong to."""
+class Counted:
+    """How often something was chosen, and how often that was expected."""
 
-    time: float  # weight of the user's latest items
-    latest: tuple[CitedItem, ...]  # these items, the last first
-    trend: float  # weight of the rising items; 0 unless the item rises itself
-    recent: int  # how often the item was chosen in the 30 days before
+    count: int
+    expected: float
+    exceeds: bool  # Frequency.exceeds
+
+
+@dataclass(frozen=True)
+class Place:
+    """The location of the item or of the user: see location.Nearby."""
+
+    name: str
+    chosen: Counted
+    of: int
+    is_city: bool
+
+
+@dataclass(frozen=True)
+class Context:
+    """The context of Eq. (23)."""
+
+    weights: dict[str, float]  # of attention, for each of PARTS; 0 for a part that is no evidence
+    latest: tuple[CitedItem, ...]  # those of the user's latest items that are similar, last first
+    recent: Counted  # choices of the item in the 30 days before
+    place: Place | None
 
 
 @dataclass(frozen=True)
@@ -149,9 +181,13 @@ class Evidence:
     title: str
     aspects: tuple[Aspect, ...]  # all of the item's, those the user likes most first
     similar: tuple[CitedItem, ...]  # the most similar first
-    context: RecentContext
+    context: Context
     weights: TypeWeights  # of Eq. (25)
-    template: str  # "preference", "similarity", "context" or "none"
+
+    @property
+    def template(self) -> str:
+        """ "preference", "similarity", "context" or "none"."""
+        return choose_template(self.weights)
 
     @property
     def name(self) -> str:
@@ -163,10 +199,14 @@ class Evidence:
         return tuple(aspect.name for aspect in self.aspects if aspect.liked)
 
     @property
+    def cited(self) -> tuple[CitedItem, ...]:
+        """The items of the history that a sentence may name."""
+        return (*self.similar, *self.context.latest)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The item names that a sentence may use: the item's own, and those of cited items."""
-        cited = (*self.similar, *self.context.latest)
-        return tuple(dict.fromkeys([self.name, *(c.name for c in cited)]))
+        return tuple(dict.fromkeys([self.name, *(c.name for c in self.cited)]))
 
 
 def display_name(token: str, title: str) -> str:
@@ -187,23 +227,24 @@ class ItemNames:
 class EvidenceCollector:
     """Collects evidence for any user and item of a data set.
 
-    vectors: (n_items, d), item embeddings; items, times: (N,), the training interactions and their
-    times in seconds, which show what rises.
+    vectors: (n_items, d), item embeddings; users, items, times: (N,), the training interactions and
+    their times in seconds, which show what rises and what is chosen where; locations: of items or
+    users, None where the data set has none.
     """
 
     def __init__(
-        self, names: ItemNames, vectors: np.ndarray, items: np.ndarray, times: np.ndarray
+        self,
+        names: ItemNames,
+        vectors: np.ndarray,
+        users: np.ndarray,
+        items: np.ndarray,
+        times: np.ndarray,
+        locations: Locations | None = None,
     ) -> None:
-        self.names, self.items, self.times = names, items, times
+        self.names, self.locations = names, locations
+        self.users, self.items, self.times = users, items, times
         self.vectors = scale_to_sqrt_d(vectors)  # (n_items, d)
         self.aspects, self.aspect_names = names.aspects.astype(np.float64), names.aspect_names
-
-    def cited(self, history: np.ndarray, item: int) -> np.ndarray:
-        """Return the items of the history that an explanation of `item` cites: Eq. (22), at most
-        CITED ids. history: (S,) ids, oldest first."""
-        others = history[history != item]
-        similarity = item_similarity(self.vectors[[item]], self.vectors[others])[0]
-        return others[most_similar(similarity, CITED)]
 
     def evidence(
         self,
@@ -212,22 +253,22 @@ class EvidenceCollector:
         history: np.ndarray,
         now: float,
         taste: np.ndarray | None = None,
+        user_number: int = 0,
     ) -> Evidence:
         """Return the evidence for `item`.
 
         user: raw id; history: (S,) ids, oldest first, that the model reads; now: the query time in
         seconds, later interactions are not used; taste: the model's p_u (A,) over the data set's
-        aspects, or None for the taste of the history.
+        aspects, or None for the taste of the history; user_number: internal id, for the location.
         """
         others = np.setdiff1d(np.arange(1, len(self.vectors)), [item, *history])  # candidates
         history = history[history != item]
         aspects, preference = self._aspects(item, history, taste)
         similar, similarity = self._similar(item, history)
-        context, agreement = self._context(item, history, now)
+        context, agreement = self._context(item, history, now, user_number)
         weights = type_weights(item, others, preference, similarity, agreement)
         token, title = str(self.names.tokens[item]), self.names.titles[item]
-        template = choose_template(weights)
-        return Evidence(user, token, title, aspects, similar, context, weights, template)
+        return Evidence(user, token, title, aspects, similar, context, weights)
 
     def _aspects(
         self, item: int, history: np.ndarray, taste: np.ndarray | None
@@ -253,37 +294,75 @@ class EvidenceCollector:
 
     def _similar(self, item: int, history: np.ndarray) -> tuple[tuple[CitedItem, ...], np.ndarray]:
         """Return the cited items, and every item's mean cosine to the CITED nearest items of the
-        history, (n_items,): NaN where it is not above 0."""
+        history, (n_items,): NaN where it is not above 0, and for all where nothing is cited."""
+        nothing = np.full(len(self.vectors), np.nan)
         if not len(history):
-            return (), np.full(len(self.vectors), np.nan)
+            return (), nothing
         similarity = item_similarity(self.vectors, self.vectors[history])  # (n_items, S)
-        cited = self._cite(history[most_similar(similarity[item], CITED)], item)
+        cited = self._near(item, history[most_similar(similarity[item], CITED)])
+        if not cited:
+            return (), nothing
         nearest = np.partition(similarity, -min(CITED, len(history)), axis=1)[:, -CITED:].mean(1)
         return cited, np.where(nearest > 0, nearest, np.nan)
 
     def _context(
-        self, item: int, history: np.ndarray, now: float
-    ) -> tuple[RecentContext, np.ndarray]:
+        self, item: int, history: np.ndarray, now: float, user: int
+    ) -> tuple[Context, np.ndarray]:
         """Return the item's context, and the agreement of every item with its own context,
-        Σ_p weight_p · cos(item, part_p), (n_items,): NaN where it is not above 0."""
-        rising = trend(self.items, self.times, len(self.vectors), now)
+        Σ_p weight_p · cos(item, part_p), (n_items,): NaN where it is not above 0, and for all where
+        no part is evidence for this item."""
+        n_items = len(self.vectors)
         latest = history[: -LATEST - 1 : -1]  # the last first
-        parts, present = context_parts(self.vectors, latest, rising.rise)
+        rising = trend(self.items, self.times, n_items, now)
+        nearby = self._nearby(user, history, now)
+        parts = {
+            "time": Part(np.bincount(latest, minlength=n_items), np.ones(n_items, dtype=bool)),
+            "location": nearby.part if nearby else Part(np.zeros(n_items), np.zeros(n_items, bool)),
+            "trend": Part(rising.excess, rising.exceeds),
+        }
+        sums, present = context_vectors(self.vectors, [parts[name] for name in PARTS])
         c, weights = context_attention(
             torch.from_numpy(self.vectors),
-            torch.from_numpy(parts).expand(len(self.vectors), -1, -1),
+            torch.from_numpy(sums).expand(n_items, -1, -1),
             torch.from_numpy(present),
         )
         agreement = (c.numpy() * self.vectors).sum(1) / self.vectors.shape[1]
-        time_weight, trend_weight = weights[item].tolist()
-        context = RecentContext(
-            time_weight, self._cite(latest[:CITED], item), trend_weight, int(rising.recent[item])
-        )
-        return context, np.where(agreement > 0, agreement, np.nan)
+        own = dict(zip(PARTS, weights[item].tolist()))
+        near = self._near(item, latest)[:CITED]
+        if not near:
+            own["time"] = 0.0
+        recent = _counted(rising, item)
+        place = None
+        if nearby is not None and nearby.part.present[item]:
+            chosen = _counted(nearby.frequency, item)
+            place = Place(nearby.place, chosen, nearby.of, nearby.is_city)
+        supported = any(own.values()) and agreement[item] > 0
+        strengths = np.where(supported & (agreement > 0), agreement, np.nan)
+        return Context(own, near, recent, place), strengths
 
-    def _cite(self, ids: np.ndarray, item: int) -> tuple[CitedItem, ...]:
-        similarity = item_similarity(self.vectors[[item]], self.vectors[ids])[0]
-        return tuple(
-            CitedItem(str(self.names.tokens[i]), self.names.titles[i], float(cosine))
-            for i, cosine in zip(ids.tolist(), similarity)
-        )
+    def _nearby(self, user: int, history: np.ndarray, now: float) -> Nearby | None:
+        if self.locations is None:
+            return None
+        earlier = self.times < now
+        return self.locations.nearby(user, history, self.users[earlier], self.items[earlier])
+
+    def _near(self, item: int, ids: np.ndarray) -> tuple[CitedItem, ...]:
+        """Those of the items `ids` that are similar to `item`, in the same order."""
+        cosines = item_similarity(self.vectors[[item]], self.vectors)[0]  # (n_items,)
+        cosines[[0, item]] = -np.inf
+        others = len(cosines) - 2
+        cited = []
+        for number in ids.tolist():
+            more_similar = int((cosines > cosines[number]).sum())
+            near = more_similar < max(CITED, NEAREST * others)
+            if near and cosines[number] > 0:
+                token, title = str(self.names.tokens[number]), self.names.titles[number]
+                share = more_similar / max(others, 1)
+                cited.append(CitedItem(token, title, float(cosines[number]), share))
+        return tuple(cited)
+
+
+def _counted(frequency: Frequency, item: int) -> Counted:
+    return Counted(
+        int(frequency.count[item]), float(frequency.expected[item]), bool(frequency.exceeds[item])
+    )

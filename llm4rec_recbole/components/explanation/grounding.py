@@ -19,7 +19,8 @@ Words are compared without case, accents and punctuation. The rules of naming:
 The rules refuse some good sentences in order to pass no bad one; the template's sentence replaces
 them. `Seven of these are dramas` is refused where "Seven" is a film. The rules do not find a
 one-word title in lower case (`the film seven`), a function word as a title at the start of a
-sentence (`It is …`), categories in other words (`romantic`), and claims that name nothing.
+sentence (`It is …`), and categories in other words (`romantic`). Claims that name nothing are
+checked in claims.py.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ FUNCTION_WORDS = frozenset(
 )
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 #: A full stop that ends no sentence: that of "Mr." and the like, and of a single letter.
-ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Jr|Sr|vs|Vol)|\b\w)\.$")
+ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Jr|Sr|vs|Vol)|\b[^\W\d_])\.$")
 _SENTENCE_START = re.compile(
     r"""(?:^|[.!?…]["”'’)]*\s|\n)\s*["“'‘(]*$"""
 )  # the text before a sentence
@@ -106,8 +107,8 @@ class GroundingChecker:
     """Finds a data set's titles and categories in sentences."""
 
     def __init__(self, titles: Iterable[str], categories: Iterable[str]) -> None:
-        self.titles = _by_first_word(map(phrase, titles))
-        self.categories = _by_first_word(map(_category, categories))
+        self.titles = by_first_word(map(phrase, titles))
+        self.categories = by_first_word(map(category_phrase, categories))
 
     def problems(self, sentence: str, evidence: Evidence) -> list[str]:
         """Return what `sentence` names that is not in the evidence, a problem each."""
@@ -115,26 +116,26 @@ class GroundingChecker:
         if not text:
             return ["it is empty"]
         titles = {phrase(name) for name in evidence.names}
-        categories = {_category(aspect.name) for aspect in evidence.aspects} - {()}
+        categories = {category_phrase(aspect.name) for aspect in evidence.aspects} - {()}
         singulars = [word._replace(folded=singular(word.folded)) for word in text]
         named = [
-            *_matches(text, _by_first_word(titles)),
-            *_matches(singulars, _by_first_word(categories)),
+            *matches(text, by_first_word(titles)),
+            *matches(singulars, by_first_word(categories)),
         ]
-        matches = [
-            *_matches(text, self.titles, "title"),
-            *_matches(singulars, self.categories, "category"),
+        in_catalogue = [
+            *matches(text, self.titles, "title"),
+            *matches(singulars, self.categories, "category"),
         ]
         foreign = [
             match
-            for match in matches
+            for match in in_catalogue
             if not any(own.start <= match.start and match.end <= own.end for own in named)
             and (match.kind == "category" or _names_title(text[match.start : match.end]))
         ]
         problems = [
             f"{span!r} is in quotation marks"
             for span in quoted(sentence)
-            if phrase(span) not in titles and _category(span) not in categories
+            if phrase(span) not in titles and category_phrase(span) not in categories
         ]
         if sentence.count('"') % 2:
             problems.append("a quotation does not end")
@@ -150,21 +151,33 @@ class GroundingChecker:
         return problems
 
 
+def allowed_numbers(evidence: Evidence) -> set[str]:
+    """Return the numbers of the evidence, as a sentence may write them."""
+    context = evidence.context
+    numbers = [TREND_DAYS, context.recent.count, context.recent.expected]
+    numbers += [100 * aspect.weight for aspect in evidence.aspects]
+    if context.place is not None:
+        numbers += [context.place.chosen.count, context.place.chosen.expected, context.place.of]
+    return {f"{number:.0f}" for number in numbers}
+
+
 def _words_of(evidence: Evidence) -> set[str]:
     """Return the folded words and the numbers of the evidence, and "I"."""
-    names = [*evidence.names, *(f"{a.name} {100 * a.weight:.0f}" for a in evidence.aspects)]
-    numbers = {str(evidence.context.recent), str(TREND_DAYS)}
-    return {word for name in names for word in phrase(name)} | numbers | {"i"}
+    names = [*evidence.names, *(aspect.name for aspect in evidence.aspects)]
+    if evidence.context.place is not None:
+        names.append(evidence.context.place.name)
+    return {word for name in names for word in phrase(name)} | allowed_numbers(evidence) | {"i"}
 
 
-def _by_first_word(phrases: Iterable[Phrase]) -> dict[str, list[Phrase]]:
+def by_first_word(phrases: Iterable[Phrase]) -> dict[str, list[Phrase]]:
+    """Return the phrases by their first words, for `matches`; empty phrases are left out."""
     index: dict[str, list[Phrase]] = {}
     for words_ in sorted(set(phrases) - {()}):
         index.setdefault(words_[0], []).append(words_)
     return index
 
 
-def _matches(text: list[Word], index: dict[str, list[Phrase]], kind: str = "") -> list[Match]:
+def matches(text: list[Word], index: dict[str, list[Phrase]], kind: str = "") -> list[Match]:
     """Return every occurrence of a phrase in the text."""
     folded = tuple(word.folded for word in text)
     return [
@@ -180,7 +193,8 @@ def quoted(sentence: str) -> list[str]:
     return [max(groups, key=len) for groups in _QUOTED.findall(sentence)]
 
 
-def _category(name: str) -> Phrase:
+def category_phrase(name: str) -> Phrase:
+    """Return the folded words of a category, in singular."""
     return tuple(singular(word) for word in phrase(name))
 
 

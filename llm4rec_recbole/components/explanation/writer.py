@@ -1,19 +1,14 @@
 """A sentence from evidence, Eq. (24): P(y_exp | u, i, c_t) = LLM([h_u; h_i; c_t; template]).
 
-    evidence ─▶ prompt + opening ─▶ language model, greedily ─▶ check ─▶ its sentence
-                                                                  └ fails ─▶ the template's sentence
+    evidence ─▶ clauses ─▶ prompt + opening ─▶ language model, greedily ─▶ check ─▶ its sentence
+                     └──▶ the template's sentence, unless the model's passes and says more
 
 The paper's inputs are vectors of user, item and context. Here the inputs are words: the facts of
 the evidence. A pretrained model that was never trained on such vectors cannot read them, and only
 words can be checked against the output. The opening is the template, which the model continues.
 
-The templates, one for each kind of explanation of Eq. (25):
-
-    preference   "Casablanca" fits your taste for Drama (41 %) and War (12 %).
-    similarity   "Casablanca" is like "Citizen Kane" and "Notorious", which you chose.
-    context      "Casablanca" goes with your latest choices: "Citizen Kane" and "Notorious".
-                 "Casablanca" is on the rise: chosen 34 times in the last 30 days.
-    none         "Casablanca" is recommended, but the data give no reason.
+The model's sentence replaces the template's only where every claim in it is supported (claims.py),
+and where it has a reason that the template's sentence lacks. "… is recommended." has none.
 """
 
 from __future__ import annotations
@@ -23,46 +18,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from llm4rec_recbole.components.explanation.context import TREND_DAYS
-from llm4rec_recbole.components.explanation.evidence import CitedItem, Evidence
-from llm4rec_recbole.components.explanation.grounding import ABBREVIATION, GroundingChecker
+from llm4rec_recbole.components.explanation.claims import Claim, ClaimChecker, reasons_in
+from llm4rec_recbole.components.explanation.clauses import (
+    MAX_ASPECTS,
+    Reason,
+    clauses_of,
+    distinct_reasons,
+    join_names,
+    join_words,
+    template_sentence,
+)
+from llm4rec_recbole.components.explanation.evidence import Evidence
+from llm4rec_recbole.components.explanation.grounding import ABBREVIATION
 
-MAX_ASPECTS = 3  # of the item's aspects in one sentence
 MAX_SENTENCES = 2
 _SENTENCE = re.compile(r".*?[.!?][\"”’)]*(?=\s|$)", re.DOTALL)
-
-
-def template_sentence(evidence: Evidence) -> str:
-    """Return the sentence of the evidence's template; it names nothing that is not evidence."""
-    name, context = evidence.name, evidence.context
-    match evidence.template:
-        case "preference":
-            likes = [f"{a.name} ({100 * a.weight:.0f} %)" for a in evidence.aspects if a.liked]
-            return f"{name} fits your taste for {join_words(likes[:MAX_ASPECTS])}."
-        case "similarity":
-            return f"{name} is like {_names(evidence.similar)}, which you chose."
-        case "context" if context.trend > context.time:
-            times = f"{context.recent} times in the last {TREND_DAYS} days"
-            return f"{name} is on the rise: chosen {times}."
-        case "context":
-            return f"{name} goes with your latest choices: {_names(context.latest)}."
-        case _:
-            return f"{name} is recommended, but the data give no reason."
 
 
 def prompt_of(evidence: Evidence) -> str:
     """Return the language model's prompt: [h_u; h_i; c_t; template] of Eq. (24) in words."""
     facts = [f"Recommended: {evidence.name}"]
-    if evidence.aspects:
-        facts.append(f"{evidence.name} is: {', '.join(a.name for a in evidence.aspects)}")
-    if evidence.likes:
-        facts.append(f"The user often chooses: {', '.join(evidence.likes[:MAX_ASPECTS])}")
-    if evidence.similar:
-        facts.append(f"The user chose, and it is similar: {_names(evidence.similar)}")
-    if evidence.context.latest:
-        facts.append(f"The user's latest: {_names(evidence.context.latest)}")
-    if evidence.context.trend > 0:
-        facts.append(f"{evidence.name} is on the rise at the moment")
+    facts += [f"{evidence.name} {clause.text}." for clause in clauses_of(evidence)]
     return (
         "\n".join(facts)
         + f"\nIn one short sentence, tell the user why {evidence.name} is recommended. "
@@ -70,29 +46,20 @@ def prompt_of(evidence: Evidence) -> str:
     )
 
 
-def opening_of(evidence: Evidence) -> str:
+def opening_of(evidence: Evidence, reason: Reason) -> str:
     """Return the beginning of the sentence that the language model continues."""
     name, context = evidence.name, evidence.context
-    match evidence.template:
+    match reason[0].kind:
         case "preference":
             return f"You often choose {join_words(evidence.likes[:MAX_ASPECTS])}, and {name}"
         case "similarity":
-            return f"Because you chose {_names(evidence.similar)}, {name}"
-        case "context" if context.trend > context.time:
+            return f"Because you chose {join_names(evidence.similar)}, {name}"
+        case "time":
+            return f"You have just chosen {join_names(context.latest)}, and {name}"
+        case "trend":
             return f"{name} is on the rise at the moment, and"
-        case "context":
-            return f"You have just chosen {_names(context.latest)}, and {name}"
         case _:
-            return name
-
-
-def join_words(words: Sequence[str]) -> str:
-    """Return `A`, `A and B`, or `A, B and C`."""
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def _names(items: Sequence[CitedItem]) -> str:
-    return join_words([item.name for item in items])
+            return f"{name} {reason[0].text}, and"
 
 
 class Writer(Protocol):
@@ -110,27 +77,70 @@ class Explanation:
     """A sentence, its writer, and its evidence."""
 
     evidence: Evidence
+    reason: Reason  # what the template's sentence says; () for no reason
     sentence: str
+    claims: tuple[Claim, ...]  # of the sentence; all are supported
     written_by: str  # the writer's name, or "template"
-    refused: str  # the writer's sentence, where it was refused
-    problems: tuple[str, ...]  # why it was refused
+    refused: str  # the writer's sentence, where it is not shown
+    problems: tuple[str, ...]  # why it is not shown
+    refused_claims: tuple[Claim, ...]
+
+    @property
+    def template(self) -> str:
+        """The kinds of the reason's clauses, such as "similarity" or "preference, trend"."""
+        return ", ".join(clause.kind for clause in self.reason) or "none"
+
+    @property
+    def cited(self) -> tuple[str, ...]:
+        """The raw tokens of the items of the history that the sentence names."""
+        named = {claim.text for claim in self.claims if claim.kind == "item"}
+        items = {c.item: c.name for c in self.evidence.cited}
+        return tuple(item for item, name in items.items() if name in named)
 
 
-def explain(evidence: Evidence, checker: GroundingChecker, writer: Writer | None) -> Explanation:
-    """Eq. (24): P(y_exp | u, i, c_t): one or two sentences that name nothing but evidence.
+def explain(evidence: Evidence, checker: ClaimChecker, writer: Writer | None) -> Explanation:
+    """Explain one item: see `explain_list`."""
+    return explain_list([evidence], checker, writer)[0]
 
-    They are the writer's where they pass the check, otherwise the template's. Without a writer, or
-    without evidence to write from, they are the template's too.
+
+def explain_list(
+    evidence: Sequence[Evidence], checker: ClaimChecker, writer: Writer | None
+) -> list[Explanation]:
+    """Eq. (24): P(y_exp | u, i, c_t), for each item of one user's list: one or a few sentences that
+    claim nothing but evidence.
+
+    No two items have the same reason, unless their evidence is the same. The sentences are the
+    writer's where they pass the check and say more than the template's. Without a writer, or
+    without evidence to write from, they are the template's.
     """
-    plain = template_sentence(evidence)
-    if writer is None or evidence.template == "none":
-        return Explanation(evidence, plain, "template", "", ())
-    opening = opening_of(evidence)
-    written = first_sentences(f"{opening} {writer.write(prompt_of(evidence), opening).strip()}")
-    problems = checker.problems(written, evidence) if written else ["it is not a sentence"]
-    if problems:
-        return Explanation(evidence, plain, "template", written, tuple(problems))
-    return Explanation(evidence, written, writer.name, "", ())
+    reasons = distinct_reasons([clauses_of(own) for own in evidence])
+    plain = [template_sentence(own, reason) for own, reason in zip(evidence, reasons)]
+    claims = [checker.claims(sentence, own) for sentence, own in zip(plain, evidence)]
+    said = [reasons_in(own) for own in claims]
+    explanations = []
+    for number, (own, reason) in enumerate(zip(evidence, reasons)):
+        written, problems, its_claims = "", [], []
+        if writer is not None and reason:
+            opening = opening_of(own, reason)
+            written = first_sentences(f"{opening} {writer.write(prompt_of(own), opening).strip()}")
+            its_claims = checker.claims(written, own)
+            problems = checker.problems(written, own) if written else ["it is not a sentence"]
+            if not problems and not reasons_in(its_claims) > said[number]:
+                problems = ["it gives no further reason"]
+            if not problems and reasons_in(its_claims) in said:
+                problems = ["another item of the list has its reasons"]
+            if not problems:
+                said[number] = reasons_in(its_claims)
+                made = Explanation(own, reason, written, tuple(its_claims), writer.name, "", (), ())
+                explanations.append(made)
+                continue
+        explanations.append(
+            Explanation(
+                own, reason, plain[number], tuple(claims[number]), "template",
+                written, tuple(problems), tuple(its_claims),
+            )
+        )  # fmt: skip
+    return explanations
 
 
 def first_sentences(text: str) -> str:

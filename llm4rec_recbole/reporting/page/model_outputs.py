@@ -16,6 +16,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from llm4rec_recbole.analysis.sentences import SentenceQuality, quality
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.reporting.page.render import render, table
 from llm4rec_recbole.reporting.tables.render import Cell, Section, Table
@@ -81,11 +82,28 @@ def _settings(outputs: Sequence[Output]) -> list[str]:
 
 # Recommendations with the sentences that explain them. Each file is a list of entries:
 #
-#     {"user", "recent_titles": […], "item", "title", "sentence", "written_by", "problems": […],
-#      "template", "evidence"}
+#     {"user", "recent_titles": […], "item", "title", "sentence", "claims": […], "written_by",
+#      "refused", "refused_claims": […], "problems": […], "template", "evidence"}
+#
+# A claim is [kind, text, whether the evidence supports it].
 
-LISTS = ("recent_titles", "problems")
-ENTRY_KEYS = ("user", "item", "title", "sentence", "written_by", "template", "evidence", *LISTS)
+LISTS = ("recent_titles", "problems", "claims", "refused_claims")
+TEXTS = ("user", "item", "title", "sentence", "written_by", "refused", "template", "evidence")
+ENTRY_KEYS = (*TEXTS, *LISTS)
+SENTENCE_COLUMNS = (
+    "", "Sentences", "distinct-1", "distinct-2", "Reason repeated", "By template", "Claims",
+    "Supported",
+)  # fmt: skip
+SENTENCE_NOTES = [
+    "distinct-n: different n-grams of words as a share of all. Reason repeated: share of the "
+    "sentences that give the same items, categories, trend and location as another sentence of the "
+    "same user's list.",
+    "Claims: each title, category, trend, location, liking or description in a sentence. "
+    "Supported: the share whose number in the evidence passes its test.",
+    "The language model's own: what it wrote before the check, without sentences that do not end. "
+    "Its sentence is shown only where every claim is supported and it gives a reason that the "
+    "template's sentence lacks.",
+]
 
 
 def recommendations(results: Path) -> Markup:
@@ -100,7 +118,32 @@ def recommendations(results: Path) -> Markup:
         {"setting": output.setting, "who": output.who, "users": _users(_checked(output))}
         for output in outputs
     ]
-    return render("explanations.html", outputs=sections)
+    return _sentence_table(outputs) + render("explanations.html", outputs=sections)
+
+
+def _sentence_table(outputs: Sequence[Output]) -> Markup:
+    """How varied the sentences are, and how much of what they claim is supported."""
+    sections = [
+        Section(
+            f"{output.setting}: {output.who}",
+            [_sentence_row(name, row) for name, row in quality(output.content).items()],
+            output.setting,
+        )
+        for output in outputs
+    ]
+    columns = [("", name) for name in SENTENCE_COLUMNS]
+    title = "The sentences that explain recommendations"
+    return table(Table("Sentences", "tab:sentences", title, columns, sections, SENTENCE_NOTES))
+
+
+def _sentence_row(name: str, row: SentenceQuality) -> list[Cell]:
+    shares = (row.repeated, row.by_template, row.supported)
+    repeated, by_template, supported = (
+        "—" if math.isnan(share) else f"{100 * share:.0f} %" for share in shares
+    )
+    distinct = [f"{row.distinct_1:.3f}", f"{row.distinct_2:.3f}"]
+    counts = [repeated, by_template, str(row.claims), supported]
+    return [Cell(text) for text in (name, str(row.sentences), *distinct, *counts)]
 
 
 def _users(entries: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -120,6 +163,10 @@ def _checked(output: Output) -> list[dict[str, Any]]:
         for key in LISTS:
             if not isinstance(entry[key], list):
                 raise InputError(f"recommendation {number}: {key} is no list", file=path)
+        claims = entry["claims"] + entry["refused_claims"]
+        if not all(isinstance(claim, list) and len(claim) == 3 for claim in claims):
+            message = f"recommendation {number}: a claim is not [kind, text, supported]"
+            raise InputError(message, file=path)
     return entries
 
 
@@ -128,7 +175,7 @@ def _writer(entry: dict[str, Any]) -> str:
     if entry["written_by"] != "template":
         return f"written by {entry['written_by']}"
     why = "; ".join(map(str, entry["problems"]))
-    return f"its own words (the language model's were refused: {why})" if why else "its own words"
+    return f"by template (the language model's sentence: {why})" if why else "by template"
 
 
 def _plain(evidence: Any) -> str:
@@ -145,21 +192,24 @@ def _plain(evidence: Any) -> str:
 # Whether explanations cite the items that the model's score depends on.
 
 FAITHFULNESS_KEYS = (
-    "users", "left_out", "drop_cited", "drop_random", "difference", "low", "high", "effect_size",
-    "p_t", "p_randomization", "share_above",
+    "users", "left_out", "drop_cited", "drop_popular", "drop_random", "difference_popular",
+    "low_popular", "high_popular", "difference", "low", "high", "effect_size", "p_t",
+    "p_randomization", "share_above",
 )  # fmt: skip
 FAITHFULNESS_COLUMNS = (
-    "", "Users", "Left out", "Without the cited", "Without others", "Difference, 95 %", "d",
-    "p (t)", "p (randomization)", "Users above 0", "More than chance",
+    "", "Users", "Left out", "Without the cited", "Without popular", "Without random",
+    "Cited − popular, 95 %", "Cited − random, 95 %", "d", "p (t)", "p (randomization)",
+    "Users above 0", "More than popular",
 )  # fmt: skip
 FAITHFULNESS_NOTES = [
-    "Each test user's first recommendation is explained, by up to three items of the user's "
-    "history. Without the cited, without others: how far the item's score falls when the cited "
-    "items are erased from the history, and when as many others are, drawn at random.",
-    "Difference: the first less the second, in the unit of the model's own scores, with its 95 % "
-    "bootstrap interval over users. Above 0, the cited items count for more than others. More than "
-    "chance: the interval does not hold 0.",
-    "Left out: users with nothing cited, or with fewer other items than cited ones.",
+    "Each test user's first recommendation is explained by its template. Without the cited: how "
+    "far the item's score falls when the items that the sentence names are erased from the "
+    "history. Without popular, without random: the same for as many others of the history, those "
+    "that most users chose or some drawn at random.",
+    "The differences are in the unit of the model's own scores, with 95 % bootstrap intervals over "
+    "users. d, p and users above 0 are of cited − random. More than popular: the interval of "
+    "cited − popular does not hold 0.",
+    "Left out: users whose sentence names no item, or with fewer other items than named ones.",
 ]
 
 
@@ -191,14 +241,16 @@ def faithfulness(results: Path) -> Markup:
 
 
 def _faithfulness_row(who: str, values: dict[str, float]) -> list[Cell]:
-    low, high = values["low"], values["high"]
+    low, high = values["low_popular"], values["high_popular"]
     texts = [
         who,
         f"{values['users']:g}",
         f"{values['left_out']:g}",
         f"{values['drop_cited']:.3g}",
+        f"{values['drop_popular']:.3g}",
         f"{values['drop_random']:.3g}",
-        f"{values['difference']:+.3g} [{low:+.3g}, {high:+.3g}]",
+        f"{values['difference_popular']:+.3g} [{low:+.3g}, {high:+.3g}]",
+        f"{values['difference']:+.3g} [{values['low']:+.3g}, {values['high']:+.3g}]",
         f"{values['effect_size']:.2f}",
         f"{values['p_t']:.2g}",
         f"{values['p_randomization']:.2g}",
