@@ -1,5 +1,6 @@
 """The adapter does what Eqs. 26-33 say, event by event, and resumes to the last bit."""
 
+import copy
 import math
 
 import numpy as np
@@ -234,3 +235,27 @@ def test_parameters_of_any_layout_are_updated(settings):
 def test_ewc_without_the_fisher_diagonal_is_refused():
     with pytest.raises(ValueError, match="needs the Fisher diagonal"):
         make(EVERYTHING, with_fisher=False)
+
+
+def test_a_function_for_the_fisher_diagonal_is_called_once_and_not_after_a_restored_state():
+    """It takes seconds, so a session that continues another one does not call it."""
+    calls = []
+
+    def adapter():
+        made = make(EVERYTHING)
+
+        def fisher():
+            calls.append(1)
+            return fisher_of(made.model)
+
+        return OnlineAdapter(made.model, made.losses, EVERYTHING, fisher)
+
+    first, expected = adapter(), make(EVERYTHING)
+    assert not calls
+    for event in events():
+        assert first.update(event) == expected.update(event)
+    assert len(calls) == 1
+    again = adapter()
+    again.load_state_dict(copy.deepcopy(first.state_dict()))
+    assert again.update(events()[0]) == expected.update(events()[0])
+    assert len(calls) == 1

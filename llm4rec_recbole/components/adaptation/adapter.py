@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -63,11 +64,16 @@ class AdaptationSettings:
     batch: int = 1  # events in one step of `OnlineAdapter.update_together`, where there are many
 
 
+Fisher = Mapping[str, torch.Tensor]  # F of (33) by parameter name
+
+
 class OnlineAdapter:
     """Updates a model in place on each event: Eqs. 26-33, for any module and loss.
 
     losses(events): runs the model and returns an EventLoss for each event. fisher: F of (33) by
-    parameter name, as fisher_diagonal returns it; θ* is the model as it is now. The model is set to
+    parameter name, as fisher_diagonal returns it, or a function that returns it. The function is
+    called at the first update, unless `load_state_dict` has restored F. θ* is the model before the
+    first update. The model is set to
     evaluation mode:
     with dropout, a replayed event would not give the same update. Parameters that do not require
     gradients do not change. Raises ValueError for settings out of range, and for `ewc` without
@@ -79,7 +85,7 @@ class OnlineAdapter:
         model: nn.Module,
         losses: Callable[[Sequence[Any]], list[EventLoss]],
         settings: AdaptationSettings | None = None,
-        fisher: Mapping[str, torch.Tensor] | None = None,
+        fisher: Fisher | Callable[[], Fisher] | None = None,
     ) -> None:
         self.model, self.losses = model.eval(), losses
         self.settings = settings or AdaptationSettings()
@@ -90,15 +96,13 @@ class OnlineAdapter:
             raise ValueError("ewc needs the Fisher diagonal")
         self._trainable = {n: p for n, p in model.named_parameters() if p.requires_grad}
         self._velocity = {n: torch.zeros_like(p) for n, p in self._trainable.items()}
-        self._anchor: dict[str, torch.Tensor] = {}
-        self._pull: dict[str, torch.Tensor] = {}  # γ + λ F
-        if self.settings.regularisation or self.settings.ewc:
-            self._anchor = {n: p.detach().clone() for n, p in self._trainable.items()}
-            for name, parameter in self._trainable.items():
-                weight = fisher[name] if fisher else torch.zeros_like(parameter)
-                self._pull[name] = self.settings.regularisation + self.settings.ewc * weight
+        self._fisher = fisher
+        self._anchor: dict[str, torch.Tensor] = {}  # θ*; empty before the first update
+        self._pull: dict[str, torch.Tensor] = {}  # γ + λ F, the same
         self.mean_loss: dict[str, float] = {}  # by kind, over the baseline loss
         self.events = 0
+        if not callable(fisher):
+            self._set_anchor()
 
     def weights(self) -> dict[str, float]:
         """Return α and β (32) by kind: one half each until both kinds were seen."""
@@ -117,6 +121,7 @@ class OnlineAdapter:
         Raises FloatingPointError, with nothing changed, for a loss or a gradient that is not
         finite.
         """
+        self._set_anchor()
         self._clear_gradients()
         results = self.losses(events)
         weights = self.weights()
@@ -142,6 +147,16 @@ class OnlineAdapter:
             weight=sum(weights[result.kind] for result in results) / len(results),
             selected=moved / max(1, sum(p.numel() for p in self._trainable.values())),
         )
+
+    def _set_anchor(self) -> None:
+        """Set θ* and γ + λ F before the first update, where the settings need them."""
+        if self._anchor or not (self.settings.regularisation or self.settings.ewc):
+            return
+        self._anchor = {n: p.detach().clone() for n, p in self._trainable.items()}
+        fisher = self._fisher() if callable(self._fisher) else self._fisher
+        for name, parameter in self._trainable.items():
+            weight = fisher[name] if fisher else torch.zeros_like(parameter)
+            self._pull[name] = self.settings.regularisation + self.settings.ewc * weight
 
     def _clear_gradients(self) -> None:
         """Clear those of trainable parameters: a walk over all modules takes milliseconds."""
@@ -289,7 +304,7 @@ def online_adapter(
     model.eval()
     model.fix_content()
     settings: AdaptationSettings = model.adaptation
-    fisher = fisher_information(model, held_out) if settings.ewc else None
+    fisher = partial(fisher_information, model, held_out) if settings.ewc else None
     return OnlineAdapter(model, losses or model.event_losses, settings, fisher)
 
 
