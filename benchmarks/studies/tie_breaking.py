@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -67,9 +68,8 @@ def split_in_order(log: Interactions, order: np.ndarray) -> Split:
     split = leave_one_out(
         log.users[order], log.items[order], log.times[order], len(log.item_tokens)
     )
-    rows = (order[own] for own in (split.train, split.valid_rows, split.test_rows))
-    train, valid_rows, test_rows = rows
-    return Split(train, split.valid, split.test, valid_rows, test_rows, split.counts)
+    split.log.rows = order[split.log.rows]
+    return replace(split, train=order[split.train])
 
 
 def quality(log: Interactions, split: Split) -> dict[str, tuple[float, float]]:

@@ -114,8 +114,9 @@ class AtomicTable:
     def times(self, field: str) -> np.ndarray:
         """A float column without empty fields, (N,): int64 where all are whole, else float64."""
         values = self.columns[field].to_numpy()
-        if values.dtype.kind == "f" and (np.abs(values) < _EXACT).all() and (values % 1 == 0).all():
-            values = values.astype(np.int64)
+        if values.dtype.kind == "f" and values.min() > -_EXACT and values.max() < _EXACT:
+            whole = values.astype(np.int64)
+            return whole if (whole == values).all() else values
         return values
 
     def _codes(self, field: str) -> tuple[np.ndarray, list[str]]:
@@ -319,7 +320,7 @@ def _is_doubtful(values: pa.ChunkedArray, column: Column) -> bool:
 
 def _has_spaced_fields(block: bytes, separator: bytes) -> bool:
     """Whether some field may begin or end with a space or a tab, which Arrow strips of numbers."""
-    spaces = [space for space in (b" ", b"\t") if space != separator]
+    spaces = [space for space in (b" ", b"\t") if space != separator and space in block]
     pairs = [(space, end) for space in spaces for end in (separator, b"\n")]
     return block.startswith(tuple(spaces)) or any(
         a + b in block or b + a in block for a, b in pairs

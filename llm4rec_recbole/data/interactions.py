@@ -83,7 +83,7 @@ def time_order(times: np.ndarray, split: Split) -> dict[str, float]:
     train, valid = np.sort(times[split.train]), np.sort(times[split.valid_rows])
     not_later = np.searchsorted(train, tested, side="right")  # (U,) training interactions
     before = np.searchsorted(valid, tested, side="left")  # (U,) validation items
-    gaps = tested - split.test.times[split.test.indptr[1:] - 1]  # (U,) since the item before
+    gaps = tested - split.log.times[split.test_at - 1]  # (U,) since the item before
     shares = {
         "train_later_than_test": 1 - not_later.mean() / len(train),
         "valid_not_before_test": 1 - before.mean() / len(valid),

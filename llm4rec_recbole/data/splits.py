@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -23,22 +24,42 @@ from llm4rec_recbole.errors import InputError
 _SORTED_AT_ONCE = 1 << 16  # interactions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Split:
     """The row numbers of the training data, and the held-out items of validation and test.
 
     `counts` has the number of interactions or users that each rule left out. Only `temporal` sets
-    the cuts, in the unit and type of the given times.
+    the cuts, in the unit and type of the given times. The histories of the held-out items take
+    time and memory, so they are made when they are first read.
     """
 
     train: np.ndarray  # (N,) int64, row numbers: user by user, oldest first
-    valid: HeldOut
-    test: HeldOut
-    valid_rows: np.ndarray  # (U,) int64, row numbers of the held-out items of validation
-    test_rows: np.ndarray  # (U,) int64, and of the test
+    log: Log
+    valid_at: np.ndarray  # (U,) int64, positions in the log of the held-out items of validation
+    test_at: np.ndarray  # (U,) int64, and of the test
     counts: dict[str, int] = field(default_factory=dict)
     valid_cut: int | float | None = None
     test_cut: int | float | None = None
+
+    @cached_property
+    def valid(self) -> HeldOut:
+        """The held-out items of validation, with the history before each."""
+        return self.log.held_out(self.valid_at)
+
+    @cached_property
+    def test(self) -> HeldOut:
+        """The held-out items of the test, with the history before each."""
+        return self.log.held_out(self.test_at)
+
+    @property
+    def valid_rows(self) -> np.ndarray:
+        """The row numbers of the held-out items of validation, (U,) int64."""
+        return self.log.rows[self.valid_at]
+
+    @property
+    def test_rows(self) -> np.ndarray:
+        """The row numbers of the held-out items of the test, (U,) int64."""
+        return self.log.rows[self.test_at]
 
 
 def exact_order(times: np.ndarray) -> np.ndarray:
@@ -149,10 +170,9 @@ def leave_one_out(
     trains[last] = trains[last - 1] = False
     return Split(
         train=log.rows[trains],
-        valid=log.held_out(testable, last - 1),
-        test=log.held_out(testable, last),
-        valid_rows=log.rows[last - 1],
-        test_rows=log.rows[last],
+        log=log,
+        valid_at=last - 1,
+        test_at=last,
         counts=log.counts | {"users_train_only": len(log.users) - len(testable)},
     )
 
@@ -195,16 +215,11 @@ def temporal_split(
             f"on, {len(valid)} users to validate on and {len(test)} to test on",
             hint="the temporal protocol needs more interactions or more different times",
         )
-    first_valid, first_test = (
-        log.starts[valid] + before_valid[valid],
-        log.starts[test] + before_test[test],
-    )
     return Split(
         train=log.rows[trains],
-        valid=log.held_out(valid, first_valid),
-        test=log.held_out(test, first_test),
-        valid_rows=log.rows[first_valid],
-        test_rows=log.rows[first_test],
+        log=log,
+        valid_at=log.starts[valid] + before_valid[valid],
+        test_at=log.starts[test] + before_test[test],
         counts=log.counts
         | {
             "valid_users_without_training": int((in_valid & ~trained).sum()),
@@ -259,11 +274,12 @@ class Log:
         """Return how many of each user's interactions are in the mask (N,): (users,)."""
         return np.add.reduceat(mask, self.starts, dtype=np.int64)
 
-    def held_out(self, user_rows: np.ndarray, targets: np.ndarray) -> HeldOut:
-        """Hold out the positions `targets` (U,) of the user rows (U,), ascending.
+    def held_out(self, targets: np.ndarray) -> HeldOut:
+        """Hold out the positions `targets` (U,), ascending, at most one of each user.
 
         A user's interactions before the target are the history.
         """
+        user_rows = np.searchsorted(self.starts, targets, side="right") - 1  # (U,)
         starts = self.starts[user_rows]
         edges = np.zeros(len(self.rows) + 1, dtype=np.int8)
         edges[starts] += 1

@@ -102,6 +102,8 @@ class RawLog:
 
     def select(self, row_mask: np.ndarray) -> RawLog:
         """The interactions in `row_mask` (N,). The numbers of users and items stay the same."""
+        if row_mask.all():
+            return self
         return RawLog(
             self.users[row_mask],
             self.items[row_mask],

@@ -92,7 +92,8 @@ def _write_content(spec: DatasetSpec, data: RawData, log: RawLog, out: Path) -> 
     ):
         if table is not None:
             row_report = data.row_reports.get(role)
-            used = np.flatnonzero(np.bincount(ids))
+            used = np.zeros(len(tokens), dtype=bool)
+            used[ids] = True
             rows = _rows_with_interactions(table, tokens[used], row_report)
             write_table(out / f"{spec.dataset}.{suffix}", rows)
 
@@ -240,6 +241,10 @@ def table(log: RawLog) -> tuple[dict[str, str], pa.Table]:
     import pyarrow as pa
 
     def tokens(ids: np.ndarray, names: np.ndarray) -> pa.DictionaryArray:
+        steps = np.diff(ids)
+        if ids[0] == 0 and steps.min(initial=0) >= 0 and steps.max(initial=0) <= 1:
+            names = names[: ids[-1] + 1]  # numbered in the order of first rows
+            return pa.DictionaryArray.from_arrays(pa.array(ids), pa.array(names, pa.string()))
         numbered = pa.array(ids).dictionary_encode()  # in the order of first rows
         cells = pa.array(names, pa.string()).take(numbered.dictionary)
         return pa.DictionaryArray.from_arrays(numbered.indices, cells)

@@ -141,9 +141,9 @@ def _protocol(log: Interactions, split_by: Any, ordered: Log, has_times: bool) -
     in_training[log.items[split.train]] = True
     return {
         "train_interactions": len(split.train),
-        "valid_users": len(split.valid),
-        "test_users": len(split.test),
-        "test_items_never_trained_on": int((~in_training[split.test.targets]).sum()),
+        "valid_users": len(split.valid_at),
+        "test_users": len(split.test_at),
+        "test_items_never_trained_on": int((~in_training[log.items[split.test_rows]]).sum()),
         **split.counts,
         **{name: cut for name, cut in cuts.items() if cut is not None},
         **({"time_order": time_order(log.times, split)} if has_times else {}),

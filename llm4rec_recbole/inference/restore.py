@@ -172,21 +172,21 @@ def restore(
     )
     rating = config["RATING_FIELD"]
     ratings = inter[rating].numpy() if rating in inter else None
-    split = dataset.split
+    train, data = dataset.train_rows, experiment.data
     tokens = dataset.field2id_token
     trained = TrainedModel(
         path=Path(path),
         config=config,
         model=model.eval(),
-        dataset=experiment.data.test.dataset,
-        test=split.test,
-        users=users[split.train],
-        items=items[split.train],
-        times=times[split.train],
+        dataset=data.test.dataset,
+        test=data.test.held_out,
+        users=users[train],
+        items=items[train],
+        times=times[train],
         user_tokens=np.asarray(tokens[dataset.uid_field], dtype=str),
         item_tokens=np.asarray(tokens[dataset.iid_field], dtype=str),
-        valid=split.valid,
-        outcomes=experiment.data.valid.outcomes,
+        valid=data.valid.held_out,
+        outcomes=data.valid.outcomes,
         log=InteractionLog(users, items, times, ratings),
     )
     if adapted:

