@@ -54,10 +54,10 @@ def read_items(path: str | Path, file_format: AtomicFormat = DEFAULT_FORMAT) -> 
     return _items(read_atomic(path, file_format), file_format.item_field).copy(deep=False)
 
 
-#: The columns of an `.item` file that models read, besides the item's id.
+#: The columns of an `.item` file that are read, besides the item's id.
 _ITEM_COLUMNS = {
     *("title", "movie_title", "year", "release_year", "categories", "class", "genre"),
-    *("description", "price"),
+    *("description", "price", "city", "state"),  # explanations read the last two
 }
 
 

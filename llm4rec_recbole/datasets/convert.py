@@ -45,7 +45,7 @@ _BLOCK = 1 << 17  # rows; the text of a block stays in the processor's cache
 _TYPES = {"item_id": "token", "user_id": "token", "title": "token_seq", "year": "token"}
 _TYPES |= {"categories": "token_seq", "description": "token_seq", "price": "float"}
 _TYPES |= {"age": "token", "gender": "token", "occupation": "token"}
-_TYPES |= {"since": "token", "elite": "token"}
+_TYPES |= {"since": "token", "elite": "token", "city": "token", "state": "token"}
 
 
 def convert(spec: DatasetSpec, raw: str | Path, out: str | Path) -> list[RowReport]:

@@ -123,7 +123,7 @@ class Explainer:
             model.users,
             model.items,
             model.times,
-            _locations(model),
+            locations(model),
         )
 
     def explain(
@@ -155,7 +155,7 @@ def item_vectors(model: TrainedModel) -> np.ndarray:
     return interaction_vectors(model.users, model.items, n_items)
 
 
-def _locations(model: TrainedModel) -> Locations | None:
+def locations(model: TrainedModel) -> Locations | None:
     """Return the locations in the data set's files: `city` and `state` of items, or `zip_code` of
     users; None where there are none."""
     files = DatasetFiles.of(model.config)

@@ -194,6 +194,7 @@ def test_yelps_other_files(tmp_path):
     assert data.items["title"].tolist() == ["Sal's", "X"]
     assert data.items["categories"].tolist() == [["Pizza", "Food Delivery"], []]
     assert data.items["description"].tolist() == ["Reno, NV", ""]
+    assert data.items[["city", "state"]].to_numpy().tolist() == [["Reno", "NV"], ["", ""]]
     assert data.items["price"].tolist()[0] == 2
     assert "stars" not in data.items
     assert data.users["elite"].tolist() == ["yes", "no"]

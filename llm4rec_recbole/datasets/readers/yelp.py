@@ -75,12 +75,14 @@ def _review(row: dict[str, Any]) -> dict[str, Any]:
 
 def _business(row: dict[str, Any]) -> dict[str, Any]:
     attributes, names = row.get("attributes"), clean_text(row.get("categories")) or ""
-    location = [text for field in ("city", "state") if (text := clean_text(row.get(field)))]
+    city, state = (clean_text(row.get(field)) or "" for field in ("city", "state"))
     levels = attributes if isinstance(attributes, dict) else {}
     return {
         "title": clean_text(row.get("name")) or "",
         "categories": [name.strip() for name in names.split(",") if name.strip()],
-        "description": ", ".join(location),
+        "description": ", ".join(filter(None, (city, state))),
+        "city": city,
+        "state": state,
         "price": parse_price(levels.get("RestaurantsPriceRange2")),
     }
 
