@@ -18,6 +18,7 @@ from llm4rec_recbole.components.retrieval.retriever import (
     QUERY_LENGTH,
     Queries,
     Retriever,
+    _sorted_entries,
     cosine_similarity,
     credibility,
     relevance,
@@ -194,3 +195,16 @@ def test_random_entries_depend_on_the_history_and_are_known_items() -> None:
     assert (got[0] != got[1]).any()
     assert (of.snapshots[len(of.snapshots.dates) - 1].support[got[got > 0]] > 0).all()
     assert not of.retrieve(queries(-1.0), K, at_random=True).any()
+
+
+@pytest.mark.parametrize("n_items", [40, 1 << 31])
+def test_entries_are_sorted_by_row_then_value_then_column(n_items: int) -> None:
+    random = np.random.default_rng(0)
+    row = np.sort(random.integers(0, 7, 500))
+    column = random.permutation(500) * (n_items // 500 or 1) % n_items
+    value = random.integers(0, 9, 500).astype(np.float32) / 8 * random.choice([1, 1e-30], 500)
+    value = value.astype(np.float32)
+    order = sorted(range(500), key=lambda n: (row[n], -value[n], column[n]))
+    got = _sorted_entries(row, column, value)
+    for ours, entries in zip(got, (row, column, value)):
+        np.testing.assert_array_equal(ours, entries[order])

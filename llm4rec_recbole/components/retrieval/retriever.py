@@ -211,16 +211,40 @@ def _largest_of_rows(
     row: np.ndarray, column: np.ndarray, value: np.ndarray, n_rows: int, n: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The n largest values of each row and their columns, (n_rows, n) each, 0 where there are
-    fewer. row, column, value: (C,), sorted by row."""
-    order = np.lexsort((column, -value, row))
+    fewer; the smaller column first where values are equal.
+
+    row, column: (C,), sorted by row; value: (C,) float32, at least 0.
+    """
+    row, column, value = _sorted_entries(row, column, value)
     starts = np.searchsorted(row, np.arange(n_rows))
-    rank = np.arange(len(order)) - starts[row]  # `row` is sorted: row[order] == row
+    rank = np.arange(len(row)) - starts[row]
     chosen = rank < n
     columns = np.zeros((n_rows, n), dtype=np.int64)
     values = np.zeros((n_rows, n), dtype=np.float32)
-    columns[row[chosen], rank[chosen]] = column[order[chosen]]
-    values[row[chosen], rank[chosen]] = value[order[chosen]]
+    columns[row[chosen], rank[chosen]] = column[chosen]
+    values[row[chosen], rank[chosen]] = value[chosen]
     return columns, values
+
+
+def _sorted_entries(
+    row: np.ndarray, column: np.ndarray, value: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The entries by row, then from the largest value to the smallest, then by column.
+
+    The three are sorted as one uint64, which takes a tenth of the time of a sort by three keys: the
+    bits of a float that is not negative are in the order of the floats.
+    """
+    bits = int(column.max(initial=0)).bit_length()
+    if bits + int(row.max(initial=0)).bit_length() > 32:  # too many items
+        order = np.lexsort((column, -value, row))
+        return row[order], column[order], value[order]
+    falling = ~value.astype(np.float32, copy=False).view(np.uint32)
+    key = (row.astype(np.uint64) << np.uint64(32 + bits)) | column.astype(np.uint64)
+    key |= falling.astype(np.uint64) << np.uint64(bits)
+    key.sort()
+    values = (~(key >> np.uint64(bits)).astype(np.uint32)).view(np.float32)
+    columns = (key & np.uint64((1 << bits) - 1)).astype(np.int64)
+    return (key >> np.uint64(32 + bits)).astype(np.int64), columns, values
 
 
 def _mixed(x: np.ndarray) -> np.ndarray:
