@@ -42,10 +42,27 @@ class HeldOut:
 
         The first numbers the rows from 0 in the order of `rows`.
         """
+        row_of, where = self._seen_at(rows)
+        return row_of, self.items[where]
+
+    def _seen_at(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`seen`, with indices into `items` and `times` for the items."""
         starts, lengths = self.indptr[rows], self.indptr[rows + 1] - self.indptr[rows]  # (B,)
         within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        row_of = np.repeat(np.arange(len(rows)), lengths)
-        return row_of, self.items[np.repeat(starts, lengths) + within]
+        return np.repeat(np.arange(len(rows)), lengths), np.repeat(starts, lengths) + within
+
+    def subset(self, rows: np.ndarray) -> HeldOut:
+        """The rows `rows` (B,) alone, in their order."""
+        row_of, where = self._seen_at(rows)
+        indptr = np.concatenate([[0], np.cumsum(np.bincount(row_of, minlength=len(rows)))])
+        return HeldOut(
+            self.users[rows],
+            self.targets[rows],
+            indptr,
+            self.items[where],
+            self.times[where],
+            self.n_items,
+        )
 
     def query_times(self, target_times: np.ndarray) -> np.ndarray:
         """Return when each row is ranked, (U,) float64: just after its last seen item.

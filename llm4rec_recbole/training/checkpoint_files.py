@@ -119,8 +119,8 @@ def adapted_file(checkpoint: str | Path) -> Path:
 
 
 def save_adapted_weights(model: Any, checkpoint: str | Path) -> None:
-    """Save the tensors of `model` that differ from those in `checkpoint`; write nothing for a model
-    that does not adapt."""
+    """Save the tensors of `model` that differ from those in `checkpoint`, none where it learned
+    nothing; write nothing for a model that cannot adapt."""
     if not hasattr(model, "prequential_rows"):
         return
     trained = checkpoints.load(checkpoint)["state_dict"]
@@ -129,8 +129,7 @@ def save_adapted_weights(model: Any, checkpoint: str | Path) -> None:
         for name, tensor in model.state_dict().items()
         if not torch.equal(tensor.cpu(), trained[name])
     }
-    if changed:
-        checkpoints.save(adapted_file(checkpoint), {"adapted": changed})
+    checkpoints.save(adapted_file(checkpoint), {"adapted": changed})
 
 
 def load_adapted_weights(model: Any, checkpoint: str | Path) -> bool:

@@ -80,6 +80,7 @@ def adaptive(trained_options: dict[str, Any], tmp_path_factory: pytest.TempPathF
 
     folder = tmp_path_factory.mktemp("adaptive")
     options = trained_options | SMALL | {"checkpoint_dir": str(folder / "checkpoints")}
+    options["adaptation_feedback"] = "explicit"  # always, whatever a replay gains
     with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["test"])
         run("EnhancedGenRec", "two_cycles", options=read_by("EnhancedGenRec", options))

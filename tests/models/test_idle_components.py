@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.training.run import run
@@ -26,6 +27,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return {
         **{"llm": "scratch-16x1", "llm_layers": 1, "llm_dtype": "float32", "hidden_size": 16},
         **{"text_encoder": "hash-8", "epochs": 1, "eval_step": 1, "show_progress": False},
+        **{"adaptation_feedback": "implicit"},  # always, whatever a replay gains
         **{"load_col": {"inter": ["user_id", "item_id", "timestamp"]}},
     }
 
@@ -59,6 +61,40 @@ def test_adaptation_learns_between_the_rankings(shop) -> None:
     assert (learned["events"], learned["explicit_events"], learned["updates"]) == (15, 0, 4)
     assert 0 < learned["share_learned_before_ranking"] < 1
     assert learned["seconds"] > 0
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+def test_the_model_learns_between_rankings_where_a_replay_of_validation_gains(
+    shop, rate, capsys
+) -> None:
+    """All validation items are one new item: only a model that learns expects it."""
+    items = [
+        [*(f"i{(u + t) % 12}" for t in range(4)), "new", f"i{(u + 5) % 12}"] for u in range(15)
+    ]
+    rows = [
+        f"u{u}\t{item}\t4\t{100 * u + t}"  # one user after the other
+        for u, chosen in enumerate(items)
+        for t, item in enumerate(chosen)
+    ]
+    Path("dataset/shop/shop.inter").write_text("\n".join([HEAD, *rows]) + "\n")
+    options = {"adaptation_rate": rate, "adaptation_batch": 1, "adaptation_ewc": 0.0}
+    content = record(shop | options | {"adaptation_feedback": None})
+    chosen = content["chosen_on_validation"]["adaptation_feedback"]
+    assert chosen == ("implicit" if rate else "none")
+    assert ("adaptation" in content) == ("adaptation" in content["components"]) == (rate > 0)
+    reason = content["provenance"].get("idle_components", {}).get("adaptation", "")
+    assert reason == ("" if rate else "no gain in a replay of the validation items")
+    assert ("component adaptation is off: no gain" in capsys.readouterr().err) == (rate == 0)
+
+
+def test_choosing_the_feedback_leaves_the_model_as_it_was(shop) -> None:
+    from llm4rec_recbole.training.run import prepare
+
+    experiment = prepare("EnhancedGenRec", "shop", options=shop | {"adaptation_rate": 0.1})
+    model, valid = experiment.model, experiment.data.valid
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.choose_feedback(valid.held_out, valid.outcomes)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 
 def test_without_an_order_between_users_adaptation_is_off(shop) -> None:

@@ -40,6 +40,11 @@ class AdaptationSummary:
     share_learned_before_ranking: float = 0.0
 
 
+def of_kind(outcomes: Outcomes, feedback: str) -> Outcomes:
+    """`outcomes` as `feedback`, explicit or implicit: implicit feedback has no ratings."""
+    return outcomes if feedback == "explicit" else Outcomes(outcomes.times)
+
+
 def updates_before(batch_times: Sequence[np.ndarray], query_times: np.ndarray) -> np.ndarray:
     """Return how many updates lie before each query time, (U,) int64.
 

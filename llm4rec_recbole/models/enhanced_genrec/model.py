@@ -91,7 +91,7 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
         self.debiasing, self.aspects = parts.debiasing, parts.aspects
         self.adaptation = parts.adaptation
         self.aspect_loss_weight: float = config["aspect_loss_weight"]
-        self.reads_ratings: bool = config["adaptation_feedback"] == "explicit"
+        self.feedback: str | None = config["adaptation_feedback"]
         self.start_weights(config)
         #: Component → why it is off, of those that find nothing to work on; for the run record.
         self.idle_components = parts.idle

@@ -11,7 +11,11 @@ import torch
 
 from llm4rec_recbole.components.adaptation.adapter import EventLoss, NextItemEvent
 from llm4rec_recbole.components.adaptation.equations import dislike_loss, normalised_entropy
-from llm4rec_recbole.components.adaptation.interleave import AdaptationSummary, prequential_rows
+from llm4rec_recbole.components.adaptation.interleave import (
+    AdaptationSummary,
+    of_kind,
+    prequential_rows,
+)
 from llm4rec_recbole.data.held_out import HeldOut, Outcomes
 
 
@@ -30,12 +34,16 @@ class OnlineLearning:
         """
         if self.adaptation is not None and np.ptp(outcomes.times) == 0:
             self.idle_components["adaptation"] = "the same time for all validation items"
-        if self.adaptation is None or "adaptation" in self.idle_components:
+        feedback = None
+        if self.adaptation is not None and "adaptation" not in self.idle_components:
+            feedback = self.feedback or self.choose_feedback(valid, outcomes)
+            if feedback is None:
+                self.idle_components["adaptation"] = "no gain in a replay of the validation items"
+                self.adaptation_summary = None  # it is that of the replay
+        if feedback is None:
             yield from [np.arange(len(query_times))] if len(query_times) else []
         else:
-            if not self.reads_ratings:
-                outcomes = Outcomes(outcomes.times)
-            yield from prequential_rows(self, valid, outcomes, query_times)
+            yield from prequential_rows(self, valid, of_kind(outcomes, feedback), query_times)
 
     def fix_content(self: Any) -> None:
         """Compute the items' content vectors once: no event changes what a title means."""

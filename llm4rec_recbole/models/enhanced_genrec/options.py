@@ -109,8 +109,9 @@ class EnhancedGenRecOptions(
     adaptation_batch: Size = Field(
         16, description="Validation items that are learned in one update; 1 is one update each."
     )
-    adaptation_feedback: Literal["explicit", "implicit"] = Field(
-        "explicit",
-        description="Whether ratings count: explicit makes an item less likely that its user rated "
-        "below the own mean (31); implicit reads no ratings.",
+    adaptation_feedback: Literal["explicit", "implicit"] | None = Field(
+        None,
+        description="What is learned between the rankings of the test: explicit makes an item less "
+        "likely that its user rated below the own mean (31), implicit reads no ratings; ~ is the "
+        "one with the better replay of the validation items, or nothing where neither gains.",
     )

@@ -3,19 +3,26 @@
 before training      λ of the item relations, by the NDCG@10 of the relations alone
 at each validation   γ of the relations, and the weights of the terms that are added to the
                      ranking's scores, by the NDCG@10 of the sum
+after training       whether the model learns between its rankings of the test, and from what
+                     (26–33), by a replay of the validation items: each is ranked by a model that
+                     has learned only from earlier ones
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
 
 from llm4rec_recbole.components.absent import NoAspects, NoRelations
+from llm4rec_recbole.components.adaptation.interleave import of_kind, prequential_rows
 from llm4rec_recbole.components.item_relations import RelationTerm
-from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.data.held_out import HeldOut, Outcomes
 from llm4rec_recbole.evaluation.score_weights import (
+    MOST_ROWS,
+    ROWS_AT_ONCE,
     WEIGHTS,
     best_weight,
     ndcg_at_weights,
@@ -32,6 +39,7 @@ class ValidationChoices:
 
     weights: dict[str, float]  # of the terms that are there
     terms_to_weigh: list[str]  # those whose weight is chosen
+    chosen_feedback: str | None = None  # explicit, implicit or none; None where nothing was chosen
 
     def start_weights(self: Any, config: Any) -> None:
         """Set the weights before the first validation; ~ is chosen there."""
@@ -81,15 +89,60 @@ class ValidationChoices:
             if name == "relations":
                 self.relations.decay = decays[variant]
 
+    @torch.no_grad()
+    def choose_feedback(self: Any, valid: HeldOut, outcomes: Outcomes) -> str | None:
+        """The feedback whose replay of the validation items has the best NDCG@10.
+
+        explicit reads the ratings, where there are any; implicit does not. None where the frozen
+        model is as good. The replay has the last MOST_ROWS items; the model is not changed.
+        """
+        last = np.argsort(outcomes.times, kind="stable")[-MOST_ROWS:]
+        valid = valid.subset(last)
+        liked = None if outcomes.liked is None else outcomes.liked[last]
+        outcomes = Outcomes(outcomes.times[last], liked)
+        query_times = valid.query_times(outcomes.times)
+
+        def gained(feedback: str | None) -> float:
+            groups: Iterable[np.ndarray] = [np.arange(len(valid))]
+            if feedback is not None:
+                learned = of_kind(outcomes, feedback)
+                groups = prequential_rows(self, valid, learned, query_times)
+            return sum(self._ndcg_of(valid, rows) for rows in groups)
+
+        trained = {n: p.detach().clone() for n, p in self.named_parameters() if p.requires_grad}
+        best: tuple[float, str | None] = (gained(None), None)
+        for feedback in ("explicit", "implicit") if liked is not None else ("implicit",):
+            value = gained(feedback)
+            if value > best[0]:
+                best = value, feedback
+            for name, parameter in trained.items():
+                self.get_parameter(name).copy_(parameter)
+        self.chosen_feedback = best[1] or "none"
+        return best[1]
+
+    def _ndcg_of(self: Any, held_out: HeldOut, rows: np.ndarray) -> float:
+        """NDCG@10, summed over `rows`."""
+        total = 0.0
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            chunk = rows[start : start + ROWS_AT_ONCE]
+            scores = torch.from_numpy(self.score_histories(held_out, chunk))
+            seen, targets = held_out.seen_mask(chunk), held_out.targets[chunk]
+            total += float(ndcg_at_weights(scores, scores, targets, seen, [0.0])[0])
+        return total
+
     @property
-    def chosen_on_validation(self: Any) -> dict[str, float]:
+    def chosen_on_validation(self: Any) -> dict[str, float | str]:
         """The chosen values, for the run record."""
-        chosen = {f"weight of {name}": self.weights[name] for name in self.terms_to_weigh}
+        chosen: dict[str, float | str] = {
+            f"weight of {name}": self.weights[name] for name in self.terms_to_weigh
+        }
         if isinstance(self.relations, RelationTerm):
             if self.relation_reg is None and self.relations.fitted_with is not None:
                 chosen["relation_reg"] = self.relations.fitted_with
             if self.relation_decay is None:
                 chosen["relation_decay"] = self.relations.decay
+        if self.chosen_feedback is not None:
+            chosen["adaptation_feedback"] = self.chosen_feedback
         return chosen
 
     def other_parameter(self: Any) -> dict[str, Any]:
