@@ -19,6 +19,7 @@ from llm4rec_recbole.components.adaptation.interleave import (
     updates_before,
 )
 from llm4rec_recbole.data.held_out import HeldOut, Outcomes
+from tests.helpers.random_held_out import random_held_out
 
 N_USERS = 6
 
@@ -87,6 +88,18 @@ def test_a_row_is_ranked_just_after_its_last_item_unless_the_next_comes_at_once(
     rows = held_out([5, 5], 10)
     after, at_once = rows.query_times(np.array([9, 5]))
     assert (after, at_once) == (np.nextafter(5, np.inf), 5)
+
+
+@given(rows=st.lists(st.integers(0, 39), min_size=1, max_size=8))
+def test_a_subset_has_the_histories_of_its_rows(rows) -> None:
+    whole, rows = random_held_out(), np.array(rows)
+    part, own = whole.subset(rows), np.arange(len(rows))
+    assert (part.users == whole.users[rows]).all()
+    assert (part.targets == whole.targets[rows]).all()
+    assert all((a == b).all() for a, b in zip(part.last(own, 9), whole.last(rows, 9)))
+    for number, row in enumerate(rows):
+        times = part.times[part.indptr[number] : part.indptr[number + 1]]
+        assert (times == whole.times[whole.indptr[row] : whole.indptr[row + 1]]).all()
 
 
 def test_an_update_counts_once_all_of_its_items_are_earlier() -> None:
