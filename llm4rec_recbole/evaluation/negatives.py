@@ -21,6 +21,7 @@ from llm4rec_recbole.data.held_out import HeldOut
 RACE_PAIRS = 1 << 30  # pairs of a user and an item; beyond, rejection draws
 _CELLS = 1 << 22  # pairs held at once; the race draws the same whatever it is
 _MOST_ROUNDS = 8  # of rejection; a race ends what is then missing
+_PARTS = 1 << 20  # of the unit interval
 _SPARE = 1.28  # how many items a round of rejection draws for each one that it needs
 
 
@@ -75,6 +76,18 @@ class _Rejection:
     def __init__(self, weights: np.ndarray) -> None:
         sums = np.cumsum(weights)
         self.edges = sums / sums[-1]  # item i: from edges[i - 1] to edges[i]
+        self.guide = np.searchsorted(self.edges, np.arange(_PARTS + 1) / _PARTS, side="right")
+
+    def items_at(self, uniform: np.ndarray) -> np.ndarray:
+        """np.searchsorted(self.edges, uniform, side="right"), without a search in most parts.
+
+        Most of the equal parts of [0, 1) have no edge inside, so all of it is one item's.
+        """
+        part = (uniform * _PARTS).astype(np.int32)  # exact: _PARTS is a power of 2
+        items = self.guide[part]
+        divided = np.nonzero(items != self.guide[part + 1])
+        items[divided] = np.searchsorted(self.edges, uniform[divided], side="right")
+        return items
 
     def __call__(
         self, random: np.random.Generator, weights: np.ndarray, taken: np.ndarray, out: np.ndarray
@@ -87,7 +100,7 @@ class _Rejection:
         rows = np.arange(len(out))
         for _ in range(_MOST_ROUNDS):
             uniform = random.random((len(rows), int(n * _SPARE) + 1))
-            items = np.searchsorted(self.edges, uniform, side="right")  # (rows, draws)
+            items = self.items_at(uniform)  # (rows, draws)
             pairs = (rows[:, None] * n_items + items).reshape(-1)
             draws = np.arange(len(pairs), dtype=np.int32)
             first[pairs[::-1]] = draws[::-1]

@@ -22,6 +22,7 @@ import numpy as np
 
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.machine import reused_memory
 
 TOP = 100  # items in a user's list
 _CELLS = 1 << 19  # scores ranked at once: a copy stays in the processor's cache
@@ -79,7 +80,7 @@ def rank_held_out(
 
     def rank(rows: np.ndarray, scores: np.ndarray) -> None:
         users, targets = held_out.users[rows], held_out.targets[rows]
-        _check_numbers(scores, [f"user {u} (row {r})" for u, r in zip(users, rows)])
+        _check_numbers(scores, lambda row: f"user {users[row]} (row {rows[row]})")
         block = _Block(scores, targets, *held_out.seen(rows))
         full[rows] = block.ranks()
         if uni100 is not None:
@@ -89,7 +90,7 @@ def rank_held_out(
         if lists.shape[1]:
             lists[rows] = block.top(lists.shape[1], order)
 
-    with ThreadPoolExecutor(threads) as pool:
+    with reused_memory(), ThreadPoolExecutor(threads) as pool:
         for rows in batches:
             began = time.perf_counter()
             scores = _as_floats(score(rows))  # (B, n_items)
@@ -127,7 +128,7 @@ def full_ranks(scores: np.ndarray, targets: np.ndarray, seen: np.ndarray) -> np.
     scores = _as_floats(scores)
     if scores.shape != seen.shape:
         raise InputError(f"scores have shape {scores.shape}, expected {seen.shape}")
-    _check_numbers(scores, [f"row {row}" for row in range(len(targets))])
+    _check_numbers(scores, lambda row: f"row {row}")
     return _Block(scores, targets, *seen.nonzero()).ranks()
 
 
@@ -136,14 +137,14 @@ def _as_floats(scores: np.ndarray) -> np.ndarray:
     return scores if scores.dtype.kind == "f" else scores.astype(np.float64)
 
 
-def _check_numbers(scores: np.ndarray, names: list[str]) -> None:
+def _check_numbers(scores: np.ndarray, name: Callable[[int], str]) -> None:
     """NaN compares false with everything: unchecked, a NaN target would rank best of all."""
     if not scores[:, 1:].size:  # the pad's score is never looked at
         return
     bad = np.isnan(scores[:, 1:].max(axis=1))  # the largest of numbers and NaN is NaN
     if bad.any():
         raise InputError(
-            f"the score of an item is NaN for {names[int(bad.argmax())]}",
+            f"the score of an item is NaN for {name(int(bad.argmax()))}",
             hint=f"{int(bad.sum())} of {len(bad)} rows ranked with it; training may have diverged",
         )
 
@@ -194,9 +195,10 @@ class _Block:
         maxima = groups.max(axis=1)  # (b, n_groups)
         bound = np.partition(maxima, maxima.shape[1] - k, axis=1)[:, maxima.shape[1] - k]  # (b,)
         plain = np.flatnonzero(bound > -np.inf)  # rows with k candidates that do not score -inf
-        cells = np.flatnonzero(self.values[plain] >= bound[plain, None])  # row by row
+        values = self.values if len(plain) == b else self.values[plain]
+        cells = np.flatnonzero(values >= bound[plain, None])  # row by row
         rows, items = cells // n_items, cells % n_items
-        items = items[np.lexsort((order[items], -self.values[plain[rows], items], rows))]
+        items = items[np.lexsort((order[items], -values[rows, items], rows))]
         starts = np.searchsorted(rows, np.arange(len(plain)))
         best = np.zeros((b, k), dtype=np.int64)
         best[plain] = items[starts[:, None] + np.arange(k)]

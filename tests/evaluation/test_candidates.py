@@ -79,3 +79,13 @@ def test_a_race_ends_what_rejection_cannot_find():
 def test_bad_weights_are_refused(held_out, weights):
     with pytest.raises(ValueError, match="weights"):
         draw_negatives(held_out, weights, 3, seed=0)
+
+
+@pytest.mark.parametrize("power", [0.0, 0.7, 3.0])
+def test_the_table_of_parts_gives_the_items_of_a_binary_search(power):
+    random = np.random.default_rng(0)
+    weights = np.append(0.0, random.permutation(np.arange(1, 3000) ** -power))
+    rejection = module._Rejection(weights)
+    numbers = np.concatenate([random.random(50_000), rejection.edges[:-1], [0.0, 1 - 2**-53]])
+    expected = np.searchsorted(rejection.edges, numbers, side="right")
+    assert (rejection.items_at(numbers) == expected).all()
