@@ -179,6 +179,15 @@ def test_adapted_weights_count_only_beside_a_finished_run(adaptive: Path, tmp_pa
     assert load_adapted_weights(model, adaptive)
 
 
+def test_weights_that_a_command_learned_again_are_saved(adaptive: Path, tmp_path: Path) -> None:
+    copy = tmp_path / adaptive.name
+    shutil.copy(adaptive, copy)
+    relearned = restore(copy).model.state_dict()
+    loaded = restore(copy, adapted=False).model
+    assert load_adapted_weights(loaded, copy)
+    assert all(torch.equal(v, relearned[name]) for name, v in loaded.state_dict().items())
+
+
 @pytest.mark.parametrize("content", [{"adapted": {}}, {"adapted": {"w": torch.ones(2)}}, {}])
 def test_adapted_weights_of_another_model_are_refused(
     adaptive: Path, tmp_path: Path, content: dict
