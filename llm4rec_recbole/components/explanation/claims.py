@@ -121,9 +121,9 @@ def _claims(names: list[str], rest: list[str | None], evidence: Evidence) -> lis
         "location": context.place is not None,
     }
     for kind, listed in _KINDS.items():
-        said = [word for word in rest if word in listed]
-        if said or (kind == "location" and _PLACE in names):
-            text = kind if kind in REASONS else " ".join(dict.fromkeys(map(str, said)))
+        matched = [word for word in rest if word in listed]
+        if matched or (kind == "location" and _PLACE in names):
+            text = kind if kind in REASONS else " ".join(dict.fromkeys(map(str, matched)))
             claims.append(Claim(kind, text, supported[kind]))
     known = FUNCTION_WORDS | _NEUTRAL | {"i"} | allowed_numbers(evidence)
     known = known.union(*_KINDS.values())

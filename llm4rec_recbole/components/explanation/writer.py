@@ -116,7 +116,7 @@ def explain_list(
     reasons = distinct_reasons([clauses_of(own) for own in evidence])
     plain = [template_sentence(own, reason) for own, reason in zip(evidence, reasons)]
     claims = [checker.claims(sentence, own) for sentence, own in zip(plain, evidence)]
-    said = [reasons_in(own) for own in claims]
+    given_reasons = [reasons_in(own) for own in claims]
     explanations = []
     for number, (own, reason) in enumerate(zip(evidence, reasons)):
         written, problems, its_claims = "", [], []
@@ -125,12 +125,12 @@ def explain_list(
             written = first_sentences(f"{opening} {writer.write(prompt_of(own), opening).strip()}")
             its_claims = checker.claims(written, own)
             problems = checker.problems(written, own) if written else ["it is not a sentence"]
-            if not problems and not reasons_in(its_claims) > said[number]:
+            if not problems and not reasons_in(its_claims) > given_reasons[number]:
                 problems = ["it gives no further reason"]
-            if not problems and reasons_in(its_claims) in said:
+            if not problems and reasons_in(its_claims) in given_reasons:
                 problems = ["another item of the list has its reasons"]
             if not problems:
-                said[number] = reasons_in(its_claims)
+                given_reasons[number] = reasons_in(its_claims)
                 made = Explanation(own, reason, written, tuple(its_claims), writer.name, "", (), ())
                 explanations.append(made)
                 continue
