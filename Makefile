@@ -32,11 +32,11 @@ pipeline:
 	dvc repro --keep-going prepare encode || code=$$?; \
 	dvc stage list --name-only | grep '^train_' | \
 		xargs -P $(JOBS) -I{} sh -c 'dvc --wait-for-lock repro --single-item {} || exit 1' || code=$$?; \
-	mkdir -p $(addprefix results/,runs users explanations faithfulness replay); \
+	mkdir -p docs benchmarks/results $(addprefix results/,data runs users explanations faithfulness replay); \
 	dvc stage list --name-only | grep -E '^(showcase|faithfulness|replay)@' | \
 		xargs -P $(JOBS) -I{} sh -c 'dvc --wait-for-lock repro --single-item {} || exit 1' || code=$$?; \
 	[ $$code -eq 0 ] || force=--force; \
-	dvc repro --single-item $$force metrics compare fairness_null tables data_sets report || code=$$?; \
+	dvc repro --single-item $$force metrics compare tables data_sets report || code=$$?; \
 	python -m llm4rec_recbole.cli status; \
 	python -m llm4rec_recbole.cli readme; \
 	cat paper_tables/table_1.md; \
@@ -51,7 +51,7 @@ smoke: $(VENV)/ready ## run the whole pipeline with two epochs and one seed, in 
 	@cd $(SMOKE) && git init --quiet && $(MAKE) --no-print-directory pipeline VENV=$(abspath $(VENV))
 
 tables: $(VENV)/ready ## write all tables, the report and README from the records and ranks in git
-	@dvc repro --single-item --force compare fairness_null tables data_sets report
+	@dvc repro --single-item --force compare tables data_sets report
 	@python -m llm4rec_recbole.cli readme
 
 docs: $(VENV)/ready ## build the documentation site in work/site

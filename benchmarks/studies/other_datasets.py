@@ -25,7 +25,7 @@ from pathlib import Path
 
 from benchmarks.options import RESULTS
 from benchmarks.studies import committed_results
-from llm4rec_recbole.cli import compare, tables
+from llm4rec_recbole.cli import tables
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.paths import Run
 from llm4rec_recbole.files import write_json
@@ -69,9 +69,8 @@ def main(arguments: list[str] | None = None) -> int:
         codes = list(pool.map(lambda run: execute(run, results, failures, words), runs))
     made = results / "tables"
     try:
-        compare.main(["--results", str(results)])
-        compare.fairness_null(["--results", str(results)])
-        tables.main(["--results", str(results), "--failures", str(failures), "--out", str(made)])
+        tables.compare(["--results", str(results)])
+        tables.tables(["--results", str(results), "--failures", str(failures), "--out", str(made)])
     except InputError as error:
         print(error, file=sys.stderr)
         return 1

@@ -13,9 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from llm4rec_recbole.analysis.equivalence import tost, users_to_decide
 from llm4rec_recbole.analysis.power import users_needed
-from llm4rec_recbole.analysis.significance import holm, paired_t, users_and_seeds
+from llm4rec_recbole.analysis.significance import (
+    holm,
+    paired_t,
+    tost,
+    users_and_seeds,
+    users_to_decide,
+)
 from llm4rec_recbole.files import write_atomically
 
 EXPERIMENTS, USERS, SEEDS = 2_000, 300, 3

@@ -15,16 +15,15 @@ import math
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from llm4rec_recbole.analysis import equivalence, power, significance
-from llm4rec_recbole.analysis.paired_tests import LEVEL, ONE_SEED, Comparison, Setting
+from llm4rec_recbole.analysis import power, significance
+from llm4rec_recbole.analysis.paired_tests import ONE_SEED, Comparison, Setting, one_seed
 from llm4rec_recbole.analysis.paper import paper_methods, paper_numbers
 from llm4rec_recbole.analysis.paper.claims import Claim, Tables, Test, paper_claims
 from llm4rec_recbole.analysis.paper.paper_methods import (
-    DETERMINISTIC,
     OURS,
     REFERENCES,
     paper_baselines,
@@ -68,7 +67,7 @@ RULES: dict[Verdict, str] = {
 
 
 #: The width of a 90 % interval relative to that of a 95 % interval (normal).
-_NINETY_OF_NINETY_FIVE = 1.644854 / 1.959964
+_NINETY_OF_NINETY_FIVE = 1.644854 / significance.NORMAL_95
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,7 @@ def judge_measurement(claim: Claim, m: Measured) -> tuple[Verdict, str]:
     other, printed = _other(claim), claim.gains.get(m.metric)
     if m.gain is None or m.p_holm is None or m.low is None or m.high is None:
         return "not decided here", "one number a run, without an interval, shows no difference"
-    if m.p_holm < LEVEL:
+    if m.p_holm < significance.LEVEL:
         if m.gain < 0:
             return "contradicted by our data", f"below {other}, p {m.p_holm:.2g}"
         if m.one_seed:
@@ -148,7 +147,7 @@ def judge_measurement(claim: Claim, m: Measured) -> tuple[Verdict, str]:
             size = f"above {other} by {m.low:.1f} to {m.high:.1f} %, and {printed} is printed"
             return "above, but not by the printed size", size
         return "supported", ""
-    limit = abs(float(per_cent(printed))) if printed else 100 * equivalence.MARGIN
+    limit = abs(float(per_cent(printed))) if printed else 100 * significance.MARGIN
     if m.margin < limit:
         return "no effect larger than x %", f"no effect larger than {m.margin:.2g} % over {other}"
     if m.detectable is None or not np.isfinite(m.detectable) or not limit:
@@ -218,12 +217,11 @@ def ledger(
 
 def _missing(ran: Set[str], failed: set[str], baselines: Sequence[str]) -> str:
     """Which of the paper's baselines have no run, and why; "" where all have one."""
-    absent = [method for method in baselines if method not in ran]
-    failing = [method for method in absent if method in failed]
-    not_run = [method for method in absent if method not in failed]
-    parts = [f"{', '.join(failing)} failed"] if failing else []
-    parts += [f"{', '.join(not_run)} did not run"] if not_run else []
-    return "; ".join(parts)
+    absent = {
+        "failed": [m for m in baselines if m not in ran and m in failed],
+        "did not run": [m for m in baselines if m not in ran and m not in failed],
+    }
+    return "; ".join(f"{', '.join(names)} {what}" for what, names in absent.items() if names)
 
 
 def _absent(claim: Claim, failed: set[str]) -> str:
@@ -284,8 +282,7 @@ def _of_ours(comparisons: Sequence[Comparison], setting: Setting, metric: str) -
     return [
         c
         for c in comparisons
-        if (c.dataset, c.protocol, c.ranking, c.metric, c.method) == wanted
-        and c.table in ("table_1", "table_2")
+        if (*c.setting, *c.label[:3]) == wanted and c.table in ("table_1", "table_2")
     ]
 
 
@@ -302,7 +299,7 @@ def _ablated(
             and c.metric in test.metrics
             and paper_numbers.STANDS_FOR.get(c.dataset) == claim.dataset
         ):
-            runs = settings[c.dataset, c.protocol]
+            runs = settings[c.setting]
             base = c.baseline if test.table == "table_4" else paper_methods.BACKBONE
             yield _tested(f"{c.dataset}, {c.protocol}, {c.metric}", c, runs, base)
 
@@ -337,38 +334,26 @@ def _levels(records: list[Record], metric: str) -> str:
 
 def _tested(where: str, test: Comparison, runs: Runs, base: str = "") -> Measured:
     """A comparison in per cent of the mean of `base`, by default of its baseline."""
-    text = _gain_text(test, runs, base)
-    compared = [test.method, test.baseline]
-    if test.baseline == paper_methods.SUM:
-        compared = [*paper_methods.TABLE_5.values(), paper_methods.BACKBONE]
-    one_seed = ", ".join(
-        m for m in compared if m in runs and len(runs[m]) == 1 and m not in DETERMINISTIC
-    )
-    mean = _base_mean(test, runs, base)
+    base = base or test.baseline
+    mean = _mean(runs[base], test.metric) if base in runs else None
+    single = one_seed(test, {method: len(its) for method, its in runs.items()})
+    shared: dict[str, Any] = {
+        "p_holm": test.p_holm,
+        "one_seed": single.removeprefix(ONE_SEED),
+        "users": test.users,
+    }
     if not mean:
+        text = f"{test.difference:+.4f} over {test.baseline}, whose mean is 0"
         gain = np.sign(test.difference) * np.inf
-        return Measured(where, test.metric, text, gain, -np.inf, np.inf, test.p_holm, np.inf,
-                        one_seed=one_seed, users=test.users)  # fmt: skip
+        return Measured(where, test.metric, text, gain, -np.inf, np.inf, detectable=np.inf,
+                        **shared)  # fmt: skip
     gain, low, high, least = (
         100 * x / mean for x in (test.difference, test.low, test.high, test.smallest_detectable)
     )
-    return Measured(where, test.metric, text, gain, low, high, test.p_holm, least,
-                    one_seed=one_seed, users=test.users)  # fmt: skip
-
-
-def _base_mean(test: Comparison, runs: Runs, base: str = "") -> float | None:
-    base = base or test.baseline
-    return _mean(runs[base], test.metric) if base in runs else None
-
-
-def _gain_text(test: Comparison, runs: Runs, base: str = "") -> str:
-    mean = _base_mean(test, runs, base)
-    if not mean:
-        return f"{test.difference:+.4f} over {test.baseline}, whose mean is 0"
-    gain, low, high = (100 * x / mean for x in (test.difference, test.low, test.high))
     text = f"{gain:+.1f} % [{low:+.1f}, {high:+.1f}] over {test.baseline}, p {test.p_holm:.2g}"
-    found = test.conclusion.partition(ONE_SEED)[0]
-    return f"{text}, {found}" if found else text
+    words = test.conclusion.partition(ONE_SEED)[0]
+    text += f", {words}" if words else ""
+    return Measured(where, test.metric, text, gain, low, high, detectable=least, **shared)
 
 
 def _untested(where: str, runs: Runs, metric: str, baselines: Sequence[str]) -> Measured | None:

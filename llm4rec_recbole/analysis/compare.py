@@ -16,7 +16,7 @@ change a p value of the paper's rows.
 Where a method has several seeds, the t test, the interval and the detectable difference treat users
 and seeds as random (significance.users_and_seeds). The randomization test is over users alone.
 
-Each row ends with a conclusion (equivalence.py): better or worse by Holm's p, equivalent within a
+Each row ends with a conclusion (significance.py): better or worse by Holm's p, equivalent within a
 margin by TOST, or undecided with the users and seeds that would decide it. A random method with one
 seed is named there, because it supports no claim.
 
@@ -26,25 +26,27 @@ join the family of Table II.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from llm4rec_recbole.analysis import significance, system_level_tests
-from llm4rec_recbole.analysis.equivalence import conclude
 from llm4rec_recbole.analysis.paired_tests import (
-    LEVEL,
     MAX_EFFECT,
     ONE_SEED,
     Comparison,
+    Label,
     Setting,
+    conclusion,
     paired_tests,
     per_user_differences,
 )
 from llm4rec_recbole.analysis.paper import paper_methods
 from llm4rec_recbole.analysis.paper.paper_methods import (
+    METRIC_NAMES,
     OURS,
     REFERENCES,
     Pairing,
@@ -53,10 +55,18 @@ from llm4rec_recbole.analysis.paper.paper_methods import (
     paper_baselines,
     table_methods,
 )
-from llm4rec_recbole.evaluation.records import Record, by_method, read_records
-from llm4rec_recbole.evaluation.users_file import BEYOND_ACCURACY, Values, per_seed_values
+from llm4rec_recbole.analysis.significance import MARGIN, conclude
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.records import RANKINGS, Record, by_method, read_records
+from llm4rec_recbole.evaluation.users_file import (
+    BEYOND_ACCURACY,
+    TOLERANCE,
+    Values,
+    per_seed_values,
+)
 from llm4rec_recbole.registry import nulls
 
+Column = tuple[str, str]  # (ranking, metric)
 METRICS = ("hit@10", "ndcg@10")  # those that Table I prints
 #: Tables I and II: the (ranking, metric) columns with a value per user that are tested.
 COLUMNS = {
@@ -128,6 +138,34 @@ def pairing(pairs: Sequence[tuple[str, str]]) -> Pairing:
     return compared
 
 
+def grouped_runs(
+    records: Sequence[Record], recbole_row: str = "BPR"
+) -> dict[Setting, dict[str, list[Record]]]:
+    """The runs of all methods that the tables show or compare, by data set and protocol."""
+    further = further_methods({record.method for record in records}, recbole_row)
+    shown = [*table_methods(recbole_row, further), *paper_methods.METHODS]
+    return by_method(records, tuple(dict.fromkeys(shown)))
+
+
+def _differences(
+    runs: Runs, seeds: Mapping[str, Values], recbole_row: str
+) -> Iterator[tuple[str, list[list[tuple[Label, np.ndarray]]], Mapping[str, Values]]]:
+    """(table, its differences, the values that they are made of) of one data set and protocol."""
+    values = averaged(seeds)
+
+    def of(methods: Iterable[str], columns: Sequence[Column], pairs: Pairing) -> Any:
+        used = {method: values[method] for method in methods if method in values}
+        groups = per_user_differences(used, columns, pairs)
+        return groups, {method: seeds[method] for method in used}
+
+    for kind, pairs in table_pairs(runs, recbole_row).items():
+        methods = dict.fromkeys(method for pair in pairs for method in pair)
+        for table, columns in COLUMNS.items():
+            yield table + KINDS[kind], *of(methods, columns, pairing(pairs))
+    for table, (pairs_of, columns) in paper_methods.TABLES.items():
+        yield table, *of(paper_methods.METHODS, columns, pairs_of)
+
+
 def compare(
     results: Path, recbole_row: str = "BPR", data: Path = Path("dataset")
 ) -> list[Comparison]:
@@ -135,38 +173,59 @@ def compare(
 
     data: the folder of the data sets' atomic files. Without them fairness is not compared.
     """
-    records = read_records(results)
-    further = further_methods({record.method for record in records}, recbole_row)
-    tabled = table_methods(recbole_row, further)
-    everything = tuple(dict.fromkeys([*tabled, *paper_methods.METHODS]))
-    grouped = by_method(records, everything)
-    tables: dict[str, list[Comparison]] = {
-        name: []
-        for name in (
-            *(table + ending for ending in KINDS.values() for table in COLUMNS),
-            *paper_methods.TABLES,
-        )
-    }
-    for setting, runs in sorted(grouped.items()):
-        seeds = per_seed_values(runs)
-        values = averaged(seeds)
-        tabled_runs = {method: its for method, its in runs.items() if method in tabled}
-        pairs = table_pairs(tabled_runs, recbole_row)
-        for kind, ending in KINDS.items():
-            used = {method for pair in pairs[kind] for method in pair}
-            of_pairs = {method: its for method, its in values.items() if method in used}
-            for table, columns in COLUMNS.items():
-                name = table + ending
-                tables[name] += _tests(
-                    name, setting, of_pairs, columns, pairing(pairs[kind]), seeds
-                )
-            pair_runs = {method: its for method, its in tabled_runs.items() if method in used}
-            name = "table_2" + ending
-            tables[name] += _system_level(name, setting, pair_runs, pairs[kind], data)
-        for table, (pairs_of, columns) in paper_methods.TABLES.items():
-            ablated = {m: values[m] for m in paper_methods.METHODS if m in values}
-            tables[table] += _tests(table, setting, ablated, columns, pairs_of, seeds)
+    names = [table + ending for ending in KINDS.values() for table in COLUMNS]
+    tables: dict[str, list[Comparison]] = {name: [] for name in (*names, *paper_methods.TABLES)}
+    for setting, runs in sorted(grouped_runs(read_records(results), recbole_row).items()):
+        for table, groups, seeds in _differences(runs, per_seed_values(runs), recbole_row):
+            for group in groups:
+                tables[table] += paired_tests(table, setting, group, seeds)
+        for kind, pairs in table_pairs(runs, recbole_row).items():
+            used = {method: runs[method] for pair in pairs for method in pair}
+            table = "table_2" + KINDS[kind]
+            tables[table] += _system_level(table, setting, used, pairs, data)
     return [row for rows in tables.values() for row in _adjusted(rows)]
+
+
+def check_comparisons(
+    comparisons: Sequence[Comparison],
+    runs: Mapping[Setting, Runs],
+    seeds: Mapping[Setting, Mapping[str, Values]],
+    recbole_row: str,
+    path: Path,
+) -> None:
+    """Raises InputError unless the comparisons, read from `path`, follow from the runs.
+
+    Missing tests of coverage and fairness are accepted: they need the data set's files.
+    """
+    expected: dict[tuple[str, Setting, Label], float] = {}
+    for setting, its in runs.items():
+        for table, groups, _ in _differences(its, seeds[setting], recbole_row):
+            expected |= {
+                (table, setting, label): float(difference.mean())
+                for group in groups
+                for label, difference in group
+            }
+    given = {}
+    for c in comparisons:
+        key = (c.table, c.setting, c.label)
+        given[key] = c.difference
+        if c.metric in system_level_tests.METRICS:
+            ours, baseline = (
+                _recorded_mean(runs.get(c.setting, {}).get(method, ()), c.metric)
+                for method in (c.method, c.baseline)
+            )
+            expected[key] = ours - baseline
+    if given.keys() != expected.keys() or any(
+        not abs(given[key] - mean) <= TOLERANCE for key, mean in expected.items()
+    ):
+        message = "the comparisons were not made from these users files"
+        raise InputError(message, file=path, hint="run `llm4rec compare` again")
+
+
+def _recorded_mean(records: Sequence[Record], metric: str) -> float:
+    """Mean over seeds of a metric that has no value per user; NaN where a seed has none."""
+    values = [record.beyond_accuracy[metric] for record in records] or [None]
+    return float(np.mean(np.array(values, dtype=float)))
 
 
 def averaged(seeds: Mapping[str, Values]) -> dict[str, Values]:
@@ -178,33 +237,16 @@ def averaged(seeds: Mapping[str, Values]) -> dict[str, Values]:
 
 
 def _adjusted(rows: list[Comparison]) -> list[Comparison]:
-    adjusted = significance.holm(np.array([row.p_t for row in rows]))
-    return [_concluded(replace(row, p_holm=float(p))) for row, p in zip(rows, adjusted)]
-
-
-def _concluded(row: Comparison) -> Comparison:
-    """`row` with "better" or "worse" in place of its conclusion where Holm's p is small."""
-    if row.p_holm >= LEVEL or not row.difference:
-        return row
-    _, colon, one_seed = row.conclusion.partition(ONE_SEED)
-    better = "better" if row.difference > 0 else "worse"
-    return replace(row, conclusion=f"{better}{colon}{one_seed}")
-
-
-def _tests(
-    table: str,
-    setting: Setting,
-    values: dict[str, Values],
-    columns: Sequence[tuple[str, str]],
-    pairs: Pairing,
-    seeds: Mapping[str, Values],
-) -> list[Comparison]:
-    its_seeds = {method: seeds[method] for method in values}
-    return [
-        test
-        for group in per_user_differences(values, columns, pairs)
-        for test in paired_tests(table, setting, group, its_seeds)
-    ]
+    """The rows of one table with Holm's p, and "better" or "worse" where it is small."""
+    adjusted = []
+    for row, p in zip(rows, significance.holm(np.array([row.p_t for row in rows]))):
+        row = replace(row, p_holm=float(p))
+        if row.significant and row.difference:
+            _, colon, one_seed = row.conclusion.partition(ONE_SEED)
+            better = "better" if row.difference > 0 else "worse"
+            row = replace(row, conclusion=f"{better}{colon}{one_seed}")
+        adjusted.append(row)
+    return adjusted
 
 
 def _system_level(
@@ -221,21 +263,74 @@ def _system_level(
         for method, baseline in pairs:
             if method not in sums or baseline not in sums:
                 continue
-            result = asdict(system_level_tests.compare_methods(sums[method], sums[baseline]))
-            result["d"] = float(np.clip(result["d"], -MAX_EFFECT, MAX_EFFECT))
+            found = system_level_tests.compare_methods(sums[method], sums[baseline])
             users = sums[method][0].per_user.shape[0]
-            result["conclusion"] = _system_level_conclusion(result, sums[baseline], users)
+            mean = float(np.mean([run.value for run in sums[baseline]]))
+            error = (found.high - found.low) / 2 / significance.NORMAL_95
+            words = conclude(found.difference, error, np.inf, mean, users, p=1.0).describe(mean)
+            numbers = asdict(found) | {"d": float(np.clip(found.d, -MAX_EFFECT, MAX_EFFECT))}
             rows.append(
-                Comparison(table, *setting, "full", metric, method, baseline, **result,
-                           p_holm=1.0, users=users)
+                Comparison(table, *setting, "full", metric, method, baseline, **numbers,
+                           p_holm=1.0, users=users, conclusion=words)
             )  # fmt: skip
     return rows
 
 
-def _system_level_conclusion(
-    result: Mapping[str, float], baseline: Sequence[system_level_tests.UserSums], users: int
-) -> str:
-    """Equivalent or undecided, from the standard error and the degrees of freedom of the z test."""
-    mean = float(np.mean([run.value for run in baseline]))
-    error = (result["high"] - result["low"]) / 2 / significance.NORMAL_95
-    return conclude(result["difference"], error, np.inf, mean, users, p=1.0).describe(mean)
+# Any two methods that have run records and users files: `llm4rec pair`.
+
+
+PAIR_COLUMNS = [(ranking, metric) for ranking in RANKINGS for metric in METRICS]
+PAIR_COLUMNS += [("full", metric) for metric in BEYOND_ACCURACY]
+PAIR_HEADERS = ("difference", "95 % interval", "p, t test", "p, random signs", "conclusion")
+
+
+def render_pair(results: Path, method: str, baseline: str, margin: float = MARGIN) -> Iterator[str]:
+    """For each data set and protocol that both methods have run on: a heading, then a table.
+
+    margin: differences below this share of the baseline's mean are practically none.
+    Raises InputError when there is none, and for bad files.
+    """
+    from tabulate import tabulate
+
+    records = read_records(results)
+    grouped = by_method(records, (method, baseline))
+    settings = {setting: runs for setting, runs in grouped.items() if {method, baseline} <= {*runs}}
+    if not settings or method == baseline:
+        recorded = sorted({record.method for record in records})
+        raise InputError(
+            f"{method} and {baseline} have not both run on one data set",
+            file=results / "runs",
+            hint=f"two of {', '.join(recorded)}" if recorded else "run something",
+        )
+    for (dataset, protocol), runs in settings.items():
+        seeds = per_seed_values(runs)
+        values = averaged(seeds)
+        users = len(next(iter(values[method].values())))
+        counts = " and ".join(f"{len(its)} of {name}" for name, its in runs.items())
+        yield f"{dataset}, {protocol}: {users} users; runs: {counts}"
+        rows = [
+            [*test.label[:2], *_pair_means(test, values), *_pair_texts(test, its, seeds, margin)]
+            for group in per_user_differences(values, PAIR_COLUMNS, pairing([(method, baseline)]))
+            for test, (_, its) in zip(
+                paired_tests("pair", (dataset, protocol), group, seeds), group
+            )
+        ]
+        named = [[ranking, METRIC_NAMES[metric], *texts] for ranking, metric, *texts in rows]
+        headers = ("ranking", "metric", method, baseline, *PAIR_HEADERS)
+        yield tabulate(named, headers=headers, disable_numparse=True)
+
+
+def _pair_means(test: Comparison, values: dict[str, Values]) -> list[str]:
+    """Both means over the users for whom both methods have a value."""
+    both = np.stack([values[m][test.ranking, test.metric] for m in (test.method, test.baseline)])
+    return [f"{mean:.4f}" for mean in both[:, ~np.isnan(both).any(axis=0)].mean(axis=1)]
+
+
+def _pair_texts(
+    test: Comparison, differences: np.ndarray, seeds: dict[str, Values], margin: float
+) -> list[str]:
+    """A text for each of PAIR_HEADERS; only claims of Table I get a conclusion."""
+    interval, ps = f"{test.low:+.4f} to {test.high:+.4f}", (test.p_t, test.p_randomization)
+    concluded = test.ranking == "full" and test.metric in METRICS
+    words = conclusion(test, differences, seeds, margin, test.p_t) if concluded else ""
+    return [f"{test.difference:+.4f}", interval, *(f"{p:.2g}" for p in ps), words]

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llm4rec_recbole.analysis.compare import Runs, best_on_validation
-from llm4rec_recbole.analysis.paired_tests import LEVEL, ONE_SEED, Comparison
+from llm4rec_recbole.analysis.paired_tests import ONE_SEED, Comparison
 from llm4rec_recbole.analysis.paper.paper_methods import OURS, row_label
+from llm4rec_recbole.analysis.significance import LEVEL
 from llm4rec_recbole.registry import nulls
 
 METRIC = "ndcg@10"
@@ -83,7 +84,7 @@ def effect(test: Comparison) -> Effect:
     """What one comparison with a null shows, by RULES."""
     if ONE_SEED in test.conclusion:
         return "undecided"
-    if test.p_holm >= LEVEL:
+    if not test.significant:
         return "no effect"
     return "has an effect" if test.difference > 0 else "costs accuracy"
 

@@ -1,6 +1,6 @@
 """Paired tests of two methods over the same users: a row of results/comparisons.csv each.
 
-A row's conclusion (equivalence.py) is better or worse by Holm's p, equivalent within a margin by
+A row's conclusion (significance.py) is better or worse by Holm's p, equivalent within a margin by
 TOST, or undecided with the users and seeds that would decide it. A random method with one seed is
 named there, because it supports no claim.
 """
@@ -10,20 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from llm4rec_recbole.analysis import significance
-from llm4rec_recbole.analysis.equivalence import MARGIN, conclude
 from llm4rec_recbole.analysis.paper import paper_methods
 from llm4rec_recbole.analysis.paper.paper_methods import DETERMINISTIC, OURS, Pairing
+from llm4rec_recbole.analysis.significance import LEVEL, MARGIN, conclude
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.records import read_rows, write_rows
 from llm4rec_recbole.evaluation.users_file import Values
 
 FILE = "comparisons.csv"
 _HINT = "run `llm4rec compare`"
-LEVEL = 0.05  # below which Holm's p counts as a difference
 MAX_EFFECT = 1e6  # |d| is infinite where all users differ by the same amount; a CSV needs a number
 ONE_SEED = "; one seed of "  # before the methods' names in a conclusion
 
@@ -52,6 +52,26 @@ class Comparison:
     users: int
     smallest_detectable: float  # with 80 % power at the 5 % level, before Holm
     conclusion: str = ""
+
+    @property
+    def setting(self) -> Setting:
+        """Data set and protocol."""
+        return self.dataset, self.protocol
+
+    @property
+    def label(self) -> Label:
+        """What is compared."""
+        return self.ranking, self.metric, self.method, self.baseline
+
+    @property
+    def significant(self) -> bool:
+        """Whether Holm's p is below the level."""
+        return self.p_holm < LEVEL
+
+    @property
+    def other(self) -> str:
+        """The method that EnhancedGenRec is compared with; of other comparisons, the method."""
+        return self.baseline if self.method == OURS else self.method
 
 
 def write_comparisons(path: Path, comparisons: list[Comparison]) -> None:
@@ -94,42 +114,35 @@ def paired_tests(
     table: str,
     setting: Setting,
     labelled: list[tuple[Label, np.ndarray]],
-    seeds: Mapping[str, Values] | None = None,
+    seeds: Mapping[str, Values],
 ) -> list[Comparison]:
     """The tests of differences (U,) of the same users, without Holm's adjustment (p_holm is 1).
 
-    seeds: the values (S, U) of all methods that were compared; without them seeds count as fixed.
-    Raises InputError where there is one user.
+    seeds: the values (S, U) of all methods that were compared. Raises InputError for one user.
     """
     stacked = np.stack([difference for _, difference in labelled], axis=1)  # (U, C)
     if len(stacked) < 2:
         raise InputError(f"{setting[0]} {setting[1]} has one test user: a test needs two")
-    low, high = significance.bootstrap_interval(stacked)
-    effect = np.clip(significance.effect_size(stacked), -MAX_EFFECT, MAX_EFFECT)
-    numbers = zip(
-        stacked.mean(axis=0).tolist(),
-        low.tolist(),
-        high.tolist(),
-        effect.tolist(),
-        significance.paired_t(stacked).tolist(),
-        significance.randomization(stacked).tolist(),
-        significance.smallest_detectable(stacked).tolist(),
-    )
-    tests = [
-        Comparison(table, *setting, *label, difference, lower, upper, d, p_t, p_r,
-                   p_holm=1.0, users=len(stacked), smallest_detectable=detectable)
-        for (label, _), (difference, lower, upper, d, p_t, p_r, detectable) in zip(
-            labelled, numbers
-        )
-    ]  # fmt: skip
-    seeds = seeds or {}
-    return [
-        replace(
-            _with_random_seeds(test, difference, random_runs(test, seeds)),
-            conclusion=conclusion(test, difference, seeds) + one_seed(test, seeds),
-        )
-        for test, (_, difference) in zip(tests, labelled)
-    ]
+    numbers = np.stack(
+        [
+            stacked.mean(axis=0),
+            *significance.bootstrap_interval(stacked),
+            np.clip(significance.effect_size(stacked), -MAX_EFFECT, MAX_EFFECT),
+            significance.paired_t(stacked),
+            significance.randomization(stacked),
+            np.ones(stacked.shape[1]),
+        ]
+    )  # (7, C)
+    detectable = significance.smallest_detectable(stacked)
+    tests = []
+    for n, (label, difference) in enumerate(labelled):
+        columns: list[Any] = [*numbers[:, n].tolist(), len(stacked), float(detectable[n])]
+        test = Comparison(table, *setting, *label, *columns)
+        counts = {method: len(its[label[:2]]) for method, its in seeds.items()}
+        words = conclusion(test, difference, seeds) + one_seed(test, counts)
+        test = _with_random_seeds(test, difference, random_runs(test, seeds))
+        tests.append(replace(test, conclusion=words))
+    return tests
 
 
 def conclusion(
@@ -156,16 +169,17 @@ def conclusion(
     ).describe(mean)
 
 
-def one_seed(test: Comparison, seeds: Mapping[str, Values]) -> str:
-    """The random methods of `test` that have one seed, for the end of its conclusion."""
-    methods = [test.method, test.baseline]
-    if test.baseline == paper_methods.SUM:
-        methods = [*paper_methods.TABLE_5.values(), paper_methods.BACKBONE]
-    column = (test.ranking, test.metric)
-    single = [
-        method for method in methods
-        if method in seeds and method not in DETERMINISTIC and len(seeds[method][column]) == 1
-    ]  # fmt: skip
+def _weights(test: Comparison) -> dict[str, float]:
+    """The methods that `test` compares, and how often each of them counts."""
+    if test.baseline != paper_methods.SUM:
+        return {test.method: 1.0, test.baseline: 1.0}
+    parts = [method for method in paper_methods.TABLE_5.values() if method != OURS]
+    return dict.fromkeys([test.method, *parts], 1.0) | {paper_methods.BACKBONE: len(parts) - 1.0}
+
+
+def one_seed(test: Comparison, seeds: Mapping[str, int]) -> str:
+    """The random methods of `test` with one of `seeds`, for the end of a conclusion."""
+    single = [m for m in _weights(test) if seeds.get(m) == 1 and m not in DETERMINISTIC]
     return f"{ONE_SEED}{', '.join(single)}" if single else ""
 
 
@@ -175,12 +189,7 @@ def random_runs(test: Comparison, seeds: Mapping[str, Values]) -> list[np.ndarra
     seeds: the values of all methods that were compared together. Users without a value for one of
     them are left out, as in `per_user_differences`.
     """
-    column = (test.ranking, test.metric)
-    weights = {test.method: 1.0, test.baseline: 1.0}
-    if test.baseline == paper_methods.SUM:
-        parts = [m for m in paper_methods.TABLE_5.values() if m != OURS]
-        weights = {test.method: 1.0, **dict.fromkeys(parts, 1.0)}
-        weights[paper_methods.BACKBONE] = len(parts) - 1.0
+    column, weights = (test.ranking, test.metric), _weights(test)
     if not all(method in seeds for method in weights):
         return []
     defined = ~np.isnan([its[column].mean(axis=0) for its in seeds.values()]).any(axis=0)

@@ -25,12 +25,12 @@ from llm4rec_recbole.analysis.paper import paper_methods
 from llm4rec_recbole.analysis.paper.claims import ABLATED, ACCURACY, IMPROVE, OURS, Tables, Test
 from llm4rec_recbole.analysis.paper.paper_methods import REFERENCES, paper_baselines
 from llm4rec_recbole.analysis.paper.paper_numbers import NAMES, gain, per_cent
+from llm4rec_recbole.analysis.significance import LEVEL, POWER
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import ACCURACY as METRICS
 from llm4rec_recbole.evaluation.records import Record, by_method, read_records
 from llm4rec_recbole.evaluation.users_file import per_seed_values
 
-LEVEL, POWER = 0.05, 0.8
 #: How many users the paper's data sets have, where that is public.
 PAPER_USERS = {"ml-25m": 162_541}
 

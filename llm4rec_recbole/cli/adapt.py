@@ -8,7 +8,6 @@ FOLDER` recommends with what was learned.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from llm4rec_recbole.cli.options import add_model_options
+from llm4rec_recbole.cli.options import MODEL, parser_of
 from llm4rec_recbole.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,14 +30,13 @@ def main(argv: Sequence[str]) -> int:
     Raises InputError for a model that is not trained or does not learn from events, for events that
     cannot be read, and for a state folder that is another model's, in use, or damaged.
     """
-    parser = argparse.ArgumentParser(description="Let a trained model learn from feedback events.")
+    parser = parser_of("Let a trained model learn from feedback events.", *MODEL)
     parser.add_argument("--events", required=True, help="file of JSON lines; -: standard input")
     parser.add_argument(
         "--state",
         help="folder for what the model learns "
         "(default: work/adapted/<dataset>/<protocol>/<method>/seed_<k>)",
     )
-    add_model_options(parser)
     options = parser.parse_args(argv)
     with _opened(options.events) as file:
         from llm4rec_recbole.components.adaptation.events import limited_lines

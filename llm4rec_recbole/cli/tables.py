@@ -1,5 +1,7 @@
-"""Commands that write tables and the report, from records and users files; they train nothing.
+"""Commands that test differences, and write tables and the report; they train nothing.
 
+llm4rec compare          the tests of all tables
+llm4rec pair A B         the differences between any two methods; writes no file
 llm4rec tables           Tables I to V and the claims
 llm4rec dataset_table    Table I over all data sets
 llm4rec power            how many users a claim needs; without --claim, for all of the paper's
@@ -12,80 +14,102 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from llm4rec_recbole.cli.options import (
-    add_other_results_option,
-    add_recbole_row_option,
-    add_report_inputs,
-    add_results_option,
-)
+from llm4rec_recbole.cli.options import REPORT, add_printed_option, parser_of
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import write_atomically
 
+PAIR_NOTE = (
+    "Values are per user, averaged over seeds first. One comparison that was planned in advance "
+    "needs no adjustment. The best of several comparisons does: see comparisons.csv. Where a "
+    "method has several seeds, users and seeds are random. Equivalent: two one-sided tests reject "
+    "every larger difference, in per cent of the baseline's mean."
+)
 
-def main(arguments: list[str] | None = None) -> int:
-    """Write Tables I to V and the claims. Raises InputError for bad input, and writes nothing."""
-    from llm4rec_recbole.reporting import inputs, readme_blocks
-    from llm4rec_recbole.reporting.tables import claims
-    from llm4rec_recbole.reporting.tables.render import to_latex, to_markdown
 
-    parser = argparse.ArgumentParser(description="Write the paper's tables with our numbers.")
-    add_report_inputs(parser)
-    _add_out_option(parser)
-    options = parser.parse_args(arguments)
-    report = inputs.read(options.results, options.failures, options.printed, options.recbole_row)
-    tables = report.tables()
-    texts = {
-        "claims.md": to_markdown(claims.build(report.claims)),
-        "claims.csv": claims.to_csv(report.claims),
-        "answer.md": readme_blocks.answer(report),
-        "summary.md": readme_blocks.summary(report.sections),
-    }
-    for name, table, csv in tables:
-        texts |= {f"{name}.md": to_markdown(table), f"{name}.tex": to_latex(table)}
-        texts[f"{name}.csv"] = csv
-    for name, text in texts.items():
-        write_atomically(options.out / name, text)
-    for name, table, _ in tables:
-        print(f"{table.name}: {options.out / name}.md, .tex, .csv")
-    print(f"Claims: {options.out / 'claims'}.md, .csv")
+def compare(arguments: list[str] | None = None) -> int:
+    """Write results/comparisons.csv. Raises InputError for bad input."""
+    from llm4rec_recbole.analysis.compare import compare
+    from llm4rec_recbole.analysis.paired_tests import FILE, write_comparisons
+
+    description = "Test every difference that the tables show."
+    options = parser_of(description, "--results", "--data", "--recbole-row").parse_args(arguments)
+    comparisons = compare(options.results, options.recbole_row, options.data)
+    write_comparisons(options.results / FILE, comparisons)
+    print(f"{len(comparisons)} comparisons in {options.results / FILE}")
     return 0
 
 
-def _add_out_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, default=Path("paper_tables"),
-                        help="folder to write to (%(default)s)")  # fmt: skip
+def pair(arguments: list[str] | None = None) -> int:
+    """Print the tables. Raises InputError for bad input."""
+    from llm4rec_recbole.analysis.compare import render_pair
+
+    parser = parser_of("Test the differences between two methods.", "--results")
+    parser.add_argument("method", help="the method to test")
+    parser.add_argument("baseline", help="the method to compare it with")
+    parser.add_argument("--margin", type=float, default=5.0,
+                        help="smaller differences in per cent are none (%(default)g)")  # fmt: skip
+    options = parser.parse_args(arguments)
+    margin = options.margin / 100
+    for text in render_pair(options.results, options.method, options.baseline, margin):
+        print(f"{text}\n")
+    print(PAIR_NOTE)
+    return 0
+
+
+def tables(arguments: list[str] | None = None) -> int:
+    """Write Tables I to V and the claims. Raises InputError for bad input, and writes nothing."""
+    from llm4rec_recbole.reporting import inputs, summary
+    from llm4rec_recbole.reporting.tables import claims
+    from llm4rec_recbole.reporting.tables.render import to_latex, to_markdown
+
+    parser = parser_of("Write the paper's tables with our numbers.", *REPORT, "--out")
+    add_printed_option(parser)
+    options = parser.parse_args(arguments)
+    report = inputs.read(options.results, options.failures, options.printed, options.recbole_row)
+    texts = {
+        "claims.md": to_markdown(claims.build(report.claims)),
+        "claims.csv": claims.to_csv(report.claims),
+        "answer.md": summary.answer(report),
+        "summary.md": summary.summary_table(report.sections),
+    }
+    lines = []
+    for name, table, csv in report.tables():
+        texts |= {f"{name}.md": to_markdown(table), f"{name}.tex": to_latex(table)}
+        texts[f"{name}.csv"] = csv
+        lines.append(f"{table.name}: {options.out / name}.md, .tex, .csv")
+    for name, text in texts.items():
+        write_atomically(options.out / name, text)
+    print("\n".join([*lines, f"Claims: {options.out / 'claims'}.md, .csv"]))
+    return 0
 
 
 def dataset_table(arguments: list[str] | None = None) -> int:
     """Write <out>/table_1_data_sets.md, .tex, .csv and <out>/experiments.md."""
-    from llm4rec_recbole.reporting.tables import datasets, experiments
+    from llm4rec_recbole.reporting.tables import datasets
     from llm4rec_recbole.reporting.tables.render import to_latex, to_markdown
 
-    parser = argparse.ArgumentParser(description="Write Table I over all data sets.")
-    add_results_option(parser)
-    add_other_results_option(parser)
-    add_recbole_row_option(parser)
-    _add_out_option(parser)
-    options = parser.parse_args(arguments)
-    runs = datasets.read(options.results, options.other_results, options.recbole_row)
-    chosen = to_markdown(experiments.build(options.other_results))
+    options = parser_of(
+        "Write Table I over all data sets.", "--results", "--other_results", "--recbole-row",
+        "--out",
+    ).parse_args(arguments)  # fmt: skip
+    runs = datasets.table_runs(
+        datasets.read(options.results, options.other_results), options.recbole_row
+    )
+    chosen = to_markdown(datasets.build_experiments(options.other_results))
     table, csv = datasets.build(runs, options.recbole_row), datasets.to_csv(runs)
     for ending, text in ("md", to_markdown(table)), ("tex", to_latex(table)), ("csv", csv):
         write_atomically(options.out / f"{datasets.NAME}.{ending}", text)
-    write_atomically(options.out / f"{experiments.NAME}.md", chosen)
+    write_atomically(options.out / f"{datasets.EXPERIMENTS}.md", chosen)
     print(f"Table I over data sets: {options.out / datasets.NAME}.md, .tex, .csv")
     return 0
 
 
 def power(arguments: list[str] | None = None) -> int:
     """Print or write the table. Raises InputError for bad input."""
-    parser = argparse.ArgumentParser(
-        description="How many users a claim needs, from committed ranks."
-    )
+    description = "How many users a claim needs, from committed ranks."
+    parser = parser_of(description, "--results", "--other_results")
     parser.add_argument("--claim", help='one claim, such as "+0.7%% hit@10" (all of the paper\'s)')
     parser.add_argument("--pilot", help="only this data set as a pilot, such as ml-1m (all)")
-    add_results_option(parser)
-    add_other_results_option(parser)
     parser.add_argument("--out", type=Path, help="Markdown file to write instead of printing")
     options = parser.parse_args(arguments)
     text = _power_page(options)
@@ -101,11 +125,11 @@ def _power_page(options: argparse.Namespace) -> str:
     from llm4rec_recbole.analysis.claims import read_printed
     from llm4rec_recbole.analysis.paper import paper_numbers
     from llm4rec_recbole.analysis.power import Gain, paper_gains, parse_claim, read_pilots
-    from llm4rec_recbole.reporting.tables.power import render
+    from llm4rec_recbole.reporting.tables.claims import power_page
+    from llm4rec_recbole.reporting.tables.datasets import result_folders
 
     given = [] if options.claim is None else [parse_claim(options.claim)]
-    folders = [options.results, *sorted(p for p in options.other_results.glob("*") if p.is_dir())]
-    pilots = read_pilots(folders)
+    pilots = read_pilots(result_folders(options.results, options.other_results))
     names = sorted({pilot.dataset for pilot in pilots})
     if options.pilot is not None:
         pilots = [pilot for pilot in pilots if pilot.dataset == options.pilot]
@@ -115,7 +139,7 @@ def _power_page(options: argparse.Namespace) -> str:
     gains = [
         Gain("claim", options.claim, metric, percent, "", 1) for percent, metric in given
     ] or paper_gains(read_printed(paper_numbers.folder()))
-    return render(gains, pilots)
+    return power_page(gains, pilots)
 
 
 def report(arguments: list[str] | None = None) -> int:
@@ -123,19 +147,18 @@ def report(arguments: list[str] | None = None) -> int:
     from llm4rec_recbole.reporting import inputs
     from llm4rec_recbole.reporting.figures.accuracy_plots import rankings
     from llm4rec_recbole.reporting.page.report import page
-    from llm4rec_recbole.reporting.page.runs import read_entries
+    from llm4rec_recbole.reporting.tables import datasets
 
-    parser = argparse.ArgumentParser(description="Write the report page.")
-    add_report_inputs(parser)
-    add_other_results_option(parser)
+    parser = parser_of("Write the report page.", *REPORT, "--other_results")
+    add_printed_option(parser)
     parser.add_argument("--out", type=Path, default=Path("results/report.html"),
                         help="the page (%(default)s)")  # fmt: skip
     parser.add_argument("--figure", type=Path, default=Path("results/rankings.svg"),
                         help="the README's figure (%(default)s)")  # fmt: skip
     options = parser.parse_args(arguments)
     evidence = inputs.read(options.results, options.failures, options.printed, options.recbole_row)
-    entries = read_entries(options.results, options.other_results)
-    html = page(evidence, options.results, entries, options.out.parent)
+    runs = datasets.read(options.results, options.other_results)
+    html = page(evidence, options.results, runs, options.out.parent)
     write_atomically(options.out, html)
     figures = [rankings("rankings", s, "hit@10", "HR@10") for s in evidence.sections]
     for figure in [figure for figure in figures if figure is not None][:1]:
@@ -146,9 +169,9 @@ def report(arguments: list[str] | None = None) -> int:
 
 def readme(arguments: list[str] | None = None) -> int:
     """Fill README.md and the pages of docs/ in place. Raises InputError for bad input."""
-    from llm4rec_recbole.reporting.readme_blocks import fill
+    from llm4rec_recbole.reporting.summary import fill
 
-    parser = argparse.ArgumentParser(description="Copy generated tables into README.md and docs/.")
+    parser = parser_of("Copy generated tables into README.md and docs/.")
     parser.add_argument("--readme", type=Path, default=Path("README.md"),
                         help="fill this file and docs/*.md beside it (%(default)s)")  # fmt: skip
     readme = parser.parse_args(arguments).readme

@@ -79,7 +79,7 @@ class Run:
 
     @property
     def state(self) -> Path:
-        """The lock of the run, and how long it took (pipeline/run_state.py)."""
+        """The lock of the run, and how long it took (pipeline/status.py)."""
         return STATES / f"{self.name}.json"
 
     @property

@@ -28,7 +28,6 @@ from llm4rec_recbole.console import run_command
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.paths import RESULTS, Run
 from llm4rec_recbole.files import sha256_of, write_json
-from llm4rec_recbole.pipeline import run_state
 from llm4rec_recbole.pipeline.checkpoint import (
     ensure_references,
     finish_checkpoint,
@@ -38,7 +37,13 @@ from llm4rec_recbole.pipeline.checkpoint import (
     with_checkpoints,
 )
 from llm4rec_recbole.pipeline.data_summary import check_data
-from llm4rec_recbole.pipeline.status import estimate_seconds, format_duration
+from llm4rec_recbole.pipeline.status import (
+    State,
+    estimate_seconds,
+    format_duration,
+    locked,
+    write_state,
+)
 
 _STOPPED = (-signal.SIGINT, -signal.SIGTERM, 128 + signal.SIGINT, 128 + signal.SIGTERM)
 
@@ -49,7 +54,7 @@ def main(command: Sequence[str]) -> int:
     run = run_of_options(options)
     refuse_smoke(options)
     results, inputs = Path(options["results_dir"]), _inputs(command)
-    with run_state.locked(run) as (handle, waited_for):
+    with locked(run) as (handle, waited_for):
         if (
             waited_for
             and waited_for.get("inputs") == inputs
@@ -57,9 +62,9 @@ def main(command: Sequence[str]) -> int:
         ):
             print(f"{run}: done by the process that was waited for", flush=True)
             return 0
-        now: run_state.State = {"pid": os.getpid(), "started": time.time(), "inputs": inputs}
+        now: State = {"pid": os.getpid(), "started": time.time(), "inputs": inputs}
         expected = estimate_seconds([run]).get(run)
-        run_state.write(handle, now if expected is None else now | {"seconds": expected})
+        write_state(handle, now if expected is None else now | {"seconds": expected})
         about = "never timed" if expected is None else f"about {format_duration(expected)}"
         print(f"{run}: {about}", flush=True)
         for path in (run.record(results), run.users(results)):
@@ -69,7 +74,7 @@ def main(command: Sequence[str]) -> int:
             status, error = 1, f"the command succeeded but left no {missing}"
         if status == 0:
             seconds = round(time.time() - now["started"], 1)
-            run_state.write(handle, now | {"seconds": seconds})
+            write_state(handle, now | {"seconds": seconds})
             run.failure.unlink(missing_ok=True)
             finish_checkpoint(run, run.record(results))
             print(f"{run}: took {format_duration(seconds)}", flush=True)

@@ -4,17 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from llm4rec_recbole.analysis import fairness_null
 from llm4rec_recbole.analysis.claims import Entry, ledger, read_printed
-from llm4rec_recbole.analysis.fairness_null import NullRange, read_null_ranges
+from llm4rec_recbole.analysis.compare import check_comparisons, grouped_runs
 from llm4rec_recbole.analysis.paired_tests import FILE, Comparison, read_comparisons
 from llm4rec_recbole.analysis.paper.claims import Tables
-from llm4rec_recbole.evaluation.records import Record, read_failures, read_records
-from llm4rec_recbole.reporting.tables import ablation, accuracy, record_notes, record_tables
-from llm4rec_recbole.reporting.tables.ablation import Ablation, read_ablations
+from llm4rec_recbole.analysis.paper.paper_methods import further_methods, table_methods
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.records import FILE as SHUFFLE_TESTS
+from llm4rec_recbole.evaluation.records import (
+    Record,
+    ShuffleTest,
+    finite_number,
+    read_failures,
+    read_records,
+    read_tests,
+)
+from llm4rec_recbole.evaluation.users_file import per_seed_values
+from llm4rec_recbole.files import read_json
+from llm4rec_recbole.reporting.tables import ablation, accuracy, notes
+from llm4rec_recbole.reporting.tables.ablation import COLUMNS_4, COLUMNS_5, Ablation, ablation_of
+from llm4rec_recbole.reporting.tables.record_tables import TABLE_2, TABLE_3
 from llm4rec_recbole.reporting.tables.render import Table
-from llm4rec_recbole.reporting.tables.rows import AccuracySection, read_sections
+from llm4rec_recbole.reporting.tables.rows import (
+    AccuracySection,
+    SettingResults,
+    accuracy_section,
+)
 
 
 @dataclass(frozen=True)
@@ -27,52 +44,119 @@ class ReportInputs:
     records: list[Record]
     paper: Tables
     claims: list[Entry]
-    null_ranges: list[NullRange]
+    recbole_row: str  # the method in the paper's row "RecBole"
 
     def tables(self) -> list[tuple[str, Table, str]]:
         """(file name, the table, its CSV) of Tables I to V."""
+        sections, ablations = self.sections, self.ablations
         tests = [t for t in self.comparisons if t.table in ("table_2", "table_2_further")]
-        table_2, table_3 = record_tables.TABLE_2, record_tables.TABLE_3
-        notes_2 = record_notes.notes_2(self.sections, tests, self.null_ranges)
-        notes_3 = record_notes.notes_3(self.sections)
-        printed_2, printed_3 = self.paper["table_2"], self.paper["table_3"]
-        steps = [ablation.table_4_with_nulls for ablation in self.ablations]
-        parts = [ablation.table_5 for ablation in self.ablations]
-        return [
-            ("table_1", accuracy.build(self.sections), accuracy.to_csv(self.sections)),
-            (
-                "table_2",
-                table_2.build(self.sections, printed_2, notes_2, tests),
-                table_2.to_csv(self.sections, printed_2),
+        tables = {
+            "table_1": (accuracy.build(sections), accuracy.to_csv(sections)),
+            "table_4": (
+                ablation.build_4(ablations),
+                ablation.to_csv([a.table_4_with_nulls for a in ablations], COLUMNS_4),
             ),
-            (
-                "table_3",
-                table_3.build(self.sections, printed_3, notes_3),
-                table_3.to_csv(self.sections, printed_3),
+            "table_5": (
+                ablation.build_5(ablations),
+                ablation.to_csv([a.table_5 for a in ablations], COLUMNS_5),
             ),
-            (
-                "table_4",
-                ablation.build_4(self.ablations),
-                ablation.to_csv(steps, ablation.COLUMNS_4),
-            ),
-            (
-                "table_5",
-                ablation.build_5(self.ablations),
-                ablation.to_csv(parts, ablation.COLUMNS_5),
-            ),
-        ]
+        }
+        for name, table, text, its_tests in (
+            ("table_2", TABLE_2, notes.notes_2(sections, tests), tests),
+            ("table_3", TABLE_3, notes.notes_3(sections), []),
+        ):
+            printed = self.paper[name]
+            built = table.build(sections, printed, text, its_tests)
+            tables[name] = (built, table.to_csv(sections, printed))
+        return [(name, *tables[name]) for name in sorted(tables)]
 
 
 def read(
-    results: Path, failures: Path, printed_folder: Path, recbole_row: str = "BPR"
+    results: Path, failures_folder: Path, printed_folder: Path, recbole_row: str = "BPR"
 ) -> ReportInputs:
-    """Read the folders. Raises InputError where a file is bad, or older than what it is made of."""
-    sections = read_sections(results, failures, printed_folder, recbole_row)
-    comparisons = read_comparisons(results / FILE)
-    paper = read_printed(printed_folder)
-    settings = [(section.dataset, section.protocol) for section in sections]
-    ablations = read_ablations(results, failures, paper, comparisons, settings)
-    records = read_records(results)
-    claims = ledger(paper, records, comparisons, read_failures(failures), recbole_row)
-    null_ranges = read_null_ranges(results / fairness_null.FILE)
-    return ReportInputs(sections, ablations, comparisons, records, paper, claims, null_ranges)
+    """Read the folders.
+
+    Raises InputError where a file is bad, where no record and no failure exists, and where
+    comparisons.csv was not made from these users files.
+    """
+    records, failures = read_records(results), read_failures(failures_folder)
+    runs = grouped_runs(records, recbole_row)
+    further = further_methods({record.method for record in records}, recbole_row)
+    methods = table_methods(recbole_row, further)
+    shown = {(f.dataset, f.protocol) for f in failures if f.method in methods}
+    shown |= {setting for setting, its in runs.items() if its.keys() & {*methods}}
+    if not shown:
+        raise InputError("there are no run records", file=results / "runs", hint="run something")
+    paper, comparisons = read_printed(printed_folder), read_comparisons(results / FILE)
+    values = {setting: per_seed_values(its) for setting, its in runs.items()}
+    check_comparisons(comparisons, runs, values, recbole_row, results / FILE)
+    sections, ablations = [], []
+    for setting in sorted(shown):
+        here = SettingResults(
+            *setting,
+            runs.get(setting, {}),
+            values.get(setting, {}),
+            [c for c in comparisons if c.setting == setting],
+            [f for f in failures if (f.dataset, f.protocol) == setting],
+        )
+        time = time_note(results, *setting)
+        sections.append(accuracy_section(here, paper["table_1"], recbole_row, time))
+        ablations.append(ablation_of(here, paper))
+    claims = ledger(paper, records, comparisons, failures, recbole_row)
+    return ReportInputs(sections, ablations, comparisons, records, paper, claims, recbole_row)
+
+
+# The note below Table I about time: what a protocol does to its order, and whether order matters.
+# The shares come from the summaries of the data sets (data/interactions.py), the differences from the
+# shuffle test.
+
+
+def time_note(results: Path, dataset: str, protocol: str) -> str:
+    """Return the sentences of one data set and protocol; "" where nothing is known.
+
+    Raises InputError for a bad file.
+    """
+    shares = _time_order(results / "data" / f"{dataset}.json", protocol)
+    tests = [
+        test
+        for test in read_tests(results / SHUFFLE_TESTS)
+        if (test.dataset, test.protocol) == (dataset, protocol)
+    ]
+    sentences = [*_of_shares(shares), *map(_of_test, tests)]
+    return f"{dataset}, {protocol}: {' '.join(sentences)}" if sentences else ""
+
+
+def _time_order(path: Path, protocol: str) -> dict[str, float]:
+    """The shares in a data set's summary; none in an older summary and without times."""
+    try:
+        summary: Any = read_json(path)
+    except FileNotFoundError:
+        return {}
+    try:
+        shares = summary[protocol].get("time_order", {})
+        return {name: finite_number(value, name, path) for name, value in shares.items()}
+    except (AttributeError, KeyError, TypeError) as error:
+        raise InputError(f"no summary of the protocol {protocol}", file=path) from error
+
+
+def _of_shares(shares: dict[str, float]) -> list[str]:
+    if not shares:
+        return []
+    return [
+        f"{_percent(shares['train_later_than_test'])} of the training interactions are later than "
+        "the test item (mean over users).",
+        f"{_percent(shares['test_within_an_hour'])} of the test items come within an hour of the "
+        f"item before, {_percent(shares['test_at_last_time'])} at the same time.",
+    ]
+
+
+def _of_test(test: ShuffleTest) -> str:
+    return (
+        f"With histories in random order {test.method} has NDCG@10 {test.shuffled:.3f} in place "
+        f"of {test.ordered:.3f}, {test.shuffled - test.ordered:+.3f} "
+        f"[{-test.high:+.3f}, {-test.low:+.3f}]."
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"

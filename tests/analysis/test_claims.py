@@ -312,11 +312,11 @@ def test_what_the_papers_own_tables_agree_on_is_supported(paper):
 
 def test_the_ledger_is_written_beside_the_tables(results, tmp_path):
     from llm4rec_recbole.cli import tables
-    from llm4rec_recbole.cli.compare import main as compare_main
+    from llm4rec_recbole.cli.tables import compare as compare_main
 
     assert compare_main(["--results", str(results)]) == 0
     out = tmp_path / "out"
-    assert tables.main(["--results", str(results), "--out", str(out)]) == 0
+    assert tables.tables(["--results", str(results), "--out", str(out)]) == 0
     rows = {row["key"]: row for row in csv.DictReader((out / "claims.csv").open())}
     assert rows["II novelty"]["verdict"] == CONTRADICTED
     assert rows["I ml-25m/ndcg@10"]["ours"] == "not run"

@@ -227,7 +227,7 @@ def test_bad_input_is_reported_in_one_line_and_leaves_the_old_file(results, caps
     assert (results / "comparisons.csv").read_bytes() == before
 
 
-@pytest.mark.parametrize("module", ["cli.compare", "cli.tables"])
+@pytest.mark.parametrize("module", ["cli.tables"])
 def test_the_stages_start_without_torch_recbole_pandas_or_scipy(module):
     script = f"import sys, llm4rec_recbole.{module}; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -8,12 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from llm4rec_recbole.analysis.equivalence import (
-    conclude,
-    smallest_margin,
-    tost,
-    users_to_decide,
-)
+from llm4rec_recbole.analysis.significance import conclude, smallest_margin, tost, users_to_decide
 
 
 def test_tost_of_a_published_example():

@@ -7,11 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm4rec_recbole.analysis.pooling import (
-    log_ratio,
-    random_effects,
-    signed_rank_probabilities,
-)
+from llm4rec_recbole.analysis.pooling import log_ratio, random_effects, signed_rank_probabilities
 
 #: BCG vaccine trials (Colditz et al. 1994): tuberculosis and none, of vaccinated and of others.
 BCG = np.array(

@@ -36,8 +36,8 @@ def test_a_run_that_is_stopped_says_so_in_one_line(monkeypatch, capsys):
 
 def test_a_closed_pipe_is_not_an_error():
     steps = [
-        "from llm4rec_recbole.cli import compare, run",
-        "compare.pair = lambda arguments: print('a table')",
+        "from llm4rec_recbole.cli import run, tables",
+        "tables.pair = lambda arguments: print('a table')",
         "raise SystemExit(run.llm4rec(['pair']))",
     ]
     command = [sys.executable, "-c", "; ".join(steps)]

@@ -75,11 +75,6 @@ def encode_items(arguments: list[str]) -> int:
     return prepare(arguments)
 
 
-def fairness_null(arguments: list[str]) -> int:
-    Path("results/fairness_null.csv").write_text("\n".join(_methods()))
-    return 0
-
-
 def report(arguments: list[str]) -> int:
     for name in ("report.html", "rankings.svg"):
         files = [path for kind in EXPLAINED for path in Path("results", kind).rglob("*.json")]
@@ -99,6 +94,11 @@ def tables(arguments: list[str]) -> int:
         Path("paper_tables", name).write_text(
             f"methods: {' '.join(_methods())}\nfailed: {' '.join(failures)}\n"
         )
+    return 0
+
+
+def power(arguments: list[str]) -> int:
+    Path("docs/power.md").write_text(" ".join(_methods()))
     return 0
 
 

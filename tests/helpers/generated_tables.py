@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from llm4rec_recbole.cli import compare
+from llm4rec_recbole.cli import tables
 from llm4rec_recbole.cli.run import llm4rec
 from tests.helpers.fake_results import unescaped
 
@@ -19,7 +19,7 @@ def make_tables(results: Path, *options: str) -> int:
 
 def compare_and_make_tables(results: Path, *options: str) -> int:
     """The exit status of `llm4rec tables` after `llm4rec compare`."""
-    assert compare.main(["--results", str(results)]) == 0
+    assert tables.compare(["--results", str(results)]) == 0
     return make_tables(results, *options)
 
 

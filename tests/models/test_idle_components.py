@@ -165,7 +165,7 @@ def test_an_unknown_component_is_refused_before_data_are_read(shop) -> None:
 def test_the_tables_say_which_component_is_off() -> None:
     from types import SimpleNamespace
 
-    from llm4rec_recbole.reporting.tables.run_notes import _idle_components
+    from llm4rec_recbole.reporting.tables.notes import _idle_components
 
     off = SimpleNamespace(
         method="EnhancedGenRec",

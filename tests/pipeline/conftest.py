@@ -43,6 +43,9 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
     pipeline.write_text(re.sub(MODULES, r"python fake_commands.py \1", faked))
     for name in ("explanations", "faithfulness", "replay"):  # a clone has them, from git
         (tmp_path / "results" / name).mkdir(parents=True)
+    for name in ("benchmarks/results/README.md", "docs/index.md"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("of other runs")
     made = Checkout(tmp_path)
     made.write_params()
     made.run("git", "init", "--quiet")

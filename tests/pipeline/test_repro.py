@@ -73,7 +73,7 @@ def test_in_a_fresh_clone_nothing_is_left_to_do(checkout: Checkout, tmp_path: Pa
     clone = checkout.clone(tmp_path.with_name(f"{tmp_path.name}-clone"))
     assert clone.dvc("status") == "Data and pipelines are up to date.\n"
     clone.dvc("repro")
-    clone.dvc("repro", "--single-item", "--force", "compare", "fairness_null", "tables", "report")
+    clone.dvc("repro", "--single-item", "--force", "compare", "tables", "report")
     assert clone.ran() == []
     assert clone.run("git", "status", "--porcelain") == ""
     assert clone.status() == "2 of 2 runs done; nothing left\n"
@@ -176,10 +176,10 @@ def test_git_sees_records_and_tables_and_no_ignore_file_of_dvcs(checkout: Checko
     }
     tables |= {f"paper_tables/{n}" for n in ("claims.md", "claims.csv", "answer.md", "summary.md")}
     tables |= {f"paper_tables/table_1_data_sets.{kind}" for kind in ("md", "tex", "csv")}
-    tables |= {"paper_tables/experiments.md"}
+    tables |= {"docs/power.md", "paper_tables/experiments.md"}
     records = {f"results/runs/ml-100k/loo/{method}/seed_0.json" for method in ("Pop", "SASRec")}
     metrics = {f"results/metrics/ml-100k.loo.{method}.json" for method in ("Pop", "SASRec")}
-    names = ("comparisons.csv", "fairness_null.csv", "report.html", "rankings.svg")
+    names = ("comparisons.csv", "report.html", "rankings.svg")
     results = {f"results/{name}" for name in names}
     users = {f"results/users/ml-100k/loo/{method}/seed_0.parquet" for method in ("Pop", "SASRec")}
     summaries = {"results/data/ml-100k.json", "results/encoded/ml-100k.json"}

@@ -15,7 +15,7 @@ import yaml
 
 from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.evaluation.paths import Run, run_stages
-from llm4rec_recbole.pipeline import run_state, status
+from llm4rec_recbole.pipeline import status
 from tests.helpers.checkout import PARAMS
 
 POP, BPR, SASREC = (Run("ml-100k", "loo", method, 0) for method in ("Pop", "BPR", "SASRec"))
@@ -125,7 +125,7 @@ def test_expected_seconds_are_the_other_seeds_mean() -> None:
 )
 def test_damaged_state_reads_as_empty(text: str) -> None:
     write(BPR.state, text)
-    assert run_state.read(BPR) == {}
+    assert status.read_state(BPR) == {}
     assert kinds()["BPR"] == "waiting"
 
 

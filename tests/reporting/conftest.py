@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llm4rec_recbole.cli import compare
+from llm4rec_recbole.cli import tables
 from tests.helpers.chromium import NAME, Chromium
 from tests.helpers.fake_ablation import add_ablation
 from tests.helpers.fake_model_outputs import FAITHFUL, PLAIN, REASON, REPLAY, add_answer
@@ -50,7 +50,7 @@ def full_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     failures = results.parent / "failures"
     failures.mkdir()
     (failures / "ml-100k.loo.ItemKNN.seed_1.json").write_text('{"error": "out of <memory>"}')
-    assert compare.main(["--results", str(results)]) == 0
+    assert tables.compare(["--results", str(results)]) == 0
     return results
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.reporting.tables import experiments
+from llm4rec_recbole.reporting.tables import datasets
 
 TOP = Path(__file__).resolve().parents[2]
 
 
 def test_every_committed_file_has_a_row_with_the_metrics_of_its_run() -> None:
-    table = experiments.build(TOP / "benchmarks" / "results")
+    table = datasets.build_experiments(TOP / "benchmarks" / "results")
     rows = {(s.heading, row[0].text): row for s in table.sections for row in s.rows}
     files = sorted((TOP / "properties" / "experiment").glob("*/*.yaml"))
     assert set(rows) == {(file.parent.name, file.stem) for file in files}
@@ -27,7 +27,7 @@ def test_a_file_without_its_number_of_trials_is_refused(tmp_path: Path) -> None:
     file.parent.mkdir()
     file.write_text("# EASE on shop.\nreg_weight: 5\n")
     with pytest.raises(InputError, match=r"EASE\.yaml: no line"):
-        experiments.build(tmp_path, tmp_path)
+        datasets.build_experiments(tmp_path, tmp_path)
     file.write_text("# EASE on shop.\n# Validation trials: 3.\nreg_weight: 5\n")
-    [section] = experiments.build(tmp_path / "results", tmp_path).sections
+    [section] = datasets.build_experiments(tmp_path / "results", tmp_path).sections
     assert [cell.text for cell in section.rows[0]] == ["EASE", "reg_weight 5", "3", "–", "–"]

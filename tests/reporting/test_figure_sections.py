@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from llm4rec_recbole.reporting.page import figure_sections
+from llm4rec_recbole.reporting.page import report
 from tests.helpers.fake_rows import FULL, comparison, row, section
 
 COST = {"train_seconds": 350.0, "inference_ms_per_user": 2.5}
@@ -19,13 +19,13 @@ def hints(made: str) -> list[str]:
 
 
 def test_cost_is_drawn_against_ndcg_of_full_ranking():
-    made = figure_sections.cost(section(row("P5", 0.066, cost=COST), row("GenRec")))
+    made = report.cost(section(row("P5", 0.066, cost=COST), row("GenRec")))
     assert hints(made) == ["P5: training, s 350, NDCG@10 0.066",
                            "P5: inference, ms a user 2.5, NDCG@10 0.066"]  # fmt: skip
 
 
 def test_fairness_is_drawn_against_ndcg_of_full_ranking_where_it_is_known():
-    made = figure_sections.fairness(
+    made = report.fairness(
         section(
             row("P5", 0.066, beyond_accuracy={"fairness@10": 0.54}),
             row("Pop", 0.044, beyond_accuracy={"fairness@10": None}),
@@ -36,7 +36,7 @@ def test_fairness_is_drawn_against_ndcg_of_full_ranking_where_it_is_known():
 
 def test_differences_are_those_from_each_baseline():
     test = comparison("P5", -0.048, -0.064, -0.033)
-    made = figure_sections.differences(section(row("P5", 0.066, test=test), row("SASRec", 0.114)))
+    made = report.differences(section(row("P5", 0.066, test=test), row("SASRec", 0.114)))
     assert "P5: −0.048 [−0.064, −0.033], Holm p 0.01, 943 users" in hints(made)
     assert "EnhancedGenRec minus the method, NDCG@10" in made
     assert "HR@10" not in made  # it has no test here
@@ -44,7 +44,7 @@ def test_differences_are_those_from_each_baseline():
 
 @pytest.mark.parametrize(("place", "name", "value"), [(0, "NDCG@10", 0.066), (1, "HR@10", 0.116)])
 def test_each_rankings_figure_shows_the_metric_it_is_titled_with(place, name, value):
-    made = figure_sections.protocols(section(row("P5", 0.066)))
+    made = report.protocols(section(row("P5", 0.066)))
     figure = made.split("<figure")[1:][place]
     assert f"<h4>{name} of the same runs" in figure
     assert hints(figure)[0] == f"P5: {value:.3f}"
@@ -52,13 +52,13 @@ def test_each_rankings_figure_shows_the_metric_it_is_titled_with(place, name, va
 
 def test_training_curves_are_those_of_the_first_seed():
     history = [(1.0, 0.02), (5.0, 0.061), (9.0, 0.05)]
-    made = figure_sections.training(section(row("P5", 0.066, history=history), row("Pop", 0.044)))
+    made = report.training(section(row("P5", 0.066, history=history), row("Pop", 0.044)))
     assert hints(made) == ["P5: 0.0610 after epoch 5 of 9"]
 
 
 def test_measured_steps_start_at_the_row_they_are_compared_with():
     rows = [row("GenRec", 0.118), row("P5", 0.115, test=comparison("P5", -0.004, -0.012, 0.005))]
-    first, step = figure_sections.measured_steps(rows, FULL)
+    first, step = report.measured_steps(rows, FULL)
     assert (first.value, first.before) == (0.118, None)
     assert (step.value, step.low, step.high) == (0.115, -0.012, 0.005)
     assert step.before == pytest.approx(0.119)

@@ -7,9 +7,14 @@ from itertools import combinations
 
 import pytest
 
-from llm4rec_recbole.reporting.figures.accuracy_plots import Point, curves, rankings, scatter
+from llm4rec_recbole.reporting.figures.accuracy_plots import (
+    Point,
+    curves,
+    rankings,
+    scatter,
+    spread_apart,
+)
 from llm4rec_recbole.reporting.figures.differences import Step, forest, waterfall
-from llm4rec_recbole.reporting.figures.label_placement import spread_apart
 from llm4rec_recbole.reporting.figures.svg import DASHES, HUES, STYLE, line_styles, width_of
 from tests.helpers.fake_rows import comparison, row, section
 from tests.helpers.svg_asserts import Drawn, middle, number, points

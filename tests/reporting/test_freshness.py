@@ -6,7 +6,7 @@ import csv
 
 import pytest
 
-from llm4rec_recbole.cli import compare
+from llm4rec_recbole.cli import tables
 from tests.helpers.fake_ablation import add_ablation
 from tests.helpers.fake_results import add_run, ranks_around
 from tests.helpers.generated_tables import make_tables
@@ -18,7 +18,7 @@ def results(tmp_path):
     for number, method in enumerate(("BPR", "LightGCN", "EASE")):
         beyond = {"novelty@10": 0.1 * (number + 1), "coverage@100": 0.2 * (number + 1)}
         add_run(tmp_path / "results", method, ranks_around(20 + number), beyond=beyond)
-    assert compare.main(["--results", str(tmp_path / "results")]) == 0
+    assert tables.compare(["--results", str(tmp_path / "results")]) == 0
     return tmp_path / "results"
 
 

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from llm4rec_recbole.cli import compare, tables
+from llm4rec_recbole.cli import tables
 from llm4rec_recbole.reporting.tables.datasets import NAME
 from tests.helpers.fake_results import add_run, ranks_around
 
@@ -29,8 +29,8 @@ def test_it_compiles(tmp_path, table):
     for method, middle in (("BPR", 40), ("EASE", 9), ("EnhancedGenRec", 5)):
         add_run(tmp_path / "results", method, ranks_around(middle))
     paths = ["--results", str(tmp_path / "results")]
-    assert compare.main(paths) == 0
-    assert tables.main([*paths, "--out", str(tmp_path)]) == 0
+    assert tables.compare(paths) == 0
+    assert tables.tables([*paths, "--out", str(tmp_path)]) == 0
     assert (
         tables.dataset_table([*paths, "--other_results", str(tmp_path), "--out", str(tmp_path)])
         == 0

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from llm4rec_recbole.cli import compare, tables
+from llm4rec_recbole.cli import tables
 from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.reporting.readme_blocks import fill
+from llm4rec_recbole.reporting.summary import fill
 from tests.helpers.fake_results import add_run, ranks_around, unescaped
 
 TOP = Path(__file__).resolve().parents[2]
@@ -54,9 +54,9 @@ def test_the_answer_and_the_summary_follow_from_the_runs(tmp_path):
     results = tmp_path / "results"
     for method, middle in (("BPR", 25), ("EASE", 9), ("EnhancedGenRec", 4)):
         add_run(results, method, ranks_around(middle))
-    assert compare.main(["--results", str(results)]) == 0
+    assert tables.compare(["--results", str(results)]) == 0
     paths = ["--results", str(results), "--failures", str(tmp_path), "--out", str(tmp_path)]
-    assert tables.main(paths) == 0
+    assert tables.tables(paths) == 0
     first, *settings = unescaped((tmp_path / "answer.md").read_text()).splitlines()
     assert re.match(
         r"\*\*Not as printed\.\*\* Our runs support \d+ of the paper's 55 claims, and the ", first

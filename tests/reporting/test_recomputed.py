@@ -15,7 +15,7 @@ from benchmarks.studies.committed_results import runs
 from llm4rec_recbole.analysis.compare import best_null, best_on_validation
 from llm4rec_recbole.analysis.paired_tests import read_comparisons
 from llm4rec_recbole.analysis.paper.paper_methods import REFERENCES
-from llm4rec_recbole.cli import compare, tables
+from llm4rec_recbole.cli import tables
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import accuracy
 from llm4rec_recbole.evaluation.ranking import Rankings
@@ -59,8 +59,8 @@ def test_every_number_of_table_1_is_recomputed_from_what_the_real_writer_wrote(t
                 results / f"users/ml-100k/loo/{method}/seed_{seed}.parquet", rankings, tokens,
                 tokens, {name: np.full(USERS, value) for name, value in lists.items()},
             )  # fmt: skip
-    assert compare.main(["--results", str(results)]) == 0
-    assert tables.main(["--results", str(results), "--out", str(tmp_path)]) == 0
+    assert tables.compare(["--results", str(results)]) == 0
+    assert tables.tables(["--results", str(results), "--out", str(tmp_path)]) == 0
     lines = [*csv.DictReader((tmp_path / "table_1.csv").read_text().splitlines())]
     assert assert_table_1_is_that_of_the_users(lines, results / "users", {PLACE: "Pop"}) == 3 * 6
     ours = next(n for n, line in enumerate(lines) if line["method"] == "EnhancedGenRec")
@@ -110,7 +110,7 @@ def test_the_table_of_the_other_processor_follows_from_what_git_holds(tmp_path):
     for name in ("runs", "users"):
         shutil.copytree(folder / name, results / name)
     assert len(runs(results)) == 11
-    assert compare.main(["--results", str(results)]) == 0
+    assert tables.compare(["--results", str(results)]) == 0
     made_here, committed = (
         [astuple(c) for c in read_comparisons(path / "comparisons.csv") if c.table == "table_1"]
         for path in (results, folder)
@@ -122,7 +122,7 @@ def test_the_table_of_the_other_processor_follows_from_what_git_holds(tmp_path):
             else:
                 assert mine == theirs  # what is compared, and what it shows
     nothing = ["--failures", str(tmp_path), "--out", str(tmp_path)]
-    assert tables.main(["--results", str(results), *nothing]) == 0
+    assert tables.tables(["--results", str(results), *nothing]) == 0
     made = tmp_path / "table_1.csv"
     lines = [*csv.DictReader(made.read_text().splitlines())]
     grouped = by_method(read_records(results), REFERENCES)

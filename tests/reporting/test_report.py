@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from llm4rec_recbole.cli import compare
+from llm4rec_recbole.cli import tables
 from llm4rec_recbole.reporting.page.model_outputs import faithfulness, recommendations
 from llm4rec_recbole.reporting.page.render import words
 from tests.helpers.fake_model_outputs import FAITHFUL, REASON, add_answer
@@ -103,7 +103,7 @@ def test_tables_have_heads_and_are_scrolled_and_sorted_by_keyboard(page):
 
 def test_the_first_sentence_answers_and_the_leaderboard_links_to_records(page, report_page):
     text = report_page.read_text(encoding="utf-8")
-    assert re.search(r"</h1><p class=\"answer\">Not as printed: our runs support \d+ of", text)
+    assert re.search(r"</h1><p class=\"answer\">Not as printed\. Our runs support \d+ of", text)
     links = [a["href"] for a in page.each("a") if a["href"].endswith(".json")]
     assert links
     assert [link for link in links if not (report_page.parent / unquote(link)).is_file()] == []
@@ -142,7 +142,7 @@ def rows_of(report_page: Path, part: str) -> list[list[str]]:
     """The texts of the rows of the tables in a part of the page."""
     section = report_page.read_text(encoding="utf-8").split(f'<section id="{part}"')[1]
     section = section.split("</section>")[0]
-    rows = re.findall(r"<tr>(<th scope=\"row\">.*?)</tr>", section)
+    rows = re.findall(r"<tr[^>]*>(<th scope=\"row\">.*?)</tr>", section)
     cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in rows]
     return [[re.sub(r"<[^>]*>", "", cell) for cell in row] for row in cells]
 
@@ -201,7 +201,7 @@ def test_missing_runs_and_missing_values_are_reported(tmp_path):
     results = tmp_path / "results"
     for method in ("BPR", "EASE"):
         add_run(results, method, ranks_around(9), valid=None)
-    assert compare.main(["--results", str(results)]) == 0
+    assert tables.compare(["--results", str(results)]) == 0
     assert make_report(results) == 0
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "the paper's model has no result (not run)" in page.text
@@ -215,7 +215,7 @@ def test_missing_runs_and_missing_values_are_reported(tmp_path):
 def test_one_method_alone_makes_a_page_without_a_forest_plot(tmp_path):
     results = tmp_path / "results"
     add_run(results, "Pop", ranks_around(9))
-    assert compare.main(["--results", str(results)]) == 0
+    assert tables.compare(["--results", str(results)]) == 0
     assert make_report(results) == 0
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Forest plot" not in text

@@ -10,7 +10,7 @@ import pytest
 
 from llm4rec_recbole.analysis.paired_tests import read_comparisons
 from llm4rec_recbole.analysis.paper.paper_methods import METHODS
-from llm4rec_recbole.cli import compare
+from llm4rec_recbole.cli import tables
 from llm4rec_recbole.cli.tables import dataset_table
 from llm4rec_recbole.evaluation.metrics import accuracy
 from tests.helpers.fake_ablation import MIDDLES
@@ -47,7 +47,7 @@ def results(tmp_path_factory):
     add_seeds(results, "EnhancedGenRec-no-backdoor", 0, valid=0.01)
     add_seeds(results, "SASRec+RecencyEASE", 60, valid=0.03)
     add_seeds(results, "MyModel", 50, seeds=(0,))
-    assert compare.main(["--results", str(results)]) == 0
+    assert tables.compare(["--results", str(results)]) == 0
     assert make_tables(results) == 0
     return results
 

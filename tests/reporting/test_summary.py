@@ -6,7 +6,7 @@ import html
 
 import pytest
 
-from llm4rec_recbole.reporting.page.summary import summary
+from llm4rec_recbole.reporting.summary import summary
 from tests.helpers.fake_rows import comparison, row, section
 
 BPR = comparison("BPR", 0.016, 0.003, 0.031)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from llm4rec_recbole.cli import compare
+from llm4rec_recbole.cli import tables
 from llm4rec_recbole.evaluation.metrics import accuracy
 from tests.helpers.fake_results import add_failure, add_run, ranks_around
 from tests.helpers.generated_tables import (
@@ -279,7 +279,7 @@ def test_each_protocol_has_a_section_of_its_own(results):
 
 def test_the_recbole_row_can_be_another_method(results):
     add_run(results, "NeuMF", ranks_around(15))
-    assert compare.main(["--results", str(results), "--recbole-row", "NeuMF"]) == 0
+    assert tables.compare(["--results", str(results), "--recbole-row", "NeuMF"]) == 0
     assert make_tables(results, "--recbole-row", "NeuMF") == 0
     assert table_row(results, 1, "RecBole (NeuMF)")[1] == "0.645"
 

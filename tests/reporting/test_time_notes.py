@@ -10,7 +10,7 @@ import pytest
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.records import ShuffleTest
 from llm4rec_recbole.files import write_json
-from llm4rec_recbole.reporting.tables.time_notes import time_note
+from llm4rec_recbole.reporting.inputs import time_note
 
 SHARES = {
     "train_later_than_test": 0.4125,

@@ -1,4 +1,4 @@
-"""Differences with intervals: forest plot of Table I, waterfall of Table IV.
+"""Differences with intervals: forest plots of Table I, waterfall of Table IV.
 
 Forest     a row per baseline: EnhancedGenRec minus the baseline, with its interval
            SASRec   |      ░░░░░──●──░░ |   +0.013 [+0.001, +0.025]
@@ -13,8 +13,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llm4rec_recbole.analysis.paired_tests import LEVEL, Comparison
+from llm4rec_recbole.analysis.paired_tests import Comparison
 from llm4rec_recbole.analysis.paper.paper_methods import OURS
+from llm4rec_recbole.analysis.pooling import Gains, gain_text
+from llm4rec_recbole.analysis.significance import LEVEL, NORMAL_95
 from llm4rec_recbole.reporting.figures.svg import (
     Figure,
     Scale,
@@ -34,51 +36,96 @@ NUMBERS = 150.0  # room for a difference and its interval
 WIDTH = 480.0
 
 
+@dataclass(frozen=True)
+class Interval:
+    """A row of a forest plot."""
+
+    label: str
+    value: float
+    low: float
+    high: float
+    numbers: str  # the text beside the interval
+    css: str  # of the mark: ours, paper or reference
+    hollow: bool
+    pale: tuple[float, float]  # the bar behind the mark
+
+
 def forest(name: str, metric: str, setting: str, tests: Sequence[Comparison]) -> Figure:
     """EnhancedGenRec minus each baseline in one metric, the largest difference first.
 
     A filled mark has a Holm-adjusted p below 0.05. The pale bar behind a mark holds the differences
     that this many users cannot detect: half its width is found with 80 % power.
     """
-    rows = sorted(tests, key=lambda test: -test.difference)
-    left = width_of([test.baseline for test in rows]) + 12
-    ends = [x for t in rows for x in (t.low, t.high, t.smallest_detectable, -t.smallest_detectable)]
+    tests = sorted(tests, key=lambda test: -test.difference)
+    rows = [
+        Interval(
+            test.baseline, test.difference, test.low, test.high,
+            f"{test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}]",
+            method_class(test.baseline), not test.significant,
+            (-test.smallest_detectable, test.smallest_detectable),
+        )
+        for test in tests
+    ]  # fmt: skip
+    hints = [f"Holm p {test.p_holm:.2g}, {test.users} users" for test in tests]
+    described = "; ".join(
+        f"{row.label} {row.numbers}{', may be chance' if row.hollow else ''}" for row in rows
+    )
+    return _forest(
+        name, f"{metric}: {OURS} minus each baseline, {setting}",
+        f"Forest plot, {setting}: {metric} of {OURS} minus that of each baseline, with 95 % "
+        f"intervals. {described}.", f"{OURS} minus the method, {metric}", rows, hints,
+    )  # fmt: skip
+
+
+def pooled_forest(name: str, metric: str, its: Gains) -> Figure | None:
+    """The log-ratio on each data set, and the pooled one with its prediction interval.
+
+    None where nothing is pooled. The pale bar of the pooled row is the prediction interval.
+    """
+    if (pooled := its.pooled) is None:
+        return None
+    rows = []
+    for dataset, (ratio, variance) in its.log_ratios.items():
+        half = NORMAL_95 * variance**0.5
+        ends = (ratio - half, ratio + half)
+        rows.append(Interval(dataset, ratio, *ends, gain_text(ratio, *ends), "paper",
+                             ends[0] < 0 < ends[1], (0.0, 0.0)))  # fmt: skip
+    numbers = gain_text(pooled.effect, pooled.low, pooled.high)
+    predicted = (pooled.predicted_low, pooled.predicted_high)
+    rows.append(Interval("Pooled", pooled.effect, pooled.low, pooled.high, numbers, "ours",
+                         pooled.p >= LEVEL, predicted))  # fmt: skip
+    hints = [f"against {method}" for method in its.compared_with.values()]
+    described = "; ".join(f"{row.label} {row.numbers}" for row in rows)
+    return _forest(
+        name, f"{metric}: {OURS} over {its.over}",
+        f"Forest plot: gain of {OURS} over {its.over} in {metric}, on each data set and pooled. "
+        f"{described}.", f"log of the ratio, {metric}", rows,
+        [*hints, f"new data set: {gain_text(pooled.effect, *predicted)}"],
+    )  # fmt: skip
+
+
+def _forest(
+    name: str, title: str, alt: str, axis: str, rows: Sequence[Interval], hints: Sequence[str]
+) -> Figure:
+    left = width_of([row.label for row in rows]) + 12
+    ends = [x for row in rows for x in (row.low, row.high)]
+    ends += [x for row in rows if row.css != "ours" for x in row.pale]
     scale = padded_scale([0.0, *ends], left, WIDTH - NUMBERS)
     top, bottom = 8.0, 8.0 + ROW * len(rows)
-    axis = f"{OURS} minus the method, {metric}"
     parts = [horizontal_axis(scale, top, bottom, axis, signed=True)]
     parts.append(line(scale(0), top, scale(0), bottom, "zero"))
-    parts += [_forest_row(test, top + ROW * (n + 0.5), scale) for n, test in enumerate(rows)]
-    described = "; ".join(
-        f"{t.baseline} {t.difference:+.3f} [{t.low:+.3f}, {t.high:+.3f}]"
-        f"{'' if t.p_holm < LEVEL else ', may be chance'}"
-        for t in rows
-    )
-    return Figure(
-        name=name,
-        title=f"{metric}: {OURS} minus each baseline, {setting}",
-        alt=f"Forest plot, {setting}: {metric} of {OURS} minus that of each baseline, with 95 % "
-        f"intervals. {described}.",
-        width=WIDTH,
-        height=bottom + 40,
-        body="".join(parts),
-    )
-
-
-def _forest_row(test: Comparison, y: float, scale: Scale) -> str:
-    css = method_class(test.baseline)
-    undetected = scale(test.smallest_detectable) - scale(-test.smallest_detectable)
-    numbers = f"{test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}]".replace("-", "−")
-    hint = f"{test.baseline}: {numbers}, Holm p {test.p_holm:.2g}, {test.users} users"
-    return "".join(
-        [
-            text(0, y, test.baseline),
-            rectangle(scale(-test.smallest_detectable), y - 5, undetected, 10, "pale"),
-            line(scale(test.low), y, scale(test.high), y, f"interval {css}"),
-            marker(scale(test.difference), y, css, hint, hollow=test.p_holm >= LEVEL),
+    for n, (row, hint) in enumerate(zip(rows, hints)):
+        y, numbers = top + ROW * (n + 0.5), row.numbers.replace("-", "−")
+        start, stop = (scale(min(max(x, scale.low), scale.high)) for x in row.pale)
+        parts += [
+            text(0, y, row.label),
+            rectangle(start, y - 5, stop - start, 10, "pale"),
+            line(scale(row.low), y, scale(row.high), y, f"interval {row.css}"),
+            marker(scale(row.value), y, row.css, f"{row.label}: {numbers}, {hint}",
+                   hollow=row.hollow),
             text(WIDTH, y, numbers, "quiet", "end"),
-        ]
-    )
+        ]  # fmt: skip
+    return Figure(name, title, alt, WIDTH, bottom + 40, "".join(parts))
 
 
 @dataclass(frozen=True)

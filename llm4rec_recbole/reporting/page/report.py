@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 
+from llm4rec_recbole.analysis.claims import Entry
+from llm4rec_recbole.analysis.paired_tests import Setting
+from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES, NULL
+from llm4rec_recbole.analysis.pooling import BEST_BASELINE, BEST_NULL, Gains
 from llm4rec_recbole.reporting.figures import svg
+from llm4rec_recbole.reporting.figures.accuracy_plots import Point, curves, rankings, scatter
+from llm4rec_recbole.reporting.figures.differences import (
+    forest,
+    measured_steps,
+    pooled_forest,
+    printed_steps,
+    waterfall,
+)
+from llm4rec_recbole.reporting.figures.svg import Figure
 from llm4rec_recbole.reporting.inputs import ReportInputs
-from llm4rec_recbole.reporting.page import claims, figure_sections
 from llm4rec_recbole.reporting.page.model_outputs import faithfulness, recommendations, replay
-from llm4rec_recbole.reporting.page.render import render, table
-from llm4rec_recbole.reporting.page.runs import Entry, leaderboard, provenance
-from llm4rec_recbole.reporting.page.summary import does_it_hold, summary
+from llm4rec_recbole.reporting.page.render import figures, render, table
+from llm4rec_recbole.reporting.page.runs import entries_of, leaderboard, provenance
+from llm4rec_recbole.reporting.summary import does_it_hold, summary
+from llm4rec_recbole.reporting.tables import claims
+from llm4rec_recbole.reporting.tables.ablation import Ablation
+from llm4rec_recbole.reporting.tables.datasets import Runs, build, gains_of, table_runs
+from llm4rec_recbole.reporting.tables.render import over_seeds
+from llm4rec_recbole.reporting.tables.rows import AccuracySection, Row
 
+Datasets = Mapping[Setting, tuple[Path, Runs]]
+METRICS = {metric: METRIC_NAMES[metric] for metric in ("ndcg@10", "hit@10")}
+NDCG = ("full", "ndcg@10")
 PAGE = Path(__file__).parent
 TITLE = "LLM4Rec on RecBole: does the paper hold?"
 LEAD = (
@@ -25,48 +48,52 @@ LEAD = (
 )
 
 
-def page(report: ReportInputs, results: Path, entries: Sequence[Entry], page_folder: Path) -> str:
+def page(report: ReportInputs, results: Path, datasets: Datasets, page_folder: Path) -> str:
     """The whole page. Raises InputError for a bad file of a model's outputs.
 
-    entries: the methods of all data sets. page_folder: where the page will be, for its links.
+    datasets: the runs on all data sets. page_folder: where the page will be, for its links.
     """
+    short, sentence = does_it_hold(report.claims)
     style = (PAGE / "style.css").read_text(encoding="utf-8")
     style += svg.STYLE.read_text(encoding="utf-8")
     script = (PAGE / "script.js").read_text(encoding="utf-8")
     return render(
         "page.html",
         title=TITLE,
-        answer=does_it_hold(report.claims),
+        answer=" ".join([f"{short}.", sentence]),
         lead=LEAD,
         style=Markup(style),
         script=Markup(script),
         summary=summary(report.sections),
-        verdicts=claims.counts(report.claims),
+        verdicts=verdict_counts(report.claims),
         settings=[section.setting for section in report.sections],
-        parts=_parts(report, results, entries, page_folder),
+        parts=_parts(report, results, datasets, page_folder),
     )
 
 
 def _parts(
-    report: ReportInputs, results: Path, entries: Sequence[Entry], page_folder: Path
+    report: ReportInputs, results: Path, datasets: Datasets, page_folder: Path
 ) -> list[tuple[str, str, Markup]]:
     """(id, heading, content) of each part."""
     tables = {name: table(made) for name, made, _ in report.tables()}
-    curves = _join(figure_sections.training(s) for s in report.sections)
+    runs = table_runs(datasets, report.recbole_row)
+    curves = _each(training, report.sections)
     return [
         ("leaderboard", "Leaderboard: all data sets and seeds",
-         leaderboard(entries, page_folder)),
-        ("claims", "The paper's claims", claims.ledger(report.claims)),
+         leaderboard(entries_of(datasets), page_folder)),
+        ("pooled", "All data sets together (meta-analysis)",
+         pooled(gains_of(runs, report.recbole_row)) + table(build(runs, report.recbole_row))),
+        ("claims", "The paper's claims", claims_ledger(report.claims)),
         ("accuracy", "Accuracy (Table I)",
-         tables["table_1"] + _join(figure_sections.differences(s) for s in report.sections)),
+         tables["table_1"] + _each(differences, report.sections)),
         ("protocols", "What sampled ranking hides",
-         _join(figure_sections.protocols(s) for s in report.sections)),
+         _each(protocols, report.sections)),
         ("diversity", "Diversity and fairness (Table II)",
-         tables["table_2"] + _join(figure_sections.fairness(s) for s in report.sections)),
+         tables["table_2"] + _each(fairness, report.sections)),
         ("cost", "Cost (Table III)",
-         tables["table_3"] + _join(figure_sections.cost(s) for s in report.sections)),
+         tables["table_3"] + _each(cost, report.sections)),
         ("ablation", "What each component adds (Tables IV and V)",
-         tables["table_4"] + _join(figure_sections.ablation(a) for a in report.ablations)
+         tables["table_4"] + _each(ablation, report.ablations)
          + tables["table_5"]),
         ("training", "Training",
          curves or Markup("<p>No run record holds the validation scores of its epochs.</p>")),
@@ -77,5 +104,180 @@ def _parts(
     ]  # fmt: skip
 
 
-def _join(figures: Iterable[Markup]) -> Markup:
-    return Markup("").join(figures)
+def _each(section: Callable[[Any], Markup], made: Iterable[Any]) -> Markup:
+    """The section of each data set and protocol."""
+    return Markup("").join(map(section, made))
+
+
+# The figures and their captions.
+
+
+def differences(section: AccuracySection) -> Markup:
+    """Forest plots of Table I, full ranking."""
+    drawn = []
+    for metric, name in METRICS.items():
+        tests = [r.tests["full", metric] for r in section.rows if ("full", metric) in r.tests]
+        claims = [test for test in tests if test.table == "table_1"]
+        if claims:
+            drawn.append(forest(metric, name, section.setting, claims))
+    return figures(
+        drawn,
+        "EnhancedGenRec minus each of the paper's baselines and the best reference, full ranking, "
+        "with the 95 % bootstrap interval over users. Filled: Holm's p below 0.05. Hollow: may be "
+        "chance. Pale: differences too small to be detected with so many users (80 % power). "
+        "Disc: the paper's baselines. Square: reference.",
+        section.setting,
+    )
+
+
+def pooled(made: Sequence[Gains]) -> Markup:
+    """Forest plots of the gains over data sets; "" with fewer than two."""
+    drawn = [
+        pooled_forest(f"pooled-{n}", METRIC_NAMES[its.metric], its)
+        for n, its in enumerate(made)
+        if its.over in (BEST_BASELINE, BEST_NULL)
+    ]
+    return figures(
+        drawn,
+        "The gain of EnhancedGenRec over the best of the paper's five baselines, and over the best "
+        "reference or null, each the best on validation. Log of the ratio of two means over the "
+        "same users, full ranking, with 95 % intervals, as gains on the right. Diamond: random "
+        "effects over the data sets. Pale bar: 95 % prediction interval for a new data set, cut "
+        "at the axis. Hollow: the interval contains 0.",
+    )
+
+
+def protocols(section: AccuracySection) -> Markup:
+    """The same runs in three rankings."""
+    drawn = [rankings(metric, section, metric, name) for metric, name in METRICS.items()]
+    return figures(
+        drawn,
+        "The same lists of the same runs, scored three ways. The fewer items the held-out one has "
+        "to beat, the higher the score; where lines cross, the order of the methods changes too. "
+        "The band is what the paper prints, whose protocol is not named.",
+        section.setting,
+    )
+
+
+def cost(section: AccuracySection) -> Markup:
+    """Accuracy against what it cost."""
+    drawn = [
+        scatter(key, f"NDCG@10 against {quantity}", name, "NDCG@10", _costs(section, key), log=True)
+        for key, quantity, name in (
+            ("train_seconds", "training time", "training, s"),
+            ("inference_ms_per_user", "inference time", "inference, ms a user"),
+        )
+    ]
+    return figures(
+        drawn, "Full ranking; further up and to the left is better. Logarithmic time.",
+        section.setting,
+    )  # fmt: skip
+
+
+def fairness(section: AccuracySection) -> Markup:
+    """Accuracy against fairness."""
+    points = [
+        Point(row.method, value, row.ours[NDCG])
+        for row in _ran(section)
+        if (value := over_seeds([r.beyond_accuracy["fairness@10"] for r in row.records])[0])
+        is not None
+    ]
+    drawn = [scatter("fairness", "NDCG@10 against fairness", "fairness@10", "NDCG@10", points)]
+    return figures(drawn, "Full ranking; further up and to the right is better.", section.setting)
+
+
+def ablation(made: Ablation) -> Markup:
+    """The paper's ablation and ours."""
+    section, column = made.table_4, NDCG
+    drawn: list[Figure] = []
+    if steps := printed_steps(section.rows, "ndcg@10"):
+        drawn.append(waterfall("printed", "The paper, as printed", "NDCG@10", steps, "paper"))
+    steps = measured_steps(section.rows, column)
+    if any(step.value is not None for step in steps):
+        title = f"Ours, {section.setting}"
+        drawn.append(waterfall("measured", title, "NDCG@10", steps, "ours"))
+        ours = "the lines are 95 % intervals of ours; the paper gives none."
+    else:
+        ours = "the paper gives no intervals. Ours has not been run."
+    caption = f"Each bar goes from the row above to this row, the last from the first row; {ours}"
+    return figures(drawn, caption, section.setting)
+
+
+def training(section: AccuracySection) -> Markup:
+    """Validation over the epochs; "" where no record holds it. One seed of each method."""
+    runs = {row.method: row.records[0].history for row in _ran(section)}
+    title = f"Validation NDCG@10, {section.setting}"
+    drawn = [curves("curves", title, "NDCG@10", runs)]
+    return figures(
+        drawn,
+        "Full ranking of the validation items after each epoch, first seed of each method; a thin "
+        "line leads from where a run ends to its name. The mark is the best epoch, whose weights "
+        "are tested; a mark without a line: validated once.",
+        section.setting,
+    )
+
+
+def _ran(section: AccuracySection) -> list[Row]:
+    """The rows that figures show. Nulls stand in the tables: their names would overlap."""
+    return [row for row in section.rows if row.records and row.group != NULL]
+
+
+def _costs(section: AccuracySection, key: str) -> list[Point]:
+    return [
+        Point(row.method, value, row.ours[NDCG])
+        for row in _ran(section)
+        if (value := over_seeds([record.cost[key] for record in row.records])[0]) is not None
+    ]
+
+
+# The claims: verdicts by place in the paper, each claim on demand.
+
+#: The CSS class of each verdict.
+CLASSES = {
+    "supported": "yes",
+    "above, but not by the printed size": "above",
+    "no effect larger than x %": "no-effect",
+    "contradicted by our data": "no",
+    "contradicted by the paper itself": "contradicted",
+    "consistent within rounding": "rounding",
+    "undecidable even on the paper's own data": "open",
+    "not decided here": "undecided",
+    "not run": "not-run",
+}
+
+
+def verdict_counts(entries: list[Entry]) -> list[tuple[str, int, str]]:
+    """(CSS class, number of claims, verdict) of every verdict, for buttons that filter."""
+    number: Counter[str] = Counter(entry.verdict for entry in entries)
+    return [(css, number[verdict], verdict) for verdict, css in CLASSES.items()]
+
+
+def claims_ledger(entries: list[Entry]) -> Markup:
+    """A table of verdicts by place in the paper, then each place's claims, folded."""
+    by_place: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_place.setdefault(entry.claim.where, []).append(entry)
+    verdicts = [(css, verdict) for css, number, verdict in verdict_counts(entries) if number]
+    parts = [
+        {
+            "name": name,
+            "id": "claims-" + re.sub(r"\W+", "-", name).strip("-").lower(),
+            "counts": [sum(entry.verdict == verdict for entry in its) for _, verdict in verdicts],
+            "claims": [_claim(entry) for entry in its],
+        }
+        for name, its in by_place.items()
+    ]
+    columns = [("", name) for name in claims.COLUMNS[1:]]
+    return render(
+        "claims.html", parts=parts, verdicts=verdicts, columns=columns, notes=claims.NOTES
+    )
+
+
+def _claim(entry: Entry) -> dict[str, Any]:
+    _, says, *texts = claims.row_texts(entry)
+    measurements = [f"{m.where}: {m.text}" for m in entry.measured]
+    cells = [
+        (name, text, measurements if name == claims.OURS_COLUMN else [])
+        for name, text in zip(claims.COLUMNS[2:], texts)
+    ]
+    return {"css": CLASSES[entry.verdict], "says": says, "cells": cells}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,22 @@ from urllib.parse import quote
 import numpy as np
 from markupsafe import Markup
 
+from llm4rec_recbole.analysis.paired_tests import Setting
 from llm4rec_recbole.analysis.paper.paper_methods import (
     METHODS,
+    NULL,
+    OTHER,
     OURS,
+    PAPERS,
     RANKING_NAMES,
-    REFERENCES,
-    paper_baselines,
+    REFERENCE,
+    group_of,
 )
-from llm4rec_recbole.evaluation.records import Record, read_records
-from llm4rec_recbole.registry import ENHANCED_GENREC, nulls, variant
+from llm4rec_recbole.evaluation.records import Record
+from llm4rec_recbole.registry import ENHANCED_GENREC, variant
 from llm4rec_recbole.reporting.page.render import render
+from llm4rec_recbole.reporting.tables.datasets import Runs
+from llm4rec_recbole.reporting.tables.render import NONE, number, over_seeds, seeds_text
 from llm4rec_recbole.reporting.tables.rows import AccuracySection
 
 #: Group of a method → its name in the filter.
@@ -61,36 +67,23 @@ class Entry:
         """The key of GROUPS."""
         if self.method == OURS:
             return "ours"
-        if self.method in paper_baselines():
-            return "baseline"
-        if self.method in REFERENCES:
-            return "reference"
-        if self.method in nulls():
-            return "null"
-        if self.method in METHODS or self.method.startswith(f"{OURS}_"):
+        group = group_of(self.method)
+        if group == OTHER and (self.method in METHODS or self.method.startswith(f"{OURS}_")):
             return "part"
-        return "other"
+        return {PAPERS: "baseline", REFERENCE: "reference", NULL: "null", OTHER: "other"}[group]
 
     def values(self, ranking: str, metric: str) -> list[float]:
         """The test values, one for each seed."""
         return [record.accuracy[ranking, metric] for record in self.records]
 
 
-def read_entries(results: Path, other_results: Path) -> list[Entry]:
-    """All methods in `results` and in <other_results>/<data set>, sorted.
-
-    Raises InputError for a bad record.
-    """
-    entries: dict[tuple[str, str, str], list[Record]] = {}
-    others = sorted(path for path in other_results.glob("*") if path.is_dir())
-    for folder in (results, *others):
-        grouped: dict[tuple[str, str, str], list[Record]] = {}
-        for record in read_records(folder):
-            if folder == results or folder.name == record.dataset:
-                key = (record.dataset, record.protocol, record.method)
-                grouped.setdefault(key, []).append(record)
-        entries = grouped | entries  # `results` comes first
-    return [Entry(*key, records) for key, records in sorted(entries.items())]
+def entries_of(settings: Mapping[Setting, tuple[Path, Runs]]) -> list[Entry]:
+    """All methods of all data sets, sorted."""
+    return [
+        Entry(*setting, method, records)
+        for setting, (_, runs) in sorted(settings.items(), key=lambda item: item[0])
+        for method, records in sorted(runs.items())
+    ]
 
 
 def leaderboard(entries: Sequence[Entry], page_folder: Path) -> Markup:
@@ -122,7 +115,7 @@ def _choices(rows: Sequence[dict[str, Any]], key: str) -> list[tuple[str, str]]:
 
 def _row(entry: Entry, ranking: str, name: str, best: bool, page_folder: Path) -> dict[str, Any]:
     validation = [max((v for _, v in record.history), default=None) for record in entry.records]
-    seconds = [record.cost["train_seconds"] for record in entry.records]
+    seconds, _ = over_seeds([record.cost["train_seconds"] for record in entry.records])
     return {
         "method": entry.method,
         "group": entry.group,
@@ -131,27 +124,15 @@ def _row(entry: Entry, ranking: str, name: str, best: bool, page_folder: Path) -
         "ranking": name,
         "best": best,
         "numbers": [
-            _mean_and_deviation(entry.values(ranking, "ndcg@10"), 4),
-            _mean_and_deviation(entry.values(ranking, "hit@10"), 4),
-            _mean_and_deviation(validation, 4),
+            seeds_text(entry.values(ranking, "ndcg@10"), 4),
+            seeds_text(entry.values(ranking, "hit@10"), 4),
+            seeds_text(validation, 4) or NONE,
             str(len(entry.records)),
-            _mean_and_deviation(seconds, 1, deviation=False),
+            number(seconds, 1) or NONE,
         ],
         "records": [(str(r.seed), _link(r.path, page_folder)) for r in entry.records],
         "options": _options(entry, page_folder),
     }
-
-
-def _mean_and_deviation(
-    values: Sequence[float | None], decimals: int, deviation: bool = True
-) -> str:
-    """As "0.1299 ± 0.0012"; without the deviation for one value, and a dash for none."""
-    numbers = [value for value in values if value is not None]
-    if not numbers or len(numbers) < len(values):
-        return "–"
-    mean = f"{np.mean(numbers):.{decimals}f}"
-    several = deviation and len(numbers) > 1
-    return f"{mean} ± {np.std(numbers, ddof=1):.{decimals}f}" if several else mean
 
 
 def _link(path: Path, page_folder: Path) -> str:

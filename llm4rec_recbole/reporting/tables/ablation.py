@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from llm4rec_recbole.analysis import null_ladder
-from llm4rec_recbole.analysis.compare import averaged
 from llm4rec_recbole.analysis.null_ladder import Rung, effect, effect_of_row
-from llm4rec_recbole.analysis.paired_tests import FILE, LEVEL, Comparison, Label, Setting
+from llm4rec_recbole.analysis.paired_tests import Comparison
 from llm4rec_recbole.analysis.paper import paper_methods, paper_numbers
 from llm4rec_recbole.analysis.paper.paper_methods import (
     BACKBONE,
@@ -20,31 +18,29 @@ from llm4rec_recbole.analysis.paper.paper_methods import (
     TABLES,
     row_label,
 )
-from llm4rec_recbole.evaluation.metrics import mean_of_known
-from llm4rec_recbole.evaluation.records import (
-    Failure,
-    Record,
-    by_method,
-    read_failures,
-    read_records,
-)
-from llm4rec_recbole.evaluation.users_file import Values, per_seed_values
+from llm4rec_recbole.analysis.significance import LEVEL
 from llm4rec_recbole.registry import nulls
-from llm4rec_recbole.reporting.tables.render import NONE, Cell, Section, Table, column, number
+from llm4rec_recbole.reporting.tables.notes import run_notes
+from llm4rec_recbole.reporting.tables.render import (
+    NONE,
+    Cell,
+    Section,
+    Table,
+    by_row,
+    column,
+    number,
+)
 from llm4rec_recbole.reporting.tables.rows import (
     AccuracySection,
     Column,
+    Printed,
     Row,
-    check_comparisons,
-    deviations,
+    SettingResults,
     groups_of,
     row_key,
     to_csv_text,
-    without_record,
 )
-from llm4rec_recbole.reporting.tables.run_notes import run_notes
 
-Printed = dict[tuple[str, str], str]
 PAPER_DATA = "ml-25m"  # the one data set of the paper's ablation
 COLUMNS_4, COLUMNS_5 = TABLES["table_4"][1], TABLES["table_5"][1]
 CHANGES = [("full", "hit@10"), ("full", "ndcg@10")]  # shown; the others are in the CSV
@@ -67,104 +63,62 @@ class Ablation:
         return replace(self.table_4, rows=[*self.table_4.rows, *self.nulls])
 
 
-def read_ablations(
-    results: Path,
-    failures_folder: Path,
-    paper: dict[str, Printed],
-    comparisons: Sequence[Comparison],
-    settings: Sequence[Setting],
-) -> list[Ablation]:
-    """Both tables for each setting, whether or not anything has run there.
-
-    Raises InputError when a file is bad, or `comparisons` were not made from these users files.
-    """
-    methods = tuple(dict.fromkeys([*paper_methods.METHODS, *nulls()]))
-    grouped = by_method(read_records(results), methods)
-    failures = [f for f in read_failures(failures_folder) if f.method in paper_methods.METHODS]
-    ablations = []
-    for setting in settings:
-        records = grouped.get(setting, {})
-        seeds = per_seed_values(records)
-        values = averaged(seeds)
-        here = [c for c in comparisons if (c.dataset, c.protocol) == setting]
-        ladder = null_ladder.rungs(here, records)
-        failed = [f for f in failures if (f.dataset, f.protocol) == setting]
-        backbone = {c: mean_of_known(v) for c, v in values.get(BACKBONE, {}).items()}
-        in_paper = paper_numbers.STANDS_FOR.get(setting[0]) == PAPER_DATA
-        sections: list[AccuracySection] = []
+def ablation_of(results: SettingResults, paper: Mapping[str, Printed]) -> Ablation:
+    """Both tables of one data set and protocol, whether or not anything has run there."""
+    in_paper = paper_numbers.STANDS_FOR.get(results.dataset) == PAPER_DATA
+    sections = [
+        _section(results, table, labels, compared, paper[table] if in_paper else {})
         for table, labels, compared in (
             ("table_4", paper_methods.TABLE_4, paper_methods.STEPS),
             ("table_5", paper_methods.TABLE_5, paper_methods.CONTRIBUTIONS),
-        ):
-            its = [c for c in here if c.table == table]
-            pairs, columns = TABLES[table]
-            of_table = {m: values[m] for m in paper_methods.METHODS if m in values}
-            tests = check_comparisons(its, of_table, columns, pairs, results / FILE)
-            rows = [
-                _row(label, method, compared.get(label), tests, seeds, records, failed,
-                     paper[table] if in_paper else {})
-                for label, method in labels.items()
-            ]  # fmt: skip
-            users = next((len(v["full", "hit@10"]) for v in values.values()), 0)
-            sections.append(AccuracySection(*setting, users, rows))
-        null_rows = _null_rows(here, seeds, records)
-        ablations.append(Ablation(sections[0], sections[1], backbone, null_rows, ladder))
-    return ablations
+        )
+    ]
+    backbone = results.means(BACKBONE)
+    ladder = null_ladder.rungs(results.comparisons, results.runs)
+    return Ablation(sections[0], sections[1], backbone, _null_rows(results), ladder)
 
 
-def _row(
-    label: str,
-    method: str,
-    compared: tuple[str, str] | None,
-    tests: dict[Label, Comparison],
-    seeds: dict[str, Values],
-    records: dict[str, list[Record]],
-    failures: list[Failure],
+def _section(
+    results: SettingResults,
+    table: str,
+    labels: Mapping[str, str],
+    compared: Mapping[str, tuple[str, str]],
     paper: Printed,
-) -> Row:
-    its_tests = {key[:2]: test for key, test in tests.items() if key[2:] == compared}
-    its_records = records.get(method, [])
-    if label == paper_methods.SYNERGY and not its_tests:
-        its_records = []  # a run of all components alone has no synergy
-    return Row(
-        label=paper_methods.TABLE_4_LABELS.get(label, label),
-        printed_as=label,
-        method=method,
-        paper={column: printed for (row, column), printed in paper.items() if row == label},
-        ours=_means(seeds.get(method, {})),
-        tests=its_tests,
-        records=its_records,
-        failures=without_record(failures, method, its_records),
-        deviation=deviations(seeds.get(method, {})),
-        group="Components",
-    )
+) -> AccuracySection:
+    tests: dict[tuple[str, str], dict[Column, Comparison]] = {}
+    for c in results.comparisons:
+        if c.table == table:
+            tests.setdefault((c.method, c.baseline), {})[c.ranking, c.metric] = c
+    rows = []
+    for label, method in labels.items():
+        its_tests = tests.get(compared[label], {}) if label in compared else {}
+        if label == paper_methods.SYNERGY and not its_tests:
+            shown = replace(results, runs={})  # a run of all components alone has no synergy
+        else:
+            shown = results
+        printed = {column: number for (row, column), number in paper.items() if row == label}
+        shown_as = paper_methods.TABLE_4_LABELS.get(label, label)
+        rows.append(shown.row(shown_as, method, its_tests, "Components", printed_as=label,
+                              paper=printed))  # fmt: skip
+    return AccuracySection(results.dataset, results.protocol, results.users, rows)
 
 
-def _null_rows(
-    comparisons: Sequence[Comparison], seeds: dict[str, Values], records: dict[str, list[Record]]
-) -> list[Row]:
+def _null_rows(results: SettingResults) -> list[Row]:
     """A row for each null of EnhancedGenRec that ran and that is no configuration of Table IV.
 
     Its tests are of EnhancedGenRec less the null.
     """
     rows = []
     for null, its in nulls().items():
-        if OURS not in its["of"] or null not in records or null in paper_methods.METHODS:
-            continue
-        tests = {
-            (c.ranking, c.metric): c
-            for c in comparisons
-            if (c.table, c.method, c.baseline) == ("table_1_nulls", OURS, null)
-        }
-        label = f"{row_label(null)} (null of the {its['part']})"
-        rows.append(Row(label, "", null, {}, _means(seeds[null]), tests, records[null], [],
-                        deviations(seeds[null]), NULL))  # fmt: skip
+        if OURS in its["of"] and null in results.runs and null not in paper_methods.METHODS:
+            tests = {
+                (c.ranking, c.metric): c
+                for c in results.comparisons
+                if (c.table, c.method, c.baseline) == ("table_1_nulls", OURS, null)
+            }
+            label = f"{row_label(null)} (null of the {its['part']})"
+            rows.append(results.row(label, null, tests, NULL))
     return rows
-
-
-def _means(values: Values) -> dict[Column, float]:
-    """Means over seeds and users, of values (S, U); users without a value are left out."""
-    return {column: mean_of_known(its.mean(axis=0)) for column, its in values.items()}
 
 
 def change(test: Comparison | None, *, per_cent_of: float | None = None) -> Cell:
@@ -178,7 +132,7 @@ def change(test: Comparison | None, *, per_cent_of: float | None = None) -> Cell
         else [f"{100 * x / per_cent_of:+.1f}" for x in ends]
     )
     unit = "" if per_cent_of is None else " %"
-    return Cell(f"{numbers[0]}{unit} [{numbers[1]}, {numbers[2]}]", marked=test.p_holm < LEVEL)
+    return Cell(f"{numbers[0]}{unit} [{numbers[1]}, {numbers[2]}]", marked=test.significant)
 
 
 def to_csv(sections: list[AccuracySection], columns: Sequence[Column]) -> str:
@@ -244,7 +198,7 @@ def _cells_4(rows: list[Row], ablation: Ablation) -> list[list[Cell]]:
         columns.append([change(row.tests.get(tested)) for row in rows])
     columns.append([Cell(_effect(row, ablation) or NONE) for row in rows])
     columns.append([Cell(row.status) for row in rows])
-    return [*map(list, zip(*columns))]
+    return by_row(columns)
 
 
 def _effect(row: Row, ablation: Ablation) -> str:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from llm4rec_recbole.analysis.compare import METRICS
-from llm4rec_recbole.analysis.equivalence import MARGIN
-from llm4rec_recbole.analysis.paired_tests import LEVEL, ONE_SEED
+from llm4rec_recbole.analysis.paired_tests import ONE_SEED
 from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES, OURS, RANKING_NAMES
-from llm4rec_recbole.reporting.tables.render import NONE, Cell, Section, Table, column, number
+from llm4rec_recbole.analysis.significance import LEVEL, MARGIN
+from llm4rec_recbole.reporting.tables.notes import COMMON, run_notes
+from llm4rec_recbole.reporting.tables.render import (
+    NONE,
+    Cell,
+    Section,
+    Table,
+    by_row,
+    column,
+    number,
+)
 from llm4rec_recbole.reporting.tables.rows import (
     COLUMNS,
     AccuracySection,
@@ -16,7 +25,6 @@ from llm4rec_recbole.reporting.tables.rows import (
     row_key,
     to_csv_text,
 )
-from llm4rec_recbole.reporting.tables.run_notes import COMMON, run_notes
 
 DECIMALS = 3  # as the paper prints
 
@@ -144,9 +152,9 @@ def _detectable(sections: list[AccuracySection]) -> list[str]:
 def _csv_row(section: AccuracySection, row: Row) -> dict[str, str | int]:
     values = row_key(section, row)
     values |= {f"paper_{metric}": printed for metric, printed in row.paper.items()}
-    values |= {f"{ranking}_{m}": f"{value:.6f}" for (ranking, m), value in row.ours.items()}
-    values |= {f"{r}_{m}_sd": f"{row.deviation[r, m]:.6f}" for r, m in COLUMNS
-               if (r, m) in row.deviation}  # fmt: skip
+    for end, numbers in (("", row.ours), ("_sd", row.deviation)):
+        values |= {f"{r}_{m}{end}": f"{numbers[r, m]:.6f}" for r, m in COLUMNS
+                   if (r, m) in numbers}  # fmt: skip
     for (ranking, metric), test in row.tests.items():
         values[f"{ranking}_{metric}_p_holm"] = f"{test.p_holm:.4g}"
         other = test.method if test.method != row.method else test.baseline
@@ -162,10 +170,11 @@ def _cells(section: AccuracySection) -> list[list[Cell]]:
         columns.append(column([row.paper.get(metric) for row in rows]))
     for ours in COLUMNS:
         shown = [number(row.ours.get(ours), DECIMALS, row.deviation.get(ours)) for row in rows]
-        columns.append(column(shown, marks=[significant(row, ours) for row in rows]))
+        marks = [ours in row.tests and row.tests[ours].significant for row in rows]
+        columns.append(column(shown, marks=marks))
     columns.append([_conclusion(row) for row in rows])
     columns.append([Cell(row.status) for row in rows])
-    return [*map(list, zip(*columns))]
+    return by_row(columns)
 
 
 def _conclusion(row: Row) -> Cell:
@@ -175,8 +184,3 @@ def _conclusion(row: Row) -> Cell:
         return Cell(NONE)
     found, single, _ = test.conclusion.partition(ONE_SEED)
     return Cell((f"{found} (one seed)" if single else found) or NONE)
-
-
-def significant(row: Row, tested: Column) -> bool:
-    """Whether the row carries the mark in a column."""
-    return tested in row.tests and row.tests[tested].p_holm < LEVEL

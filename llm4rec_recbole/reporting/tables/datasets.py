@@ -2,7 +2,7 @@
 
 `make repro` runs the data sets of params.yaml. Runs on other data sets are in
 <other_results>/<data set>/runs. The table shows numbers of run records, and the gain of
-EnhancedGenRec over each method, pooled over the data sets (analysis/pooled_gains.py). It has no
+EnhancedGenRec over each method, pooled over the data sets (analysis/pooling.py). It has no
 tests of single data sets: the tables in those folders have them.
 """
 
@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from llm4rec_recbole.analysis.compare import METRICS
-from llm4rec_recbole.analysis.paired_tests import LEVEL
+from llm4rec_recbole.analysis.paired_tests import Setting
 from llm4rec_recbole.analysis.paper.paper_methods import (
     DETERMINISTIC,
     METRIC_NAMES,
@@ -27,57 +29,101 @@ from llm4rec_recbole.analysis.paper.paper_methods import (
     row_label,
     table_methods,
 )
-from llm4rec_recbole.analysis.pooled_gains import BEST_BASELINE, BEST_NULL, Gains, gains
+from llm4rec_recbole.analysis.pooling import (
+    BEST_BASELINE,
+    BEST_NULL,
+    ROPE,
+    Gains,
+    gain_text,
+    gains,
+    percent,
+    signed_rank_probabilities,
+)
+from llm4rec_recbole.analysis.significance import LEVEL
+from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.records import Record, by_method, read_records
-from llm4rec_recbole.reporting.tables.record_tables import over_seeds
-from llm4rec_recbole.reporting.tables.render import NONE, Cell, Section, Table, column, number
+from llm4rec_recbole.files import properties_folder
+from llm4rec_recbole.reporting.tables.render import (
+    NONE,
+    Cell,
+    Section,
+    Table,
+    by_row,
+    column,
+    number,
+    over_seeds,
+    seeds_text,
+)
 from llm4rec_recbole.reporting.tables.rows import size_of
+from llm4rec_recbole.yaml_files import read_yaml
 
 NAME = "table_1_data_sets"
 PROTOCOL = "loo"
 Runs = dict[str, list[Record]]  # method -> its seeds
 
 
-def read(
-    results: Path, other_results: Path, recbole_row: str = "BPR"
-) -> dict[str, tuple[Path, Runs]]:
-    """The runs on each data set and their folder; `results` comes before `other_results`.
+def result_folders(results: Path, other_results: Path) -> list[Path]:
+    """`results`, then the folders in `other_results`, by name."""
+    return [results, *sorted(path for path in other_results.glob("*") if path.is_dir())]
 
-    Raises InputError for a bad record.
+
+def read(results: Path, other_results: Path) -> dict[Setting, tuple[Path, Runs]]:
+    """The folder and all runs of each data set and protocol, methods by name.
+
+    `results` comes first. Another folder counts for the data set that it is named after. Raises
+    InputError for a bad record.
     """
-    datasets: dict[str, tuple[Path, Runs]] = {}
-    others = sorted(path for path in other_results.glob("*") if path.is_dir())
-    for folder in (results, *others):
-        records = read_records(folder)
-        further = further_methods({record.method for record in records}, recbole_row)
-        grouped = by_method(records, table_methods(recbole_row, further))
-        for (dataset, protocol), runs in grouped.items():
-            is_its_own = folder == results or folder.name == dataset
-            if protocol == PROTOCOL and is_its_own and dataset not in datasets:
-                datasets[dataset] = (folder, runs)
-    return datasets
+    settings: dict[Setting, tuple[Path, Runs]] = {}
+    for folder in result_folders(results, other_results):
+        records = [
+            record
+            for record in read_records(folder)
+            if folder == results or folder.name == record.dataset
+        ]
+        methods = sorted({record.method for record in records})
+        grouped = by_method(records, methods)
+        for setting, runs in grouped.items():
+            settings.setdefault(setting, (folder, runs))
+    return settings
+
+
+def table_runs(
+    settings: Mapping[Setting, tuple[Path, Runs]], recbole_row: str = "BPR"
+) -> dict[str, tuple[Path, Runs]]:
+    """Of each data set the runs of Table I, in its order, and their folder."""
+    runs = {dataset: its for (dataset, protocol), its in settings.items() if protocol == PROTOCOL}
+    methods = _methods(runs, recbole_row)
+    shown = {
+        name: (folder, {method: its[method] for method in methods if method in its})
+        for name, (folder, its) in runs.items()
+    }
+    return {name: its for name, its in shown.items() if its[1]}
+
+
+def _methods(datasets: Mapping[str, tuple[Path, Runs]], recbole_row: str) -> tuple[str, ...]:
+    recorded = {method for _, runs in datasets.values() for method in runs}
+    return table_methods(recbole_row, further_methods(recorded, recbole_row))
 
 
 def build(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> Table:
     """The table for people."""
-    recorded = {method for _, runs in datasets.values() for method in runs}
-    methods = table_methods(recbole_row, further_methods(recorded, recbole_row))
+    methods = _methods(datasets, recbole_row)
     records = {m: its[m] for _, its in reversed([*datasets.values()]) for m in its}
     columns = [("", "Method")]
     labels = [row_label(m, recbole_row, size_of(m, records.get(m, ()))) for m in methods]
     cells = [[Cell(label) for label in labels]]
-    pooled = {(g.over, g.metric): g for g in _gains(datasets, recbole_row)}
+    pooled = {(g.over, g.metric): g for g in gains_of(datasets, recbole_row)}
     for dataset, (_, runs) in datasets.items():
         for metric in METRICS:
             columns.append((dataset, METRIC_NAMES[metric]))
-            cells.append(column([number(*_shown(runs, m, metric)) for m in methods]))
+            cells.append(column([seeds_text(_values(runs, m, metric), 3) for m in methods]))
     for metric in METRICS:
         columns.append(("Ours over the row, pooled", METRIC_NAMES[metric]))
         cells.append([_pooled_cell(pooled.get((method, metric))) for method in methods])
-    rows = [*map(list, zip(*cells))]
+    rows = by_row(cells)
     groups = [group_of(method, recbole_row) for method in methods]
     starts = {n: group for n, group in enumerate(groups) if groups.index(group) == n}
-    starts[len(rows)] = f"Gain of {OURS} over"
+    starts[len(rows)] = f"Gain of {OURS}"
     rows += [_gain_row(over, [*datasets], pooled) for over in (BEST_BASELINE, BEST_NULL)]
     heading = f"Ranked among all items, protocol {PROTOCOL}"
     return Table(
@@ -90,14 +136,9 @@ def build(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> T
     )
 
 
-def _gains(datasets: dict[str, tuple[Path, Runs]], recbole_row: str) -> list[Gains]:
-    runs = {name: its for name, (_, its) in datasets.items()}
-    return gains(runs, METRICS, recbole_row)
-
-
-def _percent(log_ratio: float) -> str:
-    """A log-ratio as a gain in per cent; a gain above 1,000 % has no number."""
-    return f"{100 * np.expm1(log_ratio):+.1f}" if log_ratio < np.log(11) else "> +1000"
+def gains_of(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> list[Gains]:
+    """The gains of EnhancedGenRec on each data set, and pooled."""
+    return gains({name: its for name, (_, its) in datasets.items()}, METRICS, recbole_row)
 
 
 def _pooled_cell(its: Gains | None) -> Cell:
@@ -105,18 +146,17 @@ def _pooled_cell(its: Gains | None) -> Cell:
     if its is None or its.pooled is None:
         return Cell(NONE)
     p = its.pooled
-    text = f"{_percent(p.effect)} % [{_percent(p.low)}, {_percent(p.high)}]"
-    return Cell(text, marked=p.p < LEVEL)
+    return Cell(gain_text(p.effect, p.low, p.high), marked=p.p < LEVEL)
 
 
 def _gain_row(
     over: str, datasets: Sequence[str], pooled: dict[tuple[str, str], Gains]
 ) -> list[Cell]:
-    cells = [Cell(over)]
+    cells = [Cell(f"over {over}")]
     for dataset in datasets:
         for metric in METRICS:
             ratio = pooled[over, metric].log_ratios.get(dataset)
-            cells.append(Cell(NONE if ratio is None else f"{_percent(ratio[0])} %"))
+            cells.append(Cell(NONE if ratio is None else f"{percent(ratio[0])} %"))
     return [*cells, *(_pooled_cell(pooled[over, metric]) for metric in METRICS)]
 
 
@@ -135,11 +175,15 @@ def _pooled_notes(pooled: Sequence[Gains]) -> list[str]:
         if its.over not in (BEST_BASELINE, BEST_NULL) or p is None:
             continue
         names = ", ".join(f"{name}: {method}" for name, method in its.compared_with.items())
+        ratios = np.array([ratio for ratio, _ in its.log_ratios.values()])
+        worse, equal, better = signed_rank_probabilities(ratios)
         sentences.append(
-            f"{METRIC_NAMES[its.metric]} over {its.over} on validation ({names}): on a new data "
-            f"set the gain is expected in [{_percent(p.predicted_low)}, "
-            f"{_percent(p.predicted_high)}] % (95 % prediction interval); {100 * p.i2:.0f} % of "
-            f"the variance is between the {p.studies} data sets."
+            f"{METRIC_NAMES[its.metric]} over {its.over} on validation ({names}). On a new data "
+            f"set the gain is expected in [{percent(p.predicted_low)}, "
+            f"{percent(p.predicted_high)}] % (95 % prediction interval). {100 * p.i2:.0f} % of "
+            f"the variance is between the {p.studies} data sets. {OURS} is better by more than "
+            f"{100 * ROPE:g} % with probability {better:.2f}, within {100 * ROPE:g} % with "
+            f"{equal:.2f}, and worse with {worse:.2f} (Bayesian signed-rank test)."
         )
     return sentences
 
@@ -152,7 +196,7 @@ def to_csv(datasets: dict[str, tuple[Path, Runs]]) -> str:
     writer.writerow(["dataset", "protocol", "method", *names, "seeds", "folder"])
     for dataset, (folder, runs) in datasets.items():
         for method, records in runs.items():
-            values = [v for metric in METRICS for v in _over_seeds(runs, method, metric)]
+            values = [v for m in METRICS for v in over_seeds(_values(runs, method, m))]
             shown = ["" if value is None else f"{value:.6f}" for value in values]
             writer.writerow([dataset, PROTOCOL, method, *shown, len(records), _relative(folder)])
     return text.getvalue()
@@ -165,14 +209,9 @@ def _relative(folder: Path) -> str:
     return (folder.resolve().relative_to(here) if inside else folder).as_posix()
 
 
-def _over_seeds(runs: Runs, method: str, metric: str) -> tuple[float | None, float | None]:
-    """Mean and standard deviation over the seeds of a full-ranking metric; None without a run."""
-    return over_seeds([record.accuracy["full", metric] for record in runs.get(method, ())])
-
-
-def _shown(runs: Runs, method: str, metric: str) -> tuple[float | None, int, float | None]:
-    mean, deviation = _over_seeds(runs, method, metric)
-    return mean, 3, deviation
+def _values(runs: Runs, method: str, metric: str) -> list[float]:
+    """The full-ranking metric of each seed."""
+    return [record.accuracy["full", metric] for record in runs.get(method, ())]
 
 
 def _notes(datasets: dict[str, tuple[Path, Runs]]) -> list[str]:
@@ -195,3 +234,55 @@ def _notes(datasets: dict[str, tuple[Path, Runs]]) -> list[str]:
         "How much a method was tuned differs by data set.",
         "Best of a column bold, second best underlined, as rounded here. –: not run.",
     ]
+
+
+# The options chosen on other data sets, properties/experiment/<data set>/<model>.yaml, beside the
+# metrics of their runs.
+
+EXPERIMENTS = "experiments"
+NOT_SHOWN = ("num_threads",)  # decides the speed, not the result
+_TRIALS = re.compile(r"^# Validation trials: (\d+|unknown)\.", re.MULTILINE)
+
+
+def build_experiments(other_results: Path, folder: Path | None = None) -> Table:
+    """A section for each data set, a row for each file of options.
+
+    Raises InputError for a file without its number of trials, and for a bad record.
+    """
+    folder = folder or properties_folder() / "experiment"
+    sections = []
+    for dataset in sorted(path for path in folder.iterdir() if path.is_dir()):
+        records = {
+            record.method: record
+            for record in read_records(other_results / dataset.name)
+            if record.protocol == "loo" and record.dataset == dataset.name
+        }
+        rows = [
+            _experiment(file, records.get(file.stem)) for file in sorted(dataset.glob("*.yaml"))
+        ]
+        sections.append(Section(dataset.name, rows))
+    return Table(
+        name="Options",
+        label="tab:experiments",
+        title="Options chosen on validation, by data set",
+        columns=[
+            ("", name) for name in ("Method", "Options", "Trials", "Valid NDCG@10", "Test NDCG@10")
+        ],
+        sections=sections,
+        notes=["Full ranking, protocol loo, first seed. –: no run in git."],
+        text=True,
+    )
+
+
+def _experiment(file: Path, record: Record | None) -> list[Cell]:
+    trials = _TRIALS.search(file.read_text(encoding="utf-8"))
+    if trials is None:
+        raise InputError("no line `# Validation trials: N.` in the header", file=file)
+    options: dict[str, Any] = read_yaml(file).values
+    shown = ", ".join(f"{name} {value}" for name, value in options.items() if name not in NOT_SHOWN)
+    valid = test = None
+    if record is not None:
+        valid = max((value for _, value in record.history), default=None)
+        test = record.accuracy["full", "ndcg@10"]
+    values = [number(valid, 4) or "–", number(test, 4) or "–"]
+    return [Cell(text) for text in (file.stem, shown, trials[1], *values)]

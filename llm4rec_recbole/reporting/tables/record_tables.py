@@ -11,28 +11,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llm4rec_recbole.analysis.paired_tests import LEVEL, Comparison
+from llm4rec_recbole.analysis.paired_tests import Comparison
 from llm4rec_recbole.analysis.paper import paper_numbers
-from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES, OURS
-from llm4rec_recbole.evaluation.records import Record
+from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES
 from llm4rec_recbole.reporting.tables.render import (
     NONE,
     UNDEFINED,
     Cell,
     Section,
     Table,
+    by_row,
     column,
-    number,
+    over_seeds,
+    seeds_text,
 )
 from llm4rec_recbole.reporting.tables.rows import (
     AccuracySection,
+    Printed,
     Row,
     groups_of,
     row_key,
     to_csv_text,
 )
-
-Printed = dict[tuple[str, str], str]  # (row label, column) -> as printed
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class RecordTable:
                 for m in self._printed:
                     values[f"paper_{m.printed}"] = _paper(section, row, m, paper) or ""
                 for m in self.measures:
-                    mean, deviation = self._over_seeds(row, m)
+                    mean, deviation = over_seeds(self._numbers(row, m))
                     if row.records:
                         values[m.key] = UNDEFINED if mean is None else f"{mean:.6f}"
                     if deviation is not None:
@@ -111,52 +111,35 @@ class RecordTable:
         """The measures that the paper prints too."""
         return [measure for measure in self.measures if measure.printed]
 
-    def value(self, record: Record, key: str) -> float | None:
-        """The record's number under `key`."""
-        return getattr(record, self.of)[key]
-
     def _cells(
         self, section: AccuracySection, paper: Printed, tests: Sequence[Comparison]
     ) -> list[list[Cell]]:
         rows = section.rows
         differ = {
-            (test.baseline if test.method == OURS else test.method, test.metric)
+            (test.other, test.metric)
             for test in tests
-            if (test.dataset, test.protocol) == (section.dataset, section.protocol)
-            and test.p_holm < LEVEL
+            if test.setting == (section.dataset, section.protocol) and test.significant
         }
         columns = [[Cell(row.label) for row in rows]]
         for m in self._printed:
             columns.append(column([_paper(section, r, m, paper) for r in rows], smaller=m.smaller))
         for m in self.measures:
             marks = [(row.method, m.key) in differ for row in rows]
-            shown = [self._shown(row, m) for row in rows]
+            shown = [
+                (seeds_text(self._numbers(row, m), m.decimals) or UNDEFINED)
+                if row.records
+                else None
+                for row in rows
+            ]
             columns.append(column(shown, smaller=m.smaller, marks=marks))
             if m.null:
                 columns.append([Cell(_null_range(row, m.null, m.decimals) or NONE) for row in rows])
         columns.append([Cell(row.status) for row in rows])
-        return [*map(list, zip(*columns))]
+        return by_row(columns)
 
-    def _shown(self, row: Row, measure: Measure) -> str | None:
-        """Mean ± deviation; "n/a" where a run does not have it; None without a run."""
-        if not row.records:
-            return None
-        mean, deviation = self._over_seeds(row, measure)
-        return UNDEFINED if mean is None else number(mean, measure.decimals, deviation)
-
-    def _over_seeds(self, row: Row, measure: Measure) -> tuple[float | None, float | None]:
-        return over_seeds([self.value(record, measure.key) for record in row.records])
-
-
-def over_seeds(values: Sequence[float | None]) -> tuple[float | None, float | None]:
-    """Mean and standard deviation over the seeds.
-
-    The mean is None where a seed has no value, or there is none; the deviation also for one seed.
-    """
-    numbers = [value for value in values if value is not None]
-    if not numbers or len(numbers) < len(values):
-        return None, None
-    return float(np.mean(numbers)), float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None
+    def _numbers(self, row: Row, measure: Measure) -> list[float | None]:
+        """The numbers of the row's seeds."""
+        return [getattr(record, self.of)[measure.key] for record in row.records]
 
 
 def _null_range(row: Row, part: str, decimals: int) -> str | None:
@@ -171,11 +154,6 @@ def _null_range(row: Row, part: str, decimals: int) -> str | None:
         return UNDEFINED
     low, high = np.mean(ranges, axis=0)
     return f"{low:.{decimals}f}–{high:.{decimals}f}"
-
-
-def mean_over_seeds(values: Sequence[float | None]) -> float | None:
-    """Mean over the seeds; None where one of them has no value, or there is none."""
-    return over_seeds(values)[0]
 
 
 def _paper(section: AccuracySection, row: Row, measure: Measure, paper: Printed) -> str | None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Literal
+
+import numpy as np
 
 Rank = Literal["", "best", "second"]
 
@@ -136,27 +139,22 @@ def _tex(text: str) -> str:
 
 def _tex_groups(groups: list[str]) -> list[str]:
     """The line of group names over the columns they span, and the rules below it."""
-    names, rules, start = [], [], 0
-    while start < len(groups):
-        stop = start
-        while stop < len(groups) and groups[stop] == groups[start]:
-            stop += 1
-        if groups[start]:
-            names.append(rf"\multicolumn{{{stop - start}}}{{c}}{{{_tex(groups[start])}}}")
-            rules.append(rf"\cmidrule(lr){{{start + 1}-{stop}}}")
+    names, rules, start = [], [], 1
+    for group, columns in groupby(groups):
+        width = len([*columns])
+        if group:
+            names.append(rf"\multicolumn{{{width}}}{{c}}{{{_tex(group)}}}")
+            rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
         else:
-            names += [""] * (stop - start)
-        start = stop
+            names += [""] * width
+        start += width
     return [" & ".join(names) + r" \\", "".join(rules)] if rules else []
 
 
 # Cells and columns of numbers.
 
-
 NONE = "–"  # no run
 UNDEFINED = "n/a"  # a run, but its data set lacks what the number is made of
-
-
 PLUS_MINUS = " ± "
 
 
@@ -166,6 +164,28 @@ def number(value: float | None, decimals: int, deviation: float | None = None) -
         return None
     shown = f"{value:.{decimals}f}"
     return shown if deviation is None else f"{shown}{PLUS_MINUS}{deviation:.{decimals}f}"
+
+
+def over_seeds(values: Sequence[float | None]) -> tuple[float | None, float | None]:
+    """Mean and standard deviation over the seeds.
+
+    The mean is None where a seed has no value, or there is none; the deviation also for one seed.
+    """
+    numbers = [value for value in values if value is not None]
+    if not numbers or len(numbers) < len(values):
+        return None, None
+    return float(np.mean(numbers)), float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None
+
+
+def seeds_text(values: Sequence[float | None], decimals: int) -> str | None:
+    """Mean ± standard deviation over the seeds; None where the mean is."""
+    mean, deviation = over_seeds(values)
+    return number(mean, decimals, deviation)
+
+
+def by_row(columns: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
+    """The rows of a table from its columns."""
+    return [*map(list, zip(*columns))]
 
 
 def column(

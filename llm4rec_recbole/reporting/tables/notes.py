@@ -1,23 +1,106 @@
-"""The captions of Tables II and III."""
+"""The notes of all tables: groups of rows, seeds, failures, versions; captions of II and III."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llm4rec_recbole.analysis.fairness_null import NullRange
-from llm4rec_recbole.analysis.paired_tests import LEVEL, Comparison
-from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES, OURS
+from llm4rec_recbole.analysis.paired_tests import Comparison
+from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES, NOT_SEARCHED, OURS
+from llm4rec_recbole.analysis.significance import LEVEL
+from llm4rec_recbole.evaluation.beyond_accuracy import SHUFFLES
+from llm4rec_recbole.evaluation.records import Record
 from llm4rec_recbole.reporting.tables.record_tables import TABLE_2
-from llm4rec_recbole.reporting.tables.rows import (
-    AccuracySection,
+from llm4rec_recbole.reporting.tables.rows import AccuracySection, Row, first_line
+
+COMMON = (
+    "References and nulls: methods that the paper does not have. A null is a simpler method that "
+    "could give the same numbers (properties/nulls.yaml). Other methods: this project does not "
+    "have them either.",
+    f"{' and '.join(NOT_SEARCHED)} are smaller than the paper's, as their rows say. Their options "
+    "are not searched, because one trial takes too long.",
+    "Best of a column bold, second best underlined, as rounded here.",
 )
-from llm4rec_recbole.reporting.tables.run_notes import COMMON, run_notes
+
+
+def run_notes(sections: list[AccuracySection]) -> list[str]:
+    """The sentences on seeds, failed runs, and versions of code, packages and data."""
+    rows = [row for section in sections for row in section.rows]
+    records = [record for row in rows for record in row.records]
+    return [
+        *_seeds(rows),
+        *_failures(sections),
+        *_idle_components(records),
+        *_versions("git commit", "git_commit", records),
+        *_versions("config lock", "lock_sha256", records),
+        *(note for section in sections for note in _data(section)),
+    ]
+
+
+def _seeds(rows: list[Row]) -> list[str]:
+    ran = [row for row in rows if row.records]
+    if not ran:
+        return []
+    single = sorted({row.method for row in ran if row.one_seed})
+    means = "Mean ± standard deviation over the seeds given under Runs."
+    if not single:
+        return [means]
+    return [
+        f"{means} One seed: {', '.join(single)}. How much a result varies between seeds is then "
+        "unknown, and the result supports no claim."
+    ]
+
+
+def _failures(sections: list[AccuracySection]) -> list[str]:
+    """Seeds that failed where other seeds did not; a method without any has it in its row."""
+    return [
+        f"{section.setting}: {row.method} failed with seed {failure.seed} "
+        f"({first_line(failure.error)}); its numbers are from the other seeds."
+        for section in sections
+        for row in section.rows
+        if row.records
+        for failure in row.failures
+    ]
+
+
+def _idle_components(records: list[Record]) -> list[str]:
+    """Components that a run had on and that found nothing in its data to work on."""
+    notes: dict[str, None] = {}
+    for record in records:
+        idle = record.provenance.get("idle_components")
+        for name, lacking in idle.items() if isinstance(idle, dict) else ():
+            notes[f"{record.method} on {record.dataset}: component {name} is off ({lacking})."] = (
+                None
+            )
+    return list(notes)
+
+
+def _versions(name: str, key: str, records: list[Record], where: str = "") -> list[str]:
+    methods: dict[str, set[str]] = {}
+    for record in records:
+        methods.setdefault(str(record.provenance[key]), set()).add(record.method)
+    if len(methods) < 2:
+        return []
+    listed = "; ".join(f"{_short(v)}: {', '.join(sorted(m))}" for v, m in methods.items())
+    return [f"{where}Made with more than one {name} ({listed})."]
+
+
+def _short(version: str) -> str:
+    """The first eight digits of a hash, and what follows it, such as "-dirty"."""
+    digits, dash, rest = version.partition("-")
+    return digits[:8] + dash + rest
+
+
+def _data(section: AccuracySection) -> list[str]:
+    records = [record for row in section.rows for record in row.records]
+    return _versions("version of the data", "data_sha256", records, f"{section.setting}: ")
+
+
+# The captions of Tables II and III.
 
 
 def notes_2(
     sections: list[AccuracySection],
     tests: Sequence[Comparison],
-    null_ranges: Sequence[NullRange] = (),
 ) -> list[str]:
     """The caption of Table II: what each column measures, since the paper does not say."""
     return [
@@ -35,7 +118,7 @@ def notes_2(
         *_fairness_parts(sections),
         "n/a: the data set has neither categories nor two groups of users.",
         "More is not better by itself: random lists are diverse and novel, and cover everything.",
-        *_random_groups(sections, null_ranges),
+        *_random_groups(sections),
         *_tested(sections, tests),
         *COMMON,
         *run_notes(sections),
@@ -66,29 +149,30 @@ def _fairness_parts(sections: list[AccuracySection]) -> list[str]:
     return sentences
 
 
-def _random_groups(sections: list[AccuracySection], null_ranges: Sequence[NullRange]) -> list[str]:
+def _random_groups(sections: list[AccuracySection]) -> list[str]:
     """Whether the users' part of fairness differs from its range with random groups.
 
-    Only runs that the table shows count. A setting without a range gets no sentence.
+    A setting whose records have no range gets no sentence.
     """
     sentences = []
     for section in sections:
-        shown = {row.method for row in section.rows if row.records}
-        runs = [r for r in null_ranges if (r.dataset, r.protocol) == (section.dataset,
-                section.protocol) and r.method in shown]  # fmt: skip
+        runs = [
+            (row.method, part, *record.fairness_null["users"])
+            for row in section.rows
+            for record in row.records
+            if "users" in record.fairness_null
+            and (part := record.beyond_accuracy["user_fairness@10"]) is not None
+        ]
         if not runs:
             continue
-        methods = {run.method for run in runs}
-        below = sorted({run.method for run in runs if run.users_part < run.low})
+        methods, measured, lows, highs = zip(*runs)
+        below = sorted({method for method, part, low, _ in runs if part < low})
         named = f" ({', '.join(below)})" if below else ""
-        measured, lows, highs = (
-            [getattr(r, k) for r in runs] for k in ("users_part", "low", "high")
-        )
         sentences.append(
             f"{section.setting}: the users' part of Fairness@10 is {min(measured):.2f} to "
             f"{max(measured):.2f}. With groups assigned to the {section.users} users at random it "
-            f"is {min(lows):.2f} to {max(highs):.2f} (95 % of {runs[0].shuffles} shuffles, by "
-            f"method). It is below its method's range for {len(below)} of {len(methods)} "
+            f"is {min(lows):.2f} to {max(highs):.2f} (95 % of {SHUFFLES} shuffles, by "
+            f"method). It is below its method's range for {len(below)} of {len({*methods})} "
             f"methods{named}. For the others it is no further from 1 than chance puts it."
         )
     return sentences
@@ -128,9 +212,8 @@ def _tested(sections: list[AccuracySection], tests: Sequence[Comparison]) -> lis
 
 def _untested(section: AccuracySection, metric: str, claims: Sequence[Comparison]) -> str | None:
     """Which of the compared methods lack a test of `metric`; "" for all; None for none."""
-    setting = (section.dataset, section.protocol)
-    compared = {c.baseline for c in claims if (c.dataset, c.protocol) == setting}
-    made = {c.baseline for c in claims if (c.dataset, c.protocol, c.metric) == (*setting, metric)}
+    here = [c for c in claims if c.setting == (section.dataset, section.protocol)]
+    compared, made = {c.baseline for c in here}, {c.baseline for c in here if c.metric == metric}
     numbered = [
         row.method
         for row in section.rows
