@@ -53,6 +53,11 @@ class Pilot:
         """The pilot in a table's heading."""
         return f"{self.dataset} ({self.method} - {self.baseline})"
 
+    @property
+    def general(self) -> bool:
+        """Whether it is of ours against a baseline, not of a step of the ablation."""
+        return self.baseline in {*paper_baselines(), *REFERENCES}
+
     def users_needed(self, metric: str, percent: float, tests: int = 1) -> int:
         """Users for a gain of `percent` of the baseline's mean, by this pilot's spread."""
         return users_needed(self.spread[metric], self.mean[metric] * percent / 100, tests)
@@ -190,7 +195,7 @@ def needed(gain: Gain, pilots: Sequence[Pilot], holm: bool = False) -> list[int 
     tests = gain.family if holm else 1
     return [
         pilot.users_needed(gain.metric, gain.percent, tests)
-        if (pilot.method, pilot.baseline) == gain.pair or _is_general(pilot)
+        if (pilot.method, pilot.baseline) == gain.pair or pilot.general
         else None
         for pilot in pilots
     ]
@@ -206,7 +211,7 @@ def users_for(gains: Mapping[str, str], test: Test | None, pilots: Sequence[Pilo
     needs = []
     for metric, printed in gains.items():
         percent = float(per_cent(printed))
-        able = [p for p in pilots if (p.method, p.baseline) == pair or _is_general(p)]
+        able = [p for p in pilots if (p.method, p.baseline) == pair or p.general]
         users = [
             p.users_needed(metric, percent) for p in able
             if percent and p.mean.get(metric) and p.spread[metric]
@@ -214,11 +219,6 @@ def users_for(gains: Mapping[str, str], test: Test | None, pilots: Sequence[Pilo
         if users:
             needs.append(min(users))
     return max(needs, default=None)
-
-
-def _is_general(pilot: Pilot) -> bool:
-    """Whether the pilot is ours against a baseline, not a step of the ablation."""
-    return pilot.baseline in {*paper_baselines(), *REFERENCES}
 
 
 def steps_needed(gains: Sequence[Gain], pilots: Sequence[Pilot]) -> list[int]:

@@ -125,8 +125,9 @@ def _power_page(options: argparse.Namespace) -> str:
     from llm4rec_recbole.analysis.claims import read_printed
     from llm4rec_recbole.analysis.paper import paper_numbers
     from llm4rec_recbole.analysis.power import Gain, paper_gains, parse_claim, read_pilots
-    from llm4rec_recbole.reporting.tables.claims import power_page
+    from llm4rec_recbole.reporting.tables.claims import power_table
     from llm4rec_recbole.reporting.tables.datasets import result_folders
+    from llm4rec_recbole.reporting.tables.render import to_markdown
 
     given = [] if options.claim is None else [parse_claim(options.claim)]
     pilots = read_pilots(result_folders(options.results, options.other_results))
@@ -139,7 +140,7 @@ def _power_page(options: argparse.Namespace) -> str:
     gains = [
         Gain("claim", options.claim, metric, percent, "", 1) for percent, metric in given
     ] or paper_gains(read_printed(paper_numbers.folder()))
-    return power_page(gains, pilots)
+    return to_markdown(power_table(gains, pilots))
 
 
 def report(arguments: list[str] | None = None) -> int:

@@ -196,6 +196,6 @@ def _sampled(section: AccuracySection) -> str:
     printed = [float(row.paper["hit@10"]) for row in section.rows if "hit@10" in row.paper]
     paper = f" The paper prints {min(printed):.3f} to {max(printed):.3f}." if printed else ""
     return (
-        f"the same runs' HR@10 is {ends[0]} among all items, and {ends[1]} when "
+        f"the same runs' HR@10 is {ends[0]} among all items. It is {ends[1]} when "
         f"the item only has to beat 100 random ones.{paper}"
     )

@@ -21,7 +21,7 @@ from llm4rec_recbole.analysis.power import (
 from llm4rec_recbole.analysis.significance import paired_t
 from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.errors import InputError
-from tests.helpers.fake_results import add_run, ranks_around
+from tests.helpers.fake_results import add_run, ranks_around, unescaped
 
 COMMITTED = Path(__file__).parents[2] / "benchmarks" / "results"
 
@@ -86,7 +86,7 @@ def test_the_command_prints_a_claim_and_writes_the_table(tmp_path, capsys):
     assert llm4rec(["power", "--claim", "+5% ndcg@10", "--pilot", "ml-100k", *where]) == 0
     out = capsys.readouterr().out
     assert "| +5% ndcg@10 | NDCG@10" in out
-    assert "ml-100k (EnhancedGenRec - BPR), 60 users" in out
+    assert "ml-100k (EnhancedGenRec - BPR), 60 users" in unescaped(out)
     assert llm4rec(["power", *where, "--out", str(tmp_path / "power.md")]) == 0
     text = (tmp_path / "power.md").read_text()
     assert "of the 20 steps of Table IV cannot be resolved on MovieLens-25M" in text

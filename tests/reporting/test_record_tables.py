@@ -143,7 +143,7 @@ def test_the_caption_of_table_3_names_the_hardware(results):
     assert compare_and_make_tables(results) == 0
     assert (
         "- Measured on Some CPU, 2 cores (cpu), 2 torch threads; torch 2.13.0, Python 3.11.7; "
-        "asked for batches of 256 users."
+        "ranked in batches of 256 users."
     ) in table_text(results, 3).splitlines()
 
 
@@ -151,7 +151,7 @@ def test_runs_on_different_hardware_are_distinguished(results):
     add_run(results, "EASE", ranks_around(9), hardware="NVIDIA H200, 1 of 1", device="cuda")
     assert compare_and_make_tables(results) == 0
     assert "Not all runs were made on the same hardware" in table_text(results, 3)
-    assert "2 cores (cpu), 2 torch threads; torch 2.13.0, Python 3.11.7; asked for batches of " \
+    assert "2 cores (cpu), 2 torch threads; torch 2.13.0, Python 3.11.7; ranked in batches of " \
         "256 users: BPR, LightGCN." in table_text(results, 3)  # fmt: skip
     assert "H200" in table_text(results, 3)
 

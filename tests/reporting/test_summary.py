@@ -49,8 +49,8 @@ def test_only_a_small_p_makes_a_difference(p, sure):
 def test_the_ranges_of_full_and_sampled_ranking_and_the_papers():
     *_, sampled = sentences(row("P5", 0.06), row("EnhancedGenRec", 0.13), row("Pop", 0.02))
     assert sampled == (
-        "ml-100k, loo: the same runs' HR@10 is 0.070 to 0.180 among all items, and 0.110 to 0.440 "
-        "when the item only has to beat 100 random ones. The paper prints 0.718 to 0.724."
+        "ml-100k, loo: the same runs' HR@10 is 0.070 to 0.180 among all items. It is 0.110 to "
+        "0.440 when the item only has to beat 100 random ones. The paper prints 0.718 to 0.724."
     )
 
 

@@ -169,8 +169,9 @@ def test_a_method_that_no_table_names_has_its_row_after_the_references_and_marks
 def test_the_caption_has_the_smallest_detectable_difference(results):
     with_ours(results)
     compare_and_make_tables(results)
-    assert "with 60 users, one test at the 5 % level detects a full-ranking" in table_text(
-        results, 1
+    assert (
+        "with 60 users, one test at the 5 % level has 80 % power for a full-ranking"
+        in table_text(results, 1)
     )
 
 

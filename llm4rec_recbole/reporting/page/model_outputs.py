@@ -208,7 +208,7 @@ FAITHFULNESS_NOTES = [
     "that most users chose or some drawn at random.",
     "The differences are in the unit of the model's own scores, with 95 % bootstrap intervals over "
     "users. d, p and users above 0 are of cited − random. More than popular: the interval of "
-    "cited − popular does not hold 0.",
+    "cited − popular does not contain 0.",
     "Left out: users whose sentence names no item, or with fewer other items than named ones.",
 ]
 

@@ -14,6 +14,7 @@ from llm4rec_recbole.analysis.claims import Entry
 from llm4rec_recbole.analysis.paired_tests import Setting
 from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES, NULL
 from llm4rec_recbole.analysis.pooling import BEST_BASELINE, BEST_NULL, Gains
+from llm4rec_recbole.analysis.power import paper_gains, pilots_of
 from llm4rec_recbole.reporting.figures import svg
 from llm4rec_recbole.reporting.figures.accuracy_plots import Point, curves, rankings, scatter
 from llm4rec_recbole.reporting.figures.differences import (
@@ -84,6 +85,7 @@ def _parts(
         ("pooled", "All data sets together (meta-analysis)",
          pooled(gains_of(runs, report.recbole_row)) + table(build(runs, report.recbole_row))),
         ("claims", "The paper's claims", claims_ledger(report.claims)),
+        ("power", "How many users a claim needs", _power(report, datasets)),
         ("accuracy", "Accuracy (Table I)",
          tables["table_1"] + _each(differences, report.sections)),
         ("protocols", "What sampled ranking hides",
@@ -102,6 +104,13 @@ def _parts(
         ("learning", "Learning from each event", replay(results)),
         ("runs", "Every run", provenance(report.records, report.sections, page_folder)),
     ]  # fmt: skip
+
+
+def _power(report: ReportInputs, datasets: Datasets) -> Markup:
+    """The users that claims need, by the pilots that compare EnhancedGenRec with a baseline."""
+    records = [r for _, runs in datasets.values() for its in runs.values() for r in its]
+    pilots = [pilot for pilot in pilots_of(records, report.recbole_row) if pilot.general]
+    return table(claims.power_table(paper_gains(report.paper), pilots))
 
 
 def _each(section: Callable[[Any], Markup], made: Iterable[Any]) -> Markup:
@@ -153,8 +162,8 @@ def protocols(section: AccuracySection) -> Markup:
     return figures(
         drawn,
         "The same lists of the same runs, scored three ways. The fewer items the held-out one has "
-        "to beat, the higher the score; where lines cross, the order of the methods changes too. "
-        "The band is what the paper prints, whose protocol is not named.",
+        "to beat, the higher the score. Where lines cross, the order of the methods changes too. "
+        "The band is what the paper prints. It does not name its protocol.",
         section.setting,
     )
 
@@ -196,10 +205,10 @@ def ablation(made: Ablation) -> Markup:
     if any(step.value is not None for step in steps):
         title = f"Ours, {section.setting}"
         drawn.append(waterfall("measured", title, "NDCG@10", steps, "ours"))
-        ours = "the lines are 95 % intervals of ours; the paper gives none."
+        ours = "The lines are 95 % intervals of ours. The paper gives none."
     else:
-        ours = "the paper gives no intervals. Ours has not been run."
-    caption = f"Each bar goes from the row above to this row, the last from the first row; {ours}"
+        ours = "The paper gives no intervals. Ours has not been run."
+    caption = f"Each bar goes from the row above to this row, the last from the first row. {ours}"
     return figures(drawn, caption, section.setting)
 
 
@@ -210,9 +219,9 @@ def training(section: AccuracySection) -> Markup:
     drawn = [curves("curves", title, "NDCG@10", runs)]
     return figures(
         drawn,
-        "Full ranking of the validation items after each epoch, first seed of each method; a thin "
-        "line leads from where a run ends to its name. The mark is the best epoch, whose weights "
-        "are tested; a mark without a line: validated once.",
+        "Full ranking of the validation items after each epoch, first seed of each method. A thin "
+        "line leads from the end of a run to its name. The mark is the best epoch, whose weights "
+        "are tested. A mark without a line is a run that was validated once.",
         section.setting,
     )
 

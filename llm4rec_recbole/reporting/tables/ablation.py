@@ -215,9 +215,9 @@ def _effect_notes(rows: Sequence[Row]) -> list[str]:
     """The rule of the column Effect."""
     if not any(row.tests for row in rows):
         return []
-    rules = "; ".join(f"{name}: {rule}" for name, rule in null_ladder.RULES.items())
+    rules = " ".join(f"{n[0].upper()}{n[1:]}: {rule}." for n, rule in null_ladder.RULES.items())
     return [
-        f"Effect, in NDCG@10 of the full ranking. {rules}. A component is judged twice: by its row "
+        f"Effect, in NDCG@10 of the full ranking. {rules} A component is judged twice: by its row "
         "and by the best of its nulls that ran (the best on validation). It has an effect only "
         "where both say so; else a cost counts before a tie."
     ]
@@ -228,9 +228,9 @@ def _notes_4(sections: list[AccuracySection]) -> list[str]:
         test.table == "table_4" for s in sections for row in s.rows for test in row.tests.values()
     )
     tested = (
-        f"*: p < {LEVEL:g}, paired t test over users and seeds, Holm-adjusted over the {made} "
-        "comparisons that comparisons.csv lists for this table; of nulls, over all comparisons "
-        "with nulls."
+        f"*: p < {LEVEL:g}, paired t test over users and seeds. It is Holm-adjusted over the "
+        f"{made} comparisons that comparisons.csv lists for this table. For nulls it is adjusted "
+        "over all comparisons with nulls."
     )
     return [
         "Paper: as printed, for MovieLens-25M; no split, ranking, seed or variance is named. Ours: "
@@ -242,8 +242,8 @@ def _notes_4(sections: list[AccuracySection]) -> list[str]:
         "Change: this row less the row above, over the same users; of Full Framework: less the "
         f"first row; of a null: {OURS} less the null. The interval is of the bootstrap over users, "
         "or of t with users and seeds random where a method has several seeds.",
-        "Adaptive Learning is the fifth of five components, so + Adaptive Learning and Full "
-        "Framework are one configuration in the paper's own terms: one run fills both rows.",
+        "Adaptive Learning is the fifth of five components. So + Adaptive Learning and Full "
+        "Framework are one configuration, and one run fills both rows.",
         *([tested] if made else ["No two rows that follow each other have been run: no test."]),
         *_effect_notes([row for section in sections for row in section.rows]),
         "Nulls: each is named with the part that it tests (properties/nulls.yaml).",
@@ -282,15 +282,16 @@ def _cells_5(ablation: Ablation) -> list[list[Cell]]:
 def _notes_5(sections: list[AccuracySection]) -> list[str]:
     made = sum(len(row.tests) for section in sections for row in section.rows)
     tested = (
-        f"*: p < {LEVEL:g}, paired t test over users and seeds, Holm-adjusted over the comparisons "
-        "that comparisons.csv lists for this table, the one of debiasing with retrieval included."
+        f"*: p < {LEVEL:g}, paired t test over users and seeds. It is Holm-adjusted over the "
+        "comparisons that comparisons.csv lists for this table. One of them compares debiasing "
+        "with retrieval."
     )
     return [
         "Paper: as printed, in per cent. Its figures follow the steps of its Table IV, in which "
         "each component comes on top of those before. It does not say which diversity is meant.",
         f"Ours: the backbone with that component alone less the backbone with none ({BACKBONE}), "
-        "over the same users, in per cent of the latter's mean, which the interval takes as given; "
-        "full ranking.",
+        "over the same users, full ranking. The unit is per cent of the latter's mean. The "
+        "interval does not count that mean's own error.",
         "Retrieval Augment. includes the item-item relations, an EASE term that the paper does not "
         "have.",
         "Synergistic Effect: what the backbone with all five gains less the sum of the five gains "

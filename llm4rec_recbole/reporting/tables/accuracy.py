@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from llm4rec_recbole.analysis.compare import METRICS
 from llm4rec_recbole.analysis.paired_tests import ONE_SEED
 from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES, OURS, RANKING_NAMES
 from llm4rec_recbole.analysis.significance import LEVEL, MARGIN
-from llm4rec_recbole.reporting.tables.notes import COMMON, run_notes
+from llm4rec_recbole.reporting.tables.notes import COMMON, further_of, run_notes, test_notes
 from llm4rec_recbole.reporting.tables.render import (
     NONE,
     Cell,
@@ -92,41 +94,28 @@ def _adapted(rows: list[Row]) -> list[str]:
 
 def _tests(sections: list[AccuracySection]) -> list[str]:
     tests = [test for s in sections for row in s.rows for test in row.tests.values()]
-    claims = [test for test in tests if test.table == "table_1"]
-    further = [test for test in tests if test.table == "table_1_further"]
-    ladder = [test for test in tests if test.table == "table_1_nulls"]
+    count = Counter(test.table for test in tests)
+    if not tests:
+        return [f"No test was made: that takes a run of {OURS} and one of a baseline."]
     references = "; ".join(f"{s.setting}: {s.reference}" for s in sections if s.reference)
-    method = (
-        "paired t test over users, and over seeds where a method has several, Holm-adjusted over "
-        "the"
-    )
-    made = []
-    if claims:
+    made = test_notes(count["table_1"], "the best null", further_of(tests))
+    if count["table_1"]:
         made.append(
-            f"*: {OURS} differs from this row, p < {LEVEL:g}: {method} {len(claims)} comparisons "
-            f"of {OURS} with the paper's five baselines and with the best null. The best null is "
-            f"the reference or null with the highest validation NDCG@10 ({references}). "
-            "comparisons.csv has differences, intervals and randomization tests."
+            "The best null is the reference or null with the highest validation NDCG@10 "
+            f"({references}). comparisons.csv has differences, intervals and randomization tests."
         )
-    if ladder:
+    if count["table_1_nulls"]:
         made.append(
             f"* in the row of another null: p < {LEVEL:g}, Holm-adjusted over the comparisons "
             "with nulls."
         )
-    if claims or ladder:
+    if count["table_1"] or count["table_1_nulls"]:
         made.append(
-            f"{OURS} is: better or worse by that p; else equivalent within the smallest margin "
-            "that two one-sided tests allow, in per cent of the row, where it is at most "
-            f"{100 * MARGIN:g} %; else undecided, with the users and seeds that would decide it."
+            f"{OURS} is: better or worse by Holm's p. Else it is equivalent, where two one-sided "
+            f"tests show a margin of at most {100 * MARGIN:g} % of the row. Else it is undecided, "
+            "with the users and seeds that would decide it."
         )
-    if further:
-        baselines = sorted({f"{t.dataset}, {t.protocol}: {t.baseline}" for t in further})
-        made.append(
-            "* in a row that this project does not have: differs from the baseline or reference "
-            f"with the highest validation NDCG@10 ({'; '.join(baselines)}), p < {LEVEL:g}: "
-            f"{method} {len(further)} comparisons of such rows."
-        )
-    return made or [f"No test was made: that takes a run of {OURS} and one of a baseline."]
+    return made
 
 
 def _detectable(sections: list[AccuracySection]) -> list[str]:
@@ -143,8 +132,8 @@ def _detectable(sections: list[AccuracySection]) -> list[str]:
         if ranges:
             sentences.append(
                 f"{section.setting}: with {section.users} users, one test at the {100 * LEVEL:g} % "
-                f"level detects a full-ranking difference of {' and '.join(ranges)}, by method, "
-                "with 80 % power. Smaller differences may be missed."
+                f"level has 80 % power for a full-ranking difference of {' and '.join(ranges)}. "
+                "The difference depends on the method. Smaller ones may be missed."
             )
     return sentences
 

@@ -21,10 +21,10 @@ NOTES = [
     "Claims come from analysis/paper/claims.yaml, the paper's numbers from paper_tables/printed. "
     "The first of these verdicts that applies is given.",
     *(f"{name[0].upper()}{name[1:]}: {rule}." for name, rule in RULES.items()),
-    "Ours: full ranking, gain with its 95 % interval, Holm's p and the conclusion of equivalence "
-    "tests, for each data set that stands in for the paper's. Of the five baselines the closest "
-    "one is shown. Tables IV and V: gain over the configuration named, of Table V in per cent of "
-    "the backbone.",
+    "Ours: gain in the full ranking with its 95 % interval, Holm's p and the conclusion of "
+    "equivalence tests. Each data set that stands in for the paper's is listed. Of the five "
+    "baselines the closest one is shown. Tables IV and V: gain over the configuration named, of "
+    "Table V in per cent of the backbone.",
     "References and nulls: the one with the highest validation NDCG@10, judged by the same rules "
     "without a printed gain; the paper claims nothing about it.",
 ]
@@ -77,46 +77,53 @@ def _ours(entry: Entry) -> str:
 # The page of `llm4rec power`: the users that each claim needs, by each pilot.
 
 
-POWER_NOTES = """\
-A cell has the users that a paired t test at the 5 % level needs to find the gain with 80 % power.
-In brackets it has the users with Holm's adjustment over the family: the six gains of Table I, or
-the 20 steps of Table IV. The spread between users comes from committed runs, full ranking. A dash:
-the pilot is another pair of configurations.
-"""
+POWER_NOTES = (
+    "A cell has the users that a paired t test at the 5 % level needs to find the gain with 80 % "
+    "power. In brackets it has the users with Holm's adjustment over the family: the six gains of "
+    "Table I, or the 20 steps of Table IV.",
+    "The spread between users comes from committed runs, full ranking. A dash: the pilot is "
+    "another pair of configurations.",
+)
 
 
-def power_page(gains: Sequence[Gain], pilots: Sequence[Pilot]) -> str:
-    """The page in Markdown."""
-    from tabulate import tabulate
-
-    headers = ["Claim", "Metric", "Gain", *(pilot.name for pilot in pilots), "The paper's users"]
+def power_table(gains: Sequence[Gain], pilots: Sequence[Pilot]) -> Table:
+    """The users that each gain needs, a column for each pilot."""
     rows = []
     for gain in gains:
-        one, holm = needed(gain, pilots), needed(gain, pilots, holm=True)
-        name = gain.name if gain.table == "claim" else f"{gain.table}, {gain.name}"
-        cells = [
-            "–" if n is None else f"{n:,}" if gain.family == 1 else f"{n:,} ({m:,})"
-            for n, m in zip(one, holm)
-        ]
+        needs = zip(needed(gain, pilots), needed(gain, pilots, holm=True))
         users = PAPER_USERS.get(gain.dataset)
-        metric = METRIC_NAMES.get(gain.metric, gain.metric)
-        rows.append(
-            [name, metric, f"{gain.percent:+.2f} %", *cells, f"{users:,}" if users else "–"]
-        )
-    table = tabulate(rows, headers, tablefmt="pipe", disable_numparse=True)
+        texts = [
+            gain.name if gain.table == "claim" else f"{gain.table}, {gain.name}",
+            METRIC_NAMES.get(gain.metric, gain.metric),
+            f"{gain.percent:+.2f} %",
+            *(NONE if one is None else f"{one:,}" if gain.family == 1 else f"{one:,} ({holm:,})"
+              for one, holm in needs),
+            f"{users:,}" if users else NONE,
+        ]  # fmt: skip
+        rows.append([Cell(text) for text in texts])
+    names = ["Claim", "Metric", "Gain", *(pilot.name for pilot in pilots), "The paper's users"]
     whole = any(gain.table == "Table IV" for gain in gains)
-    answer = f"{resolution_of_table_4(gains, pilots)}\n\n" if whole else ""
-    return f"# Power\n\n{answer}{POWER_NOTES}\n{table}\n\n{_detectable(pilots)}\n"
+    return Table(
+        name="Power",
+        label="tab:power",
+        title="The users that each claim needs",
+        columns=[("", name) for name in names],
+        sections=[Section("Users needed, by each pilot", rows)],
+        notes=[
+            *([resolution_of_table_4(gains, pilots)] if whole else []),
+            *POWER_NOTES,
+            "The smallest gain that each pilot's own users and seeds show with 80 % power:",
+            *map(_detectable, pilots),
+        ],
+        text=True,
+    )
 
 
-def _detectable(pilots: Sequence[Pilot]) -> str:
-    """What each pilot's own users and seeds can show, one test and twelve with Holm."""
-    lines = ["The smallest gain that each pilot's own users and seeds show with 80 % power:", ""]
-    for pilot in pilots:
-        parts = [
-            f"{METRIC_NAMES[m]} {pilot.detectable(m):.1f} % "
-            f"(with Holm over 12 tests {pilot.detectable(m, 12):.1f} %)"
-            for m in ("hit@10", "ndcg@10")
-        ]
-        lines.append(f"- {pilot.name}, {pilot.users:,} users: {', '.join(parts)}")
-    return "\n".join(lines)
+def _detectable(pilot: Pilot) -> str:
+    """What the pilot's own users and seeds can show, one test and twelve with Holm."""
+    parts = [
+        f"{METRIC_NAMES[m]} {pilot.detectable(m):.1f} % "
+        f"(with Holm over 12 tests {pilot.detectable(m, 12):.1f} %)"
+        for m in ("hit@10", "ndcg@10")
+    ]
+    return f"{pilot.name}, {pilot.users:,} users: {', '.join(parts)}."

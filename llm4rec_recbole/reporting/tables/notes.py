@@ -36,6 +36,34 @@ def run_notes(sections: list[AccuracySection]) -> list[str]:
     ]
 
 
+def test_notes(claims: int, null: str, further: Sequence[Comparison]) -> list[str]:
+    """What the mark * means in Tables I and II.
+
+    claims: the number of comparisons of EnhancedGenRec; null: how the notes call the best null;
+    further: the comparisons of methods that this project does not have.
+    """
+    made = []
+    if claims:
+        made.append(
+            f"*: {OURS} differs from this row, p < {LEVEL:g}. The p value is of a paired t test "
+            "over users, and over seeds where a method has several. It is Holm-adjusted over the "
+            f"{claims} comparisons of {OURS} with the paper's five baselines and with {null}."
+        )
+    if further:
+        baselines = sorted({f"{t.dataset}, {t.protocol}: {t.baseline}" for t in further})
+        made.append(
+            "* in a row that this project does not have: differs from the baseline or reference "
+            f"with the highest validation NDCG@10 ({'; '.join(baselines)}), p < {LEVEL:g}. The "
+            f"same test, Holm-adjusted over the {len(further)} comparisons of such rows."
+        )
+    return made
+
+
+def further_of(tests: Sequence[Comparison]) -> list[Comparison]:
+    """The tests of methods that this project does not have."""
+    return [test for test in tests if test.table.endswith("_further")]
+
+
 def _seeds(rows: list[Row]) -> list[str]:
     ran = [row for row in rows if row.records]
     if not ran:
@@ -113,7 +141,7 @@ def notes_2(
         "number of training users of an item, 1 where there is only one. Fairness@10: the mean of "
         "two parts, which are shown apart. Users@10: the equality of NDCG@10 between groups of "
         "users (gender, age, occupation). Items@10: the equality of exposure between categories "
-        "of items. Where only one part is defined, Fairness@10 is that part. shuffled: the middle "
+        "of items. Where only one part is defined, Fairness@10 is that part. Shuffled: the middle "
         "95 % of the values of a part when groups or categories are shuffled.",
         *_fairness_parts(sections),
         "n/a: the data set has neither categories nor two groups of users.",
@@ -173,39 +201,24 @@ def _random_groups(sections: list[AccuracySection]) -> list[str]:
             f"{max(measured):.2f}. With groups assigned to the {section.users} users at random it "
             f"is {min(lows):.2f} to {max(highs):.2f} (95 % of {SHUFFLES} shuffles, by "
             f"method). It is below its method's range for {len(below)} of {len({*methods})} "
-            f"methods{named}. For the others it is no further from 1 than chance puts it."
+            f"methods{named}. For the others it is within or above the range."
         )
     return sentences
 
 
 def _tested(sections: list[AccuracySection], tests: Sequence[Comparison]) -> list[str]:
     claims = [test for test in tests if test.table == "table_2"]
-    further = [test for test in tests if test.table == "table_2_further"]
     missing = [
         f"{section.setting}: {METRIC_NAMES[measure.key]}{left_out}"
         for section in sections
         for measure in TABLE_2.measures
         if (left_out := _untested(section, measure.key, claims)) is not None
     ]
-    method = (
-        f"p < {LEVEL:g}: paired t test over users, and over seeds where a method has several, "
-        "Holm-adjusted over the"
-    )
-    z_test = (
-        "Cov@100 and Fairness@10 are numbers of a whole run. There it is a z test whose standard "
-        "error comes from exchanging the two methods' lists for random users."
-    )
-    marks = []
+    marks = test_notes(len(claims), "the best null of Table I", further_of(tests))
     if claims:
         marks.append(
-            f"*: {OURS} differs from this row, {method} {len(claims)} comparisons of {OURS} with "
-            f"the paper's five baselines and with the best null of Table I. {z_test}"
-        )
-    if further:
-        marks.append(
-            "* in a row that this project does not have: differs from the baseline or reference "
-            f"with the highest validation NDCG@10, {method} {len(further)} comparisons of such "
-            "rows."
+            "Cov@100 and Fairness@10 are numbers of a whole run. There it is a z test whose "
+            "standard error comes from exchanging the two methods' lists for random users."
         )
     return [*marks, *([f"Not tested: {'; '.join(missing)}."] if missing else [])]
 
@@ -266,10 +279,12 @@ def _hardware(sections: list[AccuracySection]) -> list[str]:
             for record in row.records:
                 made = record.provenance
                 batch = record.cost["inference_batch_size"]
-                users = "a batch size not recorded" if batch is None else f"batches of {batch:g}"
+                users = (
+                    "batches of unknown size" if batch is None else f"batches of {batch:g} users"
+                )
                 key = (
                     f"{made['hardware']} ({made['device']}), {made['threads']} torch threads; "
-                    f"torch {made['torch']}, Python {made['python']}; asked for {users} users"
+                    f"torch {made['torch']}, Python {made['python']}; ranked in {users}"
                 )
                 named = methods.setdefault(key, [])
                 if row.method not in named:
