@@ -107,8 +107,8 @@ def read(
 
 
 # The note below Table I about time: what a protocol does to its order, and whether order matters.
-# The shares come from the summaries of the data sets (data/interactions.py), the differences from the
-# shuffle test.
+# The shares come from the summaries of the data sets (data/interactions.py), the differences from
+# the shuffle test.
 
 
 def time_note(results: Path, dataset: str, protocol: str) -> str:

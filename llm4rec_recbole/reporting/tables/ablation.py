@@ -100,7 +100,8 @@ def _section(
         shown_as = paper_methods.TABLE_4_LABELS.get(label, label)
         rows.append(shown.row(shown_as, method, its_tests, "Components", printed_as=label,
                               paper=printed))  # fmt: skip
-    return AccuracySection(results.dataset, results.protocol, results.users, rows)
+    users = results.users if any(row.records for row in rows) else 0
+    return AccuracySection(results.dataset, results.protocol, users, rows)
 
 
 def _null_rows(results: SettingResults) -> list[Row]:
