@@ -13,15 +13,18 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from llm4rec_recbole.cli.options import MODEL, parser_of
+from llm4rec_recbole.cli.options import MODEL, disk_errors, parser_of
 from llm4rec_recbole.errors import InputError
 
 if TYPE_CHECKING:
     from llm4rec_recbole.components.adaptation.journal import CrashSafeAdapter
     from llm4rec_recbole.inference.adaptation_session import Feedback
+
+RESTART = "no accepted event is lost: start it again"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -49,29 +52,19 @@ def main(argv: Sequence[str]) -> int:
         folder = Path(options.state or Path("work/adapted", own))
         name = None if options.events == "-" else str(Path(options.events).resolve())
         lines = limited_lines(file, options.events if name else "standard input")
-        with _disk_errors(folder):
+        writing = partial(disk_errors, folder, "cannot write: ", RESTART)
+        with writing():
             adapter, feedback = resume(model, folder, report=_report)
         try:
             before = len(adapter.journal)
             print(f"{recommend.describe(model)}\nstate: {folder}, with {before} events", flush=True)
-            with _disk_errors(folder), adapter:
+            with writing(), adapter:
                 summary = learn(adapter, feedback, lines, name)
         except KeyboardInterrupt:
             print("stopped; start it again to continue", file=sys.stderr)
             return 130
     print(summary)
     return 0
-
-
-@contextmanager
-def _disk_errors(folder: Path) -> Iterator[None]:
-    """Report a full disk or a folder that cannot be written in one line."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        hint = "no accepted event is lost: start it again"
-        raise InputError(f"cannot write: {reason}", file=folder, hint=hint) from error
 
 
 @dataclass

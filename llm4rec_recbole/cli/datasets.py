@@ -9,10 +9,10 @@ llm4rec prepare --dataset ml-25m         check it and write its tables of items 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
+from llm4rec_recbole.cli.options import disk_errors
 from llm4rec_recbole.errors import InputError
 
 
@@ -33,7 +33,7 @@ def fetch(arguments: Sequence[str] | None = None) -> int:
     either.add_argument("--check", action="store_true", help="only compare the files here")
     parser.add_argument("--data-path", default="dataset", help="default: %(default)s")
     options = parser.parse_args(arguments)
-    with _disk_errors(options.data_path):
+    with disk_errors(options.data_path):
         lines, equal = _fetch(options, names)
     print("\n".join(lines))
     return 0 if equal else 1
@@ -86,20 +86,10 @@ def prepare(arguments: Sequence[str] | None = None) -> int:
     from llm4rec_recbole.datasets.prepare import prepare
     from llm4rec_recbole.files import write_json
 
-    with _disk_errors(out):
+    with disk_errors(out):
         summary = prepare(options.dataset, out, options.data_path, options.raw)
         if options.summary:
             write_json(options.summary, summary)
     counts = ", ".join(f"{summary[name]} {name}" for name in ("users", "items", "interactions"))
     print(f"{options.dataset}: {counts}; wrote {out}")
     return 0
-
-
-@contextmanager
-def _disk_errors(folder: str | Path) -> Iterator[None]:
-    """Name the file, else `folder`, in the message of an OSError."""
-    try:
-        yield
-    except OSError as error:
-        message = error.strerror or str(error)
-        raise InputError(message, file=error.filename or folder) from None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,16 @@ def add_printed_option(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("--printed", type=Path, default=paper_numbers.folder(),
                         help="folder of the numbers that the paper prints")  # fmt: skip
+
+
+@contextmanager
+def disk_errors(folder: str | Path, what: str = "", hint: str = "") -> Iterator[None]:
+    """Report an OSError, such as a full disk, in one line that names its file, else `folder`."""
+    try:
+        yield
+    except OSError as error:
+        message = f"{what}{error.strerror or error}"
+        raise InputError(message, file=error.filename or folder, hint=hint or None) from error
 
 
 def check_k(k: int) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from llm4rec_recbole.analysis.claims import Entry
 from llm4rec_recbole.analysis.null_ladder import finding
 from llm4rec_recbole.analysis.paired_tests import Comparison
-from llm4rec_recbole.analysis.paper.paper_methods import OURS, REFERENCES
+from llm4rec_recbole.analysis.paper.paper_methods import NULL, OURS, REFERENCES
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.reporting.inputs import ReportInputs
 from llm4rec_recbole.reporting.tables import accuracy
@@ -142,9 +142,10 @@ def _best(section: AccuracySection) -> str:
     best = max(ran, key=lambda row: row.ours[NDCG])
     missing = _missing(section.rows)
     methods = f"{len(ran)} method{'s' if len(ran) > 1 else ''}"
+    name = best.label if best.group == NULL else best.method
     return (
-        f"of {f'the {methods} that ran ({missing})' if missing else methods}, {best.method} ranks "
-        f"the held-out item best among all items: NDCG@10 {best.ours[NDCG]:.3f}, "
+        f"of {f'the {methods} that ran ({missing})' if missing else methods}, {name} ranks the "
+        f"held-out item best among all items: NDCG@10 {best.ours[NDCG]:.3f}, "
         f"HR@10 {best.ours[HIT]:.3f}."
     )
 

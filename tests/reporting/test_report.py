@@ -92,9 +92,9 @@ def test_every_figure_says_in_words_what_it_shows(page):
 def test_tables_have_heads_and_are_scrolled_and_sorted_by_keyboard(page):
     parts = [a for a in page.each("details") if a.get("class") == "claims"]
     assert len(parts) > 5
-    # Tables of two protocols; sentences, faithfulness, replay, runs, the leaderboard, verdicts;
-    # claims.
-    assert sum(1 for _ in page.each("table")) == 5 * 2 + 6 + len(parts)
+    # Tables of two protocols; all data sets, power, sentences, faithfulness, replay, runs, the
+    # leaderboard, verdicts; claims.
+    assert sum(1 for _ in page.each("table")) == 5 * 2 + 8 + len(parts)
     regions = [a for a in page.each("div") if a.get("class") == "scroll"]
     assert all(a["tabindex"] == "0" and a["aria-label"] for a in regions)
     assert all(a["type"] == "button" for a in page.each("button"))
@@ -218,7 +218,7 @@ def test_one_method_alone_makes_a_page_without_a_forest_plot(tmp_path):
     assert tables.compare(["--results", str(results)]) == 0
     assert make_report(results) == 0
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "Forest plot" not in text
+    assert "Forest plot, " not in text  # of one data set
     assert "HR@10 of 1 methods" in text
 
 

@@ -75,11 +75,6 @@ def _none_of(kind: str, command: str) -> Markup:
     return render("none.html", kind=kind, command=command)
 
 
-def _settings(outputs: Sequence[Output]) -> list[str]:
-    """Each data set and protocol once, in order."""
-    return list(dict.fromkeys(output.setting for output in outputs))
-
-
 # Recommendations with the sentences that explain them. Each file is a list of entries:
 #
 #     {"user", "recent_titles": […], "item", "title", "sentence", "claims": […], "written_by",
@@ -196,11 +191,20 @@ FAITHFULNESS_KEYS = (
     "low_popular", "high_popular", "difference", "low", "high", "effect_size", "p_t",
     "p_randomization", "share_above",
 )  # fmt: skip
-FAITHFULNESS_COLUMNS = (
-    "", "Users", "Left out", "Without the cited", "Without popular", "Without random",
-    "Cited − popular, 95 %", "Cited − random, 95 %", "d", "p (t)", "p (randomization)",
-    "Users above 0", "More than popular",
-)  # fmt: skip
+#: Each column, and its cell as a format of the values.
+FAITHFULNESS_COLUMNS = {
+    "Users": "{users:g}",
+    "Left out": "{left_out:g}",
+    "Without the cited": "{drop_cited:.3g}",
+    "Without popular": "{drop_popular:.3g}",
+    "Without random": "{drop_random:.3g}",
+    "Cited − popular, 95 %": "{difference_popular:+.3g} [{low_popular:+.3g}, {high_popular:+.3g}]",
+    "Cited − random, 95 %": "{difference:+.3g} [{low:+.3g}, {high:+.3g}]",
+    "d": "{effect_size:.2f}",
+    "p (t)": "{p_t:.2g}",
+    "p (randomization)": "{p_randomization:.2g}",
+    "Users above 0": "{share_above:.0%}",
+}
 FAITHFULNESS_NOTES = [
     "Each test user's first recommendation is explained by its template. Without the cited: how "
     "far the item's score falls when the items that the sentence names are erased from the "
@@ -221,19 +225,11 @@ def faithfulness(results: Path) -> Markup:
     ]
     if not measured:
         return _none_of("faithfulness", "faithfulness")
-    sections = [
-        Section(
-            setting,
-            [
-                _faithfulness_row(output.who, values)
-                for output, values in measured
-                if output.setting == setting
-            ],
-            setting,
-        )
-        for setting in _settings([output for output, _ in measured])
-    ]
-    columns = [("", name) for name in FAITHFULNESS_COLUMNS]
+    sections = []
+    for setting, its in groupby(measured, key=lambda pair: pair[0].setting):
+        rows = [_faithfulness_row(output.who, values) for output, values in its]
+        sections.append(Section(setting, rows, setting))
+    columns = [("", name) for name in ("", *FAITHFULNESS_COLUMNS, "More than popular")]
     title = "The score without the items that explanations cite"
     return table(
         Table("Faithfulness", "tab:faithfulness", title, columns, sections, FAITHFULNESS_NOTES)
@@ -241,23 +237,10 @@ def faithfulness(results: Path) -> Markup:
 
 
 def _faithfulness_row(who: str, values: dict[str, float]) -> list[Cell]:
+    texts = [text.format(**values).replace("%", " %") for text in FAITHFULNESS_COLUMNS.values()]
     low, high = values["low_popular"], values["high_popular"]
-    texts = [
-        who,
-        f"{values['users']:g}",
-        f"{values['left_out']:g}",
-        f"{values['drop_cited']:.3g}",
-        f"{values['drop_popular']:.3g}",
-        f"{values['drop_random']:.3g}",
-        f"{values['difference_popular']:+.3g} [{low:+.3g}, {high:+.3g}]",
-        f"{values['difference']:+.3g} [{values['low']:+.3g}, {values['high']:+.3g}]",
-        f"{values['effect_size']:.2f}",
-        f"{values['p_t']:.2g}",
-        f"{values['p_randomization']:.2g}",
-        f"{100 * values['share_above']:.0f} %",
-        "yes" if low > 0 else "the other way" if high < 0 else "no",
-    ]
-    return [Cell(text) for text in texts]
+    sure = "yes" if low > 0 else "the other way" if high < 0 else "no"
+    return [Cell(text) for text in (who, *texts, sure)]
 
 
 # Four update rules on a stream of held-out interactions.
@@ -266,14 +249,15 @@ REPLAY_KEYS = (
     "score", "difference", "low", "high", "old_before", "old_after", "forgetting", "ms_per_update",
     "selected",
 )  # fmt: skip
-REPLAY_COLUMNS = (
-    "NDCG@10",
-    "Difference to frozen, 95 %",
-    "On old data",
-    "Forgetting",
-    "ms/update",
-    "Moved",
-)
+#: Each column, and its cell as a format of the values of an update rule.
+REPLAY_COLUMNS = {
+    "NDCG@10": "{score:.4f}",
+    "Difference to frozen, 95 %": "{difference:+.4f} [{low:+.4f}, {high:+.4f}]",
+    "On old data": "{old_before:.4f} → {old_after:.4f}",
+    "Forgetting": "{forgetting:+.4f}",
+    "ms/update": "{ms_per_update:.1f}",
+    "Moved": "{selected:.1%}",
+}
 REPLAY_NOTES = [
     "Each held-out interaction is first ranked among all items, then learned, in time order. "
     "NDCG@10 is measured before learning and averaged over users. All rules start from the same "
@@ -313,11 +297,4 @@ def _replay_section(output: Output) -> Section:
 
 def replay_cells(values: Mapping[str, float]) -> list[str]:
     """Return the results of one update rule as text, one for each of REPLAY_COLUMNS."""
-    return [
-        f"{values['score']:.4f}",
-        f"{values['difference']:+.4f} [{values['low']:+.4f}, {values['high']:+.4f}]",
-        f"{values['old_before']:.4f} → {values['old_after']:.4f}",
-        f"{values['forgetting']:+.4f}",
-        f"{values['ms_per_update']:.1f}",
-        f"{100 * values['selected']:.1f} %",
-    ]
+    return [text.format(**values).replace("%", " %") for text in REPLAY_COLUMNS.values()]

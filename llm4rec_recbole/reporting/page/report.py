@@ -100,7 +100,7 @@ def _parts(
         ("training", "Training",
          curves or Markup("<p>No run record holds the validation scores of its epochs.</p>")),
         ("people", "Recommendations and their reasons", recommendations(results)),
-        ("faithfulness", "Do the reasons cite what the model goes by?", faithfulness(results)),
+        ("faithfulness", "Do the reasons cite what the model uses?", faithfulness(results)),
         ("learning", "Learning from each event", replay(results)),
         ("runs", "Every run", provenance(report.records, report.sections, page_folder)),
     ]  # fmt: skip

@@ -127,13 +127,11 @@ def change(test: Comparison | None, *, per_cent_of: float | None = None) -> Cell
     if test is None or per_cent_of == 0:
         return Cell(NONE)
     ends = (test.difference, test.low, test.high)
-    numbers = (
-        [f"{x:+.3f}" for x in ends]
-        if per_cent_of is None
-        else [f"{100 * x / per_cent_of:+.1f}" for x in ends]
-    )
-    unit = "" if per_cent_of is None else " %"
-    return Cell(f"{numbers[0]}{unit} [{numbers[1]}, {numbers[2]}]", marked=test.significant)
+    if per_cent_of is None:
+        text = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*ends)
+    else:
+        text = "{:+.1f} % [{:+.1f}, {:+.1f}]".format(*(100 * x / per_cent_of for x in ends))
+    return Cell(text, marked=test.significant)
 
 
 def to_csv(sections: list[AccuracySection], columns: Sequence[Column]) -> str:
@@ -143,30 +141,33 @@ def to_csv(sections: list[AccuracySection], columns: Sequence[Column]) -> str:
     `_high`, `_p_holm` and the conclusion; empty where one of the two has no run. `<metric>_sd` is
     the standard deviation over seeds.
     """
-    names = [
-        f"paper_{m}" for m in dict.fromkeys(m for s in sections for r in s.rows for m in r.paper)
-    ]
-    names.append("against")
-    for _, metric in columns:
-        names += [metric, f"{metric}_sd"]
-        names += [
-            f"{metric}_change{end}" for end in ("", "_low", "_high", "_p_holm", "_conclusion")
-        ]
+    printed = dict.fromkeys(m for s in sections for r in s.rows for m in r.paper)
+    ends = (
+        "",
+        "_sd",
+        *(f"_change{end}" for end in ("", "_low", "_high", "_p_holm", "_conclusion")),
+    )
+    names = [*(f"paper_{m}" for m in printed), "against"]
+    names += [f"{metric}{end}" for _, metric in columns for end in ends]
     lines = []
     for section in sections:
         for row in section.rows:
             line = row_key(section, row) | {f"paper_{m}": text for m, text in row.paper.items()}
             for tested in columns:
+                metric, test = tested[1], row.tests.get(tested)
                 if row.records and tested in row.ours:
-                    line[tested[1]] = f"{row.ours[tested]:.6f}"
+                    line[metric] = f"{row.ours[tested]:.6f}"
                     if tested in row.deviation:
-                        line[f"{tested[1]}_sd"] = f"{row.deviation[tested]:.6f}"
-                if (test := row.tests.get(tested)) is not None:
-                    line["against"] = OURS if row.group == NULL else test.baseline
-                    ends = {"": test.difference, "_low": test.low, "_high": test.high}
-                    line |= {f"{tested[1]}_change{end}": f"{x:.6f}" for end, x in ends.items()}
-                    line[f"{tested[1]}_change_p_holm"] = f"{test.p_holm:.4g}"
-                    line[f"{tested[1]}_change_conclusion"] = test.conclusion
+                        line[f"{metric}_sd"] = f"{row.deviation[tested]:.6f}"
+                if test is not None:
+                    line |= {
+                        "against": OURS if row.group == NULL else test.baseline,
+                        f"{metric}_change": f"{test.difference:.6f}",
+                        f"{metric}_change_low": f"{test.low:.6f}",
+                        f"{metric}_change_high": f"{test.high:.6f}",
+                        f"{metric}_change_p_holm": f"{test.p_holm:.4g}",
+                        f"{metric}_change_conclusion": test.conclusion,
+                    }
             lines.append(line)
     return to_csv_text(names, lines)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 
 from llm4rec_recbole.analysis.claims import RULES, Entry
 from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES
 from llm4rec_recbole.analysis.power import PAPER_USERS, Gain, Pilot, needed, resolution_of_table_4
-from llm4rec_recbole.reporting.tables.render import NONE, Cell, Section, Table
+from llm4rec_recbole.reporting.tables.render import NONE, Cell, Section, Table, csv_text
 
 OURS_COLUMN = "Ours against its five baselines"
 COLUMNS = (
@@ -48,15 +46,11 @@ def build(entries: list[Entry]) -> Table:
 
 def to_csv(entries: list[Entry]) -> str:
     """The ledger for programs: a line for each claim, `key` naming it."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["key", "where", "claim", "recomputed", "ours", "reference", "verdict", "reason", "rule"]
+    header = ["key", "where", "claim", "recomputed", "ours", "reference", "verdict", "reason"]
+    return csv_text(
+        [*header, "rule"],
+        ([entry.claim.key, *row_texts(entry), RULES[entry.verdict]] for entry in entries),
     )
-    writer.writerows(
-        [entry.claim.key, *row_texts(entry), RULES[entry.verdict]] for entry in entries
-    )
-    return text.getvalue()
 
 
 def row_texts(entry: Entry) -> list[str]:

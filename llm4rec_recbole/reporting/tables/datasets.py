@@ -8,8 +8,6 @@ tests of single data sets: the tables in those folders have them.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,6 +48,7 @@ from llm4rec_recbole.reporting.tables.render import (
     Table,
     by_row,
     column,
+    csv_text,
     number,
     over_seeds,
     seeds_text,
@@ -190,16 +189,14 @@ def _pooled_notes(pooled: Sequence[Gains]) -> list[str]:
 
 def to_csv(datasets: dict[str, tuple[Path, Runs]]) -> str:
     """The table for programs: a line for each data set and method with a run."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     names = [f"{metric}{end}" for metric in METRICS for end in ("", "_sd")]
-    writer.writerow(["dataset", "protocol", "method", *names, "seeds", "folder"])
+    lines = []
     for dataset, (folder, runs) in datasets.items():
         for method, records in runs.items():
             values = [v for m in METRICS for v in over_seeds(_values(runs, method, m))]
             shown = ["" if value is None else f"{value:.6f}" for value in values]
-            writer.writerow([dataset, PROTOCOL, method, *shown, len(records), _relative(folder)])
-    return text.getvalue()
+            lines.append([dataset, PROTOCOL, method, *shown, len(records), _relative(folder)])
+    return csv_text(["dataset", "protocol", "method", *names, "seeds", "folder"], lines)
 
 
 def _relative(folder: Path) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Literal
@@ -149,6 +151,13 @@ def _tex_groups(groups: list[str]) -> list[str]:
             names += [""] * width
         start += width
     return [" & ".join(names) + r" \\", "".join(rules)] if rules else []
+
+
+def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """A table for programs: CSV with a header."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *lines])
+    return text.getvalue()
 
 
 # Cells and columns of numbers.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -26,6 +24,7 @@ from llm4rec_recbole.analysis.paper.paper_methods import (
 from llm4rec_recbole.evaluation.metrics import mean_of_known
 from llm4rec_recbole.evaluation.records import RANKINGS, Failure, Record
 from llm4rec_recbole.evaluation.users_file import Values
+from llm4rec_recbole.reporting.tables.render import csv_text
 
 Column = tuple[str, str]  # (ranking, metric)
 Printed = dict[tuple[str, str], str]  # (row label, column) -> as the paper prints it
@@ -219,11 +218,6 @@ def row_key(section: AccuracySection, row: Row) -> dict[str, str | int]:
 
 def to_csv_text(names: Sequence[str], rows: Sequence[dict[str, str | int]]) -> str:
     """CSV of `rows`, each `row_key` and values under `names`, empty where there is none."""
-    first = ["dataset", "stands_for", "protocol", "users", "row", "method"]
-    text = io.StringIO()
-    writer = csv.DictWriter(
-        text, [*first, *names, "seeds", "status"], restval="", lineterminator="\n"
-    )
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    header = ["dataset", "stands_for", "protocol", "users", "row", "method", *names]
+    header += ["seeds", "status"]
+    return csv_text(header, ([row.get(name, "") for name in header] for row in rows))
