@@ -15,7 +15,7 @@ LANGUAGE_MODEL = "SmolLM2-135M"  # that of language_models/load.py, whose import
 
 #: Those that select a trained model.
 MODEL = ("--model", "--dataset", "--checkpoint", "--checkpoint_dir")
-#: Those of all that tables and report read, beside --printed.
+#: Those of all that tables and report read.
 REPORT = ("--results", "--failures", "--recbole-row")
 
 _OPTIONS: dict[str, dict[str, Any]] = {
@@ -68,14 +68,6 @@ def parser_of(description: str, *options: str) -> argparse.ArgumentParser:
     for name in options:
         parser.add_argument(name, **_OPTIONS[name])
     return parser
-
-
-def add_printed_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option for the paper's numbers."""
-    from llm4rec_recbole.analysis.paper import paper_numbers
-
-    parser.add_argument("--printed", type=Path, default=paper_numbers.folder(),
-                        help="folder of the numbers that the paper prints")  # fmt: skip
 
 
 @contextmanager

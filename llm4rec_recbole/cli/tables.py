@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from llm4rec_recbole.cli.options import REPORT, add_printed_option, parser_of
+from llm4rec_recbole.cli.options import REPORT, parser_of
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import write_atomically
 
@@ -63,7 +63,7 @@ def tables(arguments: list[str] | None = None) -> int:
     from llm4rec_recbole.reporting.tables.render import to_latex, to_markdown
 
     parser = parser_of("Write the paper's tables with our numbers.", *REPORT, "--out")
-    add_printed_option(parser)
+    _add_printed_option(parser)
     options = parser.parse_args(arguments)
     report = inputs.read(options.results, options.failures, options.printed, options.recbole_row)
     texts = {
@@ -81,6 +81,14 @@ def tables(arguments: list[str] | None = None) -> int:
         write_atomically(options.out / name, text)
     print("\n".join([*lines, f"Claims: {options.out / 'claims'}.md, .csv"]))
     return 0
+
+
+def _add_printed_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the paper's numbers."""
+    from llm4rec_recbole.analysis.paper import paper_numbers
+
+    parser.add_argument("--printed", type=Path, default=paper_numbers.folder(),
+                        help="folder of the numbers that the paper prints")  # fmt: skip
 
 
 def dataset_table(arguments: list[str] | None = None) -> int:
@@ -151,7 +159,7 @@ def report(arguments: list[str] | None = None) -> int:
     from llm4rec_recbole.reporting.tables import datasets
 
     parser = parser_of("Write the report page.", *REPORT, "--other_results")
-    add_printed_option(parser)
+    _add_printed_option(parser)
     parser.add_argument("--out", type=Path, default=Path("results/report.html"),
                         help="the page (%(default)s)")  # fmt: skip
     parser.add_argument("--figure", type=Path, default=Path("results/rankings.svg"),
