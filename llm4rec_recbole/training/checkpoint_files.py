@@ -86,6 +86,23 @@ def last_checkpoint(config: Any) -> Path:
     raise InputError(message, hint="leave --resume out to train from the start")
 
 
+def resume_training(fitted: Any, config: Any) -> None:
+    """Load the last checkpoint of the same run into `fitted`, with what is known of its epochs.
+
+    Raises InputError for a model without epochs, or where there is no checkpoint.
+    """
+    trainer, metric = fitted.trainer, config["valid_metric"].lower()
+    if not hasattr(trainer, "pack_state"):
+        raise InputError(f"{config['model']} has no epochs to resume", hint="leave --resume out")
+    path = last_checkpoint(config)
+    trainer.resume_checkpoint(path)
+    fitted.history += [{"epoch": epoch + 1, metric: score} for epoch, score in trainer.validations]
+    fitted.train_seconds = trainer.seconds_before
+    fitted.energy.missing = "the run was resumed: the first part was not measured"
+    if not config["quiet"]:
+        print(f"resumed {path} after epoch {trainer.start_epoch}", file=sys.stderr)
+
+
 def forget_stopped_state(checkpoint: str | Path) -> None:
     """Remove the state that a stopped attempt of a run left, now that the run has its record."""
     Path(f"{checkpoint}{checkpoints.STOPPED}").unlink(missing_ok=True)

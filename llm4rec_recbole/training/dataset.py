@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from recbole.data.dataset import SequentialDataset
 from recbole.data.interaction import Interaction
 
 from llm4rec_recbole.components.adaptation.events import likes, mean_ratings
+from llm4rec_recbole.data.dataset_files import DatasetFiles
+from llm4rec_recbole.data.features import unread_item_columns
 from llm4rec_recbole.data.held_out import HeldOut, Outcomes
 from llm4rec_recbole.data.splits import PROTOCOLS, exact_order
 
@@ -90,6 +93,30 @@ def _phase(dataset: Any, held_out: HeldOut, outcomes: Outcomes) -> Any:
     phase = dataset.copy(targets)
     phase.held_out, phase.outcomes = held_out, outcomes
     return phase
+
+
+def note(config: Any, text: str) -> None:
+    """Print a note on standard error, unless the run is quiet."""
+    if not config["quiet"]:
+        print(f"note: {text}", file=sys.stderr)
+
+
+def note_items(config: Any, dataset: Any) -> None:
+    """Print what the items' file has that the run does not use, or that no interaction has."""
+    interacted = len(np.unique(np.asarray(dataset.inter_feat[dataset.iid_field])))
+    if alone := dataset.item_num - 1 - interacted:
+        message = f"{alone} of {dataset.item_num - 1} items have no interaction"
+        hint = "--item_candidates=interacted leaves them out"
+        note(config, f"{message}; they are candidates all the same ({hint})")
+    if dataset.items_left_out:
+        message = f"{dataset.items_left_out} items of the .item file have no interaction"
+        note(config, f"{message} and are no candidates (--item_candidates=all keeps them)")
+    if hasattr(config.model_class, "default_components"):  # it reads texts and categories
+        files = DatasetFiles.of(config)
+        if names := unread_item_columns(files.path("item"), files.file_format):
+            message = f"{files.path('item')}: no model reads its columns {', '.join(names)}"
+            hint = "texts are read from title and description, words for kinds from categories"
+            note(config, f"{message} ({hint}; rename columns in the first line)")
 
 
 def whole_histories(train: Any) -> Any:

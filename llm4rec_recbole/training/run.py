@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -15,20 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from llm4rec_recbole import checkpoints
-from llm4rec_recbole.data.dataset_files import DatasetFiles
-from llm4rec_recbole.data.features import unread_item_columns
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation import record
 from llm4rec_recbole.evaluation.energy import EnergyMeter, detect_hardware
 from llm4rec_recbole.evaluation.held_out_loader import HeldOutLoader
 from llm4rec_recbole.evaluation.ranking import Rankings
-from llm4rec_recbole.registry import ITEM_VECTORS, load, resolve_model
+from llm4rec_recbole.registry import resolve_model
 from llm4rec_recbole.training.checkpoint_files import (
     forget_stopped_state,
-    last_checkpoint,
+    resume_training,
     save_adapted_weights,
     saved_when_stopped,
     terminated_by_sigterm,
@@ -69,10 +64,9 @@ def run(
     input. An earlier record stays until the new record is complete.
     """
     config = load_config(model, dataset, config_files, options)
-    detect_hardware(config["energy_country"])
     data = load_dataset(config)
     network = build_model(config, data.train)
-    fitted = fit(network, data.train, data.valid, config)
+    fitted = fit(build_trainer(network, config), data, config)
     ranks = rank_held_out(fitted, data)
     return write_record(config, fitted, ranks, data.test)
 
@@ -113,8 +107,8 @@ def load_config(
     """RecBole's Config with this project's property files, checked before data are read.
 
     `model` is a name, a class, or `package.module:Class` (registry.py). `model` and `dataset` may
-    also stand in the files or the options. Seeds every generator, opens
-    the log and sets the number of threads. Raises InputError for bad options or data.
+    also stand in the files or the options. Seeds every generator, opens the log, sets the number of
+    threads and starts to look for energy sensors. Raises InputError for bad options or data.
     """
     from recbole.utils import init_logger, init_seed
 
@@ -129,6 +123,7 @@ def load_config(
         import torch
 
         torch.set_num_threads(config["num_threads"])
+    detect_hardware(config["energy_country"])
     return config
 
 
@@ -141,76 +136,32 @@ def load_dataset(config: Any) -> Data:
     from recbole.data import create_dataset, data_preparation
     from recbole.utils import init_seed
 
+    from llm4rec_recbole.training.dataset import note_items
+
     dataset = create_dataset(config)
-    _note_items(config, dataset)
+    note_items(config, dataset)
     train, valid, test = data_preparation(config, dataset)
     check_labels(config, train._dataset)
     init_seed(config["seed"] + (config["local_rank"] or 0), config["reproducibility"])
     return Data(dataset, train, valid, test)
 
 
-def _note(config: Any, text: str) -> None:
-    if not config["quiet"]:
-        print(f"note: {text}", file=sys.stderr)
-
-
-def _note_items(config: Any, dataset: Any) -> None:
-    """Print what the items' file has that the run does not use, or that no interaction has."""
-    inter, item = dataset.inter_feat, dataset.iid_field
-    interacted = len(np.unique(np.asarray(inter[item])))
-    if alone := dataset.item_num - 1 - interacted:
-        message = f"{alone} of {dataset.item_num - 1} items have no interaction"
-        hint = "--item_candidates=interacted leaves them out"
-        _note(config, f"{message}; they are candidates all the same ({hint})")
-    if dataset.items_left_out:
-        message = f"{dataset.items_left_out} items of the .item file have no interaction"
-        _note(config, f"{message} and are no candidates (--item_candidates=all keeps them)")
-    if hasattr(config.model_class, "default_components"):  # it reads texts and categories
-        files = DatasetFiles.of(config)
-        names = unread_item_columns(files.path("item"), files.file_format)
-        if names:
-            message = f"{files.path('item')}: no model reads its columns {', '.join(names)}"
-            hint = "texts are read from title and description, words for kinds from categories"
-            _note(config, f"{message} ({hint}; rename columns in the first line)")
-
-
 @refusals_of_recbole()
 def build_model(config: Any, train: Any) -> Any:
     """The model that `config` names, on its device, for the training loader `train`."""
-    from torch import nn
-
-    from llm4rec_recbole.training.dataset import interactions_of
-    from llm4rec_recbole.training.trainer import set_epochs, use_byte_dropout
+    from llm4rec_recbole.training.dataset import interactions_of, note
+    from llm4rec_recbole.training.trainer import initialise_items, set_epochs, use_byte_dropout
 
     network = config.model_class(config, train._dataset)
     if config["item_init"] not in (None, "random"):
-        initialise_items(network, config, train._dataset)
+        initialise_items(network, config, interactions_of(train._dataset))
     if config["epochs"] is None or config["eval_step"] is None:
         set_epochs(config, network, interactions_of(train._dataset))
     network = network.to(config["device"])
     for component, lacking in getattr(network, "idle_components", {}).items():
-        _note(config, f"component {component} is off: the data have {lacking}")
-    if isinstance(network, nn.Module):  # a model of decision trees is not
-        use_byte_dropout(network)
+        note(config, f"component {component} is off: the data have {lacking}")
+    use_byte_dropout(network)
     return network
-
-
-def initialise_items(network: Any, config: Any, train: Any) -> None:
-    """Overwrite the rows of `item_embedding` for which the option `item_init` has a vector.
-
-    train: RecBole's training data. The functions are looked up by name, so that a run without
-    them does not depend on text encoders. Raises InputError where an option or a file is missing.
-    """
-    import torch
-
-    from llm4rec_recbole.training.dataset import interactions_of
-
-    table: torch.nn.Embedding = network.item_embedding  # (n_items or more, d)
-    compute = load(ITEM_VECTORS, config["item_init"])
-    vectors = compute(config, interactions_of(train), table.embedding_dim)  # (n_items, d)
-    rows = torch.from_numpy(vectors.any(1).nonzero()[0])
-    with torch.no_grad():
-        table.weight[rows] = config["item_init_std"] * torch.from_numpy(vectors)[rows]
 
 
 @refusals_of_recbole()
@@ -222,35 +173,27 @@ def build_trainer(network: Any, config: Any) -> Fitted:
     return Fitted(network, trainer, energy=EnergyMeter(config["energy_country"]))
 
 
-def fit(network: Any, train: Any, valid: Any, config: Any, save: bool = True) -> Fitted:
-    """Train `network` to early stopping and load its best checkpoint.
-
-    Without `save` nothing is written, and the model stays as the last epoch left it.
-    """
-    return fit_trainer(build_trainer(network, config), train, valid, config, save)
-
-
-def fit_trainer(
+def fit(
     fitted: Fitted,
-    train: Any,
-    valid: Any,
+    data: Data,
     config: Any,
     save: bool = True,
     watch: Callable[[int, float], None] | None = None,
 ) -> Fitted:
-    """`fit` for a trainer that exists already.
+    """Train to early stopping and load the best checkpoint.
 
-    watch: called after each validation with the epoch, counted from 1, and the metric's value. What
-    it raises ends the training.
+    Without `save` nothing is written, and the model stays as the last epoch left it. watch: called
+    after each validation with the epoch, counted from 1, and the metric's value. What it raises
+    ends the training.
     """
+    model, trainer = fitted.model, fitted.trainer
     metric = config["valid_metric"].lower()
     if save:
         check_folders(config)
     if config["resume"]:
-        _resume(fitted, config, metric)
-    if hasattr(train, "item_tokens"):
-        train.item_tokens = getattr(fitted.model, "item_tokens", None)
-    stoppable = saved_when_stopped(fitted.trainer) if save else nullcontext()
+        resume_training(fitted, config)
+    if hasattr(data.train, "item_tokens"):
+        data.train.item_tokens = getattr(model, "item_tokens", None)
 
     def remember(epoch: int, value: float) -> None:
         fitted.history.append({"epoch": epoch + 1, metric: float(value)})
@@ -259,12 +202,12 @@ def fit_trainer(
 
     with fitted.energy.measure("training"):
         began = time.perf_counter()
-        if isinstance(valid, HeldOutLoader) and hasattr(fitted.model, "before_training"):
-            fitted.model.before_training(valid.held_out)
-        with stoppable:
-            _, best = fitted.trainer.fit(
-                train,
-                valid,
+        if isinstance(data.valid, HeldOutLoader) and hasattr(model, "before_training"):
+            model.before_training(data.valid.held_out)
+        with saved_when_stopped(trainer) if save else nullcontext():
+            _, best = trainer.fit(
+                data.train,
+                data.valid,
                 verbose=not config["quiet"],
                 saved=save,
                 show_progress=config["show_progress"],
@@ -272,24 +215,10 @@ def fit_trainer(
             )
         fitted.valid_metrics = best or {}
         fitted.train_seconds += time.perf_counter() - began
-    fitted.padding_share = getattr(train, "padding_share", None)
-    if save and hasattr(fitted.trainer, "pack_state"):  # decision trees are in files of their own
-        checkpoints.load_weights(fitted.model, fitted.trainer.saved_model_file, config["device"])
+    fitted.padding_share = getattr(data.train, "padding_share", None)
+    if save and hasattr(trainer, "pack_state"):  # decision trees are in files of their own
+        checkpoints.load_weights(model, trainer.saved_model_file, config["device"])
     return fitted
-
-
-def _resume(fitted: Fitted, config: Any, metric: str) -> None:
-    """Load the last checkpoint of the same run, with what the run's record says of its epochs."""
-    trainer = fitted.trainer
-    if not hasattr(trainer, "pack_state"):
-        raise InputError(f"{config['model']} has no epochs to resume", hint="leave --resume out")
-    path = last_checkpoint(config)
-    trainer.resume_checkpoint(path)
-    fitted.history += [{"epoch": epoch + 1, metric: score} for epoch, score in trainer.validations]
-    fitted.train_seconds = trainer.seconds_before
-    fitted.energy.missing = "the run was resumed: the first part was not measured"
-    if not config["quiet"]:
-        print(f"resumed {path} after epoch {trainer.start_epoch}", file=sys.stderr)
 
 
 def rank_held_out(fitted: Fitted, data: Data) -> Rankings | Mapping[str, float]:
@@ -361,7 +290,6 @@ def prepare(
 ) -> Experiment:
     """Everything before the first epoch: data, model and trainer."""
     config = load_config(model, dataset, config_files, options)
-    detect_hardware(config["energy_country"])
     data = load_dataset(config)
     return Experiment(config, data, build_trainer(build_model(config, data.train), config))
 
@@ -375,8 +303,7 @@ def train(
 ) -> Experiment:
     """Everything before the test: a model at its best checkpoint. `save` as in `fit`."""
     experiment = prepare(model, dataset, config_files, options)
-    data = experiment.data
-    fit_trainer(experiment.fitted, data.train, data.valid, experiment.config, save)
+    fit(experiment.fitted, experiment.data, experiment.config, save)
     return experiment
 
 
@@ -390,7 +317,7 @@ def load_trained(
     """
     state = checkpoints.load(path)
     described = state["config"]
-    options = described["options"] | {"quiet": True}
+    options = described["options"] | {"quiet": True, "energy_country": None}
     config = load_config(described["model"], described["dataset"], (), options)
     data = load_dataset(config)
     check(data.dataset)

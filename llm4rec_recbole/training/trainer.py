@@ -1,4 +1,8 @@
-"""A trainer whose learning rate rises linearly, then falls to 0 by the last epoch (cosine)."""
+"""What a run does to a model before and during its training.
+
+The trainer's learning rate rises linearly, then falls to 0 by the last epoch (cosine). The number
+of epochs and the first item vectors may depend on the data. Dropout draws faster on CPUs.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ import torch
 from recbole.trainer import Trainer
 from torch import nn
 from torch.optim import Optimizer
+
+from llm4rec_recbole.registry import ITEM_VECTORS, load
 
 
 class ScheduledTrainer(Trainer):
@@ -63,6 +69,20 @@ def set_epochs(config: Any, model: Any, train: Any) -> None:
         config["eval_step"] = max(1, round(config["epochs"] / VALIDATIONS))
 
 
+def initialise_items(network: Any, config: Any, train: Any) -> None:
+    """Overwrite the rows of `item_embedding` for which the option `item_init` has a vector.
+
+    train: RecBole's training data, one row for each interaction. The functions are looked up by
+    name, so that a run without them does not depend on text encoders. Raises InputError where an
+    option or a file is missing.
+    """
+    table: nn.Embedding = network.item_embedding  # (n_items or more, d)
+    vectors = load(ITEM_VECTORS, config["item_init"])(config, train, table.embedding_dim)
+    rows = torch.from_numpy(vectors.any(1).nonzero()[0])  # vectors: (n_items, d)
+    with torch.no_grad():
+        table.weight[rows] = config["item_init_std"] * torch.from_numpy(vectors)[rows]
+
+
 #: The trainer of each value of a model's class attribute `schedule`.
 TRAINERS: dict[str, type[Trainer]] = {"warmup_cosine": ScheduledTrainer}
 
@@ -85,8 +105,8 @@ class ByteDropout(nn.Dropout):
         return input * (mask * (256 / (256 - threshold))).to(input.dtype)
 
 
-def use_byte_dropout(model: nn.Module) -> None:
+def use_byte_dropout(model: Any) -> None:
     """Give every plain nn.Dropout inside `model` the faster forward pass."""
-    for module in model.modules():
+    for module in model.modules() if isinstance(model, nn.Module) else ():  # no decision trees
         if type(module) is nn.Dropout:
             module.__class__ = ByteDropout

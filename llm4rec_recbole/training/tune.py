@@ -235,7 +235,7 @@ def _run(
     """Train one trial, and tell Optuna its best validation NDCG@10; return its state."""
     from optuna.trial import TrialState
 
-    from llm4rec_recbole.training.run import fit_trainer, prepare
+    from llm4rec_recbole.training.run import fit, prepare
 
     began, state = time.perf_counter(), "complete"
     values: list[tuple[int, float]] = []
@@ -251,8 +251,7 @@ def _run(
     try:
         chosen = {"protocol": protocol, **options, **setting}
         experiment = prepare(model, dataset, options=chosen)
-        data = experiment.data
-        fit_trainer(experiment.fitted, data.train, data.valid, experiment.config, False, watch)
+        fit(experiment.fitted, experiment.data, experiment.config, False, watch)
     except _Pruned:
         state = "pruned"
     except _TimeIsUp:
@@ -303,11 +302,6 @@ def best_trial(path: Path) -> dict[str, str]:
     if not rows:
         raise InputError("there is no trial", file=path)
     return max(rows, key=lambda row: float(row["valid_ndcg@10"]))
-
-
-def best_setting(path: Path) -> dict[str, Any]:
-    """The options of `best_trial`."""
-    return json.loads(best_trial(path)["options"])
 
 
 def write_experiment(path: Path, model: str, dataset: str, protocol: str) -> Path:

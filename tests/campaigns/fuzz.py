@@ -17,7 +17,7 @@ from pathlib import Path
 
 from llm4rec_recbole.cli.run import llm4rec, run_recbole
 from llm4rec_recbole.console import run_command
-from llm4rec_recbole.training.tune import best_setting
+from llm4rec_recbole.training.tune import best_trial
 from tests.campaigns.forked import OutcomeCounts, run_in
 from tests.campaigns.shop import CHOICE, POP, QUIET, import_everything, write_trained_shop
 
@@ -61,7 +61,7 @@ READERS: dict[str, tuple[str, Callable[[], int]]] = {
     "events": ("events.jsonl", lambda: llm4rec(["adapt", *CHOICE, "--events=events.jsonl"])),
     "trials": (
         TRIALS,
-        lambda: run_command("best trial", lambda: int(not best_setting(Path(TRIALS)))),
+        lambda: run_command("best trial", lambda: int(not best_trial(Path(TRIALS)))),
     ),
     "params.yaml": ("params.yaml", lambda: llm4rec(["status"])),
     "dvc.lock": ("dvc.lock", lambda: llm4rec(["status"])),

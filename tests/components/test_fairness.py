@@ -16,7 +16,6 @@ from llm4rec_recbole.components.debiasing.fairness import (
     fair_loss,
     parity_penalty,
     reverse_gradient,
-    satisfies_parity,
     soft_parity_gap,
     threshold_at_share,
 )
@@ -129,12 +128,6 @@ def test_the_gap_is_between_0_and_1_and_blind_to_group_names(rows):
 @pytest.mark.parametrize("groups", [[1, 1, 1], [-1, -1, -1], [-1, 2, 2]])
 def test_one_group_or_none_has_no_gap(groups):
     assert demographic_parity_gap(torch.tensor([0.1, 0.9, 0.5]), torch.tensor(groups), 0.4) == 0
-
-
-def test_satisfies_parity_up_to_the_tolerance():
-    scores, groups = torch.tensor([1.0, 0.0, 1.0, 1.0]), torch.tensor([0, 0, 1, 1])
-    assert satisfies_parity(scores, groups, 0.5, 0.5)
-    assert not satisfies_parity(scores, groups, 0.5, 0.49)
 
 
 def test_the_surrogate_tends_to_the_gap():

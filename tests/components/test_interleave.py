@@ -14,7 +14,6 @@ from torch import nn
 
 from llm4rec_recbole.components.adaptation.adapter import AdaptationSettings, EventLoss
 from llm4rec_recbole.components.adaptation.interleave import (
-    learn_all,
     prequential_rows,
     updates_before,
 )
@@ -132,7 +131,7 @@ def test_ranking_in_between_does_not_change_what_is_learned() -> None:
         torch.manual_seed(0)
         model = Recorder(2)
         if query is None:
-            learn_all(model, valid, outcomes)
+            assert not list(prequential_rows(model, valid, outcomes, np.zeros(0)))
         else:
             assert sum(len(rows) for rows in prequential_rows(model, valid, outcomes, query)) == 3
         assert model.learned == [13, 11, 12, 10, 14]
@@ -143,7 +142,8 @@ def test_ranking_in_between_does_not_change_what_is_learned() -> None:
 def test_ratings_make_explicit_events() -> None:
     valid = held_out([0] * 4, 10)
     model = Recorder(1)
-    learn_all(model, valid, Outcomes(np.arange(4), np.array([True, False, True, True])))
+    outcomes = Outcomes(np.arange(4), np.array([True, False, True, True]))
+    assert not list(prequential_rows(model, valid, outcomes, np.zeros(0)))
     summary = model.adaptation_summary
     assert (summary.explicit_events, summary.disliked_events) == (4, 1)
 

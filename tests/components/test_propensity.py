@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from llm4rec_recbole.components.debiasing import propensity
-from llm4rec_recbole.components.debiasing.calibration import calibration
 from llm4rec_recbole.components.debiasing.propensity import (
     PropensityModel,
+    calibration,
     fit_logistic,
     fit_propensity,
     sigmoid,

@@ -20,7 +20,7 @@ from llm4rec_recbole.components.absent import (
     NoRetrieval,
 )
 from llm4rec_recbole.components.adaptation.adapter import next_item_events
-from llm4rec_recbole.components.adaptation.interleave import learn_all
+from llm4rec_recbole.components.adaptation.interleave import prequential_rows
 from llm4rec_recbole.components.debiasing.debiased_loss import log_likelihood
 from llm4rec_recbole.components.item_relations import item_item_weights
 from llm4rec_recbole.components.retrieval import context as retrieved_context
@@ -311,7 +311,8 @@ def test_adaptation_learns_from_the_validation_items_and_from_nothing_else(
     still = train("EnhancedGenRec", "two_cycles", options=given | {"adaptation_rate": 0.0})
     moved = train("EnhancedGenRec", "two_cycles", options=given)
     for trained in (still, moved):
-        learn_all(trained.model, trained.data.valid.held_out, trained.data.valid.outcomes)
+        valid = trained.data.valid
+        list(prequential_rows(trained.model, valid.held_out, valid.outcomes, np.zeros(0)))
     valid = still.data.valid.held_out
     rows = np.arange(len(valid))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from llm4rec_recbole.training.run import fit_trainer, prepare
+from llm4rec_recbole.training.run import fit, prepare
 
 SMALL: dict[str, Any] = {"llm": "scratch-32x1", "llm_layers": None, "llm_dtype": "float32"}
 
@@ -16,7 +16,7 @@ def test_batches_in_training_hold_windows_with_about_as_many_tokens(options: Any
     run = prepare("GenRec", "two_cycles", options=options | SMALL | {"epochs": 1})
     loader = run.data.train
     assert loader.item_tokens is None
-    fit_trainer(run.fitted, loader, run.data.valid, run.config, save=False)
+    fit(run.fitted, run.data, run.config, save=False)
     tokens = run.model.item_tokens
     assert loader.item_tokens is tokens
     assert (tokens[1:] > 0).all()

@@ -13,7 +13,7 @@ import yaml
 from llm4rec_recbole.config import folder
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.training.tune import (
-    best_setting,
+    best_trial,
     read_space,
     read_trials,
     tune,
@@ -114,7 +114,7 @@ def test_the_best_options_become_an_experiment(options, tmp_path, space):
     space("EASE", "reg_weight: [50, 100, 200]")
     path = search("EASE", tmp_path, options, 3)
     file = write_experiment(path, "EASE", "two_cycles", "loo")
-    assert yaml.safe_load(file.read_text()) == best_setting(path)
+    assert yaml.safe_load(file.read_text()) == json.loads(best_trial(path)["options"])
     assert "# Validation trials: 3." in file.read_text()
 
 
@@ -146,7 +146,7 @@ def test_every_method_has_the_same_number_of_trials(path):
 def test_the_property_file_holds_the_winner(path):
     file = TOP / "properties" / "model" / f"{path.stem}.yaml"
     chosen = yaml.safe_load(file.read_text())
-    winner = CHOSEN_OTHERWISE.get(path.stem) or best_setting(path)
+    winner = CHOSEN_OTHERWISE.get(path.stem) or json.loads(best_trial(path)["options"])
     winner.pop("epochs", None)  # of a trial; the chosen setting trains to early stopping
     assert {name: float(chosen[name]) for name in winner} == pytest.approx(winner)
 
@@ -165,10 +165,10 @@ def test_a_damaged_file_of_trials_is_refused_with_its_line(damage, tmp_path):
     path = tmp_path / "EASE.csv"
     header = "options,valid_ndcg@10,best_epoch,epochs,seconds,seed\n"
     path.write_text(header + '"{""reg_weight"": 50}",0.1,1,1,1.0,0\n')
-    assert best_setting(path) == {"reg_weight": 50}
+    assert json.loads(best_trial(path)["options"]) == {"reg_weight": 50}
     path.write_text(damage(path.read_text()))
     with pytest.raises(InputError, match=r"EASE\.csv:[23]: this is no trial"):
-        best_setting(path)
+        best_trial(path)
     path.write_bytes(b"\xff")
     with pytest.raises(InputError, match=r"EASE\.csv: cannot read the trials"):
-        best_setting(path)
+        best_trial(path)

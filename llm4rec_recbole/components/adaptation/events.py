@@ -123,11 +123,6 @@ def event_from(fields: Any) -> Event:
     )
 
 
-def event_fields(event: Event) -> dict[str, Any]:
-    """Return the fields of the event's JSON object."""
-    return dict(vars(event))
-
-
 def _raw_id(fields: dict[str, Any], name: str) -> str:
     value = fields.get(name)
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":

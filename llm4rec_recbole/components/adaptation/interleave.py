@@ -94,9 +94,3 @@ def prequential_rows(
     rows = np.flatnonzero(ready == len(starts))
     if len(rows):
         yield rows
-
-
-def learn_all(model: Any, valid: HeldOut, outcomes: Outcomes) -> None:
-    """Let `model`, an AdaptiveModel, learn from all validation items, in place."""
-    for _ in prequential_rows(model, valid, outcomes, np.zeros(0)):
-        raise AssertionError("there is nothing to rank")

@@ -25,14 +25,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
 from llm4rec_recbole.components.adaptation.adapter import OnlineAdapter, Update
 from llm4rec_recbole.components.adaptation.events import (
     BadLine,
     Event,
     EventLine,
-    event_fields,
     event_from,
     read_events,
 )
@@ -70,8 +69,9 @@ class Journal:
         self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._last_by_id: dict[str, Entry] = {}
-            self._last_by_name: dict[str, Entry] = {}
+            #: The last entry from each events file, by the file's identity and by its name.
+            self.last_by_id: dict[str, Entry] = {}
+            self.last_by_name: dict[str, Entry] = {}
             self.newest: Entry | None = None
             self.sum = _FIRST_SUM
             self._count = 0
@@ -86,14 +86,6 @@ class Journal:
 
     def __len__(self) -> int:
         return self._count
-
-    def last_entry_of(self, file_id: str) -> Entry | None:
-        """Return the last entry from the events file with this identity, if there is one."""
-        return self._last_by_id.get(file_id)
-
-    def last_entry_named(self, file: str) -> Entry | None:
-        """Return the last entry from an events file of this name, if there is one."""
-        return self._last_by_name.get(file)
 
     def entries(self) -> Iterator[tuple[Entry, str]]:
         """Yield all entries, oldest first, each with its line's sum. Raises InputError for a
@@ -130,8 +122,8 @@ class Journal:
         self._count += 1
         self.newest, self.sum = entry, entry_sum
         if entry.file_id is not None and entry.file is not None:
-            self._last_by_id[entry.file_id] = entry
-            self._last_by_name[entry.file] = entry
+            self.last_by_id[entry.file_id] = entry
+            self.last_by_name[entry.file] = entry
 
     def _remove_torn_end(self) -> None:
         """Remove a last line without an end. Raises InputError where only its end is damaged: that
@@ -153,7 +145,7 @@ class Journal:
 
 def _line(entry: Entry, previous: str) -> tuple[bytes, str]:
     """Return the journal's line for `entry`, and the line's sum."""
-    fields = vars(entry) | {"event": event_fields(entry.event)}
+    fields = vars(entry) | {"event": vars(entry.event)}
     rest = b'", "entry": ' + json.dumps(fields).encode() + b"}\n"
     entry_sum = _sum(previous, rest)
     return _HEAD + entry_sum.encode() + rest, entry_sum
@@ -179,14 +171,6 @@ def _parse(line: bytes, previous: str) -> tuple[Entry, str]:
     return Entry(**fields | {"event": event_from(fields["event"])}), entry_sum
 
 
-def _nothing(event: Event) -> None:
-    """The default for `check` and `observe`."""
-
-
-def _silent(message: str) -> None:
-    """The default for `report`."""
-
-
 class CrashSafeAdapter:
     """An OnlineAdapter whose progress is saved in `folder`: journal.jsonl, snapshot.safetensors.
 
@@ -203,9 +187,9 @@ class CrashSafeAdapter:
         adapter: OnlineAdapter,
         folder: str | Path,
         *,
-        check: Callable[[Event], None] = _nothing,
-        observe: Callable[[Event], None] = _nothing,
-        report: Callable[[str], None] = _silent,
+        check: Callable[[Event], Any] = lambda event: None,
+        observe: Callable[[Event], Any] = lambda event: None,
+        report: Callable[[str], Any] = lambda message: None,
         snapshot_every: int = 100,
     ) -> None:
         self.adapter, self._check, self._observe = adapter, check, observe
@@ -253,7 +237,7 @@ class CrashSafeAdapter:
             if len(self.journal) > length and len(self.journal) % self.snapshot_every == 0:
                 self.snapshot()
         if last is None and file is not None and file_id is None:
-            last = self.journal.last_entry_named(file)  # it has no event any more
+            last = self.journal.last_by_name.get(file)  # it has no event any more
             if last is None:
                 yield from ((bad.line, bad) for bad in waiting)
         if last is not None:
@@ -261,9 +245,9 @@ class CrashSafeAdapter:
 
     def _last_entry(self, file: str, file_id: str) -> Entry | None:
         """Return the entry after which the file is read on, None for a new file."""
-        last = self.journal.last_entry_of(file_id)
+        last = self.journal.last_by_id.get(file_id)
         if last is None:
-            same_name = self.journal.last_entry_named(file)
+            same_name = self.journal.last_by_name.get(file)
             if same_name is not None:
                 raise _changed(file, same_name)
         elif last.file != file:
@@ -304,12 +288,7 @@ class CrashSafeAdapter:
     def __enter__(self) -> CrashSafeAdapter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         self.journal.close() if error else self.close()
 
     def _learn(self, number: int, event: Event) -> Update | BadLine:

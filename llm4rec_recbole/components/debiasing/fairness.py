@@ -82,13 +82,6 @@ def demographic_parity_gap(
     return _largest_difference(exceedance(scores, groups, threshold))
 
 
-def satisfies_parity(
-    scores: torch.Tensor, groups: torch.Tensor, threshold: float, tolerance: float
-) -> bool:
-    """Eq. (18): whether the gap is at most ε."""
-    return bool(demographic_parity_gap(scores, groups, threshold) <= tolerance)
-
-
 def soft_parity_gap(
     scores: torch.Tensor, groups: torch.Tensor, threshold: float, temperature: float
 ) -> torch.Tensor:

@@ -12,14 +12,19 @@ ratio as an offset corrects for it; for a logistic model the correction is exact
 
 Inverse propensity scoring: the sum of losses over the observed pairs, each weighted by 1 / e, has
 the sum over all pairs as its expectation, if e > 0 everywhere (Schnabel et al., ICML 2016).
+
+Calibration: is the share p observed among the pairs with predicted probability p? A model that
+predicts the base rate for every pair is perfectly calibrated and useless. The skill therefore
+complements the calibration error: how far the log loss is below that of such a model.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
-from llm4rec_recbole.components.debiasing.calibration import Calibration, calibration
 from llm4rec_recbole.components.debiasing.observed_pairs import ObservedPairs
 
 MAX_STEPS = 50
@@ -77,6 +82,49 @@ def _penalised_loss(
     logits = features @ coefficients + offsets  # (N,)
     loss = np.logaddexp(0, logits) - outcomes * logits
     return float(loss.mean() + ridge / 2 * coefficients @ coefficients)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The quality of a probability model on pairs that it was not fitted to."""
+
+    error: float  # expected calibration error, 0 is best
+    skill: float  # 1 − log loss / log loss of the base rate; 0 is the base rate, 1 is best
+    predicted_rate: float
+    observed_rate: float
+
+
+def calibration(
+    probabilities: np.ndarray,
+    outcomes: np.ndarray,
+    weights: np.ndarray | None = None,
+    n_bins: int = 10,
+) -> Calibration:
+    """Compare probabilities (N,) with outcomes (N,), 0 or 1, each of `weights` (N,), default 1.
+
+    The error is Σ over bins of share · |observed − predicted| (Naeini, Cooper & Hauskrecht, 2015).
+    Bins have about equal weight, and equal probabilities share a bin.
+    """
+    weights = np.ones(len(outcomes)) if weights is None else weights
+    order = np.argsort(probabilities, kind="stable")
+    below = np.cumsum(weights[order]) / weights.sum()  # (N,)
+    first = np.searchsorted(below, np.arange(1, n_bins) / n_bins)
+    edges = probabilities[order][np.minimum(first, len(order) - 1)]  # (n_bins - 1,)
+    bin_of = np.searchsorted(edges, probabilities, side="right")  # (N,)
+    differences = np.bincount(bin_of, weights * (outcomes - probabilities)) / weights.sum()
+    rate = np.average(outcomes, weights=weights)
+    constant = _log_loss(np.full(len(outcomes), rate), outcomes, weights)
+    return Calibration(
+        error=float(np.abs(differences).sum()),
+        skill=1 - _log_loss(probabilities, outcomes, weights) / constant if constant else 0.0,
+        predicted_rate=float(np.average(probabilities, weights=weights)),
+        observed_rate=float(rate),
+    )
+
+
+def _log_loss(probabilities: np.ndarray, outcomes: np.ndarray, weights: np.ndarray) -> float:
+    likelihood = np.where(outcomes == 1, probabilities, 1 - probabilities)
+    return float(-np.average(np.log(np.maximum(likelihood, 1e-300)), weights=weights))
 
 
 class PropensityModel(torch.nn.Module):

@@ -25,11 +25,6 @@ class ItemContent:
     numbers: torch.Tensor  # (n_items, N) float32, standardised, 0 where unknown
     is_number: torch.Tensor  # (n_items, N) bool, False where unknown
 
-    @property
-    def has_any(self) -> bool:
-        """Whether any item has any content."""
-        return any(bool(t.any()) for t in (self.text, self.categories, self.is_number))
-
 
 def item_content(
     text: np.ndarray, categories: np.ndarray, numbers: np.ndarray, trained: np.ndarray

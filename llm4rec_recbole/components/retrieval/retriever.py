@@ -112,28 +112,23 @@ class Retriever:
         at_random: the null; items with an interaction in the snapshot, drawn by a hash of the
         history.
         """
-        found = np.zeros((len(queries.seen), k), dtype=np.int64)
+        best = np.zeros((len(queries.seen), k), dtype=np.int64)
         numbers = self.snapshots.numbers(queries.users, queries.times)
         first = _FirstPositions(queries, self.snapshots[0].similarity.shape[0])
+        draw = self._random if at_random else self._best
         by_snapshot = np.argsort(numbers, kind="stable")
         cuts = np.flatnonzero(np.diff(numbers[by_snapshot])) + 1
         for group in np.split(by_snapshot, cuts):
             for start in range(0, len(group), _QUERIES_AT_ONCE):
                 rows = group[start : start + _QUERIES_AT_ONCE]
                 snapshot = self.snapshots[int(numbers[rows[0]])]
-                draw = self._random if at_random else self._best
-                found[rows] = draw(queries, rows, snapshot, first, k)
-        return found
+                best[rows] = draw(first, rows, snapshot, k)
+        return best
 
     def _best(
-        self,
-        queries: Queries,
-        rows: np.ndarray,
-        snapshot: Snapshot,
-        first: _FirstPositions,
-        k: int,
+        self, first: _FirstPositions, rows: np.ndarray, snapshot: Snapshot, k: int
     ) -> np.ndarray:
-        n_items = snapshot.similarity.shape[0]
+        queries, n_items = first.queries, snapshot.similarity.shape[0]
         similar = (_query_matrix(queries, rows, n_items) @ snapshot.similarity).tocsr()
         row = np.repeat(np.arange(len(rows)), np.diff(similar.indptr))
         unseen = ~first.is_seen(rows[row], similar.indices)
@@ -151,14 +146,9 @@ class Retriever:
         return np.pad(chosen, ((0, 0), (0, k - chosen.shape[1])))
 
     def _random(
-        self,
-        queries: Queries,
-        rows: np.ndarray,
-        snapshot: Snapshot,
-        first: _FirstPositions,
-        k: int,
+        self, first: _FirstPositions, rows: np.ndarray, snapshot: Snapshot, k: int
     ) -> np.ndarray:
-        known = np.flatnonzero(snapshot.support)
+        queries, known = first.queries, np.flatnonzero(snapshot.support)
         if not len(known):
             return np.zeros((len(rows), k), dtype=np.int64)
         last = queries.items[queries.indptr[queries.history[rows]] + queries.seen[rows] - 1]
