@@ -28,12 +28,10 @@ from llm4rec_recbole.console import run_command
 from llm4rec_recbole.data.dataset_files import data_file
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import open_regular, sha256_of, write_atomically, write_json
+from llm4rec_recbole.language_models.sources import DEFAULT_ENCODER
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-DEFAULT = "all-MiniLM-L6-v2"  # text_encoder.DEFAULT; --help must not import torch
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +143,7 @@ def _one_line(cell: object) -> str:
 
 
 def encode(
-    items: str | Path, out: str | Path, model: str = DEFAULT, must_write: bool = False
+    items: str | Path, out: str | Path, model: str = DEFAULT_ENCODER, must_write: bool = False
 ) -> EncodedTexts:
     """Encode the items of the table at `items`, a `.parquet` of `prepare` or an `.item` file.
 
@@ -173,7 +171,7 @@ def encode_table(
     table: pd.DataFrame,
     source: str | Path,
     out: str | Path,
-    model: str = DEFAULT,
+    model: str = DEFAULT_ENCODER,
     must_write: bool = False,
 ) -> EncodedTexts:
     """Encode the items of `table`, which was read from the file `source`; see `encode`."""
@@ -229,7 +227,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", help="folder to write to (default: work/encoded/<dataset>)")
     parser.add_argument("--summary", help="also write model, counts and sums to this file")
     parser.add_argument(
-        "--model", default=DEFAULT, help="package, folder, hub name or hash-64 (%(default)s)"
+        "--model",
+        default=DEFAULT_ENCODER,
+        help="package, folder, hub name or hash-64 (%(default)s)",
     )
     options = parser.parse_args(arguments)
     items = options.items or data_file(options.dataset, "item")

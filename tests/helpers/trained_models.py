@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.helpers.two_cycles import read_by
@@ -85,3 +86,9 @@ def adaptive(trained_options: dict[str, Any], tmp_path_factory: pytest.TempPathF
         patch.setattr(sys, "argv", ["test"])
         run("EnhancedGenRec", "two_cycles", options=read_by("EnhancedGenRec", options))
         return newest_checkpoint(folder / "checkpoints", "EnhancedGenRec", "two_cycles")
+
+
+def scores_of(trained: Any, held_out: Any) -> np.ndarray:
+    """Scores of all items for all rows of `held_out`."""
+    trained.model.eval()
+    return trained.model.score_histories(held_out, np.arange(len(held_out)))

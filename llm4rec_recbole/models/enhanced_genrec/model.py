@@ -83,13 +83,9 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
         )
         self.dropout = nn.Dropout(config["hidden_dropout_prob"])
         parts = build_components(self.components, config, dataset, features)
-        self.content, self.retrieved, self.relations = (
-            parts.content,
-            parts.retrieved,
-            parts.relations,
-        )
-        self.debiasing, self.aspects = parts.debiasing, parts.aspects
-        self.adaptation = parts.adaptation
+        self.content, self.retrieved = parts.content, parts.retrieved  # (1–6), (7–10)
+        self.relations, self.debiasing = parts.relations, parts.debiasing  # (13–18)
+        self.aspects, self.adaptation = parts.aspects, parts.adaptation  # (19–20), (26–33)
         self.aspect_loss_weight: float = config["aspect_loss_weight"]
         self.feedback: str | None = config["adaptation_feedback"]
         self.start_weights(config)
@@ -141,7 +137,9 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
     def scores(
         self, states: torch.Tensor, items: torch.Tensor, table: torch.Tensor
     ) -> torch.Tensor:
-        """The exponent of Eq. (11), W_o h_t + b_o, with the added terms, (B, n_items).
+        """The exponent of Eq. (11), and the terms added to it: (B, n_items).
+
+            W_o h_t + b_o + w_relations · relations + w_aspects · aspects
 
         states: h_t (B, d); items: (B, L), the histories; table: W_o (n_items, d), which holds the
         content term (1–6).
@@ -151,16 +149,20 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
     def score_terms(
         self, states: torch.Tensor, items: torch.Tensor, table: torch.Tensor
     ) -> dict[str, torch.Tensor]:
-        """The summands of `scores` by their names, (B, n_items) each, before they are weighted."""
+        """The terms of `scores` by their names, (B, n_items) each, before they are weighted.
+
+        states: W_o h_t + b_o of (11), adjusted by (15); relations: RecencyEASE, which is not in the
+        paper; aspects: (20). A term whose component is off is left out.
+        """
         terms = {"states": self.debiasing.scores(states, table) + self.item_bias}  # (11), (15)
         if "relations" in self.weights:
-            terms["relations"] = self.relations(items)  # RecencyEASE
+            terms["relations"] = self.relations(items)
         if "aspects" in self.weights:
             terms["aspects"] = self.aspects(states)[1]  # (20)
         return terms
 
     def weighted(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Σ w · term, (B, n_items); a term without a weight of its own has weight 1."""
+        """The term `states` plus Σ w · term over the others in `terms`, (B, n_items)."""
         total = terms["states"]
         for name, weight in self.weights.items():
             if name in terms and weight:
@@ -168,10 +170,13 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
         return total
 
     def calculate_loss(self, interaction: Any) -> torch.Tensor:
-        """The training loss of a batch of windows, a scalar: the losses in equation order.
+        """The training loss of a batch of windows, a scalar.
 
-        −log of (11), weighted by (13, 14), at every position that has a next item, over the
-        popularity strata of (15); the fairness terms (16–18); the aspects of the next item (19).
+            −log P of (11) with the strata of (15), weighted by 1 / e of (13, 14)
+            + λ_fair · (L_adv of (17) + the excess of the gap of (18))                    (16)
+            + weight · −log of the next item's aspects (19)
+
+        It is a mean over all positions that have a next item, the targets.
         """
         if self.training:
             self.steps += 1
@@ -179,24 +184,26 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
         targets, position = interaction[self.POS_ITEM_ID], interaction["position"]  # (B, L) each
         has_target = targets > 0
         targets = targets[has_target]  # (N,)
-        batch = BatchItems(self.loss, items, targets)  # M items
-        table = self.item_table(batch.ids)  # (M, d)
-        entries = self.retrieved.before(position)
-        states = self(users, batch.rows(items), table, entries)[has_target]  # (N, d)
+        batch = BatchItems(self.loss, items, targets)  # the M items that the loss reads
+        table = self.item_table(batch.ids)  # (M, d): (1–6)
+        entries = self.retrieved.before(position)  # (B, L, K): (7–10)
+        states = self(users, batch.rows(items), table, entries)[has_target]  # (N, d): (12)
         users = users[:, None].expand_as(position)[has_target]  # (N,)
-        rows = position[has_target]  # (N,): the target is the training row after the last item seen
+        rows = position[has_target]  # (N,), the targets' training rows: positions count from 1
         bias = batch.of(self.item_bias.masked_fill(self.excluded_items, -torch.inf))  # (M,)
-        own = batch.rows(targets)  # (N,): the targets' rows of the table
+        own = batch.rows(targets)  # (N,), the targets' rows of the table
 
         # (19) comes first: gradients are summed in the reverse order of the terms, and float sums
         # depend on the order.
-        preference = self.aspect_loss_weight * self.aspects.loss(states, targets)
-        left, right = self.debiasing.factors(states, table, rows, batch.ids)  # (15)
+        preference = self.aspects.loss(states, targets)  # (19)
+        left, right = self.debiasing.factors(states, table, rows, batch.ids)  # (15), as a product
         weights = self.debiasing.target_weights(rows)  # (13, 14)
         recommendation = batch.loss(left, right, own, bias, weights)  # (11, 14)
-        fairness = self.debiasing.fairness_loss(left, right, bias, own, users, targets)  # (17, 18)
-        return preference + fair_loss(  # (16)
-            recommendation, fairness, self.debiasing.fairness_weight
+        unfairness = self.debiasing.fairness_loss(
+            left, right, bias, own, users, targets
+        )  # (17, 18)
+        return self.aspect_loss_weight * preference + fair_loss(  # (16)
+            recommendation, unfairness, self.debiasing.fairness_weight
         )
 
 

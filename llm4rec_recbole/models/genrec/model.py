@@ -19,17 +19,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from recbole.model.abstract_recommender import SequentialRecommender
-from recbole.utils import InputType
 from torch.nn.functional import cross_entropy
 
 from llm4rec_recbole.data.dataset_files import DatasetFiles
-from llm4rec_recbole.data.held_out import HeldOut
-from llm4rec_recbole.decoding.beam import catalogue_scores
 from llm4rec_recbole.decoding.tree_decoder import padded
 from llm4rec_recbole.decoding.trie import ItemTrie
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models.compute_dtype import compute_dtype
+from llm4rec_recbole.models.generative import GenerativeRecommender
 from llm4rec_recbole.models.genrec.title_model import (
     TitleModel,
     Tokens,
@@ -39,36 +36,26 @@ from llm4rec_recbole.models.genrec.title_model import (
 )
 
 _ROOT = 1  # 1 + the number of the trie's root, where every title begins
-_EVAL_USERS = 16  # users per pass in evaluation; bounds the memory for states
 
 
-class GenRec(SequentialRecommender):
+class GenRec(GenerativeRecommender):
     """Options are in options.py. Raises InputError for combinations that cannot be trained."""
 
     batches = "causal"  # training/batches.py
-    schedule = "warmup_cosine"  # training/trainer.py
-
-    input_type = InputType.POINTWISE  # no negatives
-    steps: torch.Tensor
+    eval_users = 16
+    sorts_prompts = True
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
-        self.register_buffer("steps", torch.zeros((), dtype=torch.long))  # ScheduledTrainer's
         self.pretrained: str = config["llm"]
-        self.decoding: str = config["decoding"]
-        self.beam_width = config["beam_width"]
         self.over: str = config["softmax_over"]
         if self.decoding == "unconstrained" and self.over == "catalogue":
             message = "unconstrained decoding needs a model trained to write whole titles"
             raise InputError(message, hint="--softmax_over=vocabulary")
         dtype = compute_dtype(config["llm_dtype"], config["device"].type)
         self.llm_dtype = str(dtype).removeprefix("torch.")  # for the run record
-        self.llm = TitleModel(
-            config["llm"],
-            config["llm_layers"],
-            config["lora_rank"],
-            dtype,
-        )
+        self.llm = TitleModel(config["llm"], config["llm_layers"], config["lora_rank"], dtype)
+        self.decoder = self.llm.decoder
         names = list(dataset.field2id_token[self.ITEM_ID][1:])
         files = DatasetFiles.of(config)
         titles, years = titles_of(files.path("item"), names, files.file_format)
@@ -181,42 +168,9 @@ class GenRec(SequentialRecommender):
             nodes += self.choices[item] if index else [0] * len(self.titles[item])
         return tokens, nodes
 
-    def score_histories(self, held_out: HeldOut, rows: np.ndarray) -> np.ndarray:
-        """Return log-probabilities (B, n_items) float32 of all items' titles as the next one."""
-        items, _ = held_out.last(rows, self.max_seq_length)
-        return self._scores(items, held_out.seen_mask(rows)).numpy()
-
-    def full_sort_predict(self, interaction: Any) -> torch.Tensor:
-        """Return scores (B, n_items) for RecBole's evaluation; seen are the prompt's items."""
-        items = interaction[self.ITEM_SEQ].cpu()
-        seen = torch.zeros(len(items), self.n_items, dtype=torch.bool).scatter_(1, items, True)
-        return self._scores(items.numpy(), seen.numpy()).to(interaction[self.ITEM_SEQ].device)
-
-    def predict(self, interaction: Any) -> torch.Tensor:
-        """Return scores (B,) of the rows' items."""
-        scores = self.full_sort_predict(interaction)
-        return scores.gather(1, interaction[self.ITEM_ID][:, None])[:, 0]
-
-    def _scores(self, items: np.ndarray, seen: np.ndarray) -> torch.Tensor:
-        """Return scores (B, n_items); prompts of similar length share a pass to reduce padding."""
-        device = self.llm.head.weight.device
-        trie = self.trie.to(device)
-        prompts = [self._pack([item for item in row if item])[0] for row in items.tolist()]
-        by_length = np.argsort([len(prompt) for prompt in prompts], kind="stable")
-        scores = torch.zeros(len(items), self.n_items)
-        for start in range(0, len(items), _EVAL_USERS):
-            batch = by_length[start : start + _EVAL_USERS]
-            scores[batch, 1:] = catalogue_scores(
-                self.llm.decoder,
-                *padded([prompts[row] for row in batch], device),
-                trie,
-                torch.from_numpy(seen[batch, 1:]).to(device),
-                self.decoding,
-                self.beam_width,
-                self.over,
-                self.end,
-            ).cpu()
-        return scores
+    def prompts_of(self, users: np.ndarray, items: np.ndarray) -> list[Tokens]:
+        """The prompt and the titles of each row of `items` (B, L); users are not named."""
+        return [self._pack([item for item in row if item])[0] for row in items.tolist()]
 
 
 def _choices(trie: ItemTrie, lengths: list[int], over: str) -> list[list[int]]:

@@ -29,6 +29,7 @@ from llm4rec_recbole.data.features import read_items
 from llm4rec_recbole.decoding.tree_decoder import CausalTreeDecoder, padded
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models.load import add_lora, decoder_of, load_language_model
+from llm4rec_recbole.models.generative import Tokens
 
 # Largest difference to the model's own logits, in their standard deviations. SmolLM2's 30 layers
 # differ by 1e-6 and .02.
@@ -159,9 +160,6 @@ def end_of_title(tokenizer: Any, name: str) -> int:
     if tokenizer.eos_token_id is None:
         raise InputError(f"the tokenizer of {name!r} has neither a new line nor an end of text")
     return tokenizer.eos_token_id
-
-
-Tokens = list[int]
 
 
 def titles_of(

@@ -17,40 +17,28 @@ from typing import Any
 
 import numpy as np
 import torch
-from recbole.model.abstract_recommender import SequentialRecommender
-from recbole.utils import InputType
 
-from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.data.splits import stable_order
-from llm4rec_recbole.decoding.beam import catalogue_scores
 from llm4rec_recbole.decoding.t5 import T5TreeDecoder
 from llm4rec_recbole.decoding.tree_decoder import padded
 from llm4rec_recbole.decoding.trie import ItemTrie
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.models.generative import GenerativeRecommender, Tokens
 from llm4rec_recbole.models.p5.item_ids import item_codes
 from llm4rec_recbole.models.p5.prompts import FAMILIES, Texts, Words, fill, load_t5, parse
 from llm4rec_recbole.training.losses import full_cross_entropy
 
-_EVAL_USERS = 128  # users per pass in evaluation; bounds the memory for states
-Tokens = list[int]
 
-
-class P5(SequentialRecommender):
+class P5(GenerativeRecommender):
     """Options are in options.py. Raises InputError for combinations that cannot be trained."""
 
     batches = "prompt"  # training/batches.py
-    schedule = "warmup_cosine"  # training/trainer.py
-
-    input_type = InputType.POINTWISE  # no negatives
-    steps: torch.Tensor
+    eval_users = 128
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
-        self.register_buffer("steps", torch.zeros((), dtype=torch.long))  # ScheduledTrainer's
         self.texts = Texts(config, dataset)
         self.families = _families(config["task_weights"], self.texts)
-        self.decoding: str = config["decoding"]
-        self.beam_width = config["beam_width"]
         family: str = config["evaluation_family"]
         self.evaluated = family, template_of(family, config["evaluation_prompt"])
 
@@ -160,40 +148,10 @@ class P5(SequentialRecommender):
     def _text_tokens(self, text: str) -> Tokens:
         return [*self.words.encode(text), self.words.end]
 
-    def score_histories(self, held_out: HeldOut, rows: np.ndarray) -> np.ndarray:
-        """Return log-probabilities (B, n_items) float32 of all items' codes as the answer."""
-        items, _ = held_out.last(rows, self.max_seq_length)
-        return self._scores(held_out.users[rows], items, held_out.seen_mask(rows)).numpy()
-
-    def full_sort_predict(self, interaction: Any) -> torch.Tensor:
-        """Return scores (B, n_items) for RecBole's evaluation; seen are the prompt's items."""
-        items = interaction[self.ITEM_SEQ].cpu()
-        seen = torch.zeros(len(items), self.n_items, dtype=torch.bool).scatter_(1, items, True)
-        scores = self._scores(interaction[self.USER_ID].cpu().numpy(), items.numpy(), seen.numpy())
-        return scores.to(interaction[self.ITEM_SEQ].device)
-
-    def predict(self, interaction: Any) -> torch.Tensor:
-        """Return scores (B,) of the rows' items."""
-        scores = self.full_sort_predict(interaction)
-        return scores.gather(1, interaction[self.ITEM_ID][:, None])[:, 0]
-
-    def _scores(self, users: np.ndarray, items: np.ndarray, seen: np.ndarray) -> torch.Tensor:
-        device = self.t5.device
-        trie = self.trie.to(device)
-        scores = torch.zeros(len(users), self.n_items)
-        for start in range(0, len(users), _EVAL_USERS):
-            batch = slice(start, start + _EVAL_USERS)
-            histories = self._histories(torch.from_numpy(items[batch]))
-            prompts = self._prompts(*self.evaluated, users[batch].tolist(), histories)
-            scores[batch, 1:] = catalogue_scores(
-                self.decoder,
-                *padded(prompts, device),
-                trie,
-                torch.from_numpy(seen[batch, 1:]).to(device),
-                self.decoding,
-                self.beam_width,
-            ).cpu()
-        return scores
+    def prompts_of(self, users: np.ndarray, items: np.ndarray) -> list[Tokens]:
+        """The prompts of the evaluation for users (B,) with the histories `items` (B, L)."""
+        histories = self._histories(torch.from_numpy(items))
+        return self._prompts(*self.evaluated, users.tolist(), histories)
 
     @torch.no_grad()
     def write(
