@@ -10,7 +10,7 @@ What an event means, for n items:
     explicit, liked         the same, with the reliability (32) of explicit feedback
     explicit, not liked     the item should have been less likely     log(1 + n P(item | history))
 
-A rating is liked from the mean of the user's ratings in the data set on (components/adaptation/events.py). In a data set
+A rating is liked from the mean of the user's ratings in the data set on (events.py). In a data set
 without ratings it is liked above 0. The value of implicit feedback is not read. A disliked item
 joins the history too, as low ratings do in training, and is not recommended again. An item that is
 in the history already is learned from a history without it; the history itself does not change.
