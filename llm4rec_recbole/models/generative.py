@@ -18,7 +18,10 @@ Tokens = list[int]
 
 
 class GenerativeRecommender(SequentialRecommender):
-    """A subclass sets `decoder` and `trie`, and writes `prompts_of`."""
+    """A subclass sets `decoder` and `trie`, and writes `prompts_of`.
+
+    It also names SequentialRecommender among its bases: option_readers.py looks for the type there.
+    """
 
     schedule = "warmup_cosine"  # training/trainer.py
     input_type = InputType.POINTWISE  # no negatives

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from recbole.model.abstract_recommender import SequentialRecommender
 from torch.nn.functional import cross_entropy
 
 from llm4rec_recbole.data.dataset_files import DatasetFiles
@@ -38,7 +39,7 @@ from llm4rec_recbole.models.genrec.title_model import (
 _ROOT = 1  # 1 + the number of the trie's root, where every title begins
 
 
-class GenRec(GenerativeRecommender):
+class GenRec(GenerativeRecommender, SequentialRecommender):
     """Options are in options.py. Raises InputError for combinations that cannot be trained."""
 
     batches = "causal"  # training/batches.py

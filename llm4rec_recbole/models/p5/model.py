@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from recbole.model.abstract_recommender import SequentialRecommender
 
 from llm4rec_recbole.data.splits import stable_order
 from llm4rec_recbole.decoding.t5 import T5TreeDecoder
@@ -29,7 +30,7 @@ from llm4rec_recbole.models.p5.prompts import FAMILIES, Texts, Words, fill, load
 from llm4rec_recbole.training.losses import full_cross_entropy
 
 
-class P5(GenerativeRecommender):
+class P5(GenerativeRecommender, SequentialRecommender):
     """Options are in options.py. Raises InputError for combinations that cannot be trained."""
 
     batches = "prompt"  # training/batches.py
