@@ -151,15 +151,13 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
     ) -> dict[str, torch.Tensor]:
         """The terms of `scores` by their names, (B, n_items) each, before they are weighted.
 
-        states: W_o h_t + b_o of (11), adjusted by (15); relations: RecencyEASE, which is not in the
-        paper; aspects: (20). A term whose component is off is left out.
+        Relations are not in the paper. A component that is off adds 0.
         """
-        terms = {"states": self.debiasing.scores(states, table) + self.item_bias}  # (11), (15)
-        if "relations" in self.weights:
-            terms["relations"] = self.relations(items)
-        if "aspects" in self.weights:
-            terms["aspects"] = self.aspects(states)[1]  # (20)
-        return terms
+        return {
+            "states": self.debiasing.scores(states, table) + self.item_bias,  # (11), (15)
+            "relations": self.relations(items),  # RecencyEASE
+            "aspects": self.aspects(states)[1],  # (20)
+        }
 
     def weighted(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
         """The term `states` plus Σ w · term over the others in `terms`, (B, n_items)."""
