@@ -19,45 +19,31 @@ sequences = st.lists(token, min_size=0, max_size=4).map(tuple)
 catalogues = st.lists(sequences, min_size=1, max_size=12, unique=True)
 
 
-@functools.cache
-def tiny_t5() -> Any:
-    from transformers import T5Config, T5ForConditionalGeneration
+def random_model(architecture: str, head: str, **sizes: Any) -> Any:
+    """A transformers model of `sizes`, drawn with a fixed seed: the same at every call."""
+    import transformers
 
     torch.manual_seed(0)
-    config = T5Config(
-        vocab_size=VOCABULARY,
-        d_model=16,
-        d_kv=8,
-        num_heads=2,
-        d_ff=32,
-        num_layers=2,
-        num_decoder_layers=2,
-        decoder_start_token_id=0,
-        pad_token_id=0,
-        eos_token_id=END,
-        initializer_factor=3.0,
+    config = getattr(transformers, f"{architecture}Config")(**sizes)
+    return getattr(transformers, f"{architecture}{head}")(config).eval()
+
+
+@functools.cache
+def tiny_t5() -> Any:
+    layers = {"num_layers": 2, "num_decoder_layers": 2, "num_heads": 2}
+    widths = {"d_model": 16, "d_kv": 8, "d_ff": 32, "initializer_factor": 3.0}
+    tokens = {"decoder_start_token_id": 0, "pad_token_id": 0, "eos_token_id": END}
+    return random_model(
+        "T5", "ForConditionalGeneration", vocab_size=VOCABULARY, **layers, **widths, **tokens
     )
-    return T5ForConditionalGeneration(config).eval()
 
 
 @functools.cache
 def tiny_llama() -> Any:
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        pad_token_id=0,
-        bos_token_id=0,
-        eos_token_id=END,
-        initializer_range=0.5,
-    )
-    return LlamaForCausalLM(config).eval()
+    layers = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    widths = {"hidden_size": 16, "intermediate_size": 32, "initializer_range": 0.5}
+    tokens = {"bos_token_id": 0, "pad_token_id": 0, "eos_token_id": END}
+    return random_model("Llama", "ForCausalLM", vocab_size=VOCABULARY, **layers, **widths, **tokens)
 
 
 MODELS = {"causal": tiny_llama, "t5": tiny_t5}
