@@ -227,13 +227,15 @@ def rank_held_out(fitted: Fitted, data: Data) -> Rankings | Mapping[str, float]:
     A model that adapts learns in between: each test user is ranked by a model that has learned only
     from validation items that were chosen before. Afterwards it has learned from all of them.
     """
+    from llm4rec_recbole.training.dataset import note
+
     test, idle = data.test, set(getattr(fitted.model, "idle_components", {}))
     with fitted.energy.measure("evaluation"):
         if isinstance(test, HeldOutLoader):
             ranks = test.rank(fitted.model, data.valid, progress=test.config["show_progress"])
             for component, why in getattr(fitted.model, "idle_components", {}).items():
                 if component not in idle:
-                    _note(test.config, f"component {component} is off: {why}")
+                    note(test.config, f"component {component} is off: {why}")
             return ranks
         return fitted.trainer.evaluate(test, load_best_model=False)
 
