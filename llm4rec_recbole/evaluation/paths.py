@@ -34,7 +34,11 @@ TRAIN_STAGES = {
     "sums": "train_sums",
 }
 #: Groups with other seeds than `seeds` of params.yaml: group → the parameter; None: seed 0 alone.
-OTHER_SEEDS = {"deterministic": None, "generative": "seeds_of_parts", "parts": "seeds_of_parts"}
+OTHER_SEEDS = {
+    "deterministic": None,
+    "generative": "seeds_of_generative",
+    "parts": "seeds_of_parts",
+}
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,9 @@ def write_trained_shop(folder: Path) -> Path:
     groups = ("generative", "ours", "parts", "nulls", "sums")
     methods = {"deterministic": ["Pop"], "baseline": ["BPR"]} | {group: [] for group in groups}
     params = f"datasets: [shop]\nprotocols: [loo]\nmethods: {methods}\nexplained: []\nseeds: [0]\n"
-    (folder / "params.yaml").write_text(f"{params}seeds_of_parts: [0]\nscale: smoke\n")
+    (folder / "params.yaml").write_text(
+        f"{params}seeds_of_parts: [0]\nseeds_of_generative: [0]\nscale: smoke\n"
+    )
     (folder / "dvc.lock").write_text(
         "schema: '2.0'\nstages:\n  train_Pop:\n    cmd: run\n    deps:\n    - path: params.yaml\n"
         "      md5: 0123456789abcdef0123456789abcdef\n"

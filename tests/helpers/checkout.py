@@ -29,6 +29,7 @@ PARAMS = {
     "explained": [],
     "seeds": [0],
     "seeds_of_parts": [0],
+    "seeds_of_generative": [0],
     "scale": "smoke",
 }
 

@@ -30,12 +30,13 @@ def test_as_many_stages_as_the_product_also_with_hyphens_in_names(checkout: Chec
         },
         "explained": ["EnhancedGenRec"],
         "seeds": [0, 1, 2],
-        "seeds_of_parts": [0],
+        "seeds_of_parts": [0, 1],
+        "seeds_of_generative": [0],
     }
     checkout.write_params(**params)
     listed = [line.split()[0] for line in checkout.dvc("stage", "list").splitlines()]
     runs = {name for name in listed if name.startswith("train_")}
-    assert len(runs) == 2 * 2 * (2 + (3 + 1 + 1 + 1) * 3 + (1 + 1))
+    assert len(runs) == 2 * 2 * (2 + (3 + 1 + 1 + 1) * 3 + 1 * 2 + 1)
     assert runs == set(run_stages(params))
     for name in ("showcase", "faithfulness", "replay"):
         assert sum(stage.startswith(f"{name}@") for stage in listed) == 2 * 2
@@ -64,7 +65,7 @@ def test_params_name_nothing_twice_and_no_two_runs_share_a_stage_or_a_file() -> 
     product = len(list(itertools.product(*lists[:2])))
     few = {"generative", "parts"}
     seeded = sum(
-        len(group) * len(params["seeds_of_parts" if name in few else "seeds"])
+        len(group) * len(params[f"seeds_of_{name}" if name in few else "seeds"])
         for name, group in methods.items()
         if name != "deterministic"
     )
