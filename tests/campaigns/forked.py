@@ -7,12 +7,13 @@ leaves its exit status and what it printed.
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,15 +60,25 @@ class OutcomeCounts:
         lines = ["| kind | tried | survived |", "|---|---:|---:|"]
         for kind, tried in self.tried.items():
             lines.append(f"| {kind} | {tried} | {tried - len(self.defects.get(kind, []))} |")
-        total, failed = sum(self.tried.values()), sum(map(len, self.defects.values()))
+        total, failed = self.count, sum(map(len, self.defects.values()))
         lines.append(f"| all | {total} | {total - failed} |")
         for kind, defects in self.defects.items():
             lines += [f"DEFECT {kind}: {defect}" for defect in defects]
         return "\n".join(lines)
 
     @property
+    def count(self) -> int:
+        return sum(self.tried.values())
+
+    @property
     def status(self) -> int:
         return int(bool(self.defects))
+
+
+def numbers(count: int, minutes: float) -> Iterator[int]:
+    """0, 1, … up to `count` numbers, for `minutes` at most: a slow machine tries fewer."""
+    end = time.monotonic() + 60 * minutes
+    return itertools.takewhile(lambda _: time.monotonic() < end, range(count))
 
 
 def start(

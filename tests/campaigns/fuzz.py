@@ -18,7 +18,7 @@ from pathlib import Path
 from llm4rec_recbole.cli.run import llm4rec, run_recbole
 from llm4rec_recbole.console import run_command
 from llm4rec_recbole.training.tune import best_trial
-from tests.campaigns.forked import OutcomeCounts, run_in
+from tests.campaigns.forked import OutcomeCounts, numbers, run_in
 from tests.campaigns.shop import CHOICE, POP, QUIET, import_everything, write_trained_shop
 
 WORDS = [
@@ -150,6 +150,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Fuzz the commands and every file they read.")
     parser.add_argument("--inputs", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=600, help="end after these at the latest")
     options = parser.parse_args()
     sys.argv = sys.argv[:1]
     import_everything()
@@ -158,13 +159,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as parent:
         clean = write_trained_shop(Path(parent, "clean"))
         check_readers(clean, Path(parent, "input"))
-        for number in range(options.inputs):
+        for number in numbers(options.inputs, options.minutes):
             folder = Path(parent, "input")
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(clean, folder)
             kind = kinds[number % len(kinds)]
             outcomes.add(kind, attempt(folder, kind, random.Random(f"{options.seed} {number}")))
-    print(f"seed {options.seed}, {options.inputs} inputs\n\n{outcomes.report()}")
+    print(f"seed {options.seed}, {outcomes.count} inputs\n\n{outcomes.report()}")
     return outcomes.status
 
 

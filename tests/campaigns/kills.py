@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from llm4rec_recbole.cli.run import llm4rec, run_recbole
-from tests.campaigns.forked import OutcomeCounts, finish_or_kill, run_in, start
+from tests.campaigns.forked import OutcomeCounts, finish_or_kill, numbers, run_in, start
 from tests.campaigns.shop import (
     BPR,
     CHOICE,
@@ -105,6 +105,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Kill commands at random moments.")
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=600, help="end after these at the latest")
     options = parser.parse_args()
     sys.argv = sys.argv[:1]
     import_everything()
@@ -131,7 +132,7 @@ def main() -> int:
         if outcome.status:
             raise SystemExit(f"the campaign cannot start: {outcome.stderr[-500:]}")
         preparing, expected_files = time.monotonic() - began, prepared(whole)
-        for number in range(options.rounds):
+        for number in numbers(options.rounds, options.minutes):
             draw = random.Random(f"{options.seed} {number}")
             folder = Path(parent, "round")
             shutil.rmtree(folder, ignore_errors=True)
@@ -153,7 +154,7 @@ def main() -> int:
                 if not defect and trained(folder) != expected:
                     defect = "other results than the run that nobody killed"
             outcomes.add(kind, defect)
-    print(f"seed {options.seed}, {options.rounds} rounds\n\n{outcomes.report()}")
+    print(f"seed {options.seed}, {outcomes.count} rounds\n\n{outcomes.report()}")
     return outcomes.status
 
 

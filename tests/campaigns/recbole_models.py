@@ -26,6 +26,7 @@ _OPTIONS += ["--show_progress=false", "--train_batch_size=512"]
 #: By model or type of model: options without which it says that it needs them, or is slow.
 OPTIONS_OF = {
     "NCL": ["--num_clusters=10"],
+    "S3Rec": ["--pretrain_epochs=1"],
     "CONTEXT": ["--threshold={rating: 4}"],
     "DECISIONTREE": ["--threshold={rating: 4}"],
     "SEQUENTIAL": ["--MAX_ITEM_LIST_LENGTH=10"],
