@@ -167,7 +167,7 @@ def test_processes_of_torchrun_are_refused(
     request_for: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(InputError, match="each of these processes would train the whole model"):
+    with pytest.raises(InputError, match="each process would train the whole model"):
         run("BPR", "shop", options=request_for("BPR", "loo", "api"))
 
 
