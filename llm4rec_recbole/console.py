@@ -106,13 +106,31 @@ def _lacks_memory(error: Exception) -> bool:
 
 
 def _report_defect(name: str, error: Exception) -> int:
-    """Write the traceback of `error` to a file and name the file in one line on stderr."""
+    """Write the traceback of `error` to a file and name the file in one line on stderr.
+
+    An error in a model of the user's own is named with its file and line, as bad input is.
+    """
     path = _write_log(name, error)
     where = "and no log could be written" if path is None else f"its traceback is in {path}"
     cause = " ".join(f"{type(error).__name__}: {error}".split())
     cause = cause if len(cause) <= 200 else cause[:197] + "..."
+    if (frame := _frame_of_user_model(error)) is not None:
+        line = InputError(cause, file=os.path.relpath(frame.filename), line=frame.lineno)
+        print(f"{name}: {line}, {where}", file=sys.stderr)
+        return _BAD_INPUT
     print(InputError(f"{name}: a defect of this program, {where} ({cause})"), file=sys.stderr)
     return _DEFECT
+
+
+def _frame_of_user_model(error: Exception) -> traceback.FrameSummary | None:
+    """The deepest frame of `error` in the file of a model that the user wrote; None without one."""
+    from llm4rec_recbole.registry import USER_MODELS
+
+    modules = (sys.modules.get(model.__module__) for model in USER_MODELS.values())
+    files = {os.path.realpath(getattr(module, "__file__", None) or "") for module in modules}
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [frame for frame in frames if os.path.realpath(frame.filename) in files]
+    return inside[-1] if inside else None
 
 
 def _write_log(name: str, error: Exception) -> Path | None:

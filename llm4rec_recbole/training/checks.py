@@ -297,4 +297,6 @@ def refusals_of_recbole() -> Iterator[None]:
         its_own = "recbole" in Path(last.filename).parts
         if not its_own or not (last.line or "").startswith("raise "):
             raise
-        raise InputError(" ".join(str(error).split())) from error
+        missing = isinstance(error, NotImplementedError) and not str(error)
+        message = f"the model does not implement {last.name}" if missing else str(error)
+        raise InputError(" ".join(message.split())) from error

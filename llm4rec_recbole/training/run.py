@@ -173,6 +173,7 @@ def build_trainer(network: Any, config: Any) -> Fitted:
     return Fitted(network, trainer, energy=EnergyMeter(config["energy_country"]))
 
 
+@refusals_of_recbole()
 def fit(
     fitted: Fitted,
     data: Data,
@@ -221,6 +222,7 @@ def fit(
     return fitted
 
 
+@refusals_of_recbole()
 def rank_held_out(fitted: Fitted, data: Data) -> Rankings | Mapping[str, float]:
     """The rankings of the test users; RecBole's own metrics under RecBole's own protocol.
 

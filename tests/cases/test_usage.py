@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from llm4rec_recbole import registry
 from llm4rec_recbole.cli.run import run_recbole
 from llm4rec_recbole.errors import InputError
 
@@ -158,6 +159,49 @@ def test_an_id_that_comes_twice_is_refused_before_training(capsys, kind) -> None
     status, out, err = command(capsys)
     assert (status, out) == (2, "")
     assert f"shop.{kind}:22: {kind}_id '{kind[0]}0' comes a second time" in err
+
+
+MODEL = """
+import torch
+from recbole.model.abstract_recommender import GeneralRecommender
+from recbole.utils import InputType
+
+class Mine(GeneralRecommender):
+    input_type = InputType.POINTWISE
+
+    def __init__(self, config, dataset):
+        super().__init__(config, dataset)
+        self.weights = torch.nn.Embedding(self.n_items, 1)
+
+    def calculate_loss(self, rows):
+        return self.weights(rows[self.ITEM_ID]).mean()
+
+    def full_sort_predict(self, rows):
+        return self.weights.weight[:, 0].expand(len(rows), -1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("super().__init__", "raise ValueError('odd'); super().__init__", "mine.py:10: ValueError"),
+        ("rows[self.ITEM_ID]", "rows['price']", "mine.py:14: KeyError: 'price'"),
+        (".mean()", ".mean() * float('nan')", "Training loss is nan"),
+        ("def calculate_loss", "def loss", "the model does not implement calculate_loss"),
+        (".expand", "[1:].expand", "have shape (30, 40), expected (30, 41)"),
+    ],
+)
+def test_a_defect_of_a_users_model_is_named_in_one_line(
+    capsys, monkeypatch, old, new, line
+) -> None:
+    monkeypatch.setattr(registry, "USER_MODELS", {})
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert MODEL.count(old) == 1
+    Path("mine.py").write_text(MODEL.replace(old, new))
+    status, _, err = command(capsys, "--epochs=1", model="mine.py:Mine")
+    assert status == 2
+    assert line in err
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize("size", ["2", "two", "-1"])
