@@ -75,8 +75,8 @@ def attempt(model: str, protocol: str, folder: Path) -> str:
     if len(lines) != 1 or "train loss" in outcome.stderr:
         return f"DEFECT: refused after training or in {len(lines)} lines: {outcome.stderr[-300:]}"
     line = lines[0].removeprefix("run_recbole: ")
-    if "pip install" not in line and "--" not in line:
-        return f"DEFECT: the line names no package and no option: {line}"
+    if not any(need in line for need in ("pip install", "--", "file [")):
+        return f"DEFECT: the line names no package, option or file: {line}"
     return f"needs: {line}"
 
 
