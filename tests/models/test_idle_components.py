@@ -167,10 +167,13 @@ def test_the_tables_say_which_component_is_off() -> None:
 
     from llm4rec_recbole.reporting.tables.notes import _idle_components
 
-    off = SimpleNamespace(
-        method="EnhancedGenRec",
-        dataset="shop",
-        provenance={"idle_components": {"fusion": "no texts"}},
-    )
-    note = "EnhancedGenRec on shop: component fusion is off (no texts)."
-    assert _idle_components([off, off, SimpleNamespace(provenance={})]) == [note]
+    def run(seed: int, **idle: str) -> SimpleNamespace:
+        provenance = {"idle_components": idle} if idle else {}
+        return SimpleNamespace(
+            method="EnhancedGenRec", dataset="shop", seed=seed, provenance=provenance
+        )
+
+    off, on = [run(seed, fusion="no texts") for seed in (0, 2)], run(1)
+    assert _idle_components(off) == ["EnhancedGenRec on shop: component fusion is off (no texts)."]
+    note = "EnhancedGenRec on shop, seed 0, 2: component fusion is off (no texts)."
+    assert _idle_components([off[0], on, off[1]]) == [note]

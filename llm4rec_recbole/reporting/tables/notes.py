@@ -91,15 +91,21 @@ def _failures(sections: list[AccuracySection]) -> list[str]:
 
 
 def _idle_components(records: list[Record]) -> list[str]:
-    """Components that a run had on and that found nothing in its data to work on."""
-    notes: dict[str, None] = {}
+    """Components that a run had on and that are off; the seeds where this is not so in all runs."""
+    off: dict[tuple[str, ...], list[int]] = {}
+    runs: dict[tuple[str, str], int] = {}
     for record in records:
+        run = (record.method, record.dataset)
+        runs[run] = runs.get(run, 0) + 1
         idle = record.provenance.get("idle_components")
-        for name, lacking in idle.items() if isinstance(idle, dict) else ():
-            notes[f"{record.method} on {record.dataset}: component {name} is off ({lacking})."] = (
-                None
-            )
-    return list(notes)
+        for name, reason in idle.items() if isinstance(idle, dict) else ():
+            off.setdefault((*run, name, str(reason)), []).append(record.seed)
+    notes = []
+    for (method, dataset, name, reason), seeds in off.items():
+        some = len(seeds) < runs[method, dataset]
+        where = f", seed {', '.join(map(str, seeds))}" if some else ""
+        notes.append(f"{method} on {dataset}{where}: component {name} is off ({reason}).")
+    return notes
 
 
 def _versions(name: str, key: str, records: list[Record], where: str = "") -> list[str]:
