@@ -218,6 +218,10 @@ def fit(
         fitted.train_seconds += time.perf_counter() - began
     fitted.padding_share = getattr(data.train, "padding_share", None)
     if save and hasattr(trainer, "pack_state"):  # decision trees are in files of their own
+        if not config["single_spec"]:  # the first of several processes writes the file
+            import torch
+
+            torch.distributed.barrier()
         checkpoints.load_weights(model, trainer.saved_model_file, config["device"])
     return fitted
 
