@@ -32,7 +32,7 @@ def test_the_median_decides() -> None:
         "models": {"default": found, "all layers": found | {"a user": [14.3]}},
     }
     report = latency.render(measured)
-    assert "| default: a user, ms | ≤ 5 | 2: reached |" in report
+    assert "| default: a user, ms | ≤ 3 | 2: reached |" in report
     assert "| default: an event, ms | ≤ 50 | 60: not reached |" in report
     assert "| all layers: a user, ms | ≤ 14.2 | 14.3: not reached |" in report
     assert "71 ×" in report

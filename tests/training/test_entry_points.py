@@ -149,9 +149,14 @@ def test_a_user_without_a_test_item_is_named(request_for: Any) -> None:
 
     from llm4rec_recbole.training.run import prepare
 
-    experiment = prepare("EASE", "shop", options=request_for("EASE", "loo", "api"))
-    with pytest.raises(InputError, match=r"user \[PAD\] has no test item"):
-        full_sort_topk([0], experiment.model, experiment.data.test, k=2)
+    experiment = prepare("EASE", "shop", options=request_for("EASE", "temporal", "api"))
+    test = experiment.data.test
+    absent = next(u for u in range(1, test.dataset.user_num) if u not in test.held_out.users)
+    token = test.dataset.id2token(test.dataset.uid_field, absent)
+    with pytest.raises(InputError, match=f"user {token} has no test item"):
+        full_sort_topk([absent], experiment.model, test, k=2)
+    with pytest.raises(InputError, match="0 is no user id"):
+        full_sort_topk([0], experiment.model, test, k=2)
 
 
 @pytest.mark.parametrize("protocol", ["loo", "temporal"])
