@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Time SASRec on Beauty from the command to its test metrics.",
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--epochs", type=int, nargs="+", default=[20, 40], help="(%(default)s)")
+    parser.add_argument("--epochs", type=int, nargs="+", default=[16, 38], help="(%(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="(%(default)s)")
     parser.add_argument("--data-path", default="dataset", help="(%(default)s)")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder to write to")
