@@ -97,11 +97,6 @@ def tables(arguments: list[str]) -> int:
     return 0
 
 
-def power(arguments: list[str]) -> int:
-    Path("docs/power.md").write_text(" ".join(_methods()))
-    return 0
-
-
 def dataset_table(arguments: list[str]) -> int:
     tables = [f"table_1_data_sets.{kind}" for kind in ("md", "tex", "csv")]
     for name in [*tables, "experiments.md"]:
