@@ -67,6 +67,11 @@ RECBOLE_EVALUATION = {
     "eval_batch_size": "use --eval_batch_users",
     "nproc": "use --protocol=recbole",
 }
+#: Options of RecBole that read or write a pickle → the value with which they do not.
+PICKLES: dict[str, Any] = {
+    **dict.fromkeys(("save_dataset", "save_dataloaders"), False),
+    **dict.fromkeys(("dataset_save_path", "dataloaders_save_path"), None),
+}
 #: Options that have one value in some runs. That value is accepted, any other is refused.
 FIXED_BY_WINDOWS: dict[str, Any] = {
     "shuffle": True,
@@ -76,6 +81,8 @@ FIXED_BY_WINDOWS: dict[str, Any] = {
     "loss_type": "CE",
     "NEG_PREFIX": "neg_",
 }
+#: The same for the models whose loss over the catalogue computes its own gradients.
+FIXED_BY_LOSSES: dict[str, Any] = {"enable_amp": False, "enable_scaler": False}
 _FIXED_BY_CLOSED_FORM: dict[str, Any] = {"epochs": 1, "train_neg_sample_args": None}
 _NOT_READ_BY_CLOSED_FORM = {
     *("learner", "learning_rate", "weight_decay", "clip_grad_norm", "stopping_step"),
@@ -118,8 +125,11 @@ def _batches(model: str | type) -> str | None:
 def fixed_options(model: str | type, protocol: str) -> dict[str, Any]:
     """Options that have one value in a run of `model`, with it."""
     fixed = dict(_READ_BY_NOTHING.get(model, {})) if isinstance(model, str) else {}
-    if protocol != "recbole" and _batches(model):
+    batches = _batches(model)
+    if batches == "position" or (batches and protocol != "recbole"):
         fixed |= FIXED_BY_WINDOWS
+    if batches:
+        fixed |= FIXED_BY_LOSSES
     if model_type(model) == "TRADITIONAL":
         fixed |= _FIXED_BY_CLOSED_FORM
     return fixed

@@ -10,7 +10,9 @@ from llm4rec_recbole.config import Origin, is_property_file, merge_options
 from llm4rec_recbole.errors import InputError, did_you_mean, shorten
 from llm4rec_recbole.option_readers import (
     DISTRIBUTED,
+    FIXED_BY_LOSSES,
     FIXED_BY_WINDOWS,
+    PICKLES,
     READ_BY_TRANSFORMS,
     RECBOLE_EVALUATION,
     fixed_options,
@@ -61,11 +63,11 @@ def check_protocol(model: str | type, protocol: str, values: Mapping[str, Any]) 
     options of its own in a Config. Raises InputError.
     """
     ignored = not_read_by(model, protocol)
-    fixed = fixed_options(model, protocol) if protocol != "recbole" else {}
+    fixed = fixed_options(model, protocol).keys() & {*FIXED_BY_WINDOWS, *FIXED_BY_LOSSES}
     doubtful = {
         name: value
         for name, value in values.items()
-        if name in ignored or (name in fixed and name in FIXED_BY_WINDOWS)
+        if name in ignored or name in PICKLES or name in fixed
     }
     origins = dict.fromkeys(doubtful, Origin())
     for _, refusal, advice in unread_options(model, protocol, doubtful, origins):
@@ -92,7 +94,11 @@ def unread_options(
     for name, value in values.items():
         if is_property_file(origins.get(name, Origin()).file):
             continue
-        if name in fixed:
+        if name in PICKLES:
+            if value != PICKLES[name]:
+                hint = "data are read from the atomic files"
+                yield name, f"{name} is about a pickle, which is never written or loaded", hint
+        elif name in fixed:
             if value != fixed[name] and not _is_none(value, fixed[name]):
                 refusal = f"{model_name} does not read {name} under protocol {protocol}"
                 yield name, refusal, f"it is always {shorten(fixed[name])}"

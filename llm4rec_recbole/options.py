@@ -82,11 +82,18 @@ class ValueIntervals(Options):
     intervals: dict[str, Interval | list[Any]] = Field(description="By column.")
 
 
+class ClipGradNorm(Options):
+    """The option `clip_grad_norm`."""
+
+    max_norm: Positive = Field(description="Largest norm of all gradients together.")
+    norm_type: Positive = Field(description="Which norm: 2 is the Euclidean.")
+
+
 class EvalArgs(Options):
     """The option `eval_args` of the protocol recbole."""
 
     split: dict[str, Any] = Field(description="RS, TS or LS: see RecBole.")
-    group_by: Literal["user", "none"] | None = Field(description="Split within groups.")
+    group_by: Literal["user", "none", "None"] | None = Field(description="Split within groups.")
     order: Literal["RO", "TO"] = Field(description="Random order or time order.")
     mode: str | dict[str, str] = Field(description="full, uniN, popN or labeled.")
 
@@ -99,7 +106,9 @@ class RecBoleOptions(Options):
     )
     reproducibility: bool = Field(description="Use deterministic kernels.")
     use_gpu: bool = Field(description="Use a GPU where there is one.")
-    gpu_id: int | str = Field(description="Number of the GPU.")
+    gpu_id: Annotated[int, Field(ge=-1)] | Annotated[str, Field(pattern=r"^(\d+(,\d+)*|-1)?$")] = (
+        Field(description="Number of the GPU.")
+    )
     worker: Annotated[int, Field(ge=0, le=256)] = Field(description="Processes that load data.")
     state: Literal["INFO", "DEBUG", "ERROR", "WARNING", "WARN", "CRITICAL"] = Field(
         description="Level of the log."
@@ -146,13 +155,17 @@ class RecBoleOptions(Options):
     ) = Field(description="Transformation of each batch.")
     eval_args: dict[str, Any] = Field(description="How to split and rank.")
     repeatable: bool = Field(description="Whether seen items may be recommended.")
-    metrics: list[str] | str = Field(description="Metrics of the test.")
-    topk: list[Size] | Size = Field(description="Cut-offs of the metrics.")
+    metrics: str | Annotated[list[str], Field(min_length=1)] = Field(
+        description="Metrics of the test."
+    )
+    topk: Size | Annotated[list[Size], Field(min_length=1)] = Field(
+        description="Cut-offs of the metrics."
+    )
     valid_metric: str = Field(description="Metric of early stopping.")
     valid_metric_bigger: bool = Field(description="RecBole sets it by the metric.")
     eval_batch_size: Size = Field(description="Rows in an evaluation batch.")
     metric_decimal_place: Count = Field(description="Decimal places of the metrics.")
-    tail_ratio: float | None = Field(description="Share of the items that are the tail.")
+    tail_ratio: Positive | None = Field(description="Share of the items that are the tail.")
     MAX_ITEM_LIST_LENGTH: Size = Field(description="Items of a history that are read.")
     field_separator: Filled = Field(description="Separator of columns in atomic files.")
     seq_separator: Filled = Field(description="Separator inside a sequence.")
@@ -304,7 +317,11 @@ def _in_words(annotation: Any, metadata: list[Any]) -> str:
         patterns = [str(limit.pattern) for limit in metadata if getattr(limit, "pattern", None)]
         if not patterns:
             return "text"
-        examples = {"inf": "an interval such as [5,inf)", "{3}": "three letters such as USA"}
+        examples = {
+            "inf": "an interval such as [5,inf)",
+            "{3}": "three letters such as USA",
+            ",": "GPUs such as 0,1",
+        }
         for part, example in examples.items():
             if part in patterns[0]:
                 return example

@@ -52,7 +52,7 @@ def parse_value(text: str) -> Any:
     """The value of an option given as text: YAML, or the text itself where it is not YAML.
 
     `None` is no value, as in Python. RecBole's intervals such as `[5,inf)` stay text. Raises
-    InputError for YAML whose aliases expand beyond all bounds.
+    InputError for YAML whose aliases expand beyond all bounds, and for a key that comes twice.
     """
     import yaml
 
@@ -62,8 +62,8 @@ def parse_value(text: str) -> Any:
             return text if text == "" else None
         _check_size(node)
         value = _construct(node)
-    except InputError:
-        raise
+    except InputError as error:
+        raise InputError(error.message) from None  # its line is of no use
     except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError):
         return text
     return None if value == "None" else value
@@ -101,9 +101,6 @@ def read_yaml(path: str | Path) -> YamlFile:
             name = _construct(key)
             if not isinstance(name, str):
                 raise InputError(f"the key {shorten(name)} is no text", file=path, line=line)
-            if name in lines:
-                message = f"{name} is given twice, first in line {lines[name]}"
-                raise InputError(message, file=path, line=line)
             values[name], lines[name] = _value(name, value), line
         return YamlFile(values, lines)
     except UnicodeDecodeError as error:
@@ -119,7 +116,8 @@ def read_yaml(path: str | Path) -> YamlFile:
     except InputError as error:
         if error.file is not None:
             raise
-        raise InputError(error.message, file=path, line=line) from None
+        line = error.line or line
+        raise InputError(error.message, file=path, line=line, hint=error.hint) from None
     except (ValueError, LookupError, AttributeError, TypeError) as error:  # PyYAML's constructors
         message = f"this is no value: {shorten(str(error))}"
         raise InputError(message, file=path, line=line) from error
@@ -144,8 +142,12 @@ def _construct(node: Any) -> Any:
 
 
 def _check_size(node: Any) -> None:
-    """Raise InputError for a tree that is endless or has more than MAX_NODES nodes, each alias
-    counted as what it stands for."""
+    """Raise InputError for a key that comes twice, and for a tree that is too large.
+
+    A tree is endless, or has more than MAX_NODES nodes, each alias counted as what it stands for.
+    """
+    import yaml
+
     sizes: dict[int, int] = {}  # by id; 0 while a node is being counted
 
     def size(node: Any) -> int:
@@ -155,6 +157,8 @@ def _check_size(node: Any) -> None:
             return sizes[id(node)]
         sizes[id(node)] = 0
         total = 1
+        if isinstance(node, yaml.MappingNode):
+            _check_keys(node)
         if not isinstance(node.value, str):
             for child in node.value:
                 total += sum(map(size, child)) if isinstance(child, tuple) else size(child)
@@ -164,3 +168,15 @@ def _check_size(node: Any) -> None:
         return total
 
     size(node)
+
+
+def _check_keys(mapping: Any) -> None:
+    """Raise InputError for a key that `mapping` has twice: YAML reads the last value only."""
+    lines: dict[str, int] = {}
+    for key, _ in mapping.value:
+        if isinstance(key.value, str):
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                hint = f"first in line {lines[key.value]}"
+                raise InputError(f"{shorten(key.value)} is given twice", line=line, hint=hint)
+            lines[key.value] = line

@@ -197,8 +197,10 @@ def _utf8_blocks(file: IO[bytes], path: Path, encoding: str) -> Iterator[bytes]:
         else:
             try:
                 text = rest + decoder.decode(block, final=not block).encode()
-            except UnicodeDecodeError as error:
-                line = number + rest.count(b"\n") + _lines_before(error, encoding)
+            except UnicodeError as error:
+                line = number + rest.count(b"\n")
+                if isinstance(error, UnicodeDecodeError):
+                    line += _lines_before(error, encoding)
                 raise InputError(f"not valid {encoding}", file=path, line=line) from None
             cut = text.rfind(b"\n") + 1 if block else len(text)
             text, rest = text[:cut], text[cut:]

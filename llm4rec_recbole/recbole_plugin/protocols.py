@@ -39,6 +39,17 @@ def read_property_files(module: ModuleType) -> None:
         check_option_values(model, self.external_config_dict)
 
 
+@patch("recbole.config.configurator", upstream="none: what is wrong shows after training")
+def check_every_config(module: ModuleType) -> None:
+    """Refuse options that do not go together, for whoever makes a Config."""
+    from llm4rec_recbole.training.setting_checks import check_settings
+
+    @wrap(module.Config)
+    def __init__(init: Any, self: Any, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        check_settings(self)
+
+
 @patch("recbole.config.configurator", upstream="RecBole #1311")
 def set_repeatable(module: ModuleType) -> None:
     """Under this project's protocols no model may recommend an item that the user has seen.

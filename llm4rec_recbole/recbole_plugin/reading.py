@@ -12,7 +12,6 @@ from llm4rec_recbole.recbole_compat.import_hook import (
     override,
     override_global,
     patch,
-    replace,
     wrap,
 )
 
@@ -345,19 +344,13 @@ def fast_augmentation(module: ModuleType) -> None:
 
 @patch("recbole.data.utils", upstream="RecBole #2212")
 def no_pickled_data(module: ModuleType) -> None:
-    """Refuse to load or save a data set or data loader as a pickle, which may run any code."""
+    """Refuse to load a data set or data loader from a pickle, which may run any code.
+
+    The options that save one are refused before (option_refusals.py).
+    """
 
     def load(file: Any) -> None:
         hint = "remove it: data are read from the atomic files"
         raise InputError("this is a pickle, which is never loaded", file=file.name, hint=hint)
 
     override_global(module, "pickle", load=load)
-    create = module.create_dataset
-
-    def create_dataset(config: Any) -> Any:
-        for option in ("save_dataset", "save_dataloaders"):
-            if config[option]:
-                raise InputError(f"{option} would write a pickle, which is never loaded")
-        return create(config)
-
-    replace(module, "create_dataset", create_dataset)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import codecs
-import importlib.util
 import os
 import re
 import tempfile
@@ -17,14 +16,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from llm4rec_recbole.config import Origin, merge_options
+from llm4rec_recbole.config import merge_options
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError, did_you_mean, missing_package, shorten
-from llm4rec_recbole.evaluation.metrics import ACCURACY
 from llm4rec_recbole.model_options import options_class
 from llm4rec_recbole.option_readers import DISTRIBUTED
 from llm4rec_recbole.option_refusals import check_request
 from llm4rec_recbole.options import (
+    ClipGradNorm,
     EvalArgs,
     NegativeSampling,
     RecBoleOptions,
@@ -34,8 +33,8 @@ from llm4rec_recbole.options import (
 )
 from llm4rec_recbole.registry import models, nulls, variant
 from llm4rec_recbole.training.data_checks import check_data
-from llm4rec_recbole.training.options import READ_WITH
 from llm4rec_recbole.training.row_checks import check_negatives, check_threshold
+from llm4rec_recbole.training.setting_checks import check_read_with
 
 
 def checked_config(
@@ -61,30 +60,17 @@ def checked_config(
         except InputError as error:
             file, line = origins[name]
             raise InputError(error.message, file=file, line=line, hint=error.hint) from None
-    from recbole.config import Config
+    from recbole.config import Config  # it calls setting_checks.check_settings
 
     config = Config(model, str(dataset), None, values)
-    _check_read_with(config, origins)
-    check_model(config)
+    check_read_with(config, origins)
     check_negatives(config)
     check_threshold(config)
     _check_epochs(config)
     _name_method(config)
     _check_null(config)
-    check_metric(config)
     check_data(config)
     return config
-
-
-def _check_read_with(config: Any, origins: Mapping[str, Origin]) -> None:
-    """Refuse a given option that the chosen loss or first item vectors do not read."""
-    for name, (decisive, readers) in READ_WITH.items():
-        chosen = config[decisive]  # None for a model without this option
-        if name in origins and chosen is not None and chosen not in readers:
-            file, line = origins[name]
-            message = f"{name} is not read with {decisive}: {chosen}"
-            hint = f"--{decisive}={' or '.join(readers)}"
-            raise InputError(message, hint=hint, file=file, line=line)
 
 
 def _check_epochs(config: Any) -> None:
@@ -140,8 +126,10 @@ def check_option_values(model: str | type, values: Mapping[str, Any]) -> None:
             _check_file_names(name, values[name])
     if isinstance(values.get("val_interval"), dict):
         check_values(ValueIntervals, {"intervals": values["val_interval"]}, "val_interval: ")
-    if isinstance(values.get("clip_grad_norm"), dict):
-        _one_of("clip_grad_norm.", values["clip_grad_norm"], ("max_norm", "norm_type"))
+    if isinstance(clip := values.get("clip_grad_norm"), dict):
+        check_values(ClipGradNorm, clip, "clip_grad_norm.", closed=True)
+        if "max_norm" not in clip:
+            raise InputError("clip_grad_norm has no max_norm", hint="as {max_norm: 1}")
 
 
 def _one_of(prefix: str, given: Any, names: Sequence[str]) -> None:
@@ -224,51 +212,6 @@ def check_processes(config: Any) -> None:
     if config["single_spec"] and (config["nproc"] or 1) > 1:
         hint = "from Python: recbole.quick_start.run(model, dataset, nproc=…)"
         raise InputError("nproc is not an option of one run", hint=hint)
-
-
-def check_metric(config: Any) -> None:
-    """Refuse an early stopping by a metric that is not computed, before RecBole misses it."""
-    wanted = str(config["valid_metric"])
-    if config["protocol"] != "recbole":
-        if wanted.lower() not in ACCURACY:
-            raise InputError(f"valid_metric is {wanted}", hint=f"one of {', '.join(ACCURACY)}")
-        return
-    from recbole.evaluator.register import metric_types
-
-    name, _, k = wanted.partition("@")
-    if name.lower() not in map(str.lower, config["metrics"]):
-        raise InputError(
-            f"valid_metric is {wanted}, but metrics are {config['metrics']}",
-            hint=f"add {name} to --metrics, or set --valid_metric to one of them",
-        )
-    if k and k not in map(str, config["topk"]):
-        message = f"valid_metric is {wanted}, but topk is {config['topk']}"
-        raise InputError(message, hint=f"add {k} to --topk, or set --valid_metric to one of them")
-    ranked = metric_types[name.lower()].name == "RANKING"
-    if ranked != bool(k):
-        hint = f"such as {name}@{config['topk'][0]}" if ranked else f"{name} has no cut-off"
-        raise InputError(f"valid_metric is {wanted}", hint=hint)
-
-
-#: Models of RecBole that rank by fields which only RecBole's own evaluation rows have.
-_RECBOLE_ROWS = ("DIEN", "GRU4RecCPR", "SASRecCPR")
-
-
-#: Packages that models of RecBole import while they train.
-_PACKAGES = {"KGAT": "dgl", "KGIN": "torch_scatter", "MCCLK": "torch_scatter", "NCL": "faiss"}
-
-
-def check_model(config: Any) -> None:
-    """Refuse a model that lacks a package or cannot rank whole histories, before data are read."""
-    package = _PACKAGES.get(config["model"])
-    if config["model"] == "LDiffRec" and config["n_cate"] > 1:
-        package = "kmeans_pytorch"
-    if package is not None and importlib.util.find_spec(package) is None:
-        raise missing_package(package, config["model"])
-    by_rows = config["model"] in _RECBOLE_ROWS or config["MODEL_TYPE"].name == "DECISIONTREE"
-    if config["protocol"] in PROTOCOLS and by_rows:
-        message = f"{config['model']} ranks rows of RecBole's evaluation only"
-        raise InputError(message, hint="use --protocol=recbole")
 
 
 def check_folders(config: Any) -> None:

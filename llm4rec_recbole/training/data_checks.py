@@ -7,8 +7,10 @@ from typing import Any
 
 from llm4rec_recbole.data.atomic import read_atomic
 from llm4rec_recbole.data.dataset_files import OTHER_SUFFIXES, DatasetFiles, needs_times
+from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError, did_you_mean, shorten
 from llm4rec_recbole.files import properties_folder
+from llm4rec_recbole.training.row_checks import learns_labels
 
 #: Options that name columns. RecBole ignores most of the names that no file has.
 _COLUMN_OPTIONS = (
@@ -30,6 +32,7 @@ def check_data(config: Any) -> None:
     _check_parts(config)
     _check_headers(config, files)
     _check_named_columns(config, files)
+    _check_labels(config, files)
 
 
 def _check_columns(load_col: Any, required: list[str]) -> None:
@@ -93,6 +96,25 @@ def _check_named_columns(config: Any, files: DatasetFiles) -> None:
             needed = "an interval" if types[name].startswith("float") else "a list of values"
             message = f"val_interval.{name} is {shorten(interval)}"
             raise InputError(message, hint=f"{name} is of type {types[name]}: give {needed}")
+
+
+def _check_labels(config: Any, files: DatasetFiles) -> None:
+    """Refuse a loss or a metric of labels where the interactions have none."""
+    if config["threshold"] is not None:
+        return
+    name, load_col = config["LABEL_FIELD"], (config["load_col"] or {}).get("inter", "*")
+    hidden = (config["unload_col"] or {}).get("inter", ())
+    header = read_atomic(files.interactions[0], files.file_format).types
+    if name in header and (load_col == "*" or name in load_col) and name not in hidden:
+        return
+    reader = None
+    if config["protocol"] not in PROTOCOLS and "labeled" in config["eval_args"]["mode"].values():
+        reader = f"{config['metrics'][0]} is a metric of labels"
+    elif config["train_neg_sample_args"]["distribution"] == "none" and learns_labels(config):
+        reader = f"{config['model']} learns from labels"
+    if reader is not None:
+        hint = "let load_col read ratings, and --threshold='{rating: 4}'"
+        raise InputError(f"{reader}, and nothing makes them", hint=hint)
 
 
 def _named_columns(config: Any) -> Iterator[tuple[str, Any]]:

@@ -49,18 +49,14 @@ def check_threshold(config: Any) -> None:
     trees = config["MODEL_TYPE"].name == "DECISIONTREE"
     evaluated = config["protocol"] not in PROTOCOLS
     evaluated = evaluated and "labeled" in config["eval_args"]["mode"].values()
-    if not (trees or evaluated or (_learns_labels(config) and not drawn)):
-        learns = "draws negatives" if _learns_labels(config) else "does not learn from labels"
+    if not (trees or evaluated or (learns_labels(config) and not drawn)):
+        learns = "draws negatives" if learns_labels(config) else "does not learn from labels"
         hint = "--val_interval={rating: '[4,inf)'} reads the interactions with these ratings only"
         raise InputError(f"threshold makes labels, but {config['model']} {learns}", hint=hint)
 
 
-def check_labels(config: Any, dataset: Any) -> None:
-    """Refuse data that the model or the metrics cannot use: `dataset` is the training data set."""
-    drawn = config["train_neg_sample_args"]["distribution"] != "none"
-    if not drawn and dataset.label_field not in dataset.inter_feat and _learns_labels(config):
-        message = f"{config['model']} learns from labels, and nothing makes them"
-        raise InputError(message, hint="let load_col read ratings, and --threshold='{rating: 4}'")
+def check_sizes(config: Any, dataset: Any) -> None:
+    """Refuse more clusters or a longer list than the training data set has users and items for."""
     clusters, fewest = config["num_clusters"], min(dataset.user_num, dataset.item_num)
     if config["model"] == "NCL" and clusters > fewest:
         message = f"num_clusters is {clusters}, but there are {fewest} users or items to cluster"
@@ -71,7 +67,8 @@ def check_labels(config: Any, dataset: Any) -> None:
         raise InputError(message, hint=f"--topk of at most {n_items}")
 
 
-def _learns_labels(config: Any) -> bool:
+def learns_labels(config: Any) -> bool:
+    """Whether the loss of the model reads labels, where no negatives are drawn."""
     return config["MODEL_TYPE"].name == "CONTEXT" or _reads(config.model_class, "LABEL_FIELD")
 
 

@@ -34,7 +34,7 @@ from llm4rec_recbole.training.checks import (
     checked_config,
     refusals_of_recbole,
 )
-from llm4rec_recbole.training.row_checks import check_labels
+from llm4rec_recbole.training.row_checks import check_sizes
 
 
 @contextmanager
@@ -141,7 +141,7 @@ def load_dataset(config: Any) -> Data:
     dataset = create_dataset(config)
     note_items(config, dataset)
     train, valid, test = data_preparation(config, dataset)
-    check_labels(config, train._dataset)
+    check_sizes(config, train._dataset)
     init_seed(config["seed"] + (config["local_rank"] or 0), config["reproducibility"])
     return Data(dataset, train, valid, test)
 

@@ -59,7 +59,7 @@ def test_recboles_own_entry_points_pass_the_same_checks(shop, model, given, mess
 def test_a_config_made_by_hand_refuses_what_the_protocol_ignores(shop, option) -> None:
     from recbole.config import Config
 
-    value = {"metrics": ["NDCG"], "topk": [3], "benchmark_filename": ["a", "b", "c"]}
+    value = {"metrics": ["MRR"], "topk": [10], "benchmark_filename": ["a", "b", "c"]}
     given = {option: value.get(option, {"mode": "full"})}
     with pytest.raises(InputError, match=f"protocol loo does not read {option}"):
         Config("EASE", "shop", config_dict=shop | given)

@@ -209,9 +209,12 @@ class Bomb:
 
 def test_a_pickled_data_set_is_refused_unread(write: Callable, dataset: Callable) -> None:
     write(inter=[HEADER, "u | a | 1"])
-    Path("saved.pth").write_bytes(pickle.dumps(Bomb()))
-    with pytest.raises(InputError, match=r"saved\.pth.*pickle"):
-        dataset(dataset_save_path="saved.pth")
+    data = dataset(checkpoint_dir="saved")
+    path = Path("saved", f"{data.dataset_name}-Dataset.pth")  # where RecBole looks by itself
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(InputError, match=r"Dataset\.pth.*pickle"):
+        dataset(checkpoint_dir="saved")
     assert not Path("exploded").exists()
 
 
@@ -219,18 +222,20 @@ def test_pickled_data_loaders_are_refused_unread(write: Callable, dataset: Calla
     from recbole.data import data_preparation
 
     write(inter=[HEADER, "u | a | 1"])
-    Path("saved.pth").write_bytes(pickle.dumps(Bomb()))
-    data = dataset(dataloaders_save_path="saved.pth")
-    with pytest.raises(InputError, match=r"saved\.pth.*pickle"):
+    data = dataset(checkpoint_dir="saved")
+    path = Path("saved", f"{data.dataset_name}-for-{data.config['model']}-dataloader.pth")
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(InputError, match=r"dataloader\.pth.*pickle"):
         data_preparation(data.config, data)
     assert not Path("exploded").exists()
 
 
-@pytest.mark.parametrize("option", ["save_dataset", "save_dataloaders"])
-def test_no_pickle_is_written(write: Callable, dataset: Callable, option: str) -> None:
-    write(inter=[HEADER, "u | a | 1"])
-    with pytest.raises(InputError, match=option):
-        dataset(**{option: True})
+@pytest.mark.parametrize("option", ["save_dataset", "dataset_save_path", "dataloaders_save_path"])
+def test_an_option_about_a_pickle_is_refused(dataset: Callable, option: str) -> None:
+    value = True if option == "save_dataset" else "saved.pth"
+    with pytest.raises(InputError, match=f"{option} is about a pickle"):
+        dataset(**{option: value})
 
 
 @pytest.mark.parametrize(("model", "expected"), [("SASRec", [1, 3, 6, 2]), ("BPR", [1, 2, 3, 6])])

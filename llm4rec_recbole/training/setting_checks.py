@@ -1,0 +1,146 @@
+"""Checks of a run's options against each other, before data are read.
+
+Refused is an option that the other options leave without effect, and a combination that RecBole
+would accept and then fail on, or rank wrongly.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from llm4rec_recbole.config import Origin
+from llm4rec_recbole.data.splits import PROTOCOLS
+from llm4rec_recbole.errors import InputError, missing_package, shorten
+from llm4rec_recbole.evaluation.metrics import ACCURACY
+from llm4rec_recbole.training.options import READ_WITH
+
+
+def check_settings(config: Any) -> None:
+    """Check a Config of RecBole, whoever made it (recbole_plugin/protocols.py).
+
+    Raises InputError. Reads no data.
+    """
+    check_model(config)
+    check_metric(config)
+    if config["protocol"] not in PROTOCOLS:
+        _check_split(config)
+    for name, refusal, hint in _without_effect(config):
+        if name in config.external_config_dict:
+            raise InputError(refusal, hint=hint)
+
+
+def check_read_with(config: Any, origins: Mapping[str, Origin]) -> None:
+    """Refuse a given option that the chosen loss or first item vectors do not read."""
+    for name, (decisive, readers) in READ_WITH.items():
+        chosen = config[decisive]  # None for a model without this option
+        if name in origins and chosen is not None and chosen not in readers:
+            file, line = origins[name]
+            message = f"{name} is not read with {decisive}: {chosen}"
+            hint = f"--{decisive}={' or '.join(readers)}"
+            raise InputError(message, hint=hint, file=file, line=line)
+
+
+def _without_effect(config: Any) -> Iterator[tuple[str, str, str]]:
+    """Each option that the others leave without effect: its name, the refusal, a hint."""
+    if not config["log_wandb"]:
+        yield "wandb_project", "wandb_project is not read without log_wandb", "--log_wandb=True"
+    if config["enable_scaler"] and config["device"].type == "cpu":
+        yield "enable_scaler", "enable_scaler scales nothing on a CPU", "leave it out"
+    bigger = config["valid_metric_bigger"]
+    if config.external_config_dict.get("valid_metric_bigger", bigger) != bigger:
+        message = (
+            f"{config['valid_metric']} is better when it is {'larger' if bigger else 'smaller'}"
+        )
+        yield "valid_metric_bigger", message, "leave valid_metric_bigger out"
+    if lacking := _no_validation(config):
+        for name in ("valid_metric", "stopping_step", "eval_step"):
+            if name != "eval_step" or config["eval_step"] != 0:
+                yield name, f"{name} is not read: {lacking}", "the last epoch is tested"
+    if config["protocol"] not in PROTOCOLS:
+        metrics = [name.lower() for name in config["metrics"]]
+        if "tailpercentage" not in metrics:
+            yield "tail_ratio", "only the metric TailPercentage reads tail_ratio", "add it"
+        if _are_values(config):
+            yield "topk", f"topk is not read: {metrics[0]} has no cut-off", "leave it out"
+
+
+def _no_validation(config: Any) -> str | None:
+    """Why no epoch is validated; None where epochs are."""
+    if config["eval_step"] == 0:
+        return "eval_step is 0, so no epoch is validated"
+    if config["protocol"] in PROTOCOLS or config["benchmark_filename"] is not None:
+        return None
+    ((kind, shares),) = config["eval_args"]["split"].items()
+    if shares == "test_only" or (kind != "LS" and not shares[1]):
+        return f"eval_args.split.{kind} is {shorten(shares)}, which leaves nothing to validate on"
+    return None
+
+
+def _are_values(config: Any) -> bool:
+    """Whether the metrics are of labels, such as AUC, and not of ranks."""
+    return bool(config["eval_type"].name == "VALUE")
+
+
+def _check_split(config: Any) -> None:
+    """Refuse a split, an order and a mode of RecBole's that do not go together."""
+    evaluation = config["eval_args"]
+    if "labeled" in evaluation["mode"].values() and not _are_values(config):
+        message = f"eval_args.mode is labeled, but {config['metrics'][0]} ranks items"
+        raise InputError(message, hint="metrics of labels are AUC, LogLoss, MAE and RMSE")
+    if config["benchmark_filename"] is not None:
+        return
+    ((kind, _),) = evaluation["split"].items()
+    if kind == "TS" and evaluation["order"] != "TO":
+        raise InputError("eval_args.split.TS splits by time", hint="set eval_args.order to TO")
+    if kind != "RS" and evaluation["group_by"] != "user":
+        message = f"eval_args.group_by is {shorten(evaluation['group_by'])}"
+        raise InputError(f"{message}, but {kind} splits the rows of each user", hint="leave it out")
+
+
+def check_metric(config: Any) -> None:
+    """Refuse an early stopping by a metric that is not computed, before RecBole misses it."""
+    wanted = str(config["valid_metric"])
+    if config["protocol"] != "recbole":
+        if wanted.lower() not in ACCURACY:
+            raise InputError(f"valid_metric is {wanted}", hint=f"one of {', '.join(ACCURACY)}")
+        return
+    from recbole.evaluator.register import metric_types
+
+    name, _, k = wanted.partition("@")
+    if name.lower() not in map(str.lower, config["metrics"]):
+        raise InputError(
+            f"valid_metric is {wanted}, but metrics are {config['metrics']}",
+            hint=f"add {name} to --metrics, or set --valid_metric to one of them",
+        )
+    if k and k not in map(str, config["topk"]):
+        message = f"valid_metric is {wanted}, but topk is {config['topk']}"
+        raise InputError(message, hint=f"add {k} to --topk, or set --valid_metric to one of them")
+    ranked = metric_types[name.lower()].name == "RANKING"
+    if ranked != bool(k):
+        hint = f"such as {name}@{config['topk'][0]}" if ranked else f"{name} has no cut-off"
+        raise InputError(f"valid_metric is {wanted}", hint=hint)
+
+
+#: Models of RecBole that rank by fields which only RecBole's own evaluation rows have.
+_RECBOLE_ROWS = ("DIEN", "GRU4RecCPR", "SASRecCPR")
+
+
+#: Packages that models of RecBole import while they train.
+_PACKAGES = {"KGAT": "dgl", "KGIN": "torch_scatter", "MCCLK": "torch_scatter", "NCL": "faiss"}
+
+
+def check_model(config: Any) -> None:
+    """Refuse a model that lacks a package or cannot rank whole histories, before data are read."""
+    if config["log_wandb"] and importlib.util.find_spec("wandb") is None:
+        raise missing_package("wandb", "log_wandb")
+    package = _PACKAGES.get(config["model"])
+    if config["model"] == "LDiffRec" and config["n_cate"] > 1:
+        package = "kmeans_pytorch"
+    if package is not None and importlib.util.find_spec(package) is None:
+        raise missing_package(package, config["model"])
+    by_rows = config["model"] in _RECBOLE_ROWS or config["MODEL_TYPE"].name == "DECISIONTREE"
+    if config["protocol"] in PROTOCOLS and by_rows:
+        message = f"{config['model']} ranks rows of RecBole's evaluation only"
+        raise InputError(message, hint="use --protocol=recbole")
