@@ -169,6 +169,8 @@ class Adaptation(Part):
     explicit_events: Count = Field(description="Those of them with a rating.")
     disliked_events: Count = Field(description="Those rated below the mean of their user.")
     updates: Count = Field(description="Steps of learning, of `adaptation_batch` events each.")
+    gradients: bool = Field(True, description="Whether Eqs. 26–33 changed the weights.")
+    relations_learned: bool = Field(False, description="Whether the item relations learned.")
     seconds: Amount = Field(description="Wall-clock seconds of learning, in s.")
     share_learned_before_ranking: Share = Field(
         description="Mean over test users of the share of events learned before their ranking."

@@ -198,7 +198,12 @@ def _adapt_to_validation(trained: TrainedModel) -> None:
     """Adapt the model, in place, to all validation items: load the adapted weights of the finished
     run, or learn again what the run learned between its rankings and save the weights."""
     model = trained.model
-    if hasattr(model, "prequential_rows") and not load_adapted_weights(model, trained.path):
+    if not hasattr(model, "prequential_rows"):
+        return
+    if load_adapted_weights(model, trained.path):
+        if hasattr(model, "learn_relations"):
+            model.learn_relations(trained.valid, trained.outcomes)
+    else:
         for _ in model.prequential_rows(trained.valid, trained.outcomes, np.zeros(0)):
             raise AssertionError("there is nothing to rank")
         if checkpoints.read_header(trained.path).finished:

@@ -21,6 +21,11 @@ class RecencyEASEOptions(Options):
     decay: Annotated[float, Field(gt=0, le=1)] = Field(
         0.9, description="An item of age a has the weight decay^a; the latest item has age 0."
     )
+    learns_online: bool = Field(
+        False,
+        description="Between the rankings of the test, fit again with the validation interactions "
+        "so far: the null of adaptation. For data with times of interactions.",
+    )
 
 
 class SASRecOptions(LossOptions, BatchOptions, ItemInitOptions, ScheduleOptions):

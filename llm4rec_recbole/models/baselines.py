@@ -10,6 +10,7 @@ models also see the validation item when they are tested. The models here see th
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,19 @@ from recbole.model.sequential_recommender.sasrec import SASRec as RecBoleSASRec
 from torch import nn
 from torch.nn import functional
 
-from llm4rec_recbole.components.item_relations import decayed_histories
-from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.components.adaptation.adapter import AdaptationSettings
+from llm4rec_recbole.components.adaptation.interleave import (
+    AdaptationSummary,
+    no_event_times,
+    prequential_rows,
+)
+from llm4rec_recbole.components.item_relations import RelationTerm, decayed_histories
+from llm4rec_recbole.data.held_out import HeldOut, Outcomes
+from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.training.catalogue_loss import catalogue_loss
 from llm4rec_recbole.training.losses import full_cross_entropy
+
+ONLINE_BATCH = 16  # validation interactions of one update, as in EnhancedGenRec
 
 
 def history_matrix(held_out: HeldOut, rows: np.ndarray, decay: float = 1.0) -> sp.csr_matrix:
@@ -60,9 +70,45 @@ class RecencyEASE(EASE):
     Option `decay` in (0, 1] is γ.
     """
 
+    adaptation_summary: AdaptationSummary | None = None  # what it learned online
+
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
         self.decay = float(config["decay"])
+        self.relations: RelationTerm | None = None  # B where it learns online
+        if config["learns_online"]:
+            self.learn_online(config, dataset)
+
+    def learn_online(self, config: Any, dataset: Any) -> None:
+        """Let the validation interactions enter B, each before the rankings that come after it.
+
+        Raises InputError for data without times of interactions.
+        """
+        reason = no_event_times(config)
+        if reason:
+            raise InputError(f"learns_online: {reason}")
+        rows = dataset.inter_feat
+        users, items = (rows[field].numpy() for field in (dataset.uid_field, dataset.iid_field))
+        self.adaptation = AdaptationSettings(batch=ONLINE_BATCH)
+        relations = RelationTerm(
+            users, items, dataset.item_num, dataset.item_num, config["reg_weight"], self.decay
+        )
+        relations.fit(config["reg_weight"], self.decay)
+        self.relations = relations
+        self.prequential_rows = partial(
+            prequential_rows, self, gradients=False, relations=relations
+        )
+
+    def score_histories(self, held_out: HeldOut, rows: np.ndarray) -> np.ndarray:
+        """Scores (B, n_items) float32."""
+        if self.relations is not None:
+            self.item_similarity = self.relations.item_item_weights.cpu().numpy()
+        return super().score_histories(held_out, rows)
+
+    def learn_relations(self, valid: HeldOut, outcomes: Outcomes) -> None:
+        """Learn from all validation items, as during the test; for a restored model."""
+        for _ in self.prequential_rows(valid, outcomes, np.zeros(0)):
+            raise AssertionError("there is nothing to rank")
 
 
 # SASRec with a loss at every position (Kang & McAuley 2018; arXiv 2309.07602).

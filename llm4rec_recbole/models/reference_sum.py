@@ -57,12 +57,22 @@ class SumOfReferences(GeneralRecommender):
                 raise InputError(f"the checkpoint of {name} is of other items than this run")
         self.references = nn.ModuleList([each.model for each in experiments])
         self.scores_of: list[Score] = [_score_function(each) for each in experiments]
+        learning = [e.model for e in experiments if hasattr(e.model, "prequential_rows")]
+        if len(learning) == 1:  # two would have to learn in one order
+            self.learning_reference = learning[0]
+            self.prequential_rows = learning[0].prequential_rows
+            self.learn_relations = learning[0].learn_relations
         self.names = names
         given = config["reference_weights"]
         if given is not None and len(given) != len(names):
             raise InputError(f"{len(given)} reference_weights for {len(names)} references")
         self.chooses = given is None
         self.weights = [float(w) for w in given] if given else [1.0] * len(names)
+
+    @property
+    def adaptation_summary(self) -> Any:
+        """What a reference learned between the rankings; None where none learns."""
+        return getattr(getattr(self, "learning_reference", None), "adaptation_summary", None)
 
     @property
     def chosen_on_validation(self) -> dict[str, float]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llm4rec_recbole.components import item_relations as relations
 from llm4rec_recbole.components.item_relations import (
+    RelationTerm,
     decayed_histories,
     item_item_weights,
     matrix_rows,
@@ -43,7 +46,7 @@ def matrix(users: np.ndarray, items: np.ndarray, without: int | None = None) -> 
 
 
 def fitted() -> torch.Tensor:
-    return item_item_weights(*interactions(), N_ITEMS, reg_weight=3.0)
+    return item_item_weights(*interactions(), N_ITEMS, reg_weight=3.0)[0]
 
 
 def test_relations_are_ease() -> None:
@@ -53,25 +56,25 @@ def test_relations_are_ease() -> None:
 
 
 def test_rows_lie_together_or_every_lookup_copies_the_matrix() -> None:
-    weights = item_item_weights(np.array([1, 1]), np.array([1, 2]), 3)
+    weights = item_item_weights(np.array([1, 1]), np.array([1, 2]), 3)[0]
     assert weights.is_contiguous()
 
 
 def test_a_repeat_counts_once() -> None:
     users, items = (np.append(x, x[:3]) for x in interactions())
-    again = item_item_weights(users, items, N_ITEMS, reg_weight=3.0)
+    again = item_item_weights(users, items, N_ITEMS, reg_weight=3.0)[0]
     torch.testing.assert_close(again, fitted(), rtol=0, atol=0)
 
 
 def test_no_interactions_relate_nothing() -> None:
     none = np.zeros(0, dtype=np.int64)
-    assert not item_item_weights(none, none, N_ITEMS).any()
+    assert not item_item_weights(none, none, N_ITEMS)[0].any()
 
 
 def test_interactions_of_item_0_are_left_out() -> None:
     users, items = interactions()
     assert not fitted()[0].any()
-    again = item_item_weights(np.append(users, [1, 2]), np.append(items, [0, 0]), N_ITEMS, 3.0)
+    again = item_item_weights(np.append(users, [1, 2]), np.append(items, [0, 0]), N_ITEMS, 3.0)[0]
     torch.testing.assert_close(again, fitted(), rtol=0, atol=0)
 
 
@@ -118,3 +121,35 @@ def test_the_pad_retrieves_nothing() -> None:
     weights = fitted()
     assert not weights[0].any()
     assert not weights[:, 0].any()
+
+
+@given(seed=st.integers(0, 9), size=st.integers(1, 12), max_items=st.sampled_from([8, 30]))
+def test_learning_interactions_equals_fitting_with_them(seed: int, size: int, max_items) -> None:
+    """Also pairs that repeat, users without a history, and items without relations."""
+    rng = np.random.default_rng(seed)
+    users, items = rng.integers(1, 9, 60), rng.integers(1, 31, 60)
+    new = [(int(rng.integers(1, 11)), int(rng.integers(1, 31))) for _ in range(12)]
+
+    def term(*more: tuple[int, int]) -> RelationTerm:
+        index = matrix_rows(items, 31, max_items)  # the same items as before the new pairs
+        made = RelationTerm(users, items, 31, max_items, 2.0, 0.9)
+        added = np.array(more, dtype=np.int64).reshape(-1, 2)
+        made.pairs = np.append(users, added[:, 0]), index[np.append(items, added[:, 1])]
+        made.fit(2.0, 0.9)
+        return made
+
+    learning, histories = term(), {user: items[users == user] for user in range(1, 11)}
+    for start in range(0, len(new), size):
+        batch = new[start : start + size]
+        seen = []
+        for user, item in batch:
+            seen.append(histories[user])
+            histories[user] = np.append(histories[user], item)
+        learning.learn(seen, [item for _, item in batch])
+    expected = term(*new)
+    torch.testing.assert_close(
+        learning.item_item_weights, expected.item_item_weights, atol=1e-5, rtol=1e-4
+    )
+    torch.testing.assert_close(
+        learning.inverse_diagonal, expected.inverse_diagonal, atol=1e-5, rtol=1e-4
+    )

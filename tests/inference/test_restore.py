@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from llm4rec_recbole import checkpoints
-from llm4rec_recbole.components.adaptation.interleave import prequential_rows
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.users_file import read_users
@@ -157,7 +156,8 @@ def test_adapted_weights_are_equal_to_learning_again(
     relearned = restore(adaptive, adapted=False)
     trained = {name: value.clone() for name, value in relearned.model.state_dict().items()}
     model = relearned.model
-    assert not list(prequential_rows(model, relearned.valid, relearned.outcomes, np.zeros(0)))
+    unranked = np.zeros(0)
+    assert not list(model.prequential_rows(relearned.valid, relearned.outcomes, unranked))
     monkeypatch.setattr(type(relearned.model), "prequential_rows", never)
     loaded = restore(adaptive)
     expected = relearned.model.state_dict()

@@ -27,7 +27,7 @@ def test_relations_among_few_items_leave_the_others_ranking_alone(small: dict[st
     assert index.count_nonzero() == 6 < some.model.n_items - 1
     inter = some.data.train._dataset.inter_feat
     users, rows = inter["user_id"].numpy(), index[inter["item_id"]].numpy()
-    expected = item_item_weights(users[rows > 0], rows[rows > 0], 7, some.config["relation_reg"])
+    expected = item_item_weights(users[rows > 0], rows[rows > 0], 7, some.config["relation_reg"])[0]
     torch.testing.assert_close(some.model.relations.item_item_weights, expected)
     history = index.nonzero()[:3, 0][None]  # three items that have relations
     users = torch.tensor([1])

@@ -78,6 +78,7 @@ def test_the_model_learns_between_rankings_where_a_replay_of_validation_gains(
     ]
     Path("dataset/shop/shop.inter").write_text("\n".join([HEAD, *rows]) + "\n")
     options = {"adaptation_rate": rate, "adaptation_batch": 1, "adaptation_ewc": 0.0}
+    options |= {"adaptation_relations": False}
     content = record(shop | options | {"adaptation_feedback": None})
     chosen = content["chosen_on_validation"]["adaptation_feedback"]
     assert chosen == ("implicit" if rate else "none")
@@ -85,6 +86,22 @@ def test_the_model_learns_between_rankings_where_a_replay_of_validation_gains(
     reason = content["provenance"].get("idle_components", {}).get("adaptation", "")
     assert reason == ("" if rate else "no gain in a replay of the validation items")
     assert ("component adaptation is off: no gain" in capsys.readouterr().err) == (rate == 0)
+
+
+@pytest.mark.parametrize("components", [ALL, ["debiasing", "adaptation"]])
+def test_relations_learn_where_gradients_gain_nothing(shop, components) -> None:
+    """Without the component retrieval there are no relations, so nothing is left to learn."""
+    options = {"adaptation_rate": 0.0, "adaptation_feedback": None, "components": components}
+    content = record(shop | options)
+    assert content["chosen_on_validation"]["adaptation_feedback"] == "none"
+    if components == ALL:
+        learned = content["adaptation"]
+        assert learned["relations_learned"]
+        assert not learned["gradients"]
+        assert learned["events"] == 15
+    else:
+        assert "adaptation" not in content
+        assert "adaptation" in content["provenance"]["idle_components"]
 
 
 def test_choosing_the_feedback_leaves_the_model_as_it_was(shop) -> None:
@@ -108,11 +125,11 @@ def test_without_an_order_between_users_adaptation_is_off(shop) -> None:
 
 
 def test_positions_in_a_sequence_are_no_times(shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    from llm4rec_recbole.models.enhanced_genrec import build
+    from llm4rec_recbole.components.adaptation import interleave
 
-    assert build.has_real_times("ml-100k")
-    assert not build.has_real_times("beauty")
-    monkeypatch.setattr(build, "has_real_times", lambda dataset: False)
+    assert interleave.has_real_times("ml-100k")
+    assert not interleave.has_real_times("beauty")
+    monkeypatch.setattr(interleave, "has_real_times", lambda dataset: False)
     content = record(shop)
     assert "adaptation" not in content
     reason = content["provenance"]["idle_components"]["adaptation"]

@@ -15,14 +15,13 @@ from llm4rec_recbole.components.absent import (
     NoRetrieval,
 )
 from llm4rec_recbole.components.adaptation.adapter import AdaptationSettings
+from llm4rec_recbole.components.adaptation.interleave import no_event_times
 from llm4rec_recbole.components.debiasing.debiased_loss import Debiasing
 from llm4rec_recbole.components.explanation.aspects import AspectPreference
 from llm4rec_recbole.components.fusion.fusion import FusedContent
 from llm4rec_recbole.components.item_relations import RelationTerm
 from llm4rec_recbole.components.retrieval.context import RetrievedContext
 from llm4rec_recbole.components.training_features import TrainingFeatures
-from llm4rec_recbole.config import has_real_times
-from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError
 
 # λ and γ where nothing is chosen on validation: under RecBole's protocol.
@@ -99,15 +98,6 @@ def lacking(config: Any, features: TrainingFeatures) -> dict[str, str]:
         "adaptation": no_event_times(config),
     }
     return {name: reason for name, reason in why.items() if reason}
-
-
-def no_event_times(config: Any) -> str:
-    """Why nothing can be learned from events in time order; empty where it can."""
-    if config["protocol"] not in PROTOCOLS:
-        return f"no events in time order under protocol {config['protocol']}"
-    if not has_real_times(config["dataset"]):
-        return "no times, only each user's order of interactions"
-    return ""
 
 
 def chosen_components(given: Any, default: tuple[str, ...]) -> tuple[str, ...]:

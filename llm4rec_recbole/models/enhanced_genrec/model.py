@@ -88,6 +88,7 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
         self.aspects, self.adaptation = parts.aspects, parts.adaptation  # (19–20), (26–33)
         self.aspect_loss_weight: float = config["aspect_loss_weight"]
         self.feedback: str | None = config["adaptation_feedback"]
+        self.adaptation_relations: bool = config["adaptation_relations"]
         self.start_weights(config)
         #: Component → why it is off, of those that find nothing to work on; for the run record.
         self.idle_components = parts.idle

@@ -16,6 +16,7 @@ from llm4rec_recbole.components.adaptation.interleave import (
     of_kind,
     prequential_rows,
 )
+from llm4rec_recbole.components.item_relations import RelationTerm
 from llm4rec_recbole.data.held_out import HeldOut, Outcomes
 
 
@@ -32,18 +33,38 @@ class OnlineLearning:
 
         See components/adaptation/interleave.py. Without it, all rows are one group.
         """
-        if self.adaptation is not None and np.ptp(outcomes.times) == 0:
-            self.idle_components["adaptation"] = "the same time for all validation items"
-        feedback = None
+        feedback, relations = None, self._learning_relations(outcomes)
         if self.adaptation is not None and "adaptation" not in self.idle_components:
             feedback = self.feedback or self.choose_feedback(valid, outcomes)
-            if feedback is None:
+            if feedback is None and relations is None:
                 self.idle_components["adaptation"] = "no gain in a replay of the validation items"
-                self.adaptation_summary = None  # it is that of the replay
-        if feedback is None:
+        if feedback is None and relations is None:
+            self.adaptation_summary = None  # it may be that of the replay
             yield from [np.arange(len(query_times))] if len(query_times) else []
-        else:
-            yield from prequential_rows(self, valid, of_kind(outcomes, feedback), query_times)
+            return
+        outcomes = outcomes if feedback is None else of_kind(outcomes, feedback)
+        gradients = feedback is not None
+        yield from prequential_rows(self, valid, outcomes, query_times, gradients, relations)
+
+    def learn_relations(self: Any, valid: HeldOut, outcomes: Outcomes) -> None:
+        """Let the item relations learn from all validation items, as they do during the test.
+
+        The weights that adaptation changed stand in a file beside the checkpoint; relations do not.
+        """
+        relations = self._learning_relations(outcomes)
+        if relations is not None:
+            unranked = np.zeros(0)
+            for _ in prequential_rows(self, valid, outcomes, unranked, False, relations):
+                raise AssertionError("there is nothing to rank")
+
+    def _learning_relations(self: Any, outcomes: Outcomes) -> RelationTerm | None:
+        """The item relations, where they learn from the validation items."""
+        if self.adaptation is not None and np.ptp(outcomes.times) == 0:
+            self.idle_components["adaptation"] = "the same time for all validation items"
+        if self.adaptation is None or "adaptation" in self.idle_components:
+            return None
+        learns = self.adaptation_relations and isinstance(self.relations, RelationTerm)
+        return self.relations if learns else None
 
     def fix_content(self: Any) -> None:
         """Compute the items' content vectors once: no event changes what a title means."""

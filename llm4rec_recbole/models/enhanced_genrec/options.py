@@ -109,6 +109,11 @@ class EnhancedGenRecOptions(
     adaptation_batch: Size = Field(
         16, description="Validation items that are learned in one update; 1 is one update each."
     )
+    adaptation_relations: bool = Field(
+        True,
+        description="Whether the item relations also learn from what adaptation passes, as if they "
+        "had been fitted with it.",
+    )
     adaptation_feedback: Literal["explicit", "implicit"] | None = Field(
         None,
         description="What is learned between the rankings of the test: explicit makes an item less "
