@@ -34,29 +34,50 @@ def rows_to_choose_by(held_out: HeldOut) -> list[np.ndarray]:
 
 
 def best_weight(
-    parts: Parts, held_out: HeldOut, weights: Sequence[float] = WEIGHTS
+    parts: Parts,
+    held_out: HeldOut,
+    weights: Sequence[float] = WEIGHTS,
+    first_by_default: bool = False,
 ) -> tuple[float, int]:
     """The weight with the best NDCG@10 of the held-out items, and the variant of the term, from 0.
 
-    Of equal NDCG@10 the first variant and the first weight.
+    The first variant is the default: `choose` says when another one replaces it. So is the first
+    weight with `first_by_default`. Of equal NDCG@10 the first variant and the first weight.
     """
-    gained: np.ndarray | None = None  # (V, W)
+    values: list[np.ndarray] = []  # (V, W, B) of each batch
     for rows in rows_to_choose_by(held_out):
         base, variants = parts(rows)
         seen, targets = held_out.seen_mask(rows), held_out.targets[rows]
-        values = np.stack(
-            [
-                ndcg_at_weights(
-                    torch.as_tensor(base), torch.as_tensor(term), targets, seen, weights
-                )
-                for term in variants
-            ]
+        base = torch.as_tensor(base)
+        values.append(
+            np.stack(
+                [
+                    ndcg_at_weights(base, torch.as_tensor(term), targets, seen, weights)
+                    for term in variants
+                ]
+            )
         )
-        gained = values if gained is None else gained + values
-    if gained is None:  # there is no held-out item to choose by
+    if not values:  # there is no held-out item to choose by
         return float(weights[0]), 0
-    variant, weight = divmod(int(gained.argmax()), len(weights))
-    return float(weights[weight]), variant
+    of_all = np.concatenate(values, axis=2)  # (V, W, N)
+    at_best_weight = of_all[np.arange(len(of_all)), of_all.mean(2).argmax(1)]  # (V, N)
+    variant = choose(at_best_weight)
+    of_variant = of_all[variant]  # (W, N)
+    best = choose(of_variant) if first_by_default else int(of_variant.mean(1).argmax())
+    return float(weights[best]), variant
+
+
+def choose(values: np.ndarray) -> int:
+    """The candidate with the best mean; 0, the default, where that is not clearly better.
+
+    values: (C, N), of the same held-out items under each candidate. Clearly better means that the
+    mean gain over the default is above its standard error (the one-standard-error rule, Breiman et
+    al. 1984): the best of many candidates is otherwise often the luckiest.
+    """
+    gains = values - values[0]  # (C, N)
+    best = int(gains.mean(1).argmax())
+    error = gains[best].std() / np.sqrt(gains.shape[1])
+    return best if gains[best].mean() > error else 0
 
 
 def ndcg_at_weights(
@@ -66,7 +87,7 @@ def ndcg_at_weights(
     seen: np.ndarray,
     weights: Sequence[float],
 ) -> np.ndarray:
-    """NDCG@10 of base + w · term, summed over the rows, for each of the weights, (W,).
+    """NDCG@10 of base + w · term, of each row under each of the weights, (W, B).
 
     base, term: (B, n_items), -inf in `base` for an item that is never ranked; targets: (B,);
     seen: (B, n_items) bool. A candidate that scores the same as the target counts half.
@@ -76,9 +97,9 @@ def ndcg_at_weights(
     ahead = base - base.gather(1, own)  # (B, n_items): the lead over the target
     added = term - term.gather(1, own)
     ahead[excluded], added[excluded] = -torch.inf, 0.0
-    totals = []
+    values = []
     for weight in weights:
         lead = torch.add(ahead, added, alpha=weight) if weight else ahead
         ranks = ((lead > 0).sum(1) + (lead >= 0).sum(1)).numpy() / 2  # (B,), 0 is the best
-        totals.append(ndcg(ranks, 10).sum())
-    return np.array(totals)
+        values.append(ndcg(ranks, 10))
+    return np.array(values)

@@ -14,6 +14,7 @@ from llm4rec_recbole.evaluation.score_weights import (
     MOST_ROWS,
     WEIGHTS,
     best_weight,
+    choose,
     ndcg_at_weights,
     rows_to_choose_by,
 )
@@ -46,7 +47,7 @@ def test_the_ndcg_is_that_of_the_ranking_code(seed: int, step: float) -> None:
     got = ndcg_at_weights(torch.tensor(base), torch.tensor(term), data.targets, seen, weights)
     for weight, value in zip(weights, got):
         ranks = full_ranks(base + weight * term, data.targets, seen.copy())
-        np.testing.assert_allclose(value, ndcg(ranks, 10).sum())
+        np.testing.assert_allclose(value, ndcg(ranks, 10))
 
 
 def test_a_term_that_knows_the_target_gets_weight_and_noise_gets_none() -> None:
@@ -71,3 +72,28 @@ def test_at_most_so_many_rows_decide_and_they_are_spread_evenly() -> None:
     assert set(np.diff(rows)) <= {9, 10, 11}
     few = rows_to_choose_by(held_out(130, 9))
     assert [len(part) for part in few] == [64, 64, 2]
+
+
+def test_a_candidate_replaces_the_default_only_by_more_than_its_standard_error() -> None:
+    default = np.zeros(100)
+    clear, lucky = np.full(100, 0.1), np.zeros(100)
+    lucky[0] = 1.0  # a mean gain of .01, whose standard error is .00995
+    lucky[1] = -0.9
+    assert choose(np.array([default, clear])) == 1
+    assert choose(np.array([default, lucky])) == 0
+    assert choose(np.array([default, lucky, clear])) == 2
+    assert choose(np.array([default, default])) == 0
+
+
+def test_a_default_weight_stays_where_the_gain_is_unclear() -> None:
+    """One of 300 rows gains from the term and one loses less: the best weight is above 0."""
+    data = held_out(300, 50)
+    random = np.random.default_rng(1)
+    base, term = random.normal(size=(300, 50)), np.zeros((300, 50))
+    base[0, data.targets[0]], base[1, data.targets[1]] = -9, 9
+    term[0, data.targets[0]] = 100
+    term[1, (data.targets[1] + 1 + np.arange(4)) % 49 + 1] = 100
+    free = best_weight(lambda rows: (base[rows], [term[rows]]), data)[0]
+    guarded = best_weight(lambda rows: (base[rows], [term[rows]]), data, first_by_default=True)[0]
+    assert free > 0
+    assert guarded == 0

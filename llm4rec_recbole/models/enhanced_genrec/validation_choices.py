@@ -6,6 +6,9 @@ at each validation   γ of the relations, and the weights of the terms that are 
 after training       whether the model learns between its rankings of the test, and from what
                      (26–33), by a replay of the validation items: each is ranked by a model that
                      has learned only from earlier ones
+
+Each choice but that of a term's weight has a default, which only a clear gain replaces
+(evaluation/score_weights.py, `choose`).
 """
 
 from __future__ import annotations
@@ -25,13 +28,14 @@ from llm4rec_recbole.evaluation.score_weights import (
     ROWS_AT_ONCE,
     WEIGHTS,
     best_weight,
+    choose,
     ndcg_at_weights,
     rows_to_choose_by,
 )
 
-REG_WEIGHTS = (50.0, 200.0, 500.0)  # λ
+REG_WEIGHTS = (200.0, 50.0, 500.0)  # λ, the default first
 FIRST_WEIGHTS = {"relations": 16.0, "aspects": 0.1}  # before the first validation
-DECAYS = (0.7, 0.8, 0.9, 0.95, 1.0)  # γ
+DECAYS = (0.9, 0.7, 0.8, 0.95, 1.0)  # γ, the default first
 
 
 class ValidationChoices:
@@ -85,7 +89,9 @@ class ValidationChoices:
                     own = [self.relations(items, decay) for decay in decays]
                 return self.weighted(terms).cpu(), [term.cpu() for term in own]
 
-            self.weights[name], variant = best_weight(parts, held_out, WEIGHTS)
+            self.weights[name], variant = best_weight(
+                parts, held_out, WEIGHTS, first_by_default=name != "relations"
+            )
             if name == "relations":
                 self.relations.decay = decays[variant]
 
@@ -93,42 +99,39 @@ class ValidationChoices:
     def choose_feedback(self: Any, valid: HeldOut, outcomes: Outcomes) -> str | None:
         """The feedback whose replay of the validation items has the best NDCG@10.
 
-        explicit reads the ratings, where there are any; implicit does not. None where the frozen
-        model is as good. The replay has the last MOST_ROWS items; the model is not changed.
+        explicit reads the ratings, where there are any; implicit does not. None where neither is
+        clearly better than the frozen model (`choose`). The replay has the last MOST_ROWS items;
+        the model is not changed.
         """
         last = np.argsort(outcomes.times, kind="stable")[-MOST_ROWS:]
         valid = valid.subset(last)
         liked = None if outcomes.liked is None else outcomes.liked[last]
         outcomes = Outcomes(outcomes.times[last], liked)
         query_times = valid.query_times(outcomes.times)
-
-        def gained(feedback: str | None) -> float:
+        candidates = [None, "explicit", "implicit"] if liked is not None else [None, "implicit"]
+        trained = {n: p.detach().clone() for n, p in self.named_parameters() if p.requires_grad}
+        values = np.zeros((len(candidates), len(valid)))
+        for replayed, feedback in zip(values, candidates):
             groups: Iterable[np.ndarray] = [np.arange(len(valid))]
             if feedback is not None:
-                learned = of_kind(outcomes, feedback)
-                groups = prequential_rows(self, valid, learned, query_times)
-            return sum(self._ndcg_of(valid, rows) for rows in groups)
-
-        trained = {n: p.detach().clone() for n, p in self.named_parameters() if p.requires_grad}
-        best: tuple[float, str | None] = (gained(None), None)
-        for feedback in ("explicit", "implicit") if liked is not None else ("implicit",):
-            value = gained(feedback)
-            if value > best[0]:
-                best = value, feedback
+                groups = prequential_rows(self, valid, of_kind(outcomes, feedback), query_times)
+            for rows in groups:
+                replayed[rows] = self._ndcg_of(valid, rows)
             for name, parameter in trained.items():
                 self.get_parameter(name).copy_(parameter)
-        self.chosen_feedback = best[1] or "none"
-        return best[1]
+        best = candidates[choose(values)]
+        self.chosen_feedback = best or "none"
+        return best
 
-    def _ndcg_of(self: Any, held_out: HeldOut, rows: np.ndarray) -> float:
-        """NDCG@10, summed over `rows`."""
-        total = 0.0
+    def _ndcg_of(self: Any, held_out: HeldOut, rows: np.ndarray) -> np.ndarray:
+        """The NDCG@10 of each of `rows` (B,), (B,)."""
+        values = []
         for start in range(0, len(rows), ROWS_AT_ONCE):
             chunk = rows[start : start + ROWS_AT_ONCE]
             scores = torch.from_numpy(self.score_histories(held_out, chunk))
             seen, targets = held_out.seen_mask(chunk), held_out.targets[chunk]
-            total += float(ndcg_at_weights(scores, scores, targets, seen, [0.0])[0])
-        return total
+            values.append(ndcg_at_weights(scores, scores, targets, seen, [0.0])[0])
+        return np.concatenate(values)
 
     @property
     def chosen_on_validation(self: Any) -> dict[str, float | str]:
@@ -172,22 +175,24 @@ def fit_relations(
     """
     regs = REG_WEIGHTS if reg_weight is None else (reg_weight,)
     decays = DECAYS if decay is None else (decay,)
-    best = (-1.0, regs[0], decays[0])
-    if len(regs) * len(decays) > 1:
-        for reg in regs:
-            for gamma in decays:
-                relations.fit(reg, gamma)
-                best = max(best, (ndcg_alone(relations, held_out, length), reg, gamma))
-    relations.fit(*best[1:])
+    candidates = [(reg, gamma) for reg in regs for gamma in decays]
+    chosen = 0
+    if len(candidates) > 1 and len(held_out):
+        values = []
+        for candidate in candidates:
+            relations.fit(*candidate)
+            values.append(ndcg_alone(relations, held_out, length))
+        chosen = choose(np.array(values))
+    relations.fit(*candidates[chosen])
 
 
-def ndcg_alone(relations: RelationTerm, held_out: HeldOut, length: int) -> float:
-    """The NDCG@10 of `relations` alone, summed over the rows of `rows_to_choose_by`."""
-    total = 0.0
+def ndcg_alone(relations: RelationTerm, held_out: HeldOut, length: int) -> np.ndarray:
+    """The NDCG@10 of `relations` alone, of each of the rows of `rows_to_choose_by`, (N,)."""
+    values = []
     for rows in rows_to_choose_by(held_out):
         items, lengths = held_out.last(rows, length)
         history = torch.from_numpy(items[:, : lengths.max(initial=1)])
         scores = relations(history.to(relations.matrix_index.device)).cpu()
         seen, targets = held_out.seen_mask(rows), held_out.targets[rows]
-        total += float(ndcg_at_weights(scores, scores, targets, seen, [0.0])[0])
-    return total
+        values.append(ndcg_at_weights(scores, scores, targets, seen, [0.0])[0])
+    return np.concatenate(values)
