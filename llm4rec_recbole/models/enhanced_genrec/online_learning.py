@@ -36,8 +36,9 @@ class OnlineLearning:
         feedback, relations = None, self._learning_relations(outcomes)
         if self.adaptation is not None and "adaptation" not in self.idle_components:
             feedback = self.feedback or self.choose_feedback(valid, outcomes)
-            if feedback is None and relations is None:
-                self.idle_components["adaptation"] = "no gain in a replay of the validation items"
+            if feedback is None:
+                off = "adaptation" if relations is None else "gradients of adaptation"
+                self.idle_components[off] = "no gain in a replay of the validation items"
         if feedback is None and relations is None:
             self.adaptation_summary = None  # it may be that of the replay
             yield from [np.arange(len(query_times))] if len(query_times) else []
