@@ -32,7 +32,7 @@ COMMANDS = {
     "tables": ("cli.tables:tables", "write the tables from records and users files"),
     "dataset_table": ("cli.tables:dataset_table", "write Table I over all data sets"),
     "report": ("cli.tables:report", "write the report page"),
-    "readme": ("cli.tables:readme", "copy generated tables into README.md"),
+    "readme": ("cli.tables:readme", "copy generated tables into README.md and docs/"),
 }
 _SHORT_FORMS = {"-m": "--model", "-d": "--dataset"}
 _SWITCHES = {"resume"}  # options that need no value
@@ -145,7 +145,8 @@ def llm4rec(argv: Sequence[str] | None = None) -> int:
 
 def _run_command(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
-        lines = [f"  {name:<12} {about}" for name, (_, about) in COMMANDS.items()]
+        width = max(map(len, COMMANDS))
+        lines = [f"  {name:<{width}}  {about}" for name, (_, about) in COMMANDS.items()]
         print("usage: llm4rec COMMAND [--help]\n\n" + "\n".join(lines))
         return 0
     if argv[0] not in COMMANDS:

@@ -92,9 +92,9 @@ def _add_printed_option(parser: argparse.ArgumentParser) -> None:
 
 
 def dataset_table(arguments: list[str] | None = None) -> int:
-    """Write <out>/table_1_data_sets.md, .tex, .csv and <out>/experiments.md."""
+    """Write <out>/table_1_data_sets.md, .tex, .csv, answer_data_sets.md and experiments.md."""
     from llm4rec_recbole.reporting.tables import datasets
-    from llm4rec_recbole.reporting.tables.render import to_latex, to_markdown
+    from llm4rec_recbole.reporting.tables.render import escape_markdown, to_latex, to_markdown
 
     options = parser_of(
         "Write Table I over all data sets.", "--results", "--other_results", "--recbole-row",
@@ -107,6 +107,8 @@ def dataset_table(arguments: list[str] | None = None) -> int:
     table, csv = datasets.build(runs, options.recbole_row), datasets.to_csv(runs)
     for ending, text in ("md", to_markdown(table)), ("tex", to_latex(table)), ("csv", csv):
         write_atomically(options.out / f"{datasets.NAME}.{ending}", text)
+    answer = [f"- {escape_markdown(line)}\n" for line in datasets.answer(runs, options.recbole_row)]
+    write_atomically(options.out / f"{datasets.ANSWER}.md", "".join(answer))
     write_atomically(options.out / f"{datasets.EXPERIMENTS}.md", chosen)
     print(f"Table I over data sets: {options.out / datasets.NAME}.md, .tex, .csv")
     return 0

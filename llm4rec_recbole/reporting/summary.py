@@ -63,26 +63,27 @@ def answer(report: ReportInputs) -> str:
     short, sentence = does_it_hold(report.claims)
     lines = [f"**{short}.** {sentence}"]
     lines += [
-        f"On {section.setting.replace(', ', ' under ')}, {escape_markdown(our_model(section))} "
+        f"On {section.setting.replace(', ', ' under ')}, {escape_markdown(our_model(section))}\n\n"
         f"{escape_markdown(finding(ablation.ladder))}"
         for section, ablation in zip(report.sections, report.ablations)
     ]
-    return "\n".join(lines) + "\n"
+    return "\n\n".join(lines) + "\n"
 
 
 def does_it_hold(claims: Sequence[Entry]) -> tuple[str, str]:
-    """Whether the paper holds, in two or three words, and a sentence.
+    """Whether the paper holds, in two or three words, and two sentences.
 
     "In full" asks our runs to support every claim. Else the answer is "Not as printed" if the
     paper's own numbers contradict a claim, and "Not shown" if they do not.
     """
     supported = sum(entry.verdict == "supported" and bool(entry.measured) for entry in claims)
+    printed = sum(entry.verdict == "supported" and not entry.measured for entry in claims)
     contradicted = sum("paper itself" in entry.verdict for entry in claims)
     short = "Not as printed" if contradicted else "Not shown"
     return (
         "In full" if supported == len(claims) else short,
-        f"Our runs support {supported} of the paper's {len(claims)} claims, and the paper's own "
-        f"numbers contradict {contradicted}.",
+        f"Our runs support {supported} of the paper's {len(claims)} claims. The paper's own "
+        f"printed numbers support {printed} and contradict {contradicted}.",
     )
 
 
@@ -116,6 +117,15 @@ HIT, NDCG = ("full", "hit@10"), ("full", "ndcg@10")
 def summary(sections: list[AccuracySection]) -> list[tuple[str, str]]:
     """(setting, sentence) for each sentence on each data set and protocol."""
     return [(section.setting, line) for section in sections for line in _lines(section)]
+
+
+def ladder_findings(report: ReportInputs) -> list[tuple[str, str]]:
+    """(setting, what the null ladder finds there); settings without a null are left out."""
+    return [
+        (section.setting, finding(ablation.ladder))
+        for section, ablation in zip(report.sections, report.ablations)
+        if ablation.ladder
+    ]
 
 
 def _lines(section: AccuracySection) -> list[str]:
@@ -175,8 +185,8 @@ def our_model(section: AccuracySection) -> str:
         if test.baseline not in of_the_paper
     ]
     single = " One seed supports no claim." if row.one_seed else ""
-    noted = f" ({missing})" if missing else ""
-    return f"EnhancedGenRec has NDCG@10 {row.ours[NDCG]:.3f}{noted}. {' '.join(parts)}{single}"
+    runs = "; ".join([f"{row.status}, {section.users} test users", *([missing] if missing else [])])
+    return f"EnhancedGenRec has NDCG@10 {row.ours[NDCG]:.3f} ({runs}). {' '.join(parts)}{single}"
 
 
 def _difference(test: Comparison, which: str) -> str:

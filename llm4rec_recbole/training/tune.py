@@ -5,7 +5,8 @@
 runs trials of the space properties/search/<model>.yaml with Optuna: first the options of the
 property files, then what the tree-structured Parzen estimator draws. A trial ends early where it is
 below the median of the others at the same epoch, or at the ceiling of time; its score is its best
-validation NDCG@10. The test items are never scored.
+validation NDCG@10. The test items are never scored. `--space FILE` is another space: for a model of
+your own, or for a search of your own.
 
 All trials stand in results/tuning/<dataset>/<protocol>/<model>.csv, for git. The search itself is a
 journal in work/tuning: the same command started several times at once shares the trials, and a
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import io
 import json
 import os
@@ -27,6 +29,7 @@ from typing import Any
 from llm4rec_recbole.config import folder
 from llm4rec_recbole.errors import InputError, shorten
 from llm4rec_recbole.files import write_atomically
+from llm4rec_recbole.registry import resolve_model
 from llm4rec_recbole.yaml_files import read_yaml
 
 #: Trials and minutes a trial, for every method: data set → numbers; others have OTHERWISE.
@@ -39,14 +42,16 @@ _COLUMNS = ["options", "valid_ndcg@10", "best_epoch", "epochs", "seconds", "seed
 _RANGE = {"from", "to", "log"}
 
 
-def read_space(model: str) -> dict[str, Any]:
+def read_space(model: str, file: Path | None = None) -> dict[str, Any]:
     """The search space of `model`: option → a list of values, or a range {from, to, log}.
 
-    Raises InputError where there is none, or where an entry is neither.
+    file: holds the space instead of properties/search/<model>.yaml. Raises InputError where there
+    is none, or where an entry is neither.
     """
-    path = folder() / "search" / f"{model}.yaml"
+    path = file or folder() / "search" / f"{model}.yaml"
     if not path.is_file():
-        raise InputError(f"there is no search space for {model}", file=path)
+        hint = "--space=FILE names a space of your own"
+        raise InputError(f"there is no search space for {model}", file=path, hint=hint)
     space = read_yaml(path)
     for name, values in space.values.items():
         is_list = isinstance(values, list) and len(values) > 0
@@ -111,25 +116,35 @@ class _TimeIsUp(Exception):
     """The trial has reached its ceiling of time."""
 
 
+def name_of(model: str | type) -> str:
+    """The name of `model` in files: of a class its own."""
+    return model if isinstance(model, str) else model.__name__
+
+
 def tune(
-    model: str,
+    model: str | type,
     dataset: str,
     protocol: str,
     results: Path,
     trials: int | None = None,
     minutes: float | None = None,
     journals: Path = JOURNALS,
+    space_file: Path | None = None,
     **options: Any,
 ) -> Path:
     """Run trials of `model` until there are `trials`; return the file of all trials.
 
-    trials, minutes: in all, and of one trial; None: those of BUDGETS. options: of every trial.
-    Raises InputError for a space or options that cannot be run, and where Optuna is missing.
+    trials, minutes: in all, and of one trial; None: those of BUDGETS. space_file: see read_space.
+    options: of every trial. Raises InputError for a space or options that cannot be run, and where
+    Optuna is missing.
     """
-    space, budget = read_space(model), BUDGETS.get(dataset, OTHERWISE)
-    trials, minutes = trials or NOT_SEARCHED.get(model, budget[0]), minutes or budget[1]
-    path = results / "tuning" / dataset / protocol / f"{model}.csv"
-    name = f"{dataset}-{protocol}-{model}"
+    model_name = name_of(model)
+    space, budget = read_space(model_name, space_file), BUDGETS.get(dataset, OTHERWISE)
+    trials, minutes = trials or NOT_SEARCHED.get(model_name, budget[0]), minutes or budget[1]
+    path = results / "tuning" / dataset / protocol / f"{model_name}.csv"
+    name = f"{dataset}-{protocol}-{model_name}"
+    if space_file is not None:  # a journal holds trials of one space
+        name += f"-{hashlib.sha256(json.dumps(space).encode()).hexdigest()[:8]}"
     study = _study(journals / f"{name}.journal", name, int(options.get("seed", 0)))
     earlier = read_trials(path) if path.exists() else []
     if not study.get_trials(deepcopy=False):
@@ -142,7 +157,7 @@ def tune(
         setting = {option: _option(trial.params[option], space[option]) for option in space}
         state = _run(study, trial, model, dataset, minutes, protocol, options, setting)
         _write(path, study, space, earlier)
-        number = f"{model} trial {len(_counted(study))} of {trials}"
+        number = f"{model_name} trial {len(_counted(study))} of {trials}"
         print(f"{number}: {state} {json.dumps(setting, sort_keys=True)}", flush=True)
     _write(path, study, space, earlier)
     return path
@@ -183,7 +198,7 @@ def _counted(study: Any) -> list[Any]:
 
 
 def _defaults(
-    model: str, dataset: str, options: dict[str, Any], space: dict[str, Any]
+    model: str | type, dataset: str, options: dict[str, Any], space: dict[str, Any]
 ) -> dict[str, Any]:
     """The options of the property files, as far as they are in the space."""
     from llm4rec_recbole.training.run import load_config
@@ -225,7 +240,7 @@ def _add_earlier(study: Any, rows: list[dict[str, str]], space: dict[str, Any]) 
 def _run(
     study: Any,
     trial: Any,
-    model: str,
+    model: str | type,
     dataset: str,
     minutes: float,
     protocol: str,
@@ -326,13 +341,16 @@ def write_experiment(path: Path, model: str, dataset: str, protocol: str) -> Pat
 def main(argv: list[str] | None = None) -> None:
     assert __doc__
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--dataset", default="ml-100k")
-    parser.add_argument("--protocol", default="loo")
-    parser.add_argument("--results", type=Path, default=Path("results"))
-    parser.add_argument("--data-path", help="folder of the data sets' folders")
-    parser.add_argument("--trials", type=int, help="in all (default: by the data set)")
-    parser.add_argument("--minutes", type=float, help="ceiling of a trial (default: by the data)")
+    parser.add_argument("--model", required=True, help="a name, or file.py:Class of your own")
+    parser.add_argument("--dataset", default="ml-100k", help="(%(default)s)")
+    parser.add_argument("--protocol", default="loo", help="loo or temporal (%(default)s)")
+    parser.add_argument("--space", type=Path,
+                        help="search space (properties/search/<model>.yaml)")  # fmt: skip
+    parser.add_argument("--results", type=Path, default=Path("results"),
+                        help="trials go to its folder tuning (%(default)s)")  # fmt: skip
+    parser.add_argument("--data-path", help="folder of the data sets' folders (dataset)")
+    parser.add_argument("--trials", type=int, help="in all (20 on ml-100k, 12 on beauty, else 8)")
+    parser.add_argument("--minutes", type=float, help="ceiling of a trial (60 on ml-1m, else 30)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: torch's choice")
     parser.add_argument(
         "--write", action="store_true", help="write the best options to properties/experiment"
@@ -341,10 +359,13 @@ def main(argv: list[str] | None = None) -> None:
     options = {"num_threads": a.threads, "quiet": True, "show_progress": False}
     if a.data_path:
         options["data_path"] = a.data_path
-    path = tune(a.model, a.dataset, a.protocol, a.results, a.trials, a.minutes, **options)
-    print(path)
+    model = resolve_model(a.model)
+    path = tune(
+        model, a.dataset, a.protocol, a.results, a.trials, a.minutes, space_file=a.space, **options
+    )
+    print(f"best: {best_trial(path)['options']}\ntrials: {path}")
     if a.write:
-        print(write_experiment(path, a.model, a.dataset, a.protocol))
+        print(write_experiment(path, name_of(model), a.dataset, a.protocol))
 
 
 if __name__ == "__main__":

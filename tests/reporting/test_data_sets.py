@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,20 @@ def test_a_method_that_no_table_names_has_its_row_after_the_references(made, tmp
     lines = (tmp_path / "out/table_1_data_sets.md").read_text().splitlines()
     names = [line.split(" | ")[0] for line in lines if line.startswith("| ")]
     assert names[names.index("| SASRec") + 1 :][:2] == ["| **Other methods**", "| MyEASE"]
+
+
+def test_the_answer_has_the_gain_and_the_seeds_of_each_data_set(made, tmp_path):
+    made()
+    answer = tmp_path / "out/answer_data_sets.md"
+    assert answer.read_text() == ""  # nothing to pool without EnhancedGenRec
+    for seed in (1, 2):
+        add_run(tmp_path / "results", "EnhancedGenRec", ranks_around(3), seed=seed)
+    add_run(tmp_path / "others/beauty", "EnhancedGenRec", ranks_around(12), dataset="beauty")
+    made()
+    (line,) = unescaped(answer.read_text()).splitlines()  # beauty has no baseline of the paper
+    pattern = (
+        r"- Gain in NDCG@10 over the best reference or null on validation: "
+        r"ml-100k \+[\d.]+ % \(SASRec; 2 seeds\), beauty \+[\d.]+ % \(SASRec; one seed\)\. "
+        r"Pooled: \S+ % \[\S+, .+\], p [\d.]+\."
+    )
+    assert re.fullmatch(pattern, line), line

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import html
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from llm4rec_recbole.reporting.summary import summary
-from tests.helpers.fake_rows import comparison, row, section
+from llm4rec_recbole.reporting.summary import does_it_hold, summary
+from llm4rec_recbole.reporting.tables.notes import run_notes
+from tests.helpers.fake_rows import comparison, record, row, section
 
 BPR = comparison("BPR", 0.016, 0.003, 0.031)
 LEAD = comparison("SASRec", 0.016, 0.003, 0.031)
@@ -30,9 +34,9 @@ def test_the_best_method_is_the_one_with_the_highest_ndcg():
 def test_the_papers_model_stands_with_its_difference_interval_and_baseline():
     _, ours, _ = sentences(row("EnhancedGenRec", 0.130), row("SASRec", 0.114, test=LEAD))
     assert ours == (
-        "ml-100k, loo: EnhancedGenRec has NDCG@10 0.130. Against the best reference, SASRec, the "
-        "difference is +0.016 [+0.003, +0.031], significant (Holm p 0.01). "
-        "One seed supports no claim."
+        "ml-100k, loo: EnhancedGenRec has NDCG@10 0.130 (one seed, 943 test users). Against the "
+        "best reference, SASRec, the difference is +0.016 [+0.003, +0.031], significant (Holm p "
+        "0.01). One seed supports no claim."
     )
 
 
@@ -61,7 +65,7 @@ def test_what_failed_or_was_not_run_is_named_where_the_best_are():
     missing = "GenRec, LightGCN failed; P5 not run"
     assert f"of the 2 methods that ran ({missing}), EnhancedGenRec ranks" in best
     assert "Against the best of the paper's baselines that ran, BPR, " in ours
-    assert f"EnhancedGenRec has NDCG@10 0.130 ({missing}). Against " in ours
+    assert f"EnhancedGenRec has NDCG@10 0.130 (one seed, 943 test users; {missing}). " in ours
 
 
 def test_a_method_of_which_only_some_seeds_failed_is_named_too():
@@ -69,7 +73,7 @@ def test_a_method_of_which_only_some_seeds_failed_is_named_too():
         row("EnhancedGenRec", 0.130), row("SASRec", 0.114, test=LEAD), row("P5", 0.06, failed=2)
     )
     assert "(2 of 3 seeds of P5 failed)" in best
-    assert "NDCG@10 0.130 (2 of 3 seeds of P5 failed). Against " in ours
+    assert "943 test users; 2 of 3 seeds of P5 failed). Against " in ours
 
 
 def test_the_papers_model_itself_may_have_failed():
@@ -91,6 +95,32 @@ def test_where_everything_failed_that_is_what_is_found():
     assert line == (
         "ml-100k, loo: no method has a result; EnhancedGenRec, SASRec failed; P5 not run."
     )
+
+
+def test_claims_that_the_printed_numbers_support_are_not_counted_as_ours():
+    verdicts = [
+        ("supported", ["a run"]),
+        ("supported", []),
+        ("contradicted by the paper itself", []),
+    ]
+    claims = [SimpleNamespace(verdict=verdict, measured=runs) for verdict, runs in verdicts]
+    assert does_it_hold(claims) == (
+        "Not as printed",
+        "Our runs support 1 of the paper's 3 claims. The paper's own printed numbers support 1 and "
+        "contradict 1.",
+    )
+
+
+def test_a_run_that_fills_two_rows_is_noted_once():
+    provenance = dict.fromkeys(("git_commit", "lock_sha256", "data_sha256"), "0" * 64)
+    off = provenance | {"idle_components": {"adaptation": "no gain"}}
+    runs = [
+        replace(record("EnhancedGenRec"), seed=seed, users_path=Path(str(seed)), provenance=its)
+        for seed, its in enumerate([off, provenance])
+    ]
+    above, below = (replace(row("EnhancedGenRec", 0.1), records=runs) for _ in range(2))
+    notes = run_notes([section(above, below)])
+    assert "EnhancedGenRec on ml-100k, seed 0: component adaptation is off (no gain)." in notes
 
 
 def test_the_failure_and_the_methods_not_run_reach_the_page(report_page):

@@ -89,6 +89,19 @@ def test_a_trained_model_of_ones_own_recommends(
     assert "MyCooccurrence on two_cycles" in capsys.readouterr().out
 
 
+def test_the_search_of_the_page_writes_trials(
+    page: str, two_cycles: Path, capsys: pytest.CaptureFixture
+) -> None:
+    from llm4rec_recbole.cli.run import llm4rec
+
+    (line,) = re.findall(r"^llm4rec tune .*$", page, re.MULTILINE)
+    dataset = ["--dataset", "two_cycles", "--data-path", str(two_cycles)]
+    words = line.replace("--trials=8", "--trials=2").split()[1:]
+    assert llm4rec([*words, *dataset]) == 0
+    assert 'best: {"smoothing": ' in capsys.readouterr().out
+    assert Path("work/tuning/two_cycles/loo/MyCooccurrence.csv").is_file()
+
+
 @pytest.mark.parametrize(
     ("text", "place", "line"),
     [

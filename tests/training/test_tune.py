@@ -118,6 +118,22 @@ def test_the_best_options_become_an_experiment(options, tmp_path, space):
     assert "# Validation trials: 3." in file.read_text()
 
 
+def test_a_class_of_ones_own_is_searched_in_a_space_of_ones_own(options, tmp_path):
+    from llm4rec_recbole.models.baselines import RecencyEASE
+
+    class MyEASE(RecencyEASE):
+        pass
+
+    for values in ("[50, 100]", "[200, 500]"):  # another space has a search of its own
+        file = tmp_path / "space.yaml"
+        file.write_text(f"reg_weight: {values}")
+        path = search(MyEASE, tmp_path, options, 2, space_file=file, decay=0.9)
+    assert path.name == "MyEASE.csv"
+    tried = [json.loads(row["options"])["reg_weight"] for row in read_trials(path)]
+    assert set(tried) <= {200, 500}
+    assert len(tried) == 2
+
+
 @pytest.mark.parametrize("text", ["reg_weight: 5", "reg_weight: []", "reg_weight: {from: 1}"])
 def test_a_space_without_values_is_refused(text, space):
     space("EASE", text)

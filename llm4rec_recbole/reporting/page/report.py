@@ -29,10 +29,10 @@ from llm4rec_recbole.reporting.inputs import ReportInputs
 from llm4rec_recbole.reporting.page.model_outputs import faithfulness, recommendations, replay
 from llm4rec_recbole.reporting.page.render import figures, render, table
 from llm4rec_recbole.reporting.page.runs import entries_of, leaderboard, provenance
-from llm4rec_recbole.reporting.summary import does_it_hold, summary
+from llm4rec_recbole.reporting.summary import does_it_hold, ladder_findings, summary
 from llm4rec_recbole.reporting.tables import claims
 from llm4rec_recbole.reporting.tables.ablation import Ablation
-from llm4rec_recbole.reporting.tables.datasets import Runs, build, gains_of, table_runs
+from llm4rec_recbole.reporting.tables.datasets import Runs, answer, build, gains_of, table_runs
 from llm4rec_recbole.reporting.tables.render import over_seeds
 from llm4rec_recbole.reporting.tables.rows import AccuracySection, Row
 
@@ -65,7 +65,11 @@ def page(report: ReportInputs, results: Path, datasets: Datasets, page_folder: P
         lead=LEAD,
         style=Markup(style),
         script=Markup(script),
-        summary=summary(report.sections),
+        summary=[
+            *summary(report.sections),
+            *ladder_findings(report),
+            *(("all data sets", line) for line in answer(table_runs(datasets), report.recbole_row)),
+        ],
         verdicts=verdict_counts(report.claims),
         settings=[section.setting for section in report.sections],
         parts=_parts(report, results, datasets, page_folder),

@@ -57,6 +57,7 @@ from llm4rec_recbole.reporting.tables.rows import size_of
 from llm4rec_recbole.yaml_files import read_yaml
 
 NAME = "table_1_data_sets"
+ANSWER = "answer_data_sets"
 PROTOCOL = "loo"
 Runs = dict[str, list[Record]]  # method -> its seeds
 
@@ -138,6 +139,33 @@ def build(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> T
 def gains_of(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> list[Gains]:
     """The gains of EnhancedGenRec on each data set, and pooled."""
     return gains({name: its for name, (_, its) in datasets.items()}, METRICS, recbole_row)
+
+
+def answer(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> list[str]:
+    """A sentence on the gains of NDCG@10 over the best baselines, and one over the best nulls.
+
+    [] with fewer than two data sets to pool.
+    """
+    return [
+        _answer(its, datasets)
+        for its in gains_of(datasets, recbole_row)
+        if its.over in (BEST_BASELINE, BEST_NULL) and its.metric == "ndcg@10" and its.pooled
+    ]
+
+
+def _answer(its: Gains, datasets: dict[str, tuple[Path, Runs]]) -> str:
+    """The gain on each data set and its seeds, and the pooled gain."""
+    parts = []
+    for dataset, (ratio, _) in its.log_ratios.items():
+        seeds = len(datasets[dataset][1][OURS])
+        runs = f"{seeds} seeds" if seeds > 1 else "one seed"
+        parts.append(f"{dataset} {percent(ratio)} % ({its.compared_with[dataset]}; {runs})")
+    p = its.pooled
+    assert p is not None
+    return (
+        f"Gain in {METRIC_NAMES[its.metric]} over {its.over} on validation: {', '.join(parts)}. "
+        f"Pooled: {gain_text(p.effect, p.low, p.high)}, p {p.p:.2g}."
+    )
 
 
 def _pooled_cell(its: Gains | None) -> Cell:

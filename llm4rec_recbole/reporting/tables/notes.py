@@ -25,7 +25,7 @@ COMMON = (
 def run_notes(sections: list[AccuracySection]) -> list[str]:
     """The sentences on seeds, failed runs, and versions of code, packages and data."""
     rows = [row for section in sections for row in section.rows]
-    records = [record for row in rows for record in row.records]
+    records = _records(rows)
     return [
         *_seeds(rows),
         *_failures(sections),
@@ -34,6 +34,12 @@ def run_notes(sections: list[AccuracySection]) -> list[str]:
         *_versions("config lock", "lock_sha256", records),
         *(note for section in sections for note in _data(section)),
     ]
+
+
+def _records(rows: Sequence[Row]) -> list[Record]:
+    """The records of `rows`, each once: one run may fill two rows of Table IV."""
+    by_file = {record.users_path: record for row in rows for record in row.records}
+    return [*by_file.values()]
 
 
 def test_notes(claims: int, null: str, further: Sequence[Comparison]) -> list[str]:
@@ -125,7 +131,7 @@ def _short(version: str) -> str:
 
 
 def _data(section: AccuracySection) -> list[str]:
-    records = [record for row in section.rows for record in row.records]
+    records = _records(section.rows)
     return _versions("version of the data", "data_sha256", records, f"{section.setting}: ")
 
 
