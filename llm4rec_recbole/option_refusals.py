@@ -37,7 +37,8 @@ def check_request(
     line where the option stands in a file, and with the nearest name that would be right.
     """
     if isinstance(model, str) and model not in models():
-        raise InputError(f"there is no model {shorten(model)!r}{did_you_mean(model, models())}")
+        message = f"there is no model {shorten(model)!r}{did_you_mean(model, models())}"
+        raise InputError(message, hint="--model=file.py:Class names a class of your own")
     values, origins = merge_options(config_files, options)
     data_path = str(values.get("data_path", "dataset"))
     at_hand = datasets(data_path)

@@ -19,7 +19,10 @@ MODEL = ("--model", "--dataset", "--checkpoint", "--checkpoint_dir")
 REPORT = ("--results", "--failures", "--recbole-row")
 
 _OPTIONS: dict[str, dict[str, Any]] = {
-    "--model": {"default": "EnhancedGenRec", "help": "the model's name (%(default)s)"},
+    "--model": {
+        "default": "EnhancedGenRec",
+        "help": "a model or the method of its run, or file.py:Class of your own (%(default)s)",
+    },
     "--dataset": {"default": "ml-100k", "help": "the data set of its training (%(default)s)"},
     "--checkpoint": {"help": "its file (default: the newest finished one in --checkpoint_dir)"},
     "--checkpoint_dir": {

@@ -22,8 +22,9 @@ def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
 
     Finished runs come first. A training that was killed leaves a newer checkpoint, half trained.
 
-    model: as in `run_recbole`, or the name in its run records (the option `method`). Raises
-    InputError, with the command that trains the model, when there is no checkpoint.
+    model: as in `run_recbole`, or the name in its run records (the option `method`). A user's own
+    class also stands for its runs under another name, if none has its name. Raises InputError, with
+    the command that trains the model, when there is no checkpoint.
     """
     from llm4rec_recbole.errors import did_you_mean
     from llm4rec_recbole.registry import models, resolve_model, variant
@@ -31,21 +32,26 @@ def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
     given, own = model, resolve_model(model)
     model = own.__name__ if isinstance(own, type) else model
     files = Path(folder).rglob(f"*-{glob.escape(dataset)}-seed_*.safetensors")
-    unfinished: Path | None = None
-    for path in sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True):
-        header = _header(path)
-        if header is not None and _written_by(header) == (model, dataset):
-            if header.finished:
-                return path
-            unfinished = unfinished or path
-    if unfinished is not None:
-        return unfinished
+    runs = [
+        (path, header.finished, run)
+        for path in sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True)
+        if (header := _header(path)) and (run := _written_by(header)) and run.dataset == dataset
+    ]
+    of_model = [each for each in runs if each[2].method == model]
+    if not of_model and isinstance(own, type):  # of a user's own class, under another method
+        of_model = [each for each in runs if each[2].model == model]
+    if of_model:
+        return next((path for path, finished, _ in of_model if finished), of_model[0][0])
     if variant(model)[0] not in models() and not isinstance(own, type):
         raise InputError(f"there is no model {model!r}{did_you_mean(model, models())}")
     command = f"run_recbole --model={given} --dataset={dataset}"
     if Path(folder) != Path("work/checkpoints"):
         command += f" --checkpoint_dir={folder}"
-    raise InputError(f"no checkpoint of {model} on {dataset} in {folder}; make one: {command}")
+    others = sorted({run.method for *_, run in runs})
+    there = f"; there are {', '.join(others)}" if others else ""
+    raise InputError(
+        f"no checkpoint of {model} on {dataset} in {folder}{there}; make one: {command}"
+    )
 
 
 class InteractionLog(NamedTuple):
@@ -130,11 +136,19 @@ def _header(path: Path) -> checkpoints.Header | None:
         return None
 
 
-def _written_by(header: checkpoints.Header) -> tuple[str, str] | None:
-    """Return method and data set of the run that wrote a checkpoint; None where it names none."""
+class _Run(NamedTuple):
+    """The run that wrote a checkpoint."""
+
+    method: str  # its name in run records
+    model: str
+    dataset: str
+
+
+def _written_by(header: checkpoints.Header) -> _Run | None:
+    """The run that wrote a checkpoint; None where the header names none."""
     try:
         run = header.run
-        return run["options"].get("method") or run["model"], run["dataset"]
+        return _Run(run["options"].get("method") or run["model"], run["model"], run["dataset"])
     except (KeyError, TypeError, AttributeError):
         return None
 

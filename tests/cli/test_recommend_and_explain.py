@@ -13,6 +13,7 @@ import pytest
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.analysis.faithfulness import measure, shortened
 from llm4rec_recbole.cli.run import llm4rec
+from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.inference import recommend
 from llm4rec_recbole.inference.restore import newest_checkpoint, restore
 from llm4rec_recbole.training import run
@@ -207,6 +208,12 @@ def test_a_checkpoint_of_a_run_without_record_is_reported(
 def test_an_untrained_model_is_refused_with_the_training_command(data_options, capsys) -> None:
     err = refused(capsys, "recommend", "--user", "u1", "--model", "GRU4Rec", *data_options)
     assert "make one: run_recbole --model=GRU4Rec --dataset=two_cycles" in err
+
+
+def test_the_checkpoints_that_there_are_instead_are_named(trained_options, data_options) -> None:
+    folder = trained_options["checkpoint_dir"]
+    with pytest.raises(InputError, match=r"no checkpoint of GRU4Rec .*; there are .*EASE.*; make"):
+        newest_checkpoint(folder, "GRU4Rec", "two_cycles")
 
 
 @pytest.mark.parametrize("command", ["recommend", "explain", "showcase", "faithfulness"])

@@ -81,12 +81,12 @@ def test_a_trained_model_of_ones_own_recommends(
     from llm4rec_recbole.cli.run import llm4rec
 
     command(
-        "run_recbole --model=my_models.py:MyCooccurrence "
+        "run_recbole --model=my_models.py:MyCooccurrence --method=MySmooth "
         f"--dataset=two_cycles --data_path={two_cycles}"
     )
     model = ["--model", "my_models.py:MyCooccurrence"]
     assert llm4rec(["recommend", *model, "--dataset", "two_cycles", "--user", "u3"]) == 0
-    assert "MyCooccurrence on two_cycles" in capsys.readouterr().out
+    assert "MySmooth on two_cycles" in capsys.readouterr().out
 
 
 def test_the_search_of_the_page_writes_trials(
