@@ -121,10 +121,16 @@ def load_complete(model_class: Any, folder: str | Path, **options: Any) -> Any:
 
 
 def load_tokenizer(folder: str | Path, **options: Any) -> Any:
-    """The tokenizer of a model's folder."""
+    """The tokenizer of a model's folder; what transformers advises its developers is not printed."""
     from transformers import AutoTokenizer
+    from transformers.utils import logging
 
-    return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **options)
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **options)
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ import io
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -130,13 +131,14 @@ def tune(
     minutes: float | None = None,
     journals: Path = JOURNALS,
     space_file: Path | None = None,
+    config_files: Sequence[str] = (),
     **options: Any,
 ) -> Path:
     """Run trials of `model` until there are `trials`; return the file of all trials.
 
     trials, minutes: in all, and of one trial; None: those of BUDGETS. space_file: see read_space.
-    options: of every trial. Raises InputError for a space or options that cannot be run, and where
-    Optuna is missing.
+    config_files, options: of every trial. Raises InputError for a space or options that cannot be
+    run, and where Optuna is missing.
     """
     model_name = name_of(model)
     space, budget = read_space(model_name, space_file), BUDGETS.get(dataset, OTHERWISE)
@@ -149,13 +151,14 @@ def tune(
     earlier = read_trials(path) if path.exists() else []
     if not study.get_trials(deepcopy=False):
         _add_earlier(study, earlier, space)
-        first = _defaults(model, dataset, options | {"protocol": protocol}, space)
+        first = _defaults(model, dataset, config_files, options | {"protocol": protocol}, space)
         study.enqueue_trial(first, skip_if_exists=True)
     while len(_counted(study)) < trials:
         trial = study.ask(distributions(space))
         trial.set_user_attr("pid", os.getpid())
         setting = {option: _option(trial.params[option], space[option]) for option in space}
-        state = _run(study, trial, model, dataset, minutes, protocol, options, setting)
+        given = {"protocol": protocol, **options, **setting}
+        state = _run(study, trial, model, dataset, minutes, config_files, given, setting)
         _write(path, study, space, earlier)
         number = f"{model_name} trial {len(_counted(study))} of {trials}"
         print(f"{number}: {state} {json.dumps(setting, sort_keys=True)}", flush=True)
@@ -198,12 +201,16 @@ def _counted(study: Any) -> list[Any]:
 
 
 def _defaults(
-    model: str | type, dataset: str, options: dict[str, Any], space: dict[str, Any]
+    model: str | type,
+    dataset: str,
+    config_files: Sequence[str],
+    options: dict[str, Any],
+    space: dict[str, Any],
 ) -> dict[str, Any]:
     """The options of the property files, as far as they are in the space."""
     from llm4rec_recbole.training.run import load_config
 
-    config = load_config(model, dataset, options=options)
+    config = load_config(model, dataset, config_files, options)
     made: dict[str, Any] = {}
     for name, values in space.items():
         value = config[name]
@@ -243,11 +250,14 @@ def _run(
     model: str | type,
     dataset: str,
     minutes: float,
-    protocol: str,
+    config_files: Sequence[str],
     options: dict[str, Any],
     setting: dict[str, Any],
 ) -> str:
-    """Train one trial, and tell Optuna its best validation NDCG@10; return its state."""
+    """Train one trial, and report its best validation NDCG@10 to Optuna; return its state.
+
+    options: all options of the trial; setting: those of the space.
+    """
     from optuna.trial import TrialState
 
     from llm4rec_recbole.training.run import fit, prepare
@@ -264,8 +274,7 @@ def _run(
             raise _TimeIsUp
 
     try:
-        chosen = {"protocol": protocol, **options, **setting}
-        experiment = prepare(model, dataset, options=chosen)
+        experiment = prepare(model, dataset, config_files, options)
         fit(experiment.fitted, experiment.data, experiment.config, False, watch)
     except _Pruned:
         state = "pruned"
@@ -349,6 +358,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=Path("results"),
                         help="trials go to its folder tuning (%(default)s)")  # fmt: skip
     parser.add_argument("--data-path", help="folder of the data sets' folders (dataset)")
+    parser.add_argument("--config_files", default="",
+                        help="files of options, with commas, as for run_recbole")  # fmt: skip
     parser.add_argument("--trials", type=int, help="in all (20 on ml-100k, 12 on beauty, else 8)")
     parser.add_argument("--minutes", type=float, help="ceiling of a trial (60 on ml-1m, else 30)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: torch's choice")
@@ -360,9 +371,11 @@ def main(argv: list[str] | None = None) -> None:
     if a.data_path:
         options["data_path"] = a.data_path
     model = resolve_model(a.model)
+    files = [file for file in a.config_files.split(",") if file]
     path = tune(
-        model, a.dataset, a.protocol, a.results, a.trials, a.minutes, space_file=a.space, **options
-    )
+        model, a.dataset, a.protocol, a.results, a.trials, a.minutes,
+        space_file=a.space, config_files=files, **options,
+    )  # fmt: skip
     print(f"best: {best_trial(path)['options']}\ntrials: {path}")
     if a.write:
         print(write_experiment(path, name_of(model), a.dataset, a.protocol))

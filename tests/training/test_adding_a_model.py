@@ -95,7 +95,9 @@ def test_the_search_of_the_page_writes_trials(
     from llm4rec_recbole.cli.run import llm4rec
 
     (line,) = re.findall(r"^llm4rec tune .*$", page, re.MULTILINE)
+    Path("columns.yaml").write_text("load_col: {inter: [user_id, item_id, timestamp]}")
     dataset = ["--dataset", "two_cycles", "--data-path", str(two_cycles)]
+    dataset += ["--config_files", "columns.yaml"]
     words = line.replace("--trials=8", "--trials=2").split()[1:]
     assert llm4rec([*words, *dataset]) == 0
     assert 'best: {"smoothing": ' in capsys.readouterr().out
