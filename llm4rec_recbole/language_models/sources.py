@@ -121,7 +121,7 @@ def load_complete(model_class: Any, folder: str | Path, **options: Any) -> Any:
 
 
 def load_tokenizer(folder: str | Path, **options: Any) -> Any:
-    """The tokenizer of a model's folder; what transformers advises its developers is not printed."""
+    """The tokenizer of a model's folder, without the advice that transformers prints."""
     from transformers import AutoTokenizer
     from transformers.utils import logging
 
