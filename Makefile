@@ -42,7 +42,7 @@ pipeline:
 	cat paper_tables/table_1.md; \
 	exit $$code
 
-smoke: $(VENV)/ready ## run the whole pipeline with two epochs and one seed, in work/smoke
+smoke: $(VENV)/ready ## run the whole pipeline with one epoch and one seed, in work/smoke
 	@rm -rf $(SMOKE) && mkdir -p $(SMOKE)
 	@git ls-files -z --cached --others --exclude-standard -- . $(patsubst %,':(exclude,glob)%',$(NOT_COPIED)) | \
 		xargs -0 cp --parents --no-dereference -t $(SMOKE)

@@ -78,7 +78,9 @@ class LearningSummary:
     seconds: float = 0.0
 
     def __str__(self) -> str:
-        counts = f"learned {self.events} events, skipped {self.bad} bad lines"
+        events = "event" if self.events == 1 else "events"
+        lines = "line" if self.bad == 1 else "lines"
+        counts = f"learned {self.events} {events}, skipped {self.bad} bad {lines}"
         if not self.events:
             return counts
         sums = (self.loss_before, self.loss_after, 1000 * self.seconds)

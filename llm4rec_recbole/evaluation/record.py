@@ -210,8 +210,8 @@ def _git_commit() -> str | None:
             text=True,
             check=True,
         ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError) as error:
-        print(f"no git commit for the record: {error}", file=sys.stderr)
+    except (OSError, subprocess.CalledProcessError):
+        print("no git commit for the record: git finds none", file=sys.stderr)
         return None
     return commit + ("-dirty" if changed else "")
 

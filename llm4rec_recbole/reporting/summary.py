@@ -119,7 +119,7 @@ def summary(sections: list[AccuracySection]) -> list[tuple[str, str]]:
     return [(section.setting, line) for section in sections for line in _lines(section)]
 
 
-def ladder_findings(report: ReportInputs) -> list[tuple[str, str]]:
+def ladder_sentences(report: ReportInputs) -> list[tuple[str, str]]:
     """(setting, what the null ladder finds there); settings without a null are left out."""
     return [
         (section.setting, finding(ablation.ladder))

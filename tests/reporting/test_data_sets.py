@@ -114,7 +114,7 @@ def test_the_answer_has_the_gain_and_the_seeds_of_each_data_set(made, tmp_path):
     made()
     (line,) = unescaped(answer.read_text()).splitlines()  # beauty has no baseline of the paper
     pattern = (
-        r"- Gain in NDCG@10 over the best reference or null on validation: "
+        r"- Gain in test NDCG@10 over the best reference or null, chosen on validation: "
         r"ml-100k \+[\d.]+ % \(SASRec; 2 seeds\), beauty \+[\d.]+ % \(SASRec; one seed\)\. "
         r"Pooled: \S+ % \[\S+, .+\], p [\d.]+\."
     )

@@ -29,7 +29,7 @@ from llm4rec_recbole.reporting.inputs import ReportInputs
 from llm4rec_recbole.reporting.page.model_outputs import faithfulness, recommendations, replay
 from llm4rec_recbole.reporting.page.render import figures, render, table
 from llm4rec_recbole.reporting.page.runs import entries_of, leaderboard, provenance
-from llm4rec_recbole.reporting.summary import does_it_hold, ladder_findings, summary
+from llm4rec_recbole.reporting.summary import does_it_hold, ladder_sentences, summary
 from llm4rec_recbole.reporting.tables import claims
 from llm4rec_recbole.reporting.tables.ablation import Ablation
 from llm4rec_recbole.reporting.tables.datasets import Runs, answer, build, gains_of, table_runs
@@ -67,7 +67,7 @@ def page(report: ReportInputs, results: Path, datasets: Datasets, page_folder: P
         script=Markup(script),
         summary=[
             *summary(report.sections),
-            *ladder_findings(report),
+            *ladder_sentences(report),
             *(("all data sets", line) for line in answer(table_runs(datasets), report.recbole_row)),
         ],
         verdicts=verdict_counts(report.claims),

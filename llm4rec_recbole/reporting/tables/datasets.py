@@ -163,7 +163,8 @@ def _answer(its: Gains, datasets: dict[str, tuple[Path, Runs]]) -> str:
     p = its.pooled
     assert p is not None
     return (
-        f"Gain in {METRIC_NAMES[its.metric]} over {its.over} on validation: {', '.join(parts)}. "
+        f"Gain in test {METRIC_NAMES[its.metric]} over {its.over}, chosen on validation: "
+        f"{', '.join(parts)}. "
         f"Pooled: {gain_text(p.effect, p.low, p.high)}, p {p.p:.2g}."
     )
 
