@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from llm4rec_recbole.cli.options import MODEL, disk_errors, parser_of
+from llm4rec_recbole.console import no_garbage_collection
 from llm4rec_recbole.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,11 +43,12 @@ def main(argv: Sequence[str]) -> int:
     )
     options = parser.parse_args(argv)
     with _opened(options.events) as file:
-        from llm4rec_recbole.components.adaptation.events import limited_lines
-        from llm4rec_recbole.inference import recommend
-        from llm4rec_recbole.inference.adaptation_session import resume
+        with no_garbage_collection():
+            from llm4rec_recbole.components.adaptation.events import limited_lines
+            from llm4rec_recbole.inference import recommend
+            from llm4rec_recbole.inference.adaptation_session import resume
 
-        model = recommend.restore_from_args(options, with_state=False)
+            model = recommend.restore_from_args(options, with_state=False)
         config = model.config
         own = Path(config["dataset"], config["protocol"], model.method, f"seed_{config['seed']}")
         folder = Path(options.state or Path("work/adapted", own))

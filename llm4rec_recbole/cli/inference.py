@@ -25,6 +25,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llm4rec_recbole.cli.options import MODEL, check_k, parser_of
+from llm4rec_recbole.console import no_garbage_collection
 from llm4rec_recbole.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,9 +43,10 @@ def recommend(argv: Sequence[str]) -> int:
     parser.add_argument("--explain", action="store_true", help="explain each item")
     options = parser.parse_args(argv)
     check_k(options.k)
-    from llm4rec_recbole.inference import recommend as inference
+    with no_garbage_collection():
+        from llm4rec_recbole.inference import recommend as inference
 
-    model = inference.restore_from_args(options)
+        model = inference.restore_from_args(options)
     history = model.user_history(options.user)
     names = inference.item_names(model)
     items = inference.top_k(model, history, options.k)
@@ -71,9 +73,10 @@ def explain(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     import numpy as np
 
-    from llm4rec_recbole.inference import recommend as inference
+    with no_garbage_collection():
+        from llm4rec_recbole.inference import recommend as inference
 
-    model = inference.restore_from_args(options)
+        model = inference.restore_from_args(options)
     history, item = model.user_history(options.user), model.item_number(options.item)
     ranks = inference.rank_candidates(model, replace(history, targets=np.array([item]))).rank_full
     n_unseen = int((~history.seen_mask(np.array([0]))).sum())

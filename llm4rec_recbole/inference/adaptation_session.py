@@ -39,6 +39,7 @@ from llm4rec_recbole.data.splits import exact_order
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import sha256_of, write_json
 from llm4rec_recbole.inference.restore import TrainedModel
+from llm4rec_recbole.training.checkpoint_files import saved_fisher
 
 
 def require_adaptive(model: TrainedModel) -> None:
@@ -60,7 +61,8 @@ def resume(
     require_adaptive(model)
     _claim(model, folder / "model.json")
     feedback = Feedback(model)
-    adapter = online_adapter(model.model, model.test, feedback.losses)
+    fisher = saved_fisher(model.model, model.path)
+    adapter = online_adapter(model.model, model.test, feedback.losses, fisher)
     crash_safe = CrashSafeAdapter(
         adapter, folder, check=feedback.check, observe=feedback.observe, report=report
     )

@@ -222,7 +222,7 @@ def _adapt_to_validation(trained: TrainedModel) -> None:
             raise AssertionError("there is nothing to rank")
         if checkpoints.read_header(trained.path).finished:
             with suppress(OSError):  # the folder may be read only
-                save_adapted_weights(model, trained.path)
+                save_adapted_weights(model, trained.path, trained.test)
 
 
 def _number(token: str, tokens: np.ndarray, kind: str, dataset: str) -> int:

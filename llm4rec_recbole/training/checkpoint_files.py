@@ -2,7 +2,8 @@
 
     EnhancedGenRec-ml-100k-seed_0-….safetensors           the weights at the best validation
     EnhancedGenRec-ml-100k-seed_0-….safetensors.stopped   the state when SIGTERM or Ctrl-C came
-    EnhancedGenRec-ml-100k-seed_0-….adapted               the tensors that adaptation changed
+    EnhancedGenRec-ml-100k-seed_0-….adapted               what later events start from: the tensors
+                                                          that adaptation changed, and F of (33)
 
 `run_recbole … --resume` continues from the newer of the first two. The results equal those of an
 uninterrupted run to the last bit, because a checkpoint holds all weights, optimizers and random
@@ -24,7 +25,9 @@ from typing import Any
 import torch
 
 from llm4rec_recbole import checkpoints
+from llm4rec_recbole.components.adaptation.adapter import fisher_information
 from llm4rec_recbole.console import Terminated
+from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
 
 
@@ -135,9 +138,12 @@ def adapted_file(checkpoint: str | Path) -> Path:
     return Path(checkpoint).with_suffix(".adapted")
 
 
-def save_adapted_weights(model: Any, checkpoint: str | Path) -> None:
+def save_adapted_weights(model: Any, checkpoint: str | Path, held_out: HeldOut) -> None:
     """Save the tensors of `model` that differ from those in `checkpoint`, none where it learned
-    nothing; write nothing for a model that cannot adapt."""
+    nothing, and F of (33), which takes seconds to compute; nothing for a model that cannot adapt.
+
+    held_out: of the test; its histories estimate F.
+    """
     if not hasattr(model, "prequential_rows"):
         return
     trained = checkpoints.load(checkpoint)["state_dict"]
@@ -146,7 +152,24 @@ def save_adapted_weights(model: Any, checkpoint: str | Path) -> None:
         for name, tensor in model.state_dict().items()
         if not torch.equal(tensor.cpu(), trained[name])
     }
-    checkpoints.save(adapted_file(checkpoint), {"adapted": changed})
+    content: dict[str, Any] = {"adapted": changed}
+    if getattr(getattr(model, "adaptation", None), "ewc", 0):
+        content["fisher"] = fisher_information(model, held_out)
+    checkpoints.save(adapted_file(checkpoint), content)
+
+
+def saved_fisher(model: Any, checkpoint: str | Path) -> dict[str, torch.Tensor] | None:
+    """F of (33) that `save_adapted_weights` saved; None where there is none of this model."""
+    path = adapted_file(checkpoint)
+    if not path.is_file() or not checkpoints.read_header(checkpoint).finished:
+        return None
+    fisher = checkpoints.load(path).get("fisher")
+    learned = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    if not isinstance(fisher, dict) or {n: f.shape for n, f in fisher.items()} != {
+        name: parameter.shape for name, parameter in learned.items()
+    }:
+        return None
+    return {name: fisher[name].to(parameter.device) for name, parameter in learned.items()}
 
 
 def load_adapted_weights(model: Any, checkpoint: str | Path) -> bool:

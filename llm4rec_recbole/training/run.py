@@ -264,7 +264,8 @@ def write_record(
     path = record.write(finished, ranks, test.dataset)
     checkpoint = fitted.trainer.saved_model_file
     if Path(checkpoint).is_file():  # a model of decision trees has none
-        save_adapted_weights(fitted.model, checkpoint)
+        if isinstance(test, HeldOutLoader):
+            save_adapted_weights(fitted.model, checkpoint, test.held_out)
         checkpoints.mark_finished(checkpoint)
         forget_stopped_state(checkpoint)
     return path

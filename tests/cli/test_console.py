@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from llm4rec_recbole.console import run_command
+from llm4rec_recbole.console import no_garbage_collection, run_command
 from llm4rec_recbole.errors import InputError
 
 COMMANDS = ["run_recbole", "llm4rec"]
@@ -216,3 +217,10 @@ def test_ctrl_c_during_the_imports_is_one_line(milliseconds: int, tmp_path: Path
     assert err.endswith("stopped\n")
     assert "Traceback" not in err
     assert process.returncode == 130
+
+
+def test_the_search_for_reference_cycles_is_off_in_the_block_only() -> None:
+    assert gc.isenabled()
+    with no_garbage_collection():
+        assert not gc.isenabled()
+    assert gc.isenabled()

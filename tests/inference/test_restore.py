@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from llm4rec_recbole import checkpoints
+from llm4rec_recbole.components.adaptation.adapter import fisher_information
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.users_file import read_users
@@ -19,6 +20,7 @@ from llm4rec_recbole.inference.restore import TrainedModel, newest_checkpoint, r
 from llm4rec_recbole.training.checkpoint_files import (
     adapted_file,
     load_adapted_weights,
+    saved_fisher,
 )
 from llm4rec_recbole.training.run import run
 
@@ -187,6 +189,21 @@ def test_weights_that_a_command_learned_again_are_saved(adaptive: Path, tmp_path
     loaded = restore(copy, adapted=False).model
     assert load_adapted_weights(loaded, copy)
     assert all(torch.equal(v, relearned[name]) for name, v in loaded.state_dict().items())
+
+
+def test_the_importance_of_weights_is_saved_to_the_last_bit(adaptive: Path, tmp_path: Path) -> None:
+    """F of (33), so that the first event after a run is learned at once."""
+    model = restore(adaptive)
+    saved = saved_fisher(model.model, adaptive)
+    assert saved is not None
+    computed = fisher_information(model.model, model.test)
+    assert saved.keys() == computed.keys()
+    assert all(torch.equal(saved[name], computed[name]) for name in saved)
+    assert any(value.any() for value in saved.values())
+    unfinished = tmp_path / adaptive.name
+    checkpoints.save(unfinished, checkpoints.load(adaptive))
+    shutil.copy(adapted_file(adaptive), adapted_file(unfinished))
+    assert saved_fisher(model.model, unfinished) is None
 
 
 @pytest.mark.parametrize("content", [{"adapted": {}}, {"adapted": {"w": torch.ones(2)}}, {}])

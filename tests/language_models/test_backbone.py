@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from llm4rec_recbole.language_models.backbone import Backbone, causal_mask
 from llm4rec_recbole.language_models.compute_dtype import compute_dtype
@@ -122,27 +123,45 @@ def test_arithmetic_by_name(name: str, dtype: torch.dtype) -> None:
     assert compute_dtype("auto", "cuda") == torch.bfloat16
 
 
-def small_llama(rank: int) -> Any:
+def small_llama(rank: int, dtype: torch.dtype = torch.float32) -> Any:
     from transformers import LlamaConfig, LlamaModel
 
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
-    body = LlamaModel(LlamaConfig(vocab_size=9, num_attention_heads=4, **sizes))
-    add_lora(body, rank)
+    body = LlamaModel(LlamaConfig(vocab_size=9, num_attention_heads=4, **sizes)).to(dtype)
+    if rank:
+        add_lora(body, rank)
     for name, value in body.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(value, std=0.3)
     return body
 
 
-def test_merged_lora_is_what_peft_computes_with_its_gradients() -> None:
-    from peft.tuners.lora import Linear
+def lora_of_peft(body: Any, rank: int) -> None:
+    from peft import LoraConfig, inject_adapter_in_model
 
-    ours, theirs = small_llama(4), small_llama(4)
-    replaced = [module for module in theirs.modules() if isinstance(module, Linear)]
-    assert len(replaced) == 14
-    for module in replaced:
-        module.__class__ = Linear  # peft's own forward pass, the same weights
+    targets = {n.rpartition(".")[2] for n, m in body.named_modules() if isinstance(m, nn.Linear)}
+    inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets), body)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_merged_lora_starts_as_that_of_peft_to_the_last_bit(dtype: torch.dtype) -> None:
+    bodies, states = [small_llama(0, dtype) for _ in range(2)], []
+    for body, add in zip(bodies, (add_lora, lora_of_peft)):
+        torch.manual_seed(5)
+        add(body, 4)
+        states.append(torch.get_rng_state())
+    assert torch.equal(*states)
+    ours, theirs = (dict(body.named_parameters()) for body in bodies)
+    assert list(ours) == list(theirs)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert [p.requires_grad for p in ours.values()] == [p.requires_grad for p in theirs.values()]
+
+
+def test_merged_lora_is_what_peft_computes_with_its_gradients() -> None:
+    ours, theirs = small_llama(4), small_llama(0)
+    lora_of_peft(theirs, 4)
+    theirs.load_state_dict(ours.state_dict())
     tokens, weight = torch.randint(9, (3, 7)), torch.randn(3, 7, 32)
     states = [body(tokens).last_hidden_state for body in (ours, theirs)]
     torch.testing.assert_close(*states, atol=1e-5, rtol=1e-4)

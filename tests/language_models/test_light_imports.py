@@ -9,7 +9,8 @@ CODE = """
 import sys
 from llm4rec_recbole.language_models.load import load_language_model
 
-heavy = {"sklearn", "scipy.stats", "torch._dynamo", "torch.distributed.tensor"}
+heavy = {"sklearn", "scipy.stats", "scipy.optimize", "torch._dynamo", "torch.distributed.tensor"}
+heavy |= {"transformers.loss", "peft"}
 model, _ = load_language_model("scratch-8x1")
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 
@@ -21,6 +22,7 @@ model = model.float()
 written = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=2,
                          do_sample=False)
 assert written.shape == (1, 5)
+assert model(ids, labels=ids).loss > 0  # transformers imports its losses here
 add_lora(model.model, 2)
 loss = model(inputs_embeds=torch.randn(1, 3, 8)).logits.sum()
 loss.backward()

@@ -296,20 +296,27 @@ def online_adapter(
     model: Any,
     held_out: HeldOut,
     losses: Callable[[Sequence[Any]], list[EventLoss]] | None = None,
+    fisher: Fisher | None = None,
 ) -> OnlineAdapter:
     """Return an adapter of `model`, an AdaptiveModel, with the model's settings.
 
-    held_out: its histories estimate F of (33). losses: for events that are no NextItemEvent.
+    losses: for events that are no NextItemEvent. fisher: F of (33) where it was computed before;
+    otherwise the histories of `held_out` estimate it.
     """
     model.eval()
     model.fix_content()
     settings: AdaptationSettings = model.adaptation
-    fisher = partial(fisher_information, model, held_out) if settings.ewc else None
-    return OnlineAdapter(model, losses or model.event_losses, settings, fisher)
+    compute = partial(fisher_information, model, held_out) if settings.ewc else None
+    return OnlineAdapter(model, losses or model.event_losses, settings, fisher or compute)
 
 
 def fisher_information(model: Any, held_out: HeldOut) -> dict[str, torch.Tensor]:
-    """Return F of (33) from the last events before those of `held_out`; zeros without an event."""
+    """Return F of (33) from the last events before those of `held_out`; zeros without an event.
+
+    Sets the model, an AdaptiveModel, to evaluation mode, and fixes its content.
+    """
+    model.eval()
+    model.fix_content()
     past = last_seen_events(held_out)[-FISHER_EXAMPLES:]
     if not past:  # every history has one item: there is nothing to preserve
         learned = ((name, p) for name, p in model.named_parameters() if p.requires_grad)

@@ -154,15 +154,16 @@ def fisher_diagonal(
     """
     learned = {name: p for name, p in model.named_parameters() if p.requires_grad}
     total = {name: torch.zeros_like(p) for name, p in learned.items()}
+    for parameter in learned.values():
+        parameter.grad = None
     count = 0
     for example in examples:
-        model.zero_grad()
         loss(example).backward()
         for name, parameter in learned.items():
             if parameter.grad is not None:
                 total[name] += parameter.grad**2
+            parameter.grad = None  # model.zero_grad walks over all modules, which takes longer
         count += 1
-    model.zero_grad()
     if not count:
         raise ValueError("the Fisher diagonal needs at least one example")
     return {name: squares / count for name, squares in total.items()}

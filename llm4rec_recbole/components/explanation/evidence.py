@@ -312,15 +312,7 @@ class EvidenceCollector:
         Σ_p weight_p · cos(item, part_p), (n_items,): NaN where it is not above 0, and for all where
         no part is evidence for this item."""
         n_items = len(self.vectors)
-        latest = history[: -LATEST - 1 : -1]  # the last first
-        rising = trend(self.items, self.times, n_items, now)
-        nearby = self._nearby(user, history, now)
-        parts = {
-            "time": Part(np.bincount(latest, minlength=n_items), np.ones(n_items, dtype=bool)),
-            "location": nearby.part if nearby else Part(np.zeros(n_items), np.zeros(n_items, bool)),
-            "trend": Part(rising.excess, rising.exceeds),
-        }
-        sums, present = context_vectors(self.vectors, [parts[name] for name in PARTS])
+        latest, rising, nearby, sums, present = self._context_parts(history, now, user)
         c, weights = context_attention(
             torch.from_numpy(self.vectors),
             torch.from_numpy(sums).expand(n_items, -1, -1),
@@ -339,6 +331,35 @@ class EvidenceCollector:
         supported = any(own.values()) and agreement[item] > 0
         strengths = np.where(supported & (agreement > 0), agreement, np.nan)
         return Context(own, near, recent, place), strengths
+
+    def _context_parts(
+        self, history: np.ndarray, now: float, user: int
+    ) -> tuple[np.ndarray, Frequency, Nearby | None, np.ndarray, np.ndarray]:
+        """Return the latest items, what rises, what is chosen nearby, and of PARTS: the vectors
+        (P, d), and for which items each is present (n_items, P)."""
+        n_items = len(self.vectors)
+        latest = history[: -LATEST - 1 : -1]  # the last first
+        rising = trend(self.items, self.times, n_items, now)
+        nearby = self._nearby(user, history, now)
+        parts = {
+            "time": Part(np.bincount(latest, minlength=n_items), np.ones(n_items, dtype=bool)),
+            "location": nearby.part if nearby else Part(np.zeros(n_items), np.zeros(n_items, bool)),
+            "trend": Part(rising.excess, rising.exceeds),
+        }
+        sums, present = context_vectors(self.vectors, [parts[name] for name in PARTS])
+        return latest, rising, nearby, sums, present
+
+    def context_vector(
+        self, item: int, history: np.ndarray, now: float, user: int = 0
+    ) -> np.ndarray:
+        """Return c_t of Eq. (23) for `item`, (d,); zeros where no part is present."""
+        *_, sums, present = self._context_parts(history[history != item], now, user)
+        c, _ = context_attention(
+            torch.from_numpy(self.vectors[[item]]),
+            torch.from_numpy(sums)[None],
+            torch.from_numpy(present[[item]]),
+        )
+        return c[0].numpy()
 
     def _nearby(self, user: int, history: np.ndarray, now: float) -> Nearby | None:
         if self.locations is None:

@@ -143,8 +143,8 @@ def explain_list(
     return explanations
 
 
-def first_sentences(text: str) -> str:
-    """Return the first two complete sentences of `text` on one line, "" where there is none.
+def first_sentences(text: str, n: int = MAX_SENTENCES) -> str:
+    """Return the first `n` complete sentences of `text` on one line, "" where there is none.
 
     A full stop after a single letter, or after "Mr" and the like, ends no sentence.
     """
@@ -155,7 +155,7 @@ def first_sentences(text: str) -> str:
         if not ABBREVIATION.search(open_):
             sentences.append(open_.strip())
             open_ = ""
-    return " ".join(sentences[:MAX_SENTENCES])
+    return " ".join(sentences[:n])
 
 
 class GreedyWriter:
