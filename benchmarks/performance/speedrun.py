@@ -16,8 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean
+from types import MappingProxyType
 from typing import Any
 
 from benchmarks.options import RESULTS
@@ -55,19 +57,30 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def one_run(seed: int, epochs: int, threads: int, data_path: str) -> dict[str, Any]:
-    """Run the command once; its wall-clock and CPU seconds, and what its record says."""
+def one_run(
+    seed: int,
+    epochs: int,
+    threads: int,
+    data_path: str,
+    dataset: str = "beauty",
+    further: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Run the command once; its wall-clock and CPU seconds, and what its record says.
+
+    further: options beside those of the fast recipe.
+    """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "llm4rec_recbole.cli.run", "--model=SASRec"]
-        command += ["--dataset=beauty", f"--config_files={TOP / OPTIONS}", f"--seed={seed}"]
+        command += [f"--dataset={dataset}", f"--config_files={TOP / OPTIONS}", f"--seed={seed}"]
         command += [f"--epochs={epochs}", f"--eval_step={epochs}", f"--num_threads={threads}"]
         command += [f"--data_path={Path(data_path).resolve()}", f"--results_dir={folder}"]
         command += [f"--checkpoint_dir={folder}", "--show_progress=False", "--quiet=True"]
+        command += [f"--{name}={value}" for name, value in further.items()]
         environment = os.environ | {"PYTHONPATH": str(TOP)}
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         subprocess.run(command, check=True, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
         seconds, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-        (path,) = Path(folder).glob("runs/beauty/loo/*/seed_*.json")
+        (path,) = Path(folder).glob(f"runs/{dataset}/loo/*/seed_*.json")
         record = json.loads(path.read_text())
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {

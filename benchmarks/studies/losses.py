@@ -1,0 +1,95 @@
+"""Quality against seconds of each loss: SASRec on Beauty and ml-100k.
+
+    python -m benchmarks.studies.losses --seeds 0 1 2 --data-path dataset
+
+Every run has the options of properties/experiment/beauty/SASRec_fast.yaml, apart from the loss.
+Each is a process of its own. The runs that benchmarks/results/losses.json has are not repeated, so
+the table may come from several commands; losses.md beside it is written anew after each run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import sys
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from benchmarks.options import RESULTS
+from benchmarks.performance.speedrun import one_run
+from benchmarks.report import table
+from llm4rec_recbole.files import write_atomically, write_json
+
+LOSSES: dict[str, dict[str, Any]] = {
+    "full": {"loss": "full"},
+    "sampled, uniform": {"loss": "sampled", "negatives": "uniform"},
+    "sampled, popularity": {"loss": "sampled", "negatives": "popularity"},
+    "sampled, in_batch": {"loss": "sampled", "negatives": "in_batch"},
+    "gbce": {"loss": "gbce"},
+    "sce": {"loss": "sce"},
+}
+EPOCHS = {"beauty": 16, "ml-100k": 40}
+HEADER = ["loss", "seeds", "valid NDCG@10", "test NDCG@10", "training, s", "whole command, s"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Execute the missing runs, seed after seed."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.studies.losses",
+        description="Train SASRec with each loss, and write quality against seconds.",
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(%(default)s)")
+    parser.add_argument("--datasets", nargs="+", choices=EPOCHS, default=[*EPOCHS])
+    parser.add_argument("--threads", type=int, default=1, help="(%(default)s)")
+    parser.add_argument("--data-path", default="dataset", help="(%(default)s)")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="folder to write to")
+    a = parser.parse_args(arguments)
+    file = a.output / "losses.json"
+    runs: list[dict[str, Any]] = json.loads(file.read_text()) if file.exists() else []
+    done = {(run["dataset"], run["loss"], run["seed"]) for run in runs}
+    for seed, dataset, loss in itertools.product(a.seeds, a.datasets, LOSSES):
+        if (dataset, loss, seed) in done:
+            continue
+        run = one_run(seed, EPOCHS[dataset], a.threads, a.data_path, dataset, LOSSES[loss])
+        runs.append({"dataset": dataset, "loss": loss, "threads": a.threads, **run})
+        write_json(file, runs)
+        write_atomically(a.output / "losses.md", report(runs))
+        print(runs[-1], file=sys.stderr)
+    return 0
+
+
+def report(runs: list[dict[str, Any]]) -> str:
+    """One table a data set, a row for each loss: means over the seeds, ± their deviation."""
+    blocks = [
+        "# Losses: quality against seconds",
+        "SASRec with the options of properties/experiment/beauty/SASRec_fast.yaml and 512 "
+        "negatives, apart from the loss. Full ranking, leave-one-out. The options were chosen with "
+        "the sampled loss on Beauty, which may favour it.",
+    ]
+    for dataset in dict.fromkeys(run["dataset"] for run in runs):
+        rows = []
+        for loss in LOSSES:
+            group = [run for run in runs if (run["dataset"], run["loss"]) == (dataset, loss)]
+            if group:
+                seeds = ", ".join(str(run["seed"]) for run in group)
+                scores = [_spread(group, name) for name in ("valid_ndcg@10", "test_ndcg@10")]
+                seconds = [
+                    f"{mean(run[name] for run in group):.0f}"
+                    for name in ("train_seconds", "seconds")
+                ]
+                rows.append([loss, seeds, *scores, *seconds])
+        blocks += [f"## {dataset}, {EPOCHS[dataset]} epochs", table(HEADER, rows)]
+    machines = sorted({f"{run['hardware']}, {run['threads']} thread(s)" for run in runs})
+    return "\n\n".join([*blocks, "; ".join(machines) + "."]) + "\n"
+
+
+def _spread(group: list[dict[str, Any]], name: str) -> str:
+    values = [run[name] for run in group]
+    spread = f" ± {stdev(values):.4f}" if len(values) > 1 else ""
+    return f"{mean(values):.4f}{spread}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
