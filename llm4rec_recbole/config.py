@@ -16,7 +16,7 @@ from llm4rec_recbole.registry import OPTIONS, load, property_file, recbole_prope
 from llm4rec_recbole.yaml_files import read_yaml
 
 
-def defaults_for(model: str, dataset: str, protocol: str | None, loader: Any) -> dict[str, Any]:
+def defaults_for(model: str, dataset: str, protocol: str | None) -> dict[str, Any]:
     """This project's default values for one run: option classes, then the property files.
 
     `protocol` is the one that the user chose, or None for the default. A file that does not exist
@@ -26,7 +26,7 @@ def defaults_for(model: str, dataset: str, protocol: str | None, loader: Any) ->
     """
     from llm4rec_recbole.options import RunOptions, defaults_of
 
-    values = defaults_of(RunOptions) | _read(folder() / "overall.yaml", loader)
+    values = defaults_of(RunOptions) | _read(folder() / "overall.yaml")
     protocol = protocol or values["protocol"]
     if model in OPTIONS:
         values |= defaults_of(load(OPTIONS, model))
@@ -41,7 +41,7 @@ def defaults_for(model: str, dataset: str, protocol: str | None, loader: Any) ->
     elif protocol == "recbole" and of_recbole.is_file():
         del files[0]  # RecBole's own defaults; ours are for training on windows
     for file in files:
-        values |= _read(file, loader)
+        values |= _read(file)
     source = values.pop("source", None) or {}
     if protocol == "temporal" and source.get("timestamps") == "sequence_index":
         message = f"{dataset} has no times, only each user's order: no cut in time can be made"
@@ -54,19 +54,12 @@ def has_real_times(dataset: str) -> bool:
 
     They do not where the data set's property file says `timestamps: sequence_index`.
     """
-    import yaml
-
-    values = _read(folder() / "dataset" / f"{dataset}.yaml", yaml.SafeLoader)
+    values = _read(folder() / "dataset" / f"{dataset}.yaml")
     return (values.get("source") or {}).get("timestamps") != "sequence_index"
 
 
-def _read(path: Path, loader: Any) -> dict[str, Any]:
-    import yaml
-
-    if not path.is_file():
-        return {}
-    with open(path, encoding="utf-8") as file:
-        return yaml.load(file, Loader=loader) or {}
+def _read(path: Path) -> dict[str, Any]:
+    return read_yaml(path).values if path.is_file() else {}
 
 
 class Origin(NamedTuple):

@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
@@ -76,6 +76,22 @@ def run_command(name: str, command: Callable[[], int | None]) -> int:
         except Exception as error:  # an import that is interrupted may raise ImportError
             status = _stopped() if interrupts else _report_defect(name, error)
     return _flush_output(name, status)
+
+
+def write_page(make: Callable[[], str], argv: Sequence[str] | None = None) -> int:
+    """Write a generated page to the file that the command line names; print it without a file."""
+    import argparse
+
+    from llm4rec_recbole.files import write_atomically
+
+    parser = argparse.ArgumentParser(description="Write a generated page.")
+    parser.add_argument("file", nargs="?", type=Path, help="the file (default: standard output)")
+    file = parser.parse_args(argv).file
+    if file is None:
+        print(make(), end="")
+    else:
+        write_atomically(file, make())
+    return 0
 
 
 def _exit_status(name: str, command: Callable[[], int | None]) -> int:

@@ -27,7 +27,6 @@ from typing import IO, Any
 from llm4rec_recbole.errors import InputError
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp-llm4rec")
-MAX_YAML_DEPTH = 100
 
 
 @contextmanager
@@ -164,45 +163,6 @@ def _int(text: str) -> int:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:37]}…"
-
-
-def read_data_yaml(path: str | Path) -> Any:
-    """Return the value of a YAML file of plain data, such as dvc.lock; yaml_files.py reads options.
-
-    Raises FileNotFoundError if the file is missing.
-
-    Raises InputError, with file and line, for text that is not YAML, and for a file that may not be
-    read. Aliases are refused, because a few of them can stand for gigabytes. Deep nesting is
-    refused, because libyaml's loader overflows the stack.
-    """
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml: ten times as fast
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        depth = 0
-        for event in yaml.parse(text, Loader=loader):
-            line = event.start_mark.line + 1
-            if isinstance(event, yaml.AliasEvent):
-                raise InputError("a YAML alias, which is not read here", file=path, line=line)
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > MAX_YAML_DEPTH:
-                raise InputError("not YAML: nested too deeply", file=path, line=line)
-        return yaml.load(text, Loader=loader)
-    except (InputError, FileNotFoundError):
-        raise
-    except UnicodeDecodeError as error:
-        raise InputError("not YAML: the file is not text", file=path) from error
-    except yaml.MarkedYAMLError as error:
-        number = error.problem_mark.line + 1 if error.problem_mark else None
-        problem = " ".join(str(error.problem).split())
-        raise InputError(f"not YAML: {problem}", file=path, line=number) from error
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", file=path) from error
-    except Exception as error:  # PyYAML's constructors raise whatever Python raises for a value
-        message = " ".join(str(error).split())[:100]
-        raise InputError(f"not YAML: {message or type(error).__name__}", file=path) from error
 
 
 def properties_folder() -> Path:

@@ -18,6 +18,7 @@ from typing import Any
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import properties_folder, recbole_folder
+from llm4rec_recbole.yaml_files import read_yaml
 
 _ENHANCED = "llm4rec_recbole.models.enhanced_genrec"
 
@@ -96,10 +97,7 @@ def variant(name: str) -> tuple[str, dict[str, Any]]:
 @cache
 def nulls() -> dict[str, dict[str, Any]]:
     """The null ladder of properties/nulls.yaml: method → what it is a null of, how it is run."""
-    from llm4rec_recbole.files import read_data_yaml
-
-    ladder: dict[str, dict[str, Any]] = read_data_yaml(properties_folder() / "nulls.yaml")
-    return ladder
+    return read_yaml(properties_folder() / "nulls.yaml").values
 
 
 def _options_of(null: dict[str, Any]) -> dict[str, Any]:
@@ -107,10 +105,8 @@ def _options_of(null: dict[str, Any]) -> dict[str, Any]:
 
     Options that the method's property file does not set keep the default of the null's model.
     """
-    from llm4rec_recbole.files import read_data_yaml
-
     names = null.get("options_in_common", ())
-    values = read_data_yaml(property_file(null["of"][0])) if names else {}
+    values = read_yaml(property_file(null["of"][0])).values if names else {}
     return {name: values[name] for name in names if name in values} | null["options"]
 
 

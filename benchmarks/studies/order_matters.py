@@ -6,8 +6,8 @@
 Trains each method once, as `run_recbole` does. Then it ranks the test items from the histories as
 they are, and from the same histories in random orders. A method, a data set and a split for which
 the difference is zero do not test a sequential model. Rows of other settings stay in the file, so
-a table may come from several commands. Writes order.json and order.md; with `--results results`
-the note below Table I has the difference.
+a table may come from several commands. Writes order.json and order.md; with `--results
+results/data` the note below Table I has the difference.
 """
 
 from __future__ import annotations

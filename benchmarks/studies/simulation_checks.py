@@ -9,7 +9,6 @@ them (SD .2), seeds in how well they train (SD .003), and users and seeds intera
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from llm4rec_recbole.analysis.significance import (
     users_and_seeds,
     users_to_decide,
 )
-from llm4rec_recbole.files import write_atomically
+from llm4rec_recbole.console import run_command, write_page
 
 EXPERIMENTS, USERS, SEEDS = 2_000, 300, 3
 
@@ -67,19 +66,15 @@ def checks(experiments: int = EXPERIMENTS) -> list[tuple[str, str, float]]:
     ]
 
 
-def main() -> None:
-    """Write the table to the file that is named, or print it."""
+def page() -> str:
+    """The table of all checks."""
     from tabulate import tabulate
 
     rows = [(name, goal, f"{value:.3f}") for name, goal, value in checks()]
     headers = [f"{EXPERIMENTS:,} experiments each", "should be", "is"]
     table = tabulate(rows, headers, tablefmt="pipe", disable_numparse=True)
-    text = f"# Simulation checks of the tests\n\n{table}\n"
-    if sys.argv[1:]:
-        write_atomically(Path(sys.argv[1]), text)
-    else:
-        print(text)
+    return f"# Simulation checks of the tests\n\n{table}\n"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_command("simulation_checks", lambda: write_page(page)))

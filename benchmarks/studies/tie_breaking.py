@@ -18,8 +18,8 @@ import numpy as np
 
 from llm4rec_recbole.data.dataset_files import BUNDLED_DATASET, dataset_folder
 from llm4rec_recbole.data.held_out import HeldOut
-from llm4rec_recbole.data.interactions import Interactions, read_interactions
 from llm4rec_recbole.data.splits import Split, leave_one_out
+from llm4rec_recbole.datasets.prepare import Interactions, read_interactions
 from llm4rec_recbole.evaluation.metrics import hit, ndcg
 from llm4rec_recbole.evaluation.ranking import full_ranks
 

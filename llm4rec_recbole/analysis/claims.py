@@ -30,7 +30,7 @@ from llm4rec_recbole.analysis.paper.paper_methods import (
 )
 from llm4rec_recbole.analysis.paper.paper_numbers import per_cent
 from llm4rec_recbole.evaluation.records import RANKINGS, Failure, Record
-from llm4rec_recbole.evaluation.users_file import per_user_values
+from llm4rec_recbole.evaluation.users_file import averaged, per_seed_values
 from llm4rec_recbole.registry import nulls
 
 Verdict = Literal[
@@ -325,7 +325,7 @@ def _costs(settings: dict[Setting, Runs], baselines: Sequence[str]) -> Iterator[
 
 def _levels(records: list[Record], metric: str) -> str:
     """The mean of each ranking with its 95 % bootstrap interval over users."""
-    values = per_user_values({OURS: records})[OURS]
+    values = averaged(per_seed_values({OURS: records}))[OURS]
     columns = np.stack([values[ranking, metric] for ranking in RANKINGS], axis=1)  # (U, 3)
     low, high = significance.bootstrap_interval(columns)
     levels = zip(RANKINGS, columns.mean(axis=0), low, high)

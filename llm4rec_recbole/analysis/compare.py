@@ -50,8 +50,8 @@ from llm4rec_recbole.analysis.paper.paper_methods import (
     OURS,
     REFERENCES,
     Pairing,
-    Pairs,
     further_methods,
+    pairing,
     paper_baselines,
     table_methods,
 )
@@ -62,6 +62,7 @@ from llm4rec_recbole.evaluation.users_file import (
     BEYOND_ACCURACY,
     TOLERANCE,
     Values,
+    averaged,
     per_seed_values,
 )
 from llm4rec_recbole.registry import nulls
@@ -82,7 +83,7 @@ Runs = Mapping[str, Sequence[Record]]  # method -> its seeds
 
 def validation_ndcg(records: Sequence[Record]) -> float | None:
     """Mean over seeds of the best validation NDCG@10; None where a record lacks its history."""
-    best = [max((value for _, value in record.history), default=None) for record in records]
+    best = [record.valid_ndcg for record in records]
     known = [value for value in best if value is not None]
     return float(np.mean(known)) if known and len(known) == len(best) else None
 
@@ -125,17 +126,6 @@ def table_pairs(runs: Runs, recbole_row: str = "BPR") -> dict[str, list[tuple[st
         if null in runs and method in runs
     ]  # fmt: skip
     return {"claims": claims, "nulls": ladder, "further": further}
-
-
-def pairing(pairs: Sequence[tuple[str, str]]) -> Pairing:
-    """Compares the given pairs of methods."""
-
-    def compared(values: dict[str, np.ndarray]) -> Pairs:
-        for method, baseline in pairs:
-            if method in values and baseline in values:
-                yield method, baseline, values[method] - values[baseline]
-
-    return compared
 
 
 def grouped_runs(
@@ -226,14 +216,6 @@ def _recorded_mean(records: Sequence[Record], metric: str) -> float:
     """Mean over seeds of a metric that has no value per user; NaN where a seed has none."""
     values = [record.beyond_accuracy[metric] for record in records] or [None]
     return float(np.mean(np.array(values, dtype=float)))
-
-
-def averaged(seeds: Mapping[str, Values]) -> dict[str, Values]:
-    """Values (U,) averaged over seeds, from values (S, U)."""
-    return {
-        method: {column: values.mean(axis=0) for column, values in columns.items()}
-        for method, columns in seeds.items()
-    }
 
 
 def _adjusted(rows: list[Comparison]) -> list[Comparison]:

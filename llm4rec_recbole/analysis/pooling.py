@@ -4,9 +4,9 @@
     v_k   its variance over users (delta method)
     y_k ~ N(θ_k, v_k),  θ_k ~ N(μ, τ²)       μ: the mean effect, τ: its spread between data sets
 
-τ² is estimated by restricted maximum likelihood (REML) or by DerSimonian and Laird (1986), the
-interval of μ by Knapp and Hartung (2003). The prediction interval covers the effect on a new data
-set (Higgins, Thompson & Spiegelhalter 2009).
+τ² is estimated by restricted maximum likelihood (REML), the interval of μ by Knapp and Hartung
+(2003). The prediction interval covers the effect on a new data set (Higgins, Thompson &
+Spiegelhalter 2009).
 
 The signed-rank test (Benavoli et al., ICML 2014; JMLR 2017) gives the probabilities that the
 method is practically worse, equivalent or better on a new data set.
@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -29,6 +28,7 @@ from llm4rec_recbole.evaluation.users_file import Values, per_seed_values
 
 ROPE = 0.05  # region of practical equivalence: log-ratios within ± 5 %
 SAMPLES = 50_000
+PRIOR = 0.5  # weight of the signed-rank test's pseudo-observation
 _CHUNK = 2_000  # posterior samples in memory at once
 
 
@@ -66,13 +66,7 @@ def log_ratio(method: np.ndarray, baseline: np.ndarray) -> tuple[float, float]:
     return float(np.log(a / b)), users_and_seeds(relative, runs)[0] ** 2
 
 
-def random_effects(
-    effects: np.ndarray,
-    variances: np.ndarray,
-    estimator: Literal["REML", "DL"] = "REML",
-    knapp_hartung: bool = True,
-    level: float = 0.95,
-) -> Pooled:
+def random_effects(effects: np.ndarray, variances: np.ndarray) -> Pooled:
     """The pooled effect of two or more studies; effects and variances (K,), variances above 0."""
     from scipy import stats
 
@@ -82,32 +76,21 @@ def random_effects(
         raise ValueError("pooling needs two or more effects, with variances above 0")
     fixed = 1 / v
     q = float(fixed @ (y - fixed @ y / fixed.sum()) ** 2)
-    tau2 = _reml(y, v) if estimator == "REML" else _dersimonian_laird(y, v)
+    tau2 = _reml(y, v)
     weights = 1 / (v + tau2)
     mean = float(weights @ y / weights.sum())
-    error = float(weights.sum() ** -0.5)
     typical = (k - 1) * fixed.sum() / (fixed.sum() ** 2 - (fixed**2).sum())
-    if knapp_hartung:
-        error *= float(np.sqrt(weights @ (y - mean) ** 2 / (k - 1)))
-        of_mean = stats.t(k - 1)
-    else:
-        of_mean = stats.norm()
-    half = float(of_mean.ppf((1 + level) / 2)) * error
-    t = np.inf if k < 3 else float(stats.t.ppf((1 + level) / 2, k - 2))
+    error = float(weights.sum() ** -0.5) * float(np.sqrt(weights @ (y - mean) ** 2 / (k - 1)))
+    half = float(stats.t.ppf((1 + 0.95) / 2, k - 1)) * error
+    t = np.inf if k < 3 else float(stats.t.ppf((1 + 0.95) / 2, k - 2))
     spread = t * float(np.sqrt(tau2 + error**2))
     return Pooled(
         effect=mean, error=error, low=mean - half, high=mean + half,
-        p=float(2 * of_mean.sf(abs(mean) / error)) if error else float(mean == 0),
+        p=float(2 * stats.t.sf(abs(mean) / error, k - 1)) if error else float(mean == 0),
         predicted_low=mean - spread, predicted_high=mean + spread,
         tau2=tau2, i2=float(tau2 / (tau2 + typical)), q=q, p_q=float(stats.chi2.sf(q, k - 1)),
         studies=k,
     )  # fmt: skip
-
-
-def _dersimonian_laird(y: np.ndarray, v: np.ndarray) -> float:
-    w = 1 / v
-    q = w @ (y - w @ y / w.sum()) ** 2
-    return max(0.0, float((q - (len(y) - 1)) / (w.sum() - (w**2).sum() / w.sum())))
 
 
 def _reml(y: np.ndarray, v: np.ndarray) -> float:
@@ -126,16 +109,12 @@ def _reml(y: np.ndarray, v: np.ndarray) -> float:
 
 
 def signed_rank_probabilities(
-    differences: np.ndarray,
-    rope: float = ROPE,
-    prior: float = 0.5,
-    samples: int = SAMPLES,
-    seed: int = 0,
+    differences: np.ndarray, rope: float = ROPE, samples: int = SAMPLES
 ) -> tuple[float, float, float]:
     """Probabilities that the method is practically worse, equivalent, better on a new data set.
 
     differences: (K,), one for each data set, such as log-ratios. The prior is a pseudo-observation
-    of 0 with the weight `prior`. Weights are drawn from a Dirichlet distribution. Each draw adds
+    of 0 with the weight PRIOR. Weights are drawn from a Dirichlet distribution. Each draw adds
     its weight products of all pairs, whose mean lies below, within or above ± rope; the region
     with the largest sum wins the draw.
     """
@@ -144,8 +123,8 @@ def signed_rank_probabilities(
     above = (pairs > rope) + 0.5 * (pairs == rope)
     below = (pairs < -rope) + 0.5 * (pairs == -rope)
     alpha = np.ones(len(z))
-    alpha[0] = prior
-    random = np.random.default_rng(seed)
+    alpha[0] = PRIOR
+    random = np.random.default_rng(0)
     wins = np.zeros(3)
     for start in range(0, samples, _CHUNK):
         weights = random.dirichlet(alpha, min(_CHUNK, samples - start))  # (S, K + 1)
@@ -159,7 +138,6 @@ def signed_rank_probabilities(
 
 # The gains of EnhancedGenRec over other methods. On each data set a gain is the log of the ratio of
 # two means over the same users, full ranking; random effects pool the data sets with both methods.
-
 
 #: Rows that compare with another method on each data set.
 BEST_BASELINE, BEST_NULL = "the best of the paper's five", "the best reference or null"

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm4rec_recbole.analysis import significance
-from llm4rec_recbole.analysis.compare import averaged, best_on_validation
+from llm4rec_recbole.analysis.compare import best_on_validation
 from llm4rec_recbole.analysis.paper import paper_methods
 from llm4rec_recbole.analysis.paper.claims import ABLATED, ACCURACY, IMPROVE, OURS, Tables, Test
 from llm4rec_recbole.analysis.paper.paper_methods import REFERENCES, paper_baselines
@@ -29,7 +29,7 @@ from llm4rec_recbole.analysis.significance import LEVEL, POWER
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import ACCURACY as METRICS
 from llm4rec_recbole.evaluation.records import Record, by_method, read_records
-from llm4rec_recbole.evaluation.users_file import per_seed_values
+from llm4rec_recbole.evaluation.users_file import averaged, per_seed_values
 
 #: How many users the paper's data sets have, where that is public.
 PAPER_USERS = {"ml-25m": 162_541}
@@ -84,10 +84,8 @@ class Gain:
     pair: tuple[str, str] | None = None  # our methods, for a step of Table IV
 
 
-def users_needed(
-    spread: float, difference: float, tests: int = 1, level: float = LEVEL, power: float = POWER
-) -> int:
-    """Users that a paired test at level / tests needs to find `difference` with `power`.
+def users_needed(spread: float, difference: float, tests: int = 1) -> int:
+    """Users that a paired test at LEVEL / tests needs to find `difference` with POWER.
 
     spread: standard deviation over users. Raises ValueError for a difference of 0.
     """
@@ -95,7 +93,7 @@ def users_needed(
 
     if not difference:
         raise ValueError("no number of users shows a difference of 0")
-    z = stats.norm.ppf(1 - level / 2 / tests) + stats.norm.ppf(power)
+    z = stats.norm.ppf(1 - LEVEL / 2 / tests) + stats.norm.ppf(POWER)
     return math.ceil((float(z) * spread / difference) ** 2)
 
 
@@ -133,7 +131,7 @@ def paper_gains(paper: Tables) -> list[Gain]:
     return gains
 
 
-def read_pilots(folders: Sequence[Path], recbole_row: str = "BPR") -> list[Pilot]:
+def read_pilots(folders: Sequence[Path]) -> list[Pilot]:
     """The pilots of every data set and protocol whose users files are in `folders`.
 
     A data set that stands in two folders counts once, the first one. Raises InputError for bad
@@ -142,7 +140,7 @@ def read_pilots(folders: Sequence[Path], recbole_row: str = "BPR") -> list[Pilot
     pilots: list[Pilot] = []
     for folder in folders:
         known = {(pilot.dataset, pilot.protocol) for pilot in pilots}
-        found = pilots_of(read_records(folder), recbole_row)
+        found = pilots_of(read_records(folder))
         pilots += [pilot for pilot in found if (pilot.dataset, pilot.protocol) not in known]
     return pilots
 
@@ -170,24 +168,15 @@ def _pilots(
     compared = {method for pair in pairs for method in pair}
     seeds = per_seed_values({method: runs[method] for method in runs if method in compared})
     values = averaged(seeds)
-    for method, baseline in dict.fromkeys(pairs):
-        columns = {metric: ("full", metric) for metric in METRICS}
-        differences = {m: values[method][c] - values[baseline][c] for m, c in columns.items()}
-        yield Pilot(
-            *setting,
-            method,
-            baseline,
-            users=len(differences["hit@10"]),
-            mean={m: float(values[baseline][c].mean()) for m, c in columns.items()},
-            spread={m: float(d.std(ddof=1)) for m, d in differences.items()},
-            error={
-                m: significance.users_and_seeds(
-                    d, [s for s in (seeds[method][columns[m]], seeds[baseline][columns[m]])
-                        if len(s) > 1],
-                )
-                for m, d in differences.items()
-            },
-        )  # fmt: skip
+    for pair in dict.fromkeys(pairs):
+        mean, spread, error = {}, {}, {}
+        for metric in METRICS:
+            one, other = (values[method]["full", metric] for method in pair)
+            several = [seeds[m]["full", metric] for m in pair if len(seeds[m]["full", metric]) > 1]
+            mean[metric] = float(other.mean())
+            spread[metric] = float((one - other).std(ddof=1))
+            error[metric] = significance.users_and_seeds(one - other, several)
+        yield Pilot(*setting, *pair, len(one), mean, spread, error)
 
 
 def needed(gain: Gain, pilots: Sequence[Pilot], holm: bool = False) -> list[int | None]:

@@ -47,7 +47,7 @@ def paired_t(differences: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(t), 1.0, 2 * stats.t.sf(np.abs(t), len(differences) - 1))
 
 
-def randomization(differences: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
+def randomization(differences: np.ndarray, resamples: int = RESAMPLES) -> np.ndarray:
     """Return two-sided p values of the paired randomization test, (C,).
 
     Under the null hypothesis the sign of each user's difference is random (Fisher, 1935;
@@ -57,7 +57,7 @@ def randomization(differences: np.ndarray, resamples: int = RESAMPLES, seed: int
     """
     rounding = 1e-12 * np.abs(differences).sum(axis=0)  # largest difference of equal sums
     observed = np.abs(differences.sum(axis=0)) - rounding  # (C,)
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     extreme = np.zeros(differences.shape[1], dtype=np.int64)
     for n in _chunks(resamples, len(differences)):
         flips = random.integers(0, 2, size=(n, len(differences)), dtype=np.int8)
@@ -66,18 +66,16 @@ def randomization(differences: np.ndarray, resamples: int = RESAMPLES, seed: int
     return (extreme + 1) / (resamples + 1)
 
 
-def bootstrap_interval(
-    differences: np.ndarray, resamples: int = RESAMPLES, seed: int = 0, level: float = 0.95
-) -> np.ndarray:
-    """Return the percentile bootstrap interval of the mean difference, (2, C): low, high."""
+def bootstrap_interval(differences: np.ndarray, resamples: int = RESAMPLES) -> np.ndarray:
+    """Return the 95 % percentile bootstrap interval of the mean difference, (2, C): low, high."""
     n_users = len(differences)
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     means = []
     for n in _chunks(resamples, n_users):
         resampled = random.integers(0, n_users, size=(n, n_users)) + n_users * np.arange(n)[:, None]
         counts = np.bincount(resampled.ravel(), minlength=n * n_users).reshape(n, n_users)
         means.append(counts @ differences / n_users)  # (n, C)
-    return np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return np.quantile(np.concatenate(means), [(1 - 0.95) / 2, (1 + 0.95) / 2], axis=0)
 
 
 def users_and_seeds(differences: np.ndarray, runs: Sequence[np.ndarray]) -> tuple[float, float]:
@@ -117,18 +115,16 @@ def effect_size(differences: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(d), 0.0, d)
 
 
-def smallest_detectable(
-    differences: np.ndarray, power: float = POWER, level: float = LEVEL
-) -> np.ndarray:
-    """Return the mean difference that a t test at `level` detects with probability `power`, (C,).
+def smallest_detectable(differences: np.ndarray) -> np.ndarray:
+    """Return the mean difference that a t test at LEVEL detects with probability POWER, (C,).
 
-    (t_{1 - level/2} + t_power) · s / √U, with the observed standard deviation s and U - 1 degrees
+    (t_{1 - LEVEL/2} + t_POWER) · s / √U, with the observed standard deviation s and U - 1 degrees
     of freedom (Sakai, Information Retrieval 2016). A smaller true difference is missed more often
-    than 1 - power.
+    than 1 - POWER.
     """
     from scipy import stats
 
-    quantiles = stats.t.ppf([1 - level / 2, power], len(differences) - 1)
+    quantiles = stats.t.ppf([1 - LEVEL / 2, POWER], len(differences) - 1)
     return quantiles.sum() * _spread(differences) / np.sqrt(len(differences))
 
 
@@ -184,14 +180,14 @@ class Conclusion:
         return f"undecided, equivalent within {margin}{needs}"
 
 
-def smallest_margin(difference: float, error: float, df: float, level: float = LEVEL) -> float:
-    """The smallest margin within which TOST shows equivalence at `level`.
+def smallest_margin(difference: float, error: float, df: float) -> float:
+    """The smallest margin within which TOST shows equivalence at LEVEL.
 
     difference: the observed one; error: its standard error; df: degrees of freedom of the error.
     """
     from scipy import stats
 
-    half = float(stats.t.ppf(1 - level, df)) * error if error else 0.0
+    half = float(stats.t.ppf(1 - LEVEL, df)) * error if error else 0.0
     return max(abs(difference - half), abs(difference + half))
 
 
@@ -239,18 +235,18 @@ def conclude(
 
 
 def users_to_decide(
-    variance: float, margin: float, seed_variance: float | None = None, power: float = POWER
+    variance: float, margin: float, seed_variance: float | None = None
 ) -> tuple[int, int | None]:
     """Users and seeds that decide a comparison, whichever way it comes out.
 
-    With them a true difference of `margin` is found with `power`, and two methods that are equal
-    are shown to be equivalent within `margin` with `power`. variance: of one user's difference.
+    With them a true difference of `margin` is found with POWER, and two methods that are equal
+    are shown to be equivalent within `margin` with POWER. variance: of one user's difference.
     Seeds are chosen so that their part of the variance is at most half.
     """
     from scipy import stats
 
-    finds = stats.norm.ppf(1 - LEVEL / 2) + stats.norm.ppf(power)
-    equals = stats.norm.ppf(1 - LEVEL) + stats.norm.ppf((1 + power) / 2)
+    finds = stats.norm.ppf(1 - LEVEL / 2) + stats.norm.ppf(POWER)
+    equals = stats.norm.ppf(1 - LEVEL) + stats.norm.ppf((1 + POWER) / 2)
     allowed = (margin / max(finds, equals)) ** 2  # of the mean's variance
     if not seed_variance:
         return math.ceil(variance / allowed), None if seed_variance is None else 1

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from llm4rec_recbole.console import run_command
+from llm4rec_recbole.console import run_command, write_page
 from llm4rec_recbole.errors import InputError, did_you_mean, shorten
-from llm4rec_recbole.files import properties_folder, recbole_folder, write_atomically
+from llm4rec_recbole.files import properties_folder, recbole_folder
 from llm4rec_recbole.registry import ENHANCED_GENREC, MODELS, datasets, models, protocols, variant
 from llm4rec_recbole.yaml_files import read_yaml
 
@@ -161,15 +160,5 @@ def _table(title: str, options: Any, values: dict[str, Any]) -> list[str]:
     return lines
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write the page of options to the file that is named; print it without one."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    if argv:
-        write_atomically(argv[0], options_page())
-    else:
-        print(options_page(), end="")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(run_command("help", main))
+    sys.exit(run_command("help", lambda: write_page(options_page)))

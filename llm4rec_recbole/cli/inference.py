@@ -20,8 +20,8 @@ shows. The kinds are explanations, faithfulness and replay.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from llm4rec_recbole.cli.options import MODEL, check_k, parser_of
@@ -30,10 +30,6 @@ from llm4rec_recbole.errors import InputError
 
 if TYPE_CHECKING:
     from llm4rec_recbole.components.explanation.writer import Explanation
-
-
-from collections.abc import Mapping
-from dataclasses import asdict
 
 
 def recommend(argv: Sequence[str]) -> int:

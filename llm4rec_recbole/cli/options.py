@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from llm4rec_recbole.analysis.paper import paper_numbers
 from llm4rec_recbole.errors import InputError
 
 MAX_ITEMS = 100  # items in a list, as in a users file
@@ -16,7 +17,7 @@ LANGUAGE_MODEL = "SmolLM2-135M"  # that of language_models/load.py, whose import
 #: Those that select a trained model.
 MODEL = ("--model", "--dataset", "--checkpoint", "--checkpoint_dir")
 #: Those of all that tables and report read.
-REPORT = ("--results", "--failures", "--recbole-row")
+REPORT = ("--results", "--failures", "--recbole-row", "--printed")
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "--model": {
@@ -57,6 +58,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "help": "folder of the failure notes of runs (%(default)s)",
     },
     "--recbole-row": {"default": "BPR", "help": 'the method in the row "RecBole" (%(default)s)'},
+    "--printed": {
+        "type": Path,
+        "default": paper_numbers.folder(),
+        "help": "folder of the numbers that the paper prints",
+    },
     "--out": {
         "type": Path,
         "default": Path("paper_tables"),

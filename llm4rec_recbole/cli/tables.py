@@ -62,9 +62,8 @@ def tables(arguments: list[str] | None = None) -> int:
     from llm4rec_recbole.reporting.tables import claims
     from llm4rec_recbole.reporting.tables.render import to_latex, to_markdown
 
-    parser = parser_of("Write the paper's tables with our numbers.", *REPORT, "--out")
-    _add_printed_option(parser)
-    options = parser.parse_args(arguments)
+    description = "Write the paper's tables with our numbers."
+    options = parser_of(description, *REPORT, "--out").parse_args(arguments)
     report = inputs.read(options.results, options.failures, options.printed, options.recbole_row)
     texts = {
         "claims.md": to_markdown(claims.build(report.claims)),
@@ -81,14 +80,6 @@ def tables(arguments: list[str] | None = None) -> int:
         write_atomically(options.out / name, text)
     print("\n".join([*lines, f"Claims: {options.out / 'claims'}.md, .csv"]))
     return 0
-
-
-def _add_printed_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option for the paper's numbers."""
-    from llm4rec_recbole.analysis.paper import paper_numbers
-
-    parser.add_argument("--printed", type=Path, default=paper_numbers.folder(),
-                        help="folder of the numbers that the paper prints")  # fmt: skip
 
 
 def dataset_table(arguments: list[str] | None = None) -> int:
@@ -161,7 +152,6 @@ def report(arguments: list[str] | None = None) -> int:
     from llm4rec_recbole.reporting.tables import datasets
 
     parser = parser_of("Write the report page.", *REPORT, "--other_results")
-    _add_printed_option(parser)
     parser.add_argument("--out", type=Path, default=Path("results/report.html"),
                         help="the page (%(default)s)")  # fmt: skip
     parser.add_argument("--figure", type=Path, default=Path("results/rankings.svg"),

@@ -51,6 +51,17 @@ class RowReport:
             if line is not None:
                 self.first_line.setdefault(reason, line)
 
+    def accepts(self, line: int, checks: dict[str, bool]) -> bool:
+        """Count a row as read, and as dropped for the first check that it fails.
+
+        checks: reason to drop the row → whether the row is good in this respect.
+        """
+        self.read += 1
+        reason = next((reason for reason, good in checks.items() if not good), None)
+        if reason is not None:
+            self.drop(reason, line)
+        return reason is None
+
     def as_json(self) -> dict[str, Any]:
         """The counts for raw.json."""
         return {

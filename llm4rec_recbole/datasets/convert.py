@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-#: Format → module of datasets/readers and its function; for other formats <format>:read.
+#: Format → module of datasets/readers and its function.
 _READERS = {"movielens_dat": "movielens:read_dat", "movielens_csv": "movielens:read_csv"}
-_READERS |= {"amazon_2014": "amazon:read_2014", "amazon_2023": "amazon:read_2023"}
+_READERS |= {"amazon_2014": "reviews:read_amazon_2014", "amazon_2023": "reviews:read_amazon_2023"}
+_READERS |= {"yelp": "reviews:read_yelp", "sequences": "sequences:read"}
 _COMPARE = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt}
 _BLOCK = 1 << 17  # rows; the text of a block stays in the processor's cache
 #: Column of the tables of items and users → its type in the atomic file.
@@ -56,7 +57,7 @@ def convert(spec: DatasetSpec, raw: str | Path, out: str | Path) -> list[RowRepo
     """
     if spec.format == "atomic":
         raise InputError(f"{spec.dataset} has RecBole's own format: there is nothing to convert")
-    module, _, function = _READERS.get(spec.format, f"{spec.format}:read").partition(":")
+    module, _, function = _READERS[spec.format].partition(":")
     reader = importlib.import_module(f"llm4rec_recbole.datasets.readers.{module}")
     out, raw = Path(out), Path(raw)
     files = raw_files(spec, raw)
@@ -190,18 +191,12 @@ def core(users: np.ndarray, items: np.ndarray, minimum: int, row_mask: np.ndarra
 
 def _repeated(log: RawLog) -> np.ndarray:
     """Mask (N,) of the interactions that repeat the user, item and time of an earlier one."""
+    import pandas as pd
+
     pairs = log.users.astype(np.int64) * len(log.item_tokens) + log.items  # (N,)
-    order = np.argsort(pairs, kind="stable")
-    in_group = np.zeros(len(log), dtype=bool)
-    in_group[1:] = pairs[order[1:]] == pairs[order[:-1]]
-    in_group[:-1] |= in_group[1:]
-    rows = np.sort(order[in_group])  # the few rows of pairs that occur several times
+    rows = np.flatnonzero(pd.Series(pairs).duplicated(keep=False))  # few
     repeated = np.zeros(len(log), dtype=bool)
-    if len(rows):
-        keys = np.stack([pairs[rows].astype(np.float64), log.times[rows]], axis=1)
-        _, first = np.unique(keys, axis=0, return_index=True)
-        repeated[rows] = True
-        repeated[rows[first]] = False
+    repeated[rows] = pd.DataFrame({"pair": pairs[rows], "time": log.times[rows]}).duplicated()
     return repeated
 
 
@@ -214,23 +209,20 @@ def write_inter(path: str | Path, log: RawLog) -> None:
     import pyarrow.compute as pc
 
     rating = "" if log.ratings is None else "rating:float\t"
-    header = f"user_id:token\titem_id:token\t{rating}timestamp:float\n"
-    user_cells, item_cells = (
-        _with_end(pa.array(tokens, pa.string()), "\t")
-        for tokens in (log.user_tokens, log.item_tokens)
-    )
+    users, items = (pa.array(names, pa.string()) for names in (log.user_tokens, log.item_tokens))
     are_whole = _are_whole(log.times)
     with replacing(path) as file:
-        file.write(header.encode())
+        file.write(f"user_id:token\titem_id:token\t{rating}timestamp:float\n".encode())
         for start in range(0, len(log), _BLOCK):
             rows = slice(start, start + _BLOCK)
-            columns = [user_cells.take(log.users[rows]), item_cells.take(log.items[rows])]
+            columns = [users.take(log.users[rows]), items.take(log.items[rows])]
             if log.ratings is not None:
-                stars = pa.array(log.ratings[rows]).dictionary_encode()  # few different ratings
-                cells = _with_end(stars.dictionary.cast(pa.string()), "\t")
-                columns.append(cells.take(stars.indices))
+                columns.append(pa.array(log.ratings[rows]).cast(pa.string()))
             columns.append(_times(log.times[rows], are_whole))
-            file.write(_text(pc.binary_join_element_wise(*columns, "")))
+            lines = pc.binary_join_element_wise(*columns, "\t")
+            block = pc.binary_join(pa.ListArray.from_arrays([0, len(lines)], lines), "\n")
+            file.write(block[0].as_buffer())
+            file.write(b"\n")
 
 
 def table(log: RawLog) -> tuple[dict[str, str], pa.Table]:
@@ -268,56 +260,17 @@ def _are_whole(times: np.ndarray) -> bool:
     return all((block == np.floor(block)).all() for block in blocks)
 
 
-def _with_end(cells: pa.StringArray, end: str) -> pa.StringArray:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    return pc.binary_join_element_wise(cells, pa.scalar(end), "")
-
-
 def _times(times: np.ndarray, are_whole: bool) -> pa.StringArray:
-    """Each time (N,) as text, with the end of its line."""
+    """Each time (N,) as text."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if are_whole and times.min() >= 0 and times.max() < 2**32:
-        return _whole_numbers(times.astype(np.uint32))
     if are_whole:
-        return _with_end(pa.array(times.astype(np.int64)).cast(pa.string()), "\n")
+        return pa.array(times.astype(np.int64)).cast(pa.string())
     thousandths = np.rint(times * 1000).astype(np.int64)
     seconds = pa.array(thousandths // 1000).cast(pa.string())
     rest = pa.array(thousandths % 1000).cast(pa.string())
-    cells = pc.binary_join_element_wise(seconds, pc.ascii_lpad(rest, 3, padding="0"), ".")
-    return _with_end(cells, "\n")
-
-
-def _whole_numbers(numbers: np.ndarray) -> pa.StringArray:
-    """Each of `numbers` (N,) uint32 as text with a line's end: three times as fast as Arrow."""
-    import pyarrow as pa
-
-    width = len(str(numbers.max()))
-    text = np.empty((len(numbers), width + 1), dtype=np.uint8)
-    text[:, width] = ord("\n")
-    lengths = np.full(len(numbers), width + 1, dtype=np.int32)
-    rest = numbers
-    for column in range(width - 1, -1, -1):
-        tenth = rest // np.uint32(10)
-        text[:, column] = (rest - tenth * np.uint32(10)).astype(np.uint8) + ord("0")
-        rest = tenth
-        if column and not rest.all():
-            lengths -= rest == 0  # a leading zero
-    offsets = np.zeros(len(numbers) + 1, dtype=np.int32)
-    np.cumsum(lengths, out=offsets[1:])
-    if offsets[-1] < text.size:
-        text = text[np.arange(width + 1) >= width + 1 - lengths[:, None]]
-    return pa.StringArray.from_buffers(len(numbers), pa.py_buffer(offsets), pa.py_buffer(text))
-
-
-def _text(lines: pa.StringArray) -> memoryview:
-    """The strings joined. An Arrow array of strings stores them in this form."""
-    offsets = np.frombuffer(lines.buffers()[1], dtype=np.int32)
-    first, last = offsets[lines.offset], offsets[lines.offset + len(lines)]
-    return memoryview(lines.buffers()[2])[int(first) : int(last)]
+    return pc.binary_join_element_wise(seconds, pc.ascii_lpad(rest, 3, padding="0"), ".")
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:

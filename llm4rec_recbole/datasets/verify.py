@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 
 from llm4rec_recbole.data.dataset_files import DatasetFiles
-from llm4rec_recbole.data.interactions import read_interactions, statistics
 from llm4rec_recbole.datasets.archives import reraise_corrupt_archive
 from llm4rec_recbole.datasets.fetch import verify_checksum
+from llm4rec_recbole.datasets.prepare import read_interactions, statistics
 from llm4rec_recbole.datasets.readers.json_lines import read_json_object
 from llm4rec_recbole.datasets.spec import DatasetSpec, RawFile, raw_files
 from llm4rec_recbole.errors import InputError

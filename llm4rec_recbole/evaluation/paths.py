@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.files import read_data_yaml
+from llm4rec_recbole.yaml_files import read_yaml
 
 PARAMS = Path("params.yaml")
 RESULTS = Path("results")
@@ -112,13 +112,9 @@ def run_of(path: Path, top: Path) -> Run:
 
 def read_params() -> dict[str, Any]:
     """The file params.yaml of the current folder. Raises InputError where it is absent or bad."""
-    try:
-        params = read_data_yaml(PARAMS)
-    except FileNotFoundError:
-        raise InputError(f"no {PARAMS} here", hint="run this at the top of the checkout") from None
-    if not isinstance(params, dict):
-        raise InputError("not a table of parameters", file=PARAMS)
-    return params
+    if not PARAMS.is_file():
+        raise InputError(f"no {PARAMS} here", hint="run this at the top of the checkout")
+    return read_yaml(PARAMS).values
 
 
 def run_stages(params: dict[str, Any]) -> dict[str, Run]:

@@ -49,6 +49,11 @@ class Record:
     provenance: dict[str, Any]
     history: list[tuple[float, float]]  # (epoch, validation NDCG@10); empty in older records
 
+    @property
+    def valid_ndcg(self) -> float | None:
+        """The best validation NDCG@10; None in older records."""
+        return max((value for _, value in self.history), default=None)
+
 
 @dataclass(frozen=True)
 class Failure:

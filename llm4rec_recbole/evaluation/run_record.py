@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from llm4rec_recbole.console import run_command
+from llm4rec_recbole.console import run_command, write_page
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError, shorten
 from llm4rec_recbole.evaluation.metrics import ACCURACY
-from llm4rec_recbole.files import write_atomically
 from llm4rec_recbole.options import kind_in_words
 
 RANKINGS = {
@@ -301,15 +300,5 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write the page to the file that is named; print it without one."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    if argv:
-        write_atomically(argv[0], page())
-    else:
-        print(page(), end="")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(run_command("run_record", main))
+    sys.exit(run_command("run_record", lambda: write_page(page)))

@@ -137,14 +137,11 @@ class _Run:
     values: Values
 
 
-def per_user_values(methods: dict[str, list[Record]]) -> dict[str, Values]:
-    """Each method's values for each user of one data set and protocol, averaged over its seeds.
-
-    Raises InputError as `per_seed_values` does.
-    """
+def averaged(seeds: Mapping[str, Values]) -> dict[str, Values]:
+    """Values (U,) averaged over seeds, from values (S, U)."""
     return {
-        method: {column: np.mean(values, axis=0) for column, values in columns.items()}
-        for method, columns in per_seed_values(methods).items()
+        method: {column: values.mean(axis=0) for column, values in columns.items()}
+        for method, columns in seeds.items()
     }
 
 

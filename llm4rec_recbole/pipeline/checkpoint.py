@@ -27,6 +27,7 @@ from llm4rec_recbole.pipeline.status import locked, recorded_scales
 from llm4rec_recbole.registry import variant
 
 RETRAINED = Path("work/retrained")
+_NAMING = ("dataset", "protocol", "model", "seed", "results_dir")
 MARKER = "record.json"  # beside a checkpoint: the sum of the record that it was trained for
 
 
@@ -36,7 +37,9 @@ def options_of(command: Sequence[str]) -> dict[str, str]:
 
 
 def run_of_options(options: dict[str, str]) -> Run:
-    """The run that the options name. Raises KeyError where one is missing."""
+    """The run that the options name. Raises InputError where one is missing."""
+    if missing := [f"--{name}=" for name in _NAMING if name not in options]:
+        raise InputError(f"the training command has no {', '.join(missing)}")
     return Run(options["dataset"], options["protocol"], options["model"], int(options["seed"]))
 
 
@@ -84,8 +87,8 @@ def ensure(command: Sequence[str]) -> int:
     Raises InputError where there is no record, and for a smoke run that `refuse_smoke` refuses.
     """
     options = options_of(command)
-    refuse_smoke(options)
     run = run_of_options(options)
+    refuse_smoke(options)
     path, folder = run.record(options["results_dir"]), run.checkpoints
     record = _record(path)
     with locked(run):

@@ -23,7 +23,8 @@ from typing import Any, Literal
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.paths import Run, read_params, run_stages
-from llm4rec_recbole.files import read_data_yaml, read_json
+from llm4rec_recbole.files import read_json
+from llm4rec_recbole.yaml_files import read_yaml
 
 LOCK = Path("dvc.lock")
 _LOCK_HINT = "git checkout dvc.lock"
@@ -76,14 +77,11 @@ def md5_of(path: Path) -> str | None:
 
 
 def _read_lock() -> dict[str, Stage]:
-    try:
-        content = read_data_yaml(LOCK)
-    except FileNotFoundError:
-        return {}
-    stages = content.get("stages") if isinstance(content, dict) else None
-    if content is not None and not isinstance(stages, dict):
+    content = read_yaml(LOCK).values if LOCK.is_file() else {}
+    stages = content.get("stages", None if content else {})
+    if not isinstance(stages, dict):
         raise InputError("not a lock file of DVC", file=LOCK, hint=_LOCK_HINT)
-    return stages or {}
+    return stages
 
 
 # How long each run will take.

@@ -32,8 +32,7 @@ def read_property_files(module: ModuleType) -> None:
     ) -> None:
         load(self, model, model_class, dataset)
         protocol = self.external_config_dict.get("protocol")
-        for key, value in defaults_for(model, dataset, protocol, self.yaml_loader).items():
-            self.internal_config_dict[key] = value
+        self.internal_config_dict |= defaults_for(model, dataset, protocol)
         protocol = self.internal_config_dict["protocol"]
         check_protocol(model_class, protocol, self.external_config_dict)
         check_option_values(model, self.external_config_dict)

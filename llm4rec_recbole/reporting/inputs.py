@@ -107,7 +107,7 @@ def read(
 
 
 # The note below Table I about time: what a protocol does to its order, and whether order matters.
-# The shares come from the summaries of the data sets (data/interactions.py), the differences from
+# The shares come from the summaries of the data sets (datasets/prepare.py), the differences from
 # the shuffle test.
 
 
@@ -119,7 +119,7 @@ def time_note(results: Path, dataset: str, protocol: str) -> str:
     shares = _time_order(results / "data" / f"{dataset}.json", protocol)
     tests = [
         test
-        for test in read_tests(results / SHUFFLE_TESTS)
+        for test in read_tests(results / "data" / SHUFFLE_TESTS)
         if (test.dataset, test.protocol) == (dataset, protocol)
     ]
     sentences = [*_of_shares(shares), *map(_of_test, tests)]

@@ -25,7 +25,7 @@ from llm4rec_recbole.analysis.paper.paper_methods import NULL, OURS, REFERENCES
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.reporting.inputs import ReportInputs
 from llm4rec_recbole.reporting.tables import accuracy
-from llm4rec_recbole.reporting.tables.render import Table, escape_markdown, to_markdown
+from llm4rec_recbole.reporting.tables.render import escape_markdown, to_markdown
 from llm4rec_recbole.reporting.tables.rows import AccuracySection, Row
 
 _BLOCK = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -91,10 +91,8 @@ def summary_table(sections: list[AccuracySection]) -> str:
     """Table I in Markdown without sampled rankings: the paper's numbers and our full ranking."""
     table = accuracy.build(sections)
     columns = [n for n, (group, _) in enumerate(table.columns) if group in ("", "Paper", "Full")]
-    short = Table(
-        name=table.name,
-        label=table.label,
-        title=table.title,
+    short = replace(
+        table,
         columns=[table.columns[n] for n in columns],
         sections=[
             replace(section, rows=[[row[n] for n in columns] for row in section.rows])

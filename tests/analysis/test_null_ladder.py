@@ -12,10 +12,11 @@ from llm4rec_recbole.analysis.compare import best_null, compare
 from llm4rec_recbole.analysis.null_ladder import Rung, effect, effect_of_row, finding, rungs
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.records import by_method, read_records
-from llm4rec_recbole.files import properties_folder, read_data_yaml
+from llm4rec_recbole.files import properties_folder
 from llm4rec_recbole.option_refusals import check_request
 from llm4rec_recbole.registry import nulls, variant
 from llm4rec_recbole.training.checks import check_option_values, checked_config
+from llm4rec_recbole.yaml_files import read_yaml
 from tests.helpers.fake_results import add_run, ranks_around
 from tests.helpers.fake_rows import comparison
 
@@ -31,7 +32,7 @@ def test_every_null_can_be_run_by_its_name(null):
 
 
 def test_the_same_start_has_the_batches_and_the_loss_of_the_method_that_it_is_a_null_of():
-    ours = read_data_yaml(properties_folder() / "model/EnhancedGenRec.yaml")
+    ours = read_yaml(properties_folder() / "model/EnhancedGenRec.yaml").values
     model, options = variant("SASRec-same-start")
     assert model == "SASRec"
     assert options["item_init"] == "spectral"

@@ -10,7 +10,7 @@ import pytest
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.records import by_method, read_failures, read_records
 from llm4rec_recbole.evaluation.run_record import field_rows, page
-from llm4rec_recbole.evaluation.users_file import per_user_values
+from llm4rec_recbole.evaluation.users_file import averaged, per_seed_values
 from tests.helpers.fake_results import add_failure, add_run
 
 METHODS = ("EASE", "BPR", "Pop")
@@ -19,7 +19,7 @@ TOP = Path(__file__).parents[2]
 
 
 def values_of(results):
-    return per_user_values(by_method(read_records(results), METHODS)["ml-100k", "loo"])
+    return averaged(per_seed_values(by_method(read_records(results), METHODS)["ml-100k", "loo"]))
 
 
 def edit(path, change) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from llm4rec_recbole.console import no_garbage_collection, run_command
+from llm4rec_recbole.console import no_garbage_collection, run_command, write_page
 from llm4rec_recbole.errors import InputError
 
 COMMANDS = ["run_recbole", "llm4rec"]
@@ -56,7 +56,7 @@ def test_an_output_that_is_closed_or_full(command, output, status, error) -> Non
 
 def test_a_file_opened_without_standard_output_receives_no_output(tmp_path: Path) -> None:
     code = f"""
-from llm4rec_recbole.console import run_command
+from llm4rec_recbole.console import run_command, write_page
 def command():
     with open({str(tmp_path / "file")!r}, "w") as file:
         print("output", flush=True)
@@ -175,7 +175,7 @@ def test_an_interrupt_that_a_library_replaces_stops_the_command(replacement, tmp
     """As NumPy's C code does; "pass": it is lost in a callback, as in a weak reference's."""
     code = f"""
 import os, signal, time
-from llm4rec_recbole.console import run_command
+from llm4rec_recbole.console import run_command, write_page
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores SIGINT
 class Callback:
     def __del__(self):
@@ -224,3 +224,37 @@ def test_the_search_for_reference_cycles_is_off_in_the_block_only() -> None:
     with no_garbage_collection():
         assert not gc.isenabled()
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["llm4rec_recbole.cli.help", "llm4rec_recbole.evaluation.run_record",
+     "benchmarks.studies.simulation_checks"],
+)  # fmt: skip
+def test_an_option_is_never_the_name_of_a_generated_page(module: str, tmp_path: Path) -> None:
+    for option, status in (("--help", 0), ("--out", 2)):
+        ended = subprocess.run(
+            [sys.executable, "-m", module, option], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert ended.returncode == status
+        assert "usage: " in ended.stdout + ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_page_is_written_to_its_file_or_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert write_page(lambda: "# A page\n", []) == 0
+    assert capsys.readouterr().out == "# A page\n"
+    assert write_page(lambda: "# A page\n", [str(tmp_path / "page.md")]) == 0
+    assert (tmp_path / "page.md").read_text() == "# A page\n"
+
+
+@pytest.mark.parametrize("module", ["run_stage", "checkpoint"])
+def test_a_stage_without_a_training_command_is_one_line(module: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", f"llm4rec_recbole.pipeline.{module}", "--help"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert "the training command has no --dataset=, --protocol=" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

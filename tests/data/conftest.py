@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from llm4rec_recbole.data.dataset_files import dataset_folder
-from llm4rec_recbole.data.interactions import Interactions, read_interactions
+from llm4rec_recbole.datasets.prepare import Interactions, read_interactions
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from llm4rec_recbole.data import atomic, table_cache
 from llm4rec_recbole.data.atomic import read_atomic
 from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT
 from llm4rec_recbole.data.dataset_files import DatasetFiles
-from llm4rec_recbole.data.interactions import read_interactions
+from llm4rec_recbole.datasets.prepare import read_interactions
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import sha256_of
 

@@ -5,8 +5,8 @@ import pytest
 
 from benchmarks.studies.tie_breaking import ease, measure, pop, quality, split_in_order, table
 from llm4rec_recbole.data.held_out import HeldOut
-from llm4rec_recbole.data.interactions import Interactions
 from llm4rec_recbole.data.splits import leave_one_out
+from llm4rec_recbole.datasets.prepare import Interactions
 
 
 def small_log(seed: int = 0, n: int = 400) -> Interactions:

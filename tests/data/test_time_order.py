@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from llm4rec_recbole.data.interactions import time_order
 from llm4rec_recbole.data.splits import leave_one_out, temporal_split
+from llm4rec_recbole.datasets.prepare import time_order
 
 
 def test_shares_of_two_users_under_loo() -> None:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from llm4rec_recbole.data.atomic import read_atomic
 from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.data.features import read_items
-from llm4rec_recbole.data.interactions import read_interactions
 from llm4rec_recbole.datasets.base import LogBuilder, parse_unix_time
 from llm4rec_recbole.datasets.convert import convert, table, to_cell, write_inter, write_table
+from llm4rec_recbole.datasets.prepare import read_interactions
 from llm4rec_recbole.datasets.spec import DatasetSpec, Filters, RawFile, read_spec
 from llm4rec_recbole.errors import InputError
 

@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 
 from llm4rec_recbole.cli.run import llm4rec
-from llm4rec_recbole.data.interactions import read_interactions
 from llm4rec_recbole.data.splits import leave_one_out, temporal_split
-from llm4rec_recbole.datasets.prepare import prepare, summarise, tied_at_the_end
+from llm4rec_recbole.datasets.prepare import prepare, read_interactions, summarise, tied_at_the_end
 from llm4rec_recbole.errors import InputError
 
 HEADER = "user_id:token\titem_id:token\ttimestamp:float\n"

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from llm4rec_recbole.datasets.base import RowReport, parse_unix_time
 from llm4rec_recbole.datasets.convert import convert
 from llm4rec_recbole.datasets.events import training_events
-from llm4rec_recbole.datasets.readers import amazon, yelp
-from llm4rec_recbole.datasets.readers.json_lines import parse_price, read_objects
+from llm4rec_recbole.datasets.readers import reviews
+from llm4rec_recbole.datasets.readers.json_lines import read_objects
+from llm4rec_recbole.datasets.readers.reviews import parse_price
 from llm4rec_recbole.datasets.spec import Filters, read_spec
 from llm4rec_recbole.errors import InputError
 
@@ -24,7 +25,11 @@ OF_2023 = {"user_id": "A1", "asin": "B1-red", "parent_asin": "B1", "title": "goo
 OF_2023 |= {"text": "Loud", "timestamp": 1658185117948, "helpful_vote": 3}
 OF_YELP = {"user_id": "A1", "business_id": "B1", "stars": 4.0, "useful": 2, "text": "Loud"}
 OF_YELP |= {"date": "2018-07-07 22:09:11"}
-FORMATS = [(amazon.read_2014, OF_2014), (amazon.read_2023, OF_2023), (yelp.read, OF_YELP)]
+FORMATS = [
+    (reviews.read_amazon_2014, OF_2014),
+    (reviews.read_amazon_2023, OF_2023),
+    (reviews.read_yelp, OF_YELP),
+]
 NAMES = {
     "user": ("reviewerID", "user_id", "user_id"),
     "item": ("asin", "parent_asin", "business_id"),
@@ -43,9 +48,9 @@ def read(reader, tmp_path, reviews, **others):
 @pytest.mark.parametrize(
     ("reader", "row", "time", "review"),
     [
-        (amazon.read_2014, OF_2014, 1393545600, ["good", "Loud & clear", 13, 14]),
-        (amazon.read_2023, OF_2023, 1658185117.948, ["good", "Loud", 3, None]),
-        (yelp.read, OF_YELP, 1531001351, [None, "Loud", 2, None]),
+        (reviews.read_amazon_2014, OF_2014, 1393545600, ["good", "Loud & clear", 13, 14]),
+        (reviews.read_amazon_2023, OF_2023, 1658185117.948, ["good", "Loud", 3, None]),
+        (reviews.read_yelp, OF_YELP, 1531001351, [None, "Loud", 2, None]),
     ],
     ids=["2014", "2023", "yelp"],
 )
@@ -103,9 +108,9 @@ def test_words_for_missing_values_are_ids(tmp_path, which):
 @pytest.mark.parametrize(
     ("reader", "row"),
     [
-        (amazon.read_2014, {**OF_2014, "helpful": [True, False]}),
-        (amazon.read_2023, {**OF_2023, "helpful_vote": True}),
-        (yelp.read, {**OF_YELP, "useful": True}),
+        (reviews.read_amazon_2014, {**OF_2014, "helpful": [True, False]}),
+        (reviews.read_amazon_2023, {**OF_2023, "helpful_vote": True}),
+        (reviews.read_yelp, {**OF_YELP, "useful": True}),
     ],
     ids=["2014", "2023", "yelp"],
 )
@@ -117,13 +122,16 @@ def test_booleans_are_not_counts(tmp_path, reader, row):
 
 @pytest.mark.parametrize("zone", ["+02:00", "+0200"])
 def test_a_date_of_yelp_that_names_its_zone_is_taken_at_its_word(zone):
-    assert yelp.parse_date(f"2018-07-07 22:09:11{zone}") == 1531001351 - 2 * 3600
-    assert yelp.parse_date("2018-07-07T22:09:11Z") == 1531001351
+    assert reviews.parse_date(f"2018-07-07 22:09:11{zone}") == 1531001351 - 2 * 3600
+    assert reviews.parse_date("2018-07-07T22:09:11Z") == 1531001351
 
 
 def test_seconds_and_milliseconds_may_be_mixed(tmp_path):
     rows = [{**OF_2023, "timestamp": t} for t in (1658185117948, 1658185117)]
-    assert read(amazon.read_2023, tmp_path, rows).log.times.tolist() == [1658185117.948, 1658185117]
+    assert read(reviews.read_amazon_2023, tmp_path, rows).log.times.tolist() == [
+        1658185117.948,
+        1658185117,
+    ]
 
 
 def test_products_of_2014_may_be_python_literals(tmp_path):
@@ -134,7 +142,7 @@ def test_products_of_2014_may_be_python_literals(tmp_path):
         '{"asin": "B1"}\n{"title": "no id"}\n{"asin": "B2", "title": null, "price": "$1,299.50"}\n'
     )
     row_report = RowReport(path, "products")
-    table = amazon.read_products(path, row_report)
+    table = reviews.read_products(path, row_report)
     assert table.iloc[0].tolist() == ["B1", "Bob's & Co", ["Toys", "Games", "Cards"], "", 12.99]
     assert table.iloc[1].tolist() == ["B2", "", [], "", 1299.5]
     assert row_report.dropped == {"an id that came before": 1, "an id is missing or unusable": 1}
@@ -151,7 +159,7 @@ def test_a_product_of_2023(tmp_path):
     meta = {"parent_asin": "B1", "title": "FPV", "features": ["fast"], "description": []}
     meta |= {"price": None, "categories": [], "main_category": "All Electronics"}
     meta |= {"details": {"Date First Available": "August 2, 2014"}, "average_rating": 3.5}
-    items = read(amazon.read_2023, tmp_path, [OF_2023], items=[meta]).items
+    items = read(reviews.read_amazon_2023, tmp_path, [OF_2023], items=[meta]).items
     assert items.to_dict("records") == [
         {
             "item_id": "B1",
@@ -167,13 +175,13 @@ def test_a_product_of_2023(tmp_path):
 @pytest.mark.parametrize("categories", [5, None, "Toys", {"Toys": 1}])
 def test_categories_of_2023_that_are_no_list_are_not_read(tmp_path, categories):
     meta = {"parent_asin": "B1", "categories": categories, "main_category": "All Electronics"}
-    items = read(amazon.read_2023, tmp_path, [OF_2023], items=[meta]).items
+    items = read(reviews.read_amazon_2023, tmp_path, [OF_2023], items=[meta]).items
     assert items["categories"].tolist() == [["All Electronics"]]
 
 
 def test_yelps_other_files(tmp_path):
     data = read(
-        yelp.read,
+        reviews.read_yelp,
         tmp_path,
         [OF_YELP],
         items=[

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
 from llm4rec_recbole import config
 from llm4rec_recbole.datasets.readers.json_lines import read_json_object
@@ -147,6 +146,6 @@ def test_own_data_with_indices_instead_of_times_refuses_temporal(tmp_path, monke
     (tmp_path / "overall.yaml").write_text("protocol: loo\n")
     assert read_spec("shop", tmp_path / "dataset").timestamps == "sequence_index"
     monkeypatch.setattr(config, "folder", lambda: tmp_path)
-    assert config.defaults_for("EASE", "shop", None, yaml.SafeLoader)["protocol"] == "loo"
+    assert config.defaults_for("EASE", "shop", None)["protocol"] == "loo"
     with pytest.raises(InputError, match=r"no cut in time.*\(use --protocol=loo\)"):
-        config.defaults_for("EASE", "shop", "temporal", yaml.SafeLoader)
+        config.defaults_for("EASE", "shop", "temporal")

@@ -9,7 +9,7 @@ import pytest
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.records import read_rows
-from llm4rec_recbole.files import read_data_yaml, read_json
+from llm4rec_recbole.files import read_json
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,6 @@ def test_a_number_in_a_table_is_finite(tmp_path: Path, value: str) -> None:
 
 def test_good_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"a": [1, 2.5, null]}')
-    (tmp_path / "a.yaml").write_text("a: [1, 2.5, ~]\n")
     (tmp_path / "a.csv").write_text("name,value\na,1.0\n")
-    assert (
-        read_json(tmp_path / "a.json")
-        == read_data_yaml(tmp_path / "a.yaml")
-        == {"a": [1, 2.5, None]}
-    )
+    assert read_json(tmp_path / "a.json") == {"a": [1, 2.5, None]}
     assert read_rows(tmp_path / "a.csv", Row, hint="") == [Row("a", 1.0)]

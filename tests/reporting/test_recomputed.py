@@ -20,7 +20,7 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import accuracy
 from llm4rec_recbole.evaluation.ranking import Rankings
 from llm4rec_recbole.evaluation.records import by_method, read_records
-from llm4rec_recbole.evaluation.users_file import per_user_values, write_users
+from llm4rec_recbole.evaluation.users_file import per_seed_values, write_users
 from tests.helpers.fake_results import add_run
 from tests.helpers.table_from_users import assert_table_1_is_that_of_the_users
 
@@ -94,13 +94,13 @@ def test_each_committed_record_follows_from_its_ranks(folder):
     assert len(records) == len([*folder.glob("users/*/*/*/*.parquet")]) > 0
     methods = sorted({record.method for record in records})
     for its_records in by_method(records, methods).values():
-        per_user_values(its_records)  # raises InputError where the two disagree
+        per_seed_values(its_records)  # raises InputError where the two disagree
     key = ("full", "hit@10")
     other = replace(
         records[0], accuracy=records[0].accuracy | {key: records[0].accuracy[key] + 1e-6}
     )
     with pytest.raises(InputError, match="full hit@10 is"):
-        per_user_values({other.method: [other]})
+        per_seed_values({other.method: [other]})
 
 
 def test_the_table_of_the_other_processor_follows_from_what_git_holds(tmp_path):

@@ -23,7 +23,7 @@ SHARES = {
 def test_a_note_has_the_shares_and_the_shuffle_test(tmp_path: Path) -> None:
     write_json(tmp_path / "data" / "ml-100k.json", {"loo": {"time_order": SHARES}})
     test = ShuffleTest("ml-100k", "loo", "RecencyEASE", 943, 0.101, 0.071, 0.02, 0.04, 5)
-    write_json(tmp_path / "order.json", [asdict(test)])
+    write_json(tmp_path / "data" / "order.json", [asdict(test)])
     assert time_note(tmp_path, "ml-100k", "loo") == (
         "ml-100k, loo: 41 % of the training interactions are later than the test item (mean over "
         "users). 93 % of the test items come within an hour of the item before, 44 % at the same "

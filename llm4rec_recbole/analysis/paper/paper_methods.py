@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -160,11 +160,15 @@ Pairs = Iterator[tuple[str, str, np.ndarray]]
 Pairing = Callable[[dict[str, np.ndarray]], Pairs]
 
 
-def steps(values: dict[str, np.ndarray]) -> Pairs:
-    """The comparisons of Table IV whose two methods have been run; values: method -> (U,)."""
-    for method, baseline in STEPS.values():
-        if method in values and baseline in values:
-            yield method, baseline, values[method] - values[baseline]
+def pairing(pairs: Sequence[tuple[str, str]]) -> Pairing:
+    """Compares those of the given pairs whose two methods have been run."""
+
+    def compared(values: dict[str, np.ndarray]) -> Pairs:
+        for method, baseline in pairs:
+            if method in values and baseline in values:
+                yield method, baseline, values[method] - values[baseline]
+
+    return compared
 
 
 def contributions(values: dict[str, np.ndarray]) -> Pairs:
@@ -185,7 +189,8 @@ def synergy(values: dict[str, np.ndarray]) -> np.ndarray:
 
 #: Table -> what it compares, and the (ranking, metric) columns in which it does.
 TABLES: dict[str, tuple[Pairing, list[tuple[str, str]]]] = {
-    "table_4": (steps, [("full", m) for m in ("hit@5", "hit@10", "ndcg@5", "ndcg@10")]),
+    "table_4": (pairing([*STEPS.values()]),
+                [("full", m) for m in ("hit@5", "hit@10", "ndcg@5", "ndcg@10")]),
     "table_5": (contributions,
                 [("full", m) for m in ("hit@10", "ndcg@10", "intra_list_diversity@10")]),
 }  # fmt: skip

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -53,29 +54,34 @@ from llm4rec_recbole.errors import InputError
 MIN_RATING, MAX_RATING = 0.5, 5.0  # stars
 BAD_RATING = "rating is not a number from 0.5 to 5"
 BAD_TIME = "time is missing or not a Unix time"
+BAD_NUMBER = "an id is missing or not a whole number"
 _NO_GENRES = "(no genres listed)"
 COLUMNS = ("userId", "movieId", "rating", "timestamp")
 _BLOCK_BYTES = 1 << 23
 
 
-def add_rating(log: LogBuilder, row_report: RowReport, line: int, row: Iterable[str]) -> None:
-    """Add a row (user, item, rating, time) to the log, or count why it is dropped."""
+def add_rating(
+    log: LogBuilder, row_report: RowReport, line: int, row: Iterable[str], bad_id: str = BAD_ID
+) -> None:
+    """Add a row (user, item, rating, time) to the log, or count why it is dropped.
+
+    bad_id: the reason to drop unusable ids; with BAD_NUMBER they must be whole numbers.
+    """
     user, item, stars, timestamp = row
-    rating, time = parse_rating(stars), parse_unix_time(timestamp)
-    if not (is_valid_token(user) and is_valid_token(item)):
-        row_report.drop(BAD_ID, line)
-    elif rating is None:
-        row_report.drop(BAD_RATING, line)
-    elif time is None:
-        row_report.drop(BAD_TIME, line)
-    else:
+    is_id = _is_number if bad_id == BAD_NUMBER else is_valid_token
+    rating = parse_float(stars)
+    time: Any = parse_unix_time(timestamp)
+    checks = {
+        bad_id: is_id(user) and is_id(item),
+        BAD_RATING: rating is not None and MIN_RATING <= rating <= MAX_RATING,
+        BAD_TIME: time is not None,
+    }
+    if row_report.accepts(line, checks):
         log.add(user, item, time, rating)
 
 
-def parse_rating(value: object) -> float | None:
-    """A rating as a number, or None if it is not a number from 0.5 to 5."""
-    rating = parse_float(value)
-    return rating if rating is not None and MIN_RATING <= rating <= MAX_RATING else None
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) < 19
 
 
 def describe_movie(row: dict[str, str]) -> dict[str, object]:
@@ -206,11 +212,7 @@ def _row_by_row(
     for number, line in enumerate(block.split(b"\n")[:-1], first):
         cells = split_line(path, number, decode(path, number, line), len(header))
         row = [cells[column].strip() for column in columns]
-        row_report.read += 1
-        if all(word.isascii() and word.isdigit() and len(word) < 19 for word in row[:2]):
-            add_rating(log, row_report, number, row)
-        else:
-            row_report.drop("an id is missing or not a whole number", number)
+        add_rating(log, row_report, number, row, BAD_NUMBER)
     rows = log.build()
     return _Block(
         rows.user_tokens.astype(np.int64)[rows.users],
@@ -227,7 +229,6 @@ def read_dat(files: dict[str, Path], staging: Path) -> RawData:
     """
     row_report, log = RowReport(files["ratings"], "ratings"), LogBuilder()
     for line, row in _dat_rows(files["ratings"], ("user", "item", "rating", "time")):
-        row_report.read += 1
         add_rating(log, row_report, line, row.values())
     data = RawData(log.build(), {"ratings": row_report})
     if "items" in files:
@@ -276,14 +277,12 @@ def _tags(path: Path, row_report: RowReport, out: Path) -> Events:
     columns = ["userId", "movieId", "tag", "timestamp"]
     with EventWriter(out, {"tag": "string"}) as tags:
         for line, (user, item, tag, timestamp) in read_rows(path, columns):
-            row_report.read += 1
-            time = parse_unix_time(timestamp)
-            if not (is_valid_token(user) and is_valid_token(item)):
-                row_report.drop(BAD_ID, line)
-            elif not tag.strip():
-                row_report.drop("the tag is empty", line)
-            elif time is None:
-                row_report.drop(BAD_TIME, line)
-            else:
+            time: Any = parse_unix_time(timestamp)
+            checks = {
+                BAD_ID: is_valid_token(user) and is_valid_token(item),
+                "the tag is empty": bool(tag.strip()),
+                BAD_TIME: time is not None,
+            }
+            if row_report.accepts(line, checks):
                 tags.add(user, item, time, tag=tag.strip())
     return Events(out, "pair")

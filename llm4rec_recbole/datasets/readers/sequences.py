@@ -5,7 +5,7 @@
     ids          {"id2item": {"1": "B004…"}, …}     numbers → the ids in `titles`
     titles       B004756YJA lip gloss clear         original id, then the words of the item's title
     texts        {"0": {"title": …, "description": "Diners, Greek"}}    item number − 1
-    products     {"asin": "0310263662", "title": …, …}    Amazon's metadata of 2014 (amazon.py)
+    products     {"asin": "0310263662", "title": …, …}    Amazon's metadata of 2014 (reviews.py)
 
 The time of an interaction is its index in the user's sequence, from 1 (`timestamps:
 sequence_index`). This orders the interactions of one user, which is enough for `loo`. It does not
@@ -29,8 +29,8 @@ from llm4rec_recbole.datasets.base import (
     RowReport,
     is_valid_token,
 )
-from llm4rec_recbole.datasets.readers.amazon import read_products
 from llm4rec_recbole.datasets.readers.json_lines import read_json_object
+from llm4rec_recbole.datasets.readers.reviews import read_products
 from llm4rec_recbole.errors import InputError
 
 if TYPE_CHECKING:

@@ -63,22 +63,14 @@ def rankings(name: str, section: AccuracySection, metric: str, metric_name: str)
     for row, row_label, y in zip(rows, labels, positions):
         points = [(x, scale(row.ours[ranking, metric])) for ranking, x in columns.items()]
         parts.append(polyline(points, f"path {method_class(row.method)}"))
-        parts += [
-            marker(
-                x, y_, method_class(row.method), f"{row.method}: {row.ours[ranking, metric]:.3f}"
-            )
-            for (x, y_), ranking in zip(points, columns)
-        ]
+        for (x, y_), ranking in zip(points, columns):
+            hint = f"{row.method}: {row.ours[ranking, metric]:.3f}"
+            parts.append(marker(x, y_, method_class(row.method), hint))
         parts.append(leader_label(row.method, points[-1], right + 24.0, y))
         parts.append(text(right + 24.0, y, row_label, label_class(row.method)))
-    return Figure(
-        name=name,
-        title=f"{metric_name} of the same runs, ranked among all items and among 100 sampled ones",
-        alt=_rankings_alt(section, rows, metric, metric_name, printed),
-        width=480.0,
-        height=380.0,
-        body="".join(parts),
-    )
+    title = f"{metric_name} of the same runs, ranked among all items and among 100 sampled ones"
+    alt = _rankings_alt(section, rows, metric, metric_name, printed)
+    return Figure(name, title, alt, 480.0, 380.0, "".join(parts))
 
 
 def _rankings_alt(
@@ -90,8 +82,8 @@ def _rankings_alt(
         ranges.append(f"{min(values):.3f} to {max(values):.3f} among {name}")
     paper = f" The paper prints {min(printed):.3f} to {max(printed):.3f}." if printed else ""
     return (
-        f"{metric_name} of {len(rows)} methods on {section.dataset}, {section.protocol}: "
-        f"{', '.join(ranges)} negatives.{paper}"
+        f"{metric_name} of {len(rows)} methods on {section.setting}: {', '.join(ranges)} "
+        f"negatives.{paper}"
     ).replace("all items negatives", "all items")
 
 
@@ -127,14 +119,8 @@ def scatter(
     description = "; ".join(f"{p.method} {label(round(p.x, 4))} and {p.y:.3f}" for p in drawn)
     left_out = [p.method for p in points if p not in drawn]
     description += f". Left out, being 0: {', '.join(left_out)}" if left_out else ""
-    return Figure(
-        name=name,
-        title=title,
-        alt=f"Scatter plot, {title}: {x_name} and {y_name}. {description}.",
-        width=480.0,
-        height=330.0,
-        body="".join(parts),
-    )
+    alt = f"Scatter plot, {title}: {x_name} and {y_name}. {description}."
+    return Figure(name, title, alt, 480.0, 330.0, "".join(parts))
 
 
 def curves(name: str, title: str, y_name: str, runs: dict[str, Curve]) -> Figure | None:
@@ -163,33 +149,22 @@ def curves(name: str, title: str, y_name: str, runs: dict[str, Curve]) -> Figure
     parts += [_best(m, curve, across, up, styles.get(m, "")) for m, curve in runs.items()]
     taken = [box for points in drawn.values() for box in _covered(points)]
     parts += [place_label(m, *drawn[m][0], taken, right) for m in runs if m not in lines]
-    return Figure(
-        name=name,
-        title=title,
-        alt=f"Line plot, {title}. {'; '.join(_curve_text(*run) for run in runs.items())}.",
-        width=640.0,
-        height=360.0,
-        body="".join(parts),
-    )
+    best = {method: _top(curve) for method, curve in runs.items()}
+    texts = [f"{m} reaches {value:.3f} after epoch {epoch:g}" for m, (epoch, value) in best.items()]
+    alt = f"Line plot, {title}. {'; '.join(texts)}."
+    return Figure(name, title, alt, 640.0, 360.0, "".join(parts))
 
 
 def _key(method: str, x: float, y: float, line_style: str) -> str:
     """A piece of the method's line, and its name."""
-    piece = polyline(
-        [(x, y), (x + KEY - 5, y)], f"path {method_class(method)} {line_style}".rstrip()
-    )
-    return piece + text(x + KEY, y, method, label_class(method))
+    css = f"path {method_class(method)} {line_style}".rstrip()
+    return polyline([(x, y), (x + KEY - 5, y)], css) + text(x + KEY, y, method, label_class(method))
 
 
 def _best(method: str, curve: Curve, across: Scale, up: Scale, line_style: str) -> str:
     epoch, value = _top(curve)
     hint = f"{method}: {value:.4f} after epoch {epoch:g} of {curve[-1][0]:g}"
     return marker(across(epoch), up(value), method_class(method), hint, line_style=line_style)
-
-
-def _curve_text(method: str, curve: Curve) -> str:
-    epoch, value = _top(curve)
-    return f"{method} reaches {value:.3f} after epoch {epoch:g}"
 
 
 def _top(curve: Curve) -> tuple[float, float]:

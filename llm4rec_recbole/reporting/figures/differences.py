@@ -183,14 +183,8 @@ def waterfall(name: str, title: str, metric: str, steps: Sequence[Step], kind: s
     for n, step in enumerate(steps):
         parts.append(_waterfall_row(step, top + ROW * (n + 0.5), scale, kind))
     described = "; ".join(f"{step.label}: {step.numbers}" for step in steps)
-    return Figure(
-        name=name,
-        title=title,
-        alt=f"Waterfall, {title}, {metric}. {described}.",
-        width=WIDTH,
-        height=bottom + 40,
-        body="".join(parts),
-    )
+    alt = f"Waterfall, {title}, {metric}. {described}."
+    return Figure(name, title, alt, WIDTH, bottom + 40, "".join(parts))
 
 
 def _ends(step: Step) -> list[float]:

@@ -6,7 +6,6 @@ the page. The commands `llm4rec showcase`, `faithfulness` and `replay` write the
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from markupsafe import Markup
 
 from llm4rec_recbole.analysis.sentences import SentenceQuality, quality
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.files import read_json
 from llm4rec_recbole.reporting.page.render import render, table
 from llm4rec_recbole.reporting.tables.render import Cell, Section, Table
 
@@ -41,33 +41,24 @@ class Output:
 
 
 def _read(results: Path, kind: str) -> list[Output]:
-    """Every file of a kind, by name. Raises InputError for one that is not JSON."""
-    outputs = []
-    for path in sorted((results / kind).glob("*/*/*/seed_*.json")):
-        try:
-            outputs.append(Output(path, json.loads(path.read_text(encoding="utf-8"))))
-        except ValueError as error:
-            raise InputError("not JSON", file=path, hint="make it again") from error
-    return outputs
+    """Every file of a kind, by name. Raises InputError for one that is not JSON, or holds NaN."""
+    paths = sorted((results / kind).glob("*/*/*/seed_*.json"))
+    return [Output(path, read_json(path)) for path in paths]
 
 
 def _numbers(content: Any, keys: Sequence[str], path: Path) -> dict[str, float]:
-    """The finite numbers of `content` under `keys`. Raises InputError where one is missing."""
+    """The numbers of `content` under `keys`. Raises InputError where one is missing."""
     own = content if isinstance(content, dict) else {}
-    bad = [key for key in keys if not _is_number(own.get(key))]
+    bad = [key for key in keys if type(own.get(key)) not in (int, float)]
     if bad:
-        raise InputError(f"no finite number for {', '.join(bad)}", file=path, hint="make it again")
+        raise InputError(f"no number for {', '.join(bad)}", file=path, hint="make it again")
     return {key: own[key] for key in keys}
 
 
-def _is_number(value: Any) -> bool:
-    """Whether `value` is a finite int or float; a Boolean is not, nor an int beyond a float."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False
+def _table(
+    name: str, title: str, columns: Sequence[str], sections: list[Section], notes: list[str]
+) -> Markup:
+    return table(Table(name, "", title, [("", column) for column in columns], sections, notes))
 
 
 def _none_of(kind: str, command: str) -> Markup:
@@ -126,9 +117,8 @@ def _sentence_table(outputs: Sequence[Output]) -> Markup:
         )
         for output in outputs
     ]
-    columns = [("", name) for name in SENTENCE_COLUMNS]
     title = "The sentences that explain recommendations"
-    return table(Table("Sentences", "tab:sentences", title, columns, sections, SENTENCE_NOTES))
+    return _table("Sentences", title, SENTENCE_COLUMNS, sections, SENTENCE_NOTES)
 
 
 def _sentence_row(name: str, row: SentenceQuality) -> list[Cell]:
@@ -229,11 +219,9 @@ def faithfulness(results: Path) -> Markup:
     for setting, its in groupby(measured, key=lambda pair: pair[0].setting):
         rows = [_faithfulness_row(output.who, values) for output, values in its]
         sections.append(Section(setting, rows, setting))
-    columns = [("", name) for name in ("", *FAITHFULNESS_COLUMNS, "More than popular")]
     title = "The score without the items that explanations cite"
-    return table(
-        Table("Faithfulness", "tab:faithfulness", title, columns, sections, FAITHFULNESS_NOTES)
-    )
+    columns = ("", *FAITHFULNESS_COLUMNS, "More than popular")
+    return _table("Faithfulness", title, columns, sections, FAITHFULNESS_NOTES)
 
 
 def _faithfulness_row(who: str, values: dict[str, float]) -> list[Cell]:
@@ -276,8 +264,7 @@ def replay(results: Path) -> Markup:
     if not outputs:
         return _none_of("replay", "replay")
     sections = [_replay_section(output) for output in outputs]
-    columns = [("", name) for name in ("", *REPLAY_COLUMNS)]
-    return table(Table("Replay", "tab:replay", "Test, then learn", columns, sections, REPLAY_NOTES))
+    return _table("Replay", "Test, then learn", ("", *REPLAY_COLUMNS), sections, REPLAY_NOTES)
 
 
 def _replay_section(output: Output) -> Section:

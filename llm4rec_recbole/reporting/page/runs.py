@@ -114,7 +114,6 @@ def _choices(rows: Sequence[dict[str, Any]], key: str) -> list[tuple[str, str]]:
 
 
 def _row(entry: Entry, ranking: str, name: str, best: bool, page_folder: Path) -> dict[str, Any]:
-    validation = [max((v for _, v in record.history), default=None) for record in entry.records]
     seconds, _ = over_seeds([record.cost["train_seconds"] for record in entry.records])
     return {
         "method": entry.method,
@@ -126,7 +125,7 @@ def _row(entry: Entry, ranking: str, name: str, best: bool, page_folder: Path) -
         "numbers": [
             seeds_text(entry.values(ranking, "ndcg@10"), 4),
             seeds_text(entry.values(ranking, "hit@10"), 4),
-            seeds_text(validation, 4) or NONE,
+            seeds_text([record.valid_ndcg for record in entry.records], 4) or NONE,
             str(len(entry.records)),
             number(seconds, 1) or NONE,
         ],

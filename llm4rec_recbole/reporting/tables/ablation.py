@@ -24,9 +24,7 @@ from llm4rec_recbole.reporting.tables.notes import run_notes
 from llm4rec_recbole.reporting.tables.render import (
     NONE,
     Cell,
-    Section,
     Table,
-    by_row,
     column,
     number,
 )
@@ -36,8 +34,8 @@ from llm4rec_recbole.reporting.tables.rows import (
     Printed,
     Row,
     SettingResults,
-    groups_of,
     row_key,
+    table_section,
     to_csv_text,
 )
 
@@ -92,10 +90,8 @@ def _section(
     rows = []
     for label, method in labels.items():
         its_tests = tests.get(compared[label], {}) if label in compared else {}
-        if label == paper_methods.SYNERGY and not its_tests:
-            shown = replace(results, runs={})  # a run of all components alone has no synergy
-        else:
-            shown = results
+        no_synergy = label == paper_methods.SYNERGY and not its_tests
+        shown = replace(results, runs={}) if no_synergy else results  # the row's run is not enough
         printed = {column: number for (row, column), number in paper.items() if row == label}
         shown_as = paper_methods.TABLE_4_LABELS.get(label, label)
         rows.append(shown.row(shown_as, method, its_tests, "Components", printed_as=label,
@@ -142,11 +138,8 @@ def to_csv(sections: list[AccuracySection], columns: Sequence[Column]) -> str:
     the standard deviation over seeds.
     """
     printed = dict.fromkeys(m for s in sections for r in s.rows for m in r.paper)
-    ends = (
-        "",
-        "_sd",
-        *(f"_change{end}" for end in ("", "_low", "_high", "_p_holm", "_conclusion")),
-    )
+    changes = ("", "_low", "_high", "_p_holm", "_conclusion")
+    ends = ("", "_sd", *(f"_change{end}" for end in changes))
     names = [*(f"paper_{m}" for m in printed), "against"]
     names += [f"{metric}{end}" for _, metric in columns for end in ends]
     lines = []
@@ -183,24 +176,18 @@ def build_4(ablations: list[Ablation]) -> Table:
         label="tab:ablation",
         title="Ablation, one component after another: the paper's numbers and ours",
         columns=[*columns, ("", "Effect"), ("", "Runs")],
-        sections=[
-            Section(s.heading, _cells_4(s.rows, a), s.setting, groups_of(s.rows))
-            for s, a in zip(sections, ablations)
-        ],
+        sections=[table_section(s, _columns_4(s.rows, a)) for s, a in zip(sections, ablations)],
         notes=_notes_4(sections),
     )
 
 
-def _cells_4(rows: list[Row], ablation: Ablation) -> list[list[Cell]]:
-    columns = [[Cell(row.label) for row in rows]]
-    columns += [column([row.paper.get(metric) for row in rows]) for _, metric in COLUMNS_4]
-    for c in COLUMNS_4:
-        columns.append(column([number(r.ours.get(c), 3, r.deviation.get(c)) for r in rows]))
-    for tested in CHANGES:
-        columns.append([change(row.tests.get(tested)) for row in rows])
-    columns.append([Cell(_effect(row, ablation) or NONE) for row in rows])
-    columns.append([Cell(row.status) for row in rows])
-    return by_row(columns)
+def _columns_4(rows: list[Row], ablation: Ablation) -> list[list[Cell]]:
+    return [
+        *(column([row.paper.get(metric) for row in rows]) for _, metric in COLUMNS_4),
+        *(column([number(r.ours.get(c), 3, r.deviation.get(c)) for r in rows]) for c in COLUMNS_4),
+        *([change(row.tests.get(tested)) for row in rows] for tested in CHANGES),
+        [Cell(_effect(row, ablation) or NONE) for row in rows],
+    ]
 
 
 def _effect(row: Row, ablation: Ablation) -> str:
@@ -264,21 +251,20 @@ def build_5(ablations: list[Ablation]) -> Table:
         title="Contribution of ablation component: the paper's numbers and ours",
         columns=[*columns, ("", "Effect"), ("", "Runs")],
         sections=[
-            Section(ablation.table_5.heading, _cells_5(ablation), ablation.table_5.setting)
+            replace(table_section(ablation.table_5, _columns_5(ablation)), groups={})
             for ablation in ablations
         ],
         notes=_notes_5([ablation.table_5 for ablation in ablations]),
     )
 
 
-def _cells_5(ablation: Ablation) -> list[list[Cell]]:
-    rows = []
-    for row in ablation.table_5.rows:
-        paper = [Cell(row.paper.get(f"{name}_improvement", NONE)) for name in PRINTED_5]
-        ours = [change(row.tests.get(c), per_cent_of=ablation.backbone.get(c)) for c in COLUMNS_5]
-        effect_of = Cell(_effect(row, ablation) or NONE)
-        rows.append([Cell(row.label), *paper, *ours, effect_of, Cell(row.status)])
-    return rows
+def _columns_5(ablation: Ablation) -> list[list[Cell]]:
+    rows, base = ablation.table_5.rows, ablation.backbone
+    return [
+        *([Cell(r.paper.get(f"{name}_improvement", NONE)) for r in rows] for name in PRINTED_5),
+        *([change(r.tests.get(c), per_cent_of=base.get(c)) for r in rows] for c in COLUMNS_5),
+        [Cell(_effect(row, ablation) or NONE) for row in rows],
+    ]
 
 
 def _notes_5(sections: list[AccuracySection]) -> list[str]:

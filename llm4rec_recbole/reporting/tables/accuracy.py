@@ -12,9 +12,7 @@ from llm4rec_recbole.reporting.tables.notes import COMMON, further_of, run_notes
 from llm4rec_recbole.reporting.tables.render import (
     NONE,
     Cell,
-    Section,
     Table,
-    by_row,
     column,
     number,
 )
@@ -23,8 +21,8 @@ from llm4rec_recbole.reporting.tables.rows import (
     AccuracySection,
     Column,
     Row,
-    groups_of,
     row_key,
+    table_section,
     to_csv_text,
 )
 
@@ -42,7 +40,7 @@ def build(sections: list[AccuracySection]) -> Table:
         label="tab:accuracy",
         title="Accuracy: the paper's numbers and ours",
         columns=columns,
-        sections=[Section(s.heading, _cells(s), s.setting, groups_of(s.rows)) for s in sections],
+        sections=[table_section(s, _columns(s.rows)) for s in sections],
         notes=notes(sections),
     )
 
@@ -152,18 +150,13 @@ def _csv_row(section: AccuracySection, row: Row) -> dict[str, str | int]:
     return values
 
 
-def _cells(section: AccuracySection) -> list[list[Cell]]:
-    rows = section.rows
-    columns = [[Cell(row.label) for row in rows]]
-    for metric in METRICS:
-        columns.append(column([row.paper.get(metric) for row in rows]))
+def _columns(rows: list[Row]) -> list[list[Cell]]:
+    columns = [column([row.paper.get(metric) for row in rows]) for metric in METRICS]
     for ours in COLUMNS:
         shown = [number(row.ours.get(ours), DECIMALS, row.deviation.get(ours)) for row in rows]
         marks = [ours in row.tests and row.tests[ours].significant for row in rows]
         columns.append(column(shown, marks=marks))
-    columns.append([_conclusion(row) for row in rows])
-    columns.append([Cell(row.status) for row in rows])
-    return by_row(columns)
+    return [*columns, [_conclusion(row) for row in rows]]
 
 
 def _conclusion(row: Row) -> Cell:

@@ -46,7 +46,6 @@ from llm4rec_recbole.reporting.tables.render import (
     Cell,
     Section,
     Table,
-    by_row,
     column,
     csv_text,
     number,
@@ -75,14 +74,11 @@ def read(results: Path, other_results: Path) -> dict[Setting, tuple[Path, Runs]]
     """
     settings: dict[Setting, tuple[Path, Runs]] = {}
     for folder in result_folders(results, other_results):
-        records = [
-            record
-            for record in read_records(folder)
-            if folder == results or folder.name == record.dataset
-        ]
+        records = read_records(folder)
+        if folder != results:
+            records = [record for record in records if record.dataset == folder.name]
         methods = sorted({record.method for record in records})
-        grouped = by_method(records, methods)
-        for setting, runs in grouped.items():
+        for setting, runs in by_method(records, methods).items():
             settings.setdefault(setting, (folder, runs))
     return settings
 
@@ -120,20 +116,16 @@ def build(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> T
     for metric in METRICS:
         columns.append(("Ours over the row, pooled", METRIC_NAMES[metric]))
         cells.append([_pooled_cell(pooled.get((method, metric))) for method in methods])
-    rows = by_row(cells)
+    rows = [*map(list, zip(*cells))]
     groups = [group_of(method, recbole_row) for method in methods]
     starts = {n: group for n, group in enumerate(groups) if groups.index(group) == n}
     starts[len(rows)] = f"Gain of {OURS}"
     rows += [_gain_row(over, [*datasets], pooled) for over in (BEST_BASELINE, BEST_NULL)]
     heading = f"Ranked among all items, protocol {PROTOCOL}"
-    return Table(
-        name="Table I",
-        label="tab:data-sets",
-        title="Accuracy on every data set that we have run",
-        columns=columns,
-        sections=[Section(heading, rows, groups=starts)],
-        notes=[*_notes(datasets), *_pooled_notes([*pooled.values()])],
-    )
+    title = "Accuracy on every data set that we have run"
+    sections = [Section(heading, rows, groups=starts)]
+    notes = [*_notes(datasets), *_pooled_notes([*pooled.values()])]
+    return Table("Table I", "tab:data-sets", title, columns, sections, notes)
 
 
 def gains_of(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> list[Gains]:
@@ -287,17 +279,11 @@ def build_experiments(other_results: Path, folder: Path | None = None) -> Table:
             _experiment(file, records.get(file.stem)) for file in sorted(dataset.glob("*.yaml"))
         ]
         sections.append(Section(dataset.name, rows))
-    return Table(
-        name="Options",
-        label="tab:experiments",
-        title="Options chosen on validation, by data set",
-        columns=[
-            ("", name) for name in ("Method", "Options", "Trials", "Valid NDCG@10", "Test NDCG@10")
-        ],
-        sections=sections,
-        notes=["Full ranking, protocol loo, first seed. –: no run in git."],
-        text=True,
-    )
+    title = "Options chosen on validation, by data set"
+    names = ("Method", "Options", "Trials", "Valid NDCG@10", "Test NDCG@10")
+    notes = ["Full ranking, protocol loo, first seed. –: no run in git."]
+    columns = [("", name) for name in names]
+    return Table("Options", "tab:experiments", title, columns, sections, notes, text=True)
 
 
 def _experiment(file: Path, record: Record | None) -> list[Cell]:
@@ -306,9 +292,8 @@ def _experiment(file: Path, record: Record | None) -> list[Cell]:
         raise InputError("no line `# Validation trials: N.` in the header", file=file)
     options: dict[str, Any] = read_yaml(file).values
     shown = ", ".join(f"{name} {value}" for name, value in options.items() if name not in NOT_SHOWN)
-    valid = test = None
+    scores: tuple[float | None, ...] = (None, None)
     if record is not None:
-        valid = max((value for _, value in record.history), default=None)
-        test = record.accuracy["full", "ndcg@10"]
-    values = [number(valid, 4) or "–", number(test, 4) or "–"]
+        scores = record.valid_ndcg, record.accuracy["full", "ndcg@10"]
+    values = [number(score, 4) or NONE for score in scores]
     return [Cell(text) for text in (file.stem, shown, trials[1], *values)]

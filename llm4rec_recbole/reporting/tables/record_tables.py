@@ -18,9 +18,7 @@ from llm4rec_recbole.reporting.tables.render import (
     NONE,
     UNDEFINED,
     Cell,
-    Section,
     Table,
-    by_row,
     column,
     over_seeds,
     seeds_text,
@@ -29,8 +27,8 @@ from llm4rec_recbole.reporting.tables.rows import (
     AccuracySection,
     Printed,
     Row,
-    groups_of,
     row_key,
+    table_section,
     to_csv_text,
 )
 
@@ -73,10 +71,7 @@ class RecordTable:
         for m in self.measures:
             columns += [("Ours", m.name), *([("Ours", "shuffled")] if m.null else [])]
         columns.append(("", "Runs"))
-        shown = [
-            Section(s.heading, self._cells(s, paper, tests), s.setting, groups_of(s.rows))
-            for s in sections
-        ]
+        shown = [table_section(s, self._columns(s, paper, tests)) for s in sections]
         return Table(self.name, self.label, self.title, columns, shown, notes)
 
     def to_csv(self, sections: list[AccuracySection], paper: Printed) -> str:
@@ -111,7 +106,7 @@ class RecordTable:
         """The measures that the paper prints too."""
         return [measure for measure in self.measures if measure.printed]
 
-    def _cells(
+    def _columns(
         self, section: AccuracySection, paper: Printed, tests: Sequence[Comparison]
     ) -> list[list[Cell]]:
         rows = section.rows
@@ -120,9 +115,10 @@ class RecordTable:
             for test in tests
             if test.setting == (section.dataset, section.protocol) and test.significant
         }
-        columns = [[Cell(row.label) for row in rows]]
-        for m in self._printed:
-            columns.append(column([_paper(section, r, m, paper) for r in rows], smaller=m.smaller))
+        columns = [
+            column([_paper(section, row, m, paper) for row in rows], smaller=m.smaller)
+            for m in self._printed
+        ]
         for m in self.measures:
             marks = [(row.method, m.key) in differ for row in rows]
             shown = [
@@ -134,8 +130,7 @@ class RecordTable:
             columns.append(column(shown, smaller=m.smaller, marks=marks))
             if m.null:
                 columns.append([Cell(_null_range(row, m.null, m.decimals) or NONE) for row in rows])
-        columns.append([Cell(row.status) for row in rows])
-        return by_row(columns)
+        return columns
 
     def _numbers(self, row: Row, measure: Measure) -> list[float | None]:
         """The numbers of the row's seeds."""

@@ -192,11 +192,6 @@ def seeds_text(values: Sequence[float | None], decimals: int) -> str | None:
     return number(mean, decimals, deviation)
 
 
-def by_row(columns: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
-    """The rows of a table from its columns."""
-    return [*map(list, zip(*columns))]
-
-
 def column(
     shown: Sequence[str | None], *, smaller: bool = False, marks: Sequence[bool] = ()
 ) -> list[Cell]:

@@ -24,7 +24,7 @@ from llm4rec_recbole.analysis.paper.paper_methods import (
 from llm4rec_recbole.evaluation.metrics import mean_of_known
 from llm4rec_recbole.evaluation.records import RANKINGS, Failure, Record
 from llm4rec_recbole.evaluation.users_file import Values
-from llm4rec_recbole.reporting.tables.render import csv_text
+from llm4rec_recbole.reporting.tables.render import Cell, Section, csv_text
 
 Column = tuple[str, str]  # (ranking, metric)
 Printed = dict[tuple[str, str], str]  # (row label, column) -> as the paper prints it
@@ -197,6 +197,13 @@ def groups_of(rows: Sequence[Row]) -> dict[int, str]:
         if row.group and (number == 0 or rows[number - 1].group != row.group):
             starts[number] = row.group
     return starts
+
+
+def table_section(section: AccuracySection, columns: Sequence[list[Cell]]) -> Section:
+    """The rows' labels, then `columns`, then the runs that the numbers are the mean of."""
+    rows = section.rows
+    cells = zip([Cell(row.label) for row in rows], *columns, [Cell(row.status) for row in rows])
+    return Section(section.heading, [*map(list, cells)], section.setting, groups_of(rows))
 
 
 # The lines of a table's CSV.
