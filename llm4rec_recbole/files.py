@@ -167,9 +167,17 @@ def _shortened(text: str) -> str:
 
 def properties_folder() -> Path:
     """The `properties/` folder: inside the installed package, or at the top of a checkout."""
+    return _data_folder("properties", "properties")
+
+
+def printed_folder() -> Path:
+    """`paper_tables/printed`: inside the installed package, or at the top of a checkout."""
+    return _data_folder("printed", "paper_tables/printed")
+
+
+def _data_folder(inside: str, beside: str) -> Path:
     package = Path(__file__).resolve().parent
-    inside = package / "properties"
-    return inside if inside.is_dir() else package.parent / "properties"
+    return package / inside if (package / inside).is_dir() else package.parent / beside
 
 
 @functools.cache

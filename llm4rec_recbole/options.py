@@ -265,21 +265,15 @@ def check_values(
     }
     try:
         options.__pydantic_validator__  # noqa: B018 builds a deferred model
-        problems = _problems(options, given)
+        options.model_validate(given)
     except RecursionError:
         raise InputError(f"{prefix or 'an option'} is nested too deeply") from None
-    if problems:
-        name = problems[0]
-        hint = kind_in_words(options.model_fields[name])
-        raise InputError(f"{prefix}{name} is {shorten(values[name])}", hint=hint)
-
-
-def _problems(options: type[Options], given: dict[str, Any]) -> list[str]:
-    try:
-        options.model_validate(given)
-    except ValidationError as error:
-        return [str(problem["loc"][0]) for problem in error.errors() if problem["loc"][0] in given]
-    return []
+    except ValidationError as error:  # of a name that is not given too: it has no default
+        for name in (str(problem["loc"][0]) for problem in error.errors()):
+            if name in given:
+                hint = kind_in_words(options.model_fields[name])
+                message = f"{prefix}{name} is {shorten(values[name])}"
+                raise InputError(message, hint=hint) from None
 
 
 def plain(value: Any) -> Any:

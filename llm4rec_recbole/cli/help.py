@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from pathlib import Path
 from typing import Any
 
 from llm4rec_recbole.console import run_command, write_page
@@ -23,7 +22,7 @@ def help_text() -> str:
     """What `run_recbole --help` prints."""
     from llm4rec_recbole.options import RunOptions
 
-    own = sorted({*MODELS, *(path.stem for path in _property_files("model"))})
+    own = _own_models()
     others = sorted(set(models()) - set(own))
     return "\n".join(
         [
@@ -99,12 +98,15 @@ def _lines(options: Any, values: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _property_files(kind: str) -> list[Path]:
-    return sorted((properties_folder() / kind).glob("*.yaml"))
+def _own_models() -> list[str]:
+    """This project's models, and those of RecBole that have a property file here."""
+    return sorted(
+        {*MODELS, *(file.stem for file in (properties_folder() / "model").glob("*.yaml"))}
+    )
 
 
-def _wrap(names: list[str], width: int = 84, indent: int = 13) -> str:
-    return textwrap.fill(", ".join(names), width).replace("\n", "\n" + " " * indent)
+def _wrap(names: list[str], indent: int = 13) -> str:
+    return textwrap.fill(", ".join(names), 84).replace("\n", "\n" + " " * indent)
 
 
 # docs/options.md
@@ -115,7 +117,12 @@ def options_page() -> str:
     from llm4rec_recbole.model_options import options_class
     from llm4rec_recbole.options import EvalArgs, NegativeSampling, RecBoleOptions, RunOptions
 
-    overall = _recbole_defaults() | read_yaml(properties_folder() / "overall.yaml").values
+    files = [
+        recbole_folder() / "properties" / name for name in ("dataset/sample.yaml", "overall.yaml")
+    ]
+    overall: dict[str, Any] = {}
+    for file in (*files, properties_folder() / "overall.yaml"):
+        overall |= read_yaml(file).values
     parts = [
         "# Options",
         "",
@@ -126,18 +133,10 @@ def options_page() -> str:
         *_table("`train_neg_sample_args`", NegativeSampling, overall["train_neg_sample_args"]),
         *_table("`eval_args`, protocol recbole", EvalArgs, overall["eval_args"]),
     ]
-    for model in sorted({*MODELS, *(path.stem for path in _property_files("model"))}):
+    for model in _own_models():
         if model == "EnhancedGenRec" or model not in ENHANCED_GENREC:  # not the variants
             parts += _table(model, options_class(model), _default_values(model))
     return "\n".join(parts) + "\n"
-
-
-def _recbole_defaults() -> dict[str, Any]:
-    folder = recbole_folder() / "properties"
-    values: dict[str, Any] = {}
-    for name in ("dataset/sample.yaml", "overall.yaml"):
-        values |= read_yaml(folder / name).values
-    return values
 
 
 def _table(title: str, options: Any, values: dict[str, Any]) -> list[str]:

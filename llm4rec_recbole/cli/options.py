@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from llm4rec_recbole.analysis.paper import paper_numbers
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.files import printed_folder
 
 MAX_ITEMS = 100  # items in a list, as in a users file
 LANGUAGE_MODEL = "SmolLM2-135M"  # that of language_models/load.py, whose import is slow
@@ -60,7 +60,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--recbole-row": {"default": "BPR", "help": 'the method in the row "RecBole" (%(default)s)'},
     "--printed": {
         "type": Path,
-        "default": paper_numbers.folder(),
+        "default": printed_folder(),
         "help": "folder of the numbers that the paper prints",
     },
     "--out": {

@@ -49,7 +49,7 @@ def _train(argv: list[str]) -> int:
         print(_help(argv))
         return 0
     options = parse(argv)
-    from llm4rec_recbole.option_refusals import check_request
+    from llm4rec_recbole.config import check_request
     from llm4rec_recbole.registry import nulls, resolve_model, variant
 
     if (method := options.get("method")) in nulls():  # the name of a null says what is run

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from llm4rec_recbole.cli.options import REPORT, parser_of
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.files import write_atomically
+from llm4rec_recbole.files import printed_folder, write_atomically
 
 PAIR_NOTE = (
     "Values are per user, averaged over seeds first. One comparison that was planned in advance "
@@ -124,7 +124,6 @@ def power(arguments: list[str] | None = None) -> int:
 
 def _power_page(options: argparse.Namespace) -> str:
     from llm4rec_recbole.analysis.claims import read_printed
-    from llm4rec_recbole.analysis.paper import paper_numbers
     from llm4rec_recbole.analysis.power import Gain, paper_gains, parse_claim, read_pilots
     from llm4rec_recbole.reporting.tables.claims import power_table
     from llm4rec_recbole.reporting.tables.datasets import result_folders
@@ -140,7 +139,7 @@ def _power_page(options: argparse.Namespace) -> str:
         raise InputError(f"no committed ranks of {options.pilot or 'any data set'}", hint=hint)
     gains = [
         Gain("claim", options.claim, metric, percent, "", 1) for percent, metric in given
-    ] or paper_gains(read_printed(paper_numbers.folder()))
+    ] or paper_gains(read_printed(printed_folder()))
     return to_markdown(power_table(gains, pilots))
 
 

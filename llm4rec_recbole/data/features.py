@@ -49,9 +49,8 @@ def read_items(path: str | Path, file_format: AtomicFormat = DEFAULT_FORMAT) -> 
     A missing value is "", <NA> or []. Raises InputError without a column of item ids, for an item
     that occurs twice, and for a price that is no number.
     """
-    if not Path(path).exists():
-        return _items(None, file_format.item_field)
-    return _items(read_atomic(path, file_format), file_format.item_field).copy(deep=False)
+    table = read_atomic(path, file_format) if Path(path).exists() else None
+    return _items(table, file_format.item_field).copy(deep=False)
 
 
 #: The columns of an `.item` file that are read, besides the item's id.
@@ -111,9 +110,8 @@ def read_users(path: str | Path, file_format: AtomicFormat = DEFAULT_FORMAT) -> 
     A missing value is <NA> or "". Ages are whole years; an impossible age is missing. Raises
     InputError without a column of user ids, and for a user who occurs twice.
     """
-    if not Path(path).exists():
-        return _users(None, file_format.user_field)
-    return _users(read_atomic(path, file_format), file_format.user_field).copy(deep=False)
+    table = read_atomic(path, file_format) if Path(path).exists() else None
+    return _users(table, file_format.user_field).copy(deep=False)
 
 
 @functools.lru_cache(maxsize=4)

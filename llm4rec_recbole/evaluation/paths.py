@@ -9,8 +9,9 @@ Nothing heavy is imported here: `llm4rec status` needs these paths in a fraction
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -122,21 +123,15 @@ def run_stages(params: dict[str, Any]) -> dict[str, Run]:
 
     Raises InputError where a list is missing, is no list, or holds something other than names.
     """
-    return dict(_run_stages(params))
-
-
-def _run_stages(params: dict[str, Any]) -> Iterator[tuple[str, Run]]:
     datasets, protocols = _names(params, "datasets"), _names(params, "protocols")
     _names(params, "seeds", int)
+    stages = {}
     for group, stage in TRAIN_STAGES.items():
         key = OTHER_SEEDS.get(group, "seeds")
         seeds = [0] if key is None else _names(params, key, int)
-        for dataset in datasets:
-            for protocol in protocols:
-                for method in _names(params, f"methods.{group}"):
-                    for seed in seeds:
-                        run = Run(dataset, protocol, method, seed)
-                        yield f"{stage}@{dataset}-{protocol}-{method}-{seed}", run
+        for parts in product(datasets, protocols, _names(params, f"methods.{group}"), seeds):
+            stages[f"{stage}@{'-'.join(map(str, parts))}"] = Run(*parts)
+    return stages
 
 
 def _names(params: dict[str, Any], key: str, kind: type = str) -> list[Any]:

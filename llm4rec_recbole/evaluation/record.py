@@ -61,12 +61,14 @@ def write(run: TrainedRun, test: Rankings | Mapping[str, float], dataset: Any) -
     inference_ms = None
     components = getattr(run.model, "components", ())
     idle = getattr(run.model, "idle_components", {})
+    chosen = getattr(run.model, "chosen_on_validation", {})
+    adaptation = getattr(run.model, "adaptation_summary", None)  # between the rankings
     if isinstance(test, Rankings):
         beyond, per_user = beyond_accuracy(test, config, dataset)
         users_path = name.users(config["results_dir"])
         users, items = (dataset.field2id_token[f] for f in (dataset.uid_field, dataset.iid_field))
         write_users(users_path, test, users, items, per_user)
-        inference_ms = _milliseconds_per_user(test)
+        inference_ms = float(np.median(test.seconds / test.batch_sizes) * 1000)
         metrics: dict[str, Any] = {
             "full": accuracy(test.rank_full),
             "uni100": accuracy(test.rank_uni100),
@@ -81,8 +83,8 @@ def write(run: TrainedRun, test: Rankings | Mapping[str, float], dataset: Any) -
         "method": method,
         "seed": config["seed"],
         "components": [name for name in components if name not in idle],
-        **_chosen(run.model),
-        **_adaptation(run.model),
+        **({"chosen_on_validation": dict(chosen)} if chosen else {}),
+        **({"adaptation": asdict(adaptation)} if adaptation is not None else {}),
         "metrics": {"valid": _floats(run.valid_metrics), "test": metrics},
         "history": run.history,
         "cost": _cost(run, inference_ms),
@@ -90,23 +92,6 @@ def write(run: TrainedRun, test: Rankings | Mapping[str, float], dataset: Any) -
     }
     write_json(path, content)
     return path
-
-
-def _chosen(model: Any) -> dict[str, dict[str, float]]:
-    """What the model chose on the validation items within the run; no entry where it does not."""
-    chosen = getattr(model, "chosen_on_validation", {})
-    return {"chosen_on_validation": dict(chosen)} if chosen else {}
-
-
-def _adaptation(model: Any) -> dict[str, dict[str, float]]:
-    """What the model learned between its rankings; no entry where it learned nothing."""
-    summary = getattr(model, "adaptation_summary", None)
-    return {} if summary is None else {"adaptation": asdict(summary)}
-
-
-def _milliseconds_per_user(rankings: Rankings) -> float:
-    """Median over batches of the wall-clock time to score a user, in milliseconds."""
-    return float(np.median(rankings.seconds / rankings.batch_sizes) * 1000)
 
 
 def _cost(run: TrainedRun, inference_ms: float | None) -> dict[str, Any]:
@@ -199,17 +184,14 @@ def _git_commit() -> str | None:
     top = Path(__file__).resolve().parents[2]
     if not (top / ".git").exists():
         return None
-    git = ["git", "-C", str(top)]
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(top), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        commit = subprocess.run(
-            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        changed = subprocess.run(
-            [*git, "status", "--porcelain", "--", "llm4rec_recbole", "properties"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
+        commit = git("rev-parse", "HEAD")
+        changed = git("status", "--porcelain", "--", "llm4rec_recbole", "properties")
     except (OSError, subprocess.CalledProcessError):
         print("no git commit for the record: git finds none", file=sys.stderr)
         return None

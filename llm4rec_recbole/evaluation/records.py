@@ -84,9 +84,13 @@ def read_failures(folder: Path) -> list[Failure]:
     for path in sorted(folder.glob("*.seed_*.json")):
         parts = path.stem.rsplit(".", 3)
         if len(parts) == 4 and parts[1] in PROTOCOLS:
-            content = read_json(path)
-            error = str(_value(content, path, "error")).strip()
-            failures.append(Failure(parts[0], parts[1], parts[2], _seed(parts[3], path), error))
+            content, seed = read_json(path), parts[3].removeprefix("seed_")
+            if not isinstance(content, dict) or "error" not in content:
+                raise InputError("there is no error", file=path)
+            if not seed.isdigit():
+                raise InputError("the name must be seed_<number>.json", file=path)
+            error = str(content["error"]).strip()
+            failures.append(Failure(parts[0], parts[1], parts[2], int(seed), error))
     return failures
 
 
@@ -162,24 +166,11 @@ def _cost(record: RunRecord) -> dict[str, float | None]:
     }
 
 
-def _value(content: Any, path: Path, key: str) -> Any:
-    if not isinstance(content, dict) or key not in content:
-        raise InputError(f"there is no {key}", file=path)
-    return content[key]
-
-
 def finite_number(value: Any, name: str, path: Path, line: int | None = None) -> float:
     """`value` as a float. Raises InputError, with file and line, unless it is a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise InputError(f"{name} is {value!r}, not a finite number", file=path, line=line)
     return float(value)
-
-
-def _seed(stem: str, path: Path) -> int:
-    number = stem.removeprefix("seed_")
-    if not number.isdigit():
-        raise InputError("the name must be seed_<number>.json", file=path)
-    return int(number)
 
 
 # CSV files whose rows are dataclasses of str, int and float fields.

@@ -14,9 +14,10 @@ import json
 import math
 import os
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -93,16 +94,14 @@ def estimate_seconds(runs: Sequence[Run]) -> dict[Run, float]:
     The estimate is the run's own wall-clock time on this machine, else the training time in its
     record, else the mean of the same method's other seeds.
     """
-    measured = _measured_seconds(runs)
+    measured = {run: seconds for run in runs if (seconds := _measured_seconds(run)) is not None}
+    of_method: dict[Run, list[float]] = defaultdict(list)  # of all seeds
+    for run, seconds in measured.items():
+        of_method[replace(run, seed=0)].append(seconds)
     estimates = {}
     for run in runs:
-        siblings = [
-            s for other, s in measured.items() if _without_seed(other) == _without_seed(run)
-        ]
-        if run in measured:
-            estimates[run] = measured[run]
-        elif siblings:
-            estimates[run] = sum(siblings) / len(siblings)
+        if known := [measured[run]] if run in measured else of_method[replace(run, seed=0)]:
+            estimates[run] = sum(known) / len(known)
     return estimates
 
 
@@ -114,26 +113,14 @@ def format_duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _without_seed(run: Run) -> tuple[str, str, str]:
-    return run.dataset, run.protocol, run.method
-
-
-def _measured_seconds(runs: Sequence[Run]) -> dict[Run, float]:
-    measured = {}
-    for run in runs:
-        seconds = read_state(run).get("seconds")
-        if seconds is None and run.record().is_file():
-            seconds = _training_seconds(run.record().read_bytes())
-        if seconds is not None:
-            measured[run] = seconds
-    return measured
-
-
-def _training_seconds(record: bytes) -> float | None:
-    try:
-        return float(json.loads(record)["cost"]["train_seconds"])
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        return None
+def _measured_seconds(run: Run) -> float | None:
+    seconds: float | None = read_state(run).get("seconds")
+    if seconds is None and run.record().is_file():
+        try:
+            seconds = float(json.loads(run.record().read_bytes())["cost"]["train_seconds"])
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            return None
+    return seconds
 
 
 # The status of every run.
@@ -242,9 +229,12 @@ seconds: wall-clock time of the last attempt that succeeded, or an estimate."""
 def read_state(run: Run) -> State:
     """The run's state; empty when there is none, or the file is damaged."""
     try:
-        return _parse(run.state.read_bytes())
-    except FileNotFoundError:
+        state = json.loads(run.state.read_bytes())
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
+    if not isinstance(state, dict):
+        return {}
+    return {key: value for key, value in state.items() if key == "inputs" or _is_number(value)}
 
 
 def is_running(run: Run) -> bool:
@@ -295,16 +285,6 @@ def _try_lock(handle: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _parse(content: bytes) -> State:
-    try:
-        state = json.loads(content)
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(state, dict):
-        return {}
-    return {key: value for key, value in state.items() if key == "inputs" or _is_number(value)}
 
 
 def _is_number(value: Any) -> bool:

@@ -22,8 +22,7 @@ def read_property_files(module: ModuleType) -> None:
     An option that the protocol ignores and a value out of its range are refused here, where every
     Config is made.
     """
-    from llm4rec_recbole.config import defaults_for
-    from llm4rec_recbole.option_refusals import check_protocol
+    from llm4rec_recbole.config import check_protocol, defaults_for
     from llm4rec_recbole.training.checks import check_option_values
 
     @wrap(module.Config)

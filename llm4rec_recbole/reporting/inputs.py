@@ -15,7 +15,6 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.records import FILE as SHUFFLE_TESTS
 from llm4rec_recbole.evaluation.records import (
     Record,
-    ShuffleTest,
     finite_number,
     read_failures,
     read_records,
@@ -122,7 +121,23 @@ def time_note(results: Path, dataset: str, protocol: str) -> str:
         for test in read_tests(results / "data" / SHUFFLE_TESTS)
         if (test.dataset, test.protocol) == (dataset, protocol)
     ]
-    sentences = [*_of_shares(shares), *map(_of_test, tests)]
+    sentences = []
+    if shares:
+        later, hour, tied = (
+            f"{100 * shares[name]:.0f} %"
+            for name in ("train_later_than_test", "test_within_an_hour", "test_at_last_time")
+        )
+        sentences = [
+            f"{later} of the training interactions are later than the test item (mean over users).",
+            f"{hour} of the test items come within an hour of the item before, {tied} at the same "
+            "time.",
+        ]
+    sentences += [
+        f"With histories in random order {test.method} has NDCG@10 {test.shuffled:.3f} in place "
+        f"of {test.ordered:.3f}, {test.shuffled - test.ordered:+.3f} "
+        f"[{-test.high:+.3f}, {-test.low:+.3f}]."
+        for test in tests
+    ]
     return f"{dataset}, {protocol}: {' '.join(sentences)}" if sentences else ""
 
 
@@ -137,26 +152,3 @@ def _time_order(path: Path, protocol: str) -> dict[str, float]:
         return {name: finite_number(value, name, path) for name, value in shares.items()}
     except (AttributeError, KeyError, TypeError) as error:
         raise InputError(f"no summary of the protocol {protocol}", file=path) from error
-
-
-def _of_shares(shares: dict[str, float]) -> list[str]:
-    if not shares:
-        return []
-    return [
-        f"{_percent(shares['train_later_than_test'])} of the training interactions are later than "
-        "the test item (mean over users).",
-        f"{_percent(shares['test_within_an_hour'])} of the test items come within an hour of the "
-        f"item before, {_percent(shares['test_at_last_time'])} at the same time.",
-    ]
-
-
-def _of_test(test: ShuffleTest) -> str:
-    return (
-        f"With histories in random order {test.method} has NDCG@10 {test.shuffled:.3f} in place "
-        f"of {test.ordered:.3f}, {test.shuffled - test.ordered:+.3f} "
-        f"[{-test.high:+.3f}, {-test.low:+.3f}]."
-    )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"

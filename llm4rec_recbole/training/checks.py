@@ -16,12 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from llm4rec_recbole.config import merge_options
+from llm4rec_recbole.config import check_request, merge_options
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError, did_you_mean, missing_package, shorten
 from llm4rec_recbole.model_options import options_class
 from llm4rec_recbole.option_readers import DISTRIBUTED
-from llm4rec_recbole.option_refusals import check_request
 from llm4rec_recbole.options import (
     ClipGradNorm,
     EvalArgs,

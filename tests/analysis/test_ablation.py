@@ -8,9 +8,10 @@ from scipy import stats
 
 from llm4rec_recbole.analysis.claims import read_printed
 from llm4rec_recbole.analysis.compare import compare
-from llm4rec_recbole.analysis.paper import paper_methods, paper_numbers
+from llm4rec_recbole.analysis.paper import paper_methods
 from llm4rec_recbole.analysis.paper.paper_methods import BACKBONE, METHODS, SUM
 from llm4rec_recbole.evaluation.metrics import hit, ndcg
+from llm4rec_recbole.files import printed_folder
 from tests.helpers.fake_ablation import add_ablation, ranks
 from tests.helpers.fake_results import add_run, ranks_around
 
@@ -24,7 +25,7 @@ def rows(results, table: str, metric: str) -> dict[tuple[str, str], object]:
 
 
 def test_the_rows_are_the_papers():
-    paper = read_printed(paper_numbers.folder())
+    paper = read_printed(printed_folder())
     assert list(paper_methods.TABLE_4) == list(dict.fromkeys(row for row, _ in paper["table_4"]))
     assert list(paper_methods.TABLE_5) == list(dict.fromkeys(row for row, _ in paper["table_5"]))
 

@@ -9,8 +9,8 @@ import pytest
 
 from llm4rec_recbole.analysis.claims import Entry, ledger, read_printed
 from llm4rec_recbole.analysis.compare import compare
-from llm4rec_recbole.analysis.paper import paper_numbers
 from llm4rec_recbole.evaluation.records import Failure, read_records
+from llm4rec_recbole.files import printed_folder
 from tests.helpers.fake_results import add_run, ranks_around
 
 CONTRADICTED = "contradicted by the paper itself"
@@ -19,7 +19,7 @@ ROUNDED = "consistent within rounding"
 
 @pytest.fixture
 def paper():
-    return read_printed(paper_numbers.folder())
+    return read_printed(printed_folder())
 
 
 def entries(paper, results=None, failures=()) -> dict[str, Entry]:

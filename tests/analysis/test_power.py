@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4rec_recbole.analysis.claims import read_printed
-from llm4rec_recbole.analysis.paper import paper_numbers
 from llm4rec_recbole.analysis.power import (
     paper_gains,
     parse_claim,
@@ -21,6 +20,7 @@ from llm4rec_recbole.analysis.power import (
 from llm4rec_recbole.analysis.significance import paired_t
 from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.files import printed_folder
 from tests.helpers.fake_results import add_run, ranks_around, unescaped
 
 COMMITTED = Path(__file__).parents[2] / "benchmarks" / "results"
@@ -73,7 +73,7 @@ def test_the_committed_ranks_give_the_known_numbers():
 
 
 def test_no_step_of_table_4_can_be_resolved_on_its_own_data_set():
-    gains = paper_gains(read_printed(paper_numbers.folder()))
+    gains = paper_gains(read_printed(printed_folder()))
     steps = steps_needed(gains, read_pilots([COMMITTED / "ml-1m", COMMITTED / "beauty"]))
     assert len(steps) == 20
     assert min(steps) > 162_541

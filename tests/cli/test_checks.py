@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from llm4rec_recbole.config import unread_options
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.option_readers import read_options
-from llm4rec_recbole.option_refusals import unread_options
 from llm4rec_recbole.options import RecBoleOptions, RunOptions, defaults_of
 from llm4rec_recbole.registry import models
 from llm4rec_recbole.training.checks import check_folders, check_option_values, checked_config

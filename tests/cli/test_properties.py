@@ -10,11 +10,10 @@ import pytest
 
 from llm4rec_recbole.cli.help import options_page
 from llm4rec_recbole.cli.run import run_recbole
-from llm4rec_recbole.config import Origin
+from llm4rec_recbole.config import Origin, unread_options
 from llm4rec_recbole.files import recbole_folder
 from llm4rec_recbole.model_options import options_class
 from llm4rec_recbole.option_readers import own_options, read_options
-from llm4rec_recbole.option_refusals import unread_options
 from llm4rec_recbole.options import defaults_of
 from llm4rec_recbole.registry import models
 from llm4rec_recbole.training.checks import check_option_values

@@ -17,11 +17,11 @@ from llm4rec_recbole.components.absent import (
     NoRelations,
     NoRetrieval,
 )
+from llm4rec_recbole.config import check_request
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.models.enhanced_genrec import ranking
 from llm4rec_recbole.models.enhanced_genrec.build import COMPONENTS, VARIANTS, chosen_components
-from llm4rec_recbole.option_refusals import check_request
 from llm4rec_recbole.registry import ENHANCED_GENREC, variant
 from llm4rec_recbole.training.run import prepare, run, train
 from tests.helpers.trained_models import scores_of

@@ -26,13 +26,6 @@ NAMES = {
 }
 
 
-def folder() -> Path:
-    """`paper_tables/printed`: inside the installed package, or at the top of a checkout."""
-    package = Path(__file__).resolve().parents[2]
-    inside = package / "printed"
-    return inside if inside.is_dir() else package.parent / "paper_tables" / "printed"
-
-
 def read(path: Path) -> dict[tuple[str, str], str]:
     """Return (row label, column) -> the paper's cell, in the paper's order.
 
