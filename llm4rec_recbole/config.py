@@ -152,8 +152,8 @@ def check_protocol(model: str | type, protocol: str, values: Mapping[str, Any]) 
     options of its own in a Config. Raises InputError.
     """
     ignored = option_readers.not_read_by(model, protocol)
-    fixed = option_readers.fixed_options(model, protocol).keys()
-    fixed &= {*option_readers.FIXED_BY_WINDOWS, *option_readers.FIXED_BY_LOSSES}
+    of_loaders = {*option_readers.FIXED_BY_WINDOWS, *option_readers.FIXED_BY_LOSSES}
+    fixed = option_readers.fixed_options(model, protocol).keys() & of_loaders
     doubtful = {
         name: value
         for name, value in values.items()

@@ -346,7 +346,7 @@ def fast_augmentation(module: ModuleType) -> None:
 def no_pickled_data(module: ModuleType) -> None:
     """Refuse to load a data set or data loader from a pickle, which may run any code.
 
-    The options that save one are refused before (option_refusals.py).
+    The options that save one are refused before (config.py).
     """
 
     def load(file: Any) -> None:
