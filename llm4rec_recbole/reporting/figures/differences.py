@@ -17,18 +17,7 @@ from llm4rec_recbole.analysis.paired_tests import Comparison
 from llm4rec_recbole.analysis.paper.paper_methods import OURS
 from llm4rec_recbole.analysis.pooling import Gains, gain_text
 from llm4rec_recbole.analysis.significance import LEVEL, NORMAL_95
-from llm4rec_recbole.reporting.figures.svg import (
-    Figure,
-    Scale,
-    horizontal_axis,
-    line,
-    marker,
-    method_class,
-    padded_scale,
-    rectangle,
-    text,
-    width_of,
-)
+from llm4rec_recbole.reporting.figures import svg
 from llm4rec_recbole.reporting.tables.rows import Column, Row
 
 ROW = 26.0
@@ -50,7 +39,7 @@ class Interval:
     pale: tuple[float, float]  # the bar behind the mark
 
 
-def forest(name: str, metric: str, setting: str, tests: Sequence[Comparison]) -> Figure:
+def forest(name: str, metric: str, setting: str, tests: Sequence[Comparison]) -> svg.Figure:
     """EnhancedGenRec minus each baseline in one metric, the largest difference first.
 
     A filled mark has a Holm-adjusted p below 0.05. The pale bar behind a mark holds the differences
@@ -61,7 +50,7 @@ def forest(name: str, metric: str, setting: str, tests: Sequence[Comparison]) ->
         Interval(
             test.baseline, test.difference, test.low, test.high,
             f"{test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}]",
-            method_class(test.baseline), not test.significant,
+            svg.method_class(test.baseline), not test.significant,
             (-test.smallest_detectable, test.smallest_detectable),
         )
         for test in tests
@@ -77,7 +66,7 @@ def forest(name: str, metric: str, setting: str, tests: Sequence[Comparison]) ->
     )  # fmt: skip
 
 
-def pooled_forest(name: str, metric: str, its: Gains) -> Figure | None:
+def pooled_forest(name: str, metric: str, its: Gains) -> svg.Figure | None:
     """The log-ratio on each data set, and the pooled one with its prediction interval.
 
     None where nothing is pooled. The pale bar of the pooled row is the prediction interval.
@@ -106,26 +95,26 @@ def pooled_forest(name: str, metric: str, its: Gains) -> Figure | None:
 
 def _forest(
     name: str, title: str, alt: str, axis: str, rows: Sequence[Interval], hints: Sequence[str]
-) -> Figure:
-    left = width_of([row.label for row in rows]) + 12
+) -> svg.Figure:
+    left = svg.width_of([row.label for row in rows]) + 12
     ends = [x for row in rows for x in (row.low, row.high)]
     ends += [x for row in rows if row.css != "ours" for x in row.pale]
-    scale = padded_scale([0.0, *ends], left, WIDTH - NUMBERS)
+    scale = svg.padded_scale([0.0, *ends], left, WIDTH - NUMBERS)
     top, bottom = 8.0, 8.0 + ROW * len(rows)
-    parts = [horizontal_axis(scale, top, bottom, axis, signed=True)]
-    parts.append(line(scale(0), top, scale(0), bottom, "zero"))
+    parts = [svg.horizontal_axis(scale, top, bottom, axis, signed=True)]
+    parts.append(svg.line(scale(0), top, scale(0), bottom, "zero"))
     for n, (row, hint) in enumerate(zip(rows, hints)):
         y, numbers = top + ROW * (n + 0.5), row.numbers.replace("-", "−")
         start, stop = (scale(min(max(x, scale.low), scale.high)) for x in row.pale)
         parts += [
-            text(0, y, row.label),
-            rectangle(start, y - 5, stop - start, 10, "pale"),
-            line(scale(row.low), y, scale(row.high), y, f"interval {row.css}"),
-            marker(scale(row.value), y, row.css, f"{row.label}: {numbers}, {hint}",
+            svg.text(0, y, row.label),
+            svg.rectangle(start, y - 5, stop - start, 10, "pale"),
+            svg.line(scale(row.low), y, scale(row.high), y, f"interval {row.css}"),
+            svg.marker(scale(row.value), y, row.css, f"{row.label}: {numbers}, {hint}",
                    hollow=row.hollow),
-            text(WIDTH, y, numbers, "quiet", "end"),
+            svg.text(WIDTH, y, numbers, "quiet", "end"),
         ]  # fmt: skip
-    return Figure(name, title, alt, WIDTH, bottom + 40, "".join(parts))
+    return svg.Figure(name, title, alt, WIDTH, bottom + 40, "".join(parts))
 
 
 @dataclass(frozen=True)
@@ -173,18 +162,18 @@ def measured_steps(rows: Sequence[Row], column: Column) -> list[Step]:
     return steps
 
 
-def waterfall(name: str, title: str, metric: str, steps: Sequence[Step], kind: str) -> Figure:
+def waterfall(name: str, title: str, metric: str, steps: Sequence[Step], kind: str) -> svg.Figure:
     """One bar for each step, the last one from the first row to the whole; kind: ours or paper."""
-    left = width_of([step.label for step in steps]) + 10
+    left = svg.width_of([step.label for step in steps]) + 10
     ends = [x for step in steps for x in _ends(step)]
-    scale = padded_scale(ends or [0.0, 1.0], left, WIDTH - NUMBERS)
+    scale = svg.padded_scale(ends or [0.0, 1.0], left, WIDTH - NUMBERS)
     top, bottom = 8.0, 8.0 + ROW * len(steps)
-    parts = [horizontal_axis(scale, top, bottom, metric)]
+    parts = [svg.horizontal_axis(scale, top, bottom, metric)]
     for n, step in enumerate(steps):
         parts.append(_waterfall_row(step, top + ROW * (n + 0.5), scale, kind))
     described = "; ".join(f"{step.label}: {step.numbers}" for step in steps)
     alt = f"Waterfall, {title}, {metric}. {described}."
-    return Figure(name, title, alt, WIDTH, bottom + 40, "".join(parts))
+    return svg.Figure(name, title, alt, WIDTH, bottom + 40, "".join(parts))
 
 
 def _ends(step: Step) -> list[float]:
@@ -194,16 +183,16 @@ def _ends(step: Step) -> list[float]:
     return ends
 
 
-def _waterfall_row(step: Step, y: float, scale: Scale, kind: str) -> str:
-    parts = [text(0, y, step.label, "" if step.value is not None else "quiet")]
+def _waterfall_row(step: Step, y: float, scale: svg.Scale, kind: str) -> str:
+    parts = [svg.text(0, y, step.label, "" if step.value is not None else "quiet")]
     if step.value is not None:
         if step.before is not None:
             start = scale(step.before)
-            parts.append(rectangle(start, y - 7, scale(step.value) - start, 14, f"bar {kind}"))
+            parts.append(svg.rectangle(start, y - 7, scale(step.value) - start, 14, f"bar {kind}"))
             if step.low is not None and step.high is not None:
                 ends = scale(step.before + step.low), scale(step.before + step.high)
-                parts.append(line(ends[0], y, ends[1], y, "zero"))
+                parts.append(svg.line(ends[0], y, ends[1], y, "zero"))
         else:
-            parts.append(marker(scale(step.value), y, kind))
-    parts.append(text(WIDTH, y, step.numbers, "quiet", "end"))
+            parts.append(svg.marker(scale(step.value), y, kind))
+    parts.append(svg.text(WIDTH, y, step.numbers, "quiet", "end"))
     return "".join(parts)

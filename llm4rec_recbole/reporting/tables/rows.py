@@ -10,17 +10,7 @@ import numpy as np
 
 from llm4rec_recbole.analysis.compare import METRICS, best_null
 from llm4rec_recbole.analysis.paired_tests import Comparison
-from llm4rec_recbole.analysis.paper import paper_numbers
-from llm4rec_recbole.analysis.paper.paper_methods import (
-    DETERMINISTIC,
-    NOT_SEARCHED,
-    OURS,
-    further_methods,
-    group_of,
-    paper_rows,
-    row_label,
-    table_methods,
-)
+from llm4rec_recbole.analysis.paper import paper_methods, paper_numbers
 from llm4rec_recbole.evaluation.metrics import mean_of_known
 from llm4rec_recbole.evaluation.records import RANKINGS, Failure, Record
 from llm4rec_recbole.evaluation.users_file import Values
@@ -49,7 +39,7 @@ class Row:
     @property
     def one_seed(self) -> bool:
         """Whether the method is random and has one run."""
-        return len(self.records) == 1 and self.method not in DETERMINISTIC
+        return len(self.records) == 1 and self.method not in paper_methods.DETERMINISTIC
 
     @property
     def status(self) -> str:
@@ -152,21 +142,23 @@ def accuracy_section(
     for test in sorted(results.comparisons, key=lambda c: c.table == "table_1"):  # whose marks win
         if test.table in ("table_1", "table_1_nulls", "table_1_further"):
             tests.setdefault(test.other, {})[test.ranking, test.metric] = test
-    labels = {method: label for label, method in paper_rows(recbole_row).items()}
+    labels = {method: label for label, method in paper_methods.paper_rows(recbole_row).items()}
     stands_for = paper_numbers.STANDS_FOR.get(results.dataset, "")
-    further = further_methods(results.runs.keys(), recbole_row)
+    further = paper_methods.further_methods(results.runs.keys(), recbole_row)
     rows = [
         results.row(
-            row_label(method, recbole_row, size_of(method, results.runs.get(method, []))),
+            paper_methods.row_label(
+                method, recbole_row, size_of(method, results.runs.get(method, []))
+            ),
             method,
             tests.get(method, {}),
-            group_of(method, recbole_row),
+            paper_methods.group_of(method, recbole_row),
             printed_as=labels.get(method, ""),
             paper={m: paper.get((labels.get(method, ""), f"{stands_for}/{m}")) for m in METRICS},
         )
-        for method in table_methods(recbole_row, further)
+        for method in paper_methods.table_methods(recbole_row, further)
     ]
-    reference = best_null(results.runs, OURS) or ""
+    reference = best_null(results.runs, paper_methods.OURS) or ""
     return AccuracySection(
         results.dataset, results.protocol, results.users, rows, reference, time_note
     )
@@ -177,7 +169,7 @@ def size_of(method: str, records: Sequence[Record]) -> str:
 
     Methods whose options are not searched are smaller than the paper's.
     """
-    if method not in NOT_SEARCHED or not records:
+    if method not in paper_methods.NOT_SEARCHED or not records:
         return ""
     made = records[0].provenance
     parts = []
