@@ -153,31 +153,29 @@ class RelationTerm(nn.Module):
         decay: float,
     ) -> None:
         """users, items: (N,), the training interactions. Relations are among the `max_items` most
-        frequent items. reg_weight, decay: λ and γ where `fit` is not called before the first use;
-        γ is the weight of an item against the next one."""
+        frequent items. reg_weight: λ; decay: γ, the weight of an item against the next one."""
         super().__init__()
         index = matrix_rows(items, n_items, max_items)
         self.register_buffer("matrix_index", torch.from_numpy(index), persistent=False)
         self.register_buffer("item_item_weights", torch.zeros(1, 1), persistent=False)
         self.pairs = users, index[items]
-        self.fitted_with: float | None = None  # λ
+        self.fitted = False
         self.reg_weight, self.decay = reg_weight, decay
 
-    def fit(self, reg_weight: float, decay: float) -> None:
-        """Fit the weights for given values of λ and γ."""
-        if reg_weight != self.fitted_with:
+    def fit(self) -> None:
+        """Compute the weights, unless they are there; `learn` and `forward` do so when needed."""
+        if not self.fitted:
             size = int(self.matrix_index.max()) + 1
-            weights, self.inverse_diagonal = item_item_weights(*self.pairs, size, reg_weight)
+            weights, self.inverse_diagonal = item_item_weights(*self.pairs, size, self.reg_weight)
             self.item_item_weights = weights.to(self.matrix_index.device)
-        self.fitted_with, self.decay = reg_weight, decay
+            self.fitted = True
 
     def learn(self, histories: Sequence[np.ndarray], items: Sequence[int]) -> None:
         """Add interactions to the fitted weights: of each the item, and the user's earlier items.
 
         An item that its user has had, or that has no relations, adds nothing.
         """
-        if self.fitted_with is None:
-            self.fit(self.reg_weight, self.decay)
+        self.fit()
         rows = self.matrix_index.cpu().numpy()
         new = [
             (rows[history][rows[history] > 0], int(rows[item]))
@@ -189,15 +187,11 @@ class RelationTerm(nn.Module):
             learn_pairs(weights, self.inverse_diagonal, *zip(*new))
             self.item_item_weights = weights.to(self.matrix_index.device)
 
-    def forward(self, history: torch.Tensor, decay: float | None = None) -> torch.Tensor:
-        """s (B, n_items), of histories (B, L), oldest first, padded on the right.
-
-        decay: γ, None for the term's own.
-        """
-        if self.fitted_with is None:
-            self.fit(self.reg_weight, self.decay)
+    def forward(self, history: torch.Tensor) -> torch.Tensor:
+        """s (B, n_items), of histories (B, L), oldest first, padded on the right."""
+        self.fit()
         lengths = (history > 0).sum(1, keepdim=True)  # (B, 1)
         ages = (lengths - 1 - torch.arange(history.shape[1], device=history.device)).clamp(min=0)
         rows = self.matrix_index[history]  # (B, L)
-        scores = relation_scores(rows, ages, self.item_item_weights, decay or self.decay)  # (B, M)
+        scores = relation_scores(rows, ages, self.item_item_weights, self.decay)  # (B, M)
         return scores[:, self.matrix_index]

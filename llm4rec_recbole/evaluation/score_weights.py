@@ -22,8 +22,8 @@ WEIGHTS = (0.0, *(2.0**step for step in range(-3, 11)))
 MOST_ROWS = 2048  # of the validation items: more would not change a choice between neighbours
 ROWS_AT_ONCE = 64
 
-#: Rows (B,) of the held-out items → the base scores, and variants of the term; (B, n_items) each.
-Parts = Callable[[np.ndarray], tuple[Any, Sequence[Any]]]
+#: Rows (B,) of the held-out items → the base scores and the term, (B, n_items) each.
+Parts = Callable[[np.ndarray], tuple[Any, Any]]
 
 
 def rows_to_choose_by(held_out: HeldOut) -> list[np.ndarray]:
@@ -38,33 +38,21 @@ def best_weight(
     held_out: HeldOut,
     weights: Sequence[float] = WEIGHTS,
     first_by_default: bool = False,
-) -> tuple[float, int]:
-    """The weight with the best NDCG@10 of the held-out items, and the variant of the term, from 0.
+) -> float:
+    """The weight with the best NDCG@10 of the held-out items; of equal ones the first.
 
-    The first variant is the default: `choose` says when another one replaces it. So is the first
-    weight with `first_by_default`. Of equal NDCG@10 the first variant and the first weight.
+    first_by_default: `choose` says when another one replaces the first weight.
     """
-    values: list[np.ndarray] = []  # (V, W, B) of each batch
+    values: list[np.ndarray] = []  # (W, B) of each batch
     for rows in rows_to_choose_by(held_out):
-        base, variants = parts(rows)
+        base, term = map(torch.as_tensor, parts(rows))
         seen, targets = held_out.seen_mask(rows), held_out.targets[rows]
-        base = torch.as_tensor(base)
-        values.append(
-            np.stack(
-                [
-                    ndcg_at_weights(base, torch.as_tensor(term), targets, seen, weights)
-                    for term in variants
-                ]
-            )
-        )
+        values.append(ndcg_at_weights(base, term, targets, seen, weights))
     if not values:  # there is no held-out item to choose by
-        return float(weights[0]), 0
-    of_all = np.concatenate(values, axis=2)  # (V, W, N)
-    at_best_weight = of_all[np.arange(len(of_all)), of_all.mean(2).argmax(1)]  # (V, N)
-    variant = choose(at_best_weight)
-    of_variant = of_all[variant]  # (W, N)
-    best = choose(of_variant) if first_by_default else int(of_variant.mean(1).argmax())
-    return float(weights[best]), variant
+        return float(weights[0])
+    of_rows = np.concatenate(values, axis=1)  # (W, N)
+    best = choose(of_rows) if first_by_default else int(of_rows.mean(1).argmax())
+    return float(weights[best])
 
 
 def choose(values: np.ndarray) -> int:

@@ -90,18 +90,17 @@ class RecencyEASE(EASE):
         rows = dataset.inter_feat
         users, items = (rows[field].numpy() for field in (dataset.uid_field, dataset.iid_field))
         self.adaptation = AdaptationSettings(batch=ONLINE_BATCH)
-        relations = RelationTerm(
+        self.relations = RelationTerm(
             users, items, dataset.item_num, dataset.item_num, config["reg_weight"], self.decay
         )
-        relations.fit(config["reg_weight"], self.decay)
-        self.relations = relations
         self.prequential_rows = partial(
-            prequential_rows, self, gradients=False, relations=relations
+            prequential_rows, self, gradients=False, relations=self.relations
         )
 
     def score_histories(self, held_out: HeldOut, rows: np.ndarray) -> np.ndarray:
         """Scores (B, n_items) float32."""
         if self.relations is not None:
+            self.relations.fit()
             self.item_similarity = self.relations.item_item_weights.cpu().numpy()
         return super().score_histories(held_out, rows)
 

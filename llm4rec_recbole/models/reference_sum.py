@@ -120,11 +120,11 @@ def choose_weights(scores_of: Sequence[Score], held_out: HeldOut) -> list[float]
     weights = [1.0]
     for number in range(1, len(scores_of)):
 
-        def parts(rows: np.ndarray, number: int = number) -> tuple[np.ndarray, list[np.ndarray]]:
+        def parts(rows: np.ndarray, number: int = number) -> tuple[np.ndarray, np.ndarray]:
             scores = [np.asarray(score(held_out, rows)) for score in scores_of[: number + 1]]
-            return weighted_sum(scores[:-1], weights), [scores[-1].astype(np.float64)]
+            return weighted_sum(scores[:-1], weights), scores[-1].astype(np.float64)
 
-        weights.append(best_weight(parts, held_out)[0])
+        weights.append(best_weight(parts, held_out))
     return weights
 
 

@@ -13,7 +13,7 @@ ITEMS = np.array([1, 2, 4, 2, 4, 5, 1, 5])
 
 def term(weights: torch.Tensor, index: torch.Tensor, decay: float) -> RelationTerm:
     made = RelationTerm(USERS, ITEMS, 6, 6, 1.0, decay)
-    made.fit(1.0, decay)
+    made.fit()
     made.item_item_weights, made.matrix_index = weights, index
     return made
 
@@ -35,7 +35,7 @@ def test_an_item_without_relations_only_ages_the_others() -> None:
     torch.testing.assert_close(context(torch.tensor([[2, 3], [1, 3], [4, 0]])), expected)
 
 
-def test_the_first_use_fits_where_nothing_was_chosen() -> None:
+def test_the_first_use_fits() -> None:
     fresh = RelationTerm(USERS, ITEMS, 6, 10, 3.0, 0.9)
     fresh(torch.tensor([[1, 2]]))
     torch.testing.assert_close(fresh.item_item_weights, item_item_weights(USERS, ITEMS, 6, 3.0)[0])

@@ -25,7 +25,6 @@ from llm4rec_recbole.components.training_features import TrainingFeatures
 from llm4rec_recbole.errors import InputError
 
 # λ and γ where nothing is chosen on validation: under RecBole's protocol.
-RELATION_REG, RELATION_DECAY = 500.0, 0.95
 
 COMPONENTS = ("fusion", "retrieval", "debiasing", "explanation", "adaptation")
 
@@ -68,8 +67,8 @@ def build_components(
             features.items,
             features.n_items,
             config["max_relation_items"],
-            config["relation_reg"] or RELATION_REG,
-            config["relation_decay"] or RELATION_DECAY,
+            config["relation_reg"],
+            config["relation_decay"],
         )
         if config["retrieved_entries"]:
             parts.retrieved = RetrievedContext.of(config, dataset, features)

@@ -47,15 +47,12 @@ class EnhancedGenRecOptions(
     )
     text_tokens: Size = Field(2, description="Tokens into which a text's vector is read (3).")
     # Retrieval (7-12).
-    relation_reg: Positive | None = Field(
-        None, description="Ridge penalty of the item relations; ~ is chosen on validation."
-    )
+    relation_reg: Positive = Field(200.0, description="Ridge penalty of the item relations.")
     max_relation_items: Count = Field(
         15000, description="Items with relations: the most frequent ones. The matrix is dense."
     )
-    relation_decay: Annotated[float, Field(gt=0, le=1)] | None = Field(
-        None,
-        description="Weight of an item relative to the item after it; ~ is chosen on validation.",
+    relation_decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.95, description="Weight of an item of the history relative to the item after it."
     )
     relation_weight: Weight | None = Field(
         None, description="Weight of the relations in the ranking; ~ is chosen on validation."

@@ -1,8 +1,7 @@
 """What EnhancedGenRec chooses by its validation items, so that it fits a new data set.
 
-before training      λ of the item relations, by the NDCG@10 of the relations alone
-at each validation   γ of the relations, and the weights of the terms that are added to the
-                     ranking's scores, by the NDCG@10 of the sum
+at each validation   the weights of the terms that are added to the ranking's scores, by the NDCG@10
+                     of the sum
 after training       whether the model learns between its rankings of the test, and from what
                      (26–33), by a replay of the validation items: each is ranked by a model that
                      has learned only from earlier ones
@@ -30,12 +29,9 @@ from llm4rec_recbole.evaluation.score_weights import (
     best_weight,
     choose,
     ndcg_at_weights,
-    rows_to_choose_by,
 )
 
-REG_WEIGHTS = (200.0, 50.0, 500.0)  # λ, the default first
 FIRST_WEIGHTS = {"relations": 16.0, "aspects": 0.1}  # before the first validation
-DECAYS = (0.9, 0.7, 0.8, 0.95, 1.0)  # γ, the default first
 
 
 class ValidationChoices:
@@ -55,8 +51,6 @@ class ValidationChoices:
             "relations": isinstance(self.relations, NoRelations),
             "aspects": isinstance(self.aspects, NoAspects),
         }
-        self.relation_reg: float | None = config["relation_reg"]
-        self.relation_decay: float | None = config["relation_decay"]
         self.weights = {
             name: FIRST_WEIGHTS[name] if weight is None else float(weight)
             for name, weight in given.items()
@@ -65,35 +59,26 @@ class ValidationChoices:
         self.terms_to_weigh = [name for name in self.weights if given[name] is None]
 
     def before_training(self: Any, held_out: HeldOut) -> None:
-        """Fit the item relations; choose λ where the option is ~."""
+        """Fit the item relations."""
         if isinstance(self.relations, RelationTerm):
-            fit_relations(
-                self.relations, held_out, self.length, self.relation_reg, self.relation_decay
-            )
+            self.relations.fit()
 
     @torch.no_grad()
     def before_validation(self: Any, held_out: HeldOut) -> None:
-        """Choose γ and the weights of the added terms, one term after another, the others fixed."""
-        decays = DECAYS if self.relation_decay is None else (self.relation_decay,)
+        """Choose the weights of the added terms, one term after another, the others fixed."""
         for name in self.terms_to_weigh:
 
-            def parts(
-                rows: np.ndarray, name: str = name
-            ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+            def parts(rows: np.ndarray, name: str = name) -> tuple[torch.Tensor, torch.Tensor]:
                 users, items, entries = self.inputs_of(held_out, rows)
                 table = self.item_table()
                 states = self(users, items, table, entries, last_only=True)
                 terms = self.score_terms(states, items, table)
-                own = [terms.pop(name)]
-                if name == "relations":
-                    own = [self.relations(items, decay) for decay in decays]
-                return self.weighted(terms).cpu(), [term.cpu() for term in own]
+                own = terms.pop(name)
+                return self.weighted(terms).cpu(), own.cpu()
 
-            self.weights[name], variant = best_weight(
+            self.weights[name] = best_weight(
                 parts, held_out, WEIGHTS, first_by_default=name != "relations"
             )
-            if name == "relations":
-                self.relations.decay = decays[variant]
 
     @torch.no_grad()
     def choose_feedback(self: Any, valid: HeldOut, outcomes: Outcomes) -> str | None:
@@ -139,60 +124,14 @@ class ValidationChoices:
         chosen: dict[str, float | str] = {
             f"weight of {name}": self.weights[name] for name in self.terms_to_weigh
         }
-        if isinstance(self.relations, RelationTerm):
-            if self.relation_reg is None and self.relations.fitted_with is not None:
-                chosen["relation_reg"] = self.relations.fitted_with
-            if self.relation_decay is None:
-                chosen["relation_decay"] = self.relations.decay
         if self.chosen_feedback is not None:
             chosen["adaptation_feedback"] = self.chosen_feedback
         return chosen
 
     def other_parameter(self: Any) -> dict[str, Any]:
         """What a checkpoint holds beside the state dict."""
-        values: dict[str, Any] = {"weights": self.weights}
-        if isinstance(self.relations, RelationTerm):
-            values["relations"] = [self.relations.fitted_with, self.relations.decay]
-        return values
+        return {"weights": self.weights}
 
     def load_other_parameter(self: Any, values: dict[str, Any]) -> None:
-        """Restore what `other_parameter` returned; fit the relations where they are not fitted."""
+        """Restore what `other_parameter` returned."""
         self.weights |= {name: float(weight) for name, weight in values["weights"].items()}
-        if isinstance(self.relations, RelationTerm) and values["relations"][0] is not None:
-            self.relations.fit(*values["relations"])
-
-
-def fit_relations(
-    relations: RelationTerm,
-    held_out: HeldOut,
-    length: int,
-    reg_weight: float | None,
-    decay: float | None,
-) -> None:
-    """Fit `relations` to the last `length` items of each history.
-
-    reg_weight, decay: λ and γ; None: those with the best NDCG@10 of the relations alone.
-    """
-    regs = REG_WEIGHTS if reg_weight is None else (reg_weight,)
-    decays = DECAYS if decay is None else (decay,)
-    candidates = [(reg, gamma) for reg in regs for gamma in decays]
-    chosen = 0
-    if len(candidates) > 1 and len(held_out):
-        values = []
-        for candidate in candidates:
-            relations.fit(*candidate)
-            values.append(ndcg_alone(relations, held_out, length))
-        chosen = choose(np.array(values))
-    relations.fit(*candidates[chosen])
-
-
-def ndcg_alone(relations: RelationTerm, held_out: HeldOut, length: int) -> np.ndarray:
-    """The NDCG@10 of `relations` alone, of each of the rows of `rows_to_choose_by`, (N,)."""
-    values = []
-    for rows in rows_to_choose_by(held_out):
-        items, lengths = held_out.last(rows, length)
-        history = torch.from_numpy(items[:, : lengths.max(initial=1)])
-        scores = relations(history.to(relations.matrix_index.device)).cpu()
-        seen, targets = held_out.seen_mask(rows), held_out.targets[rows]
-        values.append(ndcg_at_weights(scores, scores, targets, seen, [0.0])[0])
-    return np.concatenate(values)
