@@ -56,7 +56,7 @@ tables: $(VENV)/ready ## write all tables, the report and README from the record
 
 docs: $(VENV)/ready ## build the documentation site in work/site
 	$(PIP) install --quiet "mkdocs-material>=9.5" "mkdocstrings[python]>=0.27"
-	python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict
 
 verify: $(VENV)/ready ## train the deterministic methods and SASRec again; compare with the committed records
 	@python -m llm4rec_recbole.pipeline.verify
