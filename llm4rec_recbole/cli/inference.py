@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def recommend(argv: Sequence[str]) -> int:
     """Print the list. Raises InputError for an unknown user, or a model that is not trained."""
     parser = parser_of("Recommend items to a user.", "-k", *MODEL, "--state", "--language_model")
-    parser.add_argument("--user", required=True, help="raw id")
+    parser.add_argument("--user", required=True, help="the user's id in the data set")
     parser.add_argument("--explain", action="store_true", help="explain each item")
     options = parser.parse_args(argv)
     check_k(options.k)
@@ -64,8 +64,8 @@ def explain(argv: Sequence[str]) -> int:
     """Print the sentence, the item's rank, and the evidence. Raises InputError for an unknown user
     or item, and for a model that is not trained."""
     parser = parser_of("Explain an item to a user.", *MODEL, "--state", "--language_model")
-    parser.add_argument("--user", required=True, help="raw id")
-    parser.add_argument("--item", required=True, help="raw id")
+    parser.add_argument("--user", required=True, help="the user's id in the data set")
+    parser.add_argument("--item", required=True, help="the item's id in the data set")
     options = parser.parse_args(argv)
     import numpy as np
 

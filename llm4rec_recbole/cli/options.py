@@ -25,7 +25,9 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "help": "a model or the method of its run, or file.py:Class of your own (%(default)s)",
     },
     "--dataset": {"default": "ml-100k", "help": "the data set of its training (%(default)s)"},
-    "--checkpoint": {"help": "its file (default: the newest finished one in --checkpoint_dir)"},
+    "--checkpoint": {
+        "help": "checkpoint file (default: the newest finished one in --checkpoint_dir)"
+    },
     "--checkpoint_dir": {
         "default": "work/checkpoints",
         "help": "folder of the checkpoints (%(default)s)",

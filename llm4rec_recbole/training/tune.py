@@ -351,7 +351,7 @@ def main(argv: list[str] | None = None) -> None:
     assert __doc__
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="a name, or file.py:Class of your own")
-    parser.add_argument("--dataset", default="ml-100k", help="(%(default)s)")
+    parser.add_argument("--dataset", default="ml-100k", help="data set (%(default)s)")
     parser.add_argument("--protocol", default="loo", help="loo or temporal (%(default)s)")
     parser.add_argument("--space", type=Path,
                         help="search space (properties/search/<model>.yaml)")  # fmt: skip

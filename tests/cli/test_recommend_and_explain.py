@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -208,6 +209,24 @@ def test_a_checkpoint_of_a_run_without_record_is_reported(
 def test_an_untrained_model_is_refused_with_the_training_command(data_options, capsys) -> None:
     err = refused(capsys, "recommend", "--user", "u1", "--model", "GRU4Rec", *data_options)
     assert "make one: run_recbole --model=GRU4Rec --dataset=two_cycles" in err
+
+
+def test_the_python_of_the_page_prints_titles_and_reasons(trained_options, tmp_path, capsys):
+    page = Path(__file__).parents[2] / "docs" / "using_a_model.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    for written, here in (
+        ("work/checkpoints", trained_options["checkpoint_dir"]),
+        ("SASRec", "EASE"),
+        ("ml-100k", "two_cycles"),
+        ('"196"', '"u1"'),
+    ):
+        assert written in code
+        code = code.replace(written, str(here))
+    (tmp_path / "page.py").write_text(code)
+    runpy.run_path(str(tmp_path / "page.py"))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines
+    assert all(line.endswith(".") for line in lines)
 
 
 def test_the_checkpoints_that_there_are_instead_are_named(trained_options, data_options) -> None:
