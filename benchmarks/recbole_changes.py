@@ -57,7 +57,7 @@ CASES = (
     Case("metrics_as_floats", "same_results", "BPR", SHORT, False),
     Case("name_checkpoints_uniquely", "no_code_execution", "BPR", SHORT, False),
     Case("sample_from_training", "recbole_plugin/sampling", "BPR", SHORT | POPULAR, True),
-    Case("train_bert4rec_on_windows", "recbole_plugin/recbole_models", "BERT4Rec", SHORT, False),
+    Case("train_bert4rec_on_windows", "recbole_plugin/extensions", "BERT4Rec", SHORT, False),
     Case("exact_times", "recbole_plugin/reading", "SASRec", SHORT, True),
     Case("ByteDropout", "training/trainer", "SASRec", SHORT, True),
 )

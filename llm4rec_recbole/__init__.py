@@ -18,7 +18,6 @@ PATCH_MODULES = tuple(
         "recbole_plugin.reading",
         "recbole_plugin.protocols",
         "recbole_plugin.sampling",
-        "recbole_plugin.recbole_models",
         "recbole_plugin.extensions",
         "recbole_plugin.quick_start",
     )

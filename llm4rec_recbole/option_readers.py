@@ -115,7 +115,7 @@ def _batches(model: str | type) -> str | None:
     """The model's class attribute `batches` (training/batches.py); None for RecBole's rows."""
     if not isinstance(model, str):
         return getattr(model, "batches", None)
-    if model == "BERT4Rec":  # recbole_plugin/recbole_models.py
+    if model == "BERT4Rec":  # recbole_plugin/extensions.py
         return "cloze"
     declared = re.compile(r'^    batches = "(\w+)"', re.MULTILINE)
     matches = map(declared.search, _sources(model))

@@ -66,12 +66,12 @@ ITEM_VECTORS: dict[str, str] = {
 }
 #: Each model's own options, as a class of pydantic. Every other model's are read off its source.
 OPTIONS: dict[str, str] = {
-    "GenRec": "llm4rec_recbole.models.genrec.options:GenRecOptions",
-    "P5": "llm4rec_recbole.models.p5.options:P5Options",
-    "RecencyEASE": "llm4rec_recbole.models.baseline_options:RecencyEASEOptions",
-    "SumOfReferences": "llm4rec_recbole.models.baseline_options:SumOfReferencesOptions",
-    "SASRec": "llm4rec_recbole.models.baseline_options:SASRecOptions",
-    "BERT4Rec": "llm4rec_recbole.models.baseline_options:BERT4RecOptions",
+    "GenRec": "llm4rec_recbole.models.options:GenRecOptions",
+    "P5": "llm4rec_recbole.models.options:P5Options",
+    "RecencyEASE": "llm4rec_recbole.models.options:RecencyEASEOptions",
+    "SumOfReferences": "llm4rec_recbole.models.options:SumOfReferencesOptions",
+    "SASRec": "llm4rec_recbole.models.options:SASRecOptions",
+    "BERT4Rec": "llm4rec_recbole.models.options:BERT4RecOptions",
     **dict.fromkeys(ITEM_INIT, "llm4rec_recbole.training.options:ItemInitOptions"),
     **dict.fromkeys(ENHANCED_GENREC, f"{_ENHANCED}.options:EnhancedGenRecOptions"),
 }

@@ -29,9 +29,7 @@ from llm4rec_recbole.errors import InputError
 
 def spectral_item_vectors(config: Any, dataset: Any, d: int) -> np.ndarray:
     """Vectors (n_items, d) float32 from RecBole's training data, in time order within each user.
-
-    Items that do not occur have zeros.
-    """
+    Items that do not occur have zeros."""
     inter = dataset.inter_feat
     users, items = inter[dataset.uid_field].numpy(), inter[dataset.iid_field].numpy()
     order = np.argsort(users, kind="stable")
@@ -39,10 +37,8 @@ def spectral_item_vectors(config: Any, dataset: Any, d: int) -> np.ndarray:
 
 
 def text_item_vectors(config: Any, dataset: Any, d: int) -> np.ndarray:
-    """Vectors (n_items, d) float32 from the items' texts; zeros without a text.
-
-    Raises InputError where no item has a text.
-    """
+    """Vectors (n_items, d) float32 from the items' texts; zeros without a text. Raises
+    InputError where no item has a text."""
     texts = item_text_vectors(config, dataset)
     if not texts.any():
         raise InputError("item_init is text, and no item has a text")
@@ -56,9 +52,7 @@ def cooccurrence_matrix(
     users: np.ndarray, items: np.ndarray, n_items: int, window: int
 ) -> sp.csr_matrix:
     """C, (n_items, n_items) float64, symmetric. users, items: (N,), sorted by user, oldest first.
-
-    window: the largest distance of two items in a history that counts.
-    """
+    window: the largest distance of two items in a history that counts."""
     total = sp.csr_matrix((n_items, n_items))
     for distance in range(1, window + 1):
         same_user = users[distance:] == users[:-distance]
@@ -70,11 +64,9 @@ def cooccurrence_matrix(
 
 
 def ppmi_matrix(counts: sp.csr_matrix, mass: np.ndarray, power: float = 1.0) -> sp.csr_matrix:
-    """Positive pointwise mutual information of `counts` (C), computed in place.
-
-    In place, since 25 million ratings have 10⁸ pairs. mass: (n_items,), C_i, the sums of C's rows.
-    power: a, by which the shares of rare items are raised (Levy et al., TACL 2015, section 3.1).
-    """
+    """Positive pointwise mutual information of `counts` (C), computed in place: 25 million ratings
+    have 10⁸ pairs. mass: (n_items,), C_i, the sums of C's rows. power: a, by which the shares of
+    rare items are raised (Levy et al., TACL 2015, section 3.1)."""
     factor = mass.sum()
     if power != 1:
         total, mass = factor, mass**power
@@ -113,11 +105,8 @@ def spectral_vectors(
 def largest_factors(
     matrix: sp.csr_matrix, rank: int, iterations: int = 4
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The largest singular values (rank,) of a symmetric matrix and their vectors (n, rank).
-
-    By subspace iteration from a fixed random start (Halko et al., SIAM Review 2011, algorithm
-    4.4), in a few products with the matrix.
-    """
+    """The largest singular values (rank,) of a symmetric matrix and their vectors (n, rank), by
+    subspace iteration from a fixed random start (Halko et al., SIAM Review 2011, algorithm 4.4)."""
     n = matrix.shape[0]
     random = np.random.default_rng(0)
     basis = random.standard_normal((n, min(n, rank + 16)), dtype=np.float32)

@@ -24,32 +24,19 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.sparse as sp
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 LARGE = 8192  # items
 _ROWS_AT_ONCE = 1024  # of XᵀX: the whole sparse product is larger than the dense matrix
 
 
-def decayed_histories(
-    items: np.ndarray, indptr: np.ndarray, n_items: int, decay: float = 1.0
-) -> sp.csr_matrix:
-    """The histories as sparse rows (B, n_items) float32; an item of age a weighs decay^a.
-
-    Row b holds items[indptr[b]:indptr[b + 1]], oldest first. The latest item has age 0.
-    """
-    lengths = np.diff(indptr)  # (B,)
-    within = np.arange(len(items)) - np.repeat(indptr[:-1], lengths)
-    age = np.repeat(lengths, lengths) - 1 - within
-    weights = np.float32(decay) ** age.astype(np.float32)
-    return sp.csr_matrix((weights, items, indptr), shape=(len(lengths), n_items))
-
-
 def matrix_rows(items: np.ndarray, n_items: int, max_items: int) -> np.ndarray:
     """Each item's row in the dense weight matrix, (n_items,) int64.
 
-    The `max_items` most frequent items of the training interactions `items` (N,) get the rows
-    1 … max_items, in order of id; of equally frequent items those with smaller ids. The other
-    items and the pad get row 0.
+    The `max_items` most frequent of the training interactions `items` (N,) get the rows 1 …
+    max_items, in order of id; of equally frequent ones those with smaller ids. The others and the
+    pad get row 0.
     """
     if n_items - 1 <= max_items:
         return np.arange(n_items)
@@ -62,12 +49,12 @@ def matrix_rows(items: np.ndarray, n_items: int, max_items: int) -> np.ndarray:
 
 def item_item_weights(
     users: np.ndarray, items: np.ndarray, n_items: int, reg_weight: float = 200.0
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[Tensor, Tensor]:
     """Fit EASE: B, (n_items, n_items) float32, with zeros for the pad; the diagonal of P.
 
     users, items: (N,), training interactions only. Interactions with item 0 are left out, and
-    repeated pairs count once. reg_weight: λ > 0. The inverse is computed in float64, and in float32
-    above LARGE items, where it takes half the time and 8 n_items² bytes.
+    repeated pairs count once. reg_weight: λ > 0. The inverse is in float64, and in float32 above
+    LARGE items, where it takes half the time and 8 n_items² bytes.
     """
     has_row = items > 0
     n_users = int(users.max(initial=0)) + 1
@@ -92,8 +79,8 @@ def item_item_weights(
 
 
 def learn_pairs(
-    weights: torch.Tensor,
-    diagonal: torch.Tensor,
+    weights: Tensor,
+    diagonal: Tensor,
     histories: Sequence[np.ndarray],
     items: Sequence[int],
 ) -> None:
@@ -117,31 +104,11 @@ def learn_pairs(
     weights.div_(diagonal).fill_diagonal_(0.0)
 
 
-def relation_scores(
-    history: torch.Tensor, ages: torch.Tensor, weights: torch.Tensor, decay: float
-) -> torch.Tensor:
-    """Scores of the items related to each history: Σ_s decay^age_s · B[item_s], (B, n_items).
-
-    history: (B, S) item ids, 0 where there is none; ages: (B, S) ≥ 0, in any unit; weights: B,
-    (n_items, n_items).
-    """
-    if not history.shape[1]:  # nobody has a history, which embedding_bag refuses
-        return weights.new_zeros(len(history), weights.shape[1])
-    shares = (decay ** ages.to(weights.dtype)) * (history > 0)  # (B, S)
-    return torch.nn.functional.embedding_bag(
-        history, weights, per_sample_weights=shares, mode="sum"
-    )
-
-
 class RelationTerm(nn.Module):
-    """The scores s of `relation_scores`, a term of the ranking.
+    """Related items as a term of the ranking. Its weights B are no part of the state dict."""
 
-    The weights are computed from the training interactions alone, so they are not in the state
-    dict.
-    """
-
-    item_item_weights: torch.Tensor
-    matrix_index: torch.Tensor
+    item_item_weights: Tensor
+    matrix_index: Tensor
 
     def __init__(
         self,
@@ -172,9 +139,7 @@ class RelationTerm(nn.Module):
 
     def learn(self, histories: Sequence[np.ndarray], items: Sequence[int]) -> None:
         """Add interactions to the fitted weights: of each the item, and the user's earlier items.
-
-        An item that its user has had, or that has no relations, adds nothing.
-        """
+        An item that its user has had, or that has no relations, adds nothing."""
         self.fit()
         rows = self.matrix_index.cpu().numpy()
         new = [
@@ -187,11 +152,16 @@ class RelationTerm(nn.Module):
             learn_pairs(weights, self.inverse_diagonal, *zip(*new))
             self.item_item_weights = weights.to(self.matrix_index.device)
 
-    def forward(self, history: torch.Tensor) -> torch.Tensor:
-        """s (B, n_items), of histories (B, L), oldest first, padded on the right."""
+    def forward(self, history: Tensor) -> Tensor:
+        """Σ_s γ^age_s · B[item_s], (B, n_items), of histories (B, L), oldest first, padded on the
+        right. The latest item has age 0."""
         self.fit()
+        weights = self.item_item_weights  # (M, M)
+        rows = self.matrix_index[history]  # (B, L), 0 for no item
+        if not history.shape[1]:  # nobody has a history, which embedding_bag refuses
+            return weights.new_zeros(len(history), len(self.matrix_index))
         lengths = (history > 0).sum(1, keepdim=True)  # (B, 1)
         ages = (lengths - 1 - torch.arange(history.shape[1], device=history.device)).clamp(min=0)
-        rows = self.matrix_index[history]  # (B, L)
-        scores = relation_scores(rows, ages, self.item_item_weights, self.decay)  # (B, M)
+        shares = (self.decay ** ages.to(weights.dtype)) * (rows > 0)  # (B, L)
+        scores = functional.embedding_bag(rows, weights, per_sample_weights=shares, mode="sum")
         return scores[:, self.matrix_index]

@@ -58,10 +58,8 @@ class TrainingFeatures:
 
 
 def training_features(config: Any, dataset: Any) -> TrainingFeatures:
-    """Collect the features of `dataset`, RecBole's training data.
-
-    Titles are encoded here unless the stage `encode` has encoded them before.
-    """
+    """Collect the features of `dataset`, RecBole's training data. Titles are encoded here unless
+    the stage `encode` has encoded them before."""
     inter = dataset.inter_feat
     users, items = inter[dataset.uid_field].numpy(), inter[dataset.iid_field].numpy()
     order = np.argsort(users, kind="stable")
@@ -102,8 +100,8 @@ def _years(files: DatasetFiles, tokens: Any) -> np.ndarray:
 
 
 def item_text_vectors(config: Any, dataset: Any) -> np.ndarray:
-    """Each item's text vector, (n_items, d) float32. Items without text have zeros; without an
-    `.item` file d is 1."""
+    """Each item's text vector, (n_items, d) float32, zeros without text; without an `.item` file d
+    is 1."""
     files, tokens = DatasetFiles.of(config), dataset.field2id_token[dataset.iid_field]
     path = files.path("item")
     items = read_items(path, files.file_format)

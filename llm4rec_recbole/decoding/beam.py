@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from llm4rec_recbole.decoding.exhaustive import child_log_probabilities, exhaustive_scores
 from llm4rec_recbole.decoding.tree_decoder import TreeDecoder
@@ -29,24 +30,22 @@ from llm4rec_recbole.decoding.trie import ItemTrie
 class Beams:
     """Items and their scores, best first."""
 
-    items: torch.Tensor  # (B, K) int64, -1 where a user has fewer than K items left
-    scores: torch.Tensor  # (B, K) float32 log-probabilities, -inf there
+    items: Tensor  # (B, K) int64, -1 where a user has fewer than K items left
+    scores: Tensor  # (B, K) float32 log-probabilities, -inf there
 
 
 @torch.no_grad()
 def beam_search(
     decoder: TreeDecoder,
-    prompts: torch.Tensor,
-    mask: torch.Tensor,
+    prompts: Tensor,
+    mask: Tensor,
     trie: ItemTrie,
     width: int,
-    seen: torch.Tensor | None = None,
+    seen: Tensor | None = None,
     over: str = "vocabulary",
 ) -> Beams:
-    """Return the `width` best items for each prompt (B, T), real where mask (B, T) is True.
-
-    seen: (B, n) bool, excluded items; over: see exhaustive.py.
-    """
+    """The `width` best items for each prompt (B, T), real where mask (B, T) is True. seen: (B, n)
+    bool, excluded items; over: see exhaustive.py."""
     memory, states = decoder.read(prompts, mask)
     n_users, device = len(prompts), prompts.device
     alive = None if seen is None else trie.alive(seen)
@@ -87,25 +86,29 @@ def beam_search(
             states = ahead.gather(1, at[..., None].expand(-1, -1, ahead.shape[2]))
             sees = ahead_sees[at]
             continue
-        before = sees.gather(1, (at // beam_size)[..., None].expand(-1, -1, sees.shape[2]))
-        itself = torch.eye(n_beams, dtype=torch.bool, device=device).expand(n_users, -1, -1)
-        sees = torch.cat([before, itself], 2)
+        sees = _with_new_tokens(sees, at // beam_size)
         depths = torch.full((n_beams,), depth, device=device)
         states = decoder.grow(memory, trie.token[nodes], depths, sees, store=True)
     return ended
 
 
-def _first_levels(trie: ItemTrie, max_nodes: int) -> torch.Tensor:
+def _first_levels(trie: ItemTrie, max_nodes: int) -> Tensor:
     """Return the nodes of as many levels below the root as have at most `max_nodes` together.
-
-    Nearly all of them become beams. They pass through the model faster together than by level.
-    """
+    Nearly all of them become beams. They pass through the model faster together than by level."""
     levels = torch.arange(1, trie.max_depth + 1, device=trie.depth.device)
     last = torch.searchsorted(trie.depth, levels, right=True) - 1  # the last node of each
     return torch.arange(1, 1 + int(last.where(last <= max_nodes, 0).max()), device=levels.device)
 
 
-def _with_ended(ended: Beams, total: torch.Tensor, item: torch.Tensor) -> Beams:
+def _with_new_tokens(sees: Tensor, parents: Tensor) -> Tensor:
+    """What one new token below each of `parents` (B, W) attends to: the parent's tokens (of `sees`,
+    (B, W', M)) and itself, (B, W, M + W)."""
+    before = sees.gather(1, parents[..., None].expand(-1, -1, sees.shape[2]))
+    itself = torch.eye(parents.shape[1], dtype=torch.bool, device=sees.device)
+    return torch.cat([before, itself.expand(len(parents), -1, -1)], 2)
+
+
+def _with_ended(ended: Beams, total: Tensor, item: Tensor) -> Beams:
     """Return the best of the ended beams and of the items (B, W * C) that end in this step."""
     width = ended.items.shape[1]
     best, at = total.topk(min(width, total.shape[1]))
@@ -125,14 +128,14 @@ def _with_ended(ended: Beams, total: torch.Tensor, item: torch.Tensor) -> Beams:
 @torch.no_grad()
 def unconstrained_search(
     decoder: TreeDecoder,
-    prompts: torch.Tensor,
-    mask: torch.Tensor,
+    prompts: Tensor,
+    mask: Tensor,
     trie: ItemTrie,
     width: int,
     end: int | None = None,
-    seen: torch.Tensor | None = None,
+    seen: Tensor | None = None,
 ) -> Beams:
-    """Return the `width` best token sequences for each prompt (B, T), with their items.
+    """The `width` best token sequences for each prompt (B, T), with their items.
 
     A sequence ends with `end`, if the trie was built with it, otherwise as soon as it is an item.
     `items` is -1 where a sequence is no item, or one that is `seen` (B, n) bool.
@@ -162,9 +165,7 @@ def unconstrained_search(
         if depth == trie.max_depth or not (scores > ended_scores[:, -1:]).any():
             break
         nodes = next_node.gather(1, at)
-        before = sees.gather(1, (at // n_tokens)[..., None].expand(-1, -1, sees.shape[2]))
-        itself = torch.eye(at.shape[1], dtype=torch.bool, device=device).expand(n_users, -1, -1)
-        sees = torch.cat([before, itself], 2)
+        sees = _with_new_tokens(sees, at // n_tokens)
         depths = torch.full(at.shape[1:], depth, device=device)
         states = decoder.grow(memory, at % n_tokens, depths, sees, store=True)
     if seen is not None:
@@ -173,7 +174,7 @@ def unconstrained_search(
     return Beams(ended_items, ended_scores)
 
 
-def _next_nodes(trie: ItemTrie, nodes: torch.Tensor, n_tokens: int) -> torch.Tensor:
+def _next_nodes(trie: ItemTrie, nodes: Tensor, n_tokens: int) -> Tensor:
     """Return the node that each token leads to from `nodes` (B, W), -1 for none: (B, W, V)."""
     on_trie = nodes >= 0
     child, exists = trie.children(nodes.clamp(min=0))  # (B, W, C)
@@ -190,19 +191,19 @@ NOT_FOUND = -1e9  # below any log-probability, and finite
 
 def catalogue_scores(
     decoder: TreeDecoder,
-    prompts: torch.Tensor,
-    mask: torch.Tensor,
+    prompts: Tensor,
+    mask: Tensor,
     trie: ItemTrie,
-    seen: torch.Tensor,
+    seen: Tensor,
     decoding: str = "exhaustive",
     width: int = 20,
     over: str = "vocabulary",
     end: int | None = None,
-) -> torch.Tensor:
-    """Return scores (B, n) float32 of all items after each prompt (B, T); mask: False for padding.
+) -> Tensor:
+    """Scores (B, n) float32 of all items after each prompt (B, T); mask: False for padding.
 
-    seen: (B, n) bool; `exhaustive` ignores it, since the ranking excludes seen items; width: number
-    of beams; over: see exhaustive.py; end: the trie's end token.
+    seen: (B, n) bool; `exhaustive` ignores it, since the ranking excludes seen items; width: of the
+    beams; over: see exhaustive.py; end: the trie's end token.
     """
     if decoding == "exhaustive":
         return exhaustive_scores(decoder, prompts, mask, trie, over)
@@ -214,7 +215,7 @@ def catalogue_scores(
     return _catalogue_row(beams, trie.n_items)
 
 
-def _catalogue_row(beams: Beams, n_items: int) -> torch.Tensor:
+def _catalogue_row(beams: Beams, n_items: int) -> Tensor:
     """Return (B, n) scores: those of the beams' items, NOT_FOUND for all others."""
     scores = torch.full((len(beams.items), n_items + 1), NOT_FOUND, device=beams.items.device)
     scores.scatter_(1, beams.items.where(beams.items >= 0, n_items), beams.scores)

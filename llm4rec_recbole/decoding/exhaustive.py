@@ -14,9 +14,9 @@ every ancestor of its nodes. It passes through the model as one tree, whatever i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from llm4rec_recbole.decoding.tree_decoder import TreeDecoder
 from llm4rec_recbole.decoding.trie import ItemTrie
@@ -28,17 +28,12 @@ _MIN_STATES = 128  # with fewer states at once, reading `output` costs more than
 
 
 def child_log_probabilities(
-    states: torch.Tensor,
-    output: torch.Tensor,
-    tokens: torch.Tensor,
-    exists: torch.Tensor,
-    over: str,
-) -> torch.Tensor:
-    """Return log P(child | node), (B, N, C) float32, -inf where there is no child.
+    states: Tensor, output: Tensor, tokens: Tensor, exists: Tensor, over: str
+) -> Tensor:
+    """log P(child | node), (B, N, C) float32, -inf where there is no child.
 
     states: (B, N, d) after N nodes; output: (V, d), output embeddings; tokens: (B, N, C), those of
-    the children, or (1, N, C) if all users are at the same nodes; exists: bool of the same shape,
-    False for padding; over: see the module's docstring.
+    the children, or (1, N, C) if all users are at the same nodes; exists: bool of the same shape.
     """
     if over == "catalogue":  # only the children's logits count, and a vocabulary is large
         wanted, tokens = tokens.clamp(min=0).unique(return_inverse=True)
@@ -62,16 +57,10 @@ def child_log_probabilities(
 
 
 def shared_child_log_probabilities(
-    states: torch.Tensor,
-    output: torch.Tensor,
-    tokens: torch.Tensor,
-    exists: torch.Tensor,
-    over: str,
-) -> torch.Tensor:
-    """Return the same, (B, N, C) float32, for users at the same nodes: tokens, exists (N, C).
-
-    Over the catalogue and with few children, only the children's logits are computed.
-    """
+    states: Tensor, output: Tensor, tokens: Tensor, exists: Tensor, over: str
+) -> Tensor:
+    """The same, (B, N, C) float32, for users at the same nodes: tokens, exists (N, C). Over the
+    catalogue and with few children, only the children's logits are computed."""
     if over == "vocabulary" or tokens.shape[1] > _MAX_OWN_LOGITS:
         return child_log_probabilities(states, output, tokens[None], exists[None], over)
     embedded = output[tokens.clamp(min=0)]  # (N, C, d)
@@ -79,16 +68,9 @@ def shared_child_log_probabilities(
     return logits.masked_fill(~exists, -torch.inf).log_softmax(2).masked_fill(~exists, -torch.inf)
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """Nodes that go through the model together."""
-
-    nodes: torch.Tensor  # (N,)
-    sees: torch.Tensor  # (N, N) bool, True from a node to its ancestors and itself
-
-
-def chunks(trie: ItemTrie, size: int) -> Iterator[Chunk]:
-    """Yield the inner nodes except the root, `size` at a time, with the ancestors they need."""
+def chunks(trie: ItemTrie, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the inner nodes except the root, `size` at a time, with the ancestors they need, (N,),
+    and (N, N) bool, True from a node to its ancestors and itself."""
     inner = torch.nonzero(trie.n_children > 0)[1:, 0]
     inner = inner[(trie.first_leaf[inner] * (trie.max_depth + 1) + trie.depth[inner]).argsort()]
     for start in range(0, len(inner), size):
@@ -98,35 +80,32 @@ def chunks(trie: ItemTrie, size: int) -> Iterator[Chunk]:
             ancestors.append(node)
             node = trie.parent[node]
         nodes = torch.cat([torch.stack(ancestors[::-1]), nodes]) if ancestors else nodes
-        yield Chunk(nodes, trie.lines(nodes))
+        yield nodes, trie.lines(nodes)
 
 
 @torch.no_grad()
 def exhaustive_scores(
     decoder: TreeDecoder,
-    prompts: torch.Tensor,
-    mask: torch.Tensor,
+    prompts: Tensor,
+    mask: Tensor,
     trie: ItemTrie,
     over: str = "vocabulary",
     chunk_size: int = 256,
-) -> torch.Tensor:
-    """Return the log-probability of each item after each prompt (B, T): (B, n) float32.
-
-    mask: (B, T) bool, False for padding; over: see the module's docstring; chunk_size: nodes that
-    pass through the model together.
-    """
+) -> Tensor:
+    """The log-probability of each item after each prompt (B, T): (B, n) float32. mask: (B, T) bool,
+    False for padding; over: see above; chunk_size: nodes that pass through the model together."""
     memory, first = decoder.read(prompts, mask)
     steps = torch.zeros(len(prompts), len(trie), device=prompts.device)  # log P(node | parent)
     root = torch.zeros(1, dtype=torch.long, device=prompts.device)
     _fill(steps, trie, root, first[:, None], decoder.output, over)
-    for chunk in chunks(trie, chunk_size):
-        tokens = trie.token[chunk.nodes].expand(len(prompts), -1)
-        depth = trie.depth[chunk.nodes]
-        states = decoder.grow(memory, tokens, depth, chunk.sees[None], store=False)  # (B, N, d)
-        many = trie.n_children[chunk.nodes] > _MANY_CHILDREN
+    for nodes, sees in chunks(trie, chunk_size):
+        tokens = trie.token[nodes].expand(len(prompts), -1)
+        depth = trie.depth[nodes]
+        states = decoder.grow(memory, tokens, depth, sees[None], store=False)  # (B, N, d)
+        many = trie.n_children[nodes] > _MANY_CHILDREN
         for group in (many, ~many):
             if group.any():
-                _fill(steps, trie, chunk.nodes[group], states[:, group], decoder.output, over)
+                _fill(steps, trie, nodes[group], states[:, group], decoder.output, over)
     scores = steps[:, trie.leaf]
     node = trie.parent[trie.leaf]
     while (node > 0).any():
@@ -136,12 +115,7 @@ def exhaustive_scores(
 
 
 def _fill(
-    steps: torch.Tensor,
-    trie: ItemTrie,
-    nodes: torch.Tensor,
-    states: torch.Tensor,
-    output: torch.Tensor,
-    over: str,
+    steps: Tensor, trie: ItemTrie, nodes: Tensor, states: Tensor, output: Tensor, over: str
 ) -> None:
     """Enter the children of `nodes` (N,) into `steps` (B, nodes of the trie)."""
     child, exists = trie.children(nodes)  # (N, C)

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn.functional import pad, rms_norm, scaled_dot_product_attention
 
 from llm4rec_recbole.decoding.tree_decoder import additive
 
-KeysValues = tuple[torch.Tensor, torch.Tensor]  # (B, H, keys, d_head) each
+KeysValues = tuple[Tensor, Tensor]  # (B, H, keys, d_head) each
 _CPU_BATCH = 32  # prompts that a CPU encodes at once: their states fit into its cache
 _LANES = 16  # attention on a CPU is twice as fast with a multiple of this many keys
 
@@ -23,26 +24,24 @@ _LANES = 16  # attention on a CPU is twice as fast with a multiple of this many 
 class _Memory:
     cross: list[KeysValues]  # of the prompt, for each layer
     own: list[KeysValues]  # of the start token and the stored tokens, for each layer
-    to_prompt: torch.Tensor  # (B, 1, 1, T) additive
-    depth: torch.Tensor  # (1 + M,)
+    to_prompt: Tensor  # (B, 1, 1, T) additive
+    depth: Tensor  # (1 + M,)
 
 
 class T5TreeDecoder:
-    """A T5ForConditionalGeneration as a TreeDecoder; the start token is the root.
-
-    It is differentiable, so training can compute several answers to a prompt in one pass.
-    """
+    """A T5ForConditionalGeneration as a TreeDecoder; the start token is the root. It is
+    differentiable, so training can compute several answers to a prompt in one pass."""
 
     def __init__(self, model: Any, n_output: int | None = None) -> None:
         """n_output: how many tokens, from 0, can be written; None for all."""
         self.model, self.n_output = model, n_output
 
     @property
-    def output(self) -> torch.Tensor:
+    def output(self) -> Tensor:
         """See TreeDecoder."""
         return self.model.lm_head.weight[: self.n_output]
 
-    def read(self, prompts: torch.Tensor, mask: torch.Tensor) -> tuple[_Memory, torch.Tensor]:
+    def read(self, prompts: Tensor, mask: Tensor) -> tuple[_Memory, Tensor]:
         """See TreeDecoder."""
         encoded, mask = self._encode(prompts, mask)  # (B, T, d)
         cross, own = [], []
@@ -57,9 +56,7 @@ class T5TreeDecoder:
         sees = torch.ones(1, 1, 1, dtype=torch.bool, device=prompts.device)
         return memory, self._run(memory, start, torch.zeros_like(start[0]), sees, store=True)[:, 0]
 
-    def _encode(
-        self, prompts: torch.Tensor, mask: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _encode(self, prompts: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return the encoder's states and their mask; without gradients in fewer passes."""
         encoder = self.model.encoder
         if encoder.training or torch.is_grad_enabled():
@@ -72,9 +69,7 @@ class T5TreeDecoder:
         batches = zip(prompts.split(size), mask.split(size))
         return torch.cat([self._encode_batch(*batch, bias) for batch in batches]), mask
 
-    def _encode_batch(
-        self, prompts: torch.Tensor, mask: torch.Tensor, bias: torch.Tensor
-    ) -> torch.Tensor:
+    def _encode_batch(self, prompts: Tensor, mask: Tensor, bias: Tensor) -> Tensor:
         """Return states (B, T, d) of prompts (B, T). bias: of their positions, (1, H, T, T)."""
         encoder = self.model.encoder
         x = encoder.embed_tokens(prompts)
@@ -88,24 +83,19 @@ class T5TreeDecoder:
         return _normed(encoder.final_layer_norm, x)
 
     def grow(
-        self,
-        memory: _Memory,
-        tokens: torch.Tensor,
-        depth: torch.Tensor,
-        sees: torch.Tensor,
-        store: bool,
-    ) -> torch.Tensor:
+        self, memory: _Memory, tokens: Tensor, depth: Tensor, sees: Tensor, store: bool
+    ) -> Tensor:
         """See TreeDecoder."""
         return self._run(memory, tokens, depth, pad(sees, (1, 0), value=True), store)
 
     def _run(
         self,
         memory: _Memory,
-        tokens: torch.Tensor,  # (B, N)
-        depth: torch.Tensor,  # (N,)
-        sees: torch.Tensor,  # (B or 1, N, 1 + M + N), the root included
+        tokens: Tensor,  # (B, N)
+        depth: Tensor,  # (N,)
+        sees: Tensor,  # (B or 1, N, 1 + M + N), the root included
         store: bool,
-    ) -> torch.Tensor:
+    ) -> Tensor:
         decoder = self.model.decoder
         depths = torch.cat([memory.depth, depth])  # (1 + M + N,)
         more = 0 if torch.is_grad_enabled() else -len(depths) % _LANES  # keys that no token sees
@@ -137,14 +127,12 @@ class T5TreeDecoder:
         return x
 
 
-def _heads(attention: Any, x: torch.Tensor) -> torch.Tensor:
+def _heads(attention: Any, x: Tensor) -> Tensor:
     """(B, N, H * d_head) to (B, H, N, d_head)."""
     return x.unflatten(2, (attention.n_heads, attention.key_value_proj_dim)).transpose(1, 2)
 
 
-def _attend(
-    attention: Any, x: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, bias: torch.Tensor
-) -> torch.Tensor:
+def _attend(attention: Any, x: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
     """(B, N, d): T5's attention does not divide by √d_head."""
     out = scaled_dot_product_attention(
         _heads(attention, attention.q(x)),
@@ -157,14 +145,14 @@ def _attend(
     return attention.o(out.transpose(1, 2).flatten(2))
 
 
-def _normed(norm: Any, x: torch.Tensor) -> torch.Tensor:
+def _normed(norm: Any, x: Tensor) -> Tensor:
     """T5's layer norm; without gradients in fewer passes over x."""
     if torch.is_grad_enabled():
         return norm(x)
     return rms_norm(x, norm.weight.shape, norm.weight, norm.variance_epsilon)
 
 
-def _position_bias(attention: Any, depth: torch.Tensor, depths: torch.Tensor) -> torch.Tensor:
+def _position_bias(attention: Any, depth: Tensor, depths: Tensor) -> Tensor:
     """T5's relative position bias from tokens at `depth` (N,) to those at `depths` (M,),
     (1, H, N, M)."""
     bucket = attention._relative_position_bucket(

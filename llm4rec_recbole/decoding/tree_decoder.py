@@ -15,44 +15,31 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
 
 class TreeDecoder(Protocol):
-    """A language model that grows trees of tokens below prompts.
-
-    The logits of a state (d,) are `output` @ state; a caller may compute only some of them.
-    """
+    """A language model that grows trees of tokens below prompts. The logits of a state (d,) are
+    `output` @ state; a caller may compute only some of them."""
 
     @property
-    def output(self) -> torch.Tensor:
+    def output(self) -> Tensor:
         """The output embeddings (V, d)."""
-        ...
 
-    def read(self, prompts: torch.Tensor, mask: torch.Tensor) -> tuple[Any, torch.Tensor]:
-        """Read prompts (B, T), padded on the right where mask (B, T) is False.
+    def read(self, prompts: Tensor, mask: Tensor) -> tuple[Any, Tensor]:
+        """Read prompts (B, T), padded on the right where mask (B, T) is False. Returns the memory
+        for `grow`, and the states (B, d) that predict the first token."""
 
-        Returns the memory for `grow`, and the states (B, d) that predict the first token.
-        """
-        ...
-
-    def grow(
-        self,
-        memory: Any,
-        tokens: torch.Tensor,
-        depth: torch.Tensor,
-        sees: torch.Tensor,
-        store: bool,
-    ) -> torch.Tensor:
+    def grow(self, memory: Any, tokens: Tensor, depth: Tensor, sees: Tensor, store: bool) -> Tensor:
         """The states (B, N, d) after each of N tokens (B, N) of the tree.
 
         depth: (N,), from 1, the number of tokens from the root to each, itself included; sees:
         (B or 1, N, M + N) bool, which of the M stored tokens and of these N each one attends to:
         its ancestors and itself. With `store` the N tokens join the stored ones in `memory`.
         """
-        ...
 
 
-def additive(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+def additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
     """Return 0 where `mask` is True, the lowest number of `dtype` elsewhere."""
     zeros = torch.zeros(mask.shape, dtype=dtype, device=mask.device)
     return zeros.masked_fill_(~mask, torch.finfo(dtype).min)
@@ -60,11 +47,9 @@ def additive(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 def padded(
     rows: Sequence[Sequence[int]], device: torch.device | str = "cpu"
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return tokens (B, T) int64, padded with 0 on the right, and their mask (B, T) bool.
-
-    T is the longest row's length, at least 1.
-    """
+) -> tuple[Tensor, Tensor]:
+    """Tokens (B, T) int64, padded with 0 on the right, and their mask (B, T) bool; T is at
+    least 1."""
     lengths = torch.tensor([len(row) for row in rows])
     mask = torch.arange(max(1, int(lengths.max()))) < lengths[:, None]
     tokens = torch.zeros(mask.shape, dtype=torch.long)
@@ -75,27 +60,27 @@ def padded(
 @dataclass
 class _Memory:
     cache: Any  # transformers' DynamicCache: the prompt, then the stored tokens
-    mask: torch.Tensor  # (B, T) bool, the prompt's
+    mask: Tensor  # (B, T) bool, the prompt's
     n_stored: int = 0  # M
 
 
 class CausalTreeDecoder:
     """A decoder-only model as a TreeDecoder.
 
-    backbone: the model without its head, such as `LlamaForCausalLM.model`, with or without LoRA. It
-    must accept position ids and a mask of four dimensions, as transformers' models do. head: the
-    linear map from its last states to logits, without bias.
+    backbone: the model without its head, with or without LoRA. It must accept position ids and a
+    mask of four dimensions, as transformers' models do. head: its last states to logits, without
+    bias.
     """
 
     def __init__(self, backbone: Any, head: Any) -> None:
         self.backbone, self.head = backbone, head
 
     @property
-    def output(self) -> torch.Tensor:
+    def output(self) -> Tensor:
         """See TreeDecoder."""
         return self.head.weight
 
-    def read(self, prompts: torch.Tensor, mask: torch.Tensor) -> tuple[_Memory, torch.Tensor]:
+    def read(self, prompts: Tensor, mask: Tensor) -> tuple[_Memory, Tensor]:
         """See TreeDecoder. Every prompt has at least one token."""
         from transformers import DynamicCache
 
@@ -112,13 +97,8 @@ class CausalTreeDecoder:
         return _Memory(cache, mask), states[torch.arange(len(last)), last]
 
     def grow(
-        self,
-        memory: _Memory,
-        tokens: torch.Tensor,
-        depth: torch.Tensor,
-        sees: torch.Tensor,
-        store: bool,
-    ) -> torch.Tensor:
+        self, memory: _Memory, tokens: Tensor, depth: Tensor, sees: Tensor, store: bool
+    ) -> Tensor:
         """See TreeDecoder."""
         n_prompts, n_tokens = tokens.shape
         to_prompt = memory.mask[:, None].expand(-1, n_tokens, -1)  # (B, N, T)

@@ -20,6 +20,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from llm4rec_recbole.errors import InputError
 
@@ -28,16 +29,16 @@ from llm4rec_recbole.errors import InputError
 class ItemTrie:
     """N nodes, the root first, and n items; all arrays int64. Made by `build`."""
 
-    token: torch.Tensor  # (N,) the token that leads to the node; -1 at the root
-    parent: torch.Tensor  # (N,) 0 at the root
-    depth: torch.Tensor  # (N,) tokens from the root
-    first_child: torch.Tensor  # (N,)
-    n_children: torch.Tensor  # (N,) 0 at a leaf
-    item: torch.Tensor  # (N,) the leaf's item, -1 at an inner node
-    first_leaf: torch.Tensor  # (N,) below the node lie the items
-    last_leaf: torch.Tensor  # (N,) item_order[first_leaf:last_leaf]
-    item_order: torch.Tensor  # (n,) items in the order of their sequences
-    leaf: torch.Tensor  # (n,) each item's node
+    token: Tensor  # (N,) the token that leads to the node; -1 at the root
+    parent: Tensor  # (N,) 0 at the root
+    depth: Tensor  # (N,) tokens from the root
+    first_child: Tensor  # (N,)
+    n_children: Tensor  # (N,) 0 at a leaf
+    item: Tensor  # (N,) the leaf's item, -1 at an inner node
+    first_leaf: Tensor  # (N,) below the node lie the items
+    last_leaf: Tensor  # (N,) item_order[first_leaf:last_leaf]
+    item_order: Tensor  # (n,) items in the order of their sequences
+    leaf: Tensor  # (n,) each item's node
 
     @classmethod
     def build(cls, sequences: Sequence[Sequence[int]], end: int | None = None) -> ItemTrie:
@@ -98,22 +99,20 @@ class ItemTrie:
         """The same trie on `device`."""
         return ItemTrie(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
-    def children(self, nodes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the children of `nodes` (…): (…, C) node numbers, and which exist, (…, C) bool.
-
-        C is the largest number of children of a node, at least 1.
-        """
+    def children(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
+        """The children of `nodes` (…): (…, C) node numbers, and which exist, (…, C) bool; C is at
+        least 1."""
         counts = self.n_children[nodes]
         column = torch.arange(max(1, int(counts.max())), device=nodes.device)
         exists = column < counts[..., None]
         return torch.where(exists, self.first_child[nodes][..., None] + column, 0), exists
 
-    def lines(self, nodes: torch.Tensor) -> torch.Tensor:
+    def lines(self, nodes: Tensor) -> Tensor:
         """Return which of `nodes` (N,) are ancestors of each one, or itself: (N, N) bool."""
         low, high, depth = self.first_leaf[nodes], self.last_leaf[nodes], self.depth[nodes]
         return (low <= low[:, None]) & (high[:, None] <= high) & (depth <= depth[:, None])
 
-    def alive(self, seen: torch.Tensor) -> torch.Tensor:
+    def alive(self, seen: Tensor) -> Tensor:
         """Return which nodes lead to an item that is not `seen` (B, n) bool: (B, N) bool."""
         unseen = ~seen[:, self.item_order]
         before = torch.nn.functional.pad(unseen.long().cumsum(1), (1, 0))  # (B, n + 1)
@@ -130,11 +129,9 @@ class ItemTrie:
         return [row[::-1] for row in rows]
 
     def shortest(self) -> ItemTrie:
-        """Return the trie of the shortest prefixes, of at least one token, that identify the items.
-
-        The tokens after such a prefix have no alternative. Where probabilities are normalised over
-        a node's children, such a token has probability 1, so this trie gives the same scores.
-        """
+        """The trie of the shortest prefixes, of at least one token, that identify the items. Later
+        tokens have no alternative, so their probability over the catalogue is 1 and the scores are
+        the same."""
         n_leaves = self.last_leaf - self.first_leaf
         prefixes = []
         for item, tokens in enumerate(self.sequences()):

@@ -32,7 +32,7 @@ from llm4rec_recbole.components.adaptation.adapter import (
     online_adapter,
     query_time,
 )
-from llm4rec_recbole.components.adaptation.events import Event, is_like, mean_ratings
+from llm4rec_recbole.components.adaptation.events import Event, likes, mean_ratings
 from llm4rec_recbole.components.adaptation.journal import CrashSafeAdapter
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.data.splits import exact_order
@@ -54,9 +54,8 @@ def resume(
 ) -> tuple[CrashSafeAdapter, Feedback]:
     """Bring `model`, in place, to the state in `folder`; return its adapter and the histories.
 
-    An empty or new folder starts a new session. report: receives what a person should know. Raises
-    InputError for a model that does not learn from events, and for a folder that belongs to another
-    model, is in use, or is damaged.
+    An empty or new folder starts a new session. Raises InputError for a model that does not learn
+    from events, and for a folder that belongs to another model, is in use, or is damaged.
     """
     require_adaptive(model)
     _claim(model, folder / "model.json")
@@ -71,10 +70,7 @@ def resume(
 
 def with_adaptation_state(model: TrainedModel, folder: Path) -> TrainedModel:
     """Bring `model`, in place, to the state in `folder`; return it with the events in its
-    histories.
-
-    Raises InputError as `resume` does, and for a folder without a journal.
-    """
+    histories. Raises InputError as `resume` does, and for a folder without a journal."""
     if not (folder / "journal.jsonl").is_file():
         raise InputError("there is nothing that `llm4rec adapt` wrote", file=folder)
     adapter, feedback = resume(model, folder)
@@ -100,10 +96,8 @@ def _claim(model: TrainedModel, path: Path) -> None:
 
 
 class Feedback:
-    """Converts events to what `model`, an AdaptiveModel, learns from; extends users' histories.
-
-    The histories begin with the whole data set, the test items included: events come later.
-    """
+    """Converts events to what `model` learns from; extends users' histories. The histories begin
+    with the whole data set, the test items included: events come later."""
 
     def __init__(self, model: TrainedModel) -> None:
         self.model = model
@@ -145,7 +139,7 @@ class Feedback:
             return True
         if self.model.log.ratings is None:
             return event.value > 0
-        return is_like(event.value, self._means[self._users[event.user]])
+        return bool(likes(event.value, self._means[self._users[event.user]]))
 
     def losses(self, events: Sequence[Event]) -> list[EventLoss]:
         """Return the model's loss of each event, for OnlineAdapter."""

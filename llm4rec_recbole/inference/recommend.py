@@ -11,17 +11,13 @@ from typing import Any
 import numpy as np
 
 from llm4rec_recbole import checkpoints
-from llm4rec_recbole.components.explanation.claims import Claim, ClaimChecker
+from llm4rec_recbole.components.explanation.claims import ClaimChecker
+from llm4rec_recbole.components.explanation.context import ItemLocations, Locations, UserLocations
 from llm4rec_recbole.components.explanation.evidence import (
     Evidence,
     EvidenceCollector,
     ItemNames,
     interaction_vectors,
-)
-from llm4rec_recbole.components.explanation.location import (
-    ItemLocations,
-    Locations,
-    UserLocations,
 )
 from llm4rec_recbole.components.explanation.writer import (
     Explanation,
@@ -46,7 +42,6 @@ def restore_from_args(
     options: argparse.Namespace, adapted: bool = True, with_state: bool = True
 ) -> TrainedModel:
     """Restore the model that the options of cli/options.py select; `adapted` as in `restore`.
-
     with_state: bring it to the state folder in the options, if there is one.
 
     Prints one line on stderr for a checkpoint whose run has no record. An unknown user or item in
@@ -93,7 +88,7 @@ def rank_candidates(model: TrainedModel, history: HeldOut) -> Rankings:
 
 
 def top_k(model: TrainedModel, history: HeldOut, k: int) -> list[int]:
-    """Return the k best candidates of the one user in `history`, best first; all if they are fewer
+    """The k best candidates of the one user in `history`, best first; all if they are fewer
     than k."""
     top = rank_candidates(model, history).top_100[0, :k]
     return top[top > 0].tolist()
@@ -109,21 +104,16 @@ def result_file(folder: str, kind: str, model: TrainedModel) -> Path:
 class Explainer:
     """Explains items to the users of a trained model.
 
-    Item vectors are the model's own: its method `item_table()`, (n_items, d), or its
-    `item_embedding`. A model with neither gets vectors made of the interactions. The user's taste
-    is the model's method `aspect_distribution(held_out, rows)`, (B, A) or None, if it has one.
+    Item vectors are the model's `item_table()`, (n_items, d), or its `item_embedding`, or else made
+    of the interactions. The user's taste is the model's `aspect_distribution(held_out, rows)`, (B,
+    A) or None, if it has one.
     """
 
     def __init__(self, model: TrainedModel) -> None:
         self.model, self.names = model, item_names(model)
         self.checker = ClaimChecker(self.names.titles, self.names.aspect_names)
         self.collector = EvidenceCollector(
-            self.names,
-            item_vectors(model),
-            model.users,
-            model.items,
-            model.times,
-            locations(model),
+            self.names, item_vectors(model), model.users, model.items, model.times, locations(model)
         )
 
     def explain(
@@ -156,8 +146,8 @@ def item_vectors(model: TrainedModel) -> np.ndarray:
 
 
 def locations(model: TrainedModel) -> Locations | None:
-    """Return the locations in the data set's files: `city` and `state` of items, or `zip_code` of
-    users; None where there are none."""
+    """The locations in the data set's files: `city` and `state` of items, or `zip_code` of users;
+    None without any."""
     files = DatasetFiles.of(model.config)
 
     def texts(suffix: str, id_field: str, tokens: np.ndarray, *names: str) -> np.ndarray | None:
@@ -193,8 +183,7 @@ def item_names(model: TrainedModel) -> ItemNames:
 
 
 def evenly_spaced(available: int, wanted: int) -> list[int]:
-    """Return `wanted` of the rows 0 to available − 1 at even distances, from row 0 on; at most
-    all."""
+    """`wanted` of the rows 0 to available − 1 at even distances, from row 0 on; at most all."""
     wanted = min(wanted, available)
     return [number * available // wanted for number in range(wanted)]
 
@@ -202,11 +191,7 @@ def evenly_spaced(available: int, wanted: int) -> list[int]:
 def explained_recommendations(
     model: TrainedModel, rows: Sequence[int], k: int, writer: Writer | None
 ) -> list[dict[str, Any]]:
-    """Return the k best items of each of the test's `rows`, explained.
-
-    Each entry has the keys user, recent_titles, item, title, sentence, claims, written_by, refused,
-    refused_claims, problems, template and evidence.
-    """
+    """The k best items of each of the test's `rows`, each explained in a dict."""
     explainer = Explainer(model)
     names = explainer.names
 
@@ -228,21 +213,16 @@ def explained_recommendations(
                     "item": str(names.tokens[item]),
                     "title": title(item),
                     "sentence": explanation.sentence,
-                    "claims": _as_lists(explanation.claims),
+                    "claims": [list(claim) for claim in explanation.claims],
                     "written_by": explanation.written_by,
                     "refused": explanation.refused,
-                    "refused_claims": _as_lists(explanation.refused_claims),
+                    "refused_claims": [list(claim) for claim in explanation.refused_claims],
                     "problems": list(explanation.problems),
                     "template": explanation.template,
                     "evidence": describe_evidence(explanation.evidence),
                 }
             )
     return entries
-
-
-def _as_lists(claims: Sequence[Claim]) -> list[list[Any]]:
-    """[kind, text, whether the evidence supports it] of each claim."""
-    return [list(claim) for claim in claims]
 
 
 def describe_evidence(evidence: Evidence) -> dict[str, str]:

@@ -14,13 +14,17 @@ from llm4rec_recbole import checkpoints
 from llm4rec_recbole.data.held_out import HeldOut, Outcomes
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.training.checkpoint_files import load_adapted_weights, save_adapted_weights
+from llm4rec_recbole.training.checkpoint_files import (
+    load_adapted_weights,
+    newest_first,
+    save_adapted_weights,
+    written_by,
+)
 
 
 def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
-    """Return the newest checkpoint in `folder`, or below it, of a run of `model` on `dataset`.
-
-    Finished runs come first. A training that was killed leaves a newer checkpoint, half trained.
+    """The newest checkpoint in `folder`, or below it, of a run of `model` on `dataset`. Finished
+    runs come first: a training that was killed leaves a newer checkpoint, half trained.
 
     model: as in `run_recbole`, or the name in its run records (the option `method`). A user's own
     class also stands for its runs under another name, if none has its name. Raises InputError, with
@@ -34,8 +38,8 @@ def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
     files = Path(folder).rglob(f"*-{glob.escape(dataset)}-seed_*.safetensors")
     runs = [
         (path, header.finished, run)
-        for path in sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True)
-        if (header := _header(path)) and (run := _written_by(header)) and run.dataset == dataset
+        for path, header in newest_first(files)
+        if (run := written_by(header)).dataset == dataset and run.method
     ]
     of_model = [each for each in runs if each[2].method == model]
     if not of_model and isinstance(own, type):  # of a user's own class, under another method
@@ -87,11 +91,12 @@ class TrainedModel:
         return str(self.config["method"] or self.config["model"])
 
     def user_history(self, user: str) -> HeldOut:
-        """Return one row: `user` (a raw token) with the history that the model may read.
+        """One row: `user` (a raw token) with the history that the model may read, and an unseen
+        item as held out.
 
-        A test user has the history of the test, any other user the training interactions. The
-        held-out item is an unseen one. Raises InputError for a user who is not in the data set, who
-        has no history, or who has seen every item.
+        A test user has the history of the test, any other user the training interactions. Raises
+        InputError for a user who is not in the data set, who has no history, or who has seen every
+        item.
         """
         number = self.user_number(user)
         row = np.flatnonzero(self.test.users == number)[:1]
@@ -120,7 +125,7 @@ class TrainedModel:
         return _number(item, self.item_tokens, "item", self.config["dataset"])
 
     def model_history(self, history: np.ndarray) -> np.ndarray:
-        """Return the items of a history (S,), oldest first, that the model reads: the last
+        """The items of a history (S,), oldest first, that the model reads: the last
         MAX_ITEM_LIST_LENGTH for a sequence model, all for any other."""
         from recbole.utils import ModelType
 
@@ -128,40 +133,14 @@ class TrainedModel:
         return history[-self.config["MAX_ITEM_LIST_LENGTH"] :] if windowed else history
 
 
-def _header(path: Path) -> checkpoints.Header | None:
-    """Return the header of a checkpoint; None for another file."""
-    try:
-        return checkpoints.read_header(path)
-    except (InputError, OSError):
-        return None
-
-
-class _Run(NamedTuple):
-    """The run that wrote a checkpoint."""
-
-    method: str  # its name in run records
-    model: str
-    dataset: str
-
-
-def _written_by(header: checkpoints.Header) -> _Run | None:
-    """The run that wrote a checkpoint; None where the header names none."""
-    try:
-        run = header.run
-        return _Run(run["options"].get("method") or run["model"], run["model"], run["dataset"])
-    except (KeyError, TypeError, AttributeError):
-        return None
-
-
 def restore(
     path: str | Path, adapted: bool = True, user: str | None = None, item: str | None = None
 ) -> TrainedModel:
     """Build data and model from the options in the checkpoint at `path`, and load its weights.
 
-    A model that adapts has learned from all validation items, as after the test. With
-    adapted=False it is as training left it. Raises InputError for a file that is no
-    checkpoint, that does not fit the present data, or whose protocol is RecBole's own, which has no
-    histories. Before the model is built it raises InputError for a `user` or an `item` (raw tokens)
+    A model that adapts has learned from all validation items, unless `adapted` is False. Raises
+    InputError for a file that is no checkpoint, that does not fit the present data, or whose
+    protocol is RecBole's own; before the model is built, for a `user` or an `item` (raw tokens)
     that the data set lacks.
     """
     from llm4rec_recbole.training.run import load_trained
@@ -210,7 +189,7 @@ def restore(
 
 def _adapt_to_validation(trained: TrainedModel) -> None:
     """Adapt the model, in place, to all validation items: load the adapted weights of the finished
-    run, or learn again what the run learned between its rankings and save the weights."""
+    run, or learn again what the run learned between its rankings."""
     model = trained.model
     if not hasattr(model, "prequential_rows"):
         return

@@ -12,11 +12,11 @@ is added to its state, so what the item is need not pass through a frozen model.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from llm4rec_recbole.language_models.load import add_lora, decoder_of, load_model
 
@@ -50,19 +50,18 @@ class Backbone(nn.Module):
         self.out_proj = nn.Linear(width, d)
 
     def forward(
-        self,
-        tokens: torch.Tensor,
-        mask: torch.Tensor,
-        positions: torch.Tensor,
-        position: torch.Tensor | None = None,
-    ) -> torch.Tensor:
+        self, tokens: Tensor, mask: Tensor, positions: Tensor, position: Tensor | None = None
+    ) -> Tensor:
         """States (B, T, d) float32 of tokens (B, T, d); each token attends to those before it.
 
         mask: (B, T), 0 where there is no token; each row's first token exists. positions: (B, T),
-        the tokens' positions for the language model. position: (B,), the index of the one token of
-        each row whose state is needed; the result is then (B, 1, d).
+        of the tokens. position: (B,), the index of the one token of each row whose state is needed;
+        the result is then (B, 1, d).
         """
-        with self._precision(tokens.device.type), only_position(self.body, position):
+        precision = torch.autocast(
+            tokens.device.type, self.dtype, enabled=self.dtype != torch.float32
+        )
+        with precision, only_position(self.body, position):
             inputs = self.dropout(self.in_norm(self.in_proj(tokens).float()))  # (B, T, width)
             states = self.body(
                 inputs_embeds=inputs.to(self.dtype),
@@ -75,9 +74,6 @@ class Backbone(nn.Module):
                 states = select_position(states, position)
             return tokens + self.out_proj(self.dropout(self.out_norm(states.float()))).float()
 
-    def _precision(self, device: str) -> AbstractContextManager[Any]:
-        return torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32)
-
 
 def is_llama(body: nn.Module) -> bool:
     """Whether `body` is transformers' LlamaModel, as SmolLM2 is: the shortcuts below then apply."""
@@ -86,12 +82,10 @@ def is_llama(body: nn.Module) -> bool:
     return type(body) is LlamaModel
 
 
-def causal_mask(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """The term added to the attention logits, (B, 1, T, T).
-
-    It is 0, or the smallest number where a token is later or, by `mask` (B, T), does not exist.
-    transformers computes the same, but takes milliseconds.
-    """
+def causal_mask(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """The term added to the attention logits, (B, 1, T, T): 0, or the smallest number where a token
+    is later or, by `mask` (B, T), does not exist. transformers computes the same, but takes
+    milliseconds."""
     length = mask.shape[1]
     earlier = torch.ones(length, length, dtype=torch.bool, device=mask.device).tril()
     hidden = ~(earlier & mask[:, None, None, :].bool())  # (B, 1, T, T)
@@ -100,7 +94,7 @@ def causal_mask(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     )
 
 
-def select_position(x: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
+def select_position(x: Tensor, position: Tensor) -> Tensor:
     """The token at `position` (B,) of each row of x (B, T, d), (B, 1, d); x itself if T is 1."""
     if x.shape[1] == 1:
         return x
@@ -108,18 +102,15 @@ def select_position(x: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
 
 
 @contextmanager
-def only_position(body: nn.Module, position: torch.Tensor | None) -> Iterator[None]:
-    """Within the block the last layer of a Llama computes the state of one token a row, (B, 1, w).
-
-    The other states are not needed, so the layer's widest maps skip them. Does nothing for other
-    models, or if `position` is None.
-    """
+def only_position(body: nn.Module, position: Tensor | None) -> Iterator[None]:
+    """Within the block the last layer of a Llama computes the state of one token a row, (B, 1, w),
+    in its widest maps. Does nothing for other models, or if `position` is None."""
     if position is None or not is_llama(body):
         yield
         return
     layer: Any = body.layers[-1]  # type: ignore[index]
 
-    def forward(states: torch.Tensor, **options: Any) -> torch.Tensor:
+    def forward(states: Tensor, **options: Any) -> Tensor:
         attended = layer.self_attn(hidden_states=layer.input_layernorm(states), **options)[0]
         states = select_position(states + attended, position)
         return states + layer.mlp(layer.post_attention_layernorm(states))

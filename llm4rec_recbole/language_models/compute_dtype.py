@@ -34,21 +34,15 @@ def compute_dtype(name: str, device: str) -> torch.dtype:
 
 
 def fastest_dtype(device: str) -> torch.dtype:
-    """bfloat16 where the hardware has matrix units for it: GPUs, and CPUs with AMX.
-
-    With AMX, bfloat16 is 1.4 to 2.5 times as fast as float32 (1,682 titles); without, it is slower.
-    """
+    """bfloat16 on GPUs and on CPUs with AMX, where it is 1.4 to 2.5 times as fast as float32."""
     cpu = Path("/proc/cpuinfo")
     has_amx = cpu.is_file() and "amx_bf16" in cpu.read_text()
     return torch.bfloat16 if device == "cuda" or has_amx else torch.float32
 
 
 def measured_dtype(device: str, stored: Path = STORED) -> str:
-    """`bfloat16` where it is at least LEAST_GAIN times as fast on `device`, else `float32`.
-
-    The answer is stored for each processor, number of threads and version of torch. A file that
-    holds no answer for this machine is extended; one that cannot be read is replaced.
-    """
+    """`bfloat16` where it is at least LEAST_GAIN times as fast on `device`, else `float32`. The
+    answer is stored for each processor, number of threads and version of torch."""
     name = torch.cuda.get_device_name() if device == "cuda" else processor_name()
     key = f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     answers = _read(stored)

@@ -2,9 +2,8 @@
 
     python -m llm4rec_recbole.language_models.encode_items --out work/encoded/ml-100k
 
-writes `text.safetensors`, the vectors, and `text.json`, their description. The JSON is written last
-and holds the checksum of the vectors. If the two files do not belong together, as after a crash
-between them, reading them is refused.
+writes `text.safetensors`, the vectors, and `text.json`, their description. It is written last and
+holds the checksum of the vectors. If the two files do not belong together, reading them is refused.
 
 Git holds neither of them: a run that finds no vectors encodes the texts itself. `--summary` writes
 what identifies the vectors: model, dtype, and checksums of texts and vectors.
@@ -78,10 +77,8 @@ def write_encoded(folder: str | Path, encoded: EncodedTexts) -> None:
 
 
 def read_encoded(folder: str | Path) -> EncodedTexts:
-    """Read the files of `write_encoded`.
-
-    Raises InputError when a file is missing or broken, or the two do not belong together.
-    """
+    """Read the files of `write_encoded`. Raises InputError when a file is missing or broken, or the
+    two do not belong together."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -108,15 +105,12 @@ def read_encoded(folder: str | Path) -> EncodedTexts:
 
 
 def item_texts(items: pd.DataFrame) -> list[str]:
-    """One text for each row: title and year, categories, description.
+    """One text for each row: title and year, categories, description; "" for a row without content.
 
         Toy Story (1995). Animation, Children's, Comedy.
 
     The columns `title`, `year`, `categories` and `description` (data/features.py) may be missing,
-    and any cell may be empty. A row without any content has the text "", and the item then has no
-    text modality. Without titles a text is categories and year only, so that items may share a
-    vector. Categories that are numbers, as S3-Rec published them, have no meaning as text and are
-    left out.
+    and any cell may be empty. Categories that are numbers, as S3-Rec published them, are left out.
     """
     import pandas as pd
 
@@ -145,11 +139,8 @@ def _one_line(cell: object) -> str:
 def encode(
     items: str | Path, out: str | Path, model: str = DEFAULT_ENCODER, must_write: bool = False
 ) -> EncodedTexts:
-    """Encode the items of the table at `items`, a `.parquet` of `prepare` or an `.item` file.
-
-    See `encode_texts` for `out` and `must_write`. Raises InputError when the table or the model is
-    missing or broken; nothing is written then.
-    """
+    """Encode the items of the table at `items`, a `.parquet` of `prepare` or an `.item` file; see
+    `encode_texts`. Raises InputError when the table or the model is missing or broken."""
     import pandas as pd
 
     from llm4rec_recbole.data.features import read_items
@@ -185,9 +176,9 @@ def encode_texts(
 ) -> EncodedTexts:
     """Encode `texts`, one for each of `names`. The folder `out` caches the vectors.
 
-    Vectors in `out` are reused if they are of the same names, texts and model. When `out` cannot be
-    written, one line on stderr says so and the vectors are used without a copy; with `must_write`
-    the OSError is raised. Raises InputError when the model is missing or broken.
+    When `out` cannot be written, one line on stderr says so and the vectors are used without a
+    copy; with `must_write` the OSError is raised. Raises InputError when the model is missing or
+    broken.
     """
     sha256 = texts_sha256(texts)
     if Path(out, "text.json").is_file():
@@ -205,18 +196,6 @@ def encode_texts(
             raise
         print(f"{out}: text vectors are not cached: {error.strerror}", file=sys.stderr)
     return encoded
-
-
-def summary_of(encoded: EncodedTexts, out: str | Path) -> dict[str, object]:
-    """What identifies the vectors in the folder `out`."""
-    return {
-        "model": encoded.model,
-        "dtype": encoded.dtype,
-        "items": len(encoded.items),
-        "items_with_text": int(encoded.vectors.any(1).sum()),
-        "texts_sha256": encoded.texts_sha256,
-        "vectors_sha256": sha256_of(Path(out) / "text.safetensors"),
-    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -237,7 +216,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start = time.perf_counter()
     encoded = encode(items, out, options.model, must_write=True)
     if options.summary:
-        write_json(options.summary, summary_of(encoded, out))
+        description = json.loads(Path(out, "text.json").read_text(encoding="utf-8"))
+        summary = description | {
+            "items": len(encoded.items),
+            "items_with_text": description["with_text"],
+        }
+        names = ("model", "dtype", "items", "items_with_text", "texts_sha256", "vectors_sha256")
+        write_json(options.summary, {name: summary[name] for name in names})
     with_text, seconds = int(encoded.vectors.any(1).sum()), time.perf_counter() - start
     print(
         f"{options.dataset}: {with_text} of {len(encoded.items)} items have text; "

@@ -26,13 +26,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.language_models.light_imports import import_transformers
 from llm4rec_recbole.language_models.sources import (
     as_input_error,
+    import_transformers,
     load_complete,
     load_tokenizer,
     model_folder,
@@ -193,12 +193,12 @@ class _MergedLinear(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        x: torch.Tensor,
-        weight: torch.Tensor,  # (out, in), frozen
-        a: torch.Tensor,  # (rank, in)
-        b: torch.Tensor,  # (out, rank)
+        x: Tensor,
+        weight: Tensor,  # (out, in), frozen
+        a: Tensor,  # (rank, in)
+        b: Tensor,  # (out, rank)
         scale: float,
-    ) -> torch.Tensor:
+    ) -> Tensor:
         flat = x.reshape(-1, x.shape[-1]).to(weight.dtype)  # (N, in)
         low_a, low_b = a.to(weight.dtype), b.to(weight.dtype)
         merged = torch.addmm(weight, low_b, low_a, alpha=scale)
@@ -208,7 +208,7 @@ class _MergedLinear(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *d_out: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, *d_out: Tensor) -> tuple[Tensor | None, ...]:
         flat, merged, a, b = ctx.saved_tensors
         d_y = d_out[0].reshape(len(flat), -1)  # (N, out)
         d_x = (d_y @ merged).view(ctx.shape).to(ctx.dtype) if ctx.needs_input_grad[0] else None
@@ -235,7 +235,7 @@ class MergedLoRA(nn.Module):
             part.weight.data = part.weight.data.to(base.weight).float()
         self.lora_A, self.lora_B = (nn.ModuleDict({"default": part}) for part in (a, b))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """(…, in) to (…, out)."""
         base: Any = self.base_layer
         a, b = self.lora_A["default"].weight, self.lora_B["default"].weight

@@ -6,13 +6,17 @@ configuration names is refused, and only data files are downloaded from the hub.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import re
+import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from llm4rec_recbole.errors import InputError
@@ -40,8 +44,8 @@ DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 
 
 def packaged_path(name: str, kind: str) -> Path:
-    """The folder or file of the packaged model `name`. Raises InputError, naming the package, when
-    it is not installed."""
+    """The folder or file of the packaged model `name`. Raises InputError when it is not
+    installed."""
     package = PACKAGES[name]
     spec = importlib.util.find_spec(package.module)
     if spec is None or not spec.submodule_search_locations:
@@ -53,10 +57,10 @@ def packaged_path(name: str, kind: str) -> Path:
 
 
 def model_folder(name: str, kind: str) -> Path:
-    """The local folder of the model `name`: a folder, a model packaged as a folder, or a hub name.
+    """The local folder of the model `name`: a folder, a model packaged as a folder, or a hub name,
+    which is read from the local cache, or else downloaded.
 
-    A model of the hub is read from the local cache, or else downloaded. Raises InputError when
-    there is no such model, the hub does not answer, or the model names code of its own.
+    Raises InputError when there is no such model, the hub does not answer, or the model names code.
     """
     if name and Path(name).is_dir():
         folder = Path(name)
@@ -103,17 +107,11 @@ def _refuse_code(folder: Path, name: str, kind: str) -> None:
 
 
 def load_complete(model_class: Any, folder: str | Path, **options: Any) -> Any:
-    """`model_class.from_pretrained` of safetensors. Raises ValueError when weights are missing.
-
-    transformers would draw missing weights at random. A pooling layer may be missing, since nothing
-    here uses it.
-    """
+    """`model_class.from_pretrained` of safetensors. Raises ValueError when weights are missing,
+    which transformers would draw at random. A pooling layer may be missing, since nothing here uses
+    it."""
     model, report = model_class.from_pretrained(
-        folder,
-        use_safetensors=True,
-        trust_remote_code=False,
-        output_loading_info=True,
-        **options,
+        folder, use_safetensors=True, trust_remote_code=False, output_loading_info=True, **options
     )
     if missing := sorted(key for key in report["missing_keys"] if "pooler" not in key):
         raise ValueError(f"its weights lack {missing[0]}, and {len(missing) - 1} more")
@@ -135,11 +133,7 @@ def load_tokenizer(folder: str | Path, **options: Any) -> Any:
 
 @contextmanager
 def as_input_error(kind: str, name: str, hint: str) -> Iterator[None]:
-    """Turn what transformers raises in the block into an InputError: "no `kind` `name`: reason".
-
-    A truncated weights file, a folder without a tokenizer and the shapes of another model raise
-    different errors.
-    """
+    """Turn what transformers raises in the block into an InputError: "no `kind` `name`: reason"."""
     from safetensors import SafetensorError
 
     broken = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError)
@@ -151,3 +145,80 @@ def as_input_error(kind: str, name: str, hint: str) -> Iterator[None]:
         first_line = str(error).strip().partition("\n")[0]
         reason = textwrap.shorten(first_line, _MAX_REASON, placeholder=" …")
         raise InputError(f"no {kind} {name!r}: {reason}", hint=hint) from error
+
+
+# transformers imports libraries that nothing here uses, which are two thirds of its import:
+#
+#     sklearn.metrics            for a threshold of assisted generation
+#     torch.distributed.tensor   for models that several processes share
+#     torch._dynamo              for compiled attention masks
+#     transformers.loss          for losses of all its models; it imports scipy.optimize
+#
+# Meanwhile a module with the names that transformers reads stands in for each one that is not
+# imported yet. A function imports the real one when it is called. A class has no instances:
+# `isinstance` is False, as it is in a single process.
+
+_FUNCTIONS = {
+    "sklearn.metrics": ("roc_curve",),
+    "torch._dynamo._trace_wrapped_higher_order_op": ("TransformGetItemToIndex",),
+}
+_CLASSES = {"torch.distributed.tensor": ("DTensor", "Placement", "Replicate", "Shard")}
+
+
+_LOSSES = "transformers.loss.loss_utils"
+
+
+def import_transformers() -> None:
+    """Import the parts of transformers that import these libraries; call it before any other
+    import of transformers."""
+    with _stand_ins():
+        for module in ("modeling_utils", "masking_utils", "generation.utils"):
+            importlib.import_module(f"transformers.{module}")
+
+
+@contextmanager
+def _stand_ins() -> Iterator[None]:
+    stand_ins: dict[str, ModuleType] = {}
+    for module, names in {**_FUNCTIONS, **_CLASSES, _LOSSES: ()}.items():
+        for name in (module.rpartition(".")[0], module):
+            if name not in sys.modules:
+                stand_ins[name] = sys.modules[name] = _empty_package(name)
+        if module in stand_ins:
+            make = _imported_when_called if module in _FUNCTIONS else _class_without_instances
+            vars(stand_ins[module]).update({name: make(module, name) for name in names})
+            package, _, leaf = module.rpartition(".")
+            setattr(sys.modules[package], leaf, stand_ins[module])
+    if _LOSSES in stand_ins:
+        loss = _imported_when_called(_LOSSES, "ForCausalLMLoss")
+        vars(stand_ins[_LOSSES]).update(LOSS_MAPPING={"ForCausalLM": loss})
+    if "torch._dynamo" in stand_ins:
+        vars(stand_ins["torch._dynamo"]).update(allow_in_graph=_unmarked, disable=_unmarked)
+    try:
+        yield
+    finally:
+        for name, stand_in in stand_ins.items():
+            if sys.modules.get(name) is stand_in:
+                del sys.modules[name]
+
+
+def _empty_package(name: str) -> ModuleType:
+    module = ModuleType(name)
+    module.__path__ = []
+    module.__spec__ = ModuleSpec(name, None, is_package=True)
+    return module
+
+
+def _imported_when_called(module: str, name: str) -> Any:
+    def call(*arguments: Any, **options: Any) -> Any:
+        return getattr(importlib.import_module(module), name)(*arguments, **options)
+
+    return call
+
+
+def _class_without_instances(module: str, name: str) -> type:
+    return type(name, (), {"__init__": lambda self, *_, **__: None})
+
+
+def _unmarked(function: Any = None, *_: Any, **options: Any) -> Any:
+    """A decorator for the compiler, which is not used."""
+    return _unmarked if function is None else function

@@ -10,18 +10,19 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models.compute_dtype import fastest_dtype
-from llm4rec_recbole.language_models.light_imports import import_transformers
 from llm4rec_recbole.language_models.sources import (
     DEFAULT_ENCODER,
     as_input_error,
+    import_transformers,
     load_complete,
     load_tokenizer,
     model_folder,
@@ -30,20 +31,9 @@ from llm4rec_recbole.language_models.sources import (
 MAX_HASH_SIZE = 4096  # numbers in a vector of HashEncoder
 
 
-class Encoder(Protocol):
-    """Turns n texts into (n, d) float32: rows of length 1, or zeros for the text ""."""
-
-    name: str
-    dtype: str
-
-    def encode(self, texts: Sequence[str]) -> np.ndarray: ...
-
-
-def load_encoder(name: str = DEFAULT_ENCODER) -> Encoder:
-    """The encoder `name`: the packaged one, a folder, a hub name, or `hash-<d>`.
-
-    Raises InputError when there is no such model.
-    """
+def load_encoder(name: str = DEFAULT_ENCODER) -> PretrainedEncoder | HashEncoder:
+    """The encoder `name`: the packaged one, a folder, a hub name, or `hash-<d>`. Raises
+    InputError."""
     if match := re.fullmatch(r"hash-(\d+)", name):
         size = int(match[1][:10])  # int() of a long text is slow
         if not 1 <= size <= MAX_HASH_SIZE:
@@ -53,32 +43,26 @@ def load_encoder(name: str = DEFAULT_ENCODER) -> Encoder:
     return PretrainedEncoder(name)
 
 
-def text_states(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Eq. (2): h_text = Transformer(E·w + P): the state of each token, (B, T, d).
-
-    model: a transformers model, which computes E·w and adds the positions P; ids: (B, T) token ids
-    w; mask: (B, T), 0 at padding.
-    """
+def text_states(model: Any, ids: Tensor, mask: Tensor) -> Tensor:
+    """Eq. (2): h_text = Transformer(E·w + P): the state of each token, (B, T, d). model: a
+    transformers model; ids: (B, T) token ids w; mask: (B, T), 0 at padding."""
     return model(input_ids=ids, attention_mask=mask).last_hidden_state
 
 
-def mean_pooled(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def mean_pooled(states: Tensor, mask: Tensor) -> Tensor:
     """The mean of each text's token states, at length 1: (B, d) float32 from (B, T, d), (B, T)."""
     sums = (states.float() * mask[..., None]).sum(1)  # (B, d); the length is normalised away
     return torch.nn.functional.normalize(sums, dim=-1)
 
 
 class PretrainedEncoder:
-    """A transformers model from a package, a folder or the hub.
-
-    The same texts in the same order on the same machine give the same bits.
-    """
+    """A transformers model from a package, a folder or the hub. The same texts in the same order
+    on the same machine give the same bits."""
 
     def __init__(
         self, name: str = DEFAULT_ENCODER, max_prompt_tokens: int = 256, batch_size: int = 128
     ) -> None:
-        """max_prompt_tokens: longer texts are truncated; batch_size: in texts. Raises InputError
-        when `name` is not a model."""
+        """max_prompt_tokens: longer texts are truncated; batch_size: in texts."""
         import_transformers()
         from transformers import AutoModel
 
@@ -95,7 +79,7 @@ class PretrainedEncoder:
         self.model.eval().to(self.device)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Vectors (n, d) float32. Texts of similar length share a batch, which saves padding."""
+        """Vectors (n, d) float32 of length 1, zeros for "". Similar lengths share a batch."""
         vectors = np.zeros((len(texts), self.model.config.hidden_size), dtype=np.float32)
         if not any(texts):
             return vectors

@@ -19,30 +19,31 @@ import torch
 from recbole.model.general_recommender.ease import EASE as RecBoleEASE
 from recbole.model.general_recommender.itemknn import ItemKNN as RecBoleItemKNN
 from recbole.model.sequential_recommender.sasrec import SASRec as RecBoleSASRec
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from llm4rec_recbole.components.adaptation.adapter import AdaptationSettings
-from llm4rec_recbole.components.adaptation.interleave import (
+from llm4rec_recbole.components.adaptation.prequential import (
     AdaptationSummary,
     no_event_times,
     prequential_rows,
 )
-from llm4rec_recbole.components.item_relations import RelationTerm, decayed_histories
+from llm4rec_recbole.components.item_relations import RelationTerm
 from llm4rec_recbole.data.held_out import HeldOut, Outcomes
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.training.catalogue_loss import catalogue_loss
-from llm4rec_recbole.training.losses import full_cross_entropy
+from llm4rec_recbole.training.losses import catalogue_loss, full_cross_entropy
 
 ONLINE_BATCH = 16  # validation interactions of one update, as in EnhancedGenRec
 
 
 def history_matrix(held_out: HeldOut, rows: np.ndarray, decay: float = 1.0) -> sp.csr_matrix:
-    """The histories of `rows`, (B, n_items), items weighted by decay^age; the latest has age 0."""
-    starts, lengths = held_out.indptr[rows], np.diff(held_out.indptr)[rows]  # (B,)
-    indptr = np.concatenate([[0], np.cumsum(lengths)])
-    items = held_out.items[np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], lengths)]
-    return decayed_histories(items, indptr, held_out.n_items, decay)
+    """The histories of `rows`, (B, n_items) float32, items weighted by decay^age; the latest has
+    age 0."""
+    own = held_out.subset(rows)
+    lengths = np.diff(own.indptr)  # (B,)
+    age = np.repeat(own.indptr[1:], lengths) - 1 - np.arange(len(own.items))
+    weights = np.float32(decay) ** age.astype(np.float32)
+    return sp.csr_matrix((weights, own.items, own.indptr), shape=(len(rows), held_out.n_items))
 
 
 class ItemKNN(RecBoleItemKNN):
@@ -129,8 +130,6 @@ class SASRec(RecBoleSASRec):
     batches = "causal"  # training/batches.py
     schedule = "warmup_cosine"  # training/trainer.py; the option `warmup` is ~ by default
 
-    steps: torch.Tensor
-
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
         self.loss = catalogue_loss(config, dataset)
@@ -144,10 +143,8 @@ class SASRec(RecBoleSASRec):
                 self.hidden_dropout_prob,
                 self.attn_dropout_prob,
             )
-        if config["warmup"] is not None:
-            self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
-    def states(self, item_seq: torch.Tensor) -> torch.Tensor:
+    def states(self, item_seq: Tensor) -> Tensor:
         """The state at every position, (B, L, d), from items (B, L) padded on the right."""
         positions = torch.arange(item_seq.shape[1], device=item_seq.device)
         embedded = self.item_embedding(item_seq) + self.position_embedding(positions)  # (B, L, d)
@@ -156,7 +153,7 @@ class SASRec(RecBoleSASRec):
         embedded = self.dropout(self.LayerNorm(embedded))
         return self.trm_encoder(embedded, self.get_attention_mask(item_seq))[-1]
 
-    def forward(self, item_seq: torch.Tensor, item_seq_len: torch.Tensor) -> torch.Tensor:
+    def forward(self, item_seq: Tensor, item_seq_len: Tensor) -> Tensor:
         """The state after the last item, (B, d); item_seq: (B, L); item_seq_len: (B,)."""
         if not self.pre_norm:
             return super().forward(item_seq, item_seq_len)
@@ -168,10 +165,8 @@ class SASRec(RecBoleSASRec):
             states[rows] = self.states(items)[torch.arange(len(rows), device=last.device), last]
         return states
 
-    def calculate_loss(self, interaction: Any) -> torch.Tensor:
+    def calculate_loss(self, interaction: Any) -> Tensor:
         """The mean loss over the catalogue, at all positions that have a next item."""
-        if self.training and hasattr(self, "steps"):
-            self.steps += 1
         items, targets = interaction[self.ITEM_SEQ], interaction[self.POS_ITEM_ID]  # (B, L) each
         if targets.dim() == 1:  # RecBole's own rows, under `protocol: recbole`
             if self.loss is full_cross_entropy:
@@ -184,10 +179,8 @@ class SASRec(RecBoleSASRec):
 
 
 class PreNormEncoder(nn.Module):
-    """Causal self-attention layers that normalise their inputs, (B, L, d) to (B, L, d).
-
-    Histories are padded on the right, so no position before the padding attends to it.
-    """
+    """Causal self-attention layers that normalise their inputs, (B, L, d) to (B, L, d). Histories
+    are padded on the right, so no position before the padding attends to it."""
 
     def __init__(
         self, n_layers: int, n_heads: int, d: int, width: int, dropout: float, attention: float
@@ -199,7 +192,7 @@ class PreNormEncoder(nn.Module):
             PreNormLayer(n_heads, d, width, dropout, attention) for _ in range(n_layers)
         )
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers:
             x = layer(x)
         return x
@@ -216,7 +209,7 @@ class PreNormLayer(nn.Module):
         self.wide, self.narrow = nn.Linear(d, width), nn.Linear(width, d)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         B, L, d = x.shape
         heads = self.projections(self.attention_norm(x)).view(B, L, 3, self.n_heads, -1)
         q, k, v = heads.permute(2, 0, 3, 1, 4)  # (B, h, L, d / h) each

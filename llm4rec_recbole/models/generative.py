@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
+from torch import Tensor
 
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.decoding.beam import catalogue_scores
@@ -18,10 +19,8 @@ Tokens = list[int]
 
 
 class GenerativeRecommender(SequentialRecommender):
-    """A subclass sets `decoder` and `trie`, and writes `prompts_of`.
-
-    It also names SequentialRecommender among its bases: option_readers.py looks for the type there.
-    """
+    """A subclass sets `decoder` and `trie`, and writes `prompts_of`. It also names
+    SequentialRecommender among its bases: option_readers.py looks for the type there."""
 
     schedule = "warmup_cosine"  # training/trainer.py
     input_type = InputType.POINTWISE  # no negatives
@@ -30,13 +29,11 @@ class GenerativeRecommender(SequentialRecommender):
     over = "vocabulary"  # decoding/exhaustive.py
     end: int | None = None  # the trie's end token
 
-    steps: torch.Tensor
     decoder: TreeDecoder
     trie: ItemTrie
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
-        self.register_buffer("steps", torch.zeros((), dtype=torch.long))  # ScheduledTrainer's
         self.decoding: str = config["decoding"]
         self.beam_width = config["beam_width"]
 
@@ -49,19 +46,19 @@ class GenerativeRecommender(SequentialRecommender):
         items, _ = held_out.last(rows, self.max_seq_length)
         return self._scores(held_out.users[rows], items, held_out.seen_mask(rows)).numpy()
 
-    def full_sort_predict(self, interaction: Any) -> torch.Tensor:
+    def full_sort_predict(self, interaction: Any) -> Tensor:
         """Scores (B, n_items) for RecBole's evaluation; seen are the prompt's items."""
         items = interaction[self.ITEM_SEQ].cpu()
         seen = torch.zeros(len(items), self.n_items, dtype=torch.bool).scatter_(1, items, True)
         scores = self._scores(interaction[self.USER_ID].cpu().numpy(), items.numpy(), seen.numpy())
         return scores.to(interaction[self.ITEM_SEQ].device)
 
-    def predict(self, interaction: Any) -> torch.Tensor:
+    def predict(self, interaction: Any) -> Tensor:
         """Scores (B,) of the rows' items."""
         scores = self.full_sort_predict(interaction)
         return scores.gather(1, interaction[self.ITEM_ID][:, None])[:, 0]
 
-    def _scores(self, users: np.ndarray, items: np.ndarray, seen: np.ndarray) -> torch.Tensor:
+    def _scores(self, users: np.ndarray, items: np.ndarray, seen: np.ndarray) -> Tensor:
         """Scores (B, n_items)."""
         device = self.decoder.output.device
         trie = self.trie.to(device)

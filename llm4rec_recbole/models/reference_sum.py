@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import glob
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +22,15 @@ import numpy as np
 import torch
 from recbole.model.abstract_recommender import GeneralRecommender
 from recbole.utils import InputType, ModelType
-from torch import nn
+from torch import Tensor, nn
 
-from llm4rec_recbole import checkpoints
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.held_out_loader import scorer
 from llm4rec_recbole.evaluation.score_weights import best_weight
 from llm4rec_recbole.option_readers import model_type, read_options
 from llm4rec_recbole.registry import resolve_model
+from llm4rec_recbole.training.checkpoint_files import newest_first, written_by
 from llm4rec_recbole.training.run import Experiment, load_trained, train
 
 _OWN = {"model", "dataset", "method", "references", "reference_options", "reference_weights",
@@ -56,7 +55,7 @@ class SumOfReferences(GeneralRecommender):
             if not np.array_equal(each.data.dataset.field2id_token[self.ITEM_ID], tokens):
                 raise InputError(f"the checkpoint of {name} is of other items than this run")
         self.references = nn.ModuleList([each.model for each in experiments])
-        self.scores_of: list[Score] = [_score_function(each) for each in experiments]
+        self.scores_of = [_score_function(each) for each in experiments]
         learning = [e.model for e in experiments if hasattr(e.model, "prequential_rows")]
         if len(learning) == 1:  # two would have to learn in one order
             self.learning_reference = learning[0]
@@ -89,7 +88,7 @@ class SumOfReferences(GeneralRecommender):
         parts = [score(held_out, rows) for score in self.scores_of]
         return weighted_sum(parts, self.weights)
 
-    def calculate_loss(self, interaction: Any) -> torch.Tensor:
+    def calculate_loss(self, interaction: Any) -> Tensor:
         """Nothing is learned from batches."""
         return self.unused.sum()
 
@@ -112,11 +111,8 @@ def weighted_sum(parts: Sequence[np.ndarray], weights: Sequence[float]) -> np.nd
 
 
 def choose_weights(scores_of: Sequence[Score], held_out: HeldOut) -> list[float]:
-    """The weights with the best NDCG@10 of the held-out items; the first weight is 1.
-
-    The weights of the second, third, … reference are chosen one after another, the earlier ones
-    fixed. Of equal weights the smallest is chosen.
-    """
+    """The weights with the best NDCG@10 of the held-out items, chosen one after another; the first
+    is 1. Of equal weights the smallest is chosen."""
     weights = [1.0]
     for number in range(1, len(scores_of)):
 
@@ -129,21 +125,15 @@ def choose_weights(scores_of: Sequence[Score], held_out: HeldOut) -> list[float]
 
 
 def _score_function(experiment: Experiment) -> Score:
-    model, config = experiment.model, experiment.config
-    dataset = experiment.data.test.dataset
-
-    def score(held_out: HeldOut, rows: np.ndarray) -> np.ndarray:
-        return scorer(model, config, held_out, dataset)(rows)
-
-    return score
+    model, config, dataset = experiment.model, experiment.config, experiment.data.test.dataset
+    return lambda held_out, rows: scorer(model, config, held_out, dataset)(rows)
 
 
 def _reference(name: str, config: Any) -> Experiment:
     """A trained reference: restored from its run's checkpoint, or trained here in closed form.
-
-    Raises InputError where there is no checkpoint, or no such model.
-    """
-    with _same_log_level():
+    Raises InputError where there is no checkpoint, or no such model."""
+    level = logging.getLogger().level
+    try:
         if model_type(resolve_model(name)) == "TRADITIONAL":
             read = read_options(name, config["protocol"])
             given = {
@@ -154,6 +144,8 @@ def _reference(name: str, config: Any) -> Experiment:
             given |= (config["reference_options"] or {}).get(name, {})
             return train(name, config["dataset"], options=given, save=False)
         return load_trained(_checkpoint(name, config))
+    finally:
+        logging.getLogger().setLevel(level)  # which a quiet run inside this one raises
 
 
 def _checkpoint(name: str, config: Any) -> Path:
@@ -161,24 +153,13 @@ def _checkpoint(name: str, config: Any) -> Path:
     folder = Path(config["reference_checkpoints"] or config["checkpoint_dir"])
     dataset, seed = config["dataset"], config["seed"]
     files = folder.rglob(f"*-{glob.escape(dataset)}-seed_{seed}-*.safetensors")
-    for path in sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True):
-        header = checkpoints.read_header(path)
-        options = header.run.get("options", {})
-        run = (options.get("method") or header.run.get("model"), options.get("protocol", "loo"))
-        if header.finished and run == (name, config["protocol"]):
+    for path, header in newest_first(files):
+        run = written_by(header)
+        same = (run.method, run.dataset, run.protocol) == (name, dataset, config["protocol"])
+        if header.finished and same:
             return path
     command = f"run_recbole --model={name} --dataset={dataset} --seed={seed}"
     raise InputError(
         f"no checkpoint of {name} on {dataset} with seed {seed} in {folder}; make one: {command}",
         hint="or name its folder with --reference_checkpoints",
     )
-
-
-@contextmanager
-def _same_log_level() -> Iterator[None]:
-    """Restore the level of the log, which a quiet run inside this one raises."""
-    level = logging.getLogger().level
-    try:
-        yield
-    finally:
-        logging.getLogger().setLevel(level)

@@ -19,7 +19,7 @@ these change numbers:
 
     reading.py      the reader of atomic files: times in float64, stable order, missing values
     sampling.py     the distribution `popularity` counts the training interactions only
-    recbole_models.py  BERT4Rec's cross-entropy is computed at the masked positions only
+    extensions.py   BERT4Rec's cross-entropy is computed at the masked positions only
     metrics.py      four metrics more: Coverage, Fairness, IntraListDiversity, Novelty
     protocols.py    nothing: the protocols `loo` and `temporal` replace RecBole's split, loaders
                     and ranking; `recbole` keeps them
@@ -74,10 +74,8 @@ def respect_use_gpu(module: ModuleType) -> None:
 
 @patch("recbole.model.general_recommender.pop", upstream="none")
 def count_every_interaction(module: ModuleType) -> None:
-    """Count an item as often as a batch holds it; RecBole's `item_cnt[items] + 1` counts it once.
-
-    RecBole's Pop also counts the sampled negatives. properties/model/Pop.yaml draws none.
-    """
+    """Count an item as often as a batch holds it; RecBole's `item_cnt[items] + 1` counts it
+    once. RecBole's Pop also counts the sampled negatives. properties/model/Pop.yaml draws none."""
     import torch
 
     @override(module.Pop)
@@ -162,10 +160,8 @@ def skip_non_tensor_stats(module: ModuleType) -> None:
 
 @patch("recbole.evaluator.collector", upstream="none: torch.topk orders equal scores by itself")
 def break_ties_randomly(module: ModuleType) -> None:
-    """Order equal scores by a fixed pseudo-random permutation of the items.
-
-    Otherwise a constant score is as good as the items with low (or high) numbers happen to be.
-    """
+    """Order equal scores by a fixed pseudo-random permutation of the items. Otherwise a constant
+    score is as good as the items with low (or high) numbers happen to be."""
     import torch
 
     unordered_topk = torch.topk
@@ -189,9 +185,8 @@ def evaluate_loaders(module: ModuleType) -> None:
     """The one replacement of `Trainer.evaluate`.
 
     It loads the best checkpoint without unpickling. A loader with a method `evaluate(model)`, such
-    as evaluation/held_out_loader.py, ranks by itself; RecBole evaluates every other loader. A run
-    of several processes notes how many of its users are this process's own: RecBole's sampler
-    gives some users to two processes so that all processes have equally many.
+    as HeldOutLoader, ranks by itself. A run of several processes notes how many of its users are
+    its own: RecBole's sampler gives some users to two processes.
     """
 
     @wrap(module.Trainer)
@@ -227,10 +222,8 @@ def evaluate_loaders(module: ModuleType) -> None:
 
 @patch("recbole.trainer.trainer", upstream="RecBole PR #1872")
 def average_over_users(module: ModuleType) -> None:
-    """Weight each process's metrics by the users that it evaluated.
-
-    RecBole weights them by the length of a batch's tuple, which is always 4.
-    """
+    """Weight each process's metrics by the users that it evaluated. RecBole weights them by the
+    length of a batch's tuple, which is always 4."""
     import torch
 
     @override(module.Trainer)

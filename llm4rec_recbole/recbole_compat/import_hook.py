@@ -57,10 +57,8 @@ def while_importing(module: str) -> Callable[[ImportContext], ImportContext]:
 
 
 def import_names_late(package: str) -> None:
-    """Make the names that `package` imports from its modules importable, without importing them.
-
-    Applies where `__init__` has only lines such as `from package.module import Name`.
-    """
+    """Make the names that `package` imports from its modules importable, without importing them,
+    where `__init__` has only lines such as `from package.module import Name`."""
     _LATE.add(package)
 
 
@@ -226,10 +224,8 @@ def _apply_patches(module: ModuleType) -> None:
 
 
 def install(patch_modules: Sequence[str]) -> None:
-    """Apply the patches that `patch_modules` register: now to what is imported, later to the rest.
-
-    A second call changes nothing.
-    """
+    """Apply the patches that `patch_modules` register: now to what is imported, later to the rest;
+    once."""
     if any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return
     sys.meta_path.insert(0, _Finder(patch_modules))

@@ -58,11 +58,9 @@ def _counters(model: Any) -> dict[str, float]:
 
 @patch("recbole.trainer.trainer", upstream="RecBole #2212")
 def safe_checkpoints(module: ModuleType) -> None:
-    """Save and load training as tensors and JSON, written atomically; never as a pickle.
-
-    A resumed run ends with the weights of the uninterrupted run, to the last bit: a checkpoint
-    holds every optimizer's state, every random generator and the loader's shuffling.
-    """
+    """Save and load training as tensors and JSON, written atomically; never as a pickle. A
+    checkpoint holds every optimizer's state, every random generator and the loader's shuffling, so
+    a resumed run ends with the weights of the uninterrupted run, to the last bit."""
     from torch.optim import Optimizer
 
     from llm4rec_recbole import checkpoints
@@ -203,17 +201,14 @@ LOADING_MODELS = (
 
 
 def load_pretrained_weights(module: ModuleType) -> None:
-    """Read this project's checkpoint where a model starts from another model's weights.
+    """Read this project's checkpoint where a model starts from another model's weights. In these
+    modules RecBole calls `torch.load` on a path from the configuration."""
 
-    In these modules RecBole calls `torch.load` on a path from the configuration.
-    """
+    from llm4rec_recbole import checkpoints
 
-    def load(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
-        from llm4rec_recbole import checkpoints
-
-        return checkpoints.load(path, map_location)
-
-    override_global(module, "torch", load=load)
+    override_global(
+        module, "torch", load=lambda path, map_location="cpu": checkpoints.load(path, map_location)
+    )
 
 
 for _name in LOADING_MODELS:

@@ -43,10 +43,8 @@ def skip_numpy_aliases(module: ModuleType) -> None:
 
 @patch("recbole.model", upstream="RecBole #2034, #2090, #2185")
 def restore_dok_update(module: ModuleType) -> None:
-    """Define `dok_matrix._update`, which SciPy 1.13 removed.
-
-    LightGCN, NGCF, NCL, GCMC, SpectralCF, KGIN and MCCLK fill their adjacency matrix with it.
-    """
+    """Define `dok_matrix._update`, which SciPy 1.13 removed. LightGCN, NGCF, NCL, GCMC,
+    SpectralCF, KGIN and MCCLK fill their adjacency matrix with it."""
     from scipy.sparse import dok_matrix
 
     def update(self: Any, values: dict[tuple[int, int], float]) -> None:
@@ -85,11 +83,8 @@ for _kind in ("general", "context_aware", "sequential", "knowledge_aware"):
 @while_importing("recbole.evaluator.metrics")
 @contextmanager
 def import_scikit_learn_late() -> Iterator[None]:
-    """Import scikit-learn when AUC, MAE or RMSE is computed: it takes a third of RecBole's import.
-
-    RecBole imports three functions from `sklearn.metrics`. Here each of them imports scikit-learn
-    at its first call.
-    """
+    """Import scikit-learn when AUC, MAE or RMSE is computed: it takes a third of RecBole's
+    import."""
     name = "sklearn.metrics"
     if name in sys.modules:
         yield
@@ -110,11 +105,8 @@ def import_scikit_learn_late() -> Iterator[None]:
 
 @patch("recbole.trainer.trainer", upstream="none: torch imports its compiler for an optimizer")
 def import_compiler_late(module: ModuleType) -> None:
-    """Leave out torch's compiler, which every optimizer imports to tell it to look away.
-
-    The import takes 1.5 s. Once something else has imported the compiler, the optimizers call it
-    as before.
-    """
+    """Leave out torch's compiler, which every optimizer imports to tell it to look away: 1.5 s.
+    Once something else has imported it, the optimizers call it as before."""
     import torch
 
     def unless_compiling(plain: Any, guarded: Any) -> Any:
@@ -146,9 +138,7 @@ def import_compiler_late(module: ModuleType) -> None:
 @patch("recbole.model.sequential_recommender.sine", upstream="none")
 def disable_anomaly_detection(module: ModuleType) -> None:
     """Turn off autograd's anomaly detection, which SINE's module turns on for the whole process.
-
-    Each backward pass of each model would be checked for NaN operation by operation.
-    """
+    Each backward pass of each model would be checked for NaN operation by operation."""
     import torch
 
     torch.autograd.set_detect_anomaly(False)
@@ -217,11 +207,8 @@ def propagate_in_csr(module: ModuleType) -> None:
 
 
 def run_recboles(rank: int, *args: Any) -> None:
-    """RecBole's function of the same name, in a module that patches RecBole.
-
-    A spawned process starts from nothing and imports its function by name. To import this
-    function it imports llm4rec_recbole first.
-    """
+    """RecBole's function of the same name. A spawned process imports it by name, and so imports
+    llm4rec_recbole, which patches RecBole, first."""
     from recbole.quick_start import run_recbole
 
     model, dataset, config_files, others = args

@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 
 @patch("recbole.utils.utils", upstream="none: RecBole finds models only in its own package")
 def find_models(module: ModuleType) -> None:
-    """Look up a model in MODELS first, then among the user's own, then among RecBole's.
-
-    RecBole looks last in a folder whose models need lightgbm and xgboost, and imports both there.
-    """
+    """Look up a model in MODELS first, then among the user's own, then among RecBole's. RecBole
+    looks last in a folder whose models need lightgbm and xgboost, and imports both there."""
     of_recbole = module.get_model
 
     def get_model(model_name: str) -> type:
@@ -170,3 +168,77 @@ def _data(config: Any, dataset: Any) -> dict[str, torch.Tensor]:
         "data.user_groups": torch.from_numpy(columns.T.copy()),
         "data.item_novelty": torch.from_numpy(item_novelty(counts, len(np.unique(users)))),
     }
+
+
+# Models of RecBole on the main path (training/run.py): LightGBM, XGBoost, BERT4Rec.
+
+
+@patch("recbole.data.dataset.decisiontree_dataset", upstream="none: RecBole's files misspell it")
+def default_token_threshold(module: ModuleType) -> None:
+    """Encode columns of at most 10,000 tokens where `token_num_threshold` is not given."""
+
+    @wrap(module.DecisionTreeDataset)
+    def _convert_token_to_hash(convert: Any, self: Any) -> None:
+        if self.config["token_num_threshold"] is None:
+            self.config["token_num_threshold"] = 10_000
+        convert(self)
+
+
+@patch("recbole.trainer.trainer", upstream="none: DecisionTreeTrainer.fit has no callback_fn")
+def report_validations_of_trees(module: ModuleType) -> None:
+    """Let `fit` take `callback_fn` as RecBole's other trainers do, and end with the best trees."""
+
+    @wrap(module.DecisionTreeTrainer)
+    def fit(
+        fit: Any,
+        self: Any,
+        train_data: Any,
+        valid_data: Any = None,
+        verbose: bool = True,
+        saved: bool = True,
+        show_progress: bool = False,
+        callback_fn: Any = None,
+    ) -> Any:
+        self.callback_fn, self.validated_epochs = callback_fn, 0
+        best = fit(self, train_data, valid_data, verbose, saved, show_progress)
+        if saved:
+            self.evaluate(valid_data, load_best_model=True)  # nothing else loads the best trees
+        return best
+
+    @wrap(module.DecisionTreeTrainer)
+    def _valid_epoch(validate: Any, self: Any, valid_data: Any) -> Any:
+        score, result = validate(self, valid_data)
+        self.validated_epochs += self.eval_step
+        if self.callback_fn is not None:
+            self.callback_fn(self.validated_epochs - 1, score)
+        return score, result
+
+
+@patch("recbole.model.sequential_recommender.bert4rec", upstream="none")
+def train_bert4rec_on_windows(module: ModuleType) -> None:
+    """Train BERT4Rec on windows with the loss that the option `loss` names, at the masked positions
+    only. RecBole computes the logits of every slot of every row, used or not, and holds them all.
+    """
+    module.BERT4Rec.batches = "cloze"  # training/batches.py
+    module.BERT4Rec.schedule = "warmup_cosine"  # training/trainer.py
+
+    @wrap(module.BERT4Rec)
+    def __init__(init: Any, self: Any, config: Any, dataset: Any) -> None:
+        from llm4rec_recbole.training.losses import catalogue_loss
+
+        init(self, config, dataset)
+        self.loss = catalogue_loss(config, dataset)
+
+    @wrap(module.BERT4Rec)
+    def calculate_loss(loss_as_recbole: Any, self: Any, interaction: Any) -> Any:
+        if self.loss_type != "CE":
+            return loss_as_recbole(self, interaction)
+        positions = interaction[self.MASK_INDEX]  # (B, M), 0 where unused
+        rows, slots = (positions > 0).nonzero(as_tuple=True)  # (targets,) each
+        states = self.forward(interaction[self.MASK_ITEM_SEQ])  # (B, L, d)
+        return self.loss(
+            states[rows, positions[rows, slots]],
+            self.item_embedding.weight[: self.n_items],
+            interaction[self.POS_ITEMS][rows, slots],
+            self.output_bias,
+        )

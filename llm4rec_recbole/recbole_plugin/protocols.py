@@ -17,11 +17,8 @@ from llm4rec_recbole.recbole_compat.import_hook import patch, replace, wrap
 
 @patch("recbole.config.configurator", upstream="none: the path is hard-coded")
 def read_property_files(module: ModuleType) -> None:
-    """Lay this project's property files over RecBole's own defaults.
-
-    An option that the protocol ignores and a value out of its range are refused here, where every
-    Config is made.
-    """
+    """Lay this project's property files over RecBole's own defaults. Refuse an option that the
+    protocol ignores and a value out of its range, where every Config is made."""
     from llm4rec_recbole.config import check_protocol, defaults_for
     from llm4rec_recbole.training.checks import check_option_values
 
@@ -53,7 +50,7 @@ def set_repeatable(module: ModuleType) -> None:
     """Under this project's protocols no model may recommend an item that the user has seen.
 
     RecBole lets sequential models do so, and requires `repeatable: True` of them. Here the option
-    only says from which items RecBole draws negatives, so each family gets the value it needs.
+    only says from which items RecBole draws negatives.
     """
 
     @wrap(module.Config)
@@ -98,9 +95,7 @@ def split_in_exact_order(module: ModuleType) -> None:
 @patch("recbole.data.utils", upstream="none: the table of loaders is local to a function")
 def load_windows_and_held_out(module: ModuleType) -> None:
     """Train on windows where the model names its `batches`; rank held-out items in one pass.
-
-    Under RecBole's protocol RecBole's loaders are used, but EnhancedGenRec trains on windows.
-    """
+    Under RecBole's protocol RecBole's loaders are used, but EnhancedGenRec trains on windows."""
     of_recbole = module.get_dataloader
 
     def get_dataloader(config: Any, phase: str) -> Any:

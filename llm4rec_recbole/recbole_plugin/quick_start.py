@@ -26,20 +26,19 @@ def run_recbole(
     queue: Any = None,
 ) -> dict[str, Any]:
     """Train and test a model; return RecBole's dict of results, and the record's path in `record`.
-
-    With saved=False no checkpoint and no record is written, and the test is of the last epoch.
-    """
+    With saved=False nothing is written, and the test is of the last epoch."""
+    from llm4rec_recbole.evaluation.metrics import accuracy
     from llm4rec_recbole.training import run
 
     with run.disk_errors():
         experiment = run.train(model, dataset, config_file_list or (), config_dict, save=saved)
         config, data, fitted = experiment.config, experiment.data, experiment.fitted
         ranks = run.rank_held_out(fitted, data)
-        result = {
+        result: dict[str, Any] = {
             "best_valid_score": fitted.trainer.best_valid_score,
             "valid_score_bigger": config["valid_metric_bigger"],
             "best_valid_result": fitted.valid_metrics,
-            "test_result": _test_result(ranks),
+            "test_result": ranks if isinstance(ranks, Mapping) else accuracy(ranks.rank_full),
         }
         first_process = (config["local_rank"] or 0) == 0
         if saved and first_process:
@@ -51,15 +50,6 @@ def run_recbole(
     if queue is not None and first_process:
         queue.put(result)
     return result
-
-
-def _test_result(ranks: Any) -> Mapping[str, float]:
-    """The full-ranking metrics, which RecBole's `mode: full` names the same."""
-    if isinstance(ranks, Mapping):
-        return ranks
-    from llm4rec_recbole.evaluation.metrics import accuracy
-
-    return accuracy(ranks.rank_full)
 
 
 def objective_function(
@@ -117,20 +107,12 @@ def run_by_our_main_path(module: ModuleType) -> None:
 
 @patch("recbole.utils.case_study", upstream="none: RecBole's loaders only")
 def score_held_out_users(module: ModuleType) -> None:
-    """Let `full_sort_scores` and `full_sort_topk` score the test users of HeldOutLoader.
-
-    Both raise InputError for an id of no user, and the second for a `k` of more than all items.
-    """
+    """Let `full_sort_scores` and `full_sort_topk` score the test users of HeldOutLoader. Both
+    refuse an id of no user, and the second a `k` of more than all items."""
     import numpy as np
     import torch
 
     of_recbole, topk_of_recbole = module.full_sort_scores, module.full_sort_topk
-
-    def check_users(uid_series: Any, dataset: Any) -> None:
-        for user in map(int, uid_series):
-            if not 0 < user < dataset.user_num:
-                hint = "dataset.token2id(dataset.uid_field, tokens) gives the ids"
-                raise InputError(f"{user} is no user id (1 to {dataset.user_num - 1})", hint=hint)
 
     def full_sort_topk(
         uid_series: Any, model: Any, test_data: Any, k: int, device: Any = None
@@ -143,7 +125,11 @@ def score_held_out_users(module: ModuleType) -> None:
     def full_sort_scores(uid_series: Any, model: Any, test_data: Any, device: Any = None) -> Any:
         from llm4rec_recbole.evaluation.held_out_loader import HeldOutLoader, scorer
 
-        check_users(uid_series, test_data._dataset)
+        for user in map(int, uid_series):
+            if not 0 < user < test_data._dataset.user_num:
+                hint = "dataset.token2id(dataset.uid_field, tokens) gives the ids"
+                known = test_data._dataset.user_num - 1
+                raise InputError(f"{user} is no user id (1 to {known})", hint=hint)
         if not isinstance(test_data, HeldOutLoader):
             if not (test_data.is_sequential or hasattr(test_data, "uid2history_item")):
                 hint = "--eval_args={mode: full}"

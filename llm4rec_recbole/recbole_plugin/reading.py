@@ -18,10 +18,8 @@ from llm4rec_recbole.recbole_compat.import_hook import (
 
 @patch("recbole.data.dataset.dataset", upstream="none: every row of `.item` is a candidate")
 def leave_out_items_without_interactions(module: ModuleType) -> None:
-    """With `item_candidates: interacted`, drop the rows of items that no interaction has.
-
-    They are dropped before items are numbered. So rankings, samplers and losses never have them.
-    """
+    """With `item_candidates: interacted`, drop the rows of items that no interaction has. They
+    are dropped before items are numbered. So rankings, samplers and losses never have them."""
 
     def leave_out(self: Any) -> None:
         if self.config["item_candidates"] != "interacted" or self.item_feat is None:
@@ -62,18 +60,6 @@ def exact_times(module: ModuleType) -> None:
         return interaction
 
 
-@patch("recbole.data.dataset.dataset", upstream="none: pandas 3 lends its memory read-only")
-def copy_pandas_arrays(module: ModuleType) -> None:
-    """Copy each column: the arrays of pandas 3 are read-only, and torch must write to its own."""
-
-    @wrap(module.Dataset)
-    def _dataframe_to_interaction(convert: Any, self: Any, data: Any) -> Any:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-            interaction = convert(self, data)
-        return module.Interaction({field: interaction[field].clone() for field in interaction})
-
-
 @patch("recbole.data.interaction", upstream="none: indexes are turned into Python lists")
 def fast_rows(module: ModuleType) -> None:
     """Select rows by tensor, as every batch does: five times faster than by list."""
@@ -92,10 +78,8 @@ def fast_rows(module: ModuleType) -> None:
 
 @patch("recbole.data.dataset.dataset", upstream="none: same cause as RecBole #2204")
 def stable_duplicate_removal(module: ModuleType) -> None:
-    """Keep the first (or last) of repeated interactions by time, then file order.
-
-    RecBole's sort is unstable, so the result is arbitrary for equal times.
-    """
+    """Keep the first (or last) of repeated interactions by time, then file order. RecBole's sort
+    is unstable, so the result is arbitrary for equal times."""
 
     @wrap(module.Dataset)
     def _remove_duplication(remove: Any, self: Any) -> None:
@@ -131,11 +115,8 @@ def missing_values(module: ModuleType) -> None:
 
 @patch("recbole.data.dataset.dataset", upstream="none: pandas drops broken rows without a message")
 def read_atomic_files(module: ModuleType) -> None:
-    """Read atomic files with data/atomic.py, which checks them and reports the bad line.
-
-    pandas reads tokens such as "NA" and "null" as missing values and fills in missing times. With
-    pandas 3 an empty cell of a sequence column stops RecBole.
-    """
+    """Read atomic files with data/atomic.py, which checks them and reports the bad line. pandas
+    reads tokens such as "NA" as missing and stops at an empty cell of a sequence column."""
     import numpy as np
 
     from llm4rec_recbole.data.atomic import read_atomic
@@ -158,7 +139,13 @@ def read_atomic_files(module: ModuleType) -> None:
         )
         for field in frame:
             kind = table.types[field]
-            set_properties(self, field, module.FeatureType(kind), source)
+            if source != "link":
+                self.field2source[field] = source
+                self.field2type[field] = module.FeatureType(kind)
+                if not kind.endswith("seq"):
+                    self.field2seqlen[field] = 1
+                if "float" in kind:
+                    self.field2bucketnum[field] = 2
             if kind.endswith("seq"):
                 frame[field] = sequences(self, frame[field], kind)
                 longest = max(map(len, frame[field]))
@@ -169,15 +156,6 @@ def read_atomic_files(module: ModuleType) -> None:
             self.logger.warning(f"No columns has been loaded from [{source}]")
             return None
         return frame
-
-    def set_properties(self: Any, field: str, kind: Any, source: Any) -> None:
-        if source != "link":
-            self.field2source[field] = source
-            self.field2type[field] = kind
-            if not kind.value.endswith("seq"):
-                self.field2seqlen[field] = 1
-            if "float" in kind.value:
-                self.field2bucketnum[field] = 2
 
     def sequences(self: Any, cells: Any, kind: str) -> list[np.ndarray]:
         separator, dtype = self.config["seq_separator"], float if kind == "float_seq" else str
@@ -221,10 +199,8 @@ def skip_filters_that_drop_nothing(module: ModuleType) -> None:
 
 @patch("recbole.data.dataset.dataset", upstream="none: a Python string for each row")
 def number_categories_once(module: ModuleType) -> None:
-    """Pass each token of a category column to RecBole once, in the order of first rows.
-
-    RecBole numbers tokens in that order, so the ids are the same as with one token per row.
-    """
+    """Pass each token of a category column to RecBole once, in the order of first rows. RecBole
+    numbers tokens in that order, so the ids are the same as with one token per row."""
     import numpy as np
     import pandas as pd
 
@@ -249,10 +225,8 @@ def number_categories_once(module: ModuleType) -> None:
 
 
 def sequence_lengths(module: ModuleType) -> None:
-    """Make `series.agg(len)` return the length of each sequence, as RecBole expects.
-
-    pandas 3 calls `len` on the whole series, so RecBole's modules get a `len` per element.
-    """
+    """Make `series.agg(len)` return the length of each sequence, as RecBole expects. pandas 3
+    calls `len` on the whole series, so RecBole's modules get a `len` per element."""
     import pandas as pd
 
     def element_lengths(value: Any) -> Any:
@@ -295,16 +269,17 @@ def fast_sequences(module: ModuleType) -> None:
 
     @wrap(module.Dataset)
     def _dataframe_to_interaction(convert: Any, self: Any, data: Any) -> Any:
-        flat_fields = [field for field in data if self.field2type[field] != sequence]
-        flat = convert(self, data[flat_fields])
-        return module.Interaction(
-            {
-                field: flat[field]
-                if field in flat_fields
-                else padded(data[field].to_numpy(), self.field2seqlen[field])
-                for field in data
-            }
-        )
+        flat = [field for field in data if self.field2type[field] != sequence]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+            converted = convert(self, data[flat])
+        columns = {
+            field: converted[field].clone()  # the arrays of pandas 3 are read-only, torch writes
+            if field in flat
+            else padded(data[field].to_numpy(), self.field2seqlen[field])
+            for field in data
+        }
+        return module.Interaction(columns)
 
 
 @patch("recbole.data.dataset.sequential_dataset", upstream="none: one Python step for each row")

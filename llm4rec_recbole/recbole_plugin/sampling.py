@@ -60,8 +60,7 @@ def sample_from_training(module: ModuleType) -> None:
     """Give training a sampler that has seen the training interactions only.
 
     RecBole's distribution `popularity` counts the validation and test items too, under any
-    protocol, so a popular test item becomes a negative more often. Here it counts the training
-    interactions. Validation and test have RecBole's samplers under RecBole's protocol. Under this
+    protocol. Validation and test have RecBole's samplers under RecBole's protocol. Under this
     project's protocols they have none: held-out items are ranked.
     """
     create = module.create_samplers
@@ -78,40 +77,27 @@ def sample_from_training(module: ModuleType) -> None:
             train = _recbole_sampler(built_datasets[0], config)
         return train, valid, test
 
-    def _recbole_sampler(train: Any, config: Any) -> Any:
-        from recbole.sampler import RepeatableSampler, Sampler
-
-        options = config["train_neg_sample_args"]
-        kind = RepeatableSampler if config["repeatable"] else Sampler
-        sampler = kind(
-            ["train"], _with_opening_items(train), options["distribution"], options["alpha"]
-        )
-        if options["distribution"] == "popularity" and not config["repeatable"]:
-            _refuse_users_without_negatives(sampler)
-        return sampler.set_phase("train")
-
     replace(module, "create_samplers", create_samplers)
 
 
-def _with_opening_items(train: Any) -> Any:
-    """The training data set; a sequential model's rows become the pairs of `training_pairs`."""
-    if train.iid_field + train.config["LIST_SUFFIX"] not in train.inter_feat:
-        return train
+def _recbole_sampler(train: Any, config: Any) -> Any:
     import torch
     from recbole.data.interaction import Interaction
+    from recbole.sampler import RepeatableSampler, Sampler
 
-    users, items = (torch.as_tensor(ids) for ids in training_pairs(train))
-    return train.copy(Interaction({train.uid_field: users, train.iid_field: items}))
-
-
-def _refuse_users_without_negatives(sampler: Any) -> None:
-    """RecBole would draw for ever where a user has all items that a popular one is drawn from."""
-    longest = max(len(items) for items in sampler.used_ids["train"])
-    if longest >= len(sampler.prob):
-        hint = "train_neg_sample_args.distribution: uniform draws from all items"
-        raise InputError(
-            "a user has every item of the training data: nothing is left to draw", hint=hint
-        )
+    options, repeatable = config["train_neg_sample_args"], config["repeatable"]
+    if train.iid_field + config["LIST_SUFFIX"] in train.inter_feat:  # of a sequential model
+        users, items = map(torch.as_tensor, training_pairs(train))
+        train = train.copy(Interaction({train.uid_field: users, train.iid_field: items}))
+    kind = RepeatableSampler if repeatable else Sampler
+    sampler = kind(["train"], train, options["distribution"], options["alpha"])
+    if options["distribution"] == "popularity" and not repeatable:
+        longest = max(len(items) for items in sampler.used_ids["train"])
+        if longest >= len(sampler.prob):  # RecBole would draw for ever
+            hint = "train_neg_sample_args.distribution: uniform draws from all items"
+            message = "a user has every item of the training data: nothing is left to draw"
+            raise InputError(message, hint=hint)
+    return sampler.set_phase("train")
 
 
 def _own_sampler(train: Any, options: dict[str, Any]) -> Any:
@@ -134,11 +120,8 @@ def _own_sampler(train: Any, options: dict[str, Any]) -> Any:
 
 
 def training_pairs(train: Any) -> tuple[Any, Any]:
-    """Users (N,) and items (N,) of a training data set, with the first item of each history.
-
-    The rows of a sequential model are targets, each with the items before it. A user's first item
-    is no target; it is the whole history of the second item.
-    """
+    """Users (N,) and items (N,) of a training data set, with the first item of each history: for a
+    sequential model it is no row's target, but the whole history of the second item."""
     import numpy as np
 
     inter = train.inter_feat

@@ -10,16 +10,18 @@ A model names its batches by the class attribute `batches`:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from recbole.data.interaction import Interaction
+from torch import Tensor
 
 from llm4rec_recbole.data.splits import stable_order
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.training.losses import SampledLoss
 from llm4rec_recbole.training.windows import (
     Histories,
     batches,
@@ -28,7 +30,6 @@ from llm4rec_recbole.training.windows import (
     draw_windows,
     mask_windows,
     masked_items,
-    next_items,
     similar_lengths,
 )
 
@@ -37,9 +38,7 @@ POSITION = "position"  # PositionLoader's field
 
 class WindowLoader:
     """Batches of windows over the users' training histories, drawn anew in each epoch.
-
-    Randomness comes from torch's global generator, whose state is part of every checkpoint.
-    """
+    Randomness comes from torch's global generator, whose state is part of every checkpoint."""
 
     shuffle = True
     #: Tokens of each item in a prompt, (n_items,), of a model that reads items as several tokens.
@@ -49,6 +48,7 @@ class WindowLoader:
         self.dataset = self._dataset = dataset
         self.config = config
         self.length: int = config["MAX_ITEM_LIST_LENGTH"]
+        self.window_length = self.length + 1  # the inputs and the last one's target
         self.batch_size: int = config["train_batch_size"]
         self.batch_targets: int = config["batch_targets"] or 0
         self.input_field = config["ITEM_ID_FIELD"] + config["LIST_SUFFIX"]
@@ -91,20 +91,15 @@ class WindowLoader:
         lengths = (windows > 0).sum(1)  # (W,)
         return int(self.targets_of(lengths[lengths > 1]).sum())
 
-    @property
-    def window_length(self) -> int:
-        """The items of a window: the inputs and the last one's target."""
-        return self.length + 1
-
     def targets_of(self, lengths: np.ndarray) -> np.ndarray:
         """How many targets windows of these lengths (W,) have, (W,)."""
-        return next_items(lengths)
+        return lengths - 1  # all but the last have a next item
 
-    def batches(self, windows: np.ndarray, random: np.random.Generator) -> Iterator[np.ndarray]:
-        """`windows` (W, L) in batches: see training/windows.py.
-
-        With `item_tokens` a batch holds windows with about as many tokens.
-        """
+    def batches(self, histories: Histories, random: np.random.Generator) -> Iterator[np.ndarray]:
+        """Windows of `histories` in batches (B, L): see training/windows.py. With `item_tokens` a
+        batch holds windows with about as many tokens."""
+        windows = draw_windows(histories, self.window_length, random)
+        windows = windows[windows[:, 1] > 0]  # of one item alone nothing is predicted
         if self.item_tokens is not None:
             tokens = self.item_tokens[windows].sum(1)  # (W,)
             return (windows[rows] for rows in similar_lengths(tokens, self.batch_size, random))
@@ -118,10 +113,8 @@ class CausalLoader(WindowLoader):
     """Inputs (B, L) and next items (B, L): every position is a target."""
 
     def epoch(self, random: np.random.Generator) -> Iterator[dict[str, np.ndarray]]:
-        windows = draw_windows(self.histories, self.window_length, random)
-        windows = windows[windows[:, 1] > 0]  # one item alone has no next one
         item = self.config["ITEM_ID_FIELD"]
-        for batch in self.batches(windows, random):
+        for batch in self.batches(self.histories, random):
             inputs, targets = causal_targets(batch)
             yield {
                 item + self.config["LIST_SUFFIX"]: inputs,
@@ -131,21 +124,17 @@ class CausalLoader(WindowLoader):
 
 
 class PositionLoader(WindowLoader):
-    """Inputs and next items (B, L) as in CausalLoader, their users (B,), and `position` (B, L).
-
-    A position is the row of an input among the training interactions, user by user, counted from
-    1; 0 stands at the padding.
+    """Inputs and next items (B, L) as in CausalLoader, their users (B,), and `position` (B, L): the
+    row of an input among the training interactions, user by user, counted from 1; 0 at the padding.
     """
 
     def epoch(self, random: np.random.Generator) -> Iterator[dict[str, np.ndarray]]:
         items, indptr = self.histories.items, self.histories.indptr
         user = np.repeat(self.histories.users, np.diff(indptr))
         row_numbers = Histories(np.arange(1, len(items) + 1), indptr, self.histories.users)
-        windows = draw_windows(row_numbers, self.window_length, random)
-        windows = windows[windows[:, 1] > 0]
         padded = np.concatenate([[0], items])
         item = self.config["ITEM_ID_FIELD"]
-        for batch in self.batches(windows, random):
+        for batch in self.batches(row_numbers, random):
             inputs, targets = causal_targets(batch)
             yield {
                 self.config["USER_ID_FIELD"]: user[inputs[:, 0] - 1],
@@ -167,11 +156,7 @@ class ClozeLoader(WindowLoader):
         config["POS_ITEMS"], config["NEG_ITEMS"] = f"Pos_{item}", f"Neg_{item}"
         config["MASK_INDEX"] = "MASK_INDEX"
         self.input_field = config["MASK_ITEM_SEQ"]
-
-    @property
-    def window_length(self) -> int:
-        """The items of a window: its targets are among its inputs."""
-        return self.length
+        self.window_length = self.length  # its targets are among its inputs
 
     def targets_of(self, lengths: np.ndarray) -> np.ndarray:
         """How many items of windows of these lengths (W,) are masked, (W,)."""
@@ -179,12 +164,10 @@ class ClozeLoader(WindowLoader):
 
     def epoch(self, random: np.random.Generator) -> Iterator[dict[str, np.ndarray]]:
         config = self.config
-        windows = draw_windows(self.histories, self.window_length, random)
-        windows = windows[windows[:, 1] > 0]  # one item alone leaves nothing to predict it from
         mask_token = self.dataset.num(config["ITEM_ID_FIELD"])
-        ratio = config["mask_ratio"]
-        for batch in self.batches(windows, random):
-            cloze = mask_windows(batch, ratio, config["ft_ratio"], mask_token, random)
+        shares = config["mask_ratio"], config["ft_ratio"]
+        for batch in self.batches(self.histories, random):
+            cloze = mask_windows(batch, *shares, mask_token, random)
             yield {
                 config["MASK_ITEM_SEQ"]: cloze.masked,
                 config["POS_ITEMS"]: cloze.items,
@@ -194,11 +177,8 @@ class ClozeLoader(WindowLoader):
 
 
 class PromptLoader(WindowLoader):
-    """Users (B,), histories (B, L) and next items (B, n), with their rows in the training data.
-
-    `row` (B, n) is -1 where there is no next item. By the row a model looks up the rating or the
-    review of the interaction.
-    """
+    """Users (B,), histories (B, L) and next items (B, n), with their rows in the training data:
+    `row` (B, n) is -1 where there is no next item. A model looks up ratings and reviews by row."""
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
@@ -230,3 +210,36 @@ LOADERS: dict[str, type[WindowLoader]] = {
     "position": PositionLoader,
     "prompt": PromptLoader,
 }
+
+
+class BatchItems:
+    """The items that one batch reads: those of its histories, its targets and its negatives.
+
+    With a sampled loss, what a model computes for each item is computed for these alone. Rows count
+    within `ids`, (M,) ascending, of which the first is the pad. `ids` is None where the loss reads
+    all items; rows are then the item ids.
+    """
+
+    def __init__(self, loss: Callable[..., Tensor], items: Tensor, targets: Tensor) -> None:
+        """loss: from `catalogue_loss`; items: any shape; targets: (N,), all that the loss gets."""
+        self.ids: Tensor | None = None
+        self._loss, self._drawn = loss, None
+        if isinstance(loss, SampledLoss):
+            negatives, log_counts = loss.draw(targets)
+            read = torch.cat([items.flatten(), targets, negatives, negatives.new_zeros(1)])
+            self.ids = read.unique()
+            self._drawn = self.rows(negatives), log_counts
+
+    def rows(self, items: Tensor) -> Tensor:
+        """The rows of `items`, in their shape."""
+        return items if self.ids is None else torch.searchsorted(self.ids, items)
+
+    def of(self, values: Tensor) -> Tensor:
+        """The values (n_items, ...) of the items that the batch reads, (M, ...)."""
+        return values if self.ids is None else values[self.ids]
+
+    def loss(self, *args: Any) -> Tensor:
+        """The mean loss, a scalar; arguments as of full_cross_entropy, targets as rows."""
+        if self._drawn is None:
+            return self._loss(*args)
+        return self._loss(*args, drawn=self._drawn)

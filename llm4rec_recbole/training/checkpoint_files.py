@@ -17,10 +17,10 @@ import glob
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -33,10 +33,8 @@ from llm4rec_recbole.errors import InputError
 
 @contextmanager
 def saved_when_stopped(trainer: Any) -> Iterator[None]:
-    """Write the training's state if SIGTERM or Ctrl-C stops the block, and say how to go on.
-
-    The state is that after the last complete epoch, which a copy in memory holds.
-    """
+    """Write the training's state if SIGTERM or Ctrl-C stops the block, and say how to go on. The
+    state is that after the last complete epoch, which a copy in memory holds."""
     last: list[checkpoints.Packed] = []
 
     def remember(trainer: Any, epoch: int) -> None:
@@ -58,42 +56,53 @@ def saved_when_stopped(trainer: Any) -> Iterator[None]:
         trainer.on_epoch_start = None
 
 
-def last_checkpoint(config: Any) -> Path:
-    """The newest checkpoint of an unfinished run with the configuration and the data of `config`.
-
-    Raises InputError, in one line, where there is none.
-    """
-    folder = Path(config["checkpoint_dir"])
-    name = glob.escape(f"{config['model']}-{config['dataset']}-seed_{config['seed']}-")
-    files = [
-        *folder.glob(f"{name}*.safetensors"),
-        *folder.glob(f"{name}*.safetensors{checkpoints.STOPPED}"),
-    ]
-    identity = checkpoints.describe_run(config)["identity"]
-    finished = False
+def newest_first(files: Iterable[Path]) -> Iterator[tuple[Path, checkpoints.Header]]:
+    """The checkpoints among `files` with their headers; a line on stderr for each other file."""
     for path in sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True):
         try:
-            header = checkpoints.read_header(path)
-        except InputError as error:
+            yield path, checkpoints.read_header(path)
+        except (InputError, OSError) as error:
             print(f"passed over: {error}", file=sys.stderr)
-            continue
+
+
+class WrittenBy(NamedTuple):
+    """The run that wrote a checkpoint; None where the header does not name it."""
+
+    method: Any  # its name in run records
+    model: Any
+    dataset: Any
+    protocol: Any
+
+
+def written_by(header: checkpoints.Header) -> WrittenBy:
+    """The run that wrote the checkpoint with this header."""
+    run, options = header.run, header.run.get("options")
+    options = options if isinstance(options, dict) else {}
+    method = options.get("method") or run.get("model")
+    return WrittenBy(method, run.get("model"), run.get("dataset"), options.get("protocol", "loo"))
+
+
+def last_checkpoint(config: Any) -> Path:
+    """The newest checkpoint of an unfinished run with the configuration and the data of `config`.
+    Raises InputError where there is none."""
+    folder = Path(config["checkpoint_dir"])
+    name = glob.escape(f"{config['model']}-{config['dataset']}-seed_{config['seed']}-")
+    suffixes = ("", checkpoints.STOPPED)
+    files = (path for end in suffixes for path in folder.glob(f"{name}*.safetensors{end}"))
+    identity = checkpoints.describe_run(config)["identity"]
+    message = f"nothing to resume: {folder} has no checkpoint of this run"
+    message += " (same model, data, protocol, seed and options)"
+    for path, header in newest_first(files):
         if header.run.get("identity") == identity:
             if not header.finished:
                 return path
-            finished = True
-    if finished:
-        message = f"nothing to resume: the run of this checkpoint in {folder} has finished"
-    else:
-        message = f"nothing to resume: {folder} has no checkpoint of this run"
-        message += " (same model, data, protocol, seed and options)"
+            message = f"nothing to resume: the run of this checkpoint in {folder} has finished"
     raise InputError(message, hint="leave --resume out to train from the start")
 
 
 def resume_training(fitted: Any, config: Any) -> None:
     """Load the last checkpoint of the same run into `fitted`, with what is known of its epochs.
-
-    Raises InputError for a model without epochs, or where there is no checkpoint.
-    """
+    Raises InputError for a model without epochs, or where there is no checkpoint."""
     trainer, metric = fitted.trainer, config["valid_metric"].lower()
     if not hasattr(trainer, "pack_state"):
         raise InputError(f"{config['model']} has no epochs to resume", hint="leave --resume out")
@@ -104,11 +113,6 @@ def resume_training(fitted: Any, config: Any) -> None:
     fitted.energy.missing = "the run was resumed: the first part was not measured"
     if not config["quiet"]:
         print(f"resumed {path} after epoch {trainer.start_epoch}", file=sys.stderr)
-
-
-def forget_stopped_state(checkpoint: str | Path) -> None:
-    """Remove the state that a stopped attempt of a run left, now that the run has its record."""
-    Path(f"{checkpoint}{checkpoints.STOPPED}").unlink(missing_ok=True)
 
 
 @contextmanager
@@ -131,10 +135,8 @@ def terminated_by_sigterm() -> Iterator[None]:
 
 
 def adapted_file(checkpoint: str | Path) -> Path:
-    """Return the path of the adapted weights that belong to `checkpoint`.
-
-    The suffix differs, so that a search for checkpoints does not match it.
-    """
+    """The path of the adapted weights of `checkpoint`; a search for checkpoints does not match
+    it."""
     return Path(checkpoint).with_suffix(".adapted")
 
 
@@ -173,11 +175,11 @@ def saved_fisher(model: Any, checkpoint: str | Path) -> dict[str, torch.Tensor] 
 
 
 def load_adapted_weights(model: Any, checkpoint: str | Path) -> bool:
-    """Load the adapted weights into `model`, which has the weights of `checkpoint`.
+    """Load the adapted weights into `model`, which has the weights of `checkpoint`: equal to the
+    last bit to learning from the validation items again.
 
-    Return False, with the model unchanged, where there are none. The result is equal to the last
-    bit to that of learning from the validation items again. Raises InputError for a file that is
-    damaged or of another model.
+    Return False, with the model unchanged, where there are none. Raises InputError for a file that
+    is damaged or of another model.
     """
     path = adapted_file(checkpoint)
     if not path.is_file() or not checkpoints.read_header(checkpoint).finished:

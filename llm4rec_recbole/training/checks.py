@@ -31,8 +31,7 @@ from llm4rec_recbole.options import (
     check_values,
 )
 from llm4rec_recbole.registry import models, nulls, variant
-from llm4rec_recbole.training.data_checks import check_data
-from llm4rec_recbole.training.row_checks import check_negatives, check_threshold
+from llm4rec_recbole.training.data_checks import check_data, check_negatives, check_threshold
 from llm4rec_recbole.training.setting_checks import check_read_with
 
 
@@ -45,7 +44,7 @@ def checked_config(
     """RecBole's Config of a run, once every option and the headers of the data are checked.
 
     The options of later files win over those of earlier ones, `options` over both. A `model` or
-    `dataset` of None stands among the options, as in RecBole. Raises InputError.
+    `dataset` of None stands among the options. Raises InputError.
     """
     values, origins = merge_options(config_files, options)
     model = model if model is not None else values.get("model")
@@ -65,18 +64,13 @@ def checked_config(
     check_read_with(config, origins)
     check_negatives(config)
     check_threshold(config)
-    _check_epochs(config)
+    if config["epochs"] is None and not hasattr(config.model_class, "visits"):
+        message = f"{config['model']} does not choose its number of epochs"
+        raise InputError(message, hint="give a number of epochs")
     _name_method(config)
     _check_null(config)
     check_data(config)
     return config
-
-
-def _check_epochs(config: Any) -> None:
-    """Refuse `epochs: ~` for a model that has no rule for them."""
-    if config["epochs"] is None and not hasattr(config.model_class, "visits"):
-        hint = "give a number of epochs"
-        raise InputError(f"{config['model']} does not choose its number of epochs", hint=hint)
 
 
 def _name_method(config: Any) -> None:
@@ -119,7 +113,11 @@ def check_option_values(model: str | type, values: Mapping[str, Any]) -> None:
     if "metrics" in values:
         _check_metric_names(values["metrics"])
     if values.get("encoding") is not None:
-        _check_encoding(values["encoding"])
+        try:
+            codecs.lookup(values["encoding"])
+        except LookupError:
+            message = f"encoding is {shorten(values['encoding'])}"
+            raise InputError(message, hint="such as utf-8 or latin-1") from None
     for name in ("load_col", "unload_col", "unused_col"):
         if isinstance(values.get(name), dict):
             _check_file_names(name, values[name])
@@ -180,13 +178,6 @@ def _check_metric_names(given: Any) -> None:
         if str(name).lower() not in names:
             suggestion = did_you_mean(str(name), names.values())
             raise InputError(f"metrics: there is no metric {shorten(name)!r}{suggestion}")
-
-
-def _check_encoding(name: str) -> None:
-    try:
-        codecs.lookup(name)
-    except LookupError:
-        raise InputError(f"encoding is {shorten(name)}", hint="such as utf-8 or latin-1") from None
 
 
 def _check_file_names(option: str, given: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
-"""The checks of the atomic files against the options that name them, before data are loaded."""
+"""Checks of the data: files against the options that name them, negatives and labels of a loss."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,6 @@ from llm4rec_recbole.data.dataset_files import OTHER_SUFFIXES, DatasetFiles, nee
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError, did_you_mean, shorten
 from llm4rec_recbole.files import properties_folder
-from llm4rec_recbole.training.row_checks import learns_labels
 
 #: Options that name columns. RecBole ignores most of the names that no file has.
 _COLUMN_OPTIONS = (
@@ -27,9 +27,15 @@ def check_data(config: Any) -> None:
     if needs_times(config):
         required.append(config["TIME_FIELD"])
     _check_columns(config["load_col"], required)
-    _check_unused(config["unused_col"], required[:2])
+    for name in (config["unused_col"] or {}).get("inter", []):
+        if name in required[:2]:
+            raise InputError(f"unused_col hides {name}, which every model reads")
     files.check(needs_times(config))
-    _check_parts(config)
+    for name in ("split", "group_by", "order"):
+        given = config.external_config_dict.get("eval_args") or {}
+        if config["benchmark_filename"] is not None and name in given:
+            message = f"eval_args.{name} is not read with benchmark_filename"
+            raise InputError(message, hint="the parts are the split")
     _check_headers(config, files)
     _check_named_columns(config, files)
     _check_labels(config, files)
@@ -45,12 +51,6 @@ def _check_columns(load_col: Any, required: list[str]) -> None:
         if columns != "*" and name not in columns:
             message = f"load_col reads {', '.join(columns) or 'nothing'} of the interactions"
             raise InputError(f"{message}, but {name} is needed", hint=hint)
-
-
-def _check_unused(unused_col: Any, required: list[str]) -> None:
-    for name in (unused_col or {}).get("inter", []):
-        if name in required:
-            raise InputError(f"unused_col hides {name}, which every model reads")
 
 
 def _check_headers(config: Any, files: DatasetFiles) -> None:
@@ -69,15 +69,6 @@ def _check_headers(config: Any, files: DatasetFiles) -> None:
             message += did_you_mean(missing[0], header)
             hint = f"its columns are {', '.join(header)}; choose some with --load_col, ~ reads all"
             raise InputError(message, file=file, line=1, hint=hint)
-
-
-def _check_parts(config: Any) -> None:
-    """Refuse a split of benchmark parts, which RecBole does not split."""
-    given = config.external_config_dict.get("eval_args") or {}
-    for name in ("split", "group_by", "order"):
-        if config["benchmark_filename"] is not None and name in given:
-            message = f"eval_args.{name} is not read with benchmark_filename"
-            raise InputError(message, hint="the parts are the split")
 
 
 def _check_named_columns(config: Any, files: DatasetFiles) -> None:
@@ -132,3 +123,80 @@ def _named_columns(config: Any) -> Iterator[tuple[str, Any]]:
 def _names(names: Any) -> list[Any]:
     """The names of a list or a mapping, or one name, as a list."""
     return [names] if isinstance(names, str) else list(names or ())
+
+
+# Negatives and labels.
+
+#: Keys of `train_neg_sample_args` that some settings ignore → the value without effect.
+_WITHOUT_EFFECT = {"alpha": 1.0, "candidate_num": 0, "strata": None}
+
+
+def check_negatives(config: Any) -> None:
+    """Refuse a setting of `train_neg_sample_args` that is ignored, and a loss without negatives.
+    Raises InputError. Reads no data."""
+    given = config["train_neg_sample_args"]
+    if given["distribution"] == "none":
+        windows = getattr(config.model_class, "batches", None)
+        pairwise = config["MODEL_INPUT_TYPE"].name == "PAIRWISE"
+        if pairwise and not windows and _reads(config.model_class, "NEG_ITEM_ID"):
+            hint = "such as --train_neg_sample_args='{distribution: uniform, sample_num: 1}'"
+            raise InputError(f"the loss of {config['model']} needs negatives", hint=hint)
+        return
+    if given["dynamic"] and given["candidate_num"] < 1:
+        hint = "it is the number of candidates of which the hardest is the negative"
+        raise InputError("train_neg_sample_args.dynamic needs candidate_num", hint=hint)
+    readers = {
+        "alpha": given["distribution"] != "uniform",
+        "candidate_num": given["dynamic"],
+        "strata": given["distribution"] == "popularity_strata",
+    }
+    for name, read in readers.items():
+        value = given.get(name, _WITHOUT_EFFECT[name])
+        if not read and value != _WITHOUT_EFFECT[name]:
+            settings = f"distribution {given['distribution']}, dynamic {given['dynamic']}"
+            message = f"train_neg_sample_args.{name} is {shorten(value)}, but nothing reads it"
+            raise InputError(message, hint=f"the settings are {settings}")
+
+
+def check_threshold(config: Any) -> None:
+    """Refuse a `threshold` whose labels neither the loss nor the evaluation reads. No data."""
+    if config.external_config_dict.get("threshold") is None:
+        return
+    drawn = config["train_neg_sample_args"]["distribution"] != "none"
+    trees = config["MODEL_TYPE"].name == "DECISIONTREE"
+    evaluated = config["protocol"] not in PROTOCOLS
+    evaluated = evaluated and "labeled" in config["eval_args"]["mode"].values()
+    if not (trees or evaluated or (learns_labels(config) and not drawn)):
+        learns = "draws negatives" if learns_labels(config) else "does not learn from labels"
+        hint = "--val_interval={rating: '[4,inf)'} reads the interactions with these ratings only"
+        raise InputError(f"threshold makes labels, but {config['model']} {learns}", hint=hint)
+
+
+def check_sizes(config: Any, dataset: Any) -> None:
+    """Refuse more clusters or a longer list than the training data set has users and items for."""
+    clusters, fewest = config["num_clusters"], min(dataset.user_num, dataset.item_num)
+    if config["model"] == "NCL" and clusters > fewest:
+        message = f"num_clusters is {clusters}, but there are {fewest} users or items to cluster"
+        raise InputError(message, hint=f"--num_clusters of at most {fewest}")
+    largest, n_items = max(config["topk"]), dataset.item_num - 1
+    if config["protocol"] not in PROTOCOLS and largest > n_items:
+        message = f"topk is {largest}, but {config['dataset']} has {n_items} items"
+        raise InputError(message, hint=f"--topk of at most {n_items}")
+
+
+def learns_labels(config: Any) -> bool:
+    """Whether the loss of the model reads labels, where no negatives are drawn."""
+    return config["MODEL_TYPE"].name == "CONTEXT" or _reads(config.model_class, "LABEL_FIELD")
+
+
+def _reads(model_class: type, name: str) -> bool:
+    """Whether the source of the class or of its own base classes has `name`."""
+    for base in model_class.__mro__:
+        if base is object or base.__module__ == "recbole.model.abstract_recommender":
+            continue
+        try:
+            if name in inspect.getsource(base):
+                return True
+        except (OSError, TypeError):  # a class without a source file
+            continue
+    return False

@@ -13,7 +13,7 @@ from recbole.data.interaction import Interaction
 from llm4rec_recbole.components.adaptation.events import likes, mean_ratings
 from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.data.features import unread_item_columns
-from llm4rec_recbole.data.held_out import HeldOut, Outcomes
+from llm4rec_recbole.data.held_out import Outcomes
 from llm4rec_recbole.data.splits import PROTOCOLS, exact_order
 
 
@@ -29,10 +29,9 @@ class WindowDataset(SequentialDataset):
 def split_dataset(dataset: Any) -> list[Any]:
     """Split into training, validation and test as `config["protocol"]` says.
 
-    A training data set of windows holds its interactions user by user, each user's in exact order.
-    A training data set of RecBole's holds them in exact order (time, then file order) over all
-    users; for a sequential model RecBole then makes its rows of prefixes. The validation and the
-    test data set carry
+    Training interactions of windows come user by user, each user's in exact order. Others come in
+    exact order (time, then file order) over all users; for a sequential model RecBole then makes
+    its rows of prefixes. The validation and the test data set carry
 
         held_out        the items to rank
         outcomes        when these items were chosen, and whether their users liked them
@@ -41,7 +40,9 @@ def split_dataset(dataset: Any) -> list[Any]:
 
     `dataset.train_rows` are the rows of the training interactions, user by user.
     """
-    _to_tensors(dataset)
+    dataset.data_augmentation = lambda: None  # RecBole's rows of prefixes are made below
+    dataset._change_feat_format()
+    del dataset.data_augmentation
     inter = dataset.inter_feat
     users, items = inter[dataset.uid_field].numpy(), inter[dataset.iid_field].numpy()
     times = inter[dataset.time_field].numpy()
@@ -66,33 +67,12 @@ def split_dataset(dataset: Any) -> list[Any]:
     phases = []
     for held_out, own in ((split.valid, split.valid_rows), (split.test, split.test_rows)):
         liked = None if ratings is None else likes(ratings[own], means[users[own]])
-        phases.append(_phase(dataset, held_out, Outcomes(times[own], liked)))
-    for phase in phases:
-        phase.train_counts = counts
-        phase.train_users = train_users
+        ids = {dataset.uid_field: held_out.users, dataset.iid_field: held_out.targets}
+        phase = dataset.copy(Interaction({name: torch.from_numpy(of) for name, of in ids.items()}))
+        phase.held_out, phase.outcomes = held_out, Outcomes(times[own], liked)
+        phase.train_counts, phase.train_users = counts, train_users
+        phases.append(phase)
     return [train, *phases]
-
-
-def _to_tensors(dataset: Any) -> None:
-    """Turn RecBole's tables into tensors; its rows of prefixes are made after the split."""
-    if isinstance(dataset, SequentialDataset):
-        dataset.data_augmentation = lambda: None
-        dataset._change_feat_format()
-        del dataset.data_augmentation
-    else:
-        dataset._change_feat_format()
-
-
-def _phase(dataset: Any, held_out: HeldOut, outcomes: Outcomes) -> Any:
-    targets = Interaction(
-        {
-            dataset.uid_field: torch.from_numpy(held_out.users),
-            dataset.iid_field: torch.from_numpy(held_out.targets),
-        }
-    )
-    phase = dataset.copy(targets)
-    phase.held_out, phase.outcomes = held_out, outcomes
-    return phase
 
 
 def note(config: Any, text: str) -> None:
@@ -120,11 +100,11 @@ def note_items(config: Any, dataset: Any) -> None:
 
 
 def whole_histories(train: Any) -> Any:
-    """RecBole's training rows of prefixes as the interactions that they are made of.
+    """RecBole's training rows of prefixes as the interactions that they are made of, user by user,
+    each user's oldest first.
 
-    For window training under RecBole's own protocol. Interactions come user by user, each user's
-    oldest first. A row holds its target's fields and, as lists, those of the items before it; a
-    row with one item before it also gives the first interaction of its user.
+    A row holds its target's fields and, as lists, those of the items before it; a row with one item
+    before it also gives the first interaction of its user.
     """
     inter, suffix = train.inter_feat, train.config["LIST_SUFFIX"]
     second = (inter[train.config["ITEM_LIST_LENGTH_FIELD"]] == 1).nonzero()[:, 0]

@@ -1,4 +1,4 @@
-"""Losses over the catalogue: the softmax over all items, and three over sampled negatives.
+"""Losses over the catalogue, by the option `loss`: softmax over all items, or sampled negatives.
 
     logits = x Wᵀ + b      s⁺ = logits[target]      w = the weight of a target
     full      Σ w (logsumexp(logits) − s⁺) / Σ w
@@ -16,9 +16,13 @@ So the forward pass computes both and no logits are stored. The full softmax doe
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 MAX_LOGITS = 1 << 19  # logits of a chunk on a CPU: about a core's cache
@@ -28,27 +32,34 @@ ROWS = 64
 
 
 def rows_in_a_chunk(n_items: int, on_gpu: bool) -> int:
-    """Rows of logits that are computed together.
-
-    A chunk of fewer than 64 rows is 2 to 4 times slower at 59,000 items and more. Catalogues of up
-    to 16,384 items have the chunks that they have always had, so their sums round as before.
-    """
+    """Rows of logits that are computed together. A chunk of fewer than 64 rows is 2 to 4 times
+    slower at 59,000 items and more. Up to 16,384 items, sums round as in the committed records."""
     if on_gpu:
         return max(ROWS, MAX_LOGITS_ON_GPU // n_items)
     rows = MAX_LOGITS // n_items
     return rows if rows >= MIN_ROWS else ROWS
 
 
-class _FullCrossEntropy(torch.autograd.Function):
+class _KnownGradient(torch.autograd.Function):
+    """`forward` saves the gradients of states, weight and bias, its first inputs, × ctx.total."""
+
+    @staticmethod
+    def backward(ctx: Any, *d_loss: Tensor) -> tuple[Tensor | None, ...]:
+        scale = d_loss[0] / ctx.total
+        gradients = [None if g is None else g * scale for g in ctx.saved_tensors]
+        return (*gradients, *[None] * (len(ctx.needs_input_grad) - 3))
+
+
+class _FullCrossEntropy(_KnownGradient):
     @staticmethod
     def forward(
         ctx: Any,
-        states: torch.Tensor,  # (N, d)
-        weight: torch.Tensor,  # (n_items, d)
-        bias: torch.Tensor | None,  # (n_items,)
-        targets: torch.Tensor,  # (N,)
-        row_weights: torch.Tensor | None,  # (N,)
-    ) -> torch.Tensor:
+        states: Tensor,  # (N, d)
+        weight: Tensor,  # (n_items, d)
+        bias: Tensor | None,  # (n_items,)
+        targets: Tensor,  # (N,)
+        row_weights: Tensor | None,  # (N,)
+    ) -> Tensor:
         n, n_items = len(targets), len(weight)
         d_states = torch.empty_like(states)
         d_weight = torch.zeros_like(weight)
@@ -75,41 +86,34 @@ class _FullCrossEntropy(torch.autograd.Function):
         ctx.total = n if row_weights is None else row_weights.sum()
         return loss / ctx.total
 
-    @staticmethod
-    def backward(ctx: Any, *d_loss: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        scale = d_loss[0] / ctx.total
-        gradients = (None if g is None else g * scale for g in ctx.saved_tensors)
-        return (*gradients, None, None)
-
 
 def full_cross_entropy(
-    states: torch.Tensor,
-    weight: torch.Tensor,
-    targets: torch.Tensor,
-    bias: torch.Tensor | None = None,
-    row_weights: torch.Tensor | None = None,
-) -> torch.Tensor:
+    states: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    bias: Tensor | None = None,
+    row_weights: Tensor | None = None,
+) -> Tensor:
     """Mean cross-entropy of `targets` (N,) under softmax(states @ weight.T + bias), a scalar.
 
     states: (N, d), N > 0; weight: (n_items, d); bias: (n_items,) or None; row_weights: (N,), the
-    weight of each target in the mean, None for equal weights. Differentiable once, in states,
-    weight and bias.
+    weight of each target in the mean, None for equal weights. Differentiable once.
     """
     return _FullCrossEntropy.apply(states, weight, bias, targets, row_weights)
 
 
-class _SampledCrossEntropy(torch.autograd.Function):
+class _SampledCrossEntropy(_KnownGradient):
     @staticmethod
     def forward(
         ctx: Any,
-        states: torch.Tensor,  # (N, d)
-        weight: torch.Tensor,  # (n_items, d)
-        bias: torch.Tensor | None,  # (n_items,)
-        targets: torch.Tensor,  # (N,)
-        row_weights: torch.Tensor | None,  # (N,)
-        negatives: torch.Tensor,  # (m,)
-        log_counts: torch.Tensor,  # (m,)
-    ) -> torch.Tensor:
+        states: Tensor,  # (N, d)
+        weight: Tensor,  # (n_items, d)
+        bias: Tensor | None,  # (n_items,)
+        targets: Tensor,  # (N,)
+        row_weights: Tensor | None,  # (N,)
+        negatives: Tensor,  # (m,)
+        log_counts: Tensor,  # (m,)
+    ) -> Tensor:
         items = torch.cat([targets, negatives])  # (N + m,)
         n, vectors = len(targets), weight[items]  # (N + m, d)
         positive = (states * vectors[:n]).sum(1, keepdim=True)  # (N, 1)
@@ -129,30 +133,23 @@ class _SampledCrossEntropy(torch.autograd.Function):
         d_states = torch.addmm(d_positive * vectors[:n], d_logits, vectors[n:])
         d_vectors = torch.cat([d_positive * states, d_logits.T @ states])  # (N + m, d)
         d_weight = torch.zeros_like(weight).index_add_(0, items, d_vectors)
-        d_bias = None
-        if bias is not None:
-            d_bias = torch.zeros_like(bias)
+        d_bias = None if bias is None else torch.zeros_like(bias)
+        if d_bias is not None:
             d_bias.index_add_(0, items, torch.cat([d_positive[:, 0], d_logits.sum(0)]))
         ctx.save_for_backward(d_states, d_weight, d_bias)
         ctx.total = n if row_weights is None else row_weights.sum()
         return losses.sum() / ctx.total
 
-    @staticmethod
-    def backward(ctx: Any, *d_loss: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        scale = d_loss[0] / ctx.total
-        gradients = (None if g is None else g * scale for g in ctx.saved_tensors)
-        return (*gradients, None, None, None, None)
-
 
 def sampled_cross_entropy(
-    states: torch.Tensor,
-    weight: torch.Tensor,
-    targets: torch.Tensor,
-    negatives: torch.Tensor,
-    log_counts: torch.Tensor,
-    bias: torch.Tensor | None = None,
-    row_weights: torch.Tensor | None = None,
-) -> torch.Tensor:
+    states: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    negatives: Tensor,
+    log_counts: Tensor,
+    bias: Tensor | None = None,
+    row_weights: Tensor | None = None,
+) -> Tensor:
     """Mean cross-entropy of `targets` (N,) against the negatives that they share, a scalar.
 
         logsumexp(s⁺, s⁻ + log_counts) − s⁺
@@ -168,14 +165,14 @@ def sampled_cross_entropy(
 
 
 def gbce(
-    states: torch.Tensor,
-    weight: torch.Tensor,
-    targets: torch.Tensor,
-    negatives: torch.Tensor,
+    states: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    negatives: Tensor,
     beta: float,
-    bias: torch.Tensor | None = None,
-    row_weights: torch.Tensor | None = None,
-) -> torch.Tensor:
+    bias: Tensor | None = None,
+    row_weights: Tensor | None = None,
+) -> Tensor:
     """Generalised binary cross-entropy (Petrov & Macdonald, RecSys 2023, Eq. 17), a scalar.
 
         −(β log σ(s⁺) + Σ log σ(−s⁻)) / (m + 1)
@@ -192,16 +189,93 @@ def gbce(
     logits = logits.masked_fill(negatives == targets[:, None], -torch.inf)
     losses = -beta * functional.logsigmoid(positive) - functional.logsigmoid(-logits).sum(1)
     losses = losses / (m + 1)
-    return (
-        losses.mean() if row_weights is None else (row_weights * losses).sum() / row_weights.sum()
-    )
+    if row_weights is None:
+        return losses.mean()
+    return (row_weights * losses).sum() / row_weights.sum()
 
 
 def gbce_power(num_negatives: int, n_items: int, calibration: float) -> float:
     """β = α (t (1 − 1/α) + 1/α), where α is the share of the other items that is sampled.
 
-    calibration: t. At 0 β is 1, the plain binary cross-entropy, whose probabilities are too high
-    where α is small. At 1 β is α, and the probabilities are calibrated. n_items counts the pad.
+    calibration: t. At 0 β is 1, the plain binary cross-entropy. At 1 β is α, and the probabilities
+    are calibrated. n_items counts the pad.
     """
     alpha = min(1.0, num_negatives / max(1, n_items - 2))
     return alpha * (calibration * (1 - 1 / alpha) + 1 / alpha)
+
+
+# The loss that the option `loss` names, with the negatives that it draws.
+
+#: Negatives (m,), and the log of how many items each stands for, (m,).
+Drawn = tuple[Tensor, Tensor]
+
+FULL_UP_TO = 4096  # items, pad included: with more the option `loss: auto` samples negatives
+
+
+def catalogue_loss(config: Any, dataset: Any) -> Callable[..., Tensor]:
+    """The loss of LossOptions (training/options.py), called as full_cross_entropy. dataset:
+    RecBole's training data."""
+    name = config["loss"] or "auto"
+    if name == "auto":
+        name = "full" if dataset.item_num <= FULL_UP_TO else "sampled"
+    if name == "full":
+        return full_cross_entropy
+    items = dataset.inter_feat[dataset.iid_field].numpy()
+    return SampledLoss(name, config, np.bincount(items, minlength=dataset.item_num))
+
+
+class SampledLoss:
+    """A loss over sampled negatives, which all targets of a batch share. They come from torch's
+    global generator, whose state is part of every checkpoint."""
+
+    def __init__(self, name: str, config: Any, counts: np.ndarray) -> None:
+        """name: sampled, gbce or sce; counts: (n_items,), the training interactions of each
+        item; item 0 is the pad."""
+        self.name = name
+        self.size: int = config["num_negatives"]
+        self.source: str = config["negatives"]
+        self.n_items = len(counts)
+        self.log_scale: float = math.log(config["sce_scale"])
+        self.beta = gbce_power(self.size, self.n_items, config["gbce_calibration"])
+        # An item without interactions counts as one, so that every item can be a negative.
+        shares = np.maximum(counts, 1.0)
+        shares[0] = 0
+        self.shares = torch.from_numpy(shares / shares.sum())  # (n_items,) float64
+        self.cumulative = self.shares.cumsum(0)
+
+    def __call__(
+        self,
+        states: Tensor,
+        weight: Tensor,
+        targets: Tensor,
+        *others: Any,
+        drawn: Drawn | None = None,
+    ) -> Tensor:
+        """The mean loss, a scalar; arguments as of full_cross_entropy. drawn: negatives as rows of
+        `weight` with their log counts; None draws them here."""
+        negatives, log_counts = self.draw(targets) if drawn is None else drawn
+        if self.name == "gbce":
+            return gbce(states, weight, targets, negatives, self.beta, *others)
+        if self.name == "sce":
+            log_counts = torch.full_like(log_counts, self.log_scale)
+        return sampled_cross_entropy(states, weight, targets, negatives, log_counts, *others)
+
+    def draw(self, targets: Tensor) -> Drawn:
+        """Negatives (m,) for all of `targets` (N,), and −log(m q) of each, (m,); never the pad.
+
+        Drawn with replacement. With `in_batch` m is at most N: the negatives are targets of the
+        batch, and q is their share of the training interactions.
+        """
+        if self.source == "uniform":
+            negatives = torch.randint(1, self.n_items, (self.size,), device=targets.device)
+            log_count = math.log((self.n_items - 1) / self.size)
+            return negatives, torch.full((self.size,), log_count, device=targets.device)
+        if self.source == "in_batch":
+            order = torch.randperm(len(targets))[: self.size]
+            negatives = targets[order.to(targets.device)]
+        else:
+            draws = torch.rand(self.size, dtype=torch.float64)
+            items = torch.searchsorted(self.cumulative, draws, right=True)
+            negatives = items.clamp_(1, self.n_items - 1).to(targets.device)
+        q = self.shares.to(targets.device)[negatives]
+        return negatives, -(len(negatives) * q).log()

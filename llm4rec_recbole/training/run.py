@@ -22,7 +22,6 @@ from llm4rec_recbole.evaluation.held_out_loader import HeldOutLoader
 from llm4rec_recbole.evaluation.ranking import Rankings
 from llm4rec_recbole.registry import resolve_model
 from llm4rec_recbole.training.checkpoint_files import (
-    forget_stopped_state,
     resume_training,
     save_adapted_weights,
     saved_when_stopped,
@@ -34,7 +33,7 @@ from llm4rec_recbole.training.checks import (
     checked_config,
     refusals_of_recbole,
 )
-from llm4rec_recbole.training.row_checks import check_sizes
+from llm4rec_recbole.training.data_checks import check_sizes
 
 
 @contextmanager
@@ -58,10 +57,9 @@ def run(
 ) -> Path:
     """Train `model` on `dataset`, rank its test items once, and write the run record.
 
-    Options are RecBole's and this project's (properties/overall.yaml). They win over
-    `config_files`, which win over the property files. Returns the record's path,
-    <results_dir>/runs/<dataset>/<protocol>/<method>/seed_<k>.json. Raises InputError for bad
-    input. An earlier record stays until the new record is complete.
+    Options win over `config_files`, which win over the property files. Returns the record's path,
+    <results_dir>/runs/<dataset>/<protocol>/<method>/seed_<k>.json. Raises InputError for bad input.
+    An earlier record stays until the new record is complete.
     """
     config = load_config(model, dataset, config_files, options)
     data = load_dataset(config)
@@ -108,7 +106,7 @@ def load_config(
 
     `model` is a name, a class, or `package.module:Class` (registry.py). `model` and `dataset` may
     also stand in the files or the options. Seeds every generator, opens the log, sets the number of
-    threads and starts to look for energy sensors. Raises InputError for bad options or data.
+    threads and starts to look for energy sensors. Raises InputError.
     """
     from recbole.utils import init_logger, init_seed
 
@@ -129,10 +127,8 @@ def load_config(
 
 @refusals_of_recbole()
 def load_dataset(config: Any) -> Data:
-    """Read the data set and split it: a loader for each phase.
-
-    The generators are seeded again, so that reading the data draws nothing from the training's.
-    """
+    """Read the data set and split it: a loader for each phase. The generators are seeded again, so
+    that reading the data draws nothing from the training's."""
     from recbole.data import create_dataset, data_preparation
     from recbole.utils import init_seed
 
@@ -150,9 +146,15 @@ def load_dataset(config: Any) -> Data:
 def build_model(config: Any, train: Any) -> Any:
     """The model that `config` names, on its device, for the training loader `train`."""
     from llm4rec_recbole.training.dataset import interactions_of, note
-    from llm4rec_recbole.training.trainer import initialise_items, set_epochs, use_byte_dropout
+    from llm4rec_recbole.training.trainer import (
+        count_steps,
+        initialise_items,
+        set_epochs,
+        use_byte_dropout,
+    )
 
     network = config.model_class(config, train._dataset)
+    count_steps(network, config)
     if config["item_init"] not in (None, "random"):
         initialise_items(network, config, interactions_of(train._dataset))
     if config["epochs"] is None or config["eval_step"] is None:
@@ -184,8 +186,7 @@ def fit(
     """Train to early stopping and load the best checkpoint.
 
     Without `save` nothing is written, and the model stays as the last epoch left it. watch: called
-    after each validation with the epoch, counted from 1, and the metric's value. What it raises
-    ends the training.
+    after each validation with the epoch, counted from 1, and the metric's value.
     """
     model, trainer = fitted.model, fitted.trainer
     metric = config["valid_metric"].lower()
@@ -267,7 +268,7 @@ def write_record(
         if isinstance(test, HeldOutLoader):
             save_adapted_weights(fitted.model, checkpoint, test.held_out)
         checkpoints.mark_finished(checkpoint)
-        forget_stopped_state(checkpoint)
+        Path(f"{checkpoint}{checkpoints.STOPPED}").unlink(missing_ok=True)
     return path
 
 
@@ -320,10 +321,8 @@ def load_trained(
     path: str | Path, check: Callable[[Any], None] = lambda dataset: None
 ) -> Experiment:
     """The run whose checkpoint is at `path`: its data, read again, and its model with the weights.
-
-    check: called with RecBole's data set before the model is built, which takes longer. Raises
-    InputError for a file that is no checkpoint, or that does not fit today's data.
-    """
+    check: called with RecBole's data set before the model is built. Raises InputError for a file
+    that is no checkpoint, or that does not fit today's data."""
     state = checkpoints.load(path)
     described = state["config"]
     options = described["options"] | {"quiet": True, "energy_country": None}

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from recbole.trainer import Trainer
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from llm4rec_recbole.registry import ITEM_VECTORS, load
@@ -21,8 +21,8 @@ class ScheduledTrainer(Trainer):
     """RecBole's trainer, with a linear warm-up over `warmup` of all steps and a cosine after it.
 
     A model with the class attribute `schedule = "warmup_cosine"` is trained so, unless the option
-    `warmup` is ~: the rate is then constant. The model counts its steps in the buffer `steps`, so a
-    resumed run continues the schedule.
+    `warmup` is ~: the rate is then constant. The steps are counted in the model's buffer `steps`
+    (`count_steps`), so a resumed run continues the schedule.
     """
 
     def _build_optimizer(self, **kwargs: Any) -> Optimizer:
@@ -37,10 +37,17 @@ class ScheduledTrainer(Trainer):
         return super().fit(train_data, *args, **kwargs)
 
     def _set_rate(self, optimizer: Optimizer, *unused: Any) -> None:
+        self.model.steps += 1
         if self.total_steps:
             share = schedule(int(self.model.steps), self.total_steps, self.config["warmup"])
             for group in optimizer.param_groups:
                 group["lr"] = self.learning_rate * share
+
+
+def count_steps(model: Any, config: Any) -> None:
+    """Give `model` the buffer `steps`, where ScheduledTrainer counts the optimizer's steps."""
+    if getattr(model, "schedule", None) == "warmup_cosine" and config["warmup"] is not None:
+        model.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
 
 def schedule(step: int, total: int, warmup: float) -> float:
@@ -58,8 +65,7 @@ def set_epochs(config: Any, model: Any, train: Any) -> None:
     """Set the options `epochs` and `eval_step` of `config` where they are ~.
 
     A model with the class attribute `visits` trains until an item is a target so many times on
-    average, within limits: on sparse data a number of epochs for dense data leaves it untrained.
-    train: RecBole's training data.
+    average, within limits. train: RecBole's training data.
     """
     if config["epochs"] is None:
         targets = len(train) - train.user_num + 1  # a user's first item is no target
@@ -73,8 +79,7 @@ def initialise_items(network: Any, config: Any, train: Any) -> None:
     """Overwrite the rows of `item_embedding` for which the option `item_init` has a vector.
 
     train: RecBole's training data, one row for each interaction. The functions are looked up by
-    name, so that a run without them does not depend on text encoders. Raises InputError where an
-    option or a file is missing.
+    name, so that a run without them does not depend on text encoders.
     """
     table: nn.Embedding = network.item_embedding  # (n_items or more, d)
     vectors = load(ITEM_VECTORS, config["item_init"])(config, train, table.embedding_dim)
@@ -91,11 +96,9 @@ TRAINERS: dict[str, type[Trainer]] = {"warmup_cosine": ScheduledTrainer}
 
 class ByteDropout(nn.Dropout):
     """Zeroes a share of p, rounded to a multiple of 1/256, and scales the rest to keep the mean.
+    Draws from torch's global generator, so a seed and a checkpoint cover it."""
 
-    Draws from torch's global generator, so a seed and a checkpoint cover it.
-    """
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         if not self.training or self.p == 0 or input.device.type != "cpu":
             return super().forward(input)
         threshold = round(self.p * 256)

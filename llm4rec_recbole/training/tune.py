@@ -65,33 +65,22 @@ def read_space(model: str, file: Path | None = None) -> dict[str, Any]:
 
 def distributions(space: dict[str, Any]) -> dict[str, Any]:
     """Optuna's distribution of each option. A value that is a list or a mapping stands as JSON."""
-    from optuna.distributions import (
-        CategoricalDistribution,
-        FloatDistribution,
-        IntDistribution,
-    )
+    from optuna import distributions as kinds
 
     made: dict[str, Any] = {}
     for name, values in space.items():
         if isinstance(values, list):
-            made[name] = CategoricalDistribution([_plain(value) for value in values])
-            continue
-        low, high = values["from"], values["to"]
-        whole = isinstance(low, int) and isinstance(high, int)
-        kind = IntDistribution if whole else FloatDistribution
-        made[name] = kind(low, high, log=bool(values.get("log", False)))
+            made[name] = kinds.CategoricalDistribution([_plain(value) for value in values])
+        else:
+            low, high = values["from"], values["to"]
+            whole = isinstance(low, int) and isinstance(high, int)
+            kind = kinds.IntDistribution if whole else kinds.FloatDistribution
+            made[name] = kind(low, high, log=bool(values.get("log", False)))
     return made
 
 
 def _plain(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, (list, dict)) else value
-
-
-def _option(value: Any, choices: Any) -> Any:
-    """The option's value that Optuna's `value` stands for."""
-    if isinstance(choices, list):
-        return next(choice for choice in choices if _plain(choice) == value)
-    return value
 
 
 def read_trials(path: Path) -> list[dict[str, str]]:
@@ -113,8 +102,9 @@ def read_trials(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-class _TimeIsUp(Exception):
-    """The trial has reached its ceiling of time."""
+class _Ended(Exception):
+    """The trial's state: pruned, below the median of the others at the same validation; or out of
+    time, at its ceiling."""
 
 
 def name_of(model: str | type) -> str:
@@ -156,7 +146,12 @@ def tune(
     while len(_counted(study)) < trials:
         trial = study.ask(distributions(space))
         trial.set_user_attr("pid", os.getpid())
-        setting = {option: _option(trial.params[option], space[option]) for option in space}
+        setting = {  # a choice as it stands in the space, not as JSON
+            option: next((c for c in space[option] if _plain(c) == value), value)
+            if isinstance(space[option], list)
+            else value
+            for option, value in trial.params.items()
+        }
         given = {"protocol": protocol, **options, **setting}
         state = _run(study, trial, model, dataset, minutes, config_files, given, setting)
         _write(path, study, space, earlier)
@@ -269,17 +264,15 @@ def _run(
         values.append((epoch, value))
         trial.report(value, len(values))  # spaces may differ in epochs between validations
         if trial.should_prune():
-            raise _Pruned
+            raise _Ended("pruned")
         if time.perf_counter() - began > 60 * minutes:
-            raise _TimeIsUp
+            raise _Ended("out of time")
 
     try:
         experiment = prepare(model, dataset, config_files, options)
         fit(experiment.fitted, experiment.data, experiment.config, False, watch)
-    except _Pruned:
-        state = "pruned"
-    except _TimeIsUp:
-        state = "out of time"
+    except _Ended as ended:
+        state = str(ended)
     except BaseException:
         study.tell(trial, state=TrialState.FAIL)
         raise
@@ -299,10 +292,6 @@ def _run(
     else:
         study.tell(trial, best)
     return f"{state}, {best:.4f}"
-
-
-class _Pruned(Exception):
-    """The trial is below the median of the others at the same validation."""
 
 
 def _write(path: Path, study: Any, space: dict[str, Any], earlier: list[dict[str, str]]) -> None:

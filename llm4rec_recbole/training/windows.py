@@ -41,11 +41,11 @@ class Histories:
 
 
 def draw_windows(histories: Histories, length: int, random: np.random.Generator) -> np.ndarray:
-    """Cut every history into windows of `length` items, (W, length) int64, 0 on the right.
+    """Cut every history into windows of `length` items, (W, length) int64, 0 on the right, in
+    random order.
 
     A history longer than `length` is cut at a random offset; its first and last windows are moved
-    inside, so that all are full (they overlap the next ones). A shorter one is one window, padded.
-    Windows come in random order.
+    inside, so that all are full (they overlap the next ones). A shorter one is one window.
     """
     lengths = np.diff(histories.indptr)  # (U,)
     offsets = random.integers(0, length, len(lengths)) - length  # the first window may start early
@@ -76,14 +76,12 @@ def batches(
 ) -> Iterator[np.ndarray]:
     """`windows` (W, L), which come in random order, `size` at a time, (size, L).
 
-    Where most of them is padding, windows of like length go together instead, cut to the longest
-    of them, in at most ceil(W / size) batches, and the batches come in random order: short
-    histories then cost a fraction. A loss is a mean over its batch, so each batch gets about as
-    many targets as the others, and every target weighs about the same. targets: how many a window
-    of each length (W,) has, (W,).
+    Where most of them is padding, windows of like length go together instead, cut to the longest of
+    them, in at most ceil(W / size) batches, in random order. A loss is a mean over its batch, so
+    each batch gets about as many targets as the others. targets: how many a window of each length
+    (W,) has, (W,).
 
-    With `n_targets` windows of like length always go together, and `size` is not read: a batch has
-    about n_targets targets, so every batch is about the same work.
+    With `n_targets` windows of like length always go together, about n_targets targets in a batch.
     """
     lengths = (windows > 0).sum(1)  # (W,)
     if not n_targets and 2 * lengths.sum() >= windows.size:
@@ -106,18 +104,11 @@ def batches(
 def similar_lengths(
     lengths: np.ndarray, size: int, random: np.random.Generator
 ) -> list[np.ndarray]:
-    """Row numbers in batches of `size` rows of similar length, in random order.
-
-    lengths: (W,) of rows that come in random order; rows of one length stay in it.
-    """
+    """Row numbers in batches of `size` rows of similar length, in random order. lengths: (W,) of
+    rows that come in random order; rows of one length stay in it."""
     order = np.argsort(lengths, kind="stable")
     parts = [order[start : start + size] for start in range(0, len(order), size)]
     return [parts[part] for part in random.permutation(len(parts))]
-
-
-def next_items(lengths: np.ndarray) -> np.ndarray:
-    """How many items of windows of these lengths (W,) have a next one, (W,)."""
-    return lengths - 1
 
 
 def causal_targets(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -149,9 +140,8 @@ def mask_windows(
 ) -> Cloze:
     """Mask a share `ratio` of each window's items, at least one.
 
-    In a share `last_only` of the windows only the last item is masked, which is what the model
-    sees at test time (Sun et al. 2019, section 3.6). Position 0 is never masked, since it means
-    "no target" in RecBole's loss.
+    In a share `last_only` of the windows only the last item is masked, as at test time (Sun et al.
+    2019, section 3.6). Position 0 is never masked: it means "no target" in RecBole's loss.
     """
     n_windows, length = windows.shape
     lengths = (windows > 0).sum(1)  # (W,)
@@ -185,12 +175,11 @@ class Prompts:
 def draw_prompts(
     histories: Histories, length: int, targets: int, random: np.random.Generator
 ) -> Prompts:
-    """Draw prompts at every `targets`-th position of each history, from a random one on.
+    """Draw prompts at every `targets`-th position of each history, from a random one on, in random
+    order.
 
     A prompt has the last `length` items before its position, and the next `targets` items as
-    answers. An item after a user's first is a target at most once; items before the first position
-    are no targets in this draw. For models that read a whole prompt for each answer. Prompts come
-    in random order.
+    answers. Items before the first position are no targets in this draw.
     """
     lengths = np.diff(histories.indptr)  # (U,)
     offsets = 1 + random.integers(0, np.clip(lengths - 1, 1, targets))  # (U,) the first position

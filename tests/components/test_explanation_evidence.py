@@ -10,7 +10,9 @@ from llm4rec_recbole.components.explanation.clauses import clauses_of, join_word
 from llm4rec_recbole.components.explanation.context import (
     DAY,
     Frequency,
+    ItemLocations,
     Part,
+    UserLocations,
     context_attention,
     context_vectors,
     trend,
@@ -26,7 +28,6 @@ from llm4rec_recbole.components.explanation.evidence import (
     most_similar,
     type_weights,
 )
-from llm4rec_recbole.components.explanation.location import ItemLocations, UserLocations
 from tests.helpers.evidence import make_evidence
 
 RANDOM = np.random.default_rng(0)

@@ -12,7 +12,6 @@ from llm4rec_recbole.components.explanation.clauses import clauses_of, template_
 from llm4rec_recbole.components.explanation.evidence import Counted, Place
 from llm4rec_recbole.components.explanation.writer import (
     GreedyWriter,
-    explain,
     explain_list,
     first_sentences,
     opening_of,
@@ -41,7 +40,7 @@ MORE = "fits your taste for animation, and I recommend it. And"
 
 
 def test_a_sentence_that_says_more_than_the_template_is_the_writers() -> None:
-    explanation = explain(make_evidence(), CATALOGUE, Says(MORE))
+    explanation = explain_list([make_evidence()], CATALOGUE, Says(MORE))[0]
     opening = 'Because you chose "Star Wars" and "Babe", "Toy Story"'
     assert explanation.sentence == f"{opening} fits your taste for animation, and I recommend it."
     assert (explanation.written_by, explanation.problems) == ("liar", ())
@@ -50,7 +49,7 @@ def test_a_sentence_that_says_more_than_the_template_is_the_writers() -> None:
 
 @pytest.mark.parametrize("answer", ["is recommended.", "is a good choice.", "!!!"])
 def test_a_sentence_that_says_no_more_than_the_template_is_not_shown(answer: str) -> None:
-    explanation = explain(make_evidence(), CATALOGUE, Says(answer))
+    explanation = explain_list([make_evidence()], CATALOGUE, Says(answer))[0]
     assert explanation.sentence == template_sentence(make_evidence())
     assert explanation.problems == ("it gives no further reason",)
     assert explanation.refused.startswith("Because you chose")
@@ -73,7 +72,7 @@ def test_a_sentence_that_says_no_more_than_the_template_is_not_shown(answer: str
     ],
 )
 def test_a_sentence_that_fails_is_never_shown(answer: str) -> None:
-    explanation = explain(make_evidence(), CATALOGUE, Says(answer))
+    explanation = explain_list([make_evidence()], CATALOGUE, Says(answer))[0]
     assert explanation.sentence == template_sentence(make_evidence())
     assert explanation.written_by == "template"
     assert explanation.problems
@@ -81,14 +80,14 @@ def test_a_sentence_that_fails_is_never_shown(answer: str) -> None:
 
 
 def test_what_was_refused_is_reported_with_the_reason() -> None:
-    explanation = explain(make_evidence(), CATALOGUE, Says("is a War film."))
+    explanation = explain_list([make_evidence()], CATALOGUE, Says("is a War film."))[0]
     assert explanation.refused.endswith("is a War film.")
     assert "'war' is a category" in explanation.problems
 
 
 @given(st.text(max_size=80))
 def test_whatever_is_written_what_is_shown_passes_the_check(answer: str) -> None:
-    explanation = explain(make_evidence(), CATALOGUE, Says(answer))
+    explanation = explain_list([make_evidence()], CATALOGUE, Says(answer))[0]
     assert CATALOGUE.problems(explanation.sentence, explanation.evidence) == []
 
 
@@ -96,8 +95,8 @@ def test_without_evidence_or_writer_the_template_is_used() -> None:
     bare = make_evidence(similar=[], latest=[], categories=[])
     assert bare.template == "none"
     for explanation in (
-        explain(bare, CATALOGUE, Says("is great.")),
-        explain(make_evidence(), CATALOGUE, None),
+        *explain_list([bare], CATALOGUE, Says("is great.")),
+        *explain_list([make_evidence()], CATALOGUE, None),
     ):
         assert explanation.written_by == "template"
         assert (explanation.refused, explanation.problems) == ("", ())

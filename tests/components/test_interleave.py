@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from llm4rec_recbole.components.adaptation.adapter import AdaptationSettings, EventLoss
-from llm4rec_recbole.components.adaptation.interleave import (
+from llm4rec_recbole.components.adaptation.prequential import (
     prequential_rows,
     updates_before,
 )

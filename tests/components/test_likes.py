@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from llm4rec_recbole.components.adaptation.events import is_like, likes, mean_ratings
+from llm4rec_recbole.components.adaptation.events import likes, mean_ratings
 
 
 def test_means_are_of_each_user_and_of_all_for_a_user_without_ratings() -> None:
@@ -21,5 +21,5 @@ def test_only_training_ratings_make_the_means() -> None:
 def test_a_user_of_equal_ratings_likes_all_and_no_rating_is_a_like() -> None:
     users, ratings = np.array([1, 1, 1]), np.array([0.1, 0.1, np.nan])
     assert likes(ratings, mean_ratings(users, ratings, 2)[users]).all()
-    assert is_like(0.1, float(np.mean([0.1] * 3)))
-    assert not is_like(0.0, 0.1)
+    assert likes(0.1, float(np.mean([0.1] * 3)))
+    assert not likes(0.0, 0.1)

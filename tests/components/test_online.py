@@ -116,7 +116,7 @@ def test_events_learned_together_are_one_step_of_their_sum():
     parameters = dict(twin.model.named_parameters())
     total = 0.5 * losses[0].loss + 0.5 * losses[1].loss
     gradients = torch.autograd.grad(total, list(parameters.values()))
-    done = adapter.update_together(both)
+    done = adapter.update(*both)
     assert done.rate == pytest.approx(0.1 * math.exp(-0.4))
     assert done.loss == pytest.approx((losses[0].loss.item() + losses[1].loss.item()) / 2)
     for (name, after), gradient in zip(weights_of(adapter).items(), gradients):

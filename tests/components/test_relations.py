@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from llm4rec_recbole.components import item_relations as relations
 from llm4rec_recbole.components.item_relations import (
     RelationTerm,
-    decayed_histories,
     item_item_weights,
     matrix_rows,
-    relation_scores,
 )
+from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.models.baselines import history_matrix
 
 N_ITEMS, DECAY = 12, 0.8
 
@@ -91,30 +91,29 @@ def test_in_a_large_catalogue_the_most_frequent_items_take_part() -> None:
     np.testing.assert_array_equal(matrix_rows(items, 7, max_items=0), np.zeros(7))
 
 
+def histories(*items: list[int]) -> HeldOut:
+    """Users 1, 2, … with these histories, oldest first."""
+    users = np.arange(1, len(items) + 1)
+    indptr = np.cumsum([0, *map(len, items)])
+    seen = np.concatenate(items).astype(np.int64)
+    return HeldOut(users, users, indptr, seen, np.arange(len(seen)), N_ITEMS)
+
+
 def test_an_item_of_age_a_weighs_decay_to_the_a() -> None:
-    rows = decayed_histories(np.array([3, 1, 2, 5]), np.array([0, 3, 3, 4]), N_ITEMS, 0.5)
+    rows = history_matrix(histories([3, 1, 2], [], [5]), np.arange(3), 0.5)
     expected = np.zeros((3, N_ITEMS))
     expected[0, [3, 1, 2]], expected[2, 5] = [0.25, 0.5, 1.0], 1.0
     np.testing.assert_array_equal(rows.toarray(), expected)
 
 
-def test_scores_are_the_decayed_sum_of_relations() -> None:
-    weights = fitted()
-    history = torch.tensor([[3, 1, 2], [5, 0, 0], [0, 0, 0]])
-    ages = torch.tensor([[2, 1, 0], [0, 9, 9], [0, 0, 0]])
-    expected = torch.zeros(3, N_ITEMS)
-    expected[0] = DECAY**2 * weights[3] + DECAY * weights[1] + weights[2]
-    expected[1] = weights[5]
-    torch.testing.assert_close(relation_scores(history, ages, weights, DECAY), expected)
-
-
 def test_scores_are_those_of_recency_ease() -> None:
-    """Through torch here, through sparse rows in models/linear.py: one formula."""
-    weights, history = fitted(), np.array([7, 2, 9, 4])
-    rows = decayed_histories(history, np.array([0, 4]), N_ITEMS, DECAY)
-    ages = torch.arange(3, -1, -1)[None]
-    got = relation_scores(torch.from_numpy(history)[None], ages, weights, DECAY)
-    np.testing.assert_allclose(got, rows @ weights.numpy(), rtol=1e-5)
+    """Through torch here, through sparse rows in models/baselines.py: one formula."""
+    users, items = interactions()
+    term = RelationTerm(users, items, N_ITEMS, N_ITEMS, 5.0, DECAY)
+    history = [7, 2, 9, 4]
+    scores = term(torch.tensor([history]))
+    rows = history_matrix(histories(history), np.array([0]), DECAY)
+    np.testing.assert_allclose(scores, rows @ term.item_item_weights.numpy(), rtol=1e-5)
 
 
 def test_the_pad_retrieves_nothing() -> None:

@@ -112,10 +112,10 @@ def test_forced_tokens_can_be_left_out_over_the_catalogue(kind):
 def test_chunks_hold_every_inner_node_once_and_all_its_ancestors(sequences, size):
     trie = ItemTrie.build(sequences, END)
     met = []
-    for chunk in chunks(trie, size):
-        nodes = chunk.nodes.tolist()
+    for nodes, sees in chunks(trie, size):
+        nodes = nodes.tolist()
         for index, node in enumerate(nodes):
-            seen = {nodes[i] for i in torch.nonzero(chunk.sees[index])[:, 0].tolist()}
+            seen = {nodes[i] for i in torch.nonzero(sees[index])[:, 0].tolist()}
             line = set()
             while node:
                 line.add(node)

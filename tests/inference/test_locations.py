@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llm4rec_recbole.components.explanation.location import ItemLocations, UserLocations
+from llm4rec_recbole.components.explanation.context import ItemLocations, UserLocations
 from llm4rec_recbole.inference.recommend import locations
 from llm4rec_recbole.inference.restore import TrainedModel, newest_checkpoint, restore
 

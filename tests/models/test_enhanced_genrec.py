@@ -10,18 +10,20 @@ import pytest
 import torch
 
 from llm4rec_recbole import option_readers, registry
-from llm4rec_recbole.components.absent import (
+from llm4rec_recbole.config import check_request
+from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.models.enhanced_genrec import mixins
+from llm4rec_recbole.models.enhanced_genrec.build import (
+    COMPONENTS,
+    VARIANTS,
     NoAspects,
     NoContent,
     NoDebiasing,
     NoRelations,
     NoRetrieval,
+    chosen_components,
 )
-from llm4rec_recbole.config import check_request
-from llm4rec_recbole.data.held_out import HeldOut
-from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.models.enhanced_genrec import ranking
-from llm4rec_recbole.models.enhanced_genrec.build import COMPONENTS, VARIANTS, chosen_components
 from llm4rec_recbole.registry import ENHANCED_GENREC, variant
 from llm4rec_recbole.training.run import prepare, run, train
 from tests.helpers.trained_models import scores_of
@@ -188,7 +190,7 @@ def test_scores_depend_on_no_other_row(described: dict[str, Any]) -> None:
         n_items=whole.n_items,
     )
     together = model.score_histories(uneven, np.arange(len(uneven)))
-    assert len(uneven) > ranking.EVAL_CHUNK
+    assert len(uneven) > mixins.EVAL_CHUNK
     for row in (0, 17, 118):
         alone = model.score_histories(uneven, np.array([row]))
         np.testing.assert_allclose(together[row], alone[0], rtol=1e-4, atol=1e-5)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from llm4rec_recbole.components.absent import (
-    NoAspects,
-)
 from llm4rec_recbole.components.training_features import training_features
 from llm4rec_recbole.data import atomic, table_cache
+from llm4rec_recbole.models.enhanced_genrec.build import (
+    NoAspects,
+)
 from llm4rec_recbole.training.run import prepare, run, train
 from tests.helpers.trained_models import scores_of
 

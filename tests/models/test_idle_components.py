@@ -128,11 +128,11 @@ def test_without_an_order_between_users_adaptation_is_off(shop) -> None:
 
 
 def test_positions_in_a_sequence_are_no_times(shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    from llm4rec_recbole.components.adaptation import interleave
+    from llm4rec_recbole.components.adaptation import prequential
 
-    assert interleave.has_real_times("ml-100k")
-    assert not interleave.has_real_times("beauty")
-    monkeypatch.setattr(interleave, "has_real_times", lambda dataset: False)
+    assert prequential.has_real_times("ml-100k")
+    assert not prequential.has_real_times("beauty")
+    monkeypatch.setattr(prequential, "has_real_times", lambda dataset: False)
     content = record(shop)
     assert "adaptation" not in content
     reason = content["provenance"]["idle_components"]["adaptation"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llm4rec_recbole.components.adaptation import interleave
+from llm4rec_recbole.components.adaptation import prequential
 from llm4rec_recbole.components.item_relations import item_item_weights
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.training.run import run, train
@@ -68,6 +68,6 @@ def test_its_record_and_that_of_a_sum_say_what_was_learned(options, online) -> N
 
 
 def test_data_without_times_are_refused(online, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interleave, "has_real_times", lambda dataset: False)
+    monkeypatch.setattr(prequential, "has_real_times", lambda dataset: False)
     with pytest.raises(InputError, match="learns_online: no times"):
         train("RecencyEASE", "two_cycles", options=online)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from llm4rec_recbole.training.catalogue_loss import BatchItems, SampledLoss
-from llm4rec_recbole.training.losses import full_cross_entropy
+from llm4rec_recbole.training.batches import BatchItems
+from llm4rec_recbole.training.losses import SampledLoss, full_cross_entropy
 
 OPTIONS = {
     "num_negatives": 5,

@@ -12,8 +12,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm4rec_recbole.training.catalogue_loss import FULL_UP_TO, SampledLoss, catalogue_loss
 from llm4rec_recbole.training.losses import (
+    FULL_UP_TO,
+    SampledLoss,
+    catalogue_loss,
     full_cross_entropy,
     gbce,
     gbce_power,

@@ -16,7 +16,6 @@ from llm4rec_recbole.training.windows import (
     draw_windows,
     mask_windows,
     masked_items,
-    next_items,
     similar_lengths,
 )
 
@@ -26,6 +25,11 @@ def histories_of(lengths: list[int]) -> Histories:
     users = np.concatenate([np.full(n, u) for u, n in enumerate(lengths)])
     items = np.concatenate([1000 * u + 1 + np.arange(n) for u, n in enumerate(lengths)])
     return Histories.of(users, items)
+
+
+def next_items(lengths: np.ndarray) -> np.ndarray:
+    """How many items of windows of these lengths have a next one."""
+    return lengths - 1
 
 
 lengths = st.lists(st.integers(1, 40), min_size=1, max_size=6)

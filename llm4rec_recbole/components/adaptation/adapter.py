@@ -2,7 +2,7 @@
 
     NextItemEvent ─▶ model.event_losses ─▶ EventLoss ─▶ OnlineAdapter.update ─▶ Update
 
-interleave.py applies it to the test: the model learns from validation items between two rankings.
+prequential.py applies it to the test: the model learns from validation items between two rankings.
 """
 
 from __future__ import annotations
@@ -11,21 +11,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from llm4rec_recbole.components.adaptation.equations import (
-    feedback_weights,
-    fisher_diagonal,
-    learning_rate,
-    momentum_velocity,
-    reliability,
-    select_entries,
-    sgd_step,
-)
+from llm4rec_recbole.components.adaptation import equations
 from llm4rec_recbole.components.adaptation.events import KINDS
 from llm4rec_recbole.data.held_out import HeldOut, Outcomes
 
@@ -35,14 +27,14 @@ FISHER_EXAMPLES = 100  # histories whose last interactions estimate F of Eq. 33
 class EventLoss(NamedTuple):
     """A model's loss of one event, before it learns from the event."""
 
-    loss: torch.Tensor  # scalar, the negative log-likelihood of what happened
+    loss: Tensor  # scalar, the negative log-likelihood of what happened
     kind: str  # "explicit" or "implicit"
     baseline_loss: float  # the loss of a uniform prediction, such as log n_items; above 0
     uncertainty: float = 0.0  # of the prediction, for Eq. 28; such as normalised_entropy
 
 
 class Update(NamedTuple):
-    """What one event changed, or several that are learned in one step (means over them)."""
+    """What one event changed, or the means over several that are learned in one step."""
 
     loss: float  # before the update
     rate: float  # the learning rate of Eq. 28
@@ -61,23 +53,21 @@ class AdaptationSettings:
     regularisation: float = 0.0  # γ (31): L_reg = |θ − θ*|² / 2
     ewc: float = 0.0  # λ (33)
     memory: float = 0.99  # decay of the mean losses behind the reliabilities (32), 0 to 1
-    batch: int = 1  # events in one step of `OnlineAdapter.update_together`, where there are many
+    batch: int = 1  # events in one step of `OnlineAdapter.update`, where there are many
 
 
-Fisher = Mapping[str, torch.Tensor]  # F of (33) by parameter name
+Fisher = Mapping[str, Tensor]  # F of (33) by parameter name
 
 
 class OnlineAdapter:
     """Updates a model in place on each event: Eqs. 26-33, for any module and loss.
 
     losses(events): runs the model and returns an EventLoss for each event. fisher: F of (33) by
-    parameter name, as fisher_diagonal returns it, or a function that returns it. The function is
-    called at the first update, unless `load_state_dict` has restored F. θ* is the model before the
-    first update. The model is set to
-    evaluation mode:
-    with dropout, a replayed event would not give the same update. Parameters that do not require
-    gradients do not change. Raises ValueError for settings out of range, and for `ewc` without
-    `fisher`.
+    parameter name, or a function that returns it, which is called at the first update unless
+    `load_state_dict` has restored F. θ* is the model before the first update. The model is set to
+    evaluation mode: with dropout, a replayed event would not give the same update. Parameters that
+    do not require gradients do not change. Raises ValueError for settings out of range, and for
+    `ewc` without `fisher`.
     """
 
     def __init__(
@@ -97,8 +87,8 @@ class OnlineAdapter:
         self._trainable = {n: p for n, p in model.named_parameters() if p.requires_grad}
         self._velocity = {n: torch.zeros_like(p) for n, p in self._trainable.items()}
         self._fisher = fisher
-        self._anchor: dict[str, torch.Tensor] = {}  # θ*; empty before the first update
-        self._pull: dict[str, torch.Tensor] = {}  # γ + λ F, the same
+        self._anchor: dict[str, Tensor] = {}  # θ*; empty before the first update
+        self._pull: dict[str, Tensor] = {}  # γ + λ F, the same
         self.mean_loss: dict[str, float] = {}  # by kind, over the baseline loss
         self.events = 0
         if not callable(fisher):
@@ -108,14 +98,10 @@ class OnlineAdapter:
         """Return α and β (32) by kind: one half each until both kinds were seen."""
         if set(self.mean_loss) != set(KINDS):
             return dict.fromkeys(KINDS, 0.5)
-        explicit, implicit = (reliability(self.mean_loss[kind], 1.0) for kind in KINDS)
-        return dict(zip(KINDS, feedback_weights(explicit, implicit)))
+        explicit, implicit = (equations.reliability(self.mean_loss[kind], 1.0) for kind in KINDS)
+        return dict(zip(KINDS, equations.feedback_weights(explicit, implicit)))
 
-    def update(self, event: Any) -> Update:
-        """Learn from `event`: see `update_together`."""
-        return self.update_together([event])
-
-    def update_together(self, events: Sequence[Any]) -> Update:
+    def update(self, *events: Any) -> Update:
         """Learn from `events` in one step: the sum of their losses, at their mean uncertainty.
 
         Raises FloatingPointError, with nothing changed, for a loss or a gradient that is not
@@ -127,7 +113,9 @@ class OnlineAdapter:
         weights = self.weights()
         weighted = [weights[result.kind] * result.loss for result in results]
         uncertainty = sum(result.uncertainty for result in results) / len(results)
-        rate = learning_rate(self.settings.rate, self.settings.uncertainty_decay, uncertainty)
+        rate = equations.learning_rate(
+            self.settings.rate, self.settings.uncertainty_decay, uncertainty
+        )
         total = torch.stack(weighted).sum()
         total.backward()
         gradients = {n: p.grad for n, p in self._trainable.items() if p.grad is not None}
@@ -138,8 +126,11 @@ class OnlineAdapter:
         moved = sum(self._move(name, gradient, rate) for name, gradient in gradients.items())
         self._clear_gradients()
         losses = [float(result.loss.detach()) for result in results]
+        memory = self.settings.memory
         for result, loss in zip(results, losses):
-            self._track_mean_loss(result.kind, loss / result.baseline_loss)
+            relative = loss / result.baseline_loss
+            before = self.mean_loss.get(result.kind, relative)
+            self.mean_loss[result.kind] = memory * before + (1 - memory) * relative
         self.events += len(results)
         return Update(
             loss=sum(losses) / len(losses),
@@ -164,34 +155,28 @@ class OnlineAdapter:
             parameter.grad = None
 
     @torch.no_grad()
-    def _move(self, name: str, gradient: torch.Tensor, rate: float) -> int:
+    def _move(self, name: str, gradient: Tensor, rate: float) -> int:
         """Update one parameter; return how many of its entries were selected."""
         parameter, velocity = self._trainable[name], self._velocity[name]
         if self._anchor:  # the gradient of γ L_reg and of Eq. 33
             gradient = gradient + self._pull[name] * (parameter - self._anchor[name])
         momentum = self.settings.momentum
         if self.settings.update_fraction == 1:
-            sgd_step(parameter, momentum_velocity(velocity, gradient, momentum), rate)
+            equations.sgd_step(
+                parameter, equations.momentum_velocity(velocity, gradient, momentum), rate
+            )
             return parameter.numel()
-        chosen = select_entries(gradient, self.settings.update_fraction)
+        chosen = equations.select_entries(gradient, self.settings.update_fraction)
         step = gradient  # what (26) gives without momentum
         if momentum:
-            step = momentum_velocity(velocity.clone(), gradient, momentum)
+            step = equations.momentum_velocity(velocity.clone(), gradient, momentum)
             velocity.copy_(torch.where(chosen, step, velocity))
-        sgd_step(parameter, step.masked_fill(~chosen, 0), rate)
+        equations.sgd_step(parameter, step.masked_fill(~chosen, 0), rate)
         return int(chosen.count_nonzero())
 
-    def _track_mean_loss(self, kind: str, relative: float) -> None:
-        decay = self.settings.memory
-        before = self.mean_loss.get(kind, relative)
-        self.mean_loss[kind] = decay * before + (1 - decay) * relative
-
     def state_dict(self) -> dict[str, Any]:
-        """Return all that an interrupted adapter needs to continue, for checkpoints.save: settings,
-        trainable parameters, velocities, θ*, γ + λF, mean losses.
-
-        Frozen parameters are left out, so a snapshot of a large model stays small.
-        """
+        """All that an interrupted adapter needs to continue, for checkpoints.save. Frozen
+        parameters are left out, so a snapshot of a large model stays small."""
         return {
             "settings": asdict(self.settings),
             "parameters": {name: p.detach() for name, p in self._trainable.items()},
@@ -204,8 +189,7 @@ class OnlineAdapter:
 
     @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from `state`. Raises ValueError for a state of other settings or another
-        model."""
+        """Continue from `state`. Raises ValueError for other settings or another model."""
         if state["settings"] != asdict(self.settings):
             raise ValueError(f"the state was made with other settings: {state['settings']}")
         own_shapes, saved_shapes = (
@@ -237,45 +221,27 @@ class NextItemEvent(NamedTuple):
 
 
 def query_time(times: np.ndarray, before: float = np.inf) -> float:
-    """Return the time of a ranking: just after the last of `times` (S,), at most `before`.
-
-    Nothing dated at or after the event itself may influence its ranking.
-    """
+    """The time of a ranking: just after the last of `times` (S,), at most `before`. Nothing dated
+    at or after the event itself may influence its ranking."""
     return min(float(np.nextafter(times.max(), np.inf)), before)
 
 
-class AdaptiveModel(Protocol):
-    """A model that can learn from single events."""
-
-    adaptation: AdaptationSettings
-
-    def event_losses(self, events: Sequence[NextItemEvent]) -> list[EventLoss]:
-        """The loss of each event, as a function of the trainable parameters."""
-
-    def fix_content(self) -> None:
-        """Compute once what no event changes."""
-
-
 def next_item_events(held_out: HeldOut, outcomes: Outcomes) -> list[NextItemEvent]:
-    """Return the rows of `held_out` as events, in the order in which their items were chosen.
-
-    Ratings make explicit feedback, other interactions are implicit.
-    """
+    """The rows of `held_out` as events, in the order in which their items were chosen. Ratings make
+    explicit feedback, other interactions are implicit."""
     times = held_out.query_times(outcomes.times)
-    events = []
-    for row in np.argsort(outcomes.times, kind="stable").tolist():
-        history = held_out.items[held_out.indptr[row] : held_out.indptr[row + 1]]
-        events.append(
-            NextItemEvent(
-                user=int(held_out.users[row]),
-                history=history,
-                item=int(held_out.targets[row]),
-                kind="implicit" if outcomes.liked is None else "explicit",
-                liked=outcomes.liked is None or bool(outcomes.liked[row]),
-                query_time=float(times[row]),
-            )
+    times = held_out.query_times(outcomes.times)
+    return [
+        NextItemEvent(
+            user=int(held_out.users[row]),
+            history=held_out.items[held_out.indptr[row] : held_out.indptr[row + 1]],
+            item=int(held_out.targets[row]),
+            kind="implicit" if outcomes.liked is None else "explicit",
+            liked=outcomes.liked is None or bool(outcomes.liked[row]),
+            query_time=float(times[row]),
         )
-    return events
+        for row in np.argsort(outcomes.times, kind="stable").tolist()
+    ]
 
 
 def last_seen_events(held_out: HeldOut) -> list[NextItemEvent]:
@@ -298,10 +264,12 @@ def online_adapter(
     losses: Callable[[Sequence[Any]], list[EventLoss]] | None = None,
     fisher: Fisher | None = None,
 ) -> OnlineAdapter:
-    """Return an adapter of `model`, an AdaptiveModel, with the model's settings.
+    """An adapter of a model that can learn from single events.
 
-    losses: for events that are no NextItemEvent. fisher: F of (33) where it was computed before;
-    otherwise the histories of `held_out` estimate it.
+    model: has the attribute `adaptation`, its AdaptationSettings, `event_losses(events)`, an
+    EventLoss for each NextItemEvent as a function of the trainable parameters, and `fix_content()`,
+    which computes once what no event changes. losses: for events that are no NextItemEvent. fisher:
+    F of (33) where it was computed before; otherwise the histories of `held_out` estimate it.
     """
     model.eval()
     model.fix_content()
@@ -310,11 +278,9 @@ def online_adapter(
     return OnlineAdapter(model, losses or model.event_losses, settings, fisher or compute)
 
 
-def fisher_information(model: Any, held_out: HeldOut) -> dict[str, torch.Tensor]:
+def fisher_information(model: Any, held_out: HeldOut) -> dict[str, Tensor]:
     """Return F of (33) from the last events before those of `held_out`; zeros without an event.
-
-    Sets the model, an AdaptiveModel, to evaluation mode, and fixes its content.
-    """
+    Sets the model to evaluation mode, and fixes its content."""
     model.eval()
     model.fix_content()
     past = last_seen_events(held_out)[-FISHER_EXAMPLES:]
@@ -322,4 +288,6 @@ def fisher_information(model: Any, held_out: HeldOut) -> dict[str, torch.Tensor]
         learned = ((name, p) for name, p in model.named_parameters() if p.requires_grad)
         return {name: torch.zeros_like(parameter) for name, parameter in learned}
     with torch.enable_grad():
-        return fisher_diagonal(model, lambda event: model.event_losses([event])[0].loss, past)
+        return equations.fisher_diagonal(
+            model, lambda event: model.event_losses([event])[0].loss, past
+        )

@@ -82,11 +82,8 @@ def read_events(lines: Iterable[bytes]) -> Iterator[EventLine]:
 
 
 def limited_lines(file: IO[bytes], name: str | Path) -> Iterator[bytes]:
-    """Yield the lines of `file`, the last of which may lack its end.
-
-    name: what an error message calls the file. Raises InputError for a line that is too long to be
-    one: a stream without line ends would fill the memory.
-    """
+    """Yield the lines of `file`, which an error message calls `name`. Raises InputError for a line
+    that is too long: a stream without line ends would fill the memory."""
     number = 1
     while line := rest_of_line(file, name, number):
         yield line
@@ -151,10 +148,8 @@ _ROUNDING = 1e-9  # a mean of equal ratings may differ from them in the last bit
 
 
 def mean_ratings(users: np.ndarray, ratings: np.ndarray, n_users: int) -> np.ndarray:
-    """Return each user's mean rating, (n_users,) float64; without ratings the mean of all.
-
-    users, ratings: (N,). NaN is no rating.
-    """
+    """Each user's mean rating, (n_users,) float64; without ratings the mean of all. users, ratings:
+    (N,). NaN is no rating."""
     if (unrated := np.isnan(ratings)).any():
         users, ratings = users[~unrated], ratings[~unrated]
     values = ratings.astype(np.float64)
@@ -164,14 +159,7 @@ def mean_ratings(users: np.ndarray, ratings: np.ndarray, n_users: int) -> np.nda
     return np.where(counts > 0, sums / np.maximum(counts, 1), overall)
 
 
-def is_like(rating: float, mean: float) -> bool:
-    """Return whether a user with this mean rating likes an item; True for NaN, no rating."""
-    return not rating < mean - _ROUNDING
-
-
-def likes(ratings: np.ndarray, means: np.ndarray) -> np.ndarray:
-    """Return whether each rating is a like, (N,) bool; True for NaN, no rating.
-
-    ratings: (N,); means: (N,), each the mean rating of the rating's user.
-    """
-    return ~(ratings < means - _ROUNDING)
+def likes(ratings: Any, means: Any) -> Any:
+    """Whether each rating is a like, bool: numbers or arrays (N,); True for NaN, no rating.
+    means: the mean rating of each rating's user."""
+    return np.logical_not(np.less(ratings, means - _ROUNDING))

@@ -57,10 +57,10 @@ class Entry:
 class Journal:
     """The journal at `path`, held by one process at a time; it is made when it does not exist.
 
-    One entry is one write of one line, which is on the disk (fsync) before `append` returns. A
-    crash during the write leaves a last line without its end. That entry was never acknowledged,
-    and is removed at the next start. Raises InputError when another process holds the journal, and
-    when a line is damaged.
+    One entry is one line, which is on the disk (fsync) before `append` returns. A crash during the
+    write leaves a last line without its end. That entry was never acknowledged, and is removed at
+    the next start. Raises InputError when another process holds the journal, and when a line is
+    damaged.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -101,7 +101,10 @@ class Journal:
 
     def append(self, entry: Entry) -> None:
         """Write one entry to the disk. Raises OSError, with the journal as before, if it cannot."""
-        data, entry_sum = _line(entry, self.sum)
+        fields = vars(entry) | {"event": vars(entry.event)}
+        rest = b'", "entry": ' + json.dumps(fields).encode() + b"}\n"
+        entry_sum = _sum(self.sum, rest)
+        data = _HEAD + entry_sum.encode() + rest
         size = os.fstat(self._handle).st_size
         try:
             if os.write(self._handle, data) != len(data):
@@ -143,14 +146,6 @@ class Journal:
             raise InputError(_DAMAGED, file=self.path, line=data.count(b"\n") + 1)
 
 
-def _line(entry: Entry, previous: str) -> tuple[bytes, str]:
-    """Return the journal's line for `entry`, and the line's sum."""
-    fields = vars(entry) | {"event": vars(entry.event)}
-    rest = b'", "entry": ' + json.dumps(fields).encode() + b"}\n"
-    entry_sum = _sum(previous, rest)
-    return _HEAD + entry_sum.encode() + rest, entry_sum
-
-
 def _sum(previous: str, rest: bytes) -> str:
     return hashlib.sha256(previous.encode() + rest).hexdigest()[:_SUM_DIGITS]
 
@@ -160,10 +155,8 @@ def _sum_in(line: bytes) -> str:
 
 
 def _parse(line: bytes, previous: str) -> tuple[Entry, str]:
-    """Return the entry in one line, and the line's sum. previous: the sum of the line before.
-
-    Raises ValueError, KeyError or TypeError for a line that `append` did not write.
-    """
+    """The entry in one line, and the line's sum. previous: the sum of the line before. Raises
+    ValueError, KeyError or TypeError for a line that `append` did not write."""
     entry_sum, rest = _sum_in(line), line[len(_HEAD) + _SUM_DIGITS :]
     if not line.startswith(_HEAD) or not line.endswith(b"\n") or entry_sum != _sum(previous, rest):
         raise ValueError("the sum does not match the line")
@@ -175,11 +168,10 @@ class CrashSafeAdapter:
     """An OnlineAdapter whose progress is saved in `folder`: journal.jsonl, snapshot.safetensors.
 
     adapter: made on the model as it was before any event. check(event): raises InputError for an
-    event that the model cannot learn from, such as one of an unknown user; it is reported as a bad
-    line. observe(event): called once for each accepted event after its update, those of earlier
-    runs included; the caller extends the user's history there. report(message): receives what a
-    person should know. Raises InputError when `folder` is in use, damaged, or of another model or
-    other settings.
+    event that the model cannot learn from, which is reported as a bad line. observe(event): called
+    once for each accepted event after its update, those of earlier runs included; the caller
+    extends the user's history there. report(message): receives what a person should know. Raises
+    InputError when `folder` is in use, damaged, or of another model or other settings.
     """
 
     def __init__(
@@ -208,9 +200,9 @@ class CrashSafeAdapter:
     ) -> Iterator[tuple[int, Update | BadLine]]:
         """Learn from each event in `lines` that is not in the journal; yield each result.
 
-        file: the name of the events file; None for a stream, whose lines are all new. A file is
-        read from the line after the last one in the journal. The journal recognises the file by its
-        content, so a moved file is not learned again. Raises InputError when the file has changed.
+        file: the name of the events file, which is read from the line after the last one in the
+        journal; None for a stream, whose lines are all new. Raises InputError when the file has
+        changed.
         """
         waiting: list[BadLine] = []  # bad lines before the first event, until the file is known
         file_id: str | None = None

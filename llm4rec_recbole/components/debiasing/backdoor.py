@@ -15,18 +15,18 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from llm4rec_recbole.errors import InputError
 
 
 def popularity_strata(counts: np.ndarray, n_strata: int) -> np.ndarray:
-    """The popularity stratum of each item, (n_items,) int64; 0 is the least popular.
+    """The popularity stratum of each item, (n_items,) int64 without gaps; 0 is the least popular.
 
-    counts: (n_items,), training interactions. The pad (item 0) has stratum 0 and does not count.
-    Strata have about equally many items. Items with equal counts share a stratum, so there may be
-    fewer than `n_strata`, numbered without gaps. Raises InputError for n_strata < 1 or no items.
+    counts: (n_items,), training interactions. The pad has stratum 0 and does not count. Strata have
+    about equally many items; items with equal counts share one. Raises InputError for n_strata < 1
+    or no items.
     """
     if n_strata < 1 or len(counts) < 2:
         raise InputError(f"{len(counts) - 1} items cannot be put into {n_strata} strata")
@@ -37,15 +37,12 @@ def popularity_strata(counts: np.ndarray, n_strata: int) -> np.ndarray:
 
 
 def stratum_prior(strata: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """P(P = p): each stratum's share of the interactions, (S,); 0 for a stratum without any.
-
-    strata: (n_items,); counts: (n_items,), training interactions.
-    """
+    """P(P = p): each stratum's share of the interactions, (S,). strata, counts: (n_items,)."""
     mass = np.bincount(strata[1:], weights=counts[1:])
     return mass / mass.sum()
 
 
-def backdoor_adjustment(conditional: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
+def backdoor_adjustment(conditional: Tensor, prior: Tensor) -> Tensor:
     """Eq. (15): P(Y | do(X)) = Σ_p P(Y | X, P = p) P(P = p).
 
     conditional: (..., S, Y), P(Y | X, P = p); prior: (S,), P(P = p). Returns (..., Y).
@@ -54,10 +51,8 @@ def backdoor_adjustment(conditional: torch.Tensor, prior: torch.Tensor) -> torch
 
 
 def popularity_periods(times: np.ndarray, dated: bool, n_periods: int) -> np.ndarray:
-    """The period of each interaction, (N,) int64 from 0: periods have about equally many.
-
-    times: (N,); without dates (`dated` is False) there is one period.
-    """
+    """The period of each interaction, (N,) int64 from 0; periods have about equally many. times:
+    (N,); without dates (`dated` is False) there is one period."""
     if not dated or n_periods < 2 or not len(times):
         return np.zeros(len(times), dtype=np.int64)
     edges = np.sort(times)[np.arange(1, n_periods) * len(times) // n_periods]
@@ -67,11 +62,8 @@ def popularity_periods(times: np.ndarray, dated: bool, n_periods: int) -> np.nda
 def strata_at_the_time(
     items: np.ndarray, periods: np.ndarray, n_items: int, n_strata: int
 ) -> np.ndarray:
-    """Each item's popularity stratum in each period, (T, n_items) int64.
-
-    Popularity at the time is the interactions of the item in the period (Zhang et al., SIGIR 2021).
-    items, periods: (N,), of the training interactions.
-    """
+    """Each item's popularity stratum in each period, (T, n_items) int64, by its interactions in the
+    period (Zhang et al., SIGIR 2021). items, periods: (N,), of the training interactions."""
     return np.stack(
         [
             popularity_strata(np.bincount(items[periods == t], minlength=n_items), n_strata)
@@ -93,11 +85,11 @@ class StratifiedScores(nn.Module):
     decay keeps the first term from learning popularity as well; strata that vary in time avoid it.
     """
 
-    def __init__(self, dim: int, prior: torch.Tensor, rank: int = 8) -> None:
+    def __init__(self, dim: int, prior: Tensor, rank: int = 8) -> None:
         """dim: d, of states and item embeddings; prior: (S,), P(P = p), as from stratum_prior;
         rank: rows of A."""
         super().__init__()
-        self.prior: torch.Tensor
+        self.prior: Tensor
         self.register_buffer("prior", torch.as_tensor(prior, dtype=torch.float32))
         self.scale = nn.Parameter(torch.zeros(len(self.prior)))  # s (S,)
         self.projection = nn.Parameter(torch.randn(min(rank, dim), dim) / dim**0.5)  # A (r, d)
@@ -105,36 +97,26 @@ class StratifiedScores(nn.Module):
         nn.init.zeros_(self.reason.weight)
         nn.init.zeros_(self.reason.bias)
 
-    def _products(
-        self, states: torch.Tensor, items: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _products(self, states: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
         """h·e and (A h)·(A e), (N, n_items) each."""
         modulated = (states @ self.projection.T) @ (items @ self.projection.T).T
         return states @ items.T, modulated
 
-    def forward(
-        self, states: torch.Tensor, items: torch.Tensor, strata: torch.Tensor
-    ) -> torch.Tensor:
+    def forward(self, states: Tensor, items: Tensor, strata: Tensor) -> Tensor:
         """Scores (N, n_items) given the items' strata: (n_items,), or (N, n_items) for N times.
-
-        states: (N, d); items: (n_items, d).
-        """
+        states: (N, d); items: (n_items, d)."""
         strata = strata.expand(len(states), -1)  # (N, n_items)
         taste, modulated = self._products(states, items)  # (N, n_items)
         return taste + self.scale[strata] * modulated + self.reason(states).gather(1, strata)
 
     def factors(
-        self,
-        states: torch.Tensor,
-        items: torch.Tensor,
-        strata: torch.Tensor,
-        periods: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The same scores as a product of two: (N, D), (n_items, D), D = d + T (r + S).
+        self, states: Tensor, items: Tensor, strata: Tensor, periods: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The same scores as a product of two, for a loss that never holds all logits: (N, D),
+        (n_items, D), D = d + T (r + S).
 
         strata: (T, n_items), by period; periods: (N,), the period of each state. A state has zeros
-        in the columns of the other periods. For a loss that never holds all logits
-        (training/losses.py).
+        in the columns of the other periods.
         """
         n_periods, n_strata = len(strata), len(self.prior)
         of_period = functional.one_hot(periods, n_periods).to(states.dtype)  # (N, T)
@@ -147,12 +129,11 @@ class StratifiedScores(nn.Module):
             right += [self.scale[given, None] * projected, hot]
         return torch.cat([states, left], 1), torch.cat(right, 1)
 
-    def intervene(self, states: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+    def intervene(self, states: Tensor, items: Tensor) -> Tensor:
         """log P(Y | do(X)) over the items, (N, n_items): a softmax for each stratum, averaged (15).
 
-        The last term of the score is the same for all items under one stratum, so it cancels here.
-        A stratum of untrained items only has P(P = p) = 0 and is left out: its log-probability is
-        -inf, and logaddexp(-inf, -inf) has no gradient.
+        The score's last term is the same for all items under one stratum, so it cancels. A stratum
+        with P(P = p) = 0 is left out: logaddexp(-inf, -inf) has no gradient.
         """
         taste, modulated = self._products(states, items)  # (N, n_items)
         total = torch.full_like(taste, -torch.inf)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from llm4rec_recbole.components.debiasing.backdoor import (
     StratifiedScores,
@@ -49,9 +49,9 @@ TEXT_FEATURES = 8  # principal components of the text vectors, the same
 class Debiasing(nn.Module):
     """The component. Its options are those of properties/model/EnhancedGenRec.yaml."""
 
-    periods: torch.Tensor
-    strata: torch.Tensor
-    membership: torch.Tensor
+    periods: Tensor
+    strata: Tensor
+    membership: Tensor
 
     def __init__(self, features: TrainingFeatures, d: int, config: Any) -> None:
         """d: size of states and items. Raises InputError for groups that the data set lacks."""
@@ -73,7 +73,7 @@ class Debiasing(nn.Module):
         self.adversary = GroupAdversary(1, membership.shape[1]) if membership.shape[1] else None
 
     @cached_property
-    def ips_weights(self) -> torch.Tensor:
+    def ips_weights(self) -> Tensor:
         """1 / e (13, 14) by training row, (N,); computed at the first use, which is in training."""
         return propensity_weights(self._features, self._ips_clip).to(self.periods.device)
 
@@ -83,29 +83,21 @@ class Debiasing(nn.Module):
         return effective_sample_share(self.ips_weights)
 
     def factors(
-        self,
-        states: torch.Tensor,
-        table: torch.Tensor,
-        rows: torch.Tensor,
-        ids: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The stratified scores of states (N, d) and items (M, d) as two factors.
-
-        rows: (N,), the targets' rows of the training interactions, which say at what time; ids: the
-        items (M,), None for all.
-        """
+        self, states: Tensor, table: Tensor, rows: Tensor, ids: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The stratified scores of states (N, d) and items (M, d) as two factors. rows: (N,), the
+        targets' rows of the training interactions, which say at what time; ids: the items (M,),
+        None for all."""
         strata = self.strata if ids is None else self.strata[:, ids]  # (T, M)
         return self.stratified.factors(states, table, strata, self.periods[rows])
 
-    def target_weights(self, rows: torch.Tensor) -> torch.Tensor:
+    def target_weights(self, rows: Tensor) -> Tensor:
         """1 / e (13, 14) of the targets, (N,); rows: (N,) rows of the training interactions."""
         return self.ips_weights[rows]
 
-    def scores(self, states: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-        """Log-probabilities of all items, (B, n_items): P(Y | X) and P(Y | do X) mixed (15).
-
-        P(Y | X) has the strata of the last period; P(Y | do X) has those of no time.
-        """
+    def scores(self, states: Tensor, table: Tensor) -> Tensor:
+        """Log-probabilities of all items, (B, n_items): P(Y | X) and P(Y | do X) mixed (15). P(Y
+        | X) has the strata of the last period; P(Y | do X) has those of no time."""
         if self.backdoor_weight == 1:
             return self.stratified.intervene(states, table)
         observed = self.stratified(states, table, self.strata[-1]).log_softmax(1)
@@ -114,40 +106,32 @@ class Debiasing(nn.Module):
         intervened = self.stratified.intervene(states, table)
         return (1 - self.backdoor_weight) * observed + self.backdoor_weight * intervened
 
-    @property
-    def is_fair(self) -> bool:
-        """Whether the loss has the fairness terms: there are groups, and λ_fair is not 0."""
-        return self.adversary is not None and self.fairness_weight > 0
-
     def fairness_loss(
         self,
-        states: torch.Tensor,
-        table: torch.Tensor,
-        bias: torch.Tensor,
-        rows: torch.Tensor,
-        users: torch.Tensor,
-        targets: torch.Tensor,
-    ) -> torch.Tensor | float:
-        """L_adv + parity penalty, (17) and (18), of the targets' log-probabilities; 0 unless fair.
+        states: Tensor,
+        table: Tensor,
+        bias: Tensor,
+        rows: Tensor,
+        users: Tensor,
+        targets: Tensor,
+    ) -> Tensor | float:
+        """L_adv + parity penalty, (17) and (18), of the targets' log-probabilities; 0 without
+        groups and where λ_fair is 0.
 
         states: (N, d) and table: (M, d), the factors of the scores of all items, or of those that
-        all users of the batch share; bias: (M,); rows: (N,), the targets' rows of the table; users,
-        targets: (N,), ids.
+        the batch shares; bias: (M,); rows: (N,), the targets' rows of the table; users, targets:
+        (N,), ids.
         """
-        if not self.is_fair:
+        if self.adversary is None or not self.fairness_weight:
             return 0.0
         most = max(MIN_FAIRNESS_TARGETS, FAIRNESS_LOGITS // len(table))
         nth = slice(None, None, math.ceil(len(targets) / most))
         scores = log_likelihood(states[nth], table, bias, rows[nth])
         return self.unfairness(scores, users[nth], targets[nth])
 
-    def unfairness(
-        self, scores: torch.Tensor, users: torch.Tensor, items: torch.Tensor
-    ) -> torch.Tensor:
-        """L_adv of (17) plus the parity penalty of (18), a scalar.
-
-        scores: r̂ (N,), comparable between users, as log-probabilities are; users, items: (N,).
-        """
+    def unfairness(self, scores: Tensor, users: Tensor, items: Tensor) -> Tensor:
+        """L_adv of (17) plus the parity penalty of (18), a scalar. scores: r̂ (N,), comparable
+        between users, as log-probabilities are; users, items: (N,)."""
         assert self.adversary is not None
         member = self.membership[users if self.per_user else items]  # (N, G)
         loss = adversary_loss(self.adversary(scores[:, None]), member)
@@ -157,20 +141,18 @@ class Debiasing(nn.Module):
         return loss + parity_penalty(scores, groups, threshold, TOLERANCE, max(spread, 1e-6))
 
 
-def log_likelihood(
-    states: torch.Tensor, items: torch.Tensor, bias: torch.Tensor, targets: torch.Tensor
-) -> torch.Tensor:
-    """r̂ of (16) to (18): log P(target), (N,).
+def log_likelihood(states: Tensor, items: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
+    """r̂ of (16) to (18): log P(target), (N,). states: (N, d); items: (n_items, d); bias:
+    (n_items,); targets: (N,).
 
-    states: (N, d); items: (n_items, d); bias: (n_items,); targets: (N,). A logit would not do. A
-    constant that is added to all logits of a user changes no probability, so fair logits are
-    possible without any change of the recommendations.
+    A logit would not do: a constant that is added to all logits of a user changes no probability,
+    so fair logits are possible without any change of the recommendations.
     """
     logits = torch.addmm(bias, states, items.T)  # (N, n_items)
     return logits.log_softmax(1).gather(1, targets[:, None])[:, 0]
 
 
-def propensity_weights(features: TrainingFeatures, clip: float) -> torch.Tensor:
+def propensity_weights(features: TrainingFeatures, clip: float) -> Tensor:
     """1 / max(e, quantile `clip` of e) of every training interaction, (N,) float32 (13, 14)."""
     model = fit_propensity(
         features.users,
@@ -186,7 +168,7 @@ def propensity_weights(features: TrainingFeatures, clip: float) -> torch.Tensor:
         return inverse_propensity_weights(e, float(np.quantile(e.numpy(), clip)))
 
 
-def effective_sample_share(weights: torch.Tensor) -> float:
+def effective_sample_share(weights: Tensor) -> float:
     """(Σ w)² / (N Σ w²) of weights (N,): 1 for equal ones (Kish, 1965); 1 without any."""
     w = weights.double()
     return float(w.sum() ** 2 / (len(w) * (w**2).sum())) if len(w) else 1.0
@@ -215,14 +197,12 @@ def item_columns(features: TrainingFeatures) -> np.ndarray:
     return np.concatenate(parts, axis=1).astype(np.float64)
 
 
-def group_membership(
-    features: TrainingFeatures, attribute: str | None
-) -> tuple[bool, torch.Tensor]:
-    """Whether the groups are groups of users, and the membership (n, G) float32.
+def group_membership(features: TrainingFeatures, attribute: str | None) -> tuple[bool, Tensor]:
+    """Whether the groups are groups of users, and the membership (n, G) float32, zeros for no
+    group.
 
-    A user is in one group. An item is shared equally among its categories. Rows without a group are
-    zeros; without any group G is 0. attribute: of the users; None is the first one. Raises
-    InputError for an attribute that the data set lacks.
+    A user is in one group. An item is shared equally among its categories. attribute: of the users;
+    None is the first one. Raises InputError for an attribute that the data set lacks.
     """
     groups = features.user_groups
     if attribute is not None and attribute not in groups:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from llm4rec_recbole.components.debiasing.backdoor import popularity_strata, stratum_prior
 from llm4rec_recbole.components.debiasing.observed_pairs import ObservedPairs
@@ -27,7 +28,7 @@ DEFAULT_STRATA = 10
 class NegativeSampler:
     """Draws items that a user has not had, among those that a subclass proposes.
 
-    The random numbers come from torch's global generator, whose state is part of each checkpoint.
+    Random numbers come from torch's global generator, whose state is part of each checkpoint.
     Raises InputError when a user has had every item.
     """
 
@@ -47,14 +48,10 @@ class NegativeSampler:
         """An item, never the pad, for each user (n,) and positive (n,): (n,) int64."""
         raise NotImplementedError
 
-    def sample_by_user_ids(
-        self, user_ids: np.ndarray, item_ids: np.ndarray, num: int
-    ) -> torch.Tensor:
-        """`num` negatives for each user (N,) and positive (N,), (num · N,) int64.
-
-        They are in RecBole's order: the first negative of every row, then the second of every row,
-        and so on. No negative is the positive or an item that the user has had in training.
-        """
+    def sample_by_user_ids(self, user_ids: np.ndarray, item_ids: np.ndarray, num: int) -> Tensor:
+        """`num` negatives for each user (N,) and positive (N,), (num · N,) int64, in RecBole's
+        order: the first negative of every row, then the second of every row. No negative is the
+        positive or an item that the user has had in training."""
         random = np.random.default_rng(int(torch.randint(2**62, ()).item()))
         users, positives = np.tile(user_ids, num), np.tile(item_ids, num)
         negatives = np.zeros(len(users), dtype=np.int64)
@@ -66,26 +63,23 @@ class NegativeSampler:
             missing = missing[used]
             if not len(missing):
                 return torch.from_numpy(negatives)
-        for row in missing:
-            negatives[row] = self._any_unused(users[row], positives[row], random)
-        return torch.from_numpy(negatives)
-
-    def _any_unused(self, user: int, positive: int, random: np.random.Generator) -> int:
         items = np.arange(1, self.seen.n_items)
-        unused = ~self.seen.contains(np.full(len(items), user), items) & (items != positive)
-        if not unused.any():
-            raise InputError(f"user {user} has no item left that could be a negative")
-        return int(random.choice(items[unused]))
+        for row in missing:
+            user = np.full(len(items), users[row])
+            unused = items[~self.seen.contains(user, items) & (items != positives[row])]
+            if not len(unused):
+                raise InputError(f"user {users[row]} has no item left that could be a negative")
+            negatives[row] = random.choice(unused)
+        return torch.from_numpy(negatives)
 
 
 class PropensitySampler(NegativeSampler):
     """Draws item i for user u with probability proportional to e(u, i) ^ alpha.
 
-    An item that a user probably saw (13) and did not choose is better evidence of dislike than an
-    item that the user probably never saw. e depends on the user through activity only. Users are
-    grouped into at most LEVELS levels of activity, and the middle user of a level represents it.
-    This is exact for up to LEVELS users. alpha = 1 is the propensity, 0 is uniform; a negative
-    alpha prefers items that are unlikely to be seen.
+    An item that a user probably saw (13) and did not choose is better evidence of dislike than one
+    that the user probably never saw. e depends on the user through activity only. So users are
+    grouped into at most LEVELS levels of activity, each represented by its middle user. alpha = 0
+    is uniform; a negative alpha prefers items that are unlikely to be seen.
     """
 
     def __init__(self, seen: ObservedPairs, alpha: float = 1.0) -> None:
@@ -102,7 +96,10 @@ class PropensitySampler(NegativeSampler):
             likely = self.model(middle[:, None], torch.arange(seen.n_items)).double().numpy()
         weights = np.maximum(likely, 1e-12) ** alpha  # (levels, n_items)
         weights[:, 0] = 0
-        self._below = _cumulative(weights)
+        below = np.cumsum(weights / weights.sum(1, keepdims=True), axis=1)
+        below[:, -1] = 1
+        #: Cumulative shares, row r between r and r + 1: one bisection serves all rows.
+        self._below = (below + np.arange(len(weights))[:, None]).ravel()  # (levels · n_items,)
 
     def propose(
         self, users: np.ndarray, positives: np.ndarray, random: np.random.Generator
@@ -111,22 +108,11 @@ class PropensitySampler(NegativeSampler):
         return np.searchsorted(self._below, draws, side="right") % self.seen.n_items
 
 
-def _cumulative(weights: np.ndarray) -> np.ndarray:
-    """The cumulative shares of each row, row r between r and r + 1: (rows · n,), ascending.
-
-    A draw from row r is the position of r plus a uniform number: one bisection for all rows.
-    """
-    below = np.cumsum(weights / weights.sum(1, keepdims=True), axis=1)
-    below[:, -1] = 1
-    return (below + np.arange(len(weights))[:, None]).ravel()
-
-
 class PopularityStrataSampler(NegativeSampler):
     """Draws uniformly from the popularity stratum of the positive, or of another stratum.
 
     The model then compares items of similar popularity, as conditioning on P = p in (15) does.
-    `alpha` is the share drawn from the positive's own stratum. For the others the stratum is drawn
-    by P(P = p), its share of the training interactions.
+    `alpha` is the share drawn from the positive's own stratum. Others are drawn by P(P = p).
     """
 
     def __init__(self, seen: ObservedPairs, alpha: float = 1.0, strata: int = 10) -> None:
@@ -153,10 +139,8 @@ class PopularityStrataSampler(NegativeSampler):
 
 def make_sampler(seen: ObservedPairs, options: dict[str, Any]) -> NegativeSampler:
     """The sampler of `options`, a train_neg_sample_args, for the training pairs `seen`.
-
-    `distribution` is one of DISTRIBUTIONS; see the samplers for `alpha`; `strata` is the number of
-    popularity strata (default 10). Raises InputError for invalid values.
-    """
+    `distribution` is one of DISTRIBUTIONS; see the samplers for `alpha` and `strata`. Raises
+    InputError for invalid values."""
     if options["distribution"] == "propensity":
         return PropensitySampler(seen, options["alpha"])
     strata = options.get("strata", DEFAULT_STRATA)

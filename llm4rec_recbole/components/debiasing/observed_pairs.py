@@ -56,10 +56,8 @@ class ObservedPairs:
         return self._keys[index] == keys
 
     def draw_unobserved(self, n: int, random: np.random.Generator) -> np.ndarray:
-        """Draw `n` unobserved pairs, uniformly and with replacement: (2, n) int64.
-
-        Raises InputError when every pair was observed.
-        """
+        """Draw `n` unobserved pairs, uniformly and with replacement: (2, n) int64. Raises
+        InputError when every pair was observed."""
         if not self.n_unobserved:
             raise InputError("every user has interacted with every item")
         if len(self) > self.n_unobserved:  # few are unobserved: list them

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from llm4rec_recbole.components.debiasing.observed_pairs import ObservedPairs
 
@@ -130,11 +131,11 @@ def _log_loss(probabilities: np.ndarray, outcomes: np.ndarray, weights: np.ndarr
 class PropensityModel(torch.nn.Module):
     """e(u, i) of every pair. All its tensors are buffers, so it moves and saves with its model."""
 
-    user_term: torch.Tensor
-    item_term: torch.Tensor
-    user_activity: torch.Tensor
-    item_popularity: torch.Tensor
-    interaction: torch.Tensor
+    user_term: Tensor
+    item_term: Tensor
+    user_activity: Tensor
+    item_popularity: Tensor
+    interaction: Tensor
 
     def __init__(
         self,
@@ -143,7 +144,6 @@ class PropensityModel(torch.nn.Module):
         user_activity: np.ndarray,
         item_popularity: np.ndarray,
         interaction: float,
-        measured: Calibration | None = None,
     ) -> None:
         """α · x_u (n_users,), c + β · x_i (n_items,), a (n_users,), p (n_items,) and γ."""
         super().__init__()
@@ -156,16 +156,14 @@ class PropensityModel(torch.nn.Module):
         }
         for name, values in tensors.items():
             self.register_buffer(name, torch.as_tensor(values, dtype=torch.float32))
-        self.calibration = measured
+        self.calibration: Calibration | None = None  # on pairs that it was not fitted to
 
-    def logits(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """logit e(u, i) of users and items, whose shapes broadcast."""
-        product = self.user_activity[users] * self.item_popularity[items]
-        return self.user_term[users] + self.item_term[items] + self.interaction * product
-
-    def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+    def forward(self, users: Tensor, items: Tensor) -> Tensor:
         """Eq. (13): e(u, i) = P(O_ui = 1 | x_u, x_i) of users and items whose shapes broadcast."""
-        return torch.sigmoid(self.logits(users, items))
+        product = self.user_activity[users] * self.item_popularity[items]
+        return torch.sigmoid(
+            self.user_term[users] + self.item_term[items] + self.interaction * product
+        )
 
 
 def fit_propensity(
@@ -182,11 +180,10 @@ def fit_propensity(
     """Fit (13) to training interactions, users (N,) and items (N,), and measure its calibration.
 
     Ids are internal, n_users and n_items include the pad. user_features: (n_users, f) and
-    item_features: (n_items, g), in any scale; the pad's row is ignored. Up to `max_pairs` observed
-    pairs and equally many unobserved ones are drawn. A fifth of them measures the calibration, with
-    weights that make it representative of all pairs. Each coefficient has a standard normal prior,
-    which matters only for few pairs. Raises InputError for ids out of range, for no interactions,
-    and if every pair is observed.
+    item_features: (n_items, g), in any scale. Up to `max_pairs` observed pairs and equally many
+    unobserved ones are drawn. A fifth of them measures the calibration, with weights that make it
+    representative of all pairs. Each coefficient has a standard normal prior. Raises InputError for
+    ids out of range, for no interactions, and if every pair is observed.
     """
     random = np.random.default_rng(seed)
     seen = ObservedPairs(users, items, n_users, n_items)
@@ -197,8 +194,8 @@ def fit_propensity(
     observed = np.repeat([1.0, 0.0], len(chosen))
     rates = np.array([len(chosen) / seen.n_unobserved, len(chosen) / len(seen)])  # π₀, π₁
 
-    activity = _standardised_logs(seen.activity())
-    popularity = _standardised_logs(seen.popularity())
+    activity = _standardised(np.log1p(seen.activity())[:, None])[:, 0]
+    popularity = _standardised(np.log1p(seen.popularity())[:, None])[:, 0]
     x_user = _columns(activity, user_features)  # (n_users, f + 2)
     x_item = _columns(popularity, item_features)  # (n_items, g + 2)
     product = activity[u] * popularity[i]
@@ -211,21 +208,14 @@ def fit_propensity(
     of_user, of_item, (gamma, constant) = np.split(
         coefficients, [x_user.shape[1], x_user.shape[1] + x_item.shape[1]]
     )
-    terms = (x_user @ of_user, x_item @ of_item + constant, activity, popularity, gamma)
-    model = PropensityModel(*terms)
-    held = ~fitted
+    item_term = x_item @ of_item + constant
+    model = PropensityModel(x_user @ of_user, item_term, activity, popularity, gamma)
     if held_out:
+        u, i, observed = u[~fitted], i[~fitted], observed[~fitted]
         with torch.no_grad():
-            predicted = model(torch.from_numpy(u[held]), torch.from_numpy(i[held])).double().numpy()
-        weights = 1 / rates[observed[held].astype(int)]
-        model.calibration = calibration(predicted, observed[held], weights)
+            predicted = model(torch.from_numpy(u), torch.from_numpy(i)).double().numpy()
+        model.calibration = calibration(predicted, observed, 1 / rates[observed.astype(int)])
     return model
-
-
-def _standardised_logs(counts: np.ndarray) -> np.ndarray:
-    """log(1 + counts) with mean 0 and variance 1 over the ids; the pad (id 0) gets 0."""
-    logs = np.log1p(counts)
-    return _standardised(logs[:, None])[:, 0]
 
 
 def _columns(logs: np.ndarray, features: np.ndarray | None) -> np.ndarray:
@@ -235,6 +225,7 @@ def _columns(logs: np.ndarray, features: np.ndarray | None) -> np.ndarray:
 
 
 def _standardised(columns: np.ndarray) -> np.ndarray:
+    """`columns` (n, f) with mean 0 and variance 1 over the ids; the pad (id 0) gets 0."""
     real = columns[1:]
     spread = real.std(axis=0)
     scaled = (columns - real.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
@@ -242,39 +233,30 @@ def _standardised(columns: np.ndarray) -> np.ndarray:
     return scaled
 
 
-def inverse_propensity_weights(propensities: torch.Tensor, clip: float = 0.0) -> torch.Tensor:
-    """1 / max(e, clip), of any shape.
-
-    No weight exceeds 1 / clip. This bounds the variance and biases the estimate towards the
-    unweighted mean. If `clip` is 0, the propensities must be above 0.
-    """
+def inverse_propensity_weights(propensities: Tensor, clip: float = 0.0) -> Tensor:
+    """1 / max(e, clip), of any shape. The clip bounds the variance and biases the estimate towards
+    the unweighted mean. If it is 0, the propensities must be above 0."""
     return 1 / propensities.clamp(min=clip)
 
 
 def ips_loss(
-    losses: torch.Tensor,
-    propensities: torch.Tensor,
-    clip: float = 0.0,
-    population: int | None = None,
-) -> torch.Tensor:
-    """Eq. (14): 1/|D| Σ ℓ / e over the observed pairs, a scalar.
+    losses: Tensor, propensities: Tensor, clip: float = 0.0, population: int | None = None
+) -> Tensor:
+    """Eq. (14): 1/|D| Σ ℓ / e over the observed pairs, a scalar. losses, propensities: (N,).
 
-    losses, propensities: (N,). The paper divides by |D|, the number of observed pairs; so does this
-    function by default. The minimiser is right, but for an estimate of the mean loss over all pairs
-    the divisor must be the number of all pairs: `population`.
+    The paper divides by |D|, the number of observed pairs. The minimiser is right, but for an
+    estimate of the mean loss over all pairs the divisor must be the number of all pairs:
+    `population`.
     """
     weights = inverse_propensity_weights(propensities, clip)  # (N,)
     return (weights * losses).sum() / (len(losses) if population is None else population)
 
 
-def self_normalised_ips_loss(
-    losses: torch.Tensor, propensities: torch.Tensor, clip: float = 0.0
-) -> torch.Tensor:
+def self_normalised_ips_loss(losses: Tensor, propensities: Tensor, clip: float = 0.0) -> Tensor:
     """Eq. (14), self-normalised: Σ ℓ / e over Σ 1 / e, a scalar (Swaminathan & Joachims, 2015).
 
-    losses, propensities: (N,). The value lies between the smallest and the largest loss. It needs
-    no count of all pairs, does not change if all propensities are scaled by one factor, and has
-    less variance than (14). Its bias vanishes as N grows.
+    losses, propensities: (N,). It needs no count of all pairs, does not change if all propensities
+    are scaled by one factor, and has less variance than (14). Its bias vanishes as N grows.
     """
     weights = inverse_propensity_weights(propensities, clip)  # (N,)
     return (weights * losses).sum() / weights.sum()

@@ -78,11 +78,12 @@ def _citing(kind: str, text: str, items: Sequence[CitedItem]) -> Clause:
 
 
 def distinct_reasons(options: Sequence[Sequence[Clause]]) -> list[Reason]:
-    """Return the reason of each item of a list, from the clauses that its evidence supports.
+    """The reason of each item of a list, from the clauses that its evidence supports, strongest
+    first.
 
     It is the strongest clause, unless another item of the list has the same reason. Then it is a
     weaker clause, or all of them. Two items share a reason only where all their clauses say the
-    same. options: for each item its clauses, strongest first.
+    same.
     """
     wholes = [_union(clauses) for clauses in options]
     used: set[frozenset[str]] = set()
@@ -102,10 +103,7 @@ def _union(clauses: Sequence[Clause]) -> frozenset[str]:
 
 
 def template_sentence(evidence: Evidence, reason: Reason | None = None) -> str:
-    """Return the sentence of a reason, one for each clause; it says nothing that is not evidence.
-
-    reason: None for the strongest clause.
-    """
+    """The sentence of a reason, one for each clause; None for the strongest clause."""
     if reason is None:
         reason = tuple(clauses_of(evidence)[:1])
     if not reason:

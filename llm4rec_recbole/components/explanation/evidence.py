@@ -31,13 +31,14 @@ from llm4rec_recbole.components.explanation.aspects import (
 from llm4rec_recbole.components.explanation.context import (
     PARTS,
     Frequency,
+    Locations,
+    Nearby,
     Part,
     context_attention,
     context_vectors,
     scale_to_sqrt_d,
     trend,
 )
-from llm4rec_recbole.components.explanation.location import Locations, Nearby
 from llm4rec_recbole.components.retrieval.retriever import cosine_similarity, top_k
 
 CITED = 3  # items of the history, K of Eq. (22)
@@ -53,11 +54,9 @@ def item_similarity(items: np.ndarray, history: np.ndarray) -> np.ndarray:
 
 
 def most_similar(similarity: np.ndarray, k: int) -> np.ndarray:
-    """Eq. (22): positions of the k most similar items of the history, most similar first.
-
-    similarity: (S,), oldest first. Among equals the later item comes first. Items with similarity 0
-    or less are left out, so there may be fewer than k.
-    """
+    """Eq. (22): positions of the k most similar items of the history, most similar first; fewer
+    where the similarity is 0 or less. similarity: (S,), oldest first. Among equals the later item
+    comes first."""
     latest_first = similarity[::-1]
     positions = len(similarity) - 1 - top_k(latest_first, k)
     return positions[similarity[positions] > 0]
@@ -66,11 +65,10 @@ def most_similar(similarity: np.ndarray, k: int) -> np.ndarray:
 def interaction_vectors(
     users: np.ndarray, items: np.ndarray, n_items: int, d: int = 64
 ) -> np.ndarray:
-    """Item embeddings (n_items, d) for a model that has none, from users' interactions.
+    """Item embeddings (n_items, d) for a model that has none, from the training interactions (N,).
 
-    users, items: (N,), the training interactions. PureSVD (Cremonesi et al., RecSys 2010): the
-    right singular vectors of the interaction matrix times its singular values. Their cosines are
-    close to those of the columns. With at most d users or items, the columns themselves.
+    PureSVD (Cremonesi et al., RecSys 2010): the right singular vectors of the interaction matrix
+    times its singular values. With at most d users or items, the columns themselves.
     """
     pairs = sp.csr_matrix(
         (np.ones(len(items)), (users, items)), (int(users.max(initial=0)) + 1, n_items)
@@ -92,13 +90,12 @@ class TypeWeights(NamedTuple):
 
 
 def type_weights(item: int, others: np.ndarray, *strengths: np.ndarray) -> TypeWeights:
-    """The three weights of Eq. (25) for `item`.
+    """The three weights of Eq. (25) for `item`, which the paper does not define.
 
     others: (M,) ids of the other candidates; strengths: for each kind (n_items,), how strong its
-    evidence for each item is, NaN where there is none. The paper does not define the weights.
-    Cosines and probabilities have no common scale. So each weight is the fraction of the other
-    candidates with weaker evidence of this kind; an equal strength counts half, no evidence is
-    weaker. It is 0 where `item` has none, and 1 where there are no other candidates.
+    evidence for each item is, NaN where there is none. Cosines and probabilities have no common
+    scale. So a weight is the fraction of the other candidates with weaker evidence of this kind. An
+    equal strength counts half. The weight is 0 without evidence, and 1 without other candidates.
     """
     weights = []
     for strength in strengths:
@@ -154,7 +151,7 @@ class Counted:
 
 @dataclass(frozen=True)
 class Place:
-    """The location of the item or of the user: see location.Nearby."""
+    """The location of the item or of the user: see context.Nearby."""
 
     name: str
     chosen: Counted
@@ -228,8 +225,7 @@ class EvidenceCollector:
     """Collects evidence for any user and item of a data set.
 
     vectors: (n_items, d), item embeddings; users, items, times: (N,), the training interactions and
-    their times in seconds, which show what rises and what is chosen where; locations: of items or
-    users, None where the data set has none.
+    their times in seconds; locations: of items or users, None where the data set has none.
     """
 
     def __init__(
@@ -255,11 +251,11 @@ class EvidenceCollector:
         taste: np.ndarray | None = None,
         user_number: int = 0,
     ) -> Evidence:
-        """Return the evidence for `item`.
+        """The evidence for `item`.
 
         user: raw id; history: (S,) ids, oldest first, that the model reads; now: the query time in
-        seconds, later interactions are not used; taste: the model's p_u (A,) over the data set's
-        aspects, or None for the taste of the history; user_number: internal id, for the location.
+        seconds, later interactions are not used; taste: the model's p_u (A,), or None for the taste
+        of the history; user_number: internal id, for the location.
         """
         others = np.setdiff1d(np.arange(1, len(self.vectors)), [item, *history])  # candidates
         history = history[history != item]
@@ -340,7 +336,11 @@ class EvidenceCollector:
         n_items = len(self.vectors)
         latest = history[: -LATEST - 1 : -1]  # the last first
         rising = trend(self.items, self.times, n_items, now)
-        nearby = self._nearby(user, history, now)
+        nearby: Nearby | None = None
+        if self.locations is not None:
+            earlier = self.times < now
+            users, items = self.users[earlier], self.items[earlier]
+            nearby = self.locations.nearby(user, history, users, items)
         parts = {
             "time": Part(np.bincount(latest, minlength=n_items), np.ones(n_items, dtype=bool)),
             "location": nearby.part if nearby else Part(np.zeros(n_items), np.zeros(n_items, bool)),
@@ -360,12 +360,6 @@ class EvidenceCollector:
             torch.from_numpy(present[[item]]),
         )
         return c[0].numpy()
-
-    def _nearby(self, user: int, history: np.ndarray, now: float) -> Nearby | None:
-        if self.locations is None:
-            return None
-        earlier = self.times < now
-        return self.locations.nearby(user, history, self.users[earlier], self.items[earlier])
 
     def _near(self, item: int, ids: np.ndarray) -> tuple[CitedItem, ...]:
         """Those of the items `ids` that are similar to `item`, in the same order."""

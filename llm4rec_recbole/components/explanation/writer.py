@@ -69,7 +69,6 @@ class Writer(Protocol):
 
     def write(self, prompt: str, opening: str) -> str:
         """Return the continuation of `opening` in the answer to `prompt`."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -98,20 +97,15 @@ class Explanation:
         return tuple(item for item, name in items.items() if name in named)
 
 
-def explain(evidence: Evidence, checker: ClaimChecker, writer: Writer | None) -> Explanation:
-    """Explain one item: see `explain_list`."""
-    return explain_list([evidence], checker, writer)[0]
-
-
 def explain_list(
     evidence: Sequence[Evidence], checker: ClaimChecker, writer: Writer | None
 ) -> list[Explanation]:
-    """Eq. (24): P(y_exp | u, i, c_t), for each item of one user's list: one or a few sentences that
-    claim nothing but evidence.
+    """Eq. (24): P(y_exp | u, i, c_t), for each item of one user's list: sentences that claim
+    nothing but evidence.
 
     No two items have the same reason, unless their evidence is the same. The sentences are the
-    writer's where they pass the check and say more than the template's. Without a writer, or
-    without evidence to write from, they are the template's.
+    writer's where they pass the check and say more than the template's, and otherwise the
+    template's.
     """
     reasons = distinct_reasons([clauses_of(own) for own in evidence])
     plain = [template_sentence(own, reason) for own, reason in zip(evidence, reasons)]
@@ -144,10 +138,8 @@ def explain_list(
 
 
 def first_sentences(text: str, n: int = MAX_SENTENCES) -> str:
-    """Return the first `n` complete sentences of `text` on one line, "" where there is none.
-
-    A full stop after a single letter, or after "Mr" and the like, ends no sentence.
-    """
+    """The first `n` complete sentences of `text` on one line, "" without any. A full stop after a
+    single letter, or after "Mr" and the like, ends no sentence."""
     sentences: list[str] = []
     open_ = ""
     for part in _SENTENCE.findall(" ".join(text.split())):
@@ -162,8 +154,7 @@ class GreedyWriter:
     """A transformers causal language model that always continues with the most probable token.
 
     model, tokenizer: as language_models/load.py loads them; name: the writer's name in results;
-    max_new_tokens: how many tokens it may write. On one machine the same prompt gives the same
-    text.
+    max_new_tokens: how many tokens it may write.
     """
 
     def __init__(self, model: Any, tokenizer: Any, name: str, max_new_tokens: int = 48) -> None:

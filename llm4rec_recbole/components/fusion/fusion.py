@@ -23,32 +23,27 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from llm4rec_recbole.components.fusion.item_content import ItemContent, whitened
 from llm4rec_recbole.errors import InputError
 
 TEXT_WIDTH = 128  # of whitened text vectors: the directions beyond carry little but noise
 
-Tokens = tuple[torch.Tensor, torch.Tensor]  # (I, T, d), and the mask of the tokens, (I, T) bool
+Tokens = tuple[Tensor, Tensor]  # (I, T, d), and the mask of the tokens, (I, T) bool
 
 
 # An item has few tokens: products and sums are faster here than thousands of tiny matrix products.
 
 
-def encode_modality(tokens: torch.Tensor, is_token: torch.Tensor) -> torch.Tensor:
-    """Eq. (1): h_m = f_m(x_m; θ_m), (I, d): the mean of the tokens of modality m.
-
-    The token classes below compute the tokens. tokens: (I, T, d); is_token: (I, T) bool. An item
-    without tokens gets zeros.
-    """
+def encode_modality(tokens: Tensor, is_token: Tensor) -> Tensor:
+    """Eq. (1): h_m = f_m(x_m; θ_m), (I, d): the mean of the tokens of modality m, zeros without
+    tokens. The token classes below compute the tokens (I, T, d); is_token: (I, T) bool."""
     shares = is_token / is_token.sum(1, keepdim=True).clamp(min=1)  # (I, T)
     return (shares.to(tokens.dtype)[..., None] * tokens).sum(1)
 
 
-def cross_modal_attention(
-    query: torch.Tensor, keys: torch.Tensor, is_token: torch.Tensor
-) -> torch.Tensor:
+def cross_modal_attention(query: Tensor, keys: Tensor, is_token: Tensor) -> Tensor:
     """Eq. (3): A_{m→n} = softmax(Q_m K_nᵀ / √d_k), (I, T); zeros for an item without tokens.
 
     query: (I, d_k), of modality m; keys: (I, T, d_k), of n's tokens; is_token: (I, T) bool.
@@ -57,14 +52,12 @@ def cross_modal_attention(
     return _masked_softmax(scores, is_token)
 
 
-def attended(attention: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+def attended(attention: Tensor, values: Tensor) -> Tensor:
     """Eq. (4): h_{m←n} = A_{m→n} V_n h_n, (I, d). attention: (I, T); values: (I, T, d)."""
     return (attention[..., None] * values).sum(1)
 
 
-def fuse(
-    weights: torch.Tensor, vectors: torch.Tensor, mixed: torch.Tensor, beta: torch.Tensor
-) -> torch.Tensor:
+def fuse(weights: Tensor, vectors: Tensor, mixed: Tensor, beta: Tensor) -> Tensor:
     """Eq. (5): h_fused = Σ_m α_m h_m + β · MLP([h_1; …; h_M]), (I, d).
 
     weights: α (I, M); vectors: h (I, M, d); mixed: the MLP's output (I, d); beta: a scalar.
@@ -72,7 +65,7 @@ def fuse(
     return (weights[..., None] * vectors).sum(1) + beta * mixed
 
 
-def modality_weights(vectors: torch.Tensor, w: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+def modality_weights(vectors: Tensor, w: Tensor, present: Tensor) -> Tensor:
     """Eq. (6): α_m = exp(w_mᵀ h_m) / Σ_n exp(w_nᵀ h_n) over the modalities present, (I, M).
 
     vectors: (I, M, d); w: (M, d); present: (I, M) bool. An item without any gets zeros.
@@ -80,7 +73,7 @@ def modality_weights(vectors: torch.Tensor, w: torch.Tensor, present: torch.Tens
     return _masked_softmax((vectors * w).sum(-1), present)
 
 
-def _masked_softmax(scores: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def _masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     """Softmax over the last axis where `mask` is True. A row without any is 0, its gradient too."""
     lowest = torch.finfo(scores.dtype).min
     return scores.masked_fill(~mask, lowest).softmax(-1) * mask
@@ -88,14 +81,12 @@ def _masked_softmax(scores: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 class TextTokens(nn.Module):
     """Tokens of Eq. (1) for text: T linear read-outs of the frozen encoder's vector, whitened.
+    The vectors of an encoder share a mean and few directions; whitened ones tell items apart."""
 
-    The vectors of an encoder share a mean and few directions; whitened ones tell items apart.
-    """
+    text: Tensor
+    has_text: Tensor
 
-    text: torch.Tensor
-    has_text: torch.Tensor
-
-    def __init__(self, text: torch.Tensor, d: int, n_tokens: int) -> None:
+    def __init__(self, text: Tensor, d: int, n_tokens: int) -> None:
         """text: (n_items, d_text); n_tokens: T."""
         super().__init__()
         white = torch.from_numpy(whitened(text.numpy(), min(TEXT_WIDTH, text.shape[1])))
@@ -104,7 +95,7 @@ class TextTokens(nn.Module):
         self.n_tokens = n_tokens
         self.read = nn.Linear(white.shape[1], n_tokens * d)
 
-    def forward(self, items: torch.Tensor) -> Tokens:
+    def forward(self, items: Tensor) -> Tokens:
         is_token = self.has_text[items, None].expand(-1, self.n_tokens)
         return self.read(self.text[items]).unflatten(1, (self.n_tokens, -1)), is_token
 
@@ -113,14 +104,14 @@ class CategoryTokens(nn.Module):
     """Tokens of Eq. (1) for categories: a vector for each; categories: (n_items, C) as in
     ItemContent."""
 
-    categories: torch.Tensor
+    categories: Tensor
 
-    def __init__(self, categories: torch.Tensor, d: int) -> None:
+    def __init__(self, categories: Tensor, d: int) -> None:
         super().__init__()
         self.register_buffer("categories", categories, persistent=False)
         self.embedding = nn.Embedding(int(categories.max()) + 1, d, padding_idx=0)
 
-    def forward(self, items: torch.Tensor) -> Tokens:
+    def forward(self, items: Tensor) -> Tokens:
         ids = self.categories[items]  # (I, C)
         return self.embedding(ids), ids > 0
 
@@ -129,13 +120,13 @@ class NumberTokens(nn.Module):
     """Tokens of Eq. (1) for numbers, standardised as in ItemContent.
 
     Each is x · direction + offset, then GELU and a linear map. The GELU lets a token respond to the
-    middle of a scale, which a linear map cannot.
+    middle of a scale.
     """
 
-    numbers: torch.Tensor
-    is_number: torch.Tensor
+    numbers: Tensor
+    is_number: Tensor
 
-    def __init__(self, numbers: torch.Tensor, is_number: torch.Tensor, d: int) -> None:
+    def __init__(self, numbers: Tensor, is_number: Tensor, d: int) -> None:
         """numbers, is_number: (n_items, N)."""
         super().__init__()
         self.register_buffer("numbers", numbers, persistent=False)
@@ -144,17 +135,14 @@ class NumberTokens(nn.Module):
         self.offset = nn.Parameter(torch.randn(numbers.shape[1], d))
         self.map = nn.Linear(d, d)
 
-    def forward(self, items: torch.Tensor) -> Tokens:
+    def forward(self, items: Tensor) -> Tokens:
         lines = self.numbers[items, :, None] * self.direction + self.offset  # (I, N, d)
         return self.map(nn.functional.gelu(lines)), self.is_number[items]
 
 
 class MultimodalFusion(nn.Module):
-    """Eqs. (1) and (3)–(6): the content of an item as one vector.
-
-    Only the modalities of the data set have parameters; `modalities` names them. The content itself
-    is read from the data set, so it is not in the state dict.
-    """
+    """Eqs. (1) and (3)–(6): the content of an item as one vector. Only the modalities of the data
+    set have parameters; `modalities` names them. The content itself is not in the state dict."""
 
     def __init__(
         self, content: ItemContent, d: int, text_tokens: int = 4, dropout: float = 0.1
@@ -184,15 +172,13 @@ class MultimodalFusion(nn.Module):
             nn.Linear(n * d, 2 * d), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * d, d)
         )
 
-    def forward(self, items: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, items: Tensor | None = None) -> Tensor:
         """h_fused (I, d) of `items` (I,) int64 ids; of all items, (n_items, d), for None."""
         vectors, weights, present = self.summands(items)
         has_content = present.any(1, keepdim=True)  # (I, 1)
         return fuse(weights, vectors, self.mlp(vectors.flatten(1)) * has_content, self.beta)
 
-    def summands(
-        self, items: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def summands(self, items: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """The terms of (5): h (I, M, d), α of (6) (I, M), and which modalities exist (I, M)."""
         if items is None:
             items = torch.arange(self.n_items, device=self.w.device)
@@ -224,9 +210,9 @@ class FusedContent(nn.Module):
         self.fusion = MultimodalFusion(content, d, text_tokens)
         self.weight = nn.Parameter(torch.tensor([initial_weight]))
         self.uses_text = "text" in self.fusion.modalities
-        self._frozen: torch.Tensor | None = None
+        self._frozen: Tensor | None = None
 
-    def add_to(self, own: torch.Tensor, ids: torch.Tensor | None = None) -> torch.Tensor:
+    def add_to(self, own: Tensor, ids: Tensor | None = None) -> Tensor:
         """Item vectors from the items' own vectors `own`: (n_items, d), or (M, d) of `ids` (M,)."""
         if self._frozen is None:
             content = self.fusion(ids)

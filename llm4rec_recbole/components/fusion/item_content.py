@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,20 +21,18 @@ class ItemContent:
     categories in all and 5 for each item, only the lists fit into memory.
     """
 
-    text: torch.Tensor  # (n_items, d_text) float32, zeros where there is no text
-    categories: torch.Tensor  # (n_items, C) int64, numbered from 1, 0 on the right
-    numbers: torch.Tensor  # (n_items, N) float32, standardised, 0 where unknown
-    is_number: torch.Tensor  # (n_items, N) bool, False where unknown
+    text: Tensor  # (n_items, d_text) float32, zeros where there is no text
+    categories: Tensor  # (n_items, C) int64, numbered from 1, 0 on the right
+    numbers: Tensor  # (n_items, N) float32, standardised, 0 where unknown
+    is_number: Tensor  # (n_items, N) bool, False where unknown
 
 
 def item_content(
     text: np.ndarray, categories: np.ndarray, numbers: np.ndarray, trained: np.ndarray
 ) -> ItemContent:
-    """Build the tensors; row i of every array is item i, row 0 is the pad.
-
-    text: (n_items, d_text), zeros for none; categories: (n_items, C) multi-hot; numbers:
-    (n_items, N), NaN for unknown; trained: (n_items,) bool, the items that give mean and deviation.
-    """
+    """Build the tensors. text: (n_items, d_text), zeros for none; categories: (n_items, C)
+    multi-hot; numbers: (n_items, N), NaN for unknown; trained: (n_items,) bool, the items that give
+    mean and deviation."""
     standard = standardise(numbers, trained)
     return ItemContent(
         text=torch.as_tensor(text, dtype=torch.float32),
@@ -44,10 +43,8 @@ def item_content(
 
 
 def category_lists(hot: np.ndarray) -> np.ndarray:
-    """Each item's categories by number, from 1, (n_items, most) int64, 0 on the right.
-
-    hot: (n_items, C) multi-hot.
-    """
+    """Each item's categories by number, from 1, (n_items, most) int64, 0 on the right. hot:
+    (n_items, C) multi-hot."""
     counts = hot.sum(1)
     ids = np.zeros((len(hot), int(counts.max(initial=0))), dtype=np.int64)
     rows, columns = np.nonzero(hot)
@@ -56,11 +53,11 @@ def category_lists(hot: np.ndarray) -> np.ndarray:
 
 
 def standardise(numbers: np.ndarray, trained: np.ndarray) -> np.ndarray:
-    """`numbers` (n_items, N) with mean 0 and deviation 1 over the `trained` items (n_items,).
+    """`numbers` (n_items, N) with mean 0 and deviation 1 over the `trained` items (n_items,),
+    clipped at ±10.
 
-    NaN stays NaN. A column without any trained item is NaN everywhere, since its scale is unknown.
-    A constant column is centred only. Values are clipped at ±10: an item unlike all training items
-    must not dominate.
+    NaN stays NaN. A column without any trained item is NaN everywhere. A constant column is centred
+    only.
     """
     usable = trained[:, None] & ~np.isnan(numbers)
     count = usable.sum(0)  # (N,)
@@ -74,11 +71,11 @@ def standardise(numbers: np.ndarray, trained: np.ndarray) -> np.ndarray:
 def mean_ratings(
     items: np.ndarray, ratings: np.ndarray, n_items: int, prior: float = 5.0
 ) -> np.ndarray:
-    """Each item's mean rating in training, (n_items,), NaN for an item without ratings.
+    """Each item's mean rating in training, (n_items,), NaN for an item without ratings. items,
+    ratings: (N,).
 
-    items, ratings: (N,), the training interactions. Each mean is shrunk towards the mean of all
-    ratings, as if the item had `prior` more ratings of that value. So one high rating does not make
-    an item the best of all.
+    Each mean is shrunk towards the mean of all ratings, as if the item had `prior` more ratings of
+    that value. So one high rating does not make an item the best of all.
     """
     counts = np.bincount(items, minlength=n_items)
     sums = np.bincount(items, weights=ratings, minlength=n_items)
@@ -87,11 +84,9 @@ def mean_ratings(
 
 
 def whitened(texts: np.ndarray, d: int) -> np.ndarray:
-    """`texts` (n, width) centred and projected to d uncorrelated columns of equal variance, (n, d).
-
-    Rows of zeros have no text and stay zero; they do not count. Columns beyond the texts' rank are
-    zeros. Every other column has the mean square 1.
-    """
+    """`texts` (n, width) centred and projected to d uncorrelated columns of mean square 1, (n, d).
+    Columns beyond the texts' rank are zeros. Rows of zeros have no text, stay zero and do not
+    count."""
     has_text = texts.any(1)
     centred = texts[has_text] - texts[has_text].mean(0)
     left, values, _ = np.linalg.svd(centred.astype(np.float64), full_matrices=False)

@@ -13,17 +13,16 @@ retrieved before the window's first target, up to 50 interactions too early for 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from llm4rec_recbole.components.adaptation.adapter import query_time
 from llm4rec_recbole.components.retrieval.neighbours import Snapshots
 from llm4rec_recbole.components.retrieval.repository import (
     NO_ENTRY,
-    ItemReviews,
     entries_of,
     reviews_to_retrieve,
 )
@@ -34,39 +33,30 @@ from llm4rec_recbole.data.held_out import HeldOut
 MAX_PREPARED = 2_000_000  # positions; with more, entries are retrieved batch by batch
 
 
-class Sequence(NamedTuple):
-    """Soft tokens: what a language model reads instead of words."""
+def context_sequence(
+    user: Tensor, history: Tensor, is_item: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The input of Eq. (12): [h_user; y_1 + k_1; …; y_t + k_t], soft tokens (B, 1 + L, d), their
+    mask (B, 1 + L) int64, and their positions from 0, (B, 1 + L) int64; gaps do not count.
 
-    embeddings: torch.Tensor  # (B, 1 + L, d)
-    mask: torch.Tensor  # (B, 1 + L) int64, 0 where there is no token
-    positions: torch.Tensor  # (B, 1 + L) int64, tokens counted from 0; gaps do not count
-
-
-def context_sequence(user: torch.Tensor, history: torch.Tensor, is_item: torch.Tensor) -> Sequence:
-    """The input of Eq. (12): [h_user; y_1 + k_1; …; y_t + k_t].
-
-    user: (B, d); history: (B, L, d), the items' tokens with those of their retrieved entries,
-    oldest first, padded on the right, with its mask is_item (B, L) bool. Item l is token 1 + l.
+    user: (B, d); history: (B, L, d), the items' tokens with those of their entries, oldest first,
+    padded on the right, with its mask is_item (B, L) bool. Item l is token 1 + l.
     """
-    embeddings = torch.cat([user[:, None], history], 1)
+    tokens = torch.cat([user[:, None], history], 1)
     mask = torch.cat([is_item.new_ones(len(user), 1), is_item], 1).long()
-    return Sequence(embeddings, mask, (mask.cumsum(1) - 1).clamp(min=0))
+    return tokens, mask, (mask.cumsum(1) - 1).clamp(min=0)
 
 
-def output_distribution(
-    states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
-) -> torch.Tensor:
-    """Eq. (11): P(y_t | y_<t, h_user, K) = softmax(W_o h_t + b_o), (B, n_items).
-
-    states: h_t (B, d); weight: W_o (n_items, d); bias: b_o (n_items,).
-    """
+def output_distribution(states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Eq. (11): P(y_t | y_<t, h_user, K) = softmax(W_o h_t + b_o), (B, n_items). states: h_t (B,
+    d); weight: W_o (n_items, d); bias: b_o (n_items,)."""
     return torch.softmax(states @ weight.T + bias, -1)
 
 
 class UserTokens(nn.Module):
     """h_user of Eq. (12): a vector that all users share, plus one for each group of the user."""
 
-    groups: torch.Tensor
+    groups: Tensor
 
     def __init__(self, groups: dict[str, np.ndarray], d: int) -> None:
         """groups: {attribute: (n_users,) int64, -1 where unknown}; d: size of the token."""
@@ -81,7 +71,7 @@ class UserTokens(nn.Module):
         self.group = nn.Embedding(first, d, padding_idx=0)
         nn.init.normal_(self.group.weight[1:], std=0.02)
 
-    def forward(self, users: torch.Tensor) -> torch.Tensor:
+    def forward(self, users: Tensor) -> Tensor:
         """(B, d) from ids (B,)."""
         if not self.groups.shape[1]:
             return self.everyone.expand(len(users), -1)
@@ -94,13 +84,11 @@ class EntryEmbedding(nn.Module):
     The data of the entries are buffers outside the state dict: they come from the data set.
     """
 
-    texts: torch.Tensor
-    categories: torch.Tensor
-    reviews: torch.Tensor
+    texts: Tensor
+    categories: Tensor
+    reviews: Tensor
 
-    def __init__(
-        self, texts: torch.Tensor, categories: torch.Tensor, reviews: torch.Tensor, d: int
-    ) -> None:
+    def __init__(self, texts: Tensor, categories: Tensor, reviews: Tensor, d: int) -> None:
         """texts: (n_items, d_text); categories: (n_items, C), numbered from 1, 0 for none; reviews:
         (n_items, R + 1, d_review), by the number of known ones."""
         super().__init__()
@@ -114,13 +102,9 @@ class EntryEmbedding(nn.Module):
         self.category = nn.Embedding(int(categories.max()) + 1 if categories.numel() else 1, d, 0)
         nn.init.normal_(self.category.weight[1:], std=0.02)
 
-    def forward(
-        self, entries: torch.Tensor, table: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tokens (…, K, d) of `entries` (…, K), and their mask (…, K): -1 is no entry.
-
-        table: (n_items, d), the items' vectors.
-        """
+    def forward(self, entries: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (…, K, d) of `entries` (…, K), and their mask (…, K): -1 is no entry. table:
+        (n_items, d), the items' vectors."""
         is_entry = entries >= 0
         rows = entries.clamp(min=0)
         items, where = (rows // self.size).unique(return_inverse=True)  # one map for each item
@@ -135,74 +119,43 @@ class EntryEmbedding(nn.Module):
 
 
 class RetrievedContext(nn.Module):
-    """Retrieves `k` entries for each position of a history (7–10) and embeds them (12).
+    """Retrieves `k` entries for each position of a history (7–10) and embeds them (12). at_random:
+    the null of retrieval, which draws the entries by the history alone."""
 
-    at_random: draw the entries at random instead, which is the null of retrieval. Which entries are
-    drawn depends on the history alone.
-    """
-
-    def __init__(
-        self,
-        features: TrainingFeatures,
-        reviews: ItemReviews | None,
-        d: int,
-        k: int,
-        *,
-        length: int,
-        weights: tuple[float, float, float],
-        sigma_days: float,
-        text_share: float,
-        at_random: bool = False,
-    ) -> None:
-        """length: items of a history that the language model reads; weights: λ1, λ2, λ3 of (9);
-        sigma_days: σ of (10); text_share: ω of neighbours.py."""
+    def __init__(self, config: Any, dataset: Any, features: TrainingFeatures) -> None:
+        """The component with the options of `config` and the reviews of `dataset`."""
         super().__init__()
-        self.features, self.k, self.length, self.at_random = features, k, length, at_random
-        self.reviews = (
-            reviews if features.dated else None
-        )  # without dates none is known to be earlier
+        d, self.k = config["hidden_size"], config["retrieved_entries"]
+        self.features, self.length = features, config["MAX_ITEM_LIST_LENGTH"]
+        self.at_random = config["retrieved_source"] == "random"
+        reviews = reviews_to_retrieve(config, dataset, config["retrieved_reviews"])
+        self.reviews = reviews if features.dated else None  # without dates none is known
         vectors = features.content.text.numpy()  # (n_items, d_text)
         self.uses_text = bool(vectors.any())
+        weights = (
+            config["retrieval_similarity"],
+            config["retrieval_recency"],
+            config["retrieval_credibility"],
+        )
         times = features.times if features.dated else None
+        text_share = config["retrieval_text_share"]
         snapshots = Snapshots(features.users, features.items, times, vectors, text_share)
-        self.retriever = Retriever(snapshots, weights, sigma_days * DAY)
+        self.retriever = Retriever(snapshots, weights, config["retrieval_sigma_days"] * DAY)
         read = np.zeros((len(vectors), 1, vectors.shape[1]), dtype=np.float32)
         if self.reviews is not None:
             read = self.reviews.vectors
         content = features.content
         self.tokens = EntryEmbedding(content.text, content.categories, torch.from_numpy(read), d)
         self.query, self.key = nn.Linear(d, d), nn.Linear(d, d)
-        self.rank = nn.Parameter(torch.zeros(k))
+        self.rank = nn.Parameter(torch.zeros(self.k))
         self.gate = nn.Parameter(torch.zeros(d))
         self._prepared: np.ndarray | None = None  # (N + 1, k), the entries of each training row
 
-    @classmethod
-    def of(cls, config: Any, dataset: Any, features: TrainingFeatures) -> RetrievedContext:
-        """The component with the options of `config` and the reviews of `dataset`."""
-        return cls(
-            features,
-            reviews_to_retrieve(config, dataset, config["retrieved_reviews"]),
-            config["hidden_size"],
-            config["retrieved_entries"],
-            length=config["MAX_ITEM_LIST_LENGTH"],
-            weights=(
-                config["retrieval_similarity"],
-                config["retrieval_recency"],
-                config["retrieval_credibility"],
-            ),
-            sigma_days=config["retrieval_sigma_days"],
-            text_share=config["retrieval_text_share"],
-            at_random=config["retrieved_source"] == "random",
-        )
-
-    def add_to(
-        self, history: torch.Tensor, entries: torch.Tensor | None, table: torch.Tensor
-    ) -> torch.Tensor:
+    def add_to(self, history: Tensor, entries: Tensor | None, table: Tensor) -> Tensor:
         """y + k_t of each position, (B, L, d): the items' tokens `history` plus their entries'.
 
         entries: (B, L, K), None for none; table: (n_items, d). k_t is g · √K · the mean of the K
-        tokens with weights softmax(y·W·token + the rank's own weight). The gate g, one number for
-        each dimension, starts at 0: entries take part as far as training finds them useful.
+        tokens with weights softmax(y·W·token + the rank's own weight). The gate g (d,) starts at 0.
         """
         if entries is None:
             return history
@@ -214,11 +167,11 @@ class RetrievedContext(nn.Module):
         pooled = torch.einsum("blk,blkd->bld", weights, tokens)
         return history + self.gate * self.k**0.5 * pooled
 
-    def before(self, position: torch.Tensor) -> torch.Tensor:
+    def before(self, position: Tensor) -> Tensor:
         """Entries (B, L, K) after each item of training windows, -1 for none.
 
         position: (B, L), rows of the training interactions, counted from 1, 0 at the padding. The
-        query time is that of the row's own interaction: what happened at that second is not known.
+        query time is that of the row's own interaction.
         """
         n = len(self.features.items)
         if self._prepared is None and n <= MAX_PREPARED:
@@ -231,16 +184,15 @@ class RetrievedContext(nn.Module):
         entries[rows > 0] = self._of_rows(rows[rows > 0] - 1)
         return torch.from_numpy(entries).to(position.device)
 
-    def now(self, held_out: HeldOut, rows: np.ndarray) -> torch.Tensor:
+    def now(self, held_out: HeldOut, rows: np.ndarray) -> Tensor:
         """Entries (B, L, K) for rows of `held_out`, as of the moment after each row's last item."""
-        spans = [slice(held_out.indptr[row], held_out.indptr[row + 1]) for row in rows]
-        times = [held_out.times[span] for span in spans]
+        own = held_out.subset(rows)
+        histories, times = (np.split(ids, own.indptr[1:-1]) for ids in (own.items, own.times))
         # Without a history there is no moment: nothing is dated before -inf.
         moments = [query_time(seen) if len(seen) else -np.inf for seen in times]
-        histories = [held_out.items[span] for span in spans]
-        return self.at(histories, np.array(moments), held_out.users[rows])
+        return self.at(histories, np.array(moments), own.users)
 
-    def at(self, histories: list[np.ndarray], times: np.ndarray, users: np.ndarray) -> torch.Tensor:
+    def at(self, histories: list[np.ndarray], times: np.ndarray, users: np.ndarray) -> Tensor:
         """Entries (B, L, K) for B histories, each oldest first, as of `times` (B,), in seconds, of
         `users` (B,). L is the longest history's length, at most `length`."""
         lengths = np.array([len(history) for history in histories])

@@ -104,10 +104,8 @@ class Snapshots:
 
 
 def snapshot_dates(times: np.ndarray) -> np.ndarray:
-    """The dates of the snapshots, ascending, from -inf (no interaction); times: (N,).
-
-    The last one is just after all of `times`; the others are dates of single interactions.
-    """
+    """The dates of the snapshots, ascending, from -inf (no interaction) to just after all of
+    `times` (N,)."""
     dates = np.sort(times)
     sizes = FIRST * GROWTH ** np.arange(1 + max(0, int(np.log(max(len(dates), 1)))) * 5)
     sizes = sizes[sizes < len(dates)].astype(np.int64)
@@ -157,10 +155,8 @@ def unit_maxima(matrix: sp.csr_matrix) -> sp.csr_matrix:
 
 
 def text_similarity(vectors: np.ndarray) -> sp.csr_matrix:
-    """Cosines of the texts' vectors (n_items, d), the TEXT_NEIGHBOURS largest of each item.
-
-    The mean vector is subtracted first: otherwise all titles are similar. Zeros are no text.
-    """
+    """Cosines of the texts' vectors (n_items, d) without their mean, the TEXT_NEIGHBOURS largest of
+    each item: with the mean all titles are similar. Zeros are no text."""
     import faiss
 
     n_items = len(vectors)

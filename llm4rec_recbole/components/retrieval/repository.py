@@ -51,10 +51,8 @@ def item_reviews(
 
 
 def entries_of(items: np.ndarray, times: np.ndarray, reviews: ItemReviews | None) -> np.ndarray:
-    """The entries of retrieved `items` (P, K), 0 for none, at query times (P,): (P, K) int64.
-
-    A review counts as known if its date is before the query time.
-    """
+    """The entries of retrieved `items` (P, K), 0 for none, at query times (P,): (P, K) int64. A
+    review counts as known if its date is before the query time."""
     n_known = 0 if reviews is None else (reviews.dates[items] < times[:, None, None]).sum(-1)
     size = 1 if reviews is None else reviews.vectors.shape[1]
     return np.where(items > 0, items * size + n_known, NO_ENTRY)
@@ -64,11 +62,9 @@ MAX_WORDS = 64  # only the first words of a review are encoded
 
 
 def training_reviews(config: Any, dataset: Any) -> list[str] | None:
-    """The review of each row of `dataset`, RecBole's training data; None without reviews.
-
-    It is the review's text, or else its summary, or else "". Helpful votes are not read: they have
-    no dates, so most of them may be later than a query.
-    """
+    """The text of each training row's review, or else its summary, or else ""; None without
+    reviews. Helpful votes are not read: they have no dates, so most of them may be later than a
+    query."""
     table = Path(config["data_path"], "reviews.parquet")
     if not table.is_file():
         return None
@@ -84,11 +80,8 @@ def training_reviews(config: Any, dataset: Any) -> list[str] | None:
 
 
 def earliest_of_each_item(items: np.ndarray, times: np.ndarray, max_reviews: int) -> np.ndarray:
-    """Rows (R,), ascending, of the `max_reviews` earliest reviews of each item; ties by row.
-
-    items, times: (N,). The earliest and not the most helpful ones: a later review can then not
-    replace an earlier one, and what is known at a moment does not depend on later reviews.
-    """
+    """Rows (R,), ascending, of the `max_reviews` earliest reviews of each item; ties by row. items,
+    times: (N,). What is known at a moment then does not depend on later reviews."""
     order = np.lexsort((times, items))
     starts = np.searchsorted(items[order], items[order], side="left")
     return np.sort(order[np.arange(len(order)) - starts < max_reviews])
@@ -96,10 +89,8 @@ def earliest_of_each_item(items: np.ndarray, times: np.ndarray, max_reviews: int
 
 def reviews_to_retrieve(config: Any, dataset: Any, max_reviews: int) -> ItemReviews | None:
     """The `max_reviews` earliest reviews of each item, in the encoder of the items' texts. None for
-    a data set without reviews or times, or if `max_reviews` is 0.
-
-    Only the first MAX_WORDS words count. The vectors are cached next to those of the items.
-    """
+    a data set without reviews or times, or if `max_reviews` is 0. Only the first MAX_WORDS words
+    count."""
     inter = dataset.inter_feat
     wanted = max_reviews and dataset.time_field in inter
     reviews = training_reviews(config, dataset) if wanted else None

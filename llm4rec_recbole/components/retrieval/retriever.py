@@ -31,18 +31,14 @@ _QUERIES_AT_ONCE = 4096
 
 
 def cosine_similarity(queries: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Eq. (7): sim(q_u, k_j) = q_u·k_j / (|q_u| |k_j|), (B, E); 0 where either is zero.
-
-    queries: (B, d); keys: (E, d).
-    """
+    """Eq. (7): sim(q_u, k_j) = q_u·k_j / (|q_u| |k_j|), (B, E), of (B, d) and (E, d); 0 where
+    either is zero."""
     return _normalised(queries) @ _normalised(keys).T
 
 
 def top_k(similarity: np.ndarray, k: int) -> np.ndarray:
-    """Eq. (8): indices of the k largest values of each row, (B, k), fewer if E < k.
-
-    similarity: (B, E). The largest comes first; ties are in order of index.
-    """
+    """Eq. (8): indices of the k largest values of each row, (B, k), fewer if E < k. similarity: (B,
+    E). The largest comes first; ties are in order of index."""
     return np.argsort(-similarity, axis=-1, kind="stable")[..., :k]
 
 
@@ -52,11 +48,8 @@ def relevance(
     credibility: np.ndarray,
     weights: tuple[float, float, float],
 ) -> np.ndarray:
-    """Eq. (9): score = λ1·sim + λ2·temporal + λ3·credibility, of equal shapes, over Σ λ.
-
-    A term that an entry lacks is NaN. Its weight is left out of both sums: an entry without a date
-    is judged by its other terms, neither as new nor as old.
-    """
+    """Eq. (9): score = λ1·sim + λ2·temporal + λ3·credibility, of equal shapes, over Σ λ. A term
+    that an entry lacks is NaN, and its weight is left out of both sums."""
     total, mass = np.zeros_like(similarity), np.zeros_like(similarity)
     for term, weight in zip((similarity, temporal, credibility), weights):
         there = ~np.isnan(term)
@@ -66,20 +59,16 @@ def relevance(
 
 
 def temporal_relevance(now: np.ndarray, then: np.ndarray, sigma: float) -> np.ndarray:
-    """Eq. (10): exp(−(t_now − t_j)² / 2σ²); NaN for an entry without a date (t_j = -inf).
-
-    now, then and sigma have the same unit, seconds for the data sets here.
-    """
+    """Eq. (10): exp(−(t_now − t_j)² / 2σ²); NaN for an entry without a date (t_j = -inf). now, then
+    and sigma have the same unit."""
     dated = then > -np.inf
     age = np.where(dated, now - np.where(dated, then, 0.0), 0.0)
     return np.where(dated, np.exp(-(age**2) / (2 * sigma**2)), np.nan)
 
 
 def credibility(support: np.ndarray) -> np.ndarray:
-    """The third term of Eq. (9), from 0 to 1: min(1, log(1 + n) / log(1 + FULL_CREDIT)).
-
-    The paper does not define it. support: n, an item's interactions before the query.
-    """
+    """The third term of Eq. (9), from 0 to 1, which the paper does not define: min(1, log(1 + n) /
+    log(1 + FULL_CREDIT)). support: n, an item's interactions before the query."""
     return np.minimum(1.0, np.log1p(support) / np.log1p(FULL_CREDIT))
 
 
@@ -108,10 +97,7 @@ class Retriever:
 
     def retrieve(self, queries: Queries, k: int, at_random: bool = False) -> np.ndarray:
         """The K best items for each query, best first, (P, K) int64, 0 where there are no more.
-
-        at_random: the null; items with an interaction in the snapshot, drawn by a hash of the
-        history.
-        """
+        at_random: the null; items of the snapshot, drawn by a hash of the history."""
         best = np.zeros((len(queries.seen), k), dtype=np.int64)
         numbers = self.snapshots.numbers(queries.users, queries.times)
         first = _FirstPositions(queries, self.snapshots[0].similarity.shape[0])
@@ -183,10 +169,8 @@ class _FirstPositions:
 
 
 def _query_matrix(queries: Queries, rows: np.ndarray, n_items: int) -> sp.csr_matrix:
-    """q_u of each query as weights of its latest items, DECAY^age, (P, n_items), sparse.
-
-    The keys of two items have the product S_ij. So q_u, a sum of keys, times the keys of all items
-    is this matrix times S.
+    """q_u of each query as weights of its latest items, DECAY^age, (P, n_items), sparse. The keys
+    of two items have the product S_ij, so q_u times the keys of all items is this matrix times S.
     """
     lengths = np.minimum(queries.seen[rows], QUERY_LENGTH)
     ends = queries.indptr[queries.history[rows]] + queries.seen[rows]
@@ -221,8 +205,8 @@ def _sorted_entries(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The entries by row, then from the largest value to the smallest, then by column.
 
-    The three are sorted as one uint64, which takes a tenth of the time of a sort by three keys: the
-    bits of a float that is not negative are in the order of the floats.
+    They are sorted as one uint64, which takes a tenth of the time of a sort by three keys: the bits
+    of a float that is not negative are in the order of the floats.
     """
     bits = int(column.max(initial=0)).bit_length()
     if bits + int(row.max(initial=0)).bit_length() > 32:  # too many items

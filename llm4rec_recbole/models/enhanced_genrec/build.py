@@ -1,27 +1,27 @@
-"""Which components of EnhancedGenRec are on, and how they are built from the training data."""
+"""Which components of EnhancedGenRec are on, and how they are built from the training data.
+
+A component that is off, or that finds nothing in the data to work on, has a stand-in with its
+methods, which adds nothing. So EnhancedGenRec reads the same with and without the component.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor, nn
 
-from llm4rec_recbole.components.absent import (
-    NoAspects,
-    NoContent,
-    NoDebiasing,
-    NoRelations,
-    NoRetrieval,
-)
 from llm4rec_recbole.components.adaptation.adapter import AdaptationSettings
-from llm4rec_recbole.components.adaptation.interleave import no_event_times
+from llm4rec_recbole.components.adaptation.prequential import no_event_times
 from llm4rec_recbole.components.debiasing.debiased_loss import Debiasing
 from llm4rec_recbole.components.explanation.aspects import AspectPreference
 from llm4rec_recbole.components.fusion.fusion import FusedContent
 from llm4rec_recbole.components.item_relations import RelationTerm
 from llm4rec_recbole.components.retrieval.context import RetrievedContext
 from llm4rec_recbole.components.training_features import TrainingFeatures
+from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
 
 # λ and γ where nothing is chosen on validation: under RecBole's protocol.
@@ -36,6 +36,71 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "GenRecExplain": ("explanation",),
     "GenRecAdapt": ("adaptation",),
 }
+
+
+class NoContent(nn.Module):
+    """In place of fusion.FusedContent: an item's vector is its own."""
+
+    uses_text = False
+
+    def add_to(self, own: Tensor, ids: Tensor | None = None) -> Tensor:
+        return own
+
+    def freeze(self) -> None:
+        pass
+
+
+class NoRetrieval(nn.Module):
+    """In place of retrieval.RetrievedContext: no entries, (B, L, 0), so no tokens."""
+
+    uses_text = False
+
+    def add_to(self, history: Tensor, *unused: Any) -> Tensor:
+        return history
+
+    def before(self, position: Tensor) -> Tensor:
+        return position.new_zeros(*position.shape, 0)
+
+    def now(self, held_out: HeldOut, rows: np.ndarray) -> Tensor:
+        return torch.zeros(len(rows), 1, 0, dtype=torch.int64)
+
+    def at(self, histories: list[np.ndarray], *unused: Any) -> Tensor:
+        return torch.zeros(len(histories), 1, 0, dtype=torch.int64)
+
+
+class NoRelations(nn.Module):
+    """In place of item_relations.RelationTerm."""
+
+    def forward(self, history: Tensor) -> float:
+        return 0.0
+
+
+class NoDebiasing(nn.Module):
+    """In place of debiasing.Debiasing: plain dot products, and all targets weigh the same."""
+
+    fairness_weight = 0.0
+
+    def factors(self, states: Tensor, table: Tensor, *unused: Any) -> tuple[Tensor, Tensor]:
+        return states, table
+
+    def target_weights(self, rows: Tensor) -> None:
+        return None
+
+    def scores(self, states: Tensor, table: Tensor) -> Tensor:
+        return states @ table.T
+
+    def fairness_loss(self, *unused: Any) -> float:
+        return 0.0
+
+
+class NoAspects(nn.Module):
+    """In place of explanation.AspectPreference: no distribution, and 0 in loss and scores."""
+
+    def loss(self, user: Tensor, items: Tensor) -> float:
+        return 0.0
+
+    def forward(self, user: Tensor) -> tuple[None, float]:
+        return None, 0.0
 
 
 @dataclass
@@ -71,7 +136,7 @@ def build_components(
             config["relation_decay"],
         )
         if config["retrieved_entries"]:
-            parts.retrieved = RetrievedContext.of(config, dataset, features)
+            parts.retrieved = RetrievedContext(config, dataset, features)
     if "debiasing" in names:
         parts.debiasing = Debiasing(features, d, config)
     if "explanation" in names and features.categories.any():
@@ -91,19 +156,19 @@ def build_components(
 
 def lacking(config: Any, features: TrainingFeatures) -> dict[str, str]:
     """Component → what the data lack that it works on; only those that lack something."""
-    why = {
-        "fusion": "" if features.has_content else "no texts, categories, years or ratings",
-        "explanation": "" if features.categories.any() else "no categories of items",
-        "adaptation": no_event_times(config),
-    }
-    return {name: reason for name, reason in why.items() if reason}
+    why = {}
+    if not features.has_content:
+        why["fusion"] = "no texts, categories, years or ratings"
+    if not features.categories.any():
+        why["explanation"] = "no categories of items"
+    if reason := no_event_times(config):
+        why["adaptation"] = reason
+    return why
 
 
 def chosen_components(given: Any, default: tuple[str, ...]) -> tuple[str, ...]:
-    """The components that the option `components` names, in the paper's order; `default` for None.
-
-    Raises InputError for a name that is not a component.
-    """
+    """The components that the option `components` names, in the paper's order; `default` for
+    None. Raises InputError for a name that is not a component."""
     if given is None:
         return default
     invalid = [name for name in given if name not in COMPONENTS]

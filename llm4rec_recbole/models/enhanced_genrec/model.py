@@ -10,9 +10,9 @@
 
 The option `components` names the components that are on. Without any, the model is the GenRec
 backbone, the first row of Table IV. A component that is off, or that finds no data to work on, is
-replaced by its stand-in in components/absent.py (build.py). The mixins hold what others call:
-ranking.py what RecBole and the evaluation call, online_learning.py what online adaptation and
-explanations call, validation_choices.py what the trainer calls to weigh the ranking's terms.
+replaced by its stand-in (build.py). The mixins hold what others call: mixins.py what RecBole, the
+evaluation, online adaptation and explanations call, validation_choices.py what the trainer calls to
+weigh the ranking's terms.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 from recbole.model.abstract_recommender import SequentialRecommender
-from torch import nn
+from torch import Tensor, nn
 
 from llm4rec_recbole.components.debiasing.fairness import fair_loss
 from llm4rec_recbole.components.retrieval.context import UserTokens, context_sequence
@@ -34,10 +34,10 @@ from llm4rec_recbole.models.enhanced_genrec.build import (
     build_components,
     chosen_components,
 )
-from llm4rec_recbole.models.enhanced_genrec.online_learning import OnlineLearning
-from llm4rec_recbole.models.enhanced_genrec.ranking import Ranking
+from llm4rec_recbole.models.enhanced_genrec.mixins import OnlineLearning, Ranking
 from llm4rec_recbole.models.enhanced_genrec.validation_choices import ValidationChoices
-from llm4rec_recbole.training.catalogue_loss import BatchItems, catalogue_loss
+from llm4rec_recbole.training.batches import BatchItems
+from llm4rec_recbole.training.losses import catalogue_loss
 
 
 class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecommender):
@@ -50,8 +50,7 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
     #: The components of a run without the option `components`.
     default_components: tuple[str, ...] = COMPONENTS
 
-    steps: torch.Tensor
-    excluded_items: torch.Tensor
+    excluded_items: Tensor
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
@@ -60,7 +59,6 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
         self.length = config["MAX_ITEM_LIST_LENGTH"]
         d = config["hidden_size"]
         features = training_features(config, dataset)
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))  # for the learning rate
         self.item_embedding = nn.Embedding(self.n_items, d, padding_idx=0)  # item_init fills it
         nn.init.normal_(self.item_embedding.weight[1:], std=0.02)
         self.item_bias = nn.Parameter(torch.zeros(self.n_items))  # b_o of (11)
@@ -107,7 +105,7 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
             return None
         return "_".join([EnhancedGenRec.__name__, *(chosen or ("none",))])
 
-    def item_table(self, ids: torch.Tensor | None = None) -> torch.Tensor:
+    def item_table(self, ids: Tensor | None = None) -> Tensor:
         """W_o of Eq. (11) and the items y of Eq. (12): the items' own vectors, and with fusion
         their content (1–6). (n_items, d); (M, d) for the items `ids` (M,)."""
         own = self.item_embedding.weight if ids is None else self.item_embedding(ids)
@@ -115,12 +113,12 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
 
     def forward(
         self,
-        users: torch.Tensor,
-        items: torch.Tensor,
-        table: torch.Tensor,
-        entries: torch.Tensor | None = None,
+        users: Tensor,
+        items: Tensor,
+        table: Tensor,
+        entries: Tensor | None = None,
         last_only: bool = False,
-    ) -> torch.Tensor:
+    ) -> Tensor:
         """Eq. (12): h_t = LLM([h_user; Embed(K_retrieved); y_<t]) after each item, (B, L, d).
 
         users: (B,); items: (B, L), oldest first, padded on the right; table: (n_items, d); entries:
@@ -135,9 +133,7 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
         position = (items > 0).sum(1)  # (B,), after the token of the user
         return self.dropout(self.backbone(*sequence, position)[:, 0])
 
-    def scores(
-        self, states: torch.Tensor, items: torch.Tensor, table: torch.Tensor
-    ) -> torch.Tensor:
+    def scores(self, states: Tensor, items: Tensor, table: Tensor) -> Tensor:
         """The exponent of Eq. (11), and the terms added to it: (B, n_items).
 
             W_o h_t + b_o + w_relations · relations + w_aspects · aspects
@@ -147,20 +143,16 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
         """
         return self.weighted(self.score_terms(states, items, table))
 
-    def score_terms(
-        self, states: torch.Tensor, items: torch.Tensor, table: torch.Tensor
-    ) -> dict[str, torch.Tensor]:
+    def score_terms(self, states: Tensor, items: Tensor, table: Tensor) -> dict[str, Tensor]:
         """The terms of `scores` by their names, (B, n_items) each, before they are weighted.
-
-        Relations are not in the paper. A component that is off adds 0.
-        """
+        Relations are not in the paper. A component that is off adds 0."""
         return {
             "states": self.debiasing.scores(states, table) + self.item_bias,  # (11), (15)
             "relations": self.relations(items),  # RecencyEASE
             "aspects": self.aspects(states)[1],  # (20)
         }
 
-    def weighted(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
+    def weighted(self, terms: dict[str, Tensor]) -> Tensor:
         """The term `states` plus Σ w · term over the others in `terms`, (B, n_items)."""
         total = terms["states"]
         for name, weight in self.weights.items():
@@ -168,7 +160,7 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
                 total = total + weight * terms[name]
         return total
 
-    def calculate_loss(self, interaction: Any) -> torch.Tensor:
+    def calculate_loss(self, interaction: Any) -> Tensor:
         """The training loss of a batch of windows, a scalar.
 
             −log P of (11) with the strata of (15), weighted by 1 / e of (13, 14)
@@ -177,8 +169,6 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
 
         It is a mean over all positions that have a next item, the targets.
         """
-        if self.training:
-            self.steps += 1
         users, items = interaction[self.user_field], interaction[self.ITEM_SEQ]  # (B,), (B, L)
         targets, position = interaction[self.POS_ITEM_ID], interaction["position"]  # (B, L) each
         has_target = targets > 0

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from llm4rec_recbole.components.absent import NoAspects, NoRelations
-from llm4rec_recbole.components.adaptation.interleave import of_kind, prequential_rows
+from llm4rec_recbole.components.adaptation.prequential import of_kind, prequential_rows
 from llm4rec_recbole.components.item_relations import RelationTerm
 from llm4rec_recbole.data.held_out import HeldOut, Outcomes
 from llm4rec_recbole.evaluation.score_weights import (
@@ -30,6 +30,7 @@ from llm4rec_recbole.evaluation.score_weights import (
     choose,
     ndcg_at_weights,
 )
+from llm4rec_recbole.models.enhanced_genrec.build import NoAspects, NoRelations
 
 FIRST_WEIGHTS = {"relations": 16.0, "aspects": 0.1}  # before the first validation
 
@@ -43,18 +44,12 @@ class ValidationChoices:
 
     def start_weights(self: Any, config: Any) -> None:
         """Set the weights before the first validation; ~ is chosen there."""
-        given = {
-            "relations": config["relation_weight"],
-            "aspects": config["aspect_score_weight"],
-        }
-        absent = {
-            "relations": isinstance(self.relations, NoRelations),
-            "aspects": isinstance(self.aspects, NoAspects),
-        }
+        given = {"relations": config["relation_weight"], "aspects": config["aspect_score_weight"]}
+        parts = {"relations": self.relations, "aspects": self.aspects}
         self.weights = {
             name: FIRST_WEIGHTS[name] if weight is None else float(weight)
             for name, weight in given.items()
-            if not absent[name]
+            if not isinstance(parts[name], NoRelations | NoAspects)
         }
         self.terms_to_weigh = [name for name in self.weights if given[name] is None]
 
@@ -68,7 +63,7 @@ class ValidationChoices:
         """Choose the weights of the added terms, one term after another, the others fixed."""
         for name in self.terms_to_weigh:
 
-            def parts(rows: np.ndarray, name: str = name) -> tuple[torch.Tensor, torch.Tensor]:
+            def parts(rows: np.ndarray, name: str = name) -> tuple[Tensor, Tensor]:
                 users, items, entries = self.inputs_of(held_out, rows)
                 table = self.item_table()
                 states = self(users, items, table, entries, last_only=True)
@@ -82,10 +77,10 @@ class ValidationChoices:
 
     @torch.no_grad()
     def choose_feedback(self: Any, valid: HeldOut, outcomes: Outcomes) -> str | None:
-        """The feedback whose replay of the validation items has the best NDCG@10.
+        """The feedback whose replay of the validation items has the best NDCG@10; None where
+        neither is clearly better than the frozen model (`choose`).
 
-        explicit reads the ratings, where there are any; implicit does not. None where neither is
-        clearly better than the frozen model (`choose`). The replay has the last MOST_ROWS items;
+        explicit reads the ratings, where there are any. The replay has the last MOST_ROWS items;
         the model is not changed.
         """
         last = np.argsort(outcomes.times, kind="stable")[-MOST_ROWS:]

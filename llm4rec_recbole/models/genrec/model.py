@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from recbole.model.abstract_recommender import SequentialRecommender
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from llm4rec_recbole.data.dataset_files import DatasetFiles
@@ -40,7 +41,7 @@ _ROOT = 1  # 1 + the number of the trie's root, where every title begins
 
 
 class GenRec(GenerativeRecommender, SequentialRecommender):
-    """Options are in options.py. Raises InputError for combinations that cannot be trained."""
+    """Raises InputError for combinations of options that cannot be trained."""
 
     batches = "causal"  # training/batches.py
     eval_users = 16
@@ -62,10 +63,7 @@ class GenRec(GenerativeRecommender, SequentialRecommender):
         titles, years = titles_of(files.path("item"), names, files.file_format)
         prompt = self._read_titles(titles, years, names, config)
 
-        self.budget = min(
-            config["max_prompt_tokens"],
-            self.llm.context - self.trie.max_depth,
-        )
+        self.budget = min(config["max_prompt_tokens"], self.llm.context - self.trie.max_depth)
         longest = max(map(len, self.titles))
         if len(prompt) + longest > self.budget:
             message = f"a title of {longest} tokens does not fit into {self.budget}"
@@ -104,9 +102,8 @@ class GenRec(GenerativeRecommender, SequentialRecommender):
         self.choices = [[], *_choices(self.trie, lengths, self.over)]
         return [*(number[token] for token in prompt), 0]
 
-    def calculate_loss(self, interaction: Any) -> torch.Tensor:
+    def calculate_loss(self, interaction: Any) -> Tensor:
         """Return the mean of -log P(title | titles before) over the targets of the windows."""
-        self.steps += self.training
         sequences, later = interaction[self.ITEM_SEQ], interaction[self.ITEM_ID]
         if later.dim() == 1:  # one target a row, under `protocol: recbole`
             windows = torch.cat([sequences, later[:, None]], 1)
@@ -120,9 +117,7 @@ class GenRec(GenerativeRecommender, SequentialRecommender):
         loss = self._choice_loss(states, nodes[:, 1:], tokens[:, 1:])
         return loss / (nodes == _ROOT).sum().clamp(min=1)
 
-    def _choice_loss(
-        self, states: torch.Tensor, nodes: torch.Tensor, tokens: torch.Tensor
-    ) -> torch.Tensor:
+    def _choice_loss(self, states: Tensor, nodes: Tensor, tokens: Tensor) -> Tensor:
         """Return the sum of -log P(token) over the positions (B, T) with a choice: `nodes` > 0."""
         chosen = nodes > 0
         states, tokens, nodes = states[chosen], tokens[chosen], nodes[chosen] - 1  # (P, d), (P,)
@@ -140,8 +135,8 @@ class GenRec(GenerativeRecommender, SequentialRecommender):
         )
 
     def _loss_among_children(
-        self, trie: ItemTrie, states: torch.Tensor, nodes: torch.Tensor, tokens: torch.Tensor
-    ) -> torch.Tensor:
+        self, trie: ItemTrie, states: Tensor, nodes: Tensor, tokens: Tensor
+    ) -> Tensor:
         """Return the sum of -log P(token | node) over P positions, from the children's logits."""
         node, node_index = nodes.unique(return_inverse=True)  # (M,), (P,)
         child, exists = trie.children(node)  # (M, C)
@@ -154,11 +149,8 @@ class GenRec(GenerativeRecommender, SequentialRecommender):
         return (among.logsumexp(1) - own).sum()
 
     def _pack(self, items: list[int]) -> tuple[Tokens, list[int]]:
-        """Return the prompt and the titles of the last of `items` that fit, in one sequence.
-
-        The second list has, for each token, 1 + the trie node at which it is chosen; 0 without a
-        choice.
-        """
+        """The prompt and the titles of the last of `items` that fit, in one sequence. The second
+        list has, for each token, 1 + the trie node at which it is chosen; 0 without a choice."""
         start, length = len(items), len(self.prompt)
         while start and length + len(self.titles[items[start - 1]]) <= self.budget:
             start -= 1
@@ -175,10 +167,8 @@ class GenRec(GenerativeRecommender, SequentialRecommender):
 
 
 def _choices(trie: ItemTrie, lengths: list[int], over: str) -> list[list[int]]:
-    """Return, for each token of each item's title, 1 + the trie node at which it is chosen.
-
-    0 for a token without an alternative, which has probability 1 over the catalogue.
-    """
+    """For each token of each item's title, 1 + the trie node at which it is chosen; 0 for a token
+    without an alternative, which has probability 1 over the catalogue."""
     rows = []
     for node, length in zip(trie.leaf.tolist(), lengths):
         path: list[int] = []

@@ -40,8 +40,8 @@ class TitleModel(nn.Module):
     """States of tokens, and their logits: `head` is linear, without bias, float32, and trainable.
 
     name, layers: as in load_language_model; rank: of LoRA, 0 to train all weights; dtype: of the
-    layers' computation. Call `restrict_vocabulary` once before use: until then the vocabulary is
-    the tokenizer's. Raises InputError for a model whose own logits differ from those here.
+    layers' computation. Call `restrict_vocabulary` once before use. Raises InputError for a model
+    whose own logits differ from those here.
     """
 
     def __init__(self, name: str, layers: int | None, rank: int, dtype: torch.dtype) -> None:
@@ -81,9 +81,7 @@ class TitleModel(nn.Module):
     @torch.no_grad()
     def _check_logits(self, model: Any, name: str) -> None:
         """Raise InputError unless trees of a few tokens get the logits of the whole `model`.
-
-        Nothing is changed, random numbers included.
-        """
+        Nothing is changed, random numbers included."""
         embeddings, head = self.body.get_input_embeddings(), self.head.weight
         selected = torch.linspace(0, len(head) - 1, 11).long()  # numbered 0 to 10:
         prompts = [[0, 1, 2, 3, 4], [5, 6, 7]]
@@ -150,10 +148,8 @@ def _caps(config: Any) -> bool:
 
 
 def end_of_title(tokenizer: Any, name: str) -> int:
-    """Return the token that ends a title: a new line, or the tokenizer's end of text.
-
-    Raises InputError when the tokenizer has neither.
-    """
+    """The token that ends a title: a new line, or the tokenizer's end of text. Raises InputError
+    when the tokenizer has neither."""
     line = tokenizer.encode("\n", add_special_tokens=False)
     if len(line) == 1 and line[0] != tokenizer.unk_token_id:
         return line[0]
@@ -165,16 +161,11 @@ def end_of_title(tokenizer: Any, name: str) -> int:
 def titles_of(
     path: str | Path, names: Sequence[str], file_format: AtomicFormat = DEFAULT_FORMAT
 ) -> tuple[list[str], list[str]]:
-    """Return titles and years of the items with raw tokens `names`, "" where unknown.
-
-    path: the data set's `.item` file; may be missing.
-    """
+    """Titles and years of the items with raw tokens `names`, "" where unknown. path: the data set's
+    `.item` file; may be missing."""
     table = read_items(path, file_format).set_index("item_id").reindex(list(names))
-    years = [
-        "" if year is None else str(year)
-        for year in table["year"].astype(object).where(table["year"].notna(), None)
-    ]
-    return table["title"].fillna("").tolist(), years
+    years = table["year"].astype("Int64").astype("string").fillna("")
+    return table["title"].fillna("").tolist(), years.tolist()
 
 
 def unique_title_tokens(
@@ -184,10 +175,8 @@ def unique_title_tokens(
     tokenize: Callable[[str], Tokens],
     max_tokens: int,
 ) -> list[Tokens]:
-    """Return each item's tokens, at most `max_tokens` unless the suffix itself is longer.
-
-    Raises InputError if two items have equal tokens even with a suffix: digits have no tokens.
-    """
+    """Each item's tokens, at most `max_tokens` unless the suffix itself is longer. Raises
+    InputError if two items have equal tokens even with a suffix: digits have no tokens."""
 
     def tokens_of(text: str, suffix: str = "") -> Tokens:
         ending = tokenize(suffix) if suffix else []

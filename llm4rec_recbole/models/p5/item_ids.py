@@ -39,16 +39,18 @@ def item_codes(
     id_tokens: int = 2000,
     seed: int = 0,
 ) -> list[Code]:
-    """Return each item's code: id tokens from 0 to 99, or `id_tokens` - 1 (collaborative).
+    """Each item's code: id tokens from 0 to 99, or `id_tokens` - 1 (collaborative).
 
     users, items: (N,) training interactions, each user's oldest first, items from 0 to n - 1;
     names: the n raw item tokens. A cluster of more than `max_cluster_items` items is divided into
-    `clusters`. Siblings have different tokens; tokens are reused after the last one.
-    Raises InputError for fewer id tokens than a node can have children.
+    `clusters`. Siblings have different tokens; tokens are reused after the last one. Raises
+    InputError for fewer id tokens than a node can have children.
     """
     by_name = np.argsort(np.asarray(names, dtype=str), kind="stable")
     if kind == "sequential":
-        visited = items[np.argsort(_by_first(users), kind="stable")]  # user by user
+        _, first, user = np.unique(users, return_index=True, return_inverse=True)
+        by_first = np.argsort(np.argsort(first))[user]  # users in the order of their first rows
+        visited = items[np.argsort(by_first, kind="stable")]  # user by user
         order = np.concatenate(
             [visited[np.sort(np.unique(visited, return_index=True)[1])], by_name]
         )
@@ -65,12 +67,6 @@ def item_codes(
         )
         raise InputError(message, hint=hint)
     return _collaborative(users, items, by_name, clusters, max_cluster_items, id_tokens, seed)
-
-
-def _by_first(users: np.ndarray) -> np.ndarray:
-    """Renumber users (N,) in the order of their first rows."""
-    _, first, inverse = np.unique(users, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[inverse]
 
 
 def _numbered(order: np.ndarray) -> list[Code]:
@@ -133,13 +129,12 @@ def _divide(graph: sp.csr_matrix, part: np.ndarray, clusters: int, seed: int) ->
 
 
 def spectral_clusters(graph: sp.csr_matrix, clusters: int, seed: int = 0) -> np.ndarray:
-    """Return the cluster of each of n nodes, (n,) ints below `clusters`; a cluster may be empty.
+    """The cluster of each of n nodes, (n,) ints below `clusters`; a cluster may be empty.
 
     Normalised spectral clustering (Ng, Jordan & Weiss, NIPS 2001). The smallest eigenvalues of the
     Laplacian I - D^-1/2 A D^-1/2 are the largest of D^-1/2 A D^-1/2, which Lanczos finds by matrix
-    products alone. scikit-learn factorises the Laplacian, whose factors are dense: 15 minutes
-    for the 12,101 items of Beauty, against 2 s here. Both find the same clusters
-    (tests/models/test_spectral_clusters.py).
+    products alone: 2 s for Beauty's 12,101 items, where scikit-learn takes 15 minutes for the same
+    clusters (tests/models/test_spectral_clusters.py).
 
     graph: (n, n) symmetric weights >= 0, without isolated nodes; clusters: fewer than n; seed: of
     Lanczos' start vector, which decides between equal eigenvalues.
@@ -158,11 +153,8 @@ def spectral_clusters(graph: sp.csr_matrix, clusters: int, seed: int = 0) -> np.
 
 
 def _nearest_axis(vectors: np.ndarray) -> np.ndarray:
-    """Return the nearest of k axes for each row of `vectors` (n, k).
-
-    The axes are first rotated towards the k most different rows (CPQR, Damle, Minden & Ying,
-    Information and Inference 2019).
-    """
+    """The nearest of k axes for each row of `vectors` (n, k). The axes are first rotated towards
+    the k most different rows (CPQR, Damle, Minden & Ying, Information and Inference 2019)."""
     from scipy.linalg import polar, qr
 
     rows = qr(vectors.T, mode="r", pivoting=True)[1][: vectors.shape[1]]

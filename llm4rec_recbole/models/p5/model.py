@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from recbole.model.abstract_recommender import SequentialRecommender
+from torch import Tensor
 
 from llm4rec_recbole.data.splits import stable_order
 from llm4rec_recbole.decoding.t5 import T5TreeDecoder
@@ -26,12 +27,20 @@ from llm4rec_recbole.decoding.trie import ItemTrie
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.models.generative import GenerativeRecommender, Tokens
 from llm4rec_recbole.models.p5.item_ids import item_codes
-from llm4rec_recbole.models.p5.prompts import FAMILIES, Texts, Words, fill, load_t5, parse
+from llm4rec_recbole.models.p5.prompts import (
+    FAMILIES,
+    TEMPLATES,
+    Texts,
+    Words,
+    fill,
+    load_t5,
+    parse,
+)
 from llm4rec_recbole.training.losses import full_cross_entropy
 
 
 class P5(GenerativeRecommender, SequentialRecommender):
-    """Options are in options.py. Raises InputError for combinations that cannot be trained."""
+    """Raises InputError for combinations of options that cannot be trained."""
 
     batches = "prompt"  # training/batches.py
     eval_users = 128
@@ -40,8 +49,7 @@ class P5(GenerativeRecommender, SequentialRecommender):
         super().__init__(config, dataset)
         self.texts = Texts(config, dataset)
         self.families = _families(config["task_weights"], self.texts)
-        family: str = config["evaluation_family"]
-        self.evaluated = family, template_of(family, config["evaluation_prompt"])
+        self.evaluated = config["evaluation_family"], TEMPLATES[config["evaluation_prompt"]]
 
         inter = dataset.inter_feat
         users = inter[self.USER_ID].numpy()
@@ -70,21 +78,18 @@ class P5(GenerativeRecommender, SequentialRecommender):
         # Users are named in prompts only, so no answer chooses among their tokens.
         self.decoder = T5TreeDecoder(self.t5, n_output=self.first_user)
         self.parts = {
-            name: [
-                parse(text, self.words) for text in (*FAMILIES[name].seen, FAMILIES[name].unseen)
-            ]
-            for name in FAMILIES
+            name: [parse(template, self.words) for template in templates]
+            for name, templates in FAMILIES.items()
         }
 
-    def calculate_loss(self, interaction: Any) -> torch.Tensor:
+    def calculate_loss(self, interaction: Any) -> Tensor:
         """Return the mean cross-entropy of the answers' tokens, summed over the drawn families."""
-        self.steps += self.training
         users = interaction[self.USER_ID].tolist()
         histories = self._histories(interaction[self.ITEM_SEQ])
         items = interaction[self.ITEM_ID].view(len(users), -1).tolist()  # (B, n), 0 for none
         loss = torch.zeros((), device=self.t5.device)
         for family in self._draw_families():
-            template = int(torch.randint(len(FAMILIES[family].seen), ()))
+            template = int(torch.randint(TEMPLATES["unseen"], ()))
             if family in ("sequential", "direct"):
                 prompts = self._prompts(family, template, users, histories)
                 answers = [[self.codes[item] for item in row if item] for row in items]
@@ -95,7 +100,7 @@ class P5(GenerativeRecommender, SequentialRecommender):
                     continue
                 about = [self.codes[items[row][0]] for row in answered]
                 prompts = self._prompts(family, template, [users[row] for row in answered], about)
-                answers = [[self._text_tokens(texts[row])] for row in answered]
+                answers = [[[*self.words.encode(texts[row]), self.words.end]] for row in answered]
             else:
                 continue
             loss = loss + self._answer_loss(prompts, answers)
@@ -107,7 +112,7 @@ class P5(GenerativeRecommender, SequentialRecommender):
         drawn = [name for name, draw in zip(self.families, draws) if draw < self.families[name]]
         return drawn or [max(self.families, key=lambda name: self.families[name])]
 
-    def _answer_loss(self, prompts: list[Tokens], answers: list[list[Tokens]]) -> torch.Tensor:
+    def _answer_loss(self, prompts: list[Tokens], answers: list[list[Tokens]]) -> Tensor:
         """Return the mean cross-entropy of all answers' tokens; the j-th answer has weight 1/j.
 
         The answers of a prompt are chains below it:  prompt ─┬─▶ a₁ ▶ a₂
@@ -132,7 +137,7 @@ class P5(GenerativeRecommender, SequentialRecommender):
             states[exists], self.decoder.output, tokens[exists], row_weights=weight
         )
 
-    def _histories(self, item_seq: torch.Tensor) -> list[Tokens]:
+    def _histories(self, item_seq: Tensor) -> list[Tokens]:
         """Return the concatenated codes of each row's items (B, L)."""
         return [[t for item in row for t in self.codes[item]] for row in item_seq.tolist()]
 
@@ -145,9 +150,6 @@ class P5(GenerativeRecommender, SequentialRecommender):
             fill(parts, user=[self.first_user + user], history=tokens, item=tokens)
             for user, tokens in zip(users, items)
         ]
-
-    def _text_tokens(self, text: str) -> Tokens:
-        return [*self.words.encode(text), self.words.end]
 
     def prompts_of(self, users: np.ndarray, items: np.ndarray) -> list[Tokens]:
         """The prompts of the evaluation for users (B,) with the histories `items` (B, L)."""
@@ -163,16 +165,16 @@ class P5(GenerativeRecommender, SequentialRecommender):
         prompt: str = "seen",
         max_tokens: int = 20,
     ) -> list[str]:
-        """Return the model's text answer about each user and item, by greedy decoding.
+        """The model's text answer about each user and item, by greedy decoding.
 
         family: rating or explanation; users, items: RecBole's ids; prompt: seen, or unseen for the
         template that never trained; max_tokens: longest answer.
         """
         about = [self.codes[item] for item in items]
-        prompts = self._prompts(family, template_of(family, prompt), users, about)
+        prompts = self._prompts(family, TEMPLATES[prompt], users, about)
         memory, state = self.decoder.read(*padded(prompts, self.t5.device))
         word_output = self.decoder.output[: len(self.words)]
-        words: list[torch.Tensor] = []
+        words: list[Tensor] = []
         for depth in range(1, max_tokens + 1):
             words.append((state @ word_output.T).argmax(1))  # (B,)
             sees = torch.ones(1, 1, depth, dtype=torch.bool, device=state.device)
@@ -195,8 +197,3 @@ def _families(shares: dict[str, float], texts: Texts) -> dict[str, float]:
             hint="add sequential or direct",
         )
     return trainable
-
-
-def template_of(family: str, prompt: str) -> int:
-    """Return the number of the family's first seen template, or of its unseen one."""
-    return {"seen": 0, "unseen": len(FAMILIES[family].seen)}[prompt]

@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from llm4rec_recbole.components.retrieval.repository import training_reviews
@@ -26,49 +25,35 @@ from llm4rec_recbole.language_models.sources import (
     model_folder,
 )
 
-
-@dataclass(frozen=True)
-class Family:
-    """A task: its training templates, and one that never trains."""
-
-    seen: tuple[str, ...]
-    unseen: str
-
-
-FAMILIES = {
-    "sequential": Family(
-        (
-            "{user} has interacted with {history} . What comes next ?",
-            "Here is the history of {user} : {history} . Recommend the next item .",
-            "After {history} , which item will {user} choose ?",
-        ),
+#: The templates of each task: three that train, and one that never does.
+FAMILIES: dict[str, tuple[str, str, str, str]] = {
+    "sequential": (
+        "{user} has interacted with {history} . What comes next ?",
+        "Here is the history of {user} : {history} . Recommend the next item .",
+        "After {history} , which item will {user} choose ?",
         "What would {user} take after {history} ?",
     ),
-    "direct": Family(
-        (
-            "What should we recommend to {user} ?",
-            "Choose an item for {user} .",
-            "Which item will {user} like ?",
-        ),
+    "direct": (
+        "What should we recommend to {user} ?",
+        "Choose an item for {user} .",
+        "Which item will {user} like ?",
         "Recommend an item to {user} .",
     ),
-    "rating": Family(
-        (
-            "Which rating will {user} give {item} ?",
-            "How will {user} rate {item} ?",
-            "{user} rates {item} with how many stars ?",
-        ),
+    "rating": (
+        "Which rating will {user} give {item} ?",
+        "How will {user} rate {item} ?",
+        "{user} rates {item} with how many stars ?",
         "What will {user} think of {item} ?",
     ),
-    "explanation": Family(
-        (
-            "Explain to {user} why {item} suits .",
-            "What would {user} write about {item} ?",
-            "Write the review of {item} by {user} .",
-        ),
+    "explanation": (
+        "Explain to {user} why {item} suits .",
+        "What would {user} write about {item} ?",
+        "Write the review of {item} by {user} .",
         "Give a review of {item} for {user} .",
     ),
 }
+#: The numbers of templates by the option `evaluation_prompt`; the last one never trains.
+TEMPLATES = {"seen": 0, "unseen": 3}
 
 Part = str | list[int]  # the name of a field, or the tokens of words
 _MAX_REVIEW_WORDS = 20  # a review usually starts with its verdict
@@ -83,7 +68,7 @@ class Words:
     def __init__(self, texts: Iterable[str] = ()) -> None:
         counts = Counter(word for text in texts for word in _split(text))
         repeated = sorted(word for word, count in counts.items() if count > 1)
-        templates = [t for f in FAMILIES.values() for t in (*f.seen, f.unseen)]
+        templates = [template for family in FAMILIES.values() for template in family]
         words = dict.fromkeys(
             word for text in templates for word in _split(re.sub(r"\{\w+\}", " ", text))
         )
@@ -143,11 +128,9 @@ def _split(text: str) -> list[str]:
 
 
 class Texts:
-    """The text answers: ratings and reviews by row of the training data, where the data have them.
-
-    Ratings are the field `RATING_FIELD`. Reviews are the loaded token sequence `REVIEW_FIELD`, else
-    the texts of reviews.parquet (components/retrieval/repository.py).
-    """
+    """The text answers by row of the training data, where the data have them. Ratings are the field
+    `RATING_FIELD`. Reviews are the loaded token sequence `REVIEW_FIELD`, else those of
+    reviews.parquet."""
 
     def __init__(self, config: Any, dataset: Any) -> None:
         inter = dataset.inter_feat
@@ -171,10 +154,8 @@ class Texts:
         return family != "explanation" or any(self.reviews)
 
     def of(self, family: str, row: int) -> str:
-        """Return the answer of a training row: its stars, or its review's first words, "" if none.
-
-        family: rating or explanation.
-        """
+        """The answer of a training row: its stars (rating), or its review's first words
+        (explanation), "" if none."""
         if family == "rating":
             return f"{float(self.ratings[row]):.3g}"
         return self.reviews[row]
@@ -187,11 +168,10 @@ class Texts:
 
 
 def load_t5(config: Any, words: Callable[[], Words], n_more: int) -> tuple[Any, Any]:
-    """Return a T5ForConditionalGeneration and its vocabulary.
+    """A T5ForConditionalGeneration with `n_more` tokens after its vocabulary, and the vocabulary.
 
-    The model has `n_more` tokens after the vocabulary. `config["t5"]` is "scratch", or a T5's
-    folder or name on the hub; `words` builds the vocabulary of a T5 from scratch. Raises InputError
-    if the T5 cannot be loaded.
+    `config["t5"]` is "scratch", or a T5's folder or name on the hub; `words` builds the vocabulary
+    of a T5 from scratch. Raises InputError if the T5 cannot be loaded.
     """
     if config["t5"] == "scratch":
         vocabulary = words()
