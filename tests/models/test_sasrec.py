@@ -73,6 +73,7 @@ def test_the_rate_falls_to_zero_by_the_last_step(
     model: str, chosen: dict[str, Any], options: Any
 ) -> None:
     given = options | chosen | {"epochs": 3, "eval_step": 0}
+    del given["stopping_step"]  # nothing is validated
     made = prepare(model, "two_cycles", options=given)
     made.trainer.fit(made.data.train, None, verbose=False, saved=False, show_progress=False)
     steps, planned = int(made.model.steps), 3 * len(made.data.train)
@@ -85,6 +86,7 @@ def test_without_warmup_the_rate_is_constant_and_nothing_is_counted(
     model: str, options: Any
 ) -> None:
     given = options | {"epochs": 1, "eval_step": 0, "warmup": None}
+    del given["stopping_step"]
     made = prepare(model, "two_cycles", options=given)
     assert "steps" not in made.model.state_dict()
     made.trainer.fit(made.data.train, None, verbose=False, saved=False, show_progress=False)
