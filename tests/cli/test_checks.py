@@ -78,7 +78,7 @@ def test_a_property_file_of_ours_is_for_every_model(shop) -> None:
     from llm4rec_recbole.files import properties_folder
 
     scale = str(properties_folder() / "scale" / "smoke.yaml")  # sets epochs, which EASE ignores
-    assert checked_config("EASE", "shop", [scale], shop)["epochs"] == 2
+    assert checked_config("EASE", "shop", [scale], shop)["epochs"] == 1
 
 
 @pytest.mark.parametrize("model", sorted(models()))

@@ -250,7 +250,7 @@ def test_a_bad_answer_is_reported_in_one_line_and_the_old_page_stays(
     assert make_report(results) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert f"/{kind}/ml-100k/loo/EnhancedGenRec/seed_1.json: " in error
+    assert f"/{kind}/ml-100k/loo/EnhancedGenRec/seed_1.json:" in error
     assert expected in error
     assert (tmp_path / "report.html").read_text() == "old"
 
