@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from llm4rec_recbole.data.splits import Split, leave_one_out
+from llm4rec_recbole.data.splits import Log, Split, leave_one_out
 from llm4rec_recbole.files import recbole_folder
 
 NAMES = ("user_id:token", "item_id:token", "timestamp:float")
@@ -33,7 +33,7 @@ def write_for_workers(path: Path) -> Split:
     test user did before the test, the validation item included. `users`, `targets` (U,): the test.
     """
     users, items, times = interactions()
-    split = leave_one_out(users, items, times)
+    split = leave_one_out(Log(users, items, times))
     lengths = np.diff(split.test.indptr)
     np.savez(
         path,

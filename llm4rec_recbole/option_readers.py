@@ -57,16 +57,10 @@ READ_BY_TRANSFORMS = {"beta", "eta", "mask_ratio", "ft_ratio"}
 
 #: Options that a protocol does not read, and what to use instead.
 RECBOLE_EVALUATION = {
-    "eval_args": "use --protocol=recbole",
-    "metrics": "use --protocol=recbole",
-    "topk": "use --protocol=recbole",
-    "repeatable": "use --protocol=recbole",
-    "benchmark_filename": "use --protocol=recbole",
-    "metric_decimal_place": "use --protocol=recbole",
-    "tail_ratio": "use --protocol=recbole",
+    **dict.fromkeys(("eval_args", "metrics", "topk", "repeatable", "benchmark_filename",
+                     "metric_decimal_place", "tail_ratio", "nproc"), "use --protocol=recbole"),
     "eval_batch_size": "use --eval_batch_users",
-    "nproc": "use --protocol=recbole",
-}
+}  # fmt: skip
 #: Options of RecBole that read or write a pickle → the value with which they do not.
 PICKLES: dict[str, Any] = {
     **dict.fromkeys(("save_dataset", "save_dataloaders"), False),

@@ -170,8 +170,7 @@ def _import_file(file: Path) -> Any:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        message = f"cannot import it: {type(error).__name__}: {error}"
-        raise InputError(" ".join(message.split()), file=file) from error
+        raise _import_error("it", error, file) from error
     return module
 
 
@@ -182,8 +181,12 @@ def _import_module(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except Exception as error:
-        message = f"cannot import {name}: {type(error).__name__}: {error}"
-        raise InputError(" ".join(message.split())) from error
+        raise _import_error(name, error) from error
+
+
+def _import_error(name: str, error: Exception, file: Path | None = None) -> InputError:
+    message = f"cannot import {name}: {type(error).__name__}: {error}"
+    return InputError(" ".join(message.split()), file=file)
 
 
 def property_file(model: str) -> Path:

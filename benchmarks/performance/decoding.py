@@ -24,7 +24,7 @@ import torch
 
 from benchmarks.data import folder, interactions
 from benchmarks.options import RESULTS
-from llm4rec_recbole.data.splits import leave_one_out
+from llm4rec_recbole.data.splits import Log, leave_one_out
 from llm4rec_recbole.decoding.beam import beam_search
 from llm4rec_recbole.decoding.t5 import T5TreeDecoder
 from llm4rec_recbole.decoding.tree_decoder import CausalTreeDecoder, TreeDecoder, padded
@@ -52,7 +52,7 @@ class Data:
 def read_data(users: int) -> Data:
     """The data set in RecBole's wheel, with the first `users` test users' histories."""
     who, items, times = interactions()
-    split = leave_one_out(who, items, times)
+    split = leave_one_out(Log(who, items, times))
     last, lengths = split.test.last(np.arange(users), HISTORY)
     return Data(
         who[split.train],

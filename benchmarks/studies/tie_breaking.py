@@ -18,7 +18,7 @@ import numpy as np
 
 from llm4rec_recbole.data.dataset_files import BUNDLED_DATASET, dataset_folder
 from llm4rec_recbole.data.held_out import HeldOut
-from llm4rec_recbole.data.splits import Split, leave_one_out
+from llm4rec_recbole.data.splits import Log, Split, leave_one_out
 from llm4rec_recbole.datasets.prepare import Interactions, read_interactions
 from llm4rec_recbole.evaluation.metrics import hit, ndcg
 from llm4rec_recbole.evaluation.ranking import full_ranks
@@ -66,7 +66,7 @@ def split_in_order(log: Interactions, order: np.ndarray) -> Split:
     `train` has row numbers of the file itself.
     """
     split = leave_one_out(
-        log.users[order], log.items[order], log.times[order], len(log.item_tokens)
+        Log(log.users[order], log.items[order], log.times[order], len(log.item_tokens))
     )
     split.log.rows = order[split.log.rows]
     return replace(split, train=order[split.train])

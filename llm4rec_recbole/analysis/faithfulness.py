@@ -81,24 +81,25 @@ def faithfulness(
         raise InputError(f"{count} users can be measured: a test needs two")
     users = np.array(measurable)
     whole = score(users, [histories[user] for user in measurable])
+    named = [cited[user] for user in measurable]
     others = [_without(histories[user], cited[user]) for user in measurable]
+
+    def score_without(erased: Sequence[np.ndarray]) -> np.ndarray:
+        left = [_without(histories[user], items) for user, items in zip(measurable, erased)]
+        return score(users, left)
+
     drop_cited = whole - score(users, others)
     random = np.random.default_rng(seed)
     without_random = np.zeros(len(measurable))
     for _ in range(draws):
-        dropped = [
-            random.choice(rest, size=len(cited[user]), replace=False)
-            for user, rest in zip(measurable, others)
-        ]
-        shorter = [_without(histories[user], drop) for user, drop in zip(measurable, dropped)]
-        without_random += score(users, shorter) / draws
+        drawn = [random.choice(rest, len(its), replace=False) for rest, its in zip(others, named)]
+        without_random += score_without(drawn) / draws
     drop_random = whole - without_random
     popular = [
-        rest[np.argsort(-popularity[rest], kind="stable")[: len(cited[user])]]
-        for user, rest in zip(measurable, others)
+        rest[np.argsort(-popularity[rest], kind="stable")[: len(its)]]
+        for rest, its in zip(others, named)
     ]
-    shorter = [_without(histories[user], drop) for user, drop in zip(measurable, popular)]
-    drop_popular = whole - score(users, shorter)
+    drop_popular = whole - score_without(popular)
     difference_popular = (drop_cited - drop_popular)[:, None]  # (U, 1)
     low_popular, high_popular = significance.bootstrap_interval(difference_popular)[:, 0]
     difference = (drop_cited - drop_random)[:, None]  # (U, 1)

@@ -56,7 +56,11 @@ def rungs(comparisons: Sequence[Comparison], runs: Runs) -> list[Rung]:
 
     comparisons, runs: of one data set and protocol.
     """
-    tests = tests_of_nulls(comparisons)
+    tests = {
+        (c.method, c.baseline): c
+        for c in comparisons
+        if (c.table, c.ranking, c.metric) == ("table_1_nulls", "full", METRIC)
+    }
     ladder: dict[tuple[str, str], list[str]] = {}
     for null, its in nulls().items():
         for method in its["of"]:
@@ -69,15 +73,6 @@ def rungs(comparisons: Sequence[Comparison], runs: Runs) -> list[Rung]:
             test = tests[method, best]
             steps.append(Rung(method, part, best, effect(test), test))
     return steps
-
-
-def tests_of_nulls(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], Comparison]:
-    """The tests in NDCG@10, full ranking, by (method, null)."""
-    return {
-        (c.method, c.baseline): c
-        for c in comparisons
-        if c.table == "table_1_nulls" and (c.ranking, c.metric) == ("full", METRIC)
-    }
 
 
 def effect(test: Comparison) -> Effect:

@@ -1,9 +1,4 @@
-"""Paired tests of two methods over the same users: a row of results/comparisons.csv each.
-
-A row's conclusion (significance.py) is better or worse by Holm's p, equivalent within a margin by
-TOST, or undecided with the users and seeds that would decide it. A random method with one seed is
-named there, because it supports no claim.
-"""
+"""Paired tests of two methods over the same users: a row of results/comparisons.csv each."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from llm4rec_recbole.console import run_command
 from llm4rec_recbole.errors import InputError
@@ -159,9 +159,5 @@ def _run_command(argv: list[str]) -> int:
     return command(argv[1:]) or 0
 
 
-def _exit() -> NoReturn:
-    sys.exit(run_recbole())
-
-
 if __name__ == "__main__":
-    _exit()
+    sys.exit(run_recbole())

@@ -219,15 +219,11 @@ def user_groups(
     users = read_users(path, file_format).set_index("user_id")
     users = users.reindex(np.asarray(user_tokens, dtype=str))
     bands = pd.cut(users["age"].astype("Float64"), [-np.inf, *AGES, np.inf], right=False)
-    columns: dict[str, pd.Series] = {
-        "gender": users["gender"].replace("", None),
-        "age": bands.astype(object),
-        "occupation": users["occupation"].replace("", None),
-    }
-    if "elite" in users:
-        columns["elite"] = users["elite"].replace("", None)
     groups = {}
-    for name, column in columns.items():
+    for name in ("gender", "age", "occupation", "elite"):
+        if name not in users:
+            continue
+        column = bands.astype(object) if name == "age" else users[name].replace("", None)
         codes, names = pd.factorize(column, sort=True)
         if len(names) > 1:
             groups[name] = codes.astype(np.int64)

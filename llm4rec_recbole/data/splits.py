@@ -142,23 +142,15 @@ def _integer_range(keys: np.ndarray) -> tuple[float, float]:
     return low, int(high) - int(low) + 1 if exact else np.inf
 
 
-def leave_one_out(
-    users: np.ndarray,
-    items: np.ndarray,
-    times: np.ndarray,
-    n_items: int | None = None,
-    log: Log | None = None,
-) -> Split:
+def leave_one_out(log: Log) -> Split:
     """`loo`: a user's last interaction is the test, the one before the validation, others train.
 
     The history in validation is the training interactions; in test it includes the validation item.
     A user with fewer than three interactions only trains (`counts["users_train_only"]`), since two
-    would leave no history. `n_items`: catalogue size with the pad (default: largest id + 1).
-    `log`: Log(users, items, times, n_items), where the caller has it already.
+    would leave no history.
 
     Raises InputError if no user has three interactions.
     """
-    log = log or Log(users, items, times, n_items)
     testable = np.flatnonzero(log.lengths >= 3)
     if not len(testable):
         raise InputError(
@@ -177,15 +169,7 @@ def leave_one_out(
     )
 
 
-def temporal_split(
-    users: np.ndarray,
-    items: np.ndarray,
-    times: np.ndarray,
-    n_items: int | None = None,
-    valid_share: float = 0.1,
-    test_share: float = 0.1,
-    log: Log | None = None,
-) -> Split:
+def temporal_split(log: Log, valid_share: float = 0.1, test_share: float = 0.1) -> Split:
     """`temporal`: one cut in time for all users; only earlier interactions train.
 
     The cuts are the times of the first interactions of the last `test_share` of the log and of
@@ -198,7 +182,6 @@ def temporal_split(
 
     Raises InputError if nothing is left to train on or no user can be tested.
     """
-    log = log or Log(users, items, times, n_items)
     sorted_times = np.sort(log.times)
     test_cut = _cut(sorted_times, 1 - test_share)
     valid_cut = _cut(sorted_times, 1 - test_share - valid_share)
@@ -248,10 +231,13 @@ def _has_repeats(users: np.ndarray, items: np.ndarray) -> bool:
 
 
 class Log:
-    """The interactions without repeats, user by user, each user in exact order."""
+    """The interactions without repeats, user by user, each user in exact order.
+
+    n_items: catalogue size with the pad (default: largest id + 1).
+    """
 
     def __init__(
-        self, users: np.ndarray, items: np.ndarray, times: np.ndarray, n_items: int | None
+        self, users: np.ndarray, items: np.ndarray, times: np.ndarray, n_items: int | None = None
     ) -> None:
         if not len(users):
             raise InputError("the data set has no interactions")

@@ -182,8 +182,7 @@ class _LimitedTarInfo(tarfile.TarInfo):
         return super()._proc_member(archive)  # type: ignore[misc]
 
     def _refuse_sparse(self, *arguments: Any) -> Any:
-        hint = "unpack it yourself and give the folder"
-        raise InputError("it holds a sparse file, which is not supported", hint=hint)
+        raise InputError("it holds a sparse file, which is not supported", hint=_UNPACK)
 
     _proc_sparse = _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _refuse_sparse
 

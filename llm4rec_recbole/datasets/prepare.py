@@ -180,7 +180,7 @@ def tied_at_the_end(users: np.ndarray, times: np.ndarray) -> int:
 
 def _protocol(log: Interactions, split_by: Any, ordered: Log, has_times: bool) -> dict[str, Any]:
     try:
-        split = split_by(log.users, log.items, log.times, log=ordered)
+        split = split_by(ordered)
     except InputError as error:
         return {"refused": str(error)}
     cuts = {name: getattr(split, name) for name in ("valid_cut", "test_cut")}

@@ -8,6 +8,7 @@ another version. Two runs cannot write one folder at the same time: the second o
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -27,7 +28,7 @@ def locked(*folders: Path) -> Iterator[None]:
     """Hold an exclusive lock (flock) on each folder. Wait, and say so, while another run has one.
 
     The system releases the lock when the process ends, however it ends. A folder that this process
-    has locked already stays so. Without flock (Windows, some file systems) nothing is locked.
+    has locked already stays so. A file system without flock locks nothing.
     """
     with ExitStack() as locks:
         for folder in sorted({folder.resolve() for folder in folders}):
@@ -39,11 +40,6 @@ def locked(*folders: Path) -> Iterator[None]:
 def _lock(folder: Path) -> Iterator[None]:
     status = folder.stat()
     key = (status.st_dev, status.st_ino)
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
     if key in _locked:
         yield
         return

@@ -276,13 +276,11 @@ def _find(base: Path, name: str, raw: Path, *, several: bool = False) -> list[Pa
         path
         for name in names
         for path in sorted(base.rglob(name))
-        if path.is_file() and not _is_internal(path.relative_to(raw).parts[0])
+        if path.is_file()
+        and path.relative_to(raw).parts[0] != DOWNLOADS
+        and not path.relative_to(raw).parts[0].startswith(".")
     ]
     if not here and len(below) > 1 and not several:
         hint = f"give the folder of one: {', '.join(map(str, below))}"
         raise InputError(f"there are several {name}", file=base, hint=hint)
     return here or below
-
-
-def _is_internal(name: str) -> bool:
-    return name == DOWNLOADS or name.startswith(".")

@@ -16,7 +16,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -130,13 +129,6 @@ TOLERANCE = 1e-9  # by which a record may differ from its users file
 Values = dict[tuple[str, str], np.ndarray]
 
 
-@dataclass(frozen=True)
-class _Run:
-    record: Record
-    tested: np.ndarray  # (U, 2) str: user and target, sorted by user
-    values: Values
-
-
 def averaged(seeds: Mapping[str, Values]) -> dict[str, Values]:
     """Values (U,) averaged over seeds, from values (S, U)."""
     return {
@@ -151,36 +143,32 @@ def per_seed_values(methods: dict[str, list[Record]]) -> dict[str, Values]:
     Raises InputError when users files are absent or bad, when a record disagrees with its users
     file by more than 1e-9, and when two runs were not tested on the same users and targets.
     """
-    records = [record for method in methods.values() for record in method]
-    _require_users_files(records)
-    first: _Run | None = None
-    values_of = {}
-    for method, its_records in methods.items():
-        runs = [_read(record) for record in its_records]
-        for run in runs:
-            first = first or run
-            if not np.array_equal(run.tested, first.tested):
-                raise InputError(
-                    f"not the same test users and targets as {first.record.users_path}",
-                    file=run.record.users_path,
-                    hint="the data or the split has changed: run the older one again",
-                )
-        values_of[method] = {
-            column: np.stack([run.values[column] for run in runs]) for column in runs[0].values
-        }
-    return values_of
-
-
-def _require_users_files(records: list[Record]) -> None:
-    absent = [str(record.users_path) for record in records if not record.users_path.is_file()]
-    if absent:
+    paths = [record.users_path for records in methods.values() for record in records]
+    if absent := [str(path) for path in paths if not path.is_file()]:
         raise InputError(
             f"{len(absent)} users file(s) that a record speaks of are absent: {' '.join(absent)}",
             hint="`dvc pull` them, or run those methods again",
         )
+    first: np.ndarray | None = None
+    values_of = {}
+    for method, records in methods.items():
+        runs = []
+        for record in records:
+            tested, values = _read(record)
+            first = tested if first is None else first
+            if not np.array_equal(tested, first):
+                raise InputError(
+                    f"not the same test users and targets as {paths[0]}",
+                    file=record.users_path,
+                    hint="the data or the split has changed: run the older one again",
+                )
+            runs.append(values)
+        values_of[method] = {c: np.stack([values[c] for values in runs]) for c in runs[0]}
+    return values_of
 
 
-def _read(record: Record) -> _Run:
+def _read(record: Record) -> tuple[np.ndarray, Values]:
+    """User and target (U, 2) str, sorted by user, and the values of the record's users file."""
     path = record.users_path
     users = read_users(path, RANKED, if_there=BEYOND_ACCURACY)
     users = users.sort_values("user", kind="stable")
@@ -212,4 +200,4 @@ def _read(record: Record) -> _Run:
                 file=record.path,
                 hint="one of the two is from another run: run it again",
             )
-    return _Run(record, users[["user", "target"]].to_numpy(str), values)
+    return users[["user", "target"]].to_numpy(str), values

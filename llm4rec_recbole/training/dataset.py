@@ -14,7 +14,7 @@ from llm4rec_recbole.components.adaptation.events import likes, mean_ratings
 from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.data.features import unread_item_columns
 from llm4rec_recbole.data.held_out import Outcomes
-from llm4rec_recbole.data.splits import PROTOCOLS, exact_order
+from llm4rec_recbole.data.splits import PROTOCOLS, Log, exact_order
 
 
 class WindowDataset(SequentialDataset):
@@ -46,7 +46,7 @@ def split_dataset(dataset: Any) -> list[Any]:
     inter = dataset.inter_feat
     users, items = inter[dataset.uid_field].numpy(), inter[dataset.iid_field].numpy()
     times = inter[dataset.time_field].numpy()
-    split = PROTOCOLS[dataset.config["protocol"]](users, items, times, dataset.item_num)
+    split = PROTOCOLS[dataset.config["protocol"]](Log(users, items, times, dataset.item_num))
     dataset.train_rows = split.train
     rows = split.train
     if not isinstance(dataset, WindowDataset):

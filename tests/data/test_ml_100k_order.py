@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from llm4rec_recbole.data.splits import leave_one_out, temporal_split
+from llm4rec_recbole.data.splits import Log, leave_one_out, temporal_split
 
 
 @pytest.fixture(scope="module")
 def split(ml_100k):
-    return leave_one_out(ml_100k.users, ml_100k.items, ml_100k.times)
+    return leave_one_out(Log(ml_100k.users, ml_100k.items, ml_100k.times))
 
 
 def by_hand(folder) -> dict[str, list[str]]:
@@ -42,13 +42,13 @@ def test_float32_times_would_test_another_item_for_149_users(ml_100k, split):
     assert np.spacing(times.astype(np.float32).max()) == 64  # seconds
     moved = np.lexsort((times, users)) != np.lexsort((rounded, users))
     assert moved.sum() == 46_649
-    other = leave_one_out(users, items, rounded)
+    other = leave_one_out(Log(users, items, rounded))
     assert (other.test.targets != split.test.targets).sum() == 149
     assert (other.valid.targets != split.valid.targets).sum() == 254
 
 
 def test_timeline_holds_out_what_docs_say(ml_100k):
-    split = temporal_split(ml_100k.users, ml_100k.items, ml_100k.times)
+    split = temporal_split(Log(ml_100k.users, ml_100k.items, ml_100k.times))
     assert (split.valid_cut, split.test_cut) == (889237269, 891382309)
     assert len(split.train) == (ml_100k.times < 889237269).sum() == 79_999
     assert (len(split.valid), len(split.test)) == (81, 69)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from llm4rec_recbole.data import splits
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.data.splits import (
+    Log,
     Split,
     exact_order,
     leave_one_out,
@@ -119,10 +120,10 @@ def test_times_that_are_not_exact_are_refused(order):
 
 @given(rows_of_a_log.filter(has_three_of_a_user), st.integers(1, 9))
 def test_a_log_is_split_alike_however_many_users_are_sorted_at_once(rows, span):
-    whole = leave_one_out(*arrays(rows))
+    whole = leave_one_out(Log(*arrays(rows)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(splits, "_SORTED_AT_ONCE", span)
-        some = leave_one_out(*arrays(rows))
+        some = leave_one_out(Log(*arrays(rows)))
     assert some.train.tolist() == whole.train.tolist()
     assert as_dict(some.test) == as_dict(whole.test)
     assert some.counts == whole.counts
@@ -130,14 +131,13 @@ def test_a_log_is_split_alike_however_many_users_are_sorted_at_once(rows, span):
 
 def test_an_empty_log_is_refused():
     empty = np.array([], dtype=np.int64)
-    for split in (leave_one_out, temporal_split):
-        with pytest.raises(InputError, match="no interactions"):
-            split(empty, empty, empty)
+    with pytest.raises(InputError, match="no interactions"):
+        Log(empty, empty, empty)
 
 
 def test_loo_tests_the_last_and_validates_the_one_before():
     users, items, times = arrays([(1, 7, 30), (1, 8, 10), (2, 9, 5), (1, 6, 20), (1, 5, 40)])
-    split = leave_one_out(users, items, times, n_items=20)
+    split = leave_one_out(Log(users, items, times, 20))
     assert as_dict(split.test) == {1: (5, [(8, 10), (6, 20), (7, 30)])}
     assert as_dict(split.valid) == {1: (7, [(8, 10), (6, 20)])}
     assert split.train.tolist() == [1, 3, 2]  # user 1 at times 10 and 20, then user 2
@@ -146,14 +146,14 @@ def test_loo_tests_the_last_and_validates_the_one_before():
 
 
 def test_loo_breaks_ties_by_file_order():
-    split = leave_one_out(*arrays([(1, 4, 9), (1, 2, 9), (1, 3, 9)]))
+    split = leave_one_out(Log(*arrays([(1, 4, 9), (1, 2, 9), (1, 3, 9)])))
     assert as_dict(split.test) == {1: (3, [(4, 9), (2, 9)])}
 
 
 @pytest.mark.parametrize("length", [1, 2])
 def test_loo_only_trains_on_a_user_with_fewer_than_three(length):
     rows = [(1, item, item) for item in range(1, length + 1)]
-    split = leave_one_out(*arrays([*rows, (2, 1, 1), (2, 2, 2), (2, 3, 3)]))
+    split = leave_one_out(Log(*arrays([*rows, (2, 1, 1), (2, 2, 2), (2, 3, 3)])))
     assert split.train.tolist() == list(range(length + 1))
     assert split.valid.users.tolist() == split.test.users.tolist() == [2]
     assert split.counts["users_train_only"] == 1
@@ -168,26 +168,26 @@ def test_loo_only_trains_on_a_user_with_fewer_than_three(length):
 )
 def test_loo_of_users_who_all_have_fewer_than_three_is_refused(rows):
     with pytest.raises(InputError, match=r"none of \d has interacted with three items"):
-        leave_one_out(*arrays(rows))
+        leave_one_out(Log(*arrays(rows)))
 
 
 def test_a_repeat_is_dropped_before_splitting_and_counted():
     rows = [(1, 2, 1), (1, 3, 2), (1, 4, 3), (1, 2, 4), (2, 2, 0)]
-    split = leave_one_out(*arrays(rows))
+    split = leave_one_out(Log(*arrays(rows)))
     assert as_dict(split.test) == {1: (4, [(2, 1), (3, 2)])}  # not item 2, which was seen
     assert split.counts["repeats_dropped"] == 1
     assert 3 not in split.train
 
 
 def test_of_a_repeat_the_earliest_is_kept_even_if_later_in_the_file():
-    split = leave_one_out(*arrays([(1, 2, 9), (1, 2, 1), (1, 3, 5), (1, 4, 6)]))
+    split = leave_one_out(Log(*arrays([(1, 2, 9), (1, 2, 1), (1, 3, 5), (1, 4, 6)])))
     assert as_dict(split.test) == {1: (4, [(2, 1), (3, 5)])}
 
 
 def test_timeline_cuts_all_users_at_one_time():
     rows = [(1, item, item) for item in range(1, 9)] + [(1, 9, 9), (1, 10, 10)]
     rows += [(2, 1, 4), (2, 2, 8), (2, 3, 9), (2, 4, 10), (3, 1, 10), (2, 5, 11)]
-    split = temporal_split(*arrays(rows), valid_share=0.2, test_share=0.3)
+    split = temporal_split(Log(*arrays(rows)), valid_share=0.2, test_share=0.3)
     # 16 rows; times in order 1 2 3 4 4 5 6 7 | 8 8 9 | 9 10 10 10 11: the cuts are times 8 and 9.
     assert (split.valid_cut, split.test_cut) == (8, 9)
     assert isinstance(split.valid_cut, int)
@@ -207,12 +207,12 @@ def test_timeline_cuts_all_users_at_one_time():
 
 def test_timeline_that_leaves_nobody_to_test_is_refused():
     with pytest.raises(InputError, match="leave 0 interactions to train on"):
-        temporal_split(*arrays([(1, item, 7) for item in range(1, 9)]))
+        temporal_split(Log(*arrays([(1, item, 7) for item in range(1, 9)])))
 
 
 def test_timeline_history_stops_strictly_before_the_cut():
     rows = [(1, item, item) for item in range(1, 9)] + [(1, 9, 9), (1, 10, 10), (1, 11, 10)]
-    split = temporal_split(*arrays(rows), valid_share=0.1, test_share=0.1)
+    split = temporal_split(Log(*arrays(rows)), valid_share=0.1, test_share=0.1)
     assert split.test_cut == 10
     assert as_dict(split.test)[1] == (10, [(i, i) for i in range(1, 10)])
 
@@ -221,7 +221,7 @@ def test_timeline_history_stops_strictly_before_the_cut():
 def test_loo_agrees_with_a_naive_loop(rows):
     if not has_three_of_a_user(rows):
         with pytest.raises(InputError, match="no user can be tested"):
-            leave_one_out(*arrays(rows))
+            leave_one_out(Log(*arrays(rows)))
         return
     log = naive_log(rows)
     train, valid, test = set(), {}, {}
@@ -231,7 +231,7 @@ def test_loo_agrees_with_a_naive_loop(rows):
         if len(own) >= 3:
             test[user] = (own[-1][2], [(item, time) for time, _, item in own[:-1]])
             valid[user] = (own[-2][2], [(item, time) for time, _, item in own[:-2]])
-    split = leave_one_out(*arrays(rows))
+    split = leave_one_out(Log(*arrays(rows)))
     assert as_dict(split.test) == test
     assert as_dict(split.valid) == valid
     assert split.train.tolist() == [row for _, row, _, _ in by_user(log) if row in train]
@@ -240,7 +240,7 @@ def test_loo_agrees_with_a_naive_loop(rows):
 @given(rows_of_a_log)
 def test_timeline_agrees_with_a_naive_loop_and_never_sees_the_future(rows):
     try:
-        split: Split = temporal_split(*arrays(rows), valid_share=0.25, test_share=0.25)
+        split: Split = temporal_split(Log(*arrays(rows)), valid_share=0.25, test_share=0.25)
     except InputError:
         return
     log = naive_log(rows)
@@ -261,7 +261,7 @@ def test_timeline_agrees_with_a_naive_loop_and_never_sees_the_future(rows):
 
 @given(rows_of_a_log.filter(has_three_of_a_user))
 def test_a_target_is_never_among_the_seen_items(rows):
-    split = leave_one_out(*arrays(rows))
+    split = leave_one_out(Log(*arrays(rows)))
     for target, history in [*as_dict(split.valid).values(), *as_dict(split.test).values()]:
         assert target not in [item for item, _ in history]
         assert len(history) == len({item for item, _ in history})

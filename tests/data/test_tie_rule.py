@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.studies.tie_breaking import ease, measure, pop, quality, split_in_order, table
 from llm4rec_recbole.data.held_out import HeldOut
-from llm4rec_recbole.data.splits import leave_one_out
+from llm4rec_recbole.data.splits import Log, leave_one_out
 from llm4rec_recbole.datasets.prepare import Interactions
 
 
@@ -48,7 +48,7 @@ def test_reversed_rows_break_ties_the_other_way():
 @pytest.mark.parametrize("seed", range(3))
 def test_an_order_moves_only_users_with_a_tie(seed):
     log = small_log(seed)
-    as_is = leave_one_out(log.users, log.items, log.times).test
+    as_is = leave_one_out(Log(log.users, log.items, log.times)).test
     other = split_in_order(log, np.random.default_rng(seed).permutation(len(log.users))).test
     for row in np.flatnonzero(as_is.targets != other.targets):
         own = log.times[log.users == as_is.users[row]]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from llm4rec_recbole.cli.run import llm4rec
-from llm4rec_recbole.data.splits import leave_one_out, temporal_split
+from llm4rec_recbole.data.splits import Log, leave_one_out, temporal_split
 from llm4rec_recbole.datasets.prepare import prepare, read_interactions, summarise, tied_at_the_end
 from llm4rec_recbole.errors import InputError
 
@@ -57,11 +57,11 @@ def test_a_user_with_one_interaction_trains_only_from_file_to_split(data_path, c
     assert run(data_path) == 0
     assert "tiny: 3 users, 12 items, 15 interactions" in capsys.readouterr().out
     log = read_interactions(data_path / "tiny" / "tiny.inter")
-    split = leave_one_out(log.users, log.items, log.times)
+    split = leave_one_out(Log(log.users, log.items, log.times))
     assert log.user_tokens[split.test.users].tolist() == ["often"]
     assert log.item_tokens[split.test.targets].tolist() == ["i12"]
     assert log.user_tokens[log.users[split.train]].tolist().count("once") == 1
-    later = temporal_split(log.users, log.items, log.times)
+    later = temporal_split(Log(log.users, log.items, log.times))
     assert log.user_tokens[later.test.users].tolist() == ["often"]
     summary = json.loads((data_path.parent / "out" / "summary.json").read_text())
     assert summary["loo"]["users_train_only"] == 2

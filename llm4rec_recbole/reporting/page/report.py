@@ -189,12 +189,7 @@ def cost(section: AccuracySection) -> Markup:
 
 def fairness(section: AccuracySection) -> Markup:
     """Accuracy against fairness."""
-    points = [
-        Point(row.method, value, row.ours[NDCG])
-        for row in _ran(section)
-        if (value := over_seeds([r.beyond_accuracy["fairness@10"] for r in row.records])[0])
-        is not None
-    ]
+    points = _points(section, lambda record: record.beyond_accuracy["fairness@10"])
     drawn = [scatter("fairness", "NDCG@10 against fairness", "fairness@10", "NDCG@10", points)]
     return figures(drawn, "Full ranking; further up and to the right is better.", section.setting)
 
@@ -236,10 +231,15 @@ def _ran(section: AccuracySection) -> list[Row]:
 
 
 def _costs(section: AccuracySection, key: str) -> list[Point]:
+    return _points(section, lambda record: record.cost[key])
+
+
+def _points(section: AccuracySection, number: Callable[[Any], float | None]) -> list[Point]:
+    """NDCG@10 of each method against a number of its records, mean over the seeds."""
     return [
         Point(row.method, value, row.ours[NDCG])
         for row in _ran(section)
-        if (value := over_seeds([record.cost[key] for record in row.records])[0]) is not None
+        if (value := over_seeds([*map(number, row.records)])[0]) is not None
     ]
 
 

@@ -58,18 +58,13 @@ def row_texts(entry: Entry) -> list[str]:
     claim = entry.claim
     nulls = [f"{m.where}: {m.null.text}" for m in entry.measured if m.null is not None]
     against_nulls = f"{entry.null_verdict}: {'; '.join(nulls)}" if nulls else NONE
-    return [claim.where, claim.says, claim.recomputed or NONE, _ours(entry),
+    ours = "; ".join(f"{m.where}: {m.text}" for m in entry.measured)
+    ours = ours or ("not run" if claim.metrics or claim.test else NONE)
+    return [claim.where, claim.says, claim.recomputed or NONE, ours,
             against_nulls, entry.verdict, entry.reason]  # fmt: skip
 
 
-def _ours(entry: Entry) -> str:
-    if entry.measured:
-        return "; ".join(f"{m.where}: {m.text}" for m in entry.measured)
-    return "not run" if entry.claim.metrics or entry.claim.test else NONE
-
-
 # The page of `llm4rec power`: the users that each claim needs, by each pilot.
-
 
 POWER_NOTES = (
     "A cell has the users that a paired t test at the 5 % level needs to find the gain with 80 % "

@@ -138,10 +138,7 @@ def _data(section: AccuracySection) -> list[str]:
 # The captions of Tables II and III.
 
 
-def notes_2(
-    sections: list[AccuracySection],
-    tests: Sequence[Comparison],
-) -> list[str]:
+def notes_2(sections: list[AccuracySection], tests: Sequence[Comparison]) -> list[str]:
     """The caption of Table II: what each column measures, since the paper does not say."""
     return [
         "Paper: as printed. The paper gives no formulas, and one set of numbers for three data "
@@ -271,7 +268,7 @@ def notes_3(sections: list[AccuracySection]) -> list[str]:
 
 def _energy(sections: list[AccuracySection]) -> list[str]:
     """How the energy was estimated, and why cells are empty."""
-    records = [record for section in sections for row in section.rows for record in row.records]
+    records = _records([row for section in sections for row in section.rows])
     missing = sorted({record.energy_missing or "made before it was recorded" for record in records
                       if record.cost["energy_wh"] is None})  # fmt: skip
     text = (
@@ -285,22 +282,15 @@ def _energy(sections: list[AccuracySection]) -> list[str]:
 
 def _hardware(sections: list[AccuracySection]) -> list[str]:
     """One sentence for each set-up of the runs; with several, each names its methods."""
-    methods: dict[str, list[str]] = {}
-    for section in sections:
-        for row in section.rows:
-            for record in row.records:
-                made = record.provenance
-                batch = record.cost["inference_batch_size"]
-                users = (
-                    "batches of unknown size" if batch is None else f"batches of {batch:g} users"
-                )
-                key = (
-                    f"{made['hardware']} ({made['device']}), {made['threads']} torch threads; "
-                    f"torch {made['torch']}, Python {made['python']}; ranked in {users}"
-                )
-                named = methods.setdefault(key, [])
-                if row.method not in named:
-                    named.append(row.method)
+    methods: dict[str, dict[str, None]] = {}  # set-up → its methods
+    for record in _records([row for section in sections for row in section.rows]):
+        made, batch = record.provenance, record.cost["inference_batch_size"]
+        users = "batches of unknown size" if batch is None else f"batches of {batch:g} users"
+        key = (
+            f"{made['hardware']} ({made['device']}), {made['threads']} torch threads; "
+            f"torch {made['torch']}, Python {made['python']}; ranked in {users}"
+        )
+        methods.setdefault(key, {})[record.method] = None
     if len(methods) == 1:
         return [f"Measured on {key}." for key in methods]
     sentences = [f"Measured on {key}: {', '.join(named)}." for key, named in methods.items()]
