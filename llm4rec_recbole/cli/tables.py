@@ -83,8 +83,9 @@ def tables(arguments: list[str] | None = None) -> int:
 
 
 def dataset_table(arguments: list[str] | None = None) -> int:
-    """Write <out>/table_1_data_sets.md, .tex, .csv, answer_data_sets.md and experiments.md."""
-    from llm4rec_recbole.reporting.tables import datasets
+    """Write <out>/table_1_data_sets.md, .tex, .csv, answer_data_sets.md, experiments.md, and
+    few_interactions.md where there are counts."""
+    from llm4rec_recbole.reporting.tables import datasets, few_interactions
     from llm4rec_recbole.reporting.tables.render import escape_markdown, to_latex, to_markdown
 
     options = parser_of(
@@ -101,6 +102,9 @@ def dataset_table(arguments: list[str] | None = None) -> int:
     answer = [f"- {escape_markdown(line)}\n" for line in datasets.answer(runs, options.recbole_row)]
     write_atomically(options.out / f"{datasets.ANSWER}.md", "".join(answer))
     write_atomically(options.out / f"{datasets.EXPERIMENTS}.md", chosen)
+    if (counts := few_interactions.read_counts(options.other_results)) is not None:
+        few = to_markdown(few_interactions.build(runs, counts, options.recbole_row))
+        write_atomically(options.out / f"{few_interactions.NAME}.md", few)
     print(f"Table I over data sets: {options.out / datasets.NAME}.md, .tex, .csv")
     return 0
 
@@ -149,6 +153,7 @@ def report(arguments: list[str] | None = None) -> int:
     from llm4rec_recbole.reporting.figures.accuracy_plots import rankings
     from llm4rec_recbole.reporting.page.report import page
     from llm4rec_recbole.reporting.tables import datasets
+    from llm4rec_recbole.reporting.tables.few_interactions import read_counts
 
     parser = parser_of("Write the report page.", *REPORT, "--other_results")
     parser.add_argument("--out", type=Path, default=Path("results/report.html"),
@@ -158,7 +163,8 @@ def report(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     evidence = inputs.read(options.results, options.failures, options.printed, options.recbole_row)
     runs = datasets.read(options.results, options.other_results)
-    html = page(evidence, options.results, runs, options.out.parent)
+    counts = read_counts(options.other_results)
+    html = page(evidence, options.results, runs, options.out.parent, counts)
     write_atomically(options.out, html)
     figures = [rankings("rankings", s, "hit@10", "HR@10") for s in evidence.sections]
     for figure in [figure for figure in figures if figure is not None][:1]:

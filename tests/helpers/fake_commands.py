@@ -99,7 +99,7 @@ def tables(arguments: list[str]) -> int:
 
 def dataset_table(arguments: list[str]) -> int:
     tables = [f"table_1_data_sets.{kind}" for kind in ("md", "tex", "csv")]
-    for name in [*tables, "experiments.md", "answer_data_sets.md"]:
+    for name in [*tables, "answer_data_sets.md", "experiments.md", "few_interactions.md"]:
         Path("paper_tables", name).write_text(" ".join(_methods()))
     return 0
 

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -30,11 +30,14 @@ from llm4rec_recbole.reporting.page.model_outputs import faithfulness, recommend
 from llm4rec_recbole.reporting.page.render import figures, render, table
 from llm4rec_recbole.reporting.page.runs import entries_of, leaderboard, provenance
 from llm4rec_recbole.reporting.summary import does_it_hold, ladder_sentences, summary
-from llm4rec_recbole.reporting.tables import claims
+from llm4rec_recbole.reporting.tables import claims, few_interactions
 from llm4rec_recbole.reporting.tables.ablation import Ablation
 from llm4rec_recbole.reporting.tables.datasets import Runs, answer, build, gains_of, table_runs
 from llm4rec_recbole.reporting.tables.render import over_seeds
 from llm4rec_recbole.reporting.tables.rows import AccuracySection, Row
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Datasets = Mapping[Setting, tuple[Path, Runs]]
 METRICS = {metric: METRIC_NAMES[metric] for metric in ("ndcg@10", "hit@10")}
@@ -49,10 +52,17 @@ LEAD = (
 )
 
 
-def page(report: ReportInputs, results: Path, datasets: Datasets, page_folder: Path) -> str:
+def page(
+    report: ReportInputs,
+    results: Path,
+    datasets: Datasets,
+    page_folder: Path,
+    counts: pd.DataFrame | None = None,
+) -> str:
     """The whole page. Raises InputError for a bad file of a model's outputs.
 
-    datasets: the runs on all data sets. page_folder: where the page will be, for its links.
+    datasets: the runs on all data sets. page_folder: where the page will be, for its links. counts:
+    as few_interactions.read_counts returns them.
     """
     short, sentence = does_it_hold(report.claims)
     style = (PAGE / "style.css").read_text(encoding="utf-8")
@@ -72,17 +82,24 @@ def page(report: ReportInputs, results: Path, datasets: Datasets, page_folder: P
         ],
         verdicts=verdict_counts(report.claims),
         settings=[section.setting for section in report.sections],
-        parts=_parts(report, results, datasets, page_folder),
+        parts=_parts(report, results, datasets, page_folder, counts),
     )
 
 
 def _parts(
-    report: ReportInputs, results: Path, datasets: Datasets, page_folder: Path
+    report: ReportInputs,
+    results: Path,
+    datasets: Datasets,
+    page_folder: Path,
+    counts: pd.DataFrame | None,
 ) -> list[tuple[str, str, Markup]]:
     """(id, heading, content) of each part."""
     tables = {name: table(made) for name, made, _ in report.tables()}
     runs = table_runs(datasets, report.recbole_row)
     curves = _each(training, report.sections)
+    few = Markup("<p>There are no counts of training interactions.</p>")
+    if counts is not None:
+        few = table(few_interactions.build(runs, counts, report.recbole_row))
     return [
         ("leaderboard", "Leaderboard: all data sets and seeds",
          leaderboard(entries_of(datasets), page_folder)),
@@ -92,6 +109,7 @@ def _parts(
         ("power", "How many users a claim needs", _power(report, datasets)),
         ("accuracy", "Accuracy (Table I)",
          tables["table_1"] + _each(differences, report.sections)),
+        ("few", "Users and items with few interactions", few),
         ("protocols", "What sampled ranking hides",
          _each(protocols, report.sections)),
         ("diversity", "Diversity and fairness (Table II)",
