@@ -17,8 +17,8 @@ import pandas as pd
 
 from benchmarks.data import folder
 from benchmarks.options import RESULTS
-from llm4rec_recbole.data.interactions import read_interactions
 from llm4rec_recbole.data.splits import leave_one_out
+from llm4rec_recbole.datasets.prepare import read_interactions
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.users_file import read_users
 from llm4rec_recbole.files import write_atomically
