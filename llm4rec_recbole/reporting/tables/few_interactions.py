@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 from llm4rec_recbole.analysis.compare import METRICS
 from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES, group_of, row_label
-from llm4rec_recbole.evaluation.users_file import per_user_values, read_users
+from llm4rec_recbole.evaluation.users_file import averaged, per_seed_values, read_users
 from llm4rec_recbole.reporting.tables.datasets import Runs
-from llm4rec_recbole.reporting.tables.render import Cell, Section, Table, by_row, column, number
+from llm4rec_recbole.reporting.tables.render import Cell, Section, Table, column, number
 from llm4rec_recbole.reporting.tables.rows import size_of
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def build(
 
 
 def _section(dataset: str, runs: Runs, counts: pd.DataFrame, recbole_row: str) -> Section:
-    values = per_user_values(runs)
+    values = averaged(per_seed_values(runs))
     few = {name: counts[name].to_numpy() <= FEW for name in COUNTS}
     methods = list(runs)
     cells = [[Cell(row_label(m, recbole_row, size_of(m, runs[m]))) for m in methods]]
@@ -96,6 +96,6 @@ def _section(dataset: str, runs: Runs, counts: pd.DataFrame, recbole_row: str) -
     groups = [group_of(method, recbole_row) for method in methods]
     return Section(
         f"{dataset}: of {len(counts):,}, {sizes} have at most {FEW} training interactions",
-        by_row(cells),
+        [*map(list, zip(*cells))],
         groups={n: group for n, group in enumerate(groups) if groups.index(group) == n},
     )
