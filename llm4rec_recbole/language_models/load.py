@@ -53,10 +53,9 @@ def load_language_model(
 ) -> tuple[Any, Any]:
     """The causal language model `name` and its tokenizer.
 
-    name: the packaged model, a folder, a hub name, or `scratch-<width>x<layers>`. The last is an
-    untrained model of the same architecture. Its weights come from torch's generator, its tokens
-    are bytes. layers: use only this many of the first layers; None is all. Raises InputError when
-    there is no such model, or it has fewer layers.
+    name: the packaged model, a folder, a hub name, or `scratch-<width>x<layers>`: an untrained
+    model of the same architecture whose tokens are bytes. layers: use only this many of the first
+    layers; None is all. Raises InputError when there is no such model, or it has fewer layers.
     """
     model = load_model(name, layers, dtype)
     if _UNTRAINED.fullmatch(name):
@@ -109,10 +108,8 @@ def first_layers(model: Any, name: str, layers: int | None) -> Any:
 
 
 def decoder_of(model: Any, name: str) -> Any:
-    """`model` without its head: `embed_tokens`, `layers`, `norm`.
-
-    Raises InputError for another structure, such as GPT-2's.
-    """
+    """`model` without its head: `embed_tokens`, `layers`, `norm`. Raises InputError for another
+    structure."""
     body = model.get_decoder()
     if not (hasattr(body, "layers") and hasattr(body, "norm")):
         raise InputError(

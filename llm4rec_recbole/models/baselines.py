@@ -82,9 +82,7 @@ class RecencyEASE(EASE):
 
     def learn_online(self, config: Any, dataset: Any) -> None:
         """Let the validation interactions enter B, each before the rankings that come after it.
-
-        Raises InputError for data without times of interactions.
-        """
+        Raises InputError for data without times of interactions."""
         reason = no_event_times(config)
         if reason:
             raise InputError(f"learns_online: {reason}")

@@ -142,10 +142,8 @@ def adapted_file(checkpoint: str | Path) -> Path:
 
 def save_adapted_weights(model: Any, checkpoint: str | Path, held_out: HeldOut) -> None:
     """Save the tensors of `model` that differ from those in `checkpoint`, none where it learned
-    nothing, and F of (33), which takes seconds to compute; nothing for a model that cannot adapt.
-
-    held_out: of the test; its histories estimate F.
-    """
+    nothing, and F of (33), which takes seconds to compute, from the histories `held_out` of the
+    test. Write nothing for a model that cannot adapt."""
     if not hasattr(model, "prequential_rows"):
         return
     trained = checkpoints.load(checkpoint)["state_dict"]

@@ -163,7 +163,6 @@ def relation_learner(relations: RelationTerm) -> Learner:
 
 def relation_update_size(n_events: int, n_items: int, size: int) -> int:
     """Events of one update where relations learn: `size`, or more where that would take minutes.
-
     Adding k events to relations of n items costs 4 k n² operations, at least n³ in all for n / 4.
     """
     if 4.0 * n_events * n_items**2 <= MOST_OPERATIONS:

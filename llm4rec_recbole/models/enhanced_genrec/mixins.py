@@ -101,10 +101,8 @@ class OnlineLearning:
         yield from prequential_rows(self, valid, outcomes, query_times, gradients, relations)
 
     def learn_relations(self: Any, valid: HeldOut, outcomes: Outcomes) -> None:
-        """Let the item relations learn from all validation items, as they do during the test.
-
-        The weights that adaptation changed stand in a file beside the checkpoint; relations do not.
-        """
+        """Let the item relations learn from all validation items, as they do during the test. The
+        file of adapted weights does not hold them."""
         relations = self._learning_relations(outcomes)
         if relations is not None:
             unranked = np.zeros(0)
