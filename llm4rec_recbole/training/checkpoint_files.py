@@ -190,7 +190,8 @@ def load_adapted_weights(model: Any, checkpoint: str | Path) -> bool:
     ):
         raise InputError("not the adapted weights of this model", file=path, hint="delete the file")
     model.eval()
-    model.fix_content()  # from the trained weights, as before the first event
+    if hasattr(model, "fix_content"):
+        model.fix_content()  # from the trained weights, as before the first event
     with torch.no_grad():
         for name, tensor in changed.items():
             weights[name].copy_(tensor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from llm4rec_recbole.components.adaptation import prequential
 from llm4rec_recbole.components.item_relations import item_item_weights
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.inference.restore import restore
 from llm4rec_recbole.training.run import run, train
 
 
@@ -65,6 +67,15 @@ def test_its_record_and_that_of_a_sum_say_what_was_learned(options, online) -> N
         assert learned["relations_learned"]
         assert not learned["gradients"]
         assert learned["events"] > 0
+
+
+def test_a_restored_run_has_learned_from_all_validation_items(online, tmp_path: Path) -> None:
+    run("RecencyEASE", "two_cycles", options=online | {"checkpoint_dir": str(tmp_path)})
+    (path,) = tmp_path.glob("*.safetensors")
+    restored = restore(path)
+    assert restored.model.adaptation_summary.events == len(restored.valid) > 0
+    trained = restore(path, adapted=False).model.relations.item_item_weights
+    assert (restored.model.relations.item_item_weights - trained).abs().max() > 0.01
 
 
 def test_data_without_times_are_refused(online, monkeypatch: pytest.MonkeyPatch) -> None:
