@@ -232,9 +232,10 @@ def model_type(model: str | type) -> str:
 @cache
 def _sources(model: str) -> tuple[str, ...]:
     """The source of the model's class and of its base classes, the class's own first."""
-    sources: list[str] = []
     if model not in models():
         return ()
+    sources: list[str] = []
+    abstract = recbole_folder() / "model/abstract_recommender.py"
     name = MODELS.get(model, "").partition(":")[2] or model
     if model in ENHANCED_GENREC:  # its variants are made from a table, not written as classes
         name = ENHANCED_GENREC[0]
@@ -256,23 +257,15 @@ def _sources(model: str) -> tuple[str, ...]:
                 todo.append((base, file))
             elif base in renamed:
                 module, old = renamed[base]
-                todo.append((old, _module_file(module)))
-            elif base in _abstract():
-                todo.append((base, recbole_folder() / "model/abstract_recommender.py"))
+                file_of = (recbole_folder().parent / module.replace(".", "/")).with_suffix(".py")
+                todo.append((old, file_of))
+            elif base in _classes(abstract):
+                todo.append((base, abstract))
             elif base in models():
                 todo.append((base, models()[base]))
         if file.parent.name.endswith("_recommender"):  # helpers beside a model's class
             sources.append(whole)
     return tuple(sources)
-
-
-def _module_file(module: str) -> Path:
-    return (recbole_folder().parent / module.replace(".", "/")).with_suffix(".py")
-
-
-@cache
-def _abstract() -> frozenset[str]:
-    return frozenset(_classes(recbole_folder() / "model/abstract_recommender.py"))
 
 
 @cache

@@ -145,11 +145,7 @@ class RecBoleOptions(Options):
     enable_scaler: bool = Field(description="Scale gradients in mixed precision.")
     transform: (
         Literal[
-            "mask_itemseq",
-            "inverse_itemseq",
-            "crop_itemseq",
-            "reorder_itemseq",
-            "user_defined",
+            "mask_itemseq", "inverse_itemseq", "crop_itemseq", "reorder_itemseq", "user_defined"
         ]
         | None
     ) = Field(description="Transformation of each batch.")

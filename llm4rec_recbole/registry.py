@@ -46,10 +46,7 @@ def _own_models() -> dict[str, str]:
     return modules
 
 
-MODELS: dict[str, str] = {
-    **_own_models(),
-    **dict.fromkeys(ENHANCED_GENREC, f"{_ENHANCED}.model"),
-}
+MODELS: dict[str, str] = {**_own_models(), **dict.fromkeys(ENHANCED_GENREC, f"{_ENHANCED}.model")}
 METRICS: dict[str, str] = {
     "Coverage": "llm4rec_recbole.recbole_plugin.metrics",
     "Fairness": "llm4rec_recbole.recbole_plugin.metrics",

@@ -23,11 +23,7 @@ from llm4rec_recbole.analysis import power, significance
 from llm4rec_recbole.analysis.paired_tests import ONE_SEED, Comparison, Setting, one_seed
 from llm4rec_recbole.analysis.paper import paper_methods, paper_numbers
 from llm4rec_recbole.analysis.paper.claims import Claim, Tables, Test, paper_claims
-from llm4rec_recbole.analysis.paper.paper_methods import (
-    OURS,
-    REFERENCES,
-    paper_baselines,
-)
+from llm4rec_recbole.analysis.paper.paper_methods import OURS, REFERENCES, paper_baselines
 from llm4rec_recbole.analysis.paper.paper_numbers import per_cent
 from llm4rec_recbole.evaluation.records import RANKINGS, Failure, Record
 from llm4rec_recbole.evaluation.users_file import averaged, per_seed_values
@@ -287,10 +283,7 @@ def _of_ours(comparisons: Sequence[Comparison], setting: Setting, metric: str) -
 
 
 def _ablated(
-    claim: Claim,
-    test: Test,
-    settings: dict[Setting, Runs],
-    comparisons: Sequence[Comparison],
+    claim: Claim, test: Test, settings: dict[Setting, Runs], comparisons: Sequence[Comparison]
 ) -> Iterator[Measured]:
     """The comparisons of `test`; gains of Table V in per cent of the backbone, as the paper's."""
     for c in comparisons:

@@ -232,11 +232,7 @@ def _adjusted(rows: list[Comparison]) -> list[Comparison]:
 
 
 def _system_level(
-    table: str,
-    setting: Setting,
-    runs: Runs,
-    pairs: Sequence[tuple[str, str]],
-    data: Path,
+    table: str, setting: Setting, runs: Runs, pairs: Sequence[tuple[str, str]], data: Path
 ) -> list[Comparison]:
     """The pairs' tests in coverage and fairness, which have no value per user."""
     rows = []

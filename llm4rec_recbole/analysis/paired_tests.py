@@ -83,9 +83,7 @@ def read_comparisons(path: Path) -> list[Comparison]:
 
 
 def per_user_differences(
-    values: dict[str, Values],
-    columns: Sequence[tuple[str, str]],
-    pairs: Pairing,
+    values: dict[str, Values], columns: Sequence[tuple[str, str]], pairs: Pairing
 ) -> list[list[tuple[Label, np.ndarray]]]:
     """Differences (U,) of all `pairs` in all `columns`, grouped by the users they cover.
 

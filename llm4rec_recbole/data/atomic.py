@@ -129,9 +129,7 @@ class AtomicTable:
 
 
 def read_atomic(
-    path: str | Path,
-    file_format: AtomicFormat = DEFAULT_FORMAT,
-    required: Sequence[str] = (),
+    path: str | Path, file_format: AtomicFormat = DEFAULT_FORMAT, required: Sequence[str] = ()
 ) -> AtomicTable:
     """The table in the atomic file at `path`, from memory or the cache where it is unchanged.
 

@@ -9,13 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from llm4rec_recbole.data import atomic_format
 from llm4rec_recbole.data.atomic import AtomicTable, read_atomic
-from llm4rec_recbole.data.atomic_format import (
-    DEFAULT_FORMAT,
-    AtomicFormat,
-    first_unit_change,
-    mixed_units_error,
-)
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError, did_you_mean
 from llm4rec_recbole.files import recbole_folder
@@ -68,13 +63,13 @@ class DatasetFiles:
 
     folder: Path
     name: str
-    file_format: AtomicFormat = DEFAULT_FORMAT
+    file_format: atomic_format.AtomicFormat = atomic_format.DEFAULT_FORMAT
     parts: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, config: Any) -> DatasetFiles:
         """The files that RecBole's `config` describes. Raises InputError for an unusable option."""
-        file_format = AtomicFormat.of(config)
+        file_format = atomic_format.AtomicFormat.of(config)
         parts = config["benchmark_filename"]
         if parts is not None and not (
             isinstance(parts, list)
@@ -126,10 +121,10 @@ class DatasetFiles:
         if len(tables) < 2 or any(table.types.get(field) != "float" for table in tables):
             return
         times = [table.columns[field].to_numpy() for table in tables]
-        row = first_unit_change(np.concatenate(times))
+        row = atomic_format.first_unit_change(np.concatenate(times))
         if row is not None:
             ends = np.cumsum([len(part) for part in times])
             number = int(np.searchsorted(ends, row, side="right"))
             line = row - int(ends[number] - len(times[number])) + 2
             first, other = times[0][0], times[number][line - 2]
-            raise mixed_units_error(tables[number].path, line, first, other)
+            raise atomic_format.mixed_units_error(tables[number].path, line, first, other)

@@ -96,10 +96,7 @@ def copy_used_events(events: Events, row_mask: np.ndarray, log: RawLog, out: Pat
 
 
 def training_events(
-    table: str | Path,
-    users: np.ndarray,
-    items: np.ndarray,
-    before: float | None = None,
+    table: str | Path, users: np.ndarray, items: np.ndarray, before: float | None = None
 ) -> pd.DataFrame:
     """The events of the training interactions: what a model may read about the items.
 

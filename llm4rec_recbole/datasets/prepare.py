@@ -78,10 +78,7 @@ def _number(tokens: pd.Series) -> tuple[np.ndarray, np.ndarray]:
 
 
 def prepare(
-    dataset: str,
-    out: str | Path,
-    data_path: str | Path = "dataset",
-    raw: str | Path | None = None,
+    dataset: str, out: str | Path, data_path: str | Path = "dataset", raw: str | Path | None = None
 ) -> dict[str, Any]:
     """Check the data set, write its tables and its summary to `out`. Return the summary.
 

@@ -157,11 +157,7 @@ class _Block:
     """
 
     def __init__(
-        self,
-        scores: np.ndarray,
-        targets: np.ndarray,
-        seen_rows: np.ndarray,
-        seen_items: np.ndarray,
+        self, scores: np.ndarray, targets: np.ndarray, seen_rows: np.ndarray, seen_items: np.ndarray
     ) -> None:
         rows = np.arange(len(targets))
         self.scores, self.targets, self.seen = scores, targets, (seen_rows, seen_items)

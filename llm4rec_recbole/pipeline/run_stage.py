@@ -28,14 +28,7 @@ from llm4rec_recbole.console import run_command
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.paths import RESULTS, Run
 from llm4rec_recbole.files import sha256_of, write_json
-from llm4rec_recbole.pipeline.checkpoint import (
-    ensure_references,
-    finish_checkpoint,
-    options_of,
-    refuse_smoke,
-    run_of_options,
-    with_checkpoints,
-)
+from llm4rec_recbole.pipeline import checkpoint
 from llm4rec_recbole.pipeline.data_summary import check_data
 from llm4rec_recbole.pipeline.status import (
     State,
@@ -50,9 +43,9 @@ _STOPPED = (-signal.SIGINT, -signal.SIGTERM, 128 + signal.SIGINT, 128 + signal.S
 
 def main(command: Sequence[str]) -> int:
     """Execute the run that `command` names by its options; returns the command's exit status."""
-    options = options_of(command)
-    run = run_of_options(options)
-    refuse_smoke(options)
+    options = checkpoint.options_of(command)
+    run = checkpoint.run_of_options(options)
+    checkpoint.refuse_smoke(options)
     results, inputs = Path(options["results_dir"]), _inputs(command)
     with locked(run) as (handle, waited_for):
         if (
@@ -76,7 +69,7 @@ def main(command: Sequence[str]) -> int:
             seconds = round(time.time() - now["started"], 1)
             write_state(handle, now | {"seconds": seconds})
             run.failure.unlink(missing_ok=True)
-            finish_checkpoint(run, run.record(results))
+            checkpoint.finish_checkpoint(run, run.record(results))
             print(f"{run}: took {format_duration(seconds)}", flush=True)
         elif status not in _STOPPED and results == RESULTS:
             write_json(run.failure, {"error": error})
@@ -90,12 +83,12 @@ def _train(command: Sequence[str], lock: int, run: Run) -> tuple[int, str]:
     """
     try:
         check_data(run.dataset)
-        if status := ensure_references(command):
+        if status := checkpoint.ensure_references(command):
             return status, "a reference could not be trained again"
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2, str(error)
-    return _execute(with_checkpoints(command, run), lock)
+    return _execute(checkpoint.with_checkpoints(command, run), lock)
 
 
 def _inputs(command: Sequence[str]) -> str:

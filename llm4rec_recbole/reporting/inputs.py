@@ -26,11 +26,7 @@ from llm4rec_recbole.reporting.tables import ablation, accuracy, notes
 from llm4rec_recbole.reporting.tables.ablation import COLUMNS_4, COLUMNS_5, Ablation, ablation_of
 from llm4rec_recbole.reporting.tables.record_tables import TABLE_2, TABLE_3
 from llm4rec_recbole.reporting.tables.render import Table
-from llm4rec_recbole.reporting.tables.rows import (
-    AccuracySection,
-    SettingResults,
-    accuracy_section,
-)
+from llm4rec_recbole.reporting.tables.rows import AccuracySection, SettingResults, accuracy_section
 
 
 @dataclass(frozen=True)

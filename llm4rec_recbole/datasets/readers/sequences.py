@@ -21,14 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm4rec_recbole.data.line_reader import read_lines
-from llm4rec_recbole.datasets.base import (
-    BAD_ID,
-    SECOND_ROW,
-    LogBuilder,
-    RawData,
-    RowReport,
-    is_valid_token,
-)
+from llm4rec_recbole.datasets import base
 from llm4rec_recbole.datasets.readers.json_lines import read_json_object
 from llm4rec_recbole.datasets.readers.reviews import read_products
 from llm4rec_recbole.errors import InputError
@@ -40,10 +33,10 @@ NOT_IN_SEQUENCES = "not in the sequences"
 _UNITS = {"attributes": "items", "ids": "ids", "titles": "titles", "texts": "texts"}
 
 
-def read(files: dict[str, Path], staging: Path) -> RawData:
+def read(files: dict[str, Path], staging: Path) -> base.RawData:
     """Read the files by role. Raises InputError for a broken file and a user with two lines."""
     path = files["sequences"]
-    row_report, log = RowReport(path, "interactions"), LogBuilder()
+    row_report, log = base.RowReport(path, "interactions"), base.LogBuilder()
     line_of_user: dict[str, int] = {}
     for number, line in read_lines(path):
         if not line.strip():
@@ -55,13 +48,13 @@ def read(files: dict[str, Path], staging: Path) -> RawData:
         line_of_user[user] = number
         row_report.read += len(items)
         for index, item in enumerate(items, 1):
-            if is_valid_token(user) and is_valid_token(item):
+            if base.is_valid_token(user) and base.is_valid_token(item):
                 log.add(user, item, index)
             else:
-                row_report.drop(BAD_ID, number)
-    data = RawData(log.build(), {"sequences": row_report})
+                row_report.drop(base.BAD_ID, number)
+    data = base.RawData(log.build(), {"sequences": row_report})
     if "products" in files:
-        products = data.row_reports["items"] = RowReport(files["products"], "products")
+        products = data.row_reports["items"] = base.RowReport(files["products"], "products")
         data.items = read_products(files["products"], products)
     else:
         data.items, row_reports = read_items(files, list(data.log.item_tokens))
@@ -71,7 +64,7 @@ def read(files: dict[str, Path], staging: Path) -> RawData:
 
 def read_items(
     files: dict[str, Path], tokens: list[str]
-) -> tuple[pd.DataFrame | None, dict[str, RowReport]]:
+) -> tuple[pd.DataFrame | None, dict[str, base.RowReport]]:
     """A row for each of the sequences' items `tokens`, and a row report for each file, by role.
 
     The table is None if no file describes items. Every entry of a file is counted. Raises
@@ -80,10 +73,10 @@ def read_items(
     import pandas as pd
 
     table: dict[str, list[Any]] = {"item_id": tokens}
-    row_reports: dict[str, RowReport] = {}
+    row_reports: dict[str, base.RowReport] = {}
 
-    def report(role: str) -> RowReport:
-        return row_reports.setdefault(role, RowReport(files[role], _UNITS[role]))
+    def report(role: str) -> base.RowReport:
+        return row_reports.setdefault(role, base.RowReport(files[role], _UNITS[role]))
 
     if "attributes" in files:
         entries = read_json_object(files["attributes"])
@@ -112,7 +105,7 @@ def read_items(
 def _select(
     entries: dict[str, Any],
     ids: set[str],
-    row_report: RowReport,
+    row_report: base.RowReport,
     is_valid: Callable[[Any], bool],
     why_invalid: str,
 ) -> dict[str, Any]:
@@ -141,7 +134,7 @@ def _has_texts(value: Any) -> bool:
     )
 
 
-def _read_ids(path: Path, tokens: set[str], row_report: RowReport) -> dict[str, str]:
+def _read_ids(path: Path, tokens: set[str], row_report: base.RowReport) -> dict[str, str]:
     """Item number → original id."""
     names = read_json_object(path).get("id2item")
     if not isinstance(names, dict):
@@ -150,7 +143,7 @@ def _read_ids(path: Path, tokens: set[str], row_report: RowReport) -> dict[str, 
     return _select(names, tokens, row_report, lambda name: isinstance(name, str), why)
 
 
-def _read_titles(path: Path, ids: set[str], row_report: RowReport) -> dict[str, str]:
+def _read_titles(path: Path, ids: set[str], row_report: base.RowReport) -> dict[str, str]:
     """Original id → title."""
     titles: dict[str, str] = {}
     for number, line in read_lines(path):
@@ -159,7 +152,7 @@ def _read_titles(path: Path, ids: set[str], row_report: RowReport) -> dict[str, 
         if original not in ids:
             row_report.drop(NOT_IN_SEQUENCES, number)
         elif original in titles:
-            row_report.drop(SECOND_ROW, number)
+            row_report.drop(base.SECOND_ROW, number)
         else:
             titles[original] = words
     return titles

@@ -165,7 +165,11 @@ def measured_steps(rows: Sequence[Row], column: Column) -> list[Step]:
 def waterfall(name: str, title: str, metric: str, steps: Sequence[Step], kind: str) -> svg.Figure:
     """One bar for each step, the last one from the first row to the whole; kind: ours or paper."""
     left = svg.width_of([step.label for step in steps]) + 10
-    ends = [x for step in steps for x in _ends(step)]
+    ends = []
+    for step in steps:
+        ends += [x for x in (step.value, step.before) if x is not None]
+        if step.before is not None and step.low is not None and step.high is not None:
+            ends += [step.before + step.low, step.before + step.high]
     scale = svg.padded_scale(ends or [0.0, 1.0], left, WIDTH - NUMBERS)
     top, bottom = 8.0, 8.0 + ROW * len(steps)
     parts = [svg.horizontal_axis(scale, top, bottom, metric)]
@@ -174,13 +178,6 @@ def waterfall(name: str, title: str, metric: str, steps: Sequence[Step], kind: s
     described = "; ".join(f"{step.label}: {step.numbers}" for step in steps)
     alt = f"Waterfall, {title}, {metric}. {described}."
     return svg.Figure(name, title, alt, WIDTH, bottom + 40, "".join(parts))
-
-
-def _ends(step: Step) -> list[float]:
-    ends = [x for x in (step.value, step.before) if x is not None]
-    if step.before is not None and step.low is not None and step.high is not None:
-        ends += [step.before + step.low, step.before + step.high]
-    return ends
 
 
 def _waterfall_row(step: Step, y: float, scale: svg.Scale, kind: str) -> str:

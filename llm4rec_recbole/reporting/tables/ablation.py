@@ -21,13 +21,7 @@ from llm4rec_recbole.analysis.paper.paper_methods import (
 from llm4rec_recbole.analysis.significance import LEVEL
 from llm4rec_recbole.registry import nulls
 from llm4rec_recbole.reporting.tables.notes import run_notes
-from llm4rec_recbole.reporting.tables.render import (
-    NONE,
-    Cell,
-    Table,
-    column,
-    number,
-)
+from llm4rec_recbole.reporting.tables.render import NONE, Cell, Table, column, number
 from llm4rec_recbole.reporting.tables.rows import (
     AccuracySection,
     Column,

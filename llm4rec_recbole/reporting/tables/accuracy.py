@@ -9,13 +9,7 @@ from llm4rec_recbole.analysis.paired_tests import ONE_SEED
 from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES, OURS, RANKING_NAMES
 from llm4rec_recbole.analysis.significance import LEVEL, MARGIN
 from llm4rec_recbole.reporting.tables.notes import COMMON, further_of, run_notes, test_notes
-from llm4rec_recbole.reporting.tables.render import (
-    NONE,
-    Cell,
-    Table,
-    column,
-    number,
-)
+from llm4rec_recbole.reporting.tables.render import NONE, Cell, Table, column, number
 from llm4rec_recbole.reporting.tables.rows import (
     COLUMNS,
     AccuracySection,
