@@ -17,7 +17,7 @@ import pandas as pd
 
 from benchmarks.data import folder
 from benchmarks.options import RESULTS
-from llm4rec_recbole.data.splits import leave_one_out
+from llm4rec_recbole.data.splits import Log, leave_one_out
 from llm4rec_recbole.datasets.prepare import read_interactions
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.users_file import read_users
@@ -29,7 +29,7 @@ from llm4rec_recbole.reporting.tables.few_interactions import FILE, read_counts
 def training_counts(inter: Path, users_file: Path) -> pd.DataFrame:
     """The counts of the users in `users_file`. Raises InputError where the split is another one."""
     log = read_interactions(inter)
-    split = leave_one_out(log.users, log.items, log.times)
+    split = leave_one_out(Log(log.users, log.items, log.times))
     test = split.test
     frame = pd.DataFrame(
         {
