@@ -88,6 +88,8 @@ def merge_options(
 
     Raises InputError for a file that cannot be read.
     """
+    from llm4rec_recbole.options import plain
+
     values: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
     if isinstance(config_files, str):  # its characters would be read as file names
@@ -97,7 +99,7 @@ def merge_options(
         content = read_yaml(file)
         values |= content.values
         origins |= {name: Origin(str(file), line) for name, line in content.lines.items()}
-    values |= options or {}
+    values |= plain(dict(options or {}))
     origins |= dict.fromkeys(options or {}, Origin())
     return values, origins
 
@@ -187,7 +189,9 @@ def unread_options(
     for name, value in values.items():
         if is_property_file(origins.get(name, Origin()).file):
             continue
-        if name in option_readers.PICKLES:
+        if name == "config_files":
+            yield name, "config_files is an argument, and not an option", "name all files there"
+        elif name in option_readers.PICKLES:
             if value != option_readers.PICKLES[name]:
                 hint = "data are read from the atomic files"
                 yield name, f"{name} is about a pickle, which is never written or loaded", hint

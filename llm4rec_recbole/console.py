@@ -25,7 +25,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from llm4rec_recbole.errors import InputError, missing_package
+from llm4rec_recbole.errors import InputError, absent_package, missing_package
 
 _BAD_INPUT = 2
 _STOPPED = 128 + signal.SIGINT
@@ -103,9 +103,9 @@ def _exit_status(name: str, command: Callable[[], int | None]) -> int:
         print(f"{name}: {error}", file=sys.stderr)
         return _BAD_INPUT
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("", "llm4rec_recbole"):
+        if (package := absent_package(error)) is None:
             raise
-        print(f"{name}: {missing_package(error.name or '', 'this command')}", file=sys.stderr)
+        print(f"{name}: {missing_package(package, 'this command')}", file=sys.stderr)
         return _BAD_INPUT
     except BrokenPipeError:  # `llm4rec … | head` has read enough
         _discard_output()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import os
 import reprlib
 from collections.abc import Iterable
@@ -55,6 +56,12 @@ def missing_package(module: str, reader: str) -> InputError:
     package = module.partition(".")[0]
     hint = f"pip install {_DISTRIBUTIONS.get(package, package)}"
     return InputError(f"{reader} needs the package {package}, which is not installed", hint=hint)
+
+
+def absent_package(error: ModuleNotFoundError) -> str | None:
+    """The package that is not installed; None where a module of an installed package is missing."""
+    package = (error.name or "").partition(".")[0]
+    return package if package and importlib.util.find_spec(package) is None else None
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:

@@ -124,6 +124,8 @@ def fixed_options(model: str | type, protocol: str) -> dict[str, Any]:
         fixed |= FIXED_BY_WINDOWS
     if batches:
         fixed |= FIXED_BY_LOSSES
+    if model_type(model) == "KNOWLEDGE":
+        fixed["shuffle"] = True
     if model_type(model) == "TRADITIONAL":
         fixed |= _FIXED_BY_CLOSED_FORM
     return fixed

@@ -10,12 +10,14 @@ from __future__ import annotations
 import copy
 import types
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from llm4rec_recbole.errors import InputError, did_you_mean, shorten
+from llm4rec_recbole.yaml_files import parse_value
 
 
 class Options(BaseModel):
@@ -268,17 +270,21 @@ def check_values(
         for name in (str(problem["loc"][0]) for problem in error.errors()):
             if name in given:
                 hint = kind_in_words(options.model_fields[name])
-                message = f"{prefix}{name} is {shorten(values[name])}"
-                raise InputError(message, hint=hint) from None
+                value = values[name]
+                is_text = isinstance(value, str) and not isinstance(parse_value(value), str)
+                shown = repr(value) if is_text else shorten(value)  # "5" is no number
+                raise InputError(f"{prefix}{name} is {shown}", hint=hint) from None
 
 
 def plain(value: Any) -> Any:
-    """`value` with NumPy numbers as Python's, and tuples as lists."""
-    if isinstance(value, tuple):
-        return list(value)
-    if type(value).__module__ == "numpy" and hasattr(value, "item"):
-        return value.item() if getattr(value, "ndim", 0) == 0 else value
-    return value
+    """`value` with NumPy's numbers and arrays as Python's, tuples as lists, and paths as text."""
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, PurePath):
+        return str(value)
+    return value.tolist() if type(value).__module__ == "numpy" else value
 
 
 def kind_in_words(field: FieldInfo) -> str:

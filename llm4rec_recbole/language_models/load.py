@@ -161,14 +161,20 @@ def _unpacked(name: str) -> Path:
 
 def _unpack(gguf: Path, folder: Path) -> None:
     """Write the model of the file `gguf` to `folder` as safetensors, atomically."""
-    from transformers import AutoModelForCausalLM
+    import transformers
 
+    # transformers 5 leaves the weights in GGUF's blocks where it can
+    config_class = getattr(transformers, "GgufConfig", None)
+    dense = {} if config_class is None else {"quantization_config": config_class(dequantize=True)}
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16, trust_remote_code=False
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16, trust_remote_code=False, **dense
         )
+        if dense:  # otherwise it is not saved
+            model.__dict__.pop("hf_quantizer", None)
+            model.config.__dict__.pop("quantization_config", None)
         tokenizer = load_tokenizer(gguf.parent, gguf_file=gguf.name)
         # transformers reads the names of the special tokens from GGUF, but mixes them up.
         for role in ("bos_token", "eos_token", "pad_token", "unk_token"):

@@ -13,7 +13,8 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from importlib import metadata
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -156,7 +157,8 @@ def as_input_error(kind: str, name: str, hint: str) -> Iterator[None]:
 #
 # Meanwhile a module with the names that transformers reads stands in for each one that is not
 # imported yet. A function imports the real one when it is called. A class has no instances:
-# `isinstance` is False, as it is in a single process.
+# `isinstance` is False, as it is in a single process. transformers 5 reads other names, of which
+# some must be real: it is imported as it is.
 
 _FUNCTIONS = {
     "sklearn.metrics": ("roc_curve",),
@@ -171,7 +173,7 @@ _LOSSES = "transformers.loss.loss_utils"
 def import_transformers() -> None:
     """Import the parts of transformers that import these libraries; call it before any other
     import of transformers."""
-    with _stand_ins():
+    with _stand_ins() if metadata.version("transformers").startswith("4.") else nullcontext():
         for module in ("modeling_utils", "masking_utils", "generation.utils"):
             importlib.import_module(f"transformers.{module}")
 

@@ -20,6 +20,7 @@ def read_property_files(module: ModuleType) -> None:
     """Lay this project's property files over RecBole's own defaults. Refuse an option that the
     protocol ignores and a value out of its range, where every Config is made."""
     from llm4rec_recbole.config import check_protocol, defaults_for
+    from llm4rec_recbole.options import plain
     from llm4rec_recbole.training.checks import check_option_values
 
     @wrap(module.Config)
@@ -27,6 +28,7 @@ def read_property_files(module: ModuleType) -> None:
         load: Any, self: Any, model: str, model_class: type, dataset: str
     ) -> None:
         load(self, model, model_class, dataset)
+        self.external_config_dict = plain(self.external_config_dict)
         protocol = self.external_config_dict.get("protocol")
         self.internal_config_dict |= defaults_for(model, dataset, protocol)
         protocol = self.internal_config_dict["protocol"]
@@ -121,3 +123,34 @@ def load_windows_and_held_out(module: ModuleType) -> None:
         return loader
 
     replace(module, "get_dataloader", get_dataloader)
+
+
+@patch("recbole.data.utils", upstream="none: `epochs: ~` is this project's")
+def choose_epochs(module: ModuleType) -> None:
+    """Set `epochs` and `eval_step` by the training data where they are ~."""
+    of_recbole = module.data_preparation
+
+    def data_preparation(config: Any, dataset: Any) -> Any:
+        loaders = of_recbole(config, dataset)
+        if config["epochs"] is None or config["eval_step"] is None:
+            from llm4rec_recbole.training.dataset import interactions_of
+            from llm4rec_recbole.training.trainer import set_epochs
+
+            set_epochs(config, config.model_class, interactions_of(loaders[0]._dataset))
+        return loaders
+
+    replace(module, "data_preparation", data_preparation)
+
+
+@patch("recbole.trainer.trainer", upstream="none: the options are this project's")
+def prepare_models_of_scripts(module: ModuleType) -> None:
+    """Obey `item_init` and the choices on validation where a script calls `trainer.fit` itself."""
+
+    @wrap(module.Trainer)
+    def fit(
+        train: Any, self: Any, train_data: Any, valid_data: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        from llm4rec_recbole.training.trainer import prepare_for_script
+
+        prepare_for_script(self, train_data, valid_data)
+        return train(self, train_data, valid_data, *args, **kwargs)

@@ -18,7 +18,13 @@ from typing import Any
 
 from llm4rec_recbole.config import check_request, merge_options
 from llm4rec_recbole.data.splits import PROTOCOLS
-from llm4rec_recbole.errors import InputError, did_you_mean, missing_package, shorten
+from llm4rec_recbole.errors import (
+    InputError,
+    absent_package,
+    did_you_mean,
+    missing_package,
+    shorten,
+)
 from llm4rec_recbole.model_options import options_class
 from llm4rec_recbole.option_readers import DISTRIBUTED
 from llm4rec_recbole.options import (
@@ -64,9 +70,6 @@ def checked_config(
     check_read_with(config, origins)
     check_negatives(config)
     check_threshold(config)
-    if config["epochs"] is None and not hasattr(config.model_class, "visits"):
-        message = f"{config['model']} does not choose its number of epochs"
-        raise InputError(message, hint="give a number of epochs")
     _name_method(config)
     _check_null(config)
     check_data(config)
@@ -224,7 +227,9 @@ def refusals_of_recbole() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise missing_package(error.name or "", "this model") from error
+        if (package := absent_package(error)) is None:
+            raise
+        raise missing_package(package, "this model") from error
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         its_own = "recbole" in Path(last.filename).parts
@@ -233,3 +238,19 @@ def refusals_of_recbole() -> Iterator[None]:
         missing = isinstance(error, NotImplementedError) and not str(error)
         message = f"the model does not implement {last.name}" if missing else str(error)
         raise InputError(" ".join(message.split())) from error
+
+
+@contextmanager
+def refusals_of_torch(config: Any) -> Iterator[None]:
+    """Report in one line that the model cannot train with `enable_amp` or with `sparse_adam`."""
+    try:
+        yield
+    except (RuntimeError, NotImplementedError) as error:
+        text, model = " ".join(str(error).split()), config["model"]
+        if config["enable_amp"] and re.search("BFloat16|Half|dtype", text):
+            message = f"{model} cannot train in mixed precision: {text}"
+            raise InputError(message, hint="--enable_amp=False") from error
+        if config["learner"] == "sparse_adam" and "dense gradients" in text:
+            message = f"sparse_adam needs sparse gradients, and {model} has none"
+            raise InputError(message, hint="choose another --learner") from error
+        raise

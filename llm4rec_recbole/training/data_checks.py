@@ -12,12 +12,16 @@ from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError, did_you_mean, shorten
 from llm4rec_recbole.files import properties_folder
 
-#: Options that name columns. RecBole ignores most of the names that no file has.
-_COLUMN_OPTIONS = (
-    *("val_interval", "threshold", "normalize_field", "numerical_features"),
-    *("seq_len", "discretization"),
-)
+#: Options that name columns → the types of column that they read. RecBole ignores most of the
+#: other names and types.
+_COLUMN_OPTIONS = {
+    "val_interval": ("token", "float"),
+    "threshold": ("float",),
+    **dict.fromkeys(("normalize_field", "numerical_features", "discretization"), ("float",)),
+    "seq_len": ("token_seq", "float_seq"),
+}
 _ALIASES = tuple(f"alias_of_{kind}_id" for kind in ("user", "item", "entity", "relation"))
+_ALIAS_TYPES = ("token", "token_seq")
 
 
 def check_data(config: Any) -> None:
@@ -27,9 +31,8 @@ def check_data(config: Any) -> None:
     if needs_times(config):
         required.append(config["TIME_FIELD"])
     _check_columns(config["load_col"], required)
-    for name in (config["unused_col"] or {}).get("inter", []):
-        if name in required[:2]:
-            raise InputError(f"unused_col hides {name}, which every model reads")
+    _check_hidden(config, required)
+    _check_times(config)
     files.check(needs_times(config))
     for name in ("split", "group_by", "order"):
         given = config.external_config_dict.get("eval_args") or {}
@@ -53,6 +56,23 @@ def _check_columns(load_col: Any, required: list[str]) -> None:
             raise InputError(f"{message}, but {name} is needed", hint=hint)
 
 
+def _check_hidden(config: Any, required: list[str]) -> None:
+    """Refuse to hide one of the `required` columns; those after the ids are for the split alone."""
+    for option, needed in (("unload_col", required), ("unused_col", required[:2])):
+        for name in (config[option] or {}).get("inter", []):
+            if name in needed:
+                raise InputError(f"{option} hides {name}, which this run reads")
+
+
+def _check_times(config: Any) -> None:
+    """Refuse to scale the times to [0, 1] where the run reads them."""
+    if needs_times(config) and config["normalize_all"]:
+        hint = "name the columns in normalize_field"
+        raise InputError("normalize_all scales the times, which this run reads", hint=hint)
+    if needs_times(config) and config["TIME_FIELD"] in (config["normalize_field"] or ()):
+        raise InputError(f"normalize_field scales {config['TIME_FIELD']}, which this run reads")
+
+
 def _check_headers(config: Any, files: DatasetFiles) -> None:
     """Refuse a column that load_col names and that its file lacks: RecBole would ignore it."""
     given = "load_col" in config.external_config_dict
@@ -72,7 +92,7 @@ def _check_headers(config: Any, files: DatasetFiles) -> None:
 
 
 def _check_named_columns(config: Any, files: DatasetFiles) -> None:
-    """Refuse a column name that no file has, and an interval for a column of the wrong type."""
+    """Refuse a column that no file has, or whose type the option or its interval does not fit."""
     suffixes = [*OTHER_SUFFIXES, *_names(config["additional_feat_suffix"])]
     paths = [files.interactions[0], *(files.path(suffix) for suffix in suffixes)]
     types: dict[str, str] = {}
@@ -82,6 +102,12 @@ def _check_named_columns(config: Any, files: DatasetFiles) -> None:
         if name not in types:
             message = f"{option} names {shorten(name)}, which no file has"
             raise InputError(f"{message}{did_you_mean(str(name), types)}")
+        allowed = (
+            _ALIAS_TYPES if option in _ALIASES else _COLUMN_OPTIONS.get(option, types.values())
+        )
+        if types[name] not in allowed:
+            message = f"{option} names {name}, a column of type {types[name]}"
+            raise InputError(message, hint=f"it reads columns of type {' or '.join(allowed)}")
     for name, interval in (config["val_interval"] or {}).items():
         if types[name].startswith("float") == isinstance(interval, list):
             needed = "an interval" if types[name].startswith("float") else "a list of values"
@@ -138,7 +164,7 @@ def check_negatives(config: Any) -> None:
     if given["distribution"] == "none":
         windows = getattr(config.model_class, "batches", None)
         pairwise = config["MODEL_INPUT_TYPE"].name == "PAIRWISE"
-        if pairwise and not windows and _reads(config.model_class, "NEG_ITEM_ID"):
+        if pairwise and not windows and reads(config.model_class, "NEG_ITEM_ID"):
             hint = "such as --train_neg_sample_args='{distribution: uniform, sample_num: 1}'"
             raise InputError(f"the loss of {config['model']} needs negatives", hint=hint)
         return
@@ -186,10 +212,10 @@ def check_sizes(config: Any, dataset: Any) -> None:
 
 def learns_labels(config: Any) -> bool:
     """Whether the loss of the model reads labels, where no negatives are drawn."""
-    return config["MODEL_TYPE"].name == "CONTEXT" or _reads(config.model_class, "LABEL_FIELD")
+    return config["MODEL_TYPE"].name == "CONTEXT" or reads(config.model_class, "LABEL_FIELD")
 
 
-def _reads(model_class: type, name: str) -> bool:
+def reads(model_class: type, name: str) -> bool:
     """Whether the source of the class or of its own base classes has `name`."""
     for base in model_class.__mro__:
         if base is object or base.__module__ == "recbole.model.abstract_recommender":

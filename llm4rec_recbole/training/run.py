@@ -32,6 +32,7 @@ from llm4rec_recbole.training.checks import (
     check_processes,
     checked_config,
     refusals_of_recbole,
+    refusals_of_torch,
 )
 from llm4rec_recbole.training.data_checks import check_sizes
 
@@ -149,7 +150,6 @@ def build_model(config: Any, train: Any) -> Any:
     from llm4rec_recbole.training.trainer import (
         count_steps,
         initialise_items,
-        set_epochs,
         use_byte_dropout,
     )
 
@@ -157,8 +157,6 @@ def build_model(config: Any, train: Any) -> Any:
     count_steps(network, config)
     if config["item_init"] not in (None, "random"):
         initialise_items(network, config, interactions_of(train._dataset))
-    if config["epochs"] is None or config["eval_step"] is None:
-        set_epochs(config, network, interactions_of(train._dataset))
     network = network.to(config["device"])
     for component, lacking in getattr(network, "idle_components", {}).items():
         note(config, f"component {component} is off: the data have {lacking}")
@@ -188,14 +186,14 @@ def fit(
     Without `save` nothing is written, and the model stays as the last epoch left it. watch: called
     after each validation with the epoch, counted from 1, and the metric's value.
     """
+    from llm4rec_recbole.training.trainer import before_first_epoch
+
     model, trainer = fitted.model, fitted.trainer
     metric = config["valid_metric"].lower()
     if save:
         check_folders(config)
     if config["resume"]:
         resume_training(fitted, config)
-    if hasattr(data.train, "item_tokens"):
-        data.train.item_tokens = getattr(model, "item_tokens", None)
 
     def remember(epoch: int, value: float) -> None:
         fitted.history.append({"epoch": epoch + 1, metric: float(value)})
@@ -204,9 +202,9 @@ def fit(
 
     with fitted.energy.measure("training"):
         began = time.perf_counter()
-        if isinstance(data.valid, HeldOutLoader) and hasattr(model, "before_training"):
-            model.before_training(data.valid.held_out)
-        with saved_when_stopped(trainer) if save else nullcontext():
+        before_first_epoch(model, data.train, data.valid)
+        stopping = saved_when_stopped(trainer) if save else nullcontext()
+        with stopping, refusals_of_torch(config):
             _, best = trainer.fit(
                 data.train,
                 data.valid,

@@ -14,6 +14,7 @@ from llm4rec_recbole.config import Origin
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError, missing_package, shorten
 from llm4rec_recbole.evaluation.metrics import ACCURACY
+from llm4rec_recbole.training.data_checks import reads
 from llm4rec_recbole.training.options import READ_WITH
 
 
@@ -24,6 +25,8 @@ def check_settings(config: Any) -> None:
     """
     check_model(config)
     check_metric(config)
+    _check_epochs(config)
+    _check_transform(config)
     if config["protocol"] not in PROTOCOLS:
         _check_split(config)
     for name, refusal, hint in _without_effect(config):
@@ -48,6 +51,8 @@ def _without_effect(config: Any) -> Iterator[tuple[str, str, str]]:
         yield "wandb_project", "wandb_project is not read without log_wandb", "--log_wandb=True"
     if config["enable_scaler"] and config["device"].type == "cpu":
         yield "enable_scaler", "enable_scaler scales nothing on a CPU", "leave it out"
+    if config["learner"] == "sparse_adam" and config["weight_decay"]:
+        yield "weight_decay", "sparse_adam does not read weight_decay", "choose another --learner"
     bigger = config["valid_metric_bigger"]
     if config.external_config_dict.get("valid_metric_bigger", bigger) != bigger:
         message = (
@@ -61,7 +66,7 @@ def _without_effect(config: Any) -> Iterator[tuple[str, str, str]]:
     if config["protocol"] not in PROTOCOLS:
         metrics = [name.lower() for name in config["metrics"]]
         if "tailpercentage" not in metrics:
-            yield "tail_ratio", "only the metric TailPercentage reads tail_ratio", "add it"
+            yield "tail_ratio", "only TailPercentage reads tail_ratio", "add it to --metrics"
         if _are_values(config):
             yield "topk", f"topk is not read: {metrics[0]} has no cut-off", "leave it out"
 
@@ -81,6 +86,40 @@ def _no_validation(config: Any) -> str | None:
 def _are_values(config: Any) -> bool:
     """Whether the metrics are of labels, such as AUC, and not of ranks."""
     return bool(config["eval_type"].name == "VALUE")
+
+
+def _check_epochs(config: Any) -> None:
+    """Refuse `epochs: ~` for a model that has no rule for them."""
+    if config["epochs"] is None and not hasattr(config.model_class, "visits"):
+        hint = "give a number of epochs"
+        raise InputError(f"{config['model']} does not choose its number of epochs", hint=hint)
+
+
+#: Transformation of RecBole's → the rows that it makes, and the option that it needs.
+_TRANSFORMS = {
+    "mask_itemseq": ("MASK_ITEM_SEQ", "mask_ratio"),
+    "crop_itemseq": ("CROP_ITEM_SEQ", "eta"),
+    "inverse_itemseq": ("INVERSE_ITEM_SEQ", None),
+    "reorder_itemseq": ("REORDER_ITEM_SEQ", "beta"),
+}
+
+
+def _check_transform(config: Any) -> None:
+    """Refuse a transformation whose rows the model does not read, and one that lacks an option."""
+    from recbole.data import transform
+
+    model, chosen = config["model"], config["transform"]
+    if chosen == "user_defined" and transform.UserDefinedTransform.__module__ == transform.__name__:
+        hint = "assign a class of your own to recbole.data.transform.UserDefinedTransform"
+        raise InputError("RecBole's transform user_defined is empty", hint=hint)
+    if chosen not in _TRANSFORMS:
+        return
+    rows, option = _TRANSFORMS[chosen]
+    if not reads(config.model_class, rows):
+        hint = "leave transform out"
+        raise InputError(f"transform {chosen} makes rows that {model} does not read", hint=hint)
+    if option is not None and config[option] is None:
+        raise InputError(f"transform {chosen} needs {option}", hint=f"such as --{option}=0.5")
 
 
 def _check_split(config: Any) -> None:

@@ -14,7 +14,9 @@ from recbole.trainer import Trainer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from llm4rec_recbole.evaluation.held_out_loader import HeldOutLoader
 from llm4rec_recbole.registry import ITEM_VECTORS, load
+from llm4rec_recbole.training.dataset import interactions_of
 
 
 class ScheduledTrainer(Trainer):
@@ -29,12 +31,15 @@ class ScheduledTrainer(Trainer):
         optimizer = super()._build_optimizer(**kwargs)
         self.total_steps = 0
         if self.config["warmup"] is not None:
+            if not hasattr(self.model, "steps"):  # a script made the model
+                count_steps(self.model, self.config)
             optimizer.register_step_pre_hook(self._set_rate)
         return optimizer
 
-    def fit(self, train_data: Any, *args: Any, **kwargs: Any) -> Any:
+    def fit(self, train_data: Any, valid_data: Any = None, *args: Any, **kwargs: Any) -> Any:
+        prepare_for_script(self, train_data, valid_data)
         self.total_steps = self.epochs * len(train_data)
-        return super().fit(train_data, *args, **kwargs)
+        return super().fit(train_data, valid_data, *args, **kwargs)
 
     def _set_rate(self, optimizer: Optimizer, *unused: Any) -> None:
         self.model.steps += 1
@@ -65,7 +70,7 @@ def set_epochs(config: Any, model: Any, train: Any) -> None:
     """Set the options `epochs` and `eval_step` of `config` where they are ~.
 
     A model with the class attribute `visits` trains until an item is a target so many times on
-    average, within limits. train: RecBole's training data.
+    average, within limits. model: the class or the model. train: RecBole's training data.
     """
     if config["epochs"] is None:
         targets = len(train) - train.user_num + 1  # a user's first item is no target
@@ -86,6 +91,28 @@ def initialise_items(network: Any, config: Any, train: Any) -> None:
     rows = torch.from_numpy(vectors.any(1).nonzero()[0])  # vectors: (n_items, d)
     with torch.no_grad():
         table.weight[rows] = config["item_init_std"] * torch.from_numpy(vectors)[rows]
+
+
+def before_first_epoch(model: Any, train_data: Any, valid_data: Any) -> None:
+    """Give the training loader the model's token counts, and let the model see the validation.
+
+    A model chooses such as the weights of a sum there.
+    """
+    model.is_prepared = True
+    if hasattr(train_data, "item_tokens"):
+        train_data.item_tokens = getattr(model, "item_tokens", None)
+    if isinstance(valid_data, HeldOutLoader) and hasattr(model, "before_training"):
+        model.before_training(valid_data.held_out)
+
+
+def prepare_for_script(trainer: Any, train_data: Any, valid_data: Any) -> None:
+    """Do what the main path does before the first epoch, where a script calls `trainer.fit`."""
+    model, config = trainer.model, trainer.config
+    if getattr(model, "is_prepared", False):
+        return
+    if config["item_init"] not in (None, "random") and "resumed" not in vars(trainer):
+        initialise_items(model, config, interactions_of(train_data._dataset))
+    before_first_epoch(model, train_data, valid_data)
 
 
 #: The trainer of each value of a model's class attribute `schedule`.

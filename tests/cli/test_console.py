@@ -95,10 +95,15 @@ def test_a_character_that_cannot_be_printed_is_replaced(environment, tmp_path: P
         (KeyboardInterrupt(), 130, "stopped\n"),
         (BrokenPipeError(), 141, ""),
         (
-            ModuleNotFoundError("No module named 'recbole.data'", name="recbole.data"),
+            ModuleNotFoundError("No module named 'torch_scatter.x'", name="torch_scatter.x"),
             2,
-            "test: this command needs the package recbole, which is not installed "
-            "(pip install --no-deps recbole==1.2.1)\n",
+            "test: this command needs the package torch_scatter, which is not installed "
+            "(pip install --no-build-isolation torch-scatter)\n",
+        ),
+        (
+            ModuleNotFoundError("No module named 'recbole.nowhere'", name="recbole.nowhere"),
+            70,
+            "test: a defect of this program",
         ),
         (SystemExit(0), 0, ""),
         (SystemExit(2), 2, ""),

@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from llm4rec_recbole.cli.run import run_recbole
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.training.checks import checked_config
 
 RECBOLE = {"protocol": "recbole"}
 LABELS = {"threshold": {"rating": 4}, "metrics": ["AUC"], "valid_metric": "AUC"}
@@ -33,7 +35,13 @@ REFUSED = [
         ("BPR", given | {"valid_metric": "MRR@10"}, "nothing to validate on")
         for given in NO_VALIDATION
     ),
-    ("BPR", RECBOLE | {"tail_ratio": 0.2}, "only the metric TailPercentage reads tail_ratio"),
+    ("BPR", RECBOLE | {"tail_ratio": 0.2}, "only TailPercentage reads tail_ratio"),
+    ("BPR", {"learner": "sparse_adam", "weight_decay": 0.1}, "does not read weight_decay"),
+    ("BPR", {"epochs": None}, "BPR does not choose its number of epochs"),
+    ("CKE", {"shuffle": False}, "CKE does not read shuffle"),
+    ("GRU4Rec", {"transform": "crop_itemseq", "eta": 0.5}, "rows that GRU4Rec does not read"),
+    ("GRU4Rec", {"transform": "user_defined"}, "RecBole's transform user_defined is empty"),
+    ("SHAN", {"transform": "mask_itemseq"}, "rows that SHAN does not read"),
     ("BPR", split(split={"TS": [8, 1, 1]}), "splits by time (set eval_args.order to TO)"),
     ("BPR", split(split={"LS": "valid_and_test"}, group_by="none"), "LS splits the rows of each"),
     ("BPR", split(mode="labeled"), "eval_args.mode is labeled, but Recall ranks items"),
@@ -85,6 +93,21 @@ def test_an_option_that_is_obeyed_is_accepted(own_folder, given) -> None:
     assert Config("BPR", "shop", config_dict=dict(given))["model"] == "BPR"
 
 
+def test_a_transformation_that_the_model_reads_needs_its_option(own_folder) -> None:
+    from recbole.config import Config
+    from recbole.model.sequential_recommender import GRU4Rec
+
+    class Crops(GRU4Rec):
+        def __init__(self, config: Any, dataset: Any) -> None:
+            super().__init__(config, dataset)
+            self.rows = config["CROP_ITEM_SEQ"]
+
+    given = {"transform": "crop_itemseq", "loss_type": "CE"}
+    with pytest.raises(InputError, match="transform crop_itemseq needs eta"):
+        Config(Crops, "shop", config_dict=dict(given))
+    assert Config(Crops, "shop", config_dict=given | {"eta": 0.5})["eta"] == 0.5
+
+
 def test_a_missing_wandb_is_named_before_data_are_read(own_folder, monkeypatch) -> None:
     from recbole.config import Config
 
@@ -103,6 +126,27 @@ def test_a_missing_wandb_is_named_before_data_are_read(own_folder, monkeypatch) 
     [
         (
             "BPR",
+            ["--numerical_features=[brand]"],
+            "numerical_features names brand, a column of type",
+        ),
+        ("BPR", ["--normalize_field=[brand]"], "(it reads columns of type float)"),
+        ("BPR", ["--seq_len={brand: 2}"], "it reads columns of type token_seq or float_seq"),
+        ("BPR", ["--alias_of_item_id=[rating]"], "alias_of_item_id names rating, a column of type"),
+        (
+            "BPR",
+            ["--val_interval={title: [a]}"],
+            "val_interval names title, a column of type token_seq",
+        ),
+        ("BPR", ["--unload_col={inter: [user_id]}"], "unload_col hides user_id, which this run"),
+        (
+            "BPR",
+            ["--protocol=loo", "--unload_col={inter: [timestamp]}"],
+            "unload_col hides timestamp",
+        ),
+        ("BPR", ["--protocol=loo", "--normalize_all=True"], "normalize_all scales the times"),
+        ("GRU4Rec", ["--normalize_field=[timestamp]"], "normalize_field scales timestamp"),
+        (
+            "BPR",
             ["--eval_args={mode: labeled}", "--metrics=[AUC]", "--valid_metric=AUC"],
             "AUC is a metric of labels, and nothing makes them",
         ),
@@ -118,6 +162,8 @@ def test_what_the_files_lack_is_one_line_before_data_are_read(
     Path("dataset/shop").mkdir(parents=True)
     head = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
     Path("dataset/shop/shop.inter").write_text(f"{head}u1\ti1\t4\t7\n")
+    item = "item_id:token\tbrand:token\ttitle:token_seq\ni1\tb\ta thing\n"
+    Path("dataset/shop/shop.item").write_text(item)
     options = [f"--model={model}", "--dataset=shop"]
     options += ["--protocol=recbole"] * ("--protocol=loo" not in argv)
     load = ["--load_col=~"] * ("load_col" not in argv[0])
@@ -125,3 +171,89 @@ def test_what_the_files_lack_is_one_line_before_data_are_read(
     err = capsys.readouterr().err
     assert line in err
     assert err.count("\n") == 1
+
+
+@pytest.fixture
+def lines(own_folder, monkeypatch) -> list[str]:
+    """Options of a run on 12 users, 6 interactions each."""
+    monkeypatch.setattr(sys, "argv", ["run_recbole"])
+    Path("dataset/shop").mkdir(parents=True)
+    rows = [f"u{u}\ti{(u + 2 * t) % 12}\t{100 + t}\n" for u in range(12) for t in range(6)]
+    head = "user_id:token\titem_id:token\ttimestamp:float\n"
+    Path("dataset/shop/shop.inter").write_text(head + "".join(rows))
+    return ["--dataset=shop", "--load_col=~", "--epochs=1", "--show_progress=False"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (["--model=BPR", "--learner=sparse_adam"], "sparse gradients, and BPR has none (choose"),
+        (["--model=LightGCN", "--enable_amp=True"], "LightGCN cannot train in mixed precision"),
+    ],
+)
+def test_what_torch_cannot_train_is_one_line(capsys, lines, argv, line) -> None:
+    assert run_recbole([*lines, "--quiet=True", *argv]) == 2
+    err = capsys.readouterr().err.splitlines()[-1]
+    assert line in err
+
+
+def test_a_script_that_calls_the_trainer_obeys_what_the_main_path_obeys(lines) -> None:
+    """The steps of RecBole's documentation: `epochs: ~`, `item_init` and choices on validation."""
+    from recbole.config import Config
+    from recbole.data import create_dataset, data_preparation
+    from recbole.utils import get_model, get_trainer, init_seed
+
+    tiny = {"llm": "scratch-8x1", "llm_layers": 1, "text_encoder": "hash-8", "epochs": None}
+    runs = [("EnhancedGenRec", tiny), ("SASRec", {"epochs": 1, "item_init": "spectral"})]
+    for model, given in runs:
+        given |= {"load_col": None, "show_progress": False, "learning_rate": 0.0}
+        config = Config(model, "shop", config_dict=given)
+        init_seed(config["seed"], True)
+        loaders = data_preparation(config, create_dataset(config))
+        network = get_model(model)(config, loaders[0].dataset)
+        before = network.item_embedding.weight.detach().clone()
+        trainer = get_trainer(config["MODEL_TYPE"], model)(config, network)
+        trainer.fit(*loaders[:2], show_progress=False)
+        assert config["epochs"] == (24 if model == "EnhancedGenRec" else 1) == trainer.epochs
+        assert network.is_prepared
+        assert (network.item_embedding.weight != before).any()  # the learning rate is 0
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "value"),
+    [
+        ({"topk": (5, 10)}, "topk", [5, 10]),
+        ({"topk": np.array([5, 10])}, "topk", [5, 10]),
+        ({"epochs": np.int64(2)}, "epochs", 2),
+        ({"data_path": Path("dataset")}, "data_path", str(Path("dataset", "shop"))),
+        (
+            {"load_col": {"inter": ("user_id", "item_id")}},
+            "load_col",
+            {"inter": ["user_id", "item_id"]},
+        ),
+    ],
+)
+def test_an_option_may_be_an_object_of_python(lines, given, name, value) -> None:
+    from recbole.config import Config
+
+    given = {"load_col": None} | given | RECBOLE
+    for config in (
+        Config("BPR", "shop", config_dict=given),
+        checked_config("BPR", "shop", (), given),
+    ):
+        assert config[name] == value
+        assert type(config[name]) is type(value)
+    negatives = {"train_neg_sample_args": {"distribution": "uniform", "sample_num": np.int32(2)}}
+    config = Config("BPR", "shop", config_dict=RECBOLE | negatives)
+    assert type(config["train_neg_sample_args"]["sample_num"]) is int
+
+
+def test_a_number_as_text_is_shown_as_text(lines) -> None:
+    with pytest.raises(InputError, match=r"epochs is '2' \(a whole number"):
+        checked_config("BPR", "shop", (), {"epochs": "2"})
+
+
+def test_an_option_file_names_no_other_one(capsys, lines) -> None:
+    Path("a.yaml").write_text("seed: 1\nconfig_files: b.yaml\n")
+    assert run_recbole([*lines, "--model=BPR", "--config_files=a.yaml"]) == 2
+    assert "a.yaml:2: config_files is an argument" in capsys.readouterr().err

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import nullcontext
+from importlib import metadata
+
+import pytest
+
+from llm4rec_recbole.errors import absent_package
+from llm4rec_recbole.language_models import sources
 
 CODE = """
 import sys
@@ -39,3 +46,19 @@ assert torch._dynamo.allow_in_graph is not None
 
 def test_no_heavy_library_is_imported_and_the_real_ones_can_be() -> None:
     subprocess.run([sys.executable, "-c", CODE], check=True)
+
+
+@pytest.mark.parametrize(("version", "expected"), [("4.57.6", 1), ("5.24.0", 0)])
+def test_stand_ins_are_for_the_names_of_transformers_4(monkeypatch, version, expected) -> None:
+    made: list[int] = []
+    monkeypatch.setattr(metadata, "version", lambda name: version)
+    monkeypatch.setattr(sources.importlib, "import_module", lambda name: None)
+    monkeypatch.setattr(sources, "_stand_ins", lambda: made.append(1) or nullcontext())
+    sources.import_transformers()
+    assert len(made) == expected
+
+
+def test_a_missing_module_of_an_installed_package_is_no_missing_package() -> None:
+    assert absent_package(ModuleNotFoundError(name="torch.distributed.nowhere")) is None
+    assert absent_package(ModuleNotFoundError(name="no_such_package.part")) == "no_such_package"
+    assert absent_package(ModuleNotFoundError()) is None
