@@ -79,6 +79,41 @@ def test_a_sentence_that_fails_is_never_shown(answer: str) -> None:
     assert all(claim.supported for claim in explanation.claims)
 
 
+@pytest.mark.parametrize(
+    ("answer", "unsupported"),
+    [
+        ("is not like Apollo 13.", "not"),  # denied
+        ("is the most animation that you chose.", "most"),
+        ("fits your taste for all animation.", "all"),
+        ("is like Apollo 13, and Star Wars is like Apollo 13.", "like"),  # of another item
+        ("and Star Wars are like Apollo 13.", "like"),
+        ("fits your taste for animation (24 %).", "24"),  # another number of the evidence
+        ("is animation, chosen 41 times in the last 30 days.", "41"),
+        ("is on the rise: chosen 30 times.", "30"),
+    ],
+)
+def test_what_only_sounds_like_the_evidence_is_never_shown(answer: str, unsupported: str) -> None:
+    evidence = make_evidence(trend=0.8)
+    explanation = explain_list([evidence], CATALOGUE, Says(answer))[0]
+    assert explanation.written_by == "template"
+    assert unsupported in [
+        claim.text for claim in explanation.refused_claims if not claim.supported
+    ]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "fits your taste for animation (41 %).",
+        "is on the rise: chosen 24 times, where its share predicts 8.",
+        "fits your taste for animation, and is like Apollo 13.",
+    ],
+)
+def test_numbers_and_likeness_that_the_evidence_has_are_shown(answer: str) -> None:
+    explanation = explain_list([make_evidence(trend=0.8)], CATALOGUE, Says(answer))[0]
+    assert explanation.sentence.endswith(answer), explanation.problems
+
+
 def test_what_was_refused_is_reported_with_the_reason() -> None:
     explanation = explain_list([make_evidence()], CATALOGUE, Says("is a War film."))[0]
     assert explanation.refused.endswith("is a War film.")

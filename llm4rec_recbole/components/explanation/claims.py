@@ -5,11 +5,14 @@ A claim is supported when
     item       the item of the history that it names is similar to the explained one
     category   the explained item has the category
     taste      all categories that it names are liked more than usual    ("you often choose …")
-    likeness   it names a similar item or a liked category               ("… is like …")
+    likeness   it names a similar item or a liked category, and the
+               explained item is what is alike                           ("… is like …")
     time       all items that it names are among the user's latest       ("you have just chosen …")
     trend      the item was chosen far more often than expected          ("… is on the rise")
     location   the item is chosen far more often at the user's location  ("… in your region")
-    other      never: words that praise or describe                      ("a classic example")
+    number     it is the number of what stands beside it                 ("34 times")
+    other      never: words that praise or describe, that deny,
+               and that say how many, or in which order                  ("a classic example")
 
 The words of a claim are in the lists below. A word that is in no list and not in the evidence is a
 claim of the kind `other`, together with those beside it. The tests of the numbers are in
@@ -22,13 +25,13 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import NamedTuple
 
+from llm4rec_recbole.components.explanation.context import TREND_DAYS
 from llm4rec_recbole.components.explanation.evidence import Evidence
 from llm4rec_recbole.components.explanation.grounding import (
     FUNCTION_WORDS,
     GroundingChecker,
     Phrase,
     Word,
-    allowed_numbers,
     by_first_word,
     category_phrase,
     matches,
@@ -55,6 +58,10 @@ _NEUTRAL = frozenset(
     recommendation recommending suggest suggested fit fits fitting match matches suit suits see try
     good reason data give item items title one times days share earlier predict predicts expected
     usual among region regions""".split()  # noqa: SIM905 (a list of these is unreadable)
+)
+#: Function words that deny a claim, say of how many it holds, or put it in order.
+_UNSUPPORTED = frozenset(
+    """not no nor never all only most more again once before after until even""".split()  # noqa: SIM905 (as above)
 )
 #: The kinds of claims that are reasons; the others say how the reasons are meant.
 REASONS = ("item", "category", "trend", "location")
@@ -98,15 +105,21 @@ class ClaimChecker:
             names = [name for start, _, name in named if begin <= start < end]
             covered = {n for first, last, _ in named for n in range(first, last)}
             rest = [None if n in covered else text[n].folded for n in range(begin, end)]
-            claims += _claims(names, rest, evidence)
+            owners = {n - begin: name for first, last, name in named for n in range(first, last)}
+            claims += _claims(names, rest, owners, evidence)
         return list(dict.fromkeys(claims))
 
 
 _PLACE = "the place"
 
 
-def _claims(names: list[str], rest: list[str | None], evidence: Evidence) -> list[Claim]:
-    """The claims of one sentence, of its names and its other words, None where a name is."""
+def _claims(
+    names: list[str], rest: list[str | None], owners: dict[int, str], evidence: Evidence
+) -> list[Claim]:
+    """The claims of one sentence, of its names and its other words, None where a name is.
+
+    owners: the name that a word belongs to, by the word's number in the sentence.
+    """
     context = evidence.context
     cited, latest = ({c.name for c in items} for items in (evidence.cited, context.latest))
     items = [name for name in names if name in cited]
@@ -115,7 +128,8 @@ def _claims(names: list[str], rest: list[str | None], evidence: Evidence) -> lis
     claims += [Claim("category", aspect.name, True) for aspect in categories]
     supported = {
         "taste": bool(categories) and all(aspect.liked for aspect in categories),
-        "likeness": bool(items) or any(aspect.liked for aspect in categories),
+        "likeness": (bool(items) or any(aspect.liked for aspect in categories))
+        and _is_alike(rest, owners, evidence),
         "time": set(items) <= latest if items else context.recent.exceeds,
         "trend": context.recent.exceeds,
         "location": context.place is not None,
@@ -125,12 +139,55 @@ def _claims(names: list[str], rest: list[str | None], evidence: Evidence) -> lis
         if matched or (kind == "location" and _PLACE in names):
             text = kind if kind in REASONS else " ".join(dict.fromkeys(map(str, matched)))
             claims.append(Claim(kind, text, supported[kind]))
-    known = FUNCTION_WORDS | _NEUTRAL | {"i"} | allowed_numbers(evidence)
+    numbers = {n for n, word in enumerate(rest) if word is not None and word.isdigit()}
+    claims += [
+        Claim("number", str(rest[n]), _is_number_of(n, rest, owners, evidence))
+        for n in sorted(numbers)
+    ]
+    known = (FUNCTION_WORDS - _UNSUPPORTED) | _NEUTRAL | {"i"} | {str(rest[n]) for n in numbers}
     known = known.union(*_KINDS.values())
+    if context.place is not None:
+        known |= {"more"}  # chosen more than usual
+    if not (evidence.cited or evidence.likes or context.place or context.recent.exceeds):
+        known |= {"no"}  # the data give no reason
     for is_other, group in groupby(rest, lambda word: word is not None and word not in known):
         if is_other:
             claims.append(Claim("other", " ".join(map(str, group)), False))
     return claims
+
+
+def _is_alike(rest: list[str | None], owners: dict[int, str], evidence: Evidence) -> bool:
+    """Whether the explained item is what each "like" of the sentence is said of.
+
+    That another item is like the cited ones is in no evidence.
+    """
+    for number, word in enumerate(rest):
+        if word in _KINDS["likeness"]:
+            before = [owners[n] for n in range(number) if owners.get(n) in evidence.names]
+            if (before and before[-1] != evidence.name) or rest[number - 1] in ("are", "were"):
+                return False
+    return True
+
+
+def _is_number_of(
+    number: int, rest: list[str | None], owners: dict[int, str], evidence: Evidence
+) -> bool:
+    """Whether the number at `number` is that of the words beside it."""
+    context, place = evidence.context, evidence.context.place
+    before = rest[number - 1] if number else ""
+    after = rest[number + 1] if number + 1 < len(rest) else ""
+    shares = {aspect.name: 100 * aspect.weight for aspect in evidence.aspects}
+    beside = {owners.get(number - 1), owners.get(number + 1)} & set(shares)
+    allowed: list[float] = [shares[name] for name in beside if name is not None]
+    if context.recent.exceeds:
+        allowed += [context.recent.count] if after == "times" else []
+        allowed += [context.recent.expected] if before in ("predict", "predicts") else []
+    if place is not None:
+        allowed += [place.chosen.count] if after in ("times", "of") else []
+        allowed += [place.chosen.expected] if before in ("predict", "predicts") else []
+        allowed += [place.of] if before == "your" else []
+    allowed += [TREND_DAYS] if after == "days" else []
+    return rest[number] in {f"{value:.0f}" for value in allowed}
 
 
 def _named(text: list[Word], evidence: Evidence) -> list[tuple[int, int, str]]:
