@@ -123,6 +123,11 @@ def load_config(
 
         torch.set_num_threads(config["num_threads"])
     detect_hardware(config["energy_country"])
+    wanted = config["use_gpu"] and config.external_config_dict.get("gpu_id", "")
+    if str(wanted) not in ("", "-1", "False") and config["device"].type == "cpu":
+        from llm4rec_recbole.training.dataset import note
+
+        note(config, f"there is no GPU {wanted}: this run is on the CPU")
     return config
 
 

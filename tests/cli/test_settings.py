@@ -257,3 +257,14 @@ def test_an_option_file_names_no_other_one(capsys, lines) -> None:
     Path("a.yaml").write_text("seed: 1\nconfig_files: b.yaml\n")
     assert run_recbole([*lines, "--model=BPR", "--config_files=a.yaml"]) == 2
     assert "a.yaml:2: config_files is an argument" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "noted"), [({"gpu_id": 7}, True), ({"gpu_id": ""}, False), ({}, False)]
+)
+def test_a_gpu_that_is_not_there_is_noted(capsys, lines, monkeypatch, given, noted) -> None:
+    from llm4rec_recbole.training.run import load_config
+
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    load_config("Pop", "shop", options={"load_col": None} | given)
+    assert ("there is no GPU 7: this run is on the CPU" in capsys.readouterr().err) == noted
