@@ -43,13 +43,15 @@ class Terminated(BaseException):
 def no_garbage_collection() -> Iterator[None]:
     """Search for no reference cycles in the block.
 
-    The start of a command makes a million objects that stay. To search them takes a second.
+    The start of a command makes a million objects that stay. To search them takes a second. Later
+    searches leave them out.
     """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
         if was_enabled:
             gc.enable()
 
