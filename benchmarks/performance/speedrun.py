@@ -19,7 +19,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean
-from types import MappingProxyType
 from typing import Any
 
 from benchmarks.options import RESULTS
@@ -63,19 +62,22 @@ def one_run(
     threads: int,
     data_path: str,
     dataset: str = "beauty",
-    further: Mapping[str, Any] = MappingProxyType({}),
+    options: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Run the command once; its wall-clock and CPU seconds, and what its record says.
 
-    further: options beside those of the fast recipe.
+    options: None for those of the fast recipe.
     """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "llm4rec_recbole.cli.run", "--model=SASRec"]
-        command += [f"--dataset={dataset}", f"--config_files={TOP / OPTIONS}", f"--seed={seed}"]
+        command += [f"--dataset={dataset}", f"--seed={seed}"]
         command += [f"--epochs={epochs}", f"--eval_step={epochs}", f"--num_threads={threads}"]
         command += [f"--data_path={Path(data_path).resolve()}", f"--results_dir={folder}"]
         command += [f"--checkpoint_dir={folder}", "--show_progress=False", "--quiet=True"]
-        command += [f"--{name}={value}" for name, value in further.items()]
+        if options is None:
+            command.append(f"--config_files={TOP / OPTIONS}")
+        else:
+            command += [f"--{name}={value}" for name, value in options.items()]
         environment = os.environ | {"PYTHONPATH": str(TOP)}
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         subprocess.run(command, check=True, cwd=folder, env=environment, stdout=subprocess.DEVNULL)

@@ -18,18 +18,22 @@ from statistics import mean, stdev
 from typing import Any
 
 from benchmarks.options import RESULTS
-from benchmarks.performance.speedrun import one_run
+from benchmarks.performance.speedrun import OPTIONS, TOP, one_run
 from benchmarks.report import table
 from llm4rec_recbole.files import write_atomically, write_json
+from llm4rec_recbole.yaml_files import read_yaml
 
+NEGATIVES = {"num_negatives": 512}
 LOSSES: dict[str, dict[str, Any]] = {
     "full": {"loss": "full"},
-    "sampled, uniform": {"loss": "sampled", "negatives": "uniform"},
-    "sampled, popularity": {"loss": "sampled", "negatives": "popularity"},
+    "sampled, uniform": {"loss": "sampled", "negatives": "uniform", **NEGATIVES},
+    "sampled, popularity": {"loss": "sampled", "negatives": "popularity", **NEGATIVES},
     "sampled, in_batch": {"loss": "sampled", "negatives": "in_batch"},
-    "gbce": {"loss": "gbce"},
-    "sce": {"loss": "sce"},
+    "gbce": {"loss": "gbce", **NEGATIVES},
+    "sce": {"loss": "sce", **NEGATIVES},
 }
+#: Of the fast recipe: what a loss sets, and what `one_run` does.
+_NOT_COMMON = {"method", "loss", "num_negatives", "epochs", "eval_step", "num_threads"}
 EPOCHS = {"beauty": 16, "ml-100k": 40}
 HEADER = ["loss", "seeds", "valid NDCG@10", "test NDCG@10", "training, s", "whole command, s"]
 
@@ -52,12 +56,19 @@ def main(arguments: list[str] | None = None) -> int:
     for seed, dataset, loss in itertools.product(a.seeds, a.datasets, LOSSES):
         if (dataset, loss, seed) in done:
             continue
-        run = one_run(seed, EPOCHS[dataset], a.threads, a.data_path, dataset, LOSSES[loss])
+        options = common_options() | LOSSES[loss]
+        run = one_run(seed, EPOCHS[dataset], a.threads, a.data_path, dataset, options)
         runs.append({"dataset": dataset, "loss": loss, "threads": a.threads, **run})
         write_json(file, runs)
         write_atomically(a.output / "losses.md", report(runs))
         print(runs[-1], file=sys.stderr)
     return 0
+
+
+def common_options() -> dict[str, Any]:
+    """The options of the fast recipe that are the same for every loss."""
+    recipe = read_yaml(TOP / OPTIONS).values
+    return {name: value for name, value in recipe.items() if name not in _NOT_COMMON}
 
 
 def report(runs: list[dict[str, Any]]) -> str:
