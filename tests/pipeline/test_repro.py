@@ -177,6 +177,7 @@ def test_git_sees_records_and_tables_and_no_ignore_file_of_dvcs(checkout: Checko
     tables |= {f"paper_tables/{n}" for n in ("claims.md", "claims.csv", "answer.md", "summary.md")}
     tables |= {f"paper_tables/table_1_data_sets.{kind}" for kind in ("md", "tex", "csv")}
     tables |= {"paper_tables/experiments.md", "paper_tables/answer_data_sets.md"}
+    tables.add("paper_tables/few_interactions.md")
     records = {f"results/runs/ml-100k/loo/{method}/seed_0.json" for method in ("Pop", "SASRec")}
     metrics = {f"results/metrics/ml-100k.loo.{method}.json" for method in ("Pop", "SASRec")}
     names = ("comparisons.csv", "report.html", "rankings.svg")
