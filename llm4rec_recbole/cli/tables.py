@@ -83,8 +83,8 @@ def tables(arguments: list[str] | None = None) -> int:
 
 
 def dataset_table(arguments: list[str] | None = None) -> int:
-    """Write <out>/table_1_data_sets.md, .tex, .csv, answer_data_sets.md, experiments.md, and
-    few_interactions.md where there are counts."""
+    """Write <out>/table_1_data_sets.md, .tex, .csv, answer_data_sets.md, experiments.md and
+    few_interactions.md, which is one sentence where nobody counted training interactions."""
     from llm4rec_recbole.reporting.tables import datasets, few_interactions
     from llm4rec_recbole.reporting.tables.render import escape_markdown, to_latex, to_markdown
 
@@ -100,11 +100,13 @@ def dataset_table(arguments: list[str] | None = None) -> int:
     for ending, text in ("md", to_markdown(table)), ("tex", to_latex(table)), ("csv", csv):
         write_atomically(options.out / f"{datasets.NAME}.{ending}", text)
     answer = [f"- {escape_markdown(line)}\n" for line in datasets.answer(runs, options.recbole_row)]
-    write_atomically(options.out / f"{datasets.ANSWER}.md", "".join(answer))
+    no_answer = "No data set has runs of EnhancedGenRec and of a method beside it.\n"
+    write_atomically(options.out / f"{datasets.ANSWER}.md", "".join(answer) or no_answer)
     write_atomically(options.out / f"{datasets.EXPERIMENTS}.md", chosen)
-    if (counts := few_interactions.read_counts(options.other_results)) is not None:
+    counts, few = few_interactions.read_counts(options.other_results), "No counts.\n"
+    if counts is not None:
         few = to_markdown(few_interactions.build(runs, counts, options.recbole_row))
-        write_atomically(options.out / f"{few_interactions.NAME}.md", few)
+    write_atomically(options.out / f"{few_interactions.NAME}.md", few)
     print(f"Table I over data sets: {options.out / datasets.NAME}.md, .tex, .csv")
     return 0
 
