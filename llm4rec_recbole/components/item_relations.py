@@ -129,28 +129,43 @@ class RelationTerm(nn.Module):
         self.fitted = False
         self.reg_weight, self.decay = reg_weight, decay
 
+    @property
+    def size(self) -> int:
+        """M: the items with relations, and the row 0 of all others."""
+        return int(self.matrix_index.max()) + 1
+
     def fit(self) -> None:
         """Compute the weights, unless they are there; `learn` and `forward` do so when needed."""
         if not self.fitted:
-            size = int(self.matrix_index.max()) + 1
-            weights, self.inverse_diagonal = item_item_weights(*self.pairs, size, self.reg_weight)
+            weights, self.inverse_diagonal = item_item_weights(
+                *self.pairs, self.size, self.reg_weight
+            )
             self.item_item_weights = weights.to(self.matrix_index.device)
             self.fitted = True
 
-    def learn(self, histories: Sequence[np.ndarray], items: Sequence[int]) -> None:
-        """Add interactions to the fitted weights: of each the item, and the user's earlier items.
+    def learn(
+        self, users: Sequence[int], histories: Sequence[np.ndarray], items: Sequence[int]
+    ) -> None:
+        """Add interactions to the weights: of each the user, the user's earlier items, the item.
         An item that its user has had, or that has no relations, adds nothing."""
         self.fit()
         rows = self.matrix_index.cpu().numpy()
         new = [
-            (rows[history][rows[history] > 0], int(rows[item]))
-            for history, item in zip(histories, items)
+            (user, rows[history][rows[history] > 0], int(rows[item]))
+            for user, history, item in zip(users, histories, items)
             if rows[item] and item not in history
         ]
-        if new:
-            weights = self.item_item_weights.cpu()  # itself on a CPU
-            learn_pairs(weights, self.inverse_diagonal, *zip(*new))
-            self.item_item_weights = weights.to(self.matrix_index.device)
+        if not new:
+            return
+        own_users, own_histories, own_items = zip(*new)
+        self.pairs = np.append(self.pairs[0], own_users), np.append(self.pairs[1], own_items)
+        if 4 * len(new) >= len(self.item_item_weights):  # a fit takes fewer operations, less memory
+            self.fitted = False
+            self.fit()
+            return
+        weights = self.item_item_weights.cpu()  # itself on a CPU
+        learn_pairs(weights, self.inverse_diagonal, own_histories, own_items)
+        self.item_item_weights = weights.to(self.matrix_index.device)
 
     def forward(self, history: Tensor) -> Tensor:
         """Σ_s γ^age_s · B[item_s], (B, n_items), of histories (B, L), oldest first, padded on the

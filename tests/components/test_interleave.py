@@ -14,7 +14,9 @@ from torch import nn
 
 from llm4rec_recbole.components.adaptation.adapter import AdaptationSettings, EventLoss
 from llm4rec_recbole.components.adaptation.prequential import (
+    FEW_UPDATES,
     prequential_rows,
+    relation_update_size,
     updates_before,
 )
 from llm4rec_recbole.data.held_out import HeldOut, Outcomes
@@ -154,3 +156,9 @@ def test_the_summary_has_the_share_that_a_ranking_saw(batch: int) -> None:
     model = Recorder(batch)
     list(prequential_rows(model, valid, Outcomes(np.arange(1, 5)), query))
     assert model.adaptation_summary.share_learned_before_ranking == pytest.approx(0.5)
+
+
+def test_relations_of_many_items_learn_in_few_updates() -> None:
+    assert relation_update_size(943, 1683, 16) == 16
+    assert -(-150_000 // relation_update_size(150_000, 15_001, 16)) == FEW_UPDATES
+    assert relation_update_size(20, 10**6, 16) == 16  # at least as many as asked for

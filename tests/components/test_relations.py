@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -143,7 +145,7 @@ def test_learning_interactions_equals_fitting_with_them(seed: int, size: int, ma
         for user, item in batch:
             seen.append(histories[user])
             histories[user] = np.append(histories[user], item)
-        learning.learn(seen, [item for _, item in batch])
+        learning.learn([user for user, _ in batch], seen, [item for _, item in batch])
     expected = term(*new)
     expected.fit()
     torch.testing.assert_close(
@@ -152,3 +154,21 @@ def test_learning_interactions_equals_fitting_with_them(seed: int, size: int, ma
     torch.testing.assert_close(
         learning.inverse_diagonal, expected.inverse_diagonal, atol=1e-5, rtol=1e-4
     )
+
+
+def test_a_large_update_fits_again_and_a_small_one_does_not(monkeypatch: Any) -> None:
+    """A change of 2 k columns for k events would need more memory than the fit."""
+    fits = []
+    monkeypatch.setattr(
+        relations,
+        "item_item_weights",
+        lambda *given: fits.append(given) or item_item_weights(*given),
+    )
+    users, items = interactions()
+    made = RelationTerm(users, items, 40, 40, 2.0, 0.9)
+    none = np.zeros(0, dtype=np.int64)
+    made.learn([1], [none], [30])
+    assert len(fits) == 1
+    made.learn([1] * 10, [none] * 10, [*range(20, 30)])
+    assert len(fits) == 2
+    assert len(fits[1][0]) == len(users) + 11  # the pair of the small update too

@@ -197,3 +197,23 @@ def test_the_tables_say_which_component_is_off() -> None:
     assert _idle_components(off) == ["EnhancedGenRec on shop: component fusion is off (no texts)."]
     note = "EnhancedGenRec on shop, seed 0, 2: component fusion is off (no texts)."
     assert _idle_components([off[0], on, off[1]]) == [note]
+
+
+def test_only_the_weight_of_the_relations_has_no_default(shop, monkeypatch) -> None:
+    """An unclear gain leaves the aspects out of the ranking: their weight is 0 by default."""
+    from llm4rec_recbole.models.enhanced_genrec import validation_choices
+
+    defaults = []
+
+    def best_weight(parts: Any, held_out: Any, weights: Any, first_by_default: bool) -> float:
+        defaults.append(first_by_default)
+        return float(weights[0])
+
+    monkeypatch.setattr(validation_choices, "best_weight", best_weight)
+    rows = [f"i{n}\tThing {n}\t{'Red' if n % 2 else 'Blue'}" for n in range(12)]
+    head = "item_id:token\ttitle:token_seq\tcategories:token_seq"
+    Path("dataset/shop/shop.item").write_text("\n".join([head, *rows]) + "\n")
+    item = {"item": ["item_id", "title", "categories"]}
+    content = record(shop | {"load_col": shop["load_col"] | item})
+    assert list(content["chosen_on_validation"]) == ["weight of relations", "weight of aspects"]
+    assert defaults == [False, True]

@@ -82,3 +82,12 @@ def test_data_without_times_are_refused(online, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(prequential, "has_real_times", lambda dataset: False)
     with pytest.raises(InputError, match="learns_online: no times"):
         train("RecencyEASE", "two_cycles", options=online)
+
+
+def test_expensive_relations_learn_in_few_updates(online, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prequential, "MOST_OPERATIONS", 0.0)
+    trained = train("RecencyEASE", "two_cycles", options=online)
+    valid = trained.data.valid
+    trained.model.learn_relations(valid.held_out, valid.outcomes)
+    assert trained.model.adaptation_summary.updates <= prequential.FEW_UPDATES
+    assert trained.model.adaptation_summary.events == len(valid.held_out)

@@ -110,7 +110,7 @@ def prequential_rows(
     times = np.sort(outcomes.times, kind="stable")
     if relations is not None:
         learners.append(relation_learner(relations))
-        size = relation_update_size(len(events), len(relations.matrix_index), size)
+        size = relation_update_size(len(events), relations.size, size)
     starts = range(0, len(events), size)
     ready = updates_before([times[start : start + size] for start in starts], query_times)
     summary = model.adaptation_summary = AdaptationSummary(
@@ -156,14 +156,17 @@ def relation_learner(relations: RelationTerm) -> Learner:
     """Adds each event to the item relations, whether its user liked the item or not."""
 
     def learn(events: Sequence[NextItemEvent]) -> None:
-        relations.learn([event.history for event in events], [event.item for event in events])
+        rows = [(event.user, event.history, event.item) for event in events]
+        relations.learn(*zip(*rows))
 
     return learn
 
 
 def relation_update_size(n_events: int, n_items: int, size: int) -> int:
-    """Events of one update where relations learn: `size`, or more where that would take minutes.
-    Adding k events to relations of n items costs 4 k n² operations, at least n³ in all for n / 4.
+    """The number of events in one update, where relations among `n_items` items learn.
+
+    It is `size`. If that would take minutes, there are FEW_UPDATES, each at most the cost of a fit:
+    k events cost 4 k n² operations, a fit n³.
     """
     if 4.0 * n_events * n_items**2 <= MOST_OPERATIONS:
         return size
