@@ -216,7 +216,7 @@ def unread_options(
 
 
 def _is_none(value: Any, fixed: Any) -> bool:
-    """Whether `value` says "no negatives" or "none" in one of RecBole's ways."""
+    """Whether `value` is one of the spellings that RecBole reads as no negatives."""
     if isinstance(value, dict):
         value = value.get("distribution", value)
     return fixed is None and value in (None, "None", "none")

@@ -69,7 +69,7 @@ def shared_child_log_probabilities(
 
 
 def chunks(trie: ItemTrie, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the inner nodes except the root, `size` at a time, with the ancestors they need, (N,),
+    """Yield the inner nodes except the root, `size` at a time, together with their ancestors: (N,),
     and (N, N) bool, True from a node to its ancestors and itself."""
     inner = torch.nonzero(trie.n_children > 0)[1:, 0]
     inner = inner[(trie.first_leaf[inner] * (trie.max_depth + 1) + trie.depth[inner]).argsort()]

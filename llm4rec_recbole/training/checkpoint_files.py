@@ -141,9 +141,12 @@ def adapted_file(checkpoint: str | Path) -> Path:
 
 
 def save_adapted_weights(model: Any, checkpoint: str | Path, held_out: HeldOut) -> None:
-    """Save the tensors of `model` that differ from those in `checkpoint`, none where it learned
-    nothing, and F of (33), which takes seconds to compute, from the histories `held_out` of the
-    test. Write nothing for a model that cannot adapt."""
+    """Save the tensors of `model` that differ from those in `checkpoint`, and F of (33).
+
+    F is estimated from the histories in `held_out`, those of the test; it takes seconds to compute.
+    A model that learned nothing has no such tensors. For a model that cannot adapt no file is
+    written.
+    """
     if not hasattr(model, "prequential_rows"):
         return
     trained = checkpoints.load(checkpoint)["state_dict"]

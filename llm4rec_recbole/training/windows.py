@@ -76,10 +76,10 @@ def batches(
 ) -> Iterator[np.ndarray]:
     """`windows` (W, L), which come in random order, `size` at a time, (size, L).
 
-    Where most of them is padding, windows of like length go together instead, cut to the longest of
-    them, in at most ceil(W / size) batches, in random order. A loss is a mean over its batch, so
-    each batch gets about as many targets as the others. targets: how many a window of each length
-    (W,) has, (W,).
+    Where most of them is padding, windows of similar length go together instead, each batch cut to
+    its longest window. There are at most ceil(W / size) batches, in random order. A loss is a mean
+    over its batch, so each batch gets about as many targets as the others. targets: how many a
+    window of each length (W,) has, (W,).
 
     With `n_targets` windows of like length always go together, about n_targets targets in a batch.
     """

@@ -266,10 +266,11 @@ def online_adapter(
 ) -> OnlineAdapter:
     """An adapter of a model that can learn from single events.
 
-    model: has the attribute `adaptation`, its AdaptationSettings, `event_losses(events)`, an
-    EventLoss for each NextItemEvent as a function of the trainable parameters, and `fix_content()`,
-    which computes once what no event changes. losses: for events that are no NextItemEvent. fisher:
-    F of (33) where it was computed before; otherwise the histories of `held_out` estimate it.
+    model: has three members. `adaptation` is its AdaptationSettings. `event_losses(events)` is an
+    EventLoss for each NextItemEvent, a function of the trainable parameters. `fix_content()`
+    computes once what no event changes.
+    losses: for events that are no NextItemEvent. fisher: F of (33) where it was computed before;
+    otherwise the histories of `held_out` estimate it.
     """
     model.eval()
     model.fix_content()
