@@ -6,7 +6,8 @@ import difflib
 import importlib.util
 import os
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,19 @@ def _encodable(text: str) -> str:
         return os.fsencode(text).decode(errors="backslashreplace")
     except UnicodeEncodeError:  # a surrogate that stands for no byte
         return text.encode(errors="backslashreplace").decode()
+
+
+@contextmanager
+def disk_errors(
+    message: str = "", file: str | Path | None = None, hint: str | None = None
+) -> Iterator[None]:
+    """Report an OSError, such as a full disk, in one line that names its file, else `file`."""
+    try:
+        yield
+    except OSError as error:
+        reason = str(error.strerror or error)
+        text = f"{message}: {reason}" if message else reason
+        raise InputError(text, file=error.filename or file, hint=hint) from error
 
 
 #: Import name → what pip installs, where the two differ.

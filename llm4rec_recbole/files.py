@@ -9,18 +9,21 @@ removes it. A process id in the name would not do: containers that share a folde
 
 from __future__ import annotations
 
+import csv
 import fcntl
 import functools
 import hashlib
 import importlib.machinery
+import io
 import json
 import math
 import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import IO, Any
 
@@ -163,6 +166,56 @@ def _int(text: str) -> int:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:37]}…"
+
+
+def finite_number(value: Any, name: str, path: Path, line: int | None = None) -> float:
+    """`value` as a float. Raises InputError, with file and line, unless it is a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InputError(f"{name} is {value!r}, not a finite number", file=path, line=line)
+    return float(value)
+
+
+# CSV files whose rows are dataclasses of str, int and float fields.
+
+_TYPES = {"float": float, "int": int, "str": str}
+
+
+def write_rows(path: Path, kind: Any, rows: Iterable[Any]) -> None:
+    """Write `rows`, all of the dataclass `kind`, a line each below a header, atomically."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(kind)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    write_atomically(path, text.getvalue())
+
+
+def read_rows(path: Path, kind: Any, hint: str) -> list[Any]:
+    """Read what `write_rows` wrote. Raises FileNotFoundError where the file is absent.
+
+    An older file may lack the columns of fields that have a default. Raises InputError, with the
+    line, for a row of another form, and for NaN and Infinity.
+    """
+    rows = []
+    name = kind.__name__.lower()
+    with open(path, encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file, strict=True)
+        try:
+            for row in reader:
+                values = {
+                    f.name: _TYPES[str(f.type)](row[f.name])
+                    for f in fields(kind)
+                    if f.name in row or f.default is MISSING
+                }
+                for key, value in values.items():
+                    if isinstance(value, float):
+                        finite_number(value, key, path, reader.line_num)
+                rows.append(kind(**values))
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError, csv.Error) as error:
+            line = reader.line_num
+            raise InputError(f"not a {name}", file=path, line=line, hint=hint) from error
+    return rows
 
 
 def properties_folder() -> Path:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 
@@ -21,6 +23,19 @@ def processor_name() -> str:
     except OSError:
         pass  # not Linux
     return platform.processor() or platform.machine()
+
+
+def hardware(device: Any) -> str:
+    """The name of the torch `device`'s processor, and how many cores or GPUs this process may use.
+
+    For example "Intel(R) Xeon(R) Platinum 8481C, 2 cores" or "NVIDIA H200, 1 of 1".
+    """
+    if device.type == "cuda":
+        import torch
+
+        return f"{torch.cuda.get_device_name(device)}, 1 of {torch.cuda.device_count()}"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{processor_name()}, {cores} cores"
 
 
 @contextmanager

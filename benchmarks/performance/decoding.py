@@ -29,8 +29,8 @@ from llm4rec_recbole.decoding.beam import beam_search
 from llm4rec_recbole.decoding.t5 import T5TreeDecoder
 from llm4rec_recbole.decoding.tree_decoder import CausalTreeDecoder, TreeDecoder, padded
 from llm4rec_recbole.decoding.trie import ItemTrie
-from llm4rec_recbole.evaluation.record import hardware
 from llm4rec_recbole.files import write_atomically, write_json
+from llm4rec_recbole.machine import hardware
 
 GOAL = 10  # times the users per second
 HISTORY = 20  # items in a prompt

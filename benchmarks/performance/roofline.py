@@ -137,8 +137,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, write and print."""
     import torch
 
-    from llm4rec_recbole.evaluation.record import hardware
     from llm4rec_recbole.language_models.compute_dtype import compute_dtype
+    from llm4rec_recbole.machine import hardware
 
     assert __doc__
     parser = argparse.ArgumentParser(

@@ -192,9 +192,9 @@ def measure(source: Path, seed: int, options: dict[str, Any]) -> dict[str, Any]:
         found, seconds = {}, {}
         for model, components in MODELS.items():
             chosen = given | options | {"components": components}
-            trained = train("EnhancedGenRec", name, (), chosen)
-            found[model] = ranks_of(trained.model, split, trained.data.train.dataset)
-            seconds[model] = trained.fitted.train_seconds
+            experiment = train("EnhancedGenRec", name, (), chosen)
+            found[model] = ranks_of(experiment.model, split, experiment.data.train.dataset)
+            seconds[model] = experiment.trained.train_seconds
     return {
         "dataset": source.name,
         "seed": seed,

@@ -112,19 +112,19 @@ def measure(
         given = {"checkpoint_dir": place, "seed": seed, "quiet": True, "show_progress": False}
         given |= {"fairness_groups": groups}
         for strength in fairness:
-            trained = train(
+            experiment = train(
                 "GenRecDebias", dataset, (), given | options | {"fairness_weight": strength}
             )
-            debiasing = trained.model.debiasing
+            debiasing = experiment.model.debiasing
             if not debiasing.per_user:
                 raise InputError(f"{dataset} knows no groups of users")
             member = debiasing.membership.cpu().numpy()  # (n_users, G)
-            phases = [trained.data.valid.held_out, trained.data.test.held_out]
-            found = [scores_of_held_out(trained.model, phase) for phase in phases]
+            phases = [experiment.data.valid.held_out, experiment.data.test.held_out]
+            found = [scores_of_held_out(experiment.model, phase) for phase in phases]
             users = np.concatenate([phase.users for phase in phases])
             of_user = np.where(member.any(1), member.argmax(1), -1)
             held_out = np.concatenate([likely for likely, _ in found])
-            trained_on, whose = in_training(trained.model, trained.data.train)
+            trained_on, whose = in_training(experiment.model, experiment.data.train)
             rows.append(
                 {
                     "fairness": strength,
@@ -132,7 +132,7 @@ def measure(
                     "held_out": parity(held_out, of_user[users], users, seed),
                     "ndcg@10": float(ndcg(found[1][1], 10).mean()),
                     "valid_ndcg@10": float(ndcg(found[0][1], 10).mean()),
-                    "seconds": trained.fitted.train_seconds,
+                    "seconds": experiment.trained.train_seconds,
                 }
             )
     return {

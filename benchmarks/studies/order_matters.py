@@ -28,7 +28,7 @@ from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.evaluation.held_out_loader import scorer
 from llm4rec_recbole.evaluation.metrics import ndcg
 from llm4rec_recbole.evaluation.ranking import rank_held_out
-from llm4rec_recbole.evaluation.records import FILE, ShuffleTest, read_tests
+from llm4rec_recbole.evaluation.record_reader import SHUFFLE_TESTS, ShuffleTest, read_tests
 from llm4rec_recbole.files import write_atomically, write_json
 
 
@@ -99,16 +99,16 @@ def main(arguments: list[str] | None = None) -> int:
     import yaml
 
     given = {key: yaml.safe_load(value) for key, _, value in (o.partition("=") for o in a.options)}
-    tests = {test.key: test for test in read_tests(a.results / FILE)}
+    tests = {test.key: test for test in read_tests(a.results / SHUFFLE_TESTS)}
     for dataset in a.datasets:
         for protocol in a.protocols:
             for method in a.methods:
                 test = measure(method, dataset, protocol, a.shuffles, given)
                 tests[test.key] = test
     ordered = [tests[key] for key in sorted(tests)]
-    write_json(a.results / FILE, [asdict(test) for test in ordered])
+    write_json(a.results / SHUFFLE_TESTS, [asdict(test) for test in ordered])
     text = render(ordered)
-    write_atomically((a.results / FILE).with_suffix(".md"), text)
+    write_atomically((a.results / SHUFFLE_TESTS).with_suffix(".md"), text)
     print(text)
     return 0
 

@@ -25,7 +25,7 @@ from llm4rec_recbole.analysis.paper import paper_methods, paper_numbers
 from llm4rec_recbole.analysis.paper.claims import Claim, Tables, Test, paper_claims
 from llm4rec_recbole.analysis.paper.paper_methods import OURS, REFERENCES, paper_baselines
 from llm4rec_recbole.analysis.paper.paper_numbers import per_cent
-from llm4rec_recbole.evaluation.records import RANKINGS, Failure, Record
+from llm4rec_recbole.evaluation.record_reader import RANKINGS, Failure, Record
 from llm4rec_recbole.evaluation.users_file import averaged, per_seed_values
 from llm4rec_recbole.registry import nulls
 

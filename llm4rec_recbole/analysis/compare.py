@@ -57,7 +57,7 @@ from llm4rec_recbole.analysis.paper.paper_methods import (
 )
 from llm4rec_recbole.analysis.significance import MARGIN, conclude
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.records import RANKINGS, Record, by_method, read_records
+from llm4rec_recbole.evaluation.record_reader import RANKINGS, Record, by_method, read_records
 from llm4rec_recbole.evaluation.users_file import (
     BEYOND_ACCURACY,
     TOLERANCE,

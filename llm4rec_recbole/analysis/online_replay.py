@@ -36,10 +36,10 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.held_out_loader import scorer
 from llm4rec_recbole.evaluation.metrics import ndcg
 from llm4rec_recbole.evaluation.ranking import full_ranks
-from llm4rec_recbole.evaluation.record import hardware
 from llm4rec_recbole.files import sha256_of
 from llm4rec_recbole.inference.adaptation_session import require_adaptive
 from llm4rec_recbole.inference.restore import TrainedModel
+from llm4rec_recbole.machine import hardware
 
 
 def replay_record(

@@ -14,8 +14,8 @@ from llm4rec_recbole.analysis.paper import paper_methods
 from llm4rec_recbole.analysis.paper.paper_methods import DETERMINISTIC, OURS, Pairing
 from llm4rec_recbole.analysis.significance import LEVEL, MARGIN, conclude
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.records import read_rows, write_rows
 from llm4rec_recbole.evaluation.users_file import Values
+from llm4rec_recbole.files import read_rows, write_rows
 
 FILE = "comparisons.csv"
 _HINT = "run `llm4rec compare`"

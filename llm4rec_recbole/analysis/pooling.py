@@ -23,7 +23,7 @@ import numpy as np
 from llm4rec_recbole.analysis.compare import best_null, best_on_validation
 from llm4rec_recbole.analysis.paper.paper_methods import OURS, paper_baselines
 from llm4rec_recbole.analysis.significance import users_and_seeds
-from llm4rec_recbole.evaluation.records import Record
+from llm4rec_recbole.evaluation.record_reader import Record
 from llm4rec_recbole.evaluation.users_file import Values, per_seed_values
 
 ROPE = 0.05  # region of practical equivalence: log-ratios within ± 5 %

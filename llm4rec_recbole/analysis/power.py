@@ -28,7 +28,7 @@ from llm4rec_recbole.analysis.paper.paper_numbers import NAMES, gain, per_cent
 from llm4rec_recbole.analysis.significance import LEVEL, POWER
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import ACCURACY as METRICS
-from llm4rec_recbole.evaluation.records import Record, by_method, read_records
+from llm4rec_recbole.evaluation.record_reader import Record, by_method, read_records
 from llm4rec_recbole.evaluation.users_file import averaged, per_seed_values
 
 #: How many users the paper's data sets have, where that is public.

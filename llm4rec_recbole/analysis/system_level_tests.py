@@ -23,7 +23,7 @@ import numpy as np
 from llm4rec_recbole.data.dataset_files import data_file
 from llm4rec_recbole.data.features import item_categories, read_items, user_groups
 from llm4rec_recbole.evaluation.metrics import ndcg, parity_of_means
-from llm4rec_recbole.evaluation.records import Record
+from llm4rec_recbole.evaluation.record_reader import Record
 from llm4rec_recbole.evaluation.users_file import has_lists, read_users
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from llm4rec_recbole.cli.options import MODEL, disk_errors, parser_of
+from llm4rec_recbole.cli.options import MODEL, parser_of
 from llm4rec_recbole.console import no_garbage_collection
-from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.errors import InputError, disk_errors
 
 if TYPE_CHECKING:
     from llm4rec_recbole.components.adaptation.journal import CrashSafeAdapter
@@ -54,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
         folder = Path(options.state or Path("work/adapted", own))
         name = None if options.events == "-" else str(Path(options.events).resolve())
         lines = limited_lines(file, options.events if name else "standard input")
-        writing = partial(disk_errors, folder, "cannot write: ", RESTART)
+        writing = partial(disk_errors, "cannot write", folder, RESTART)
         with writing():
             adapter, feedback = resume(model, folder, report=_report)
         try:

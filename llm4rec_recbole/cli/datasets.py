@@ -12,8 +12,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from llm4rec_recbole.cli.options import disk_errors
-from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.errors import InputError, did_you_mean, disk_errors
 
 
 def fetch(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +32,7 @@ def fetch(arguments: Sequence[str] | None = None) -> int:
     either.add_argument("--check", action="store_true", help="only compare the files here")
     parser.add_argument("--data-path", default="dataset", help="default: %(default)s")
     options = parser.parse_args(arguments)
-    with disk_errors(options.data_path):
+    with disk_errors(file=options.data_path):
         lines, equal = _fetch(options, names)
     print("\n".join(lines))
     return 0 if equal else 1
@@ -45,7 +44,6 @@ def _fetch(options: argparse.Namespace, names: list[str]) -> tuple[list[str], bo
     from llm4rec_recbole.datasets.fetch import fetch
     from llm4rec_recbole.datasets.spec import read_spec
     from llm4rec_recbole.datasets.verify import verify
-    from llm4rec_recbole.errors import did_you_mean
 
     name = options.name
     spec = read_spec(name) if Path(name).name == name else None  # not ../dataset/ml-1m
@@ -86,7 +84,7 @@ def prepare(arguments: Sequence[str] | None = None) -> int:
     from llm4rec_recbole.datasets.prepare import prepare
     from llm4rec_recbole.files import write_json
 
-    with disk_errors(out):
+    with disk_errors(file=out):
         summary = prepare(options.dataset, out, options.data_path, options.raw)
         if options.summary:
             write_json(options.summary, summary)

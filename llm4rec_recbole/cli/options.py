@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -79,16 +77,6 @@ def parser_of(description: str, *options: str) -> argparse.ArgumentParser:
     for name in options:
         parser.add_argument(name, **_OPTIONS[name])
     return parser
-
-
-@contextmanager
-def disk_errors(folder: str | Path, what: str = "", hint: str = "") -> Iterator[None]:
-    """Report an OSError, such as a full disk, in one line that names its file, else `folder`."""
-    try:
-        yield
-    except OSError as error:
-        message = f"{what}{error.strerror or error}"
-        raise InputError(message, file=error.filename or folder, hint=hint or None) from error
 
 
 def check_k(k: int) -> None:

@@ -1,10 +1,11 @@
-"""The two commands, `run_recbole` and `llm4rec`: parsing only.
+"""The commands `run_recbole`, `llm4rec` and `llm4rec tune`: parsing only.
 
 Nothing heavy is imported before the options are known to be right.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import sys
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ COMMANDS = {
     "status": ("pipeline.status:main", "how far `make repro` is: k of N, failures, ETA"),
     "fetch": ("cli.datasets:fetch", "get a data set's raw files, or check them"),
     "prepare": ("cli.datasets:prepare", "check a data set and write its content tables"),
-    "tune": ("training.tune:main", "choose a model's options on validation"),
+    "tune": ("cli.run:tune", "choose a model's options on validation"),
     "compare": ("cli.tables:compare", "test every difference that the tables show"),
     "pair": ("cli.tables:pair", "test the differences between two methods"),
     "power": ("cli.tables:power", "how many users a claim needs, from committed ranks"),
@@ -62,10 +63,14 @@ def _train(argv: list[str]) -> int:
     model = resolve_model(model)
     dataset = options.pop("dataset", "ml-100k")
     options = given | options
-    files = [file for file in str(options.pop("config_files", "")).split(",") if file]
+    files = _split_files(str(options.pop("config_files", "")))
     check_request(model, dataset, files, options)
     _print_result(_run(model, dataset, files, options))
     return 0
+
+
+def _split_files(text: str) -> list[str]:
+    return [file for file in text.split(",") if file]
 
 
 def parse(argv: Sequence[str]) -> dict[str, Any]:
@@ -110,8 +115,7 @@ def _help(argv: list[str]) -> str:
 
 
 def _run(model: str | type, dataset: str, files: list[str], options: dict[str, Any]) -> Path:
-    # RecBole reads the command line too, with `eval`: show it none.
-    sys.argv = sys.argv[:1]
+    sys.argv = sys.argv[:1]  # RecBole reads the command line too, with `eval`
     from llm4rec_recbole.training.run import run
 
     return run(model, dataset, files, options)
@@ -134,6 +138,45 @@ def _print_result(path: Path) -> None:
         rows = [[m, *(rankings[name][m] for name in names)] for m in rankings["full"]]
         print(tabulate(rows, headers=["test", *names], floatfmt=".4f"))
     print(f"\nrecord: {path}")
+
+
+def tune(argv: Sequence[str]) -> int:
+    """`llm4rec tune`: search, and print the best options. Raises InputError for bad input."""
+    parser = argparse.ArgumentParser(
+        description="Choose options on validation alone, with the same trials for every method."
+    )
+    parser.add_argument("--model", required=True, help="a name, or file.py:Class of your own")
+    parser.add_argument("--dataset", default="ml-100k", help="data set (%(default)s)")
+    parser.add_argument("--protocol", default="loo", help="loo or temporal (%(default)s)")
+    parser.add_argument("--space", type=Path,
+                        help="search space (properties/search/<model>.yaml)")  # fmt: skip
+    parser.add_argument("--results", type=Path, default=Path("results"),
+                        help="trials go to its folder tuning (%(default)s)")  # fmt: skip
+    parser.add_argument("--data-path", help="folder of the data sets' folders (dataset)")
+    parser.add_argument("--config_files", default="",
+                        help="files of options, with commas, as for run_recbole")  # fmt: skip
+    parser.add_argument("--trials", type=int, help="in all (20 on ml-100k, 12 on beauty, else 8)")
+    parser.add_argument("--minutes", type=float, help="ceiling of a trial (60 on ml-1m, else 30)")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: torch's choice")
+    parser.add_argument(
+        "--write", action="store_true", help="write the best options to properties/experiment"
+    )
+    a = parser.parse_args(argv)
+    from llm4rec_recbole.registry import resolve_model
+    from llm4rec_recbole.training import tune as search
+
+    options = {"num_threads": a.threads, "quiet": True, "show_progress": False}
+    if a.data_path:
+        options["data_path"] = a.data_path
+    model, files = resolve_model(a.model), _split_files(a.config_files)
+    path = search.tune(
+        model, a.dataset, a.protocol, a.results, a.trials, a.minutes,
+        space_file=a.space, config_files=files, **options,
+    )  # fmt: skip
+    print(f"best: {search.best_trial(path)['options']}\ntrials: {path}")
+    if a.write:
+        print(search.write_experiment(path, search.name_of(model), a.dataset, a.protocol))
+    return 0
 
 
 def llm4rec(argv: Sequence[str] | None = None) -> int:

@@ -12,12 +12,10 @@ from __future__ import annotations
 import http.client
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.errors import InputError, disk_errors
 
 _BLOCK = 1 << 16
 _TIMEOUT = 60  # seconds without a byte
@@ -43,7 +41,7 @@ def download(url: str, path: Path) -> Path:
     try:
         with (
             urllib.request.urlopen(request, timeout=_TIMEOUT) as response,
-            _reraise_disk_error(part),
+            disk_errors("cannot write it", part),
         ):
             _receive(response, part, tag)
     except urllib.error.HTTPError as error:
@@ -100,12 +98,3 @@ def _read(response: Any) -> bytes:
         return bytes(response.read(_BLOCK))
     except OSError as error:  # of the connection; any other OSError is the disk's
         raise http.client.HTTPException(str(error)) from None
-
-
-@contextmanager
-def _reraise_disk_error(part: Path) -> Iterator[None]:
-    """An OSError of the block is reported as one of writing `part`, not of the connection."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"cannot write it: {error.strerror}", file=part) from None

@@ -1,7 +1,7 @@
 """The run record: every field with its type, unit and meaning.
 
-`evaluation/record.py` writes records, `evaluation/records.py` reads them, and docs/run_record.md is
-generated from these classes. A field with a default is absent from older records.
+record_writer.py writes records, and record_reader.py reads them. docs/run_record.md is generated
+from these classes. A field with a default is absent from older records.
 
     results/runs/<data set>/<protocol>/<method>/seed_<k>.json
 """

@@ -24,7 +24,7 @@ import numpy as np
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import ACCURACY, mean_of_known
 from llm4rec_recbole.evaluation.ranking import Rankings
-from llm4rec_recbole.evaluation.records import RANKINGS, Record
+from llm4rec_recbole.evaluation.record_reader import RANKINGS, Record
 from llm4rec_recbole.files import write_atomically
 
 if TYPE_CHECKING:

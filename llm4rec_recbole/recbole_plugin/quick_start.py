@@ -30,19 +30,19 @@ def run_recbole(
     from llm4rec_recbole.evaluation.metrics import accuracy
     from llm4rec_recbole.training import run
 
-    with run.disk_errors():
+    with run.writing():
         experiment = run.train(model, dataset, config_file_list or (), config_dict, save=saved)
-        config, data, fitted = experiment.config, experiment.data, experiment.fitted
-        ranks = run.rank_held_out(fitted, data)
+        config, data, trained = experiment.config, experiment.data, experiment.trained
+        ranks = run.rank_held_out(trained, data)
         result: dict[str, Any] = {
-            "best_valid_score": fitted.trainer.best_valid_score,
+            "best_valid_score": trained.trainer.best_valid_score,
             "valid_score_bigger": config["valid_metric_bigger"],
-            "best_valid_result": fitted.valid_metrics,
+            "best_valid_result": trained.valid_metrics,
             "test_result": ranks if isinstance(ranks, Mapping) else accuracy(ranks.rank_full),
         }
         first_process = (config["local_rank"] or 0) == 0
         if saved and first_process:
-            result["record"] = str(run.write_record(config, fitted, ranks, data.test))
+            result["record"] = str(run.write_record(trained, ranks, data.test))
     if not config["single_spec"]:
         import torch
 

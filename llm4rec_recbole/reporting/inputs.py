@@ -12,16 +12,15 @@ from llm4rec_recbole.analysis.paired_tests import FILE, Comparison, read_compari
 from llm4rec_recbole.analysis.paper.claims import Tables
 from llm4rec_recbole.analysis.paper.paper_methods import further_methods, table_methods
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.records import FILE as SHUFFLE_TESTS
-from llm4rec_recbole.evaluation.records import (
+from llm4rec_recbole.evaluation.record_reader import (
+    SHUFFLE_TESTS,
     Record,
-    finite_number,
     read_failures,
     read_records,
     read_tests,
 )
 from llm4rec_recbole.evaluation.users_file import per_seed_values
-from llm4rec_recbole.files import read_json
+from llm4rec_recbole.files import finite_number, read_json
 from llm4rec_recbole.reporting.tables import ablation, accuracy, notes
 from llm4rec_recbole.reporting.tables.ablation import COLUMNS_4, COLUMNS_5, Ablation, ablation_of
 from llm4rec_recbole.reporting.tables.record_tables import TABLE_2, TABLE_3

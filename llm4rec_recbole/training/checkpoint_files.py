@@ -29,6 +29,7 @@ from llm4rec_recbole.components.adaptation.adapter import fisher_information
 from llm4rec_recbole.console import Terminated
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.record_writer import TrainedRun
 
 
 @contextmanager
@@ -100,17 +101,18 @@ def last_checkpoint(config: Any) -> Path:
     raise InputError(message, hint="leave --resume out to train from the start")
 
 
-def resume_training(fitted: Any, config: Any) -> None:
-    """Load the last checkpoint of the same run into `fitted`, with what is known of its epochs.
+def resume_training(trained: TrainedRun) -> None:
+    """Load the last checkpoint of the same run, with the validations and the time of its epochs.
     Raises InputError for a model without epochs, or where there is no checkpoint."""
-    trainer, metric = fitted.trainer, config["valid_metric"].lower()
+    config, trainer = trained.config, trained.trainer
+    metric = config["valid_metric"].lower()
     if not hasattr(trainer, "pack_state"):
         raise InputError(f"{config['model']} has no epochs to resume", hint="leave --resume out")
     path = last_checkpoint(config)
     trainer.resume_checkpoint(path)
-    fitted.history += [{"epoch": epoch + 1, metric: score} for epoch, score in trainer.validations]
-    fitted.train_seconds = trainer.seconds_before
-    fitted.energy.missing = "the run was resumed: the first part was not measured"
+    trained.history += [{"epoch": epoch + 1, metric: score} for epoch, score in trainer.validations]
+    trained.train_seconds = trainer.seconds_before
+    trained.energy.missing = "the run was resumed: the first part was not measured"
     if not config["quiet"]:
         print(f"resumed {path} after epoch {trainer.start_epoch}", file=sys.stderr)
 

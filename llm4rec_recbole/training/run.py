@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from llm4rec_recbole import checkpoints
-from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation import record
+from llm4rec_recbole.errors import disk_errors
+from llm4rec_recbole.evaluation import record_writer
 from llm4rec_recbole.evaluation.energy import EnergyMeter, detect_hardware
 from llm4rec_recbole.evaluation.held_out_loader import HeldOutLoader
 from llm4rec_recbole.evaluation.ranking import Rankings
+from llm4rec_recbole.evaluation.record_writer import TrainedRun
 from llm4rec_recbole.registry import resolve_model
 from llm4rec_recbole.training.checkpoint_files import (
     resume_training,
@@ -36,19 +38,11 @@ from llm4rec_recbole.training.checks import (
 )
 from llm4rec_recbole.training.data_checks import check_sizes
 
-
-@contextmanager
-def disk_errors() -> Iterator[None]:
-    """Report a full disk or a folder that cannot be written in one line."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        hint = "what earlier runs wrote is untouched"
-        raise InputError(f"cannot write: {reason}", file=error.filename, hint=hint) from error
+#: Reports a full disk, or a folder that cannot be written, in one line.
+writing = partial(disk_errors, "cannot write", hint="what earlier runs wrote is untouched")
 
 
-@disk_errors()
+@writing()
 @terminated_by_sigterm()
 def run(
     model: Any,
@@ -65,9 +59,9 @@ def run(
     config = load_config(model, dataset, config_files, options)
     data = load_dataset(config)
     network = build_model(config, data.train)
-    fitted = fit(build_trainer(network, config), data, config)
-    ranks = rank_held_out(fitted, data)
-    return write_record(config, fitted, ranks, data.test)
+    trained = fit(build_trainer(network, config), data)
+    ranks = rank_held_out(trained, data)
+    return write_record(trained, ranks, data.test)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,22 +72,6 @@ class Data:
     train: Any
     valid: Any
     test: Any
-
-
-@dataclass(eq=False)
-class Fitted:
-    """A model with its trainer, and once it is trained what the training gave."""
-
-    model: Any
-    trainer: Any
-    started: float = field(default_factory=time.time)
-    train_seconds: float = 0.0
-    energy: EnergyMeter = field(default_factory=EnergyMeter)
-    #: The share of the input positions that held no item; None where batches are not windows.
-    padding_share: float | None = None
-    valid_metrics: Mapping[str, float] = field(default_factory=dict)
-    #: Each validation: {"epoch": counted from 1, "ndcg@10" or another valid_metric: its value}.
-    history: list[dict[str, float]] = field(default_factory=list)
 
 
 @refusals_of_recbole()
@@ -152,11 +130,7 @@ def load_dataset(config: Any) -> Data:
 def build_model(config: Any, train: Any) -> Any:
     """The model that `config` names, on its device, for the training loader `train`."""
     from llm4rec_recbole.training.dataset import interactions_of, note
-    from llm4rec_recbole.training.trainer import (
-        count_steps,
-        initialise_items,
-        use_byte_dropout,
-    )
+    from llm4rec_recbole.training.trainer import count_steps, initialise_items, use_byte_dropout
 
     network = config.model_class(config, train._dataset)
     count_steps(network, config)
@@ -170,22 +144,21 @@ def build_model(config: Any, train: Any) -> Any:
 
 
 @refusals_of_recbole()
-def build_trainer(network: Any, config: Any) -> Fitted:
+def build_trainer(network: Any, config: Any) -> TrainedRun:
     """The model with RecBole's trainer of its kind, before the first epoch."""
     from recbole.utils import get_trainer
 
     trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, network)
-    return Fitted(network, trainer, energy=EnergyMeter(config["energy_country"]))
+    return TrainedRun(config, network, trainer, energy=EnergyMeter(config["energy_country"]))
 
 
 @refusals_of_recbole()
 def fit(
-    fitted: Fitted,
+    trained: TrainedRun,
     data: Data,
-    config: Any,
     save: bool = True,
     watch: Callable[[int, float], None] | None = None,
-) -> Fitted:
+) -> TrainedRun:
     """Train to early stopping and load the best checkpoint.
 
     Without `save` nothing is written, and the model stays as the last epoch left it. watch: called
@@ -193,19 +166,19 @@ def fit(
     """
     from llm4rec_recbole.training.trainer import before_first_epoch
 
-    model, trainer = fitted.model, fitted.trainer
+    config, model, trainer = trained.config, trained.model, trained.trainer
     metric = config["valid_metric"].lower()
     if save:
         check_folders(config)
     if config["resume"]:
-        resume_training(fitted, config)
+        resume_training(trained)
 
     def remember(epoch: int, value: float) -> None:
-        fitted.history.append({"epoch": epoch + 1, metric: float(value)})
+        trained.history.append({"epoch": epoch + 1, metric: float(value)})
         if watch is not None:
             watch(epoch + 1, float(value))
 
-    with fitted.energy.measure("training"):
+    with trained.energy.measure("training"):
         began = time.perf_counter()
         before_first_epoch(model, data.train, data.valid)
         stopping = saved_when_stopped(trainer) if save else nullcontext()
@@ -218,20 +191,20 @@ def fit(
                 show_progress=config["show_progress"],
                 callback_fn=remember,
             )
-        fitted.valid_metrics = best or {}
-        fitted.train_seconds += time.perf_counter() - began
-    fitted.padding_share = getattr(data.train, "padding_share", None)
+        trained.valid_metrics = best or {}
+        trained.train_seconds += time.perf_counter() - began
+    trained.padding_share = getattr(data.train, "padding_share", None)
     if save and hasattr(trainer, "pack_state"):  # decision trees are in files of their own
         if not config["single_spec"]:  # the first of several processes writes the file
             import torch
 
             torch.distributed.barrier()
         checkpoints.load_weights(model, trainer.saved_model_file, config["device"])
-    return fitted
+    return trained
 
 
 @refusals_of_recbole()
-def rank_held_out(fitted: Fitted, data: Data) -> Rankings | Mapping[str, float]:
+def rank_held_out(trained: TrainedRun, data: Data) -> Rankings | Mapping[str, float]:
     """The rankings of the test users; RecBole's own metrics under RecBole's own protocol.
 
     A model that adapts learns in between: each test user is ranked by a model that has learned only
@@ -239,37 +212,25 @@ def rank_held_out(fitted: Fitted, data: Data) -> Rankings | Mapping[str, float]:
     """
     from llm4rec_recbole.training.dataset import note
 
-    test, idle = data.test, set(getattr(fitted.model, "idle_components", {}))
-    with fitted.energy.measure("evaluation"):
-        if isinstance(test, HeldOutLoader):
-            ranks = test.rank(fitted.model, data.valid, progress=test.config["show_progress"])
-            for component, why in getattr(fitted.model, "idle_components", {}).items():
-                if component not in idle:
-                    note(test.config, f"component {component} is off: {why}")
-            return ranks
-        return fitted.trainer.evaluate(test, load_best_model=False)
+    model, test = trained.model, data.test
+    idle = set(getattr(model, "idle_components", {}))
+    with trained.energy.measure("evaluation"):
+        if not isinstance(test, HeldOutLoader):
+            return trained.trainer.evaluate(test, load_best_model=False)
+        ranks = test.rank(model, data.valid, progress=test.config["show_progress"])
+        for component, why in getattr(model, "idle_components", {}).items():
+            if component not in idle:
+                note(test.config, f"component {component} is off: {why}")
+        return ranks
 
 
-def write_record(
-    config: Any, fitted: Fitted, ranks: Rankings | Mapping[str, float], test: Any
-) -> Path:
+def write_record(trained: TrainedRun, ranks: Rankings | Mapping[str, float], test: Any) -> Path:
     """Write the run record and the users file; return the record's path."""
-    finished = record.TrainedRun(
-        config=config,
-        model=fitted.model,
-        train_seconds=fitted.train_seconds,
-        energy=fitted.energy.record(),
-        padding_share=fitted.padding_share,
-        epochs=len(getattr(fitted.trainer, "train_loss_dict", ())) or fitted.trainer.epochs,
-        valid_metrics=fitted.valid_metrics,
-        history=fitted.history,
-        started=fitted.started,
-    )
-    path = record.write(finished, ranks, test.dataset)
-    checkpoint = fitted.trainer.saved_model_file
+    path = record_writer.write_record(trained, ranks, test.dataset)
+    checkpoint = trained.trainer.saved_model_file
     if Path(checkpoint).is_file():  # a model of decision trees has none
         if isinstance(test, HeldOutLoader):
-            save_adapted_weights(fitted.model, checkpoint, test.held_out)
+            save_adapted_weights(trained.model, checkpoint, test.held_out)
         checkpoints.mark_finished(checkpoint)
         Path(f"{checkpoint}{checkpoints.STOPPED}").unlink(missing_ok=True)
     return path
@@ -280,19 +241,22 @@ def write_record(
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
-    """All parts of one run, before or after its training."""
+    """The data and the model of one run, before or after its training."""
 
-    config: Any
     data: Data
-    fitted: Fitted
+    trained: TrainedRun
+
+    @property
+    def config(self) -> Any:
+        return self.trained.config
 
     @property
     def model(self) -> Any:
-        return self.fitted.model
+        return self.trained.model
 
     @property
     def trainer(self) -> Any:
-        return self.fitted.trainer
+        return self.trained.trainer
 
 
 def prepare(
@@ -304,7 +268,7 @@ def prepare(
     """Everything before the first epoch: data, model and trainer."""
     config = load_config(model, dataset, config_files, options)
     data = load_dataset(config)
-    return Experiment(config, data, build_trainer(build_model(config, data.train), config))
+    return Experiment(data, build_trainer(build_model(config, data.train), config))
 
 
 def train(
@@ -316,7 +280,7 @@ def train(
 ) -> Experiment:
     """Everything before the test: a model at its best checkpoint. `save` as in `fit`."""
     experiment = prepare(model, dataset, config_files, options)
-    fit(experiment.fitted, experiment.data, experiment.config, save)
+    fit(experiment.trained, experiment.data, save)
     return experiment
 
 
@@ -334,4 +298,4 @@ def load_trained(
     check(data.dataset)
     network = build_model(config, data.train)
     checkpoints.set_weights(network, state, path)
-    return Experiment(config, data, Fitted(network, None))
+    return Experiment(data, TrainedRun(config, network, None))

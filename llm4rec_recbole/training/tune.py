@@ -16,7 +16,6 @@ properties/experiment/<dataset>/<model>.yaml.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import hashlib
 import io
@@ -24,13 +23,13 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llm4rec_recbole.config import folder
 from llm4rec_recbole.errors import InputError, shorten
 from llm4rec_recbole.files import write_atomically
-from llm4rec_recbole.registry import resolve_model
 from llm4rec_recbole.yaml_files import read_yaml
 
 #: Trials and minutes a trial, for every method: data set → numbers; others have OTHERWISE.
@@ -112,6 +111,87 @@ def name_of(model: str | type) -> str:
     return model if isinstance(model, str) else model.__name__
 
 
+@dataclass(frozen=True)
+class Search:
+    """What all trials of one search have in common."""
+
+    model: str | type
+    dataset: str
+    space: dict[str, Any]
+    config_files: Sequence[str]
+    options: dict[str, Any]  # of every trial, the protocol among them
+    minutes: float  # ceiling of one trial
+
+    def defaults(self) -> dict[str, Any]:
+        """The options of the property files, as far as they are in the space."""
+        from llm4rec_recbole.training.run import load_config
+
+        config = load_config(self.model, self.dataset, self.config_files, self.options)
+        inside: dict[str, Any] = {}
+        for name, values in self.space.items():
+            value = config[name]
+            if isinstance(values, list):
+                is_inside = any(type(value) is type(v) and value == v for v in values)
+            else:
+                is_inside = isinstance(value, (int, float)) and (
+                    values["from"] <= value <= values["to"]
+                )
+            if is_inside:
+                inside[name] = _plain(value)
+        return inside
+
+    def run(self, study: Any, trial: Any) -> str:
+        """Train one trial, and report its best validation NDCG@10 to Optuna; return its state."""
+        from optuna.trial import TrialState
+
+        from llm4rec_recbole.training.run import fit, prepare
+
+        trial.set_user_attr("pid", os.getpid())
+        setting = {name: self._as_in_space(name, value) for name, value in trial.params.items()}
+        began, state = time.perf_counter(), "complete"
+        values: list[tuple[int, float]] = []  # epoch, validation NDCG@10
+
+        def watch(epoch: int, value: float) -> None:
+            values.append((epoch, value))
+            trial.report(value, len(values))  # spaces may differ in epochs between validations
+            if trial.should_prune():
+                raise _Ended("pruned")
+            if time.perf_counter() - began > 60 * self.minutes:
+                raise _Ended("out of time")
+
+        try:
+            experiment = prepare(
+                self.model, self.dataset, self.config_files, self.options | setting
+            )
+            fit(experiment.trained, experiment.data, save=False, watch=watch)
+        except _Ended as ended:
+            state = str(ended)
+        except BaseException:
+            study.tell(trial, state=TrialState.FAIL)
+            raise
+        best_epoch, best = max(values, key=lambda pair: pair[1])
+        row = {
+            "options": json.dumps(setting, sort_keys=True),
+            "valid_ndcg@10": f"{best:.6f}",
+            "best_epoch": str(best_epoch),
+            "epochs": str(values[-1][0]),
+            "seconds": f"{time.perf_counter() - began:.1f}",
+            "seed": str(experiment.config["seed"]),
+            "state": state,
+        }
+        trial.set_user_attr("row", row)
+        if state == "pruned":
+            study.tell(trial, state=TrialState.PRUNED)
+        else:
+            study.tell(trial, best)
+        return f"{state}, {best:.4f} {row['options']}"
+
+    def _as_in_space(self, name: str, value: Any) -> Any:
+        """A choice as it stands in the space, not as JSON."""
+        choices = self.space[name] if isinstance(self.space[name], list) else []
+        return next((choice for choice in choices if _plain(choice) == value), value)
+
+
 def tune(
     model: str | type,
     dataset: str,
@@ -132,7 +212,9 @@ def tune(
     """
     model_name = name_of(model)
     space, budget = read_space(model_name, space_file), BUDGETS.get(dataset, OTHERWISE)
-    trials, minutes = trials or NOT_SEARCHED.get(model_name, budget[0]), minutes or budget[1]
+    trials = trials or NOT_SEARCHED.get(model_name, budget[0])
+    options = {"protocol": protocol, **options}
+    search = Search(model, dataset, space, config_files, options, minutes or budget[1])
     path = results / "tuning" / dataset / protocol / f"{model_name}.csv"
     name = f"{dataset}-{protocol}-{model_name}"
     if space_file is not None:  # a journal holds trials of one space
@@ -141,22 +223,11 @@ def tune(
     earlier = read_trials(path) if path.exists() else []
     if not study.get_trials(deepcopy=False):
         _add_earlier(study, earlier, space)
-        first = _defaults(model, dataset, config_files, options | {"protocol": protocol}, space)
-        study.enqueue_trial(first, skip_if_exists=True)
+        study.enqueue_trial(search.defaults(), skip_if_exists=True)
     while len(_counted(study)) < trials:
-        trial = study.ask(distributions(space))
-        trial.set_user_attr("pid", os.getpid())
-        setting = {  # a choice as it stands in the space, not as JSON
-            option: next((c for c in space[option] if _plain(c) == value), value)
-            if isinstance(space[option], list)
-            else value
-            for option, value in trial.params.items()
-        }
-        given = {"protocol": protocol, **options, **setting}
-        state = _run(study, trial, model, dataset, minutes, config_files, given, setting)
+        state = search.run(study, study.ask(distributions(space)))
         _write(path, study, space, earlier)
-        number = f"{model_name} trial {len(_counted(study))} of {trials}"
-        print(f"{number}: {state} {json.dumps(setting, sort_keys=True)}", flush=True)
+        print(f"{model_name} trial {len(_counted(study))} of {trials}: {state}", flush=True)
     _write(path, study, space, earlier)
     return path
 
@@ -195,29 +266,6 @@ def _counted(study: Any) -> list[Any]:
     return study.get_trials(deepcopy=False, states=states)
 
 
-def _defaults(
-    model: str | type,
-    dataset: str,
-    config_files: Sequence[str],
-    options: dict[str, Any],
-    space: dict[str, Any],
-) -> dict[str, Any]:
-    """The options of the property files, as far as they are in the space."""
-    from llm4rec_recbole.training.run import load_config
-
-    config = load_config(model, dataset, config_files, options)
-    made: dict[str, Any] = {}
-    for name, values in space.items():
-        value = config[name]
-        if isinstance(values, list):
-            inside = any(type(value) is type(v) and value == v for v in values)
-        else:
-            inside = isinstance(value, (int, float)) and values["from"] <= value <= values["to"]
-        if inside:
-            made[name] = _plain(value)
-    return made
-
-
 def _add_earlier(study: Any, rows: list[dict[str, str]], space: dict[str, Any]) -> None:
     """Add the trials of the table that are of this space: a journal may be lost."""
     from optuna.trial import create_trial
@@ -237,61 +285,6 @@ def _add_earlier(study: Any, rows: list[dict[str, str]], space: dict[str, Any]) 
             )
         except ValueError:  # a value that the space no longer has
             continue
-
-
-def _run(
-    study: Any,
-    trial: Any,
-    model: str | type,
-    dataset: str,
-    minutes: float,
-    config_files: Sequence[str],
-    options: dict[str, Any],
-    setting: dict[str, Any],
-) -> str:
-    """Train one trial, and report its best validation NDCG@10 to Optuna; return its state.
-
-    options: all options of the trial; setting: those of the space.
-    """
-    from optuna.trial import TrialState
-
-    from llm4rec_recbole.training.run import fit, prepare
-
-    began, state = time.perf_counter(), "complete"
-    values: list[tuple[int, float]] = []
-
-    def watch(epoch: int, value: float) -> None:
-        values.append((epoch, value))
-        trial.report(value, len(values))  # spaces may differ in epochs between validations
-        if trial.should_prune():
-            raise _Ended("pruned")
-        if time.perf_counter() - began > 60 * minutes:
-            raise _Ended("out of time")
-
-    try:
-        experiment = prepare(model, dataset, config_files, options)
-        fit(experiment.fitted, experiment.data, experiment.config, False, watch)
-    except _Ended as ended:
-        state = str(ended)
-    except BaseException:
-        study.tell(trial, state=TrialState.FAIL)
-        raise
-    best_epoch, best = max(values, key=lambda pair: pair[1])
-    row = {
-        "options": json.dumps(setting, sort_keys=True),
-        "valid_ndcg@10": f"{best:.6f}",
-        "best_epoch": str(best_epoch),
-        "epochs": str(values[-1][0]),
-        "seconds": f"{time.perf_counter() - began:.1f}",
-        "seed": str(experiment.config["seed"]),
-        "state": state,
-    }
-    trial.set_user_attr("row", row)
-    if state == "pruned":
-        study.tell(trial, state=TrialState.PRUNED)
-    else:
-        study.tell(trial, best)
-    return f"{state}, {best:.4f}"
 
 
 def _write(path: Path, study: Any, space: dict[str, Any], earlier: list[dict[str, str]]) -> None:
@@ -334,41 +327,3 @@ def write_experiment(path: Path, model: str, dataset: str, protocol: str) -> Pat
     ]
     write_atomically(target, "\n".join(lines) + "\n")
     return target
-
-
-def main(argv: list[str] | None = None) -> None:
-    assert __doc__
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", required=True, help="a name, or file.py:Class of your own")
-    parser.add_argument("--dataset", default="ml-100k", help="data set (%(default)s)")
-    parser.add_argument("--protocol", default="loo", help="loo or temporal (%(default)s)")
-    parser.add_argument("--space", type=Path,
-                        help="search space (properties/search/<model>.yaml)")  # fmt: skip
-    parser.add_argument("--results", type=Path, default=Path("results"),
-                        help="trials go to its folder tuning (%(default)s)")  # fmt: skip
-    parser.add_argument("--data-path", help="folder of the data sets' folders (dataset)")
-    parser.add_argument("--config_files", default="",
-                        help="files of options, with commas, as for run_recbole")  # fmt: skip
-    parser.add_argument("--trials", type=int, help="in all (20 on ml-100k, 12 on beauty, else 8)")
-    parser.add_argument("--minutes", type=float, help="ceiling of a trial (60 on ml-1m, else 30)")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: torch's choice")
-    parser.add_argument(
-        "--write", action="store_true", help="write the best options to properties/experiment"
-    )
-    a = parser.parse_args(argv)
-    options = {"num_threads": a.threads, "quiet": True, "show_progress": False}
-    if a.data_path:
-        options["data_path"] = a.data_path
-    model = resolve_model(a.model)
-    files = [file for file in a.config_files.split(",") if file]
-    path = tune(
-        model, a.dataset, a.protocol, a.results, a.trials, a.minutes,
-        space_file=a.space, config_files=files, **options,
-    )  # fmt: skip
-    print(f"best: {best_trial(path)['options']}\ntrials: {path}")
-    if a.write:
-        print(write_experiment(path, name_of(model), a.dataset, a.protocol))
-
-
-if __name__ == "__main__":
-    main()

@@ -9,7 +9,7 @@ import pytest
 
 from llm4rec_recbole.analysis.claims import Entry, ledger, read_printed
 from llm4rec_recbole.analysis.compare import compare
-from llm4rec_recbole.evaluation.records import Failure, read_records
+from llm4rec_recbole.evaluation.record_reader import Failure, read_records
 from llm4rec_recbole.files import printed_folder
 from tests.helpers.fake_results import add_run, ranks_around
 

@@ -12,7 +12,7 @@ from llm4rec_recbole.analysis.compare import best_null, compare
 from llm4rec_recbole.analysis.null_ladder import Rung, effect, effect_of_row, finding, rungs
 from llm4rec_recbole.config import check_request
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.records import by_method, read_records
+from llm4rec_recbole.evaluation.record_reader import by_method, read_records
 from llm4rec_recbole.files import properties_folder
 from llm4rec_recbole.registry import nulls, variant
 from llm4rec_recbole.training.checks import check_option_values, checked_config

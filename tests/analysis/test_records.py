@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.records import by_method, read_failures, read_records
+from llm4rec_recbole.evaluation.record_reader import by_method, read_failures, read_records
 from llm4rec_recbole.evaluation.run_record import field_rows, page
 from llm4rec_recbole.evaluation.users_file import averaged, per_seed_values
 from tests.helpers.fake_results import add_failure, add_run

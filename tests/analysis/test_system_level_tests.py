@@ -17,7 +17,7 @@ from llm4rec_recbole.analysis.system_level_tests import (
     user_sums,
 )
 from llm4rec_recbole.evaluation.metrics import coverage, fairness, item_parity, ndcg, user_parity
-from llm4rec_recbole.evaluation.records import read_records
+from llm4rec_recbole.evaluation.record_reader import read_records
 from tests.helpers.fake_results import add_run
 
 N_ITEMS, USERS, LENGTH = 200, 50, 8

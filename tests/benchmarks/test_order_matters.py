@@ -11,7 +11,7 @@ import pytest
 from benchmarks.studies import order_matters
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.records import read_tests
+from llm4rec_recbole.evaluation.record_reader import read_tests
 
 
 def test_only_the_order_within_a_history_changes() -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.records import read_rows
-from llm4rec_recbole.files import read_json
+from llm4rec_recbole.files import read_json, read_rows
 
 
 @dataclass(frozen=True)

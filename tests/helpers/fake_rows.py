@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from llm4rec_recbole.analysis.paired_tests import Comparison
-from llm4rec_recbole.evaluation.records import Failure, Record
+from llm4rec_recbole.evaluation.record_reader import Failure, Record
 from llm4rec_recbole.reporting.tables.rows import AccuracySection, Column, Row
 
 FULL = ("full", "ndcg@10")

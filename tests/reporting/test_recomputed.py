@@ -19,7 +19,7 @@ from llm4rec_recbole.cli import tables
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import accuracy
 from llm4rec_recbole.evaluation.ranking import Rankings
-from llm4rec_recbole.evaluation.records import by_method, read_records
+from llm4rec_recbole.evaluation.record_reader import by_method, read_records
 from llm4rec_recbole.evaluation.users_file import per_seed_values, write_users
 from tests.helpers.fake_results import add_run
 from tests.helpers.table_from_users import assert_table_1_is_that_of_the_users

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.records import ShuffleTest
+from llm4rec_recbole.evaluation.record_reader import ShuffleTest
 from llm4rec_recbole.files import write_json
 from llm4rec_recbole.reporting.inputs import time_note
 

@@ -16,7 +16,7 @@ def test_batches_in_training_hold_windows_with_about_as_many_tokens(options: Any
     run = prepare("GenRec", "two_cycles", options=options | SMALL | {"epochs": 1})
     loader = run.data.train
     assert loader.item_tokens is None
-    fit(run.fitted, run.data, run.config, save=False)
+    fit(run.trained, run.data, save=False)
     tokens = run.model.item_tokens
     assert loader.item_tokens is tokens
     assert (tokens[1:] > 0).all()

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import torch
 
-from llm4rec_recbole.evaluation.record import hardware
+from llm4rec_recbole.machine import hardware
 
 
 def test_a_cpu_is_named_with_the_cores_that_this_process_may_use(monkeypatch):

@@ -74,7 +74,7 @@ def test_a_lost_journal_is_filled_from_the_table(options, tmp_path, space, monke
     path = search("EASE", tmp_path, options, 3)
     before = path.read_text()
     shutil.rmtree(tmp_path / "journals")
-    monkeypatch.setattr("llm4rec_recbole.training.tune._run", None)  # would fail if it ran
+    monkeypatch.setattr("llm4rec_recbole.training.tune.Search.run", None)  # would fail if it ran
     assert search("EASE", tmp_path, options, 3).read_text() == before
 
 

@@ -23,7 +23,7 @@ from llm4rec_recbole.analysis.paper.paper_methods import (
     REFERENCE,
     group_of,
 )
-from llm4rec_recbole.evaluation.records import Record
+from llm4rec_recbole.evaluation.record_reader import Record
 from llm4rec_recbole.registry import ENHANCED_GENREC, variant
 from llm4rec_recbole.reporting.page.render import render
 from llm4rec_recbole.reporting.tables.datasets import Runs

@@ -39,7 +39,7 @@ from llm4rec_recbole.analysis.pooling import (
 )
 from llm4rec_recbole.analysis.significance import LEVEL
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.records import Record, by_method, read_records
+from llm4rec_recbole.evaluation.record_reader import Record, by_method, read_records
 from llm4rec_recbole.files import properties_folder
 from llm4rec_recbole.reporting.tables.render import (
     NONE,

@@ -8,7 +8,7 @@ from llm4rec_recbole.analysis.paired_tests import Comparison
 from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES, NOT_SEARCHED, OURS
 from llm4rec_recbole.analysis.significance import LEVEL
 from llm4rec_recbole.evaluation.beyond_accuracy import SHUFFLES
-from llm4rec_recbole.evaluation.records import Record
+from llm4rec_recbole.evaluation.record_reader import Record
 from llm4rec_recbole.reporting.tables.record_tables import TABLE_2
 from llm4rec_recbole.reporting.tables.rows import AccuracySection, Row, first_line
 

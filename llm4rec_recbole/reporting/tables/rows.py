@@ -12,7 +12,7 @@ from llm4rec_recbole.analysis.compare import METRICS, best_null
 from llm4rec_recbole.analysis.paired_tests import Comparison
 from llm4rec_recbole.analysis.paper import paper_methods, paper_numbers
 from llm4rec_recbole.evaluation.metrics import mean_of_known
-from llm4rec_recbole.evaluation.records import RANKINGS, Failure, Record
+from llm4rec_recbole.evaluation.record_reader import RANKINGS, Failure, Record
 from llm4rec_recbole.evaluation.users_file import Values
 from llm4rec_recbole.reporting.tables.render import Cell, Section, csv_text
 

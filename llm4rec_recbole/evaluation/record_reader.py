@@ -1,12 +1,9 @@
-"""Reads run records, failure notes, CSV tables and shuffle tests; a bad file gives one line."""
+"""Reads run records, failure notes and shuffle tests; a bad file gives one line."""
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,7 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import ACCURACY
 from llm4rec_recbole.evaluation.paths import Run, recorded_runs
 from llm4rec_recbole.evaluation.run_record import RANKINGS, RunRecord, parse_record
-from llm4rec_recbole.files import read_json, write_atomically
+from llm4rec_recbole.files import read_json
 
 #: Test metrics of the lists: the keys of `Record.beyond_accuracy`.
 BEYOND_ACCURACY = (
@@ -166,62 +163,10 @@ def _cost(record: RunRecord) -> dict[str, float | None]:
     }
 
 
-def finite_number(value: Any, name: str, path: Path, line: int | None = None) -> float:
-    """`value` as a float. Raises InputError, with file and line, unless it is a finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InputError(f"{name} is {value!r}, not a finite number", file=path, line=line)
-    return float(value)
-
-
-# CSV files whose rows are dataclasses of str, int and float fields.
-
-
-_TYPES = {"float": float, "int": int, "str": str}
-
-
-def write_rows(path: Path, kind: Any, rows: Iterable[Any]) -> None:
-    """Write `rows`, all of the dataclass `kind`, a line each below a header, atomically."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(kind)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    write_atomically(path, text.getvalue())
-
-
-def read_rows(path: Path, kind: Any, hint: str) -> list[Any]:
-    """Read what `write_rows` wrote. Raises FileNotFoundError where the file is absent.
-
-    An older file may lack the columns of fields that have a default. Raises InputError, with the
-    line, for a row of another form, and for NaN and Infinity.
-    """
-    rows = []
-    name = kind.__name__.lower()
-    with open(path, encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
-        try:
-            for row in reader:
-                values = {
-                    f.name: _TYPES[str(f.type)](row[f.name])
-                    for f in fields(kind)
-                    if f.name in row or f.default is MISSING
-                }
-                for key, value in values.items():
-                    if isinstance(value, float):
-                        finite_number(value, key, path, reader.line_num)
-                rows.append(kind(**values))
-        except InputError:
-            raise
-        except (KeyError, TypeError, ValueError, csv.Error) as error:
-            line = reader.line_num
-            raise InputError(f"not a {name}", file=path, line=line, hint=hint) from error
-    return rows
-
-
 # The shuffle test: accuracy from histories in order and in random order.
 # `python -m benchmarks.studies.order_matters` writes it; the note below Table I reads it.
 
-
-FILE = "order.json"
+SHUFFLE_TESTS = "order.json"
 
 
 @dataclass(frozen=True)

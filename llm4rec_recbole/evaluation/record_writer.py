@@ -1,12 +1,8 @@
-"""The run record: what was measured, what it cost, and exactly what it was made from.
-
-Everything here is built from values: the configuration, the trained model, and what the test gave.
-"""
+"""Writes the run record: what was measured, what it cost, and exactly what it was made from."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import resource
 import subprocess
@@ -27,47 +23,43 @@ from llm4rec_recbole.evaluation.paths import Run
 from llm4rec_recbole.evaluation.ranking import Rankings
 from llm4rec_recbole.evaluation.users_file import write_users
 from llm4rec_recbole.files import sha256_of, write_json
-from llm4rec_recbole.machine import processor_name
+from llm4rec_recbole.machine import hardware
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class TrainedRun:
-    """A trained model and what its training gave."""
+    """A model with its trainer, and once it is trained what the training gave."""
 
     config: Any  # RecBole's Config
     model: Any
-    train_seconds: float  # wall-clock, validation included
-    epochs: int
-    valid_metrics: Mapping[str, float]  # of the best validation
+    trainer: Any  # RecBole's; None for a model that was restored from its checkpoint
+    started: float = field(default_factory=time.time)  # Unix time
+    train_seconds: float = 0.0  # wall-clock, validation included
+    energy: EnergyMeter = field(default_factory=EnergyMeter)
+    padding_share: float | None = None  # of the input positions of training; None without windows
+    valid_metrics: Mapping[str, float] = field(default_factory=dict)  # of the best validation
     #: Each validation: {"epoch": counted from 1, "ndcg@10" or another valid_metric: its value}.
-    history: list[dict[str, float]]
-    started: float  # Unix time
-    padding_share: float | None = None  # of the input positions of training
-    #: `energy` and `energy_missing` of the record's cost (evaluation/energy.py).
-    energy: Mapping[str, Any] = field(default_factory=lambda: EnergyMeter().record())
+    history: list[dict[str, float]] = field(default_factory=list)
 
 
-def write(run: TrainedRun, test: Rankings | Mapping[str, float], dataset: Any) -> Path:
+def write_record(run: TrainedRun, test: Rankings | Mapping[str, float], dataset: Any) -> Path:
     """Write the users file and the record of one run; return the record's path.
 
     test: the rankings of the test users, or RecBole's metrics under RecBole's own protocol, which
     has no users file. dataset: RecBole's data set of the test phase. The users file comes first:
     a record never stands without the users that it was computed from.
     """
-    config = run.config
+    config, model = run.config, run.model
     method = config["method"] or config["model"]
     name = Run(config["dataset"], config["protocol"], method, config["seed"])
-    path = name.record(config["results_dir"])
+    idle = getattr(model, "idle_components", {})
+    chosen = getattr(model, "chosen_on_validation", {})
+    adaptation = getattr(model, "adaptation_summary", None)  # between the rankings
     inference_ms = None
-    components = getattr(run.model, "components", ())
-    idle = getattr(run.model, "idle_components", {})
-    chosen = getattr(run.model, "chosen_on_validation", {})
-    adaptation = getattr(run.model, "adaptation_summary", None)  # between the rankings
     if isinstance(test, Rankings):
         beyond, per_user = beyond_accuracy(test, config, dataset)
-        users_path = name.users(config["results_dir"])
         users, items = (dataset.field2id_token[f] for f in (dataset.uid_field, dataset.iid_field))
-        write_users(users_path, test, users, items, per_user)
+        write_users(name.users(config["results_dir"]), test, users, items, per_user)
         inference_ms = float(np.median(test.seconds / test.batch_sizes) * 1000)
         metrics: dict[str, Any] = {
             "full": accuracy(test.rank_full),
@@ -77,12 +69,10 @@ def write(run: TrainedRun, test: Rankings | Mapping[str, float], dataset: Any) -
         }
     else:
         metrics = _floats(test)
+    path = name.record(config["results_dir"])
     content = {
-        "dataset": config["dataset"],
-        "protocol": config["protocol"],
-        "method": method,
-        "seed": config["seed"],
-        "components": [name for name in components if name not in idle],
+        **asdict(name),
+        "components": [c for c in getattr(model, "components", ()) if c not in idle],
         **({"chosen_on_validation": dict(chosen)} if chosen else {}),
         **({"adaptation": asdict(adaptation)} if adaptation is not None else {}),
         "metrics": {"valid": _floats(run.valid_metrics), "test": metrics},
@@ -111,9 +101,9 @@ def _cost(run: TrainedRun, inference_ms: float | None) -> dict[str, Any]:
         "peak_memory_gb": round(peak / 2**30, 3),
         "model_size_mb": round(_model_bytes(run.model) / 2**20, 3),
         "parameters": sum(p.numel() for p in _parameters(run.model)),
-        "epochs": run.epochs,
+        "epochs": len(getattr(run.trainer, "train_loss_dict", ())) or run.trainer.epochs,
         "padding_share": None if run.padding_share is None else round(run.padding_share, 4),
-        **run.energy,
+        **run.energy.record(),
     }
 
 
@@ -200,16 +190,3 @@ def _git_commit() -> str | None:
 
 def _floats(metrics: Any) -> dict[str, float]:
     return {name: float(value) for name, value in (metrics or {}).items()}
-
-
-def hardware(device: Any) -> str:
-    """The name of the torch `device`'s processor, and how many cores or GPUs this process may use.
-
-    For example "Intel(R) Xeon(R) Platinum 8481C, 2 cores" or "NVIDIA H200, 1 of 1".
-    """
-    if device.type == "cuda":
-        import torch
-
-        return f"{torch.cuda.get_device_name(device)}, 1 of {torch.cuda.device_count()}"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{processor_name()}, {cores} cores"
