@@ -9,21 +9,21 @@ removes it. A process id in the name would not do: containers that share a folde
 
 from __future__ import annotations
 
-import csv
 import fcntl
 import functools
 import hashlib
 import importlib.machinery
-import io
 import json
 import math
 import os
 import re
 import secrets
+import shutil
 import stat
+import sys
+import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import MISSING, asdict, fields
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -106,6 +106,90 @@ def write_json(path: str | Path, value: Any) -> None:
     write_atomically(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+# The files of a data set are all of one version, whatever ends the run that writes them. They are
+# written to a staging folder beside the old ones. They are moved when all are complete and on the
+# disk. The file by which the others are located (the interactions, or the summary) is deleted
+# first, and its new version is moved last. So it never stands beside files of another version. Two
+# runs cannot write one folder at the same time: the second one waits.
+
+_STAGING_PREFIX = ".raw."
+_STAGING_NAME = re.compile(
+    re.escape(_STAGING_PREFIX) + "[a-z0-9_]{8}"
+)  # a name that tempfile makes
+_locked: set[tuple[int, int]] = set()  # device and inode of the folders this process has locked
+
+
+@contextmanager
+def locked(*folders: Path) -> Iterator[None]:
+    """Hold an exclusive lock (flock) on each folder. Wait, and say so, while another run has one.
+
+    The system releases the lock when the process ends, however it ends. A folder that this process
+    has locked already stays so. A file system without flock locks nothing.
+    """
+    with ExitStack() as locks:
+        for folder in sorted({folder.resolve() for folder in folders}):
+            locks.enter_context(_lock(folder))
+        yield
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    status = folder.stat()
+    key = (status.st_dev, status.st_ino)
+    if key in _locked:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"{folder}: waiting for another run that uses it", file=sys.stderr, flush=True)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError:  # a file system without locks
+            pass
+        _locked.add(key)
+        yield
+    finally:
+        _locked.discard(key)
+        os.close(handle)  # releases the lock
+
+
+@contextmanager
+def staging_dir(out: Path) -> Iterator[Path]:
+    """An empty folder in `out`, deleted when the block ends. `out` is locked meanwhile.
+
+    Staging folders that killed runs left are deleted first: the lock shows that no run uses them.
+    An OSError about a file in the folder names the file in `out` that it would have become.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        for stale in out.glob(f"{_STAGING_PREFIX}*"):
+            if _STAGING_NAME.fullmatch(stale.name):
+                shutil.rmtree(stale, ignore_errors=True)
+        with tempfile.TemporaryDirectory(dir=out, prefix=_STAGING_PREFIX) as folder:
+            try:
+                yield Path(folder)
+            except OSError as error:
+                name = error.filename
+                if isinstance(name, str) and Path(folder) in Path(name).parents:
+                    error.filename = str(out / Path(name).name)
+                raise
+
+
+def replace_dataset_files(new: Path, out: Path, key_file: str, stale_files: Iterable[str]) -> None:
+    """Move every file of the folder `new` into `out`.
+
+    key_file: the file by which the others are located. Its old version is deleted first and its new
+    version is moved last. stale_files: names in `out` that the new version does not have.
+    """
+    for name in (key_file, *stale_files):
+        (out / name).unlink(missing_ok=True)
+    names = sorted(path.name for path in new.iterdir() if path.name != key_file)
+    for name in (*names, key_file):
+        (new / name).replace(out / name)
+
+
 def open_regular(path: str | Path) -> IO[bytes]:
     """Open `path` for reading. A pipe or a device may have no end, so it is refused.
 
@@ -166,56 +250,6 @@ def _int(text: str) -> int:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:37]}…"
-
-
-def finite_number(value: Any, name: str, path: Path, line: int | None = None) -> float:
-    """`value` as a float. Raises InputError, with file and line, unless it is a finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InputError(f"{name} is {value!r}, not a finite number", file=path, line=line)
-    return float(value)
-
-
-# CSV files whose rows are dataclasses of str, int and float fields.
-
-_TYPES = {"float": float, "int": int, "str": str}
-
-
-def write_rows(path: Path, kind: Any, rows: Iterable[Any]) -> None:
-    """Write `rows`, all of the dataclass `kind`, a line each below a header, atomically."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(kind)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    write_atomically(path, text.getvalue())
-
-
-def read_rows(path: Path, kind: Any, hint: str) -> list[Any]:
-    """Read what `write_rows` wrote. Raises FileNotFoundError where the file is absent.
-
-    An older file may lack the columns of fields that have a default. Raises InputError, with the
-    line, for a row of another form, and for NaN and Infinity.
-    """
-    rows = []
-    name = kind.__name__.lower()
-    with open(path, encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
-        try:
-            for row in reader:
-                values = {
-                    f.name: _TYPES[str(f.type)](row[f.name])
-                    for f in fields(kind)
-                    if f.name in row or f.default is MISSING
-                }
-                for key, value in values.items():
-                    if isinstance(value, float):
-                        finite_number(value, key, path, reader.line_num)
-                rows.append(kind(**values))
-        except InputError:
-            raise
-        except (KeyError, TypeError, ValueError, csv.Error) as error:
-            line = reader.line_num
-            raise InputError(f"not a {name}", file=path, line=line, hint=hint) from error
-    return rows
 
 
 def properties_folder() -> Path:

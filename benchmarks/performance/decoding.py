@@ -26,8 +26,12 @@ from benchmarks.data import folder, interactions
 from benchmarks.options import RESULTS
 from llm4rec_recbole.data.splits import Log, leave_one_out
 from llm4rec_recbole.decoding.beam import beam_search
-from llm4rec_recbole.decoding.t5 import T5TreeDecoder
-from llm4rec_recbole.decoding.tree_decoder import CausalTreeDecoder, TreeDecoder, padded
+from llm4rec_recbole.decoding.tree_decoder import (
+    CausalTreeDecoder,
+    T5TreeDecoder,
+    TreeDecoder,
+    padded,
+)
 from llm4rec_recbole.decoding.trie import ItemTrie
 from llm4rec_recbole.files import write_atomically, write_json
 from llm4rec_recbole.machine import hardware

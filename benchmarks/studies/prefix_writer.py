@@ -36,8 +36,7 @@ from benchmarks.options import RESULTS
 from benchmarks.report import table
 from llm4rec_recbole.analysis.faithfulness import faithfulness, shortened
 from llm4rec_recbole.analysis.sentences import distinct_n, quality
-from llm4rec_recbole.components.explanation.clauses import clauses_of
-from llm4rec_recbole.components.explanation.evidence import Evidence
+from llm4rec_recbole.components.explanation.evidence import Evidence, clauses_of
 from llm4rec_recbole.components.explanation.writer import (
     Explanation,
     explain_list,

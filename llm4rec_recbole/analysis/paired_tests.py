@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ConfigDict, TypeAdapter
 
 from llm4rec_recbole.analysis import significance
 from llm4rec_recbole.analysis.paper import paper_methods
@@ -15,7 +18,7 @@ from llm4rec_recbole.analysis.paper.paper_methods import DETERMINISTIC, OURS, Pa
 from llm4rec_recbole.analysis.significance import LEVEL, MARGIN, conclude
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.users_file import Values
-from llm4rec_recbole.files import read_rows, write_rows
+from llm4rec_recbole.files import write_atomically
 
 FILE = "comparisons.csv"
 _HINT = "run `llm4rec compare`"
@@ -28,7 +31,9 @@ Label = tuple[str, str, str, str]  # ranking, metric, method, baseline
 
 @dataclass(frozen=True)
 class Comparison:
-    """One pair of methods in one metric; a row of comparisons.csv."""
+    """One pair of methods in one metric; a row of comparisons.csv. Numbers are finite."""
+
+    __pydantic_config__ = ConfigDict(allow_inf_nan=False)
 
     table: str
     dataset: str
@@ -71,15 +76,28 @@ class Comparison:
 
 def write_comparisons(path: Path, comparisons: list[Comparison]) -> None:
     """Write one row for each comparison, with a header, atomically."""
-    write_rows(path, Comparison, comparisons)
+    text = io.StringIO()
+    names = [field.name for field in fields(Comparison)]
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(map(asdict, comparisons))
+    write_atomically(path, text.getvalue())
 
 
 def read_comparisons(path: Path) -> list[Comparison]:
     """Read what `write_comparisons` wrote. Raises InputError, with the line, for a bad row."""
+    row_type, line = TypeAdapter(Comparison), None
     try:
-        return read_rows(path, Comparison, _HINT)
+        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")), strict=True)
+        comparisons = []
+        for row in reader:
+            line = reader.line_num
+            comparisons.append(row_type.validate_python(row))
+        return comparisons
     except FileNotFoundError as error:
         raise InputError("there are no comparisons", file=path, hint=_HINT) from error
+    except (ValueError, csv.Error) as error:
+        raise InputError("not a comparison", file=path, line=line, hint=_HINT) from error
 
 
 def per_user_differences(

@@ -41,9 +41,8 @@ def fetch(arguments: Sequence[str] | None = None) -> int:
 def _fetch(options: argparse.Namespace, names: list[str]) -> tuple[list[str], bool]:
     """Lines to print, and whether everything is as expected."""
     from llm4rec_recbole.data.dataset_files import BUNDLED_DATASET, dataset_folder
-    from llm4rec_recbole.datasets.fetch import fetch
+    from llm4rec_recbole.datasets.fetch import fetch, verify
     from llm4rec_recbole.datasets.spec import read_spec
-    from llm4rec_recbole.datasets.verify import verify
 
     name = options.name
     spec = read_spec(name) if Path(name).name == name else None  # not ../dataset/ml-1m

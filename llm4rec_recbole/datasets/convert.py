@@ -26,10 +26,15 @@ from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT
 from llm4rec_recbole.datasets.base import RawData, RawLog, RowReport
 from llm4rec_recbole.datasets.events import EVENTS, copy_used_events
 from llm4rec_recbole.datasets.readers.json_lines import read_json_object
-from llm4rec_recbole.datasets.replace_files import replace_dataset_files, staging_dir
 from llm4rec_recbole.datasets.spec import DatasetSpec, Filters, raw_files
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.files import replacing, sha256_of, write_json
+from llm4rec_recbole.files import (
+    replace_dataset_files,
+    replacing,
+    sha256_of,
+    staging_dir,
+    write_json,
+)
 
 if TYPE_CHECKING:
     import pandas as pd

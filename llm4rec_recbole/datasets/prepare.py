@@ -19,10 +19,16 @@ from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT, AtomicFormat
 from llm4rec_recbole.data.dataset_files import BUNDLED_DATASET, DatasetFiles, dataset_folder
 from llm4rec_recbole.data.splits import Log, Split, leave_one_out, temporal_split
 from llm4rec_recbole.datasets.convert import convert
-from llm4rec_recbole.datasets.replace_files import locked, replace_dataset_files, staging_dir
 from llm4rec_recbole.datasets.spec import DatasetSpec, has_raw_files, read_spec
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.files import sha256_of, write_atomically, write_json
+from llm4rec_recbole.files import (
+    locked,
+    replace_dataset_files,
+    sha256_of,
+    staging_dir,
+    write_atomically,
+    write_json,
+)
 
 if TYPE_CHECKING:
     import pandas as pd

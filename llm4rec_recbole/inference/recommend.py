@@ -12,13 +12,13 @@ import numpy as np
 
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.components.explanation.claims import ClaimChecker
-from llm4rec_recbole.components.explanation.context import ItemLocations, Locations, UserLocations
-from llm4rec_recbole.components.explanation.evidence import (
-    Evidence,
+from llm4rec_recbole.components.explanation.collector import (
     EvidenceCollector,
     ItemNames,
     interaction_vectors,
 )
+from llm4rec_recbole.components.explanation.context import ItemLocations, Locations, UserLocations
+from llm4rec_recbole.components.explanation.evidence import Evidence
 from llm4rec_recbole.components.explanation.writer import (
     Explanation,
     GreedyWriter,

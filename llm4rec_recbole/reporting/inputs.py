@@ -20,7 +20,7 @@ from llm4rec_recbole.evaluation.record_reader import (
     read_tests,
 )
 from llm4rec_recbole.evaluation.users_file import per_seed_values
-from llm4rec_recbole.files import finite_number, read_json
+from llm4rec_recbole.files import read_json
 from llm4rec_recbole.reporting.tables import ablation, accuracy, notes
 from llm4rec_recbole.reporting.tables.ablation import COLUMNS_4, COLUMNS_5, Ablation, ablation_of
 from llm4rec_recbole.reporting.tables.record_tables import TABLE_2, TABLE_3
@@ -144,6 +144,6 @@ def _time_order(path: Path, protocol: str) -> dict[str, float]:
         return {}
     try:
         shares = summary[protocol].get("time_order", {})
-        return {name: finite_number(value, name, path) for name, value in shares.items()}
-    except (AttributeError, KeyError, TypeError) as error:
+        return {name: float(value) for name, value in shares.items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"no summary of the protocol {protocol}", file=path) from error

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from llm4rec_recbole.components.explanation.clauses import clauses_of, join_words, template_sentence
+from llm4rec_recbole.components.explanation.collector import (
+    EvidenceCollector,
+    ItemNames,
+    interaction_vectors,
+    item_similarity,
+    most_similar,
+)
 from llm4rec_recbole.components.explanation.context import (
     DAY,
     Frequency,
@@ -19,13 +25,11 @@ from llm4rec_recbole.components.explanation.context import (
 )
 from llm4rec_recbole.components.explanation.evidence import (
     Evidence,
-    EvidenceCollector,
-    ItemNames,
     TypeWeights,
     choose_template,
-    interaction_vectors,
-    item_similarity,
-    most_similar,
+    clauses_of,
+    join_words,
+    template_sentence,
     type_weights,
 )
 from tests.helpers.evidence import make_evidence

@@ -8,8 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4rec_recbole.components.explanation.claims import ClaimChecker, reasons_in
-from llm4rec_recbole.components.explanation.clauses import clauses_of, template_sentence
-from llm4rec_recbole.components.explanation.evidence import Counted, Place
+from llm4rec_recbole.components.explanation.evidence import (
+    Counted,
+    Place,
+    clauses_of,
+    template_sentence,
+)
 from llm4rec_recbole.components.explanation.writer import (
     GreedyWriter,
     explain_list,

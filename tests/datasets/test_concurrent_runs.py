@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from llm4rec_recbole.datasets.fetch import fetch
-from llm4rec_recbole.datasets.replace_files import locked, staging_dir
 from llm4rec_recbole.datasets.spec import INCOMPLETE, DatasetSpec, RawFile, has_raw_files, raw_files
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.files import locked, staging_dir
 from tests.helpers.tiny_ratings import RATINGS
 
 HEADER = "user_id:token\titem_id:token\ttimestamp:float\n"

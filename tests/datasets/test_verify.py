@@ -6,9 +6,8 @@ import gzip
 
 import pytest
 
-from llm4rec_recbole.datasets.fetch import git_blob
+from llm4rec_recbole.datasets.fetch import git_blob, verify
 from llm4rec_recbole.datasets.spec import DatasetSpec, RawFile
-from llm4rec_recbole.datasets.verify import verify
 from llm4rec_recbole.errors import InputError
 from tests.helpers.tiny_ratings import RATINGS, SUM, spec
 

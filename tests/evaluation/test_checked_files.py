@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from llm4rec_recbole.analysis.paired_tests import (
+    Comparison,
+    read_comparisons,
+    write_comparisons,
+)
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.files import read_json, read_rows
+from llm4rec_recbole.files import read_json
 
-
-@dataclass(frozen=True)
-class Row:
-    name: str
-    value: float
+ROW = Comparison(
+    "table_1", "ml-100k", "loo", "full", "hit@10", "A", "B", 0.5, 0.25, 0.75, 1.0, 0.01, 0.02, 0.03,
+    users=943, smallest_detectable=0.125, conclusion="better",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -42,13 +46,22 @@ def test_bad_json_is_one_line(tmp_path: Path, text: bytes, message: str) -> None
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999", "", "x"])
 def test_a_number_in_a_table_is_finite(tmp_path: Path, value: str) -> None:
     path = tmp_path / "comparisons.csv"
-    path.write_text(f"name,value\na,1.0\nb,{value}\n")
-    with pytest.raises(InputError, match=r"comparisons\.csv:3: "):
-        read_rows(path, Row, hint="run it again")
+    write_comparisons(path, [ROW, ROW])
+    first, whole, bad = path.read_text().splitlines()
+    path.write_text("\n".join([first, whole, bad.replace(",0.5,", f",{value},")]))
+    with pytest.raises(InputError, match=r"comparisons\.csv:3: not a comparison"):
+        read_comparisons(path)
 
 
 def test_good_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"a": [1, 2.5, null]}')
-    (tmp_path / "a.csv").write_text("name,value\na,1.0\n")
     assert read_json(tmp_path / "a.json") == {"a": [1, 2.5, None]}
-    assert read_rows(tmp_path / "a.csv", Row, hint="") == [Row("a", 1.0)]
+    write_comparisons(tmp_path / "a.csv", [ROW])
+    assert read_comparisons(tmp_path / "a.csv") == [ROW]
+
+
+def test_an_older_table_has_no_conclusions(tmp_path: Path) -> None:
+    path = tmp_path / "comparisons.csv"
+    write_comparisons(path, [ROW])
+    path.write_text("\n".join(line.rpartition(",")[0] for line in path.read_text().splitlines()))
+    assert read_comparisons(path) == [replace(ROW, conclusion="")]

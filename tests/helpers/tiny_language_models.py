@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from llm4rec_recbole.decoding.t5 import T5TreeDecoder
-from llm4rec_recbole.decoding.tree_decoder import CausalTreeDecoder
+from llm4rec_recbole.decoding.tree_decoder import CausalTreeDecoder, T5TreeDecoder
 
 VOCABULARY, END = 12, 1
 

@@ -16,7 +16,7 @@ A claim is supported when
 
 The words of a claim are in the lists below. A word that is in no list and not in the evidence is a
 claim of the kind `other`, together with those beside it. The tests of the numbers are in
-evidence.py, so evidence that does not pass its test supports nothing.
+evidence.py and collector.py: evidence that does not pass its test supports nothing.
 """
 
 from __future__ import annotations

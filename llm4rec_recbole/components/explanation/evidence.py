@@ -1,7 +1,4 @@
-"""Evidence for an item: its categories, similar items of the history, the user's recent context.
-
-    (21)  cos(e_i, e_j) of item embeddings        (22)  the K most similar items of the history
-    (25)  the strongest kind of evidence chooses the explanation's template
+"""Evidence for an item, and the clauses of a sentence that it supports.
 
 `Evidence` has raw ids and names, to be read and printed. Only what passes its test is evidence:
 
@@ -9,8 +6,20 @@
     similar item   it is among the item's three nearest, or the nearest twentieth of all
     trend, place   Frequency.exceeds: the item was chosen far more often than expected
 
-`EvidenceCollector` collects it by internal id and needs no particular model: it uses item vectors
-and the user's taste of a model that has them.
+Each kind of evidence has a clause:
+
+    preference  "Casablanca" fits your taste for Drama (41 %) and War (12 %).
+    similarity  "Casablanca" is like "Citizen Kane" and "Notorious", which you chose.
+    time        "Casablanca" is like "Citizen Kane" and "Notorious", among your latest choices.
+    location    "Sal's" is in Reno, NV, where 12 of your 20 choices are.
+                "Casablanca" is chosen more than usual in your region (zip code 9…): 34 times, where
+                other regions predict 12.
+    trend       "Casablanca" is on the rise: chosen 34 times in the last 30 days, where its earlier
+                share predicts 12.
+    none        "Casablanca" is recommended, but the data give no reason.
+
+The strongest kind of evidence chooses the template (25): kinds are ordered by their weights, and
+time, location and trend by their attention (23).
 """
 
 from __future__ import annotations
@@ -20,65 +29,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
-import torch
 
-from llm4rec_recbole.components.explanation.aspects import (
-    item_given_aspects,
-    ranking_score,
-    taste_of_history,
-)
-from llm4rec_recbole.components.explanation.context import (
-    PARTS,
-    Frequency,
-    Locations,
-    Nearby,
-    Part,
-    context_attention,
-    context_vectors,
-    scale_to_sqrt_d,
-    trend,
-)
-from llm4rec_recbole.components.retrieval.retriever import cosine_similarity, top_k
+from llm4rec_recbole.components.explanation.context import TREND_DAYS
 
-CITED = 3  # items of the history, K of Eq. (22)
-LATEST = 5  # items that form h_time; at most CITED of them are named
-NEAREST = 0.05  # of the catalogue: only items as near as that are called similar
 LIKED = 1.25  # times its share of the catalogue: a category with that share of the taste is liked
-
-
-def item_similarity(items: np.ndarray, history: np.ndarray) -> np.ndarray:
-    """Eq. (21): cos(e_i, e_j) of items' embeddings (I, d) and a history's (S, d), (I, S); 0 where
-    either is zero."""
-    return cosine_similarity(items, history)
-
-
-def most_similar(similarity: np.ndarray, k: int) -> np.ndarray:
-    """Eq. (22): positions of the k most similar items of the history, most similar first; fewer
-    where the similarity is 0 or less. similarity: (S,), oldest first. Among equals the later item
-    comes first."""
-    latest_first = similarity[::-1]
-    positions = len(similarity) - 1 - top_k(latest_first, k)
-    return positions[similarity[positions] > 0]
-
-
-def interaction_vectors(
-    users: np.ndarray, items: np.ndarray, n_items: int, d: int = 64
-) -> np.ndarray:
-    """Item embeddings (n_items, d) for a model that has none, from the training interactions (N,).
-
-    PureSVD (Cremonesi et al., RecSys 2010): the right singular vectors of the interaction matrix
-    times its singular values. With at most d users or items, the columns themselves.
-    """
-    pairs = sp.csr_matrix(
-        (np.ones(len(items)), (users, items)), (int(users.max(initial=0)) + 1, n_items)
-    )
-    pairs.data[:] = 1.0  # a repeated interaction counts once
-    if min(pairs.shape) <= d:
-        return pairs.T.toarray().astype(np.float32)
-    start = np.random.default_rng(0).normal(size=min(pairs.shape))
-    _, singular_values, directions = sp.linalg.svds(pairs, k=d, v0=start)
-    return (directions.T * singular_values).astype(np.float32)
 
 
 class TypeWeights(NamedTuple):
@@ -211,173 +165,103 @@ def display_name(token: str, title: str) -> str:
     return f'"{title}"' if any(map(str.isalnum, title)) else f"item {token}"
 
 
-@dataclass(frozen=True, eq=False)
-class ItemNames:
-    """Names of items by internal id; the pad's entries are empty."""
+# Clauses: what a sentence may say, and which clause each item of a list gets.
 
-    tokens: Sequence[str]  # (n_items,) raw
-    titles: Sequence[str]  # (n_items,), "" where there is none
-    aspects: np.ndarray  # (n_items, A) bool
-    aspect_names: Sequence[str]  # (A,)
+MAX_ASPECTS = 3  # of the item's aspects in one sentence
 
 
-class EvidenceCollector:
-    """Collects evidence for any user and item of a data set.
+class Clause(NamedTuple):
+    """A part of a sentence that follows the item's name, and what it says of the item."""
 
-    vectors: (n_items, d), item embeddings; users, items, times: (N,), the training interactions and
-    their times in seconds; locations: of items or users, None where the data set has none.
+    kind: str  # preference, similarity, time, location or trend
+    text: str
+    reason: frozenset[str]  # what it names; two items with the same one have the same reason
+    cited: tuple[str, ...] = ()  # raw tokens of the items of the history that it names
+
+
+Reason = tuple[Clause, ...]  # the clauses of one explanation
+
+
+def clauses_of(evidence: Evidence) -> list[Clause]:
+    """Return the clauses that the evidence supports, strongest first."""
+    context = evidence.context
+    kinds = evidence.weights._asdict()
+    kinds |= {part: kinds["context"] * weight for part, weight in context.weights.items()}
+    clauses = []
+    if evidence.likes:
+        likes = [a for a in evidence.aspects if a.liked][:MAX_ASPECTS]
+        shares = join_words([f"{a.name} ({100 * a.weight:.0f} %)" for a in likes])
+        names = frozenset(a.name for a in likes)
+        clauses.append(Clause("preference", f"fits your taste for {shares}", names))
+    if evidence.similar:
+        text = f"is like {join_names(evidence.similar)}, which you chose"
+        clauses.append(_citing("similarity", text, evidence.similar))
+    if context.latest:
+        text = f"is like {join_names(context.latest)}, among your latest choices"
+        clauses.append(_citing("time", text, context.latest))
+    if (place := context.place) is not None:
+        if place.is_city:
+            text = f"is in {place.name}, where {place.chosen.count} of your {place.of} choices are"
+        else:
+            numbers = f"{place.chosen.count} times, where other regions predict"
+            text = (
+                f"is chosen more than usual in your region ({place.name}): {numbers} "
+                f"{place.chosen.expected:.0f}"
+            )
+        clauses.append(Clause("location", text, frozenset([place.name])))
+    if context.recent.exceeds:
+        text = (
+            f"is on the rise: chosen {context.recent.count} times in the last {TREND_DAYS} days, "
+            f"where its earlier share predicts {context.recent.expected:.0f}"
+        )
+        clauses.append(Clause("trend", text, frozenset(["trend"])))
+    return sorted(clauses, key=lambda clause: -kinds[clause.kind])
+
+
+def _citing(kind: str, text: str, items: Sequence[CitedItem]) -> Clause:
+    return Clause(kind, text, frozenset(c.name for c in items), tuple(c.item for c in items))
+
+
+def distinct_reasons(options: Sequence[Sequence[Clause]]) -> list[Reason]:
+    """The reason of each item of a list, from the clauses that its evidence supports, strongest
+    first.
+
+    It is the strongest clause, unless another item of the list has the same reason. Then it is a
+    weaker clause, or all of them. Two items share a reason only where all their clauses say the
+    same.
     """
-
-    def __init__(
-        self,
-        names: ItemNames,
-        vectors: np.ndarray,
-        users: np.ndarray,
-        items: np.ndarray,
-        times: np.ndarray,
-        locations: Locations | None = None,
-    ) -> None:
-        self.names, self.locations = names, locations
-        self.users, self.items, self.times = users, items, times
-        self.vectors = scale_to_sqrt_d(vectors)  # (n_items, d)
-        self.aspects, self.aspect_names = names.aspects.astype(np.float64), names.aspect_names
-
-    def evidence(
-        self,
-        user: str,
-        item: int,
-        history: np.ndarray,
-        now: float,
-        taste: np.ndarray | None = None,
-        user_number: int = 0,
-    ) -> Evidence:
-        """The evidence for `item`.
-
-        user: raw id; history: (S,) ids, oldest first, that the model reads; now: the query time in
-        seconds, later interactions are not used; taste: the model's p_u (A,), or None for the taste
-        of the history; user_number: internal id, for the location.
-        """
-        others = np.setdiff1d(np.arange(1, len(self.vectors)), [item, *history])  # candidates
-        history = history[history != item]
-        aspects, preference = self._aspects(item, history, taste)
-        similar, similarity = self._similar(item, history)
-        context, agreement = self._context(item, history, now, user_number)
-        weights = type_weights(item, others, preference, similarity, agreement)
-        token, title = str(self.names.tokens[item]), self.names.titles[item]
-        return Evidence(user, token, title, aspects, similar, context, weights)
-
-    def _aspects(
-        self, item: int, history: np.ndarray, taste: np.ndarray | None
-    ) -> tuple[tuple[Aspect, ...], np.ndarray]:
-        """Return the item's aspects by p_u, and Eq. (20) of every item, (n_items,): NaN for items
-        without aspects, and for all where the user likes none of this item's."""
-        no_score = np.full(len(self.aspects), np.nan)
-        if not self.aspects.any():
-            return (), no_score
-        if taste is None and self.aspects[history].any():
-            taste = taste_of_history(history, self.aspects)
-        own = np.flatnonzero(self.aspects[item])
-        usual = self.aspects.sum(0) / self.aspects.sum()  # (A,)
-        p = np.zeros(len(usual)) if taste is None else taste
-        own = own[np.argsort(-p[own], kind="stable")].tolist()
-        aspects = tuple(Aspect(self.aspect_names[k], float(p[k]), float(usual[k])) for k in own)
-        if not any(aspect.liked for aspect in aspects):
-            return aspects, no_score
-        log_p = torch.from_numpy(np.log(np.maximum(p, 1e-30)))[None]
-        multi_hot = torch.from_numpy(self.aspects)
-        score = ranking_score(log_p, multi_hot, item_given_aspects(multi_hot))[0].numpy()
-        return aspects, np.where(self.aspects.any(1), score, np.nan)
-
-    def _similar(self, item: int, history: np.ndarray) -> tuple[tuple[CitedItem, ...], np.ndarray]:
-        """Return the cited items, and every item's mean cosine to the CITED nearest items of the
-        history, (n_items,): NaN where it is not above 0, and for all where nothing is cited."""
-        nothing = np.full(len(self.vectors), np.nan)
-        if not len(history):
-            return (), nothing
-        similarity = item_similarity(self.vectors, self.vectors[history])  # (n_items, S)
-        cited = self._near(item, history[most_similar(similarity[item], CITED)])
-        if not cited:
-            return (), nothing
-        nearest = np.partition(similarity, -min(CITED, len(history)), axis=1)[:, -CITED:].mean(1)
-        return cited, np.where(nearest > 0, nearest, np.nan)
-
-    def _context(
-        self, item: int, history: np.ndarray, now: float, user: int
-    ) -> tuple[Context, np.ndarray]:
-        """Return the item's context, and the agreement of every item with its own context,
-        Σ_p weight_p · cos(item, part_p), (n_items,): NaN where it is not above 0, and for all where
-        no part is evidence for this item."""
-        n_items = len(self.vectors)
-        latest, rising, nearby, sums, present = self._context_parts(history, now, user)
-        c, weights = context_attention(
-            torch.from_numpy(self.vectors),
-            torch.from_numpy(sums).expand(n_items, -1, -1),
-            torch.from_numpy(present),
-        )
-        agreement = (c.numpy() * self.vectors).sum(1) / self.vectors.shape[1]
-        own = dict(zip(PARTS, weights[item].tolist()))
-        near = self._near(item, latest)[:CITED]
-        if not near:
-            own["time"] = 0.0
-        recent = _counted(rising, item)
-        place = None
-        if nearby is not None and nearby.part.present[item]:
-            chosen = _counted(nearby.frequency, item)
-            place = Place(nearby.place, chosen, nearby.of, nearby.is_city)
-        supported = any(own.values()) and agreement[item] > 0
-        strengths = np.where(supported & (agreement > 0), agreement, np.nan)
-        return Context(own, near, recent, place), strengths
-
-    def _context_parts(
-        self, history: np.ndarray, now: float, user: int
-    ) -> tuple[np.ndarray, Frequency, Nearby | None, np.ndarray, np.ndarray]:
-        """Return the latest items, what rises, what is chosen nearby, and of PARTS: the vectors
-        (P, d), and for which items each is present (n_items, P)."""
-        n_items = len(self.vectors)
-        latest = history[: -LATEST - 1 : -1]  # the last first
-        rising = trend(self.items, self.times, n_items, now)
-        nearby: Nearby | None = None
-        if self.locations is not None:
-            earlier = self.times < now
-            users, items = self.users[earlier], self.items[earlier]
-            nearby = self.locations.nearby(user, history, users, items)
-        parts = {
-            "time": Part(np.bincount(latest, minlength=n_items), np.ones(n_items, dtype=bool)),
-            "location": nearby.part if nearby else Part(np.zeros(n_items), np.zeros(n_items, bool)),
-            "trend": Part(rising.excess, rising.exceeds),
-        }
-        sums, present = context_vectors(self.vectors, [parts[name] for name in PARTS])
-        return latest, rising, nearby, sums, present
-
-    def context_vector(
-        self, item: int, history: np.ndarray, now: float, user: int = 0
-    ) -> np.ndarray:
-        """Return c_t of Eq. (23) for `item`, (d,); zeros where no part is present."""
-        *_, sums, present = self._context_parts(history[history != item], now, user)
-        c, _ = context_attention(
-            torch.from_numpy(self.vectors[[item]]),
-            torch.from_numpy(sums)[None],
-            torch.from_numpy(present[[item]]),
-        )
-        return c[0].numpy()
-
-    def _near(self, item: int, ids: np.ndarray) -> tuple[CitedItem, ...]:
-        """Those of the items `ids` that are similar to `item`, in the same order."""
-        cosines = item_similarity(self.vectors[[item]], self.vectors)[0]  # (n_items,)
-        cosines[[0, item]] = -np.inf
-        others = len(cosines) - 2
-        cited = []
-        for number in ids.tolist():
-            more_similar = int((cosines > cosines[number]).sum())
-            near = more_similar < max(CITED, NEAREST * others)
-            if near and cosines[number] > 0:
-                token, title = str(self.names.tokens[number]), self.names.titles[number]
-                share = more_similar / max(others, 1)
-                cited.append(CitedItem(token, title, float(cosines[number]), share))
-        return tuple(cited)
+    wholes = [_union(clauses) for clauses in options]
+    used: set[frozenset[str]] = set()
+    reasons = []
+    for clauses, whole in zip(options, wholes):
+        taken = used | {other for other in wholes if other != whole}
+        candidates: list[Reason] = [(clause,) for clause in clauses]
+        free = [reason for reason in candidates if _union(reason) not in taken]
+        reason = free[0] if free else tuple(clauses)
+        used.add(_union(reason))
+        reasons.append(reason)
+    return reasons
 
 
-def _counted(frequency: Frequency, item: int) -> Counted:
-    return Counted(
-        int(frequency.count[item]), float(frequency.expected[item]), bool(frequency.exceeds[item])
-    )
+def _union(clauses: Sequence[Clause]) -> frozenset[str]:
+    return frozenset().union(*(clause.reason for clause in clauses))
+
+
+def template_sentence(evidence: Evidence, reason: Reason | None = None) -> str:
+    """The sentence of a reason, one for each clause; None for the strongest clause."""
+    if reason is None:
+        reason = tuple(clauses_of(evidence)[:1])
+    if not reason:
+        return f"{evidence.name} is recommended, but the data give no reason."
+    subjects = [evidence.name, *["It"] * (len(reason) - 1)]
+    return " ".join(f"{subject} {clause.text}." for subject, clause in zip(subjects, reason))
+
+
+def join_words(words: Sequence[str]) -> str:
+    """Return `A`, `A and B`, or `A, B and C`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def join_names(items: Sequence[CitedItem]) -> str:
+    """Return the items' names as a list."""
+    return join_words([item.name for item in items])

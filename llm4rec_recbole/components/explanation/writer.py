@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from llm4rec_recbole.components.explanation.claims import Claim, ClaimChecker, reasons_in
-from llm4rec_recbole.components.explanation.clauses import (
+from llm4rec_recbole.components.explanation.evidence import (
     MAX_ASPECTS,
+    Evidence,
     Reason,
     clauses_of,
     distinct_reasons,
@@ -28,7 +29,6 @@ from llm4rec_recbole.components.explanation.clauses import (
     join_words,
     template_sentence,
 )
-from llm4rec_recbole.components.explanation.evidence import Evidence
 from llm4rec_recbole.components.explanation.grounding import ABBREVIATION
 
 MAX_SENTENCES = 2

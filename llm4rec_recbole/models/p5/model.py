@@ -21,8 +21,7 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from torch import Tensor
 
 from llm4rec_recbole.data.splits import stable_order
-from llm4rec_recbole.decoding.t5 import T5TreeDecoder
-from llm4rec_recbole.decoding.tree_decoder import padded
+from llm4rec_recbole.decoding.tree_decoder import T5TreeDecoder, padded
 from llm4rec_recbole.decoding.trie import ItemTrie
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.models.generative import GenerativeRecommender, Tokens
