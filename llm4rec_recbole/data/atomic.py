@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 TYPES = ("token", "token_seq", "float", "float_seq")
 _BLOCK_BYTES = 1 << 24
+_CODES_AT_ONCE = 1 << 16  # stay in the processor's cache
 _EXACT = 2**53  # a float64 holds every whole number up to here
 
 
@@ -126,6 +127,21 @@ class AtomicTable:
         codes = [indices.to_numpy(zero_copy_only=False) for indices in filled]
         joined = np.concatenate(codes) if len(codes) > 1 else codes[0]
         return joined, chunks[0].dictionary.to_pylist()
+
+
+def count_in_order(codes: np.ndarray) -> int | None:
+    """How many values the integers `codes` (N,) number 0, 1, … in the order of their first rows.
+
+    None where they are numbered otherwise, or one is negative.
+    """
+    highest = -1
+    for start in range(0, len(codes), _CODES_AT_ONCE):
+        block = codes[start : start + _CODES_AT_ONCE]
+        largest = np.maximum(np.maximum.accumulate(block), highest)  # so far, at each row
+        if block.min() < 0 or largest[0] > highest + 1 or np.diff(largest).max(initial=0) > 1:
+            return None
+        highest = int(largest[-1])
+    return highest + 1
 
 
 def read_atomic(

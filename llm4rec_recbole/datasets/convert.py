@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from llm4rec_recbole.data import table_cache
+from llm4rec_recbole.data.atomic import count_in_order
 from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT
+from llm4rec_recbole.data.splits import is_ascending, repeats, stable_order
 from llm4rec_recbole.datasets.base import RawData, RawLog, RowReport
 from llm4rec_recbole.datasets.events import EVENTS, copy_used_events
 from llm4rec_recbole.datasets.readers.json_lines import read_json_object
@@ -198,10 +200,13 @@ def _repeated(log: RawLog) -> np.ndarray:
     """Mask (N,) of the interactions that repeat the user, item and time of an earlier one."""
     import pandas as pd
 
-    pairs = log.users.astype(np.int64) * len(log.item_tokens) + log.items  # (N,)
-    rows = np.flatnonzero(pd.Series(pairs).duplicated(keep=False))  # few
     repeated = np.zeros(len(log), dtype=bool)
-    repeated[rows] = pd.DataFrame({"pair": pairs[rows], "time": log.times[rows]}).duplicated()
+    order = None if is_ascending(log.users) else stable_order(log.users)
+    users, items = (ids if order is None else ids[order] for ids in (log.users, log.items))
+    positions = np.unique(np.concatenate(repeats(users, items)))  # of pairs that occur twice
+    rows = positions if order is None else np.sort(order[positions])
+    columns = {"user": log.users, "item": log.items, "time": log.times}
+    repeated[rows] = pd.DataFrame({name: ids[rows] for name, ids in columns.items()}).duplicated()
     return repeated
 
 
@@ -215,19 +220,20 @@ def write_inter(path: str | Path, log: RawLog) -> None:
 
     rating = "" if log.ratings is None else "rating:float\t"
     users, items = (pa.array(names, pa.string()) for names in (log.user_tokens, log.item_tokens))
+    users = pc.binary_join_element_wise("\n", users, "")  # a line's end stands before the next line
     are_whole = _are_whole(log.times)
     with replacing(path) as file:
-        file.write(f"user_id:token\titem_id:token\t{rating}timestamp:float\n".encode())
+        file.write(f"user_id:token\titem_id:token\t{rating}timestamp:float".encode())
         for start in range(0, len(log), _BLOCK):
             rows = slice(start, start + _BLOCK)
             columns = [users.take(log.users[rows]), items.take(log.items[rows])]
             if log.ratings is not None:
-                columns.append(pa.array(log.ratings[rows]).cast(pa.string()))
+                stars = pa.array(log.ratings[rows]).dictionary_encode()
+                columns.append(stars.dictionary.cast(pa.string()).take(stars.indices))
             columns.append(_times(log.times[rows], are_whole))
             lines = pc.binary_join_element_wise(*columns, "\t")
-            block = pc.binary_join(pa.ListArray.from_arrays([0, len(lines)], lines), "\n")
-            file.write(block[0].as_buffer())
-            file.write(b"\n")
+            file.write(lines.buffers()[2])  # the text of all lines, one after the other
+        file.write(b"\n")
 
 
 def table(log: RawLog) -> tuple[dict[str, str], pa.Table]:
@@ -238,10 +244,10 @@ def table(log: RawLog) -> tuple[dict[str, str], pa.Table]:
     import pyarrow as pa
 
     def tokens(ids: np.ndarray, names: np.ndarray) -> pa.DictionaryArray:
-        steps = np.diff(ids)
-        if ids[0] == 0 and steps.min(initial=0) >= 0 and steps.max(initial=0) <= 1:
-            names = names[: ids[-1] + 1]  # numbered in the order of first rows
-            return pa.DictionaryArray.from_arrays(pa.array(ids), pa.array(names, pa.string()))
+        if (count := count_in_order(ids)) is not None:
+            return pa.DictionaryArray.from_arrays(
+                pa.array(ids), pa.array(names[:count], pa.string())
+            )
         numbered = pa.array(ids).dictionary_encode()  # in the order of first rows
         cells = pa.array(names, pa.string()).take(numbered.dictionary)
         return pa.DictionaryArray.from_arrays(numbered.indices, cells)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from llm4rec_recbole.data.atomic import read_atomic
+from llm4rec_recbole.data.atomic import count_in_order, read_atomic
 from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT, AtomicFormat
 from llm4rec_recbole.data.dataset_files import BUNDLED_DATASET, DatasetFiles, dataset_folder
 from llm4rec_recbole.data.splits import Log, Split, leave_one_out, temporal_split
@@ -29,6 +29,7 @@ from llm4rec_recbole.files import (
     write_atomically,
     write_json,
 )
+from llm4rec_recbole.machine import reused_memory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,8 +46,8 @@ class Interactions:
     `user_tokens[id]` and `item_tokens[id]` are the ids as the file has them.
     """
 
-    users: np.ndarray  # (N,) int64
-    items: np.ndarray  # (N,) int64
+    users: np.ndarray  # (N,) int32
+    items: np.ndarray  # (N,) int32
     times: np.ndarray  # (N,) int64, or float64 where the file has fractions
     user_tokens: np.ndarray  # (n_users,) str
     item_tokens: np.ndarray  # (n_items,) str
@@ -79,8 +80,13 @@ def statistics(log: Interactions) -> dict[str, Any]:
 def _number(tokens: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     import pandas as pd
 
-    ids, names = pd.factorize(tokens)
-    return ids.astype(np.int64) + 1, np.array(["[PAD]", *names], dtype=object)
+    names = tokens.cat.categories
+    codes: np.ndarray = tokens.cat.codes.to_numpy()
+    if (count := count_in_order(codes)) is not None:
+        names = names[:count]
+    else:
+        codes, names = pd.factorize(tokens)
+    return np.add(codes, 1, dtype=np.int32), np.array(["[PAD]", *names], dtype=object)
 
 
 def prepare(
@@ -100,7 +106,8 @@ def prepare(
     raw = _raw_folder(dataset, spec, folder, raw)
     if raw is not None:
         folder.mkdir(parents=True, exist_ok=True)
-    with locked(*(path for path in (raw, folder) if path is not None and path.is_dir())):
+    folders = (path for path in (raw, folder) if path is not None and path.is_dir())
+    with locked(*folders), reused_memory():
         if spec is not None and raw is not None:
             for row_report in convert(spec, raw, folder):
                 print(row_report)

@@ -7,10 +7,14 @@ import re
 import time
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from llm4rec_recbole.data import table_cache
-from llm4rec_recbole.data.atomic import read_atomic
+from llm4rec_recbole.data import atomic, table_cache
+from llm4rec_recbole.data.atomic import count_in_order, read_atomic
 from llm4rec_recbole.data.atomic_format import AtomicFormat
 from llm4rec_recbole.data.dataset_files import DatasetFiles, dataset_folder
 from llm4rec_recbole.errors import InputError
@@ -335,3 +339,16 @@ def test_times_beyond_float64_stay_exact(tmp_path, monkeypatch):
     assert read_atomic(path).times("timestamp").tolist() == times
     path.write_text(f"user_id:token\titem_id:token\ttimestamp:float\n{rows}u\ti\t0.5\n")
     assert read_atomic(path).times("timestamp").tolist() == [*map(float, times), 0.5]
+
+
+@given(st.lists(st.integers(-1, 3), max_size=20), st.booleans(), st.integers(1, 5))
+def test_values_are_counted_where_they_are_numbered_in_the_order_of_first_rows(codes, factor, size):
+    codes = np.array(codes, dtype=np.int32)
+    if factor:
+        codes = pd.factorize(codes)[0].astype(np.int8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(atomic, "_CODES_AT_ONCE", size)
+        count = count_in_order(codes)
+    numbers, values = pd.factorize(codes)
+    in_order = (numbers == codes).all() and (codes >= 0).all()
+    assert count == (len(values) if in_order else None)

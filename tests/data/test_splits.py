@@ -13,6 +13,7 @@ from llm4rec_recbole.data.splits import (
     exact_order,
     leave_one_out,
     order_by_user,
+    repeats,
     stable_order,
     temporal_split,
 )
@@ -127,6 +128,21 @@ def test_a_log_is_split_alike_however_many_users_are_sorted_at_once(rows, span):
     assert some.train.tolist() == whole.train.tolist()
     assert as_dict(some.test) == as_dict(whole.test)
     assert some.counts == whole.counts
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=30), st.integers(1, 9))
+def test_repeats_name_each_pair_that_occurs_earlier_and_where_it_last_did(pairs, span):
+    pairs = sorted(pairs, key=lambda pair: pair[0])
+    users, items = (np.array([pair[i] for pair in pairs], dtype=np.int32) for i in (0, 1))
+    last, expected = {}, {}
+    for position, pair in enumerate(pairs):
+        if pair in last:
+            expected[position] = last[pair]
+        last[pair] = position
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(splits, "_SORTED_AT_ONCE", span)
+        later, earlier = repeats(users, items)
+    assert dict(zip(later.tolist(), earlier.tolist())) == expected
 
 
 def test_an_empty_log_is_refused():
