@@ -45,8 +45,8 @@ def options_class(model: str) -> type[Options]:
     for name, kind, default, about in _described(model):
         if ours is None or name not in ours.model_fields:
             fields[name] = _field(name, kind, default, about)
-    known = set(fields) | set(ours.model_fields if ours else ())
-    for name in sorted(own_options(model) - known):
+    named = set(fields) | set(ours.model_fields if ours else ())
+    for name in sorted(own_options(model) - named):
         if name in RecBoleOptions.model_fields:
             general = RecBoleOptions.model_fields[name]
             default = read_yaml(recbole_folder() / "properties/overall.yaml").values[name]
@@ -56,8 +56,8 @@ def options_class(model: str) -> type[Options]:
             Any,
             Field(None, description="Read by RecBole, which does not describe it."),
         )
-    made: type[Options] = create_model(f"{model}Options", __base__=ours or Options, **fields)
-    return made
+    options: type[Options] = create_model(f"{model}Options", __base__=ours or Options, **fields)
+    return options
 
 
 def _described(model: str) -> list[tuple[str, str, Any, str]]:

@@ -20,12 +20,19 @@ from typing import Any, Literal
 import numpy as np
 
 from llm4rec_recbole.analysis import power, significance
-from llm4rec_recbole.analysis.paired_tests import ONE_SEED, Comparison, Setting, one_seed
+from llm4rec_recbole.analysis.paired_tests import ONE_SEED, Comparison, one_seed
 from llm4rec_recbole.analysis.paper import paper_methods, paper_numbers
 from llm4rec_recbole.analysis.paper.claims import Claim, Tables, Test, paper_claims
 from llm4rec_recbole.analysis.paper.paper_methods import OURS, REFERENCES, paper_baselines
 from llm4rec_recbole.analysis.paper.paper_numbers import per_cent
-from llm4rec_recbole.evaluation.record_reader import RANKINGS, Failure, Record
+from llm4rec_recbole.evaluation.record_reader import (
+    RANKINGS,
+    Failure,
+    Record,
+    Runs,
+    Setting,
+    mean_over_seeds,
+)
 from llm4rec_recbole.evaluation.users_file import averaged, per_seed_values
 from llm4rec_recbole.registry import nulls
 
@@ -108,14 +115,14 @@ def verdict(
         return "supported", "by the paper's own numbers"
     if claim.needs:
         return "undecidable even on the paper's own data", claim.needs
-    found: tuple[Verdict, str] = ("not run", absent) if not measured else _worst(claim, measured)
+    outcome: tuple[Verdict, str] = ("not run", absent) if not measured else _worst(claim, measured)
     has = power.PAPER_USERS.get(claim.dataset)
-    open_ = found[0] in ("not run", "not decided here")
+    open_ = outcome[0] in ("not run", "not decided here")
     if open_ and has and needs_users and needs_users > has:
         name = paper_numbers.NAMES[claim.dataset]
-        few = f"needs {needs_users:,} users, and {name} has {has:,}"
-        return "undecidable even on the paper's own data", few
-    return found
+        reason = f"needs {needs_users:,} users, and {name} has {has:,}"
+        return "undecidable even on the paper's own data", reason
+    return outcome
 
 
 def _worst(claim: Claim, measured: Sequence[Measured]) -> tuple[Verdict, str]:
@@ -149,8 +156,8 @@ def judge_measurement(claim: Claim, m: Measured) -> tuple[Verdict, str]:
     if m.detectable is None or not np.isfinite(m.detectable) or not limit:
         return "not decided here", f"the difference may be chance, p {m.p_holm:.2g}"
     needs = math.ceil(m.users * (m.detectable / limit) ** 2)
-    few = f"needs {needs:,} users for {limit:g} %; these {m.users:,} show {m.detectable:.0f} %"
-    return "not decided here", few
+    reason = f"needs {needs:,} users for {limit:g} %; these {m.users:,} show {m.detectable:.0f} %"
+    return "not decided here", reason
 
 
 def _other(claim: Claim) -> str:
@@ -172,9 +179,6 @@ class Entry:
 def read_printed(folder: Path) -> Tables:
     """The paper's five tables. Raises InputError when one is absent or damaged."""
     return {f"table_{n}": paper_numbers.read(folder / f"table_{n}.csv") for n in range(1, 6)}
-
-
-Runs = dict[str, list[Record]]  # method -> its seeds
 
 
 def ledger(
@@ -205,9 +209,11 @@ def ledger(
         absent = "" if measured else _absent(claim, {f.method for f in failures})
         needs = power.users_for(claim.gains, claim.test, pilots)
         against_nulls = [m.null for m in measured if m.null is not None]
-        second = _worst(replace(claim, gains={}), against_nulls) if against_nulls else (None, "")
-        found = verdict(claim, measured, absent, needs)
-        entries.append(Entry(claim, measured, *found, *second))
+        against_null_verdict = (
+            _worst(replace(claim, gains={}), against_nulls) if against_nulls else (None, "")
+        )
+        first = verdict(claim, measured, absent, needs)
+        entries.append(Entry(claim, measured, *first, *against_null_verdict))
     return entries
 
 
@@ -306,9 +312,9 @@ def _costs(settings: dict[Setting, Runs], baselines: Sequence[str]) -> Iterator[
         parts = []
         for key, word in (("inference_ms_per_user", "slower"), ("peak_memory_gb", "larger")):
             costs = {m: [r.cost[key] for r in runs[m]] for m in (OURS, *others)}
-            if any(cost is None for some in costs.values() for cost in some):
+            if any(cost is None for of_method in costs.values() for cost in of_method):
                 continue
-            means = {m: np.mean(np.array(some, dtype=float)) for m, some in costs.items()}
+            means = {m: np.mean(np.array(of_method, dtype=float)) for m, of_method in costs.items()}
             fewer = sum(means[OURS] > means[m] for m in others)
             parts.append(f"{word} than {fewer} of {len(others)} baselines ({means[OURS]:.3g})")
         if parts:
@@ -329,10 +335,10 @@ def _tested(where: str, test: Comparison, runs: Runs, base: str = "") -> Measure
     """A comparison in per cent of the mean of `base`, by default of its baseline."""
     base = base or test.baseline
     mean = _mean(runs[base], test.metric) if base in runs else None
-    single = one_seed(test, {method: len(its) for method, its in runs.items()})
+    one_seed_note = one_seed(test, {method: len(its) for method, its in runs.items()})
     shared: dict[str, Any] = {
         "p_holm": test.p_holm,
-        "one_seed": single.removeprefix(ONE_SEED),
+        "one_seed": one_seed_note.removeprefix(ONE_SEED),
         "users": test.users,
     }
     if not mean:
@@ -366,7 +372,5 @@ def _untested(where: str, runs: Runs, metric: str, baselines: Sequence[str]) -> 
 def _mean(records: Sequence[Record], metric: str) -> float | None:
     """Mean over the seeds of a full-ranking metric or of one beyond accuracy."""
     if ("full", metric) in records[0].accuracy:
-        return float(np.mean([record.accuracy["full", metric] for record in records]))
-    values = [record.beyond_accuracy.get(metric) for record in records]
-    numbers = [value for value in values if value is not None]
-    return float(np.mean(numbers)) if len(numbers) == len(values) else None
+        return mean_over_seeds(record.accuracy["full", metric] for record in records)
+    return mean_over_seeds(record.beyond_accuracy.get(metric) for record in records)

@@ -39,7 +39,6 @@ from llm4rec_recbole.analysis.paired_tests import (
     ONE_SEED,
     Comparison,
     Label,
-    Setting,
     conclusion,
     paired_tests,
     per_user_differences,
@@ -57,7 +56,15 @@ from llm4rec_recbole.analysis.paper.paper_methods import (
 )
 from llm4rec_recbole.analysis.significance import MARGIN, conclude
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.record_reader import RANKINGS, Record, by_method, read_records
+from llm4rec_recbole.evaluation.record_reader import (
+    RANKINGS,
+    Record,
+    Runs,
+    Setting,
+    by_method,
+    mean_over_seeds,
+    read_records,
+)
 from llm4rec_recbole.evaluation.users_file import (
     BEYOND_ACCURACY,
     TOLERANCE,
@@ -78,19 +85,13 @@ COLUMNS = {
 #: The kinds of pairs of Tables I and II, and what their tables' names end in.
 KINDS = {"claims": "", "nulls": "_nulls", "further": "_further"}
 
-Runs = Mapping[str, Sequence[Record]]  # method -> its seeds
-
-
-def validation_ndcg(records: Sequence[Record]) -> float | None:
-    """Mean over seeds of the best validation NDCG@10; None where a record lacks its history."""
-    best = [record.valid_ndcg for record in records]
-    known = [value for value in best if value is not None]
-    return float(np.mean(known)) if known and len(known) == len(best) else None
-
 
 def best_on_validation(runs: Runs, methods: Iterable[str]) -> str | None:
-    """The one of `methods` with the highest validation NDCG@10, the first of equals; or None."""
-    scores = {method: validation_ndcg(runs[method]) for method in methods if method in runs}
+    """The one of `methods` with the highest validation NDCG@10, the first of equals; or None.
+
+    A method with a record that lacks its history has no score.
+    """
+    scores = {m: mean_over_seeds(r.valid_ndcg for r in runs[m]) for m in methods if m in runs}
     scored = {method: score for method, score in scores.items() if score is not None}
     return max(scored, key=scored.__getitem__) if scored else None
 
@@ -128,13 +129,11 @@ def table_pairs(runs: Runs, recbole_row: str = "BPR") -> dict[str, list[tuple[st
     return {"claims": claims, "nulls": ladder, "further": further}
 
 
-def grouped_runs(
-    records: Sequence[Record], recbole_row: str = "BPR"
-) -> dict[Setting, dict[str, list[Record]]]:
+def grouped_runs(records: Sequence[Record], recbole_row: str = "BPR") -> dict[Setting, Runs]:
     """The runs of all methods that the tables show or compare, by data set and protocol."""
     further = further_methods({record.method for record in records}, recbole_row)
-    shown = [*table_methods(recbole_row, further), *paper_methods.METHODS]
-    return by_method(records, tuple(dict.fromkeys(shown)))
+    methods = [*table_methods(recbole_row, further), *paper_methods.METHODS]
+    return by_method(records, tuple(dict.fromkeys(methods)))
 
 
 def _differences(
@@ -188,34 +187,29 @@ def check_comparisons(
     Missing tests of coverage and fairness are accepted: they need the data set's files.
     """
     expected: dict[tuple[str, Setting, Label], float] = {}
-    for setting, its in runs.items():
-        for table, groups, _ in _differences(its, seeds[setting], recbole_row):
+    for setting, setting_runs in runs.items():
+        for table, groups, _ in _differences(setting_runs, seeds[setting], recbole_row):
             expected |= {
                 (table, setting, label): float(difference.mean())
                 for group in groups
                 for label, difference in group
             }
-    given = {}
+    read_means = {}
     for c in comparisons:
         key = (c.table, c.setting, c.label)
-        given[key] = c.difference
+        read_means[key] = c.difference
         if c.metric in system_level_tests.METRICS:
-            ours, baseline = (
-                _recorded_mean(runs.get(c.setting, {}).get(method, ()), c.metric)
+            of_setting = runs.get(c.setting, {})
+            one, other = (
+                mean_over_seeds(r.beyond_accuracy[c.metric] for r in of_setting.get(method, ()))
                 for method in (c.method, c.baseline)
             )
-            expected[key] = ours - baseline
-    if given.keys() != expected.keys() or any(
-        not abs(given[key] - mean) <= TOLERANCE for key, mean in expected.items()
+            expected[key] = np.nan if one is None or other is None else one - other
+    if read_means.keys() != expected.keys() or any(
+        not abs(read_means[key] - mean) <= TOLERANCE for key, mean in expected.items()
     ):
         message = "the comparisons were not made from these users files"
         raise InputError(message, file=path, hint="run `llm4rec compare` again")
-
-
-def _recorded_mean(records: Sequence[Record], metric: str) -> float:
-    """Mean over seeds of a metric that has no value per user; NaN where a seed has none."""
-    values = [record.beyond_accuracy[metric] for record in records] or [None]
-    return float(np.mean(np.array(values, dtype=float)))
 
 
 def _adjusted(rows: list[Comparison]) -> list[Comparison]:
@@ -241,12 +235,12 @@ def _system_level(
         for method, baseline in pairs:
             if method not in sums or baseline not in sums:
                 continue
-            found = system_level_tests.compare_methods(sums[method], sums[baseline])
+            tested = system_level_tests.compare_methods(sums[method], sums[baseline])
             users = sums[method][0].per_user.shape[0]
             mean = float(np.mean([run.value for run in sums[baseline]]))
-            error = (found.high - found.low) / 2 / significance.NORMAL_95
-            words = conclude(found.difference, error, np.inf, mean, users, p=1.0).describe(mean)
-            numbers = asdict(found) | {"d": float(np.clip(found.d, -MAX_EFFECT, MAX_EFFECT))}
+            error = (tested.high - tested.low) / 2 / significance.NORMAL_95
+            words = conclude(tested.difference, error, np.inf, mean, users, p=1.0).describe(mean)
+            numbers = asdict(tested) | {"d": float(np.clip(tested.d, -MAX_EFFECT, MAX_EFFECT))}
             rows.append(
                 Comparison(table, *setting, "full", metric, method, baseline, **numbers,
                            p_holm=1.0, users=users, conclusion=words)

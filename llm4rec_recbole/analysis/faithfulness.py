@@ -68,13 +68,13 @@ def faithfulness(
     sentence names; popularity: (n_items,), how many users chose an item. Raises InputError when
     fewer than two users can be measured, ValueError for a cited item that is not in the history.
     """
-    for history, own in zip(histories, cited):
-        if not np.isin(own, history).all():
+    for history, own_cited in zip(histories, cited):
+        if not np.isin(own_cited, history).all():
             raise ValueError("an item is cited that is not in the history")
     measurable = [
         user
-        for user, (history, own) in enumerate(zip(histories, cited))
-        if 0 < len(own) <= len(history) - len(own)
+        for user, (history, own_cited) in enumerate(zip(histories, cited))
+        if 0 < len(own_cited) <= len(history) - len(own_cited)
     ]
     if len(measurable) < 2:
         count = f"{len(measurable)} of {len(histories)}"
@@ -92,12 +92,15 @@ def faithfulness(
     random = np.random.default_rng(seed)
     without_random = np.zeros(len(measurable))
     for _ in range(draws):
-        drawn = [random.choice(rest, len(its), replace=False) for rest, its in zip(others, named)]
+        drawn = [
+            random.choice(rest, len(own_items), replace=False)
+            for rest, own_items in zip(others, named)
+        ]
         without_random += score_without(drawn) / draws
     drop_random = whole - without_random
     popular = [
-        rest[np.argsort(-popularity[rest], kind="stable")[: len(its)]]
-        for rest, its in zip(others, named)
+        rest[np.argsort(-popularity[rest], kind="stable")[: len(own_items)]]
+        for rest, own_items in zip(others, named)
     ]
     drop_popular = whole - score_without(popular)
     difference_popular = (drop_cited - drop_popular)[:, None]  # (U, 1)

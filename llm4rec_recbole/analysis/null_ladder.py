@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from llm4rec_recbole.analysis.compare import Runs, best_on_validation
+from llm4rec_recbole.analysis.compare import best_on_validation
 from llm4rec_recbole.analysis.paired_tests import ONE_SEED, Comparison
 from llm4rec_recbole.analysis.paper.paper_methods import OURS, row_label
 from llm4rec_recbole.analysis.significance import LEVEL
+from llm4rec_recbole.evaluation.record_reader import Runs
 from llm4rec_recbole.registry import nulls
 
 METRIC = "ndcg@10"
@@ -62,10 +63,10 @@ def rungs(comparisons: Sequence[Comparison], runs: Runs) -> list[Rung]:
         if (c.table, c.ranking, c.metric) == ("table_1_nulls", "full", METRIC)
     }
     ladder: dict[tuple[str, str], list[str]] = {}
-    for null, its in nulls().items():
-        for method in its["of"]:
+    for null, null_spec in nulls().items():
+        for method in null_spec["of"]:
             if (method, null) in tests:
-                ladder.setdefault((method, its["part"]), []).append(null)
+                ladder.setdefault((method, null_spec["part"]), []).append(null)
     steps = []
     for (method, part), names in ladder.items():
         best = best_on_validation(runs, names)
@@ -100,16 +101,16 @@ def effect_of_row(test: Comparison | None, rung: Rung | None) -> str:
 
 def finding(steps: Sequence[Rung], method: str = OURS) -> str:
     """What the ladder finds of `method` on one data set and protocol, in a sentence or two."""
-    its = [step for step in steps if step.method == method]
-    if not its:
+    own_steps = [step for step in steps if step.method == method]
+    if not own_steps:
         return "No null of a component was run."
     phrases = [
-        f"{found} of {_listed(parts)}"
-        for name, found in _FOUND.items()
-        if (parts := _parts(its, name))
+        f"{verdict} of {_listed(parts)}"
+        for name, verdict in _FOUND.items()
+        if (parts := _parts(own_steps, name))
     ]
     sentence = f"In NDCG@10, the null ladder finds {'; '.join(phrases) or 'nothing'}"
-    undecided = _parts(its, "undecided")
+    undecided = _parts(own_steps, "undecided")
     rest = f" One seed leaves {_listed(undecided)} undecided." if undecided else ""
     return f"{sentence}.{rest}"
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from llm4rec_recbole.analysis import significance
 from llm4rec_recbole.analysis.paper import paper_methods
 from llm4rec_recbole.analysis.paper.paper_methods import DETERMINISTIC, OURS, Pairing
 from llm4rec_recbole.analysis.significance import LEVEL, MARGIN, conclude
-from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.errors import InputError, shorten
+from llm4rec_recbole.evaluation.record_reader import Setting
 from llm4rec_recbole.evaluation.users_file import Values
 from llm4rec_recbole.files import write_atomically
 
@@ -25,7 +26,6 @@ _HINT = "run `llm4rec compare`"
 MAX_EFFECT = 1e6  # |d| is infinite where all users differ by the same amount; a CSV needs a number
 ONE_SEED = "; one seed of "  # before the methods' names in a conclusion
 
-Setting = tuple[str, str]  # data set, protocol
 Label = tuple[str, str, str, str]  # ranking, metric, method, baseline
 
 
@@ -97,7 +97,11 @@ def read_comparisons(path: Path) -> list[Comparison]:
     except FileNotFoundError as error:
         raise InputError("there are no comparisons", file=path, hint=_HINT) from error
     except (ValueError, csv.Error) as error:
-        raise InputError("not a comparison", file=path, line=line, hint=_HINT) from error
+        message = "not a comparison"
+        if isinstance(error, ValidationError):
+            problem = error.errors(include_url=False)[0]
+            message += f": {problem['loc'][0]} is {shorten(problem['input'])}"
+        raise InputError(message, file=path, line=line, hint=_HINT) from error
 
 
 def per_user_differences(

@@ -23,7 +23,7 @@ import numpy as np
 from llm4rec_recbole.analysis.compare import best_null, best_on_validation
 from llm4rec_recbole.analysis.paper.paper_methods import OURS, paper_baselines
 from llm4rec_recbole.analysis.significance import users_and_seeds
-from llm4rec_recbole.evaluation.record_reader import Record
+from llm4rec_recbole.evaluation.record_reader import Runs
 from llm4rec_recbole.evaluation.users_file import Values, per_seed_values
 
 ROPE = 0.05  # region of practical equivalence: log-ratios within ± 5 %
@@ -141,7 +141,6 @@ def signed_rank_probabilities(
 
 #: Rows that compare with another method on each data set.
 BEST_BASELINE, BEST_NULL = "the best of the paper's five", "the best reference or null"
-Runs = Mapping[str, list[Record]]  # method -> its seeds
 
 
 @dataclass(frozen=True)
@@ -166,7 +165,8 @@ def gains(
     values = {name: _values(runs) for name, runs in datasets.items()}
     others = dict.fromkeys(m for runs in datasets.values() for m in runs if m != OURS)
     rivals: dict[str, dict[str, str]] = {
-        method: {name: method for name, its in values.items() if method in its} for method in others
+        method: {name: method for name, values_of in values.items() if method in values_of}
+        for method in others
     }
     best = {name: best_on_validation(runs, paper_baselines(recbole_row))
             for name, runs in datasets.items()}  # fmt: skip
@@ -182,12 +182,12 @@ def gains(
 
 def _values(runs: Runs) -> dict[str, Values]:
     """The values (S, U) of the methods whose users files are all there; {} without ours."""
-    there = {
+    with_users = {
         method: records
         for method, records in runs.items()
         if all(record.users_path.is_file() for record in records)
     }
-    return per_seed_values(there) if OURS in there else {}
+    return per_seed_values(with_users) if OURS in with_users else {}
 
 
 def _gains(
@@ -198,14 +198,14 @@ def _gains(
 ) -> Gains:
     ratios, methods = {}, {}
     for dataset, method in compared_with.items():
-        its = values[dataset]
-        if method in its:
-            ours, other = its[OURS]["full", metric], its[method]["full", metric]
+        values_of = values[dataset]
+        if method in values_of:
+            ours, other = values_of[OURS]["full", metric], values_of[method]["full", metric]
             if ours.any() and other.any():
                 ratios[dataset], methods[dataset] = log_ratio(ours, other), method
     effects, variances = np.array([*ratios.values()]).reshape(-1, 2).T
-    able = len(ratios) > 1 and bool((variances > 0).all())
-    pooled = random_effects(effects, variances) if able else None
+    can_pool = len(ratios) > 1 and bool((variances > 0).all())
+    pooled = random_effects(effects, variances) if can_pool else None
     return Gains(over, metric, ratios, methods, pooled)
 
 

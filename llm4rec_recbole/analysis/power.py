@@ -28,7 +28,7 @@ from llm4rec_recbole.analysis.paper.paper_numbers import NAMES, gain, per_cent
 from llm4rec_recbole.analysis.significance import LEVEL, POWER
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import ACCURACY as METRICS
-from llm4rec_recbole.evaluation.record_reader import Record, by_method, read_records
+from llm4rec_recbole.evaluation.record_reader import Record, Runs, Setting, by_method, read_records
 from llm4rec_recbole.evaluation.users_file import averaged, per_seed_values
 
 #: How many users the paper's data sets have, where that is public.
@@ -139,26 +139,24 @@ def read_pilots(folders: Sequence[Path]) -> list[Pilot]:
     """
     pilots: list[Pilot] = []
     for folder in folders:
-        known = {(pilot.dataset, pilot.protocol) for pilot in pilots}
-        found = pilots_of(read_records(folder))
-        pilots += [pilot for pilot in found if (pilot.dataset, pilot.protocol) not in known]
+        settings = {(pilot.dataset, pilot.protocol) for pilot in pilots}
+        new_pilots = pilots_of(read_records(folder))
+        pilots += [pilot for pilot in new_pilots if (pilot.dataset, pilot.protocol) not in settings]
     return pilots
 
 
 def pilots_of(records: Sequence[Record], recbole_row: str = "BPR") -> list[Pilot]:
     """The pilots among `records`; those without a users file are left out."""
-    there = [record for record in records if record.users_path.is_file()]
-    methods = tuple(dict.fromkeys(record.method for record in there))
+    with_users = [record for record in records if record.users_path.is_file()]
+    methods = tuple(dict.fromkeys(record.method for record in with_users))
     return [
         pilot
-        for setting, runs in by_method(there, methods).items()
+        for setting, runs in by_method(with_users, methods).items()
         for pilot in _pilots(setting, runs, recbole_row)
     ]
 
 
-def _pilots(
-    setting: tuple[str, str], runs: dict[str, list[Record]], recbole_row: str
-) -> Iterator[Pilot]:
+def _pilots(setting: Setting, runs: Runs, recbole_row: str) -> Iterator[Pilot]:
     best = best_on_validation(runs, [*paper_baselines(recbole_row), *REFERENCES])
     ours = paper_methods.OURS
     pairs = [(ours, best)] if ours in runs and best is not None else []
@@ -200,9 +198,9 @@ def users_for(gains: Mapping[str, str], test: Test | None, pilots: Sequence[Pilo
     needs = []
     for metric, printed in gains.items():
         percent = float(per_cent(printed))
-        able = [p for p in pilots if (p.method, p.baseline) == pair or p.general]
+        usable = [p for p in pilots if (p.method, p.baseline) == pair or p.general]
         users = [
-            p.users_needed(metric, percent) for p in able
+            p.users_needed(metric, percent) for p in usable
             if percent and p.mean.get(metric) and p.spread[metric]
         ]  # fmt: skip
         if users:

@@ -48,14 +48,14 @@ def quality(entries: Sequence[Mapping[str, Any]]) -> dict[str, SentenceQuality]:
 
     entries: as `llm4rec showcase` writes them. Without a language model there is no second value.
     """
-    shown = [(e["user"], e["sentence"], e["claims"], e["written_by"]) for e in entries]
-    own = [
-        (e["user"], e["refused"], e["refused_claims"], "") if e["refused"] else shown[number]
+    shown_rows = [(e["user"], e["sentence"], e["claims"], e["written_by"]) for e in entries]
+    model_rows = [
+        (e["user"], e["refused"], e["refused_claims"], "") if e["refused"] else shown_rows[number]
         for number, e in enumerate(entries)
         if e["refused"] or e["written_by"] != "template"
     ]
-    rows = {"shown": _quality(shown)}
-    return rows | ({"the language model's own": _quality(own)} if own else {})
+    rows = {"shown": _quality(shown_rows)}
+    return rows | ({"the language model's own": _quality(model_rows)} if model_rows else {})
 
 
 def _quality(rows: Sequence[tuple[str, str, Sequence[Sequence[Any]], str]]) -> SentenceQuality:

@@ -235,5 +235,5 @@ def novelty(top: np.ndarray, item_novelty: np.ndarray, k: int) -> np.ndarray:
 
 def mean_of_known(values: np.ndarray) -> float:
     """Mean over the users for whom the metric is defined; NaN where it is for none."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else float("nan")

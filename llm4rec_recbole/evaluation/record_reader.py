@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import ACCURACY
@@ -63,6 +65,18 @@ class Failure:
     error: str
 
 
+Setting = tuple[str, str]  # data set, protocol
+Runs = dict[str, list[Record]]  # method → its seeds
+
+
+def mean_over_seeds(values: Iterable[float | None]) -> float | None:
+    """The mean over the seeds; None where a seed has no value, or where there is no seed."""
+    numbers = [*values]
+    if not numbers or None in numbers:
+        return None
+    return float(np.mean(np.array(numbers, dtype=float)))
+
+
 def read_records(results: Path) -> list[Record]:
     """All records in results/runs of the protocols that rank every user, sorted by path.
 
@@ -91,14 +105,12 @@ def read_failures(folder: Path) -> list[Failure]:
     return failures
 
 
-def by_method(
-    records: Iterable[Record], methods: Sequence[str]
-) -> dict[tuple[str, str], dict[str, list[Record]]]:
+def by_method(records: Iterable[Record], methods: Sequence[str]) -> dict[Setting, Runs]:
     """Records of `methods` by (dataset, protocol), then by method in the order of `methods`.
 
     A method's records are sorted by seed. Records of other methods are left out.
     """
-    grouped: dict[tuple[str, str], dict[str, list[Record]]] = {}
+    grouped: dict[Setting, Runs] = {}
     listed = [record for record in records if record.method in methods]
     for record in sorted(
         listed, key=lambda r: (r.dataset, r.protocol, methods.index(r.method), r.seed)

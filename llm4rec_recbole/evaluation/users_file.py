@@ -24,7 +24,7 @@ import numpy as np
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import ACCURACY, mean_of_known
 from llm4rec_recbole.evaluation.ranking import Rankings
-from llm4rec_recbole.evaluation.record_reader import RANKINGS, Record
+from llm4rec_recbole.evaluation.record_reader import RANKINGS, Record, Runs
 from llm4rec_recbole.files import write_atomically
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def averaged(seeds: Mapping[str, Values]) -> dict[str, Values]:
     }
 
 
-def per_seed_values(methods: dict[str, list[Record]]) -> dict[str, Values]:
+def per_seed_values(methods: Runs) -> dict[str, Values]:
     """Each method's values (S, U) for each of its S seeds and each user, by column.
 
     Raises InputError when users files are absent or bad, when a record disagrees with its users

@@ -41,9 +41,9 @@ def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
         for path, header in newest_first(files)
         if (run := written_by(header)).dataset == dataset and run.method
     ]
-    of_model = [each for each in runs if each[2].method == model]
+    of_model = [found_run for found_run in runs if found_run[2].method == model]
     if not of_model and isinstance(own, type):  # of a user's own class, under another method
-        of_model = [each for each in runs if each[2].model == model]
+        of_model = [found_run for found_run in runs if found_run[2].model == model]
     if of_model:
         return next((path for path, finished, _ in of_model if finished), of_model[0][0])
     if variant(model)[0] not in models() and not isinstance(own, type):
@@ -52,9 +52,9 @@ def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
     if Path(folder) != Path("work/checkpoints"):
         command += f" --checkpoint_dir={folder}"
     others = sorted({run.method for *_, run in runs})
-    there = f"; there are {', '.join(others)}" if others else ""
+    alternatives = f"; there are {', '.join(others)}" if others else ""
     raise InputError(
-        f"no checkpoint of {model} on {dataset} in {folder}{there}; make one: {command}"
+        f"no checkpoint of {model} on {dataset} in {folder}{alternatives}; make one: {command}"
     )
 
 
@@ -207,9 +207,9 @@ def _adapt_to_validation(trained: TrainedModel) -> None:
 def _number(token: str, tokens: np.ndarray, kind: str, dataset: str) -> int:
     rows = np.flatnonzero(tokens[1:] == token)
     if not len(rows):
-        few = ", ".join(tokens[1:4])
+        examples = ", ".join(tokens[1:4])
         raise InputError(
             f"no {kind} {token!r} in {dataset}",
-            hint=f"expected one of its {len(tokens) - 1} {kind} ids, such as {few}",
+            hint=f"expected one of its {len(tokens) - 1} {kind} ids, such as {examples}",
         )
     return int(rows[0]) + 1

@@ -58,8 +58,8 @@ def main(command: Sequence[str]) -> int:
         now: State = {"pid": os.getpid(), "started": time.time(), "inputs": inputs}
         expected = estimate_seconds([run]).get(run)
         write_state(handle, now if expected is None else now | {"seconds": expected})
-        about = "never timed" if expected is None else f"about {format_duration(expected)}"
-        print(f"{run}: {about}", flush=True)
+        estimate = "never timed" if expected is None else f"about {format_duration(expected)}"
+        print(f"{run}: {estimate}", flush=True)
         for path in (run.record(results), run.users(results)):
             path.unlink(missing_ok=True)
         status, error = _train(command, handle, run)

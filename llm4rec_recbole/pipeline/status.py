@@ -100,8 +100,8 @@ def estimate_seconds(runs: Sequence[Run]) -> dict[Run, float]:
         of_method[replace(run, seed=0)].append(seconds)
     estimates = {}
     for run in runs:
-        if known := [measured[run]] if run in measured else of_method[replace(run, seed=0)]:
-            estimates[run] = sum(known) / len(known)
+        if timed := [measured[run]] if run in measured else of_method[replace(run, seed=0)]:
+            estimates[run] = sum(timed) / len(timed)
     return estimates
 
 

@@ -51,8 +51,8 @@ class IntraListDiversity(_ListMetric):
     def at(self, k: int, dataobject: Any) -> float:
         top, categories = _arrays(dataobject, *self.metric_need)
         values = intra_list_diversity(top, categories, k)
-        known = ~np.isnan(values)
-        return float(values[known].mean()) if known.any() else float("nan")
+        defined = ~np.isnan(values)
+        return float(values[defined].mean()) if defined.any() else float("nan")
 
 
 class Coverage(_ListMetric):

@@ -128,8 +128,8 @@ def score_held_out_users(module: ModuleType) -> None:
         for user in map(int, uid_series):
             if not 0 < user < test_data._dataset.user_num:
                 hint = "dataset.token2id(dataset.uid_field, tokens) gives the ids"
-                known = test_data._dataset.user_num - 1
-                raise InputError(f"{user} is no user id (1 to {known})", hint=hint)
+                n_users = test_data._dataset.user_num - 1
+                raise InputError(f"{user} is no user id (1 to {n_users})", hint=hint)
         if not isinstance(test_data, HeldOutLoader):
             if not (test_data.is_sequential or hasattr(test_data, "uid2history_item")):
                 hint = "--eval_args={mode: full}"

@@ -77,16 +77,16 @@ def read(
     runs = grouped_runs(records, recbole_row)
     further = further_methods({record.method for record in records}, recbole_row)
     methods = table_methods(recbole_row, further)
-    shown = {(f.dataset, f.protocol) for f in failures if f.method in methods}
-    shown |= {setting for setting, its in runs.items() if its.keys() & {*methods}}
-    if not shown:
+    settings = {(f.dataset, f.protocol) for f in failures if f.method in methods}
+    settings |= {setting for setting, its in runs.items() if its.keys() & {*methods}}
+    if not settings:
         raise InputError("there are no run records", file=results / "runs", hint="run something")
     paper, comparisons = read_printed(printed_folder), read_comparisons(results / FILE)
     values = {setting: per_seed_values(its) for setting, its in runs.items()}
     check_comparisons(comparisons, runs, values, recbole_row, results / FILE)
     sections, ablations = [], []
-    for setting in sorted(shown):
-        here = SettingResults(
+    for setting in sorted(settings):
+        results_here = SettingResults(
             *setting,
             runs.get(setting, {}),
             values.get(setting, {}),
@@ -94,8 +94,8 @@ def read(
             [f for f in failures if (f.dataset, f.protocol) == setting],
         )
         time = time_note(results, *setting)
-        sections.append(accuracy_section(here, paper["table_1"], recbole_row, time))
-        ablations.append(ablation_of(here, paper))
+        sections.append(accuracy_section(results_here, paper["table_1"], recbole_row, time))
+        ablations.append(ablation_of(results_here, paper))
     claims = ledger(paper, records, comparisons, failures, recbole_row)
     return ReportInputs(sections, ablations, comparisons, records, paper, claims, recbole_row)
 

@@ -97,8 +97,8 @@ def batches(
     shares = so_far[-1] * np.arange(1, n_batches) / n_batches
     cuts = np.searchsorted(so_far, shares, side="right")
     parts = [part for part in np.split(order, cuts) if len(part)]
-    for place in random.permutation(len(parts)):
-        yield windows[parts[place], : lengths[parts[place]].max()]
+    for number in random.permutation(len(parts)):
+        yield windows[parts[number], : lengths[parts[number]].max()]
 
 
 def similar_lengths(
@@ -192,9 +192,9 @@ def draw_prompts(
     start = histories.indptr[user]
     n_before = np.minimum(position, length)
     column = np.arange(length)
-    place = (start + position - n_before)[:, None] + column
-    known = column < n_before[:, None]
-    before = np.where(known, histories.items[np.where(known, place, 0)], 0)
+    index = (start + position - n_before)[:, None] + column
+    is_filled = column < n_before[:, None]
+    before = np.where(is_filled, histories.items[np.where(is_filled, index, 0)], 0)
     after = position[:, None] + np.arange(targets)
     after = np.where(after < lengths[user][:, None], start[:, None] + after, -1)
     return Prompts(user, before, after)

@@ -201,13 +201,13 @@ def _levels(paper: Tables, entry: Entry) -> Iterator[Claim]:
 def _same_system(paper: Tables, entry: Entry) -> Iterator[Claim]:
     for row_4, row_1 in entry["rows"].items():
         for metric in entry["metrics"]:
-            there = paper["table_4"][row_4, metric]
-            here = paper["table_1"][row_1, f"{ABLATED}/{metric}"]
+            in_table_4 = paper["table_4"][row_4, metric]
+            in_table_1 = paper["table_1"][row_1, f"{ABLATED}/{metric}"]
             values = {"row_4": row_4, "row_1": row_1, "metric": metric}
             yield _claim(
                 entry, values | {"metric_name": METRIC_NAMES[metric]},
-                f"{there} in Table IV, {here} in Table I", Decimal(there) == Decimal(here),
-                internal=True,
+                f"{in_table_4} in Table IV, {in_table_1} in Table I",
+                Decimal(in_table_4) == Decimal(in_table_1), internal=True,
             )  # fmt: skip
 
 

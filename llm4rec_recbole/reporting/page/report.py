@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from llm4rec_recbole.analysis.claims import Entry
-from llm4rec_recbole.analysis.paired_tests import Setting
 from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES, NULL
 from llm4rec_recbole.analysis.pooling import BEST_BASELINE, BEST_NULL, Gains
 from llm4rec_recbole.analysis.power import paper_gains, pilots_of
+from llm4rec_recbole.evaluation.record_reader import Runs, Setting
 from llm4rec_recbole.reporting.figures import svg
 from llm4rec_recbole.reporting.figures.accuracy_plots import Point, curves, rankings, scatter
 from llm4rec_recbole.reporting.figures.differences import (
@@ -32,7 +32,7 @@ from llm4rec_recbole.reporting.page.runs import entries_of, leaderboard, provena
 from llm4rec_recbole.reporting.summary import does_it_hold, ladder_sentences, summary
 from llm4rec_recbole.reporting.tables import claims, few_interactions
 from llm4rec_recbole.reporting.tables.ablation import Ablation
-from llm4rec_recbole.reporting.tables.datasets import Runs, answer, build, gains_of, table_runs
+from llm4rec_recbole.reporting.tables.datasets import answer, build, gains_of, table_runs
 from llm4rec_recbole.reporting.tables.render import over_seeds
 from llm4rec_recbole.reporting.tables.rows import AccuracySection, Row
 
@@ -97,9 +97,9 @@ def _parts(
     tables = {name: table(made) for name, made, _ in report.tables()}
     runs = table_runs(datasets, report.recbole_row)
     curves = _each(training, report.sections)
-    few = Markup("<p>There are no counts of training interactions.</p>")
+    few_table = Markup("<p>There are no counts of training interactions.</p>")
     if counts is not None:
-        few = table(few_interactions.build(runs, counts, report.recbole_row))
+        few_table = table(few_interactions.build(runs, counts, report.recbole_row))
     return [
         ("leaderboard", "Leaderboard: all data sets and seeds",
          leaderboard(entries_of(datasets), page_folder)),
@@ -109,7 +109,7 @@ def _parts(
         ("power", "How many users a claim needs", _power(report, datasets)),
         ("accuracy", "Accuracy (Table I)",
          tables["table_1"] + _each(differences, report.sections)),
-        ("few", "Users and items with few interactions", few),
+        ("few", "Users and items with few interactions", few_table),
         ("protocols", "What sampled ranking hides",
          _each(protocols, report.sections)),
         ("diversity", "Diversity and fairness (Table II)",

@@ -12,7 +12,6 @@ from urllib.parse import quote
 import numpy as np
 from markupsafe import Markup
 
-from llm4rec_recbole.analysis.paired_tests import Setting
 from llm4rec_recbole.analysis.paper.paper_methods import (
     METHODS,
     NULL,
@@ -23,10 +22,9 @@ from llm4rec_recbole.analysis.paper.paper_methods import (
     REFERENCE,
     group_of,
 )
-from llm4rec_recbole.evaluation.record_reader import Record
+from llm4rec_recbole.evaluation.record_reader import Record, Runs, Setting
 from llm4rec_recbole.registry import ENHANCED_GENREC, variant
 from llm4rec_recbole.reporting.page.render import render
-from llm4rec_recbole.reporting.tables.datasets import Runs
 from llm4rec_recbole.reporting.tables.render import NONE, number, over_seeds, seeds_text
 from llm4rec_recbole.reporting.tables.rows import AccuracySection
 
@@ -93,12 +91,12 @@ def leaderboard(entries: Sequence[Entry], page_folder: Path) -> Markup:
     """
     rows = []
     for dataset, protocol in dict.fromkeys((e.dataset, e.protocol) for e in entries):
-        its = [e for e in entries if (e.dataset, e.protocol) == (dataset, protocol)]
+        setting_entries = [e for e in entries if (e.dataset, e.protocol) == (dataset, protocol)]
         for ranking, name in RANKING_NAMES.items():
-            means = [float(np.mean(entry.values(ranking, "ndcg@10"))) for entry in its]
-            ordered = [its[n] for n in np.argsort(means, kind="stable")[::-1]]
-            for place, entry in enumerate(ordered):
-                rows.append(_row(entry, ranking, name, place == 0, page_folder))
+            means = [float(np.mean(entry.values(ranking, "ndcg@10"))) for entry in setting_entries]
+            ordered = [setting_entries[n] for n in np.argsort(means, kind="stable")[::-1]]
+            for rank, entry in enumerate(ordered):
+                rows.append(_row(entry, ranking, name, rank == 0, page_folder))
     choices = [
         ("dataset", "Data set", _choices(rows, "dataset")),
         ("protocol", "Protocol", _choices(rows, "protocol")),

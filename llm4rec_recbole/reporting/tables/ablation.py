@@ -83,12 +83,12 @@ def _section(
             tests.setdefault((c.method, c.baseline), {})[c.ranking, c.metric] = c
     rows = []
     for label, method in labels.items():
-        its_tests = tests.get(compared[label], {}) if label in compared else {}
-        no_synergy = label == paper_methods.SYNERGY and not its_tests
-        shown = replace(results, runs={}) if no_synergy else results  # the row's run is not enough
+        row_tests = tests.get(compared[label], {}) if label in compared else {}
+        no_synergy = label == paper_methods.SYNERGY and not row_tests  # its run is not enough
+        row_results = replace(results, runs={}) if no_synergy else results
         printed = {column: number for (row, column), number in paper.items() if row == label}
         shown_as = paper_methods.TABLE_4_LABELS.get(label, label)
-        rows.append(shown.row(shown_as, method, its_tests, "Components", printed_as=label,
+        rows.append(row_results.row(shown_as, method, row_tests, "Components", printed_as=label,
                               paper=printed))  # fmt: skip
     users = results.users if any(row.records for row in rows) else 0
     return AccuracySection(results.dataset, results.protocol, users, rows)
@@ -100,14 +100,14 @@ def _null_rows(results: SettingResults) -> list[Row]:
     Its tests are of EnhancedGenRec less the null.
     """
     rows = []
-    for null, its in nulls().items():
-        if OURS in its["of"] and null in results.runs and null not in paper_methods.METHODS:
+    for null, null_spec in nulls().items():
+        if OURS in null_spec["of"] and null in results.runs and null not in paper_methods.METHODS:
             tests = {
                 (c.ranking, c.metric): c
                 for c in results.comparisons
                 if (c.table, c.method, c.baseline) == ("table_1_nulls", OURS, null)
             }
-            label = f"{row_label(null)} (null of the {its['part']})"
+            label = f"{row_label(null)} (null of the {null_spec['part']})"
             rows.append(results.row(label, null, tests, NULL))
     return rows
 
@@ -207,13 +207,13 @@ def _effect_notes(rows: Sequence[Row]) -> list[str]:
 
 
 def _notes_4(sections: list[AccuracySection]) -> list[str]:
-    made = sum(
+    n_tests = sum(
         test.table == "table_4" for s in sections for row in s.rows for test in row.tests.values()
     )
     tested = (
         f"*: p < {LEVEL:g}, paired t test over users and seeds. It is Holm-adjusted over the "
-        f"{made} comparisons that comparisons.csv lists for this table. For nulls it is adjusted "
-        "over all comparisons with nulls."
+        f"{n_tests} comparisons that comparisons.csv lists for this table. For nulls it is "
+        "adjusted over all comparisons with nulls."
     )
     return [
         "Paper: as printed, for MovieLens-25M; no split, ranking, seed or variance is named. Ours: "
@@ -227,7 +227,7 @@ def _notes_4(sections: list[AccuracySection]) -> list[str]:
         "or of t with users and seeds random where a method has several seeds.",
         "Adaptive Learning is the fifth of five components. So + Adaptive Learning and Full "
         "Framework are one configuration, and one run fills both rows.",
-        *([tested] if made else ["No two rows that follow each other have been run: no test."]),
+        *([tested] if n_tests else ["No two rows that follow each other have been run: no test."]),
         *_effect_notes([row for section in sections for row in section.rows]),
         "Nulls: each is named with the part that it tests (properties/nulls.yaml).",
         "Best of a column bold, second best underlined, as rounded here.",
@@ -262,7 +262,7 @@ def _columns_5(ablation: Ablation) -> list[list[Cell]]:
 
 
 def _notes_5(sections: list[AccuracySection]) -> list[str]:
-    made = sum(len(row.tests) for section in sections for row in section.rows)
+    n_tests = sum(len(row.tests) for section in sections for row in section.rows)
     tested = (
         f"*: p < {LEVEL:g}, paired t test over users and seeds. It is Holm-adjusted over the "
         "comparisons that comparisons.csv lists for this table. One of them compares debiasing "
@@ -278,7 +278,7 @@ def _notes_5(sections: list[AccuracySection]) -> list[str]:
         "have.",
         "Synergistic Effect: what the backbone with all five gains less the sum of the five gains "
         "above, formed for each user before it is tested.",
-        *([tested] if made else ["No component and backbone have both been run: no test."]),
+        *([tested] if n_tests else ["No component and backbone have both been run: no test."]),
         *_effect_notes([row for section in sections for row in section.rows]),
         *run_notes(sections),
     ]

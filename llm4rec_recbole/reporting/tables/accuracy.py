@@ -90,24 +90,24 @@ def _tests(sections: list[AccuracySection]) -> list[str]:
     if not tests:
         return [f"No test was made: that takes a run of {OURS} and one of a baseline."]
     references = "; ".join(f"{s.setting}: {s.reference}" for s in sections if s.reference)
-    made = test_notes(count["table_1"], "the best null", further_of(tests))
+    sentences = test_notes(count["table_1"], "the best null", further_of(tests))
     if count["table_1"]:
-        made.append(
+        sentences.append(
             "The best null is the reference or null with the highest validation NDCG@10 "
             f"({references}). comparisons.csv has differences, intervals and randomization tests."
         )
     if count["table_1_nulls"]:
-        made.append(
+        sentences.append(
             f"* in the row of another null: p < {LEVEL:g}, Holm-adjusted over the comparisons "
             "with nulls."
         )
     if count["table_1"] or count["table_1_nulls"]:
-        made.append(
+        sentences.append(
             f"{OURS} is: better or worse by Holm's p. Else it is equivalent, where two one-sided "
             f"tests show a margin of at most {100 * MARGIN:g} % of the row. Else it is undecided, "
             "with the users and seeds that would decide it."
         )
-    return made
+    return sentences
 
 
 def _detectable(sections: list[AccuracySection]) -> list[str]:
@@ -147,9 +147,9 @@ def _csv_row(section: AccuracySection, row: Row) -> dict[str, str | int]:
 def _columns(rows: list[Row]) -> list[list[Cell]]:
     columns = [column([row.paper.get(metric) for row in rows]) for metric in METRICS]
     for ours in COLUMNS:
-        shown = [number(row.ours.get(ours), DECIMALS, row.deviation.get(ours)) for row in rows]
+        texts = [number(row.ours.get(ours), DECIMALS, row.deviation.get(ours)) for row in rows]
         marks = [ours in row.tests and row.tests[ours].significant for row in rows]
-        columns.append(column(shown, marks=marks))
+        columns.append(column(texts, marks=marks))
     return [*columns, [_conclusion(row) for row in rows]]
 
 
@@ -158,5 +158,5 @@ def _conclusion(row: Row) -> Cell:
     test = row.tests.get(("full", "ndcg@10"))
     if test is None or test.method != OURS:
         return Cell(NONE)
-    found, single, _ = test.conclusion.partition(ONE_SEED)
-    return Cell((f"{found} (one seed)" if single else found) or NONE)
+    outcome, one_seed, _ = test.conclusion.partition(ONE_SEED)
+    return Cell((f"{outcome} (one seed)" if one_seed else outcome) or NONE)

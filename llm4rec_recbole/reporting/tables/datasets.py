@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from llm4rec_recbole.analysis.compare import METRICS
-from llm4rec_recbole.analysis.paired_tests import Setting
 from llm4rec_recbole.analysis.paper.paper_methods import (
     DETERMINISTIC,
     METRIC_NAMES,
@@ -39,7 +38,7 @@ from llm4rec_recbole.analysis.pooling import (
 )
 from llm4rec_recbole.analysis.significance import LEVEL
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.evaluation.record_reader import Record, by_method, read_records
+from llm4rec_recbole.evaluation.record_reader import Record, Runs, Setting, by_method, read_records
 from llm4rec_recbole.files import properties_folder
 from llm4rec_recbole.reporting.tables.render import (
     NONE,
@@ -52,13 +51,12 @@ from llm4rec_recbole.reporting.tables.render import (
     over_seeds,
     seeds_text,
 )
-from llm4rec_recbole.reporting.tables.rows import size_of
+from llm4rec_recbole.reporting.tables.rows import group_starts, size_of
 from llm4rec_recbole.yaml_files import read_yaml
 
 NAME = "table_1_data_sets"
 ANSWER = "answer_data_sets"
 PROTOCOL = "loo"
-Runs = dict[str, list[Record]]  # method -> its seeds
 
 
 def result_folders(results: Path, other_results: Path) -> list[Path]:
@@ -87,13 +85,20 @@ def table_runs(
     settings: Mapping[Setting, tuple[Path, Runs]], recbole_row: str = "BPR"
 ) -> dict[str, tuple[Path, Runs]]:
     """Of each data set the runs of Table I, in its order, and their folder."""
-    runs = {dataset: its for (dataset, protocol), its in settings.items() if protocol == PROTOCOL}
-    methods = _methods(runs, recbole_row)
-    shown = {
-        name: (folder, {method: its[method] for method in methods if method in its})
-        for name, (folder, its) in runs.items()
+    runs = {
+        dataset: setting_runs
+        for (dataset, protocol), setting_runs in settings.items()
+        if protocol == PROTOCOL
     }
-    return {name: its for name, its in shown.items() if its[1]}
+    methods = _methods(runs, recbole_row)
+    chosen = {
+        name: (
+            folder,
+            {method: setting_runs[method] for method in methods if method in setting_runs},
+        )
+        for name, (folder, setting_runs) in runs.items()
+    }
+    return {name: setting_runs for name, setting_runs in chosen.items() if setting_runs[1]}
 
 
 def _methods(datasets: Mapping[str, tuple[Path, Runs]], recbole_row: str) -> tuple[str, ...]:
@@ -118,7 +123,7 @@ def build(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> T
         cells.append([_pooled_cell(pooled.get((method, metric))) for method in methods])
     rows = [*map(list, zip(*cells))]
     groups = [group_of(method, recbole_row) for method in methods]
-    starts = {n: group for n, group in enumerate(groups) if groups.index(group) == n}
+    starts = group_starts(groups)
     starts[len(rows)] = f"Gain of {OURS}"
     rows += [_gain_row(over, [*datasets], pooled) for over in (BEST_BASELINE, BEST_NULL)]
     heading = f"Ranked among all items, protocol {PROTOCOL}"
@@ -215,16 +220,16 @@ def to_csv(datasets: dict[str, tuple[Path, Runs]]) -> str:
     for dataset, (folder, runs) in datasets.items():
         for method, records in runs.items():
             values = [v for m in METRICS for v in over_seeds(_values(runs, method, m))]
-            shown = ["" if value is None else f"{value:.6f}" for value in values]
-            lines.append([dataset, PROTOCOL, method, *shown, len(records), _relative(folder)])
+            texts = ["" if value is None else f"{value:.6f}" for value in values]
+            lines.append([dataset, PROTOCOL, method, *texts, len(records), _relative(folder)])
     return csv_text(["dataset", "protocol", "method", *names, "seeds", "folder"], lines)
 
 
 def _relative(folder: Path) -> str:
     """The path from the working folder, if it lies there: a table names no path of one machine."""
-    here = Path.cwd()
-    inside = folder.resolve().is_relative_to(here)
-    return (folder.resolve().relative_to(here) if inside else folder).as_posix()
+    working_folder = Path.cwd()
+    inside = folder.resolve().is_relative_to(working_folder)
+    return (folder.resolve().relative_to(working_folder) if inside else folder).as_posix()
 
 
 def _values(runs: Runs, method: str, metric: str) -> list[float]:
@@ -291,9 +296,11 @@ def _experiment(file: Path, record: Record | None) -> list[Cell]:
     if trials is None:
         raise InputError("no line `# Validation trials: N.` in the header", file=file)
     options: dict[str, Any] = read_yaml(file).values
-    shown = ", ".join(f"{name} {value}" for name, value in options.items() if name not in NOT_SHOWN)
+    listed = ", ".join(
+        f"{name} {value}" for name, value in options.items() if name not in NOT_SHOWN
+    )
     scores: tuple[float | None, ...] = (None, None)
     if record is not None:
         scores = record.valid_ndcg, record.accuracy["full", "ndcg@10"]
     values = [number(score, 4) or NONE for score in scores]
-    return [Cell(text) for text in (file.stem, shown, trials[1], *values)]
+    return [Cell(text) for text in (file.stem, listed, trials[1], *values)]

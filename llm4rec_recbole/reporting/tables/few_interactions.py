@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 from llm4rec_recbole.analysis.compare import METRICS
 from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES, group_of, row_label
+from llm4rec_recbole.evaluation.record_reader import Runs
 from llm4rec_recbole.evaluation.users_file import averaged, per_seed_values, read_users
-from llm4rec_recbole.reporting.tables.datasets import Runs
 from llm4rec_recbole.reporting.tables.render import Cell, Section, Table, column, number
-from llm4rec_recbole.reporting.tables.rows import size_of
+from llm4rec_recbole.reporting.tables.rows import group_starts, size_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,5 +97,5 @@ def _section(dataset: str, runs: Runs, counts: pd.DataFrame, recbole_row: str) -
     return Section(
         f"{dataset}: of {len(counts):,}, {sizes} have at most {FEW} training interactions",
         [*map(list, zip(*cells))],
-        groups={n: group for n, group in enumerate(groups) if groups.index(group) == n},
+        groups=group_starts(groups),
     )

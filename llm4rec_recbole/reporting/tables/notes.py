@@ -48,21 +48,21 @@ def test_notes(claims: int, null: str, further: Sequence[Comparison]) -> list[st
     claims: the number of comparisons of EnhancedGenRec; null: how the notes call the best null;
     further: the comparisons of methods that this project does not have.
     """
-    made = []
+    sentences = []
     if claims:
-        made.append(
+        sentences.append(
             f"*: {OURS} differs from this row, p < {LEVEL:g}. The p value is of a paired t test "
             "over users, and over seeds where a method has several. It is Holm-adjusted over the "
             f"{claims} comparisons of {OURS} with the paper's five baselines and with {null}."
         )
     if further:
         baselines = sorted({f"{t.dataset}, {t.protocol}: {t.baseline}" for t in further})
-        made.append(
+        sentences.append(
             "* in a row that this project does not have: differs from the baseline or reference "
             f"with the highest validation NDCG@10 ({'; '.join(baselines)}), p < {LEVEL:g}. The "
             f"same test, Holm-adjusted over the {len(further)} comparisons of such rows."
         )
-    return made
+    return sentences
 
 
 def further_of(tests: Sequence[Comparison]) -> list[Comparison]:
@@ -108,8 +108,8 @@ def _idle_components(records: list[Record]) -> list[str]:
             off.setdefault((*run, name, str(reason)), []).append(record.seed)
     notes = []
     for (method, dataset, name, reason), seeds in off.items():
-        some = len(seeds) < runs[method, dataset]
-        where = f", seed {', '.join(map(str, seeds))}" if some else ""
+        in_some_runs = len(seeds) < runs[method, dataset]
+        where = f", seed {', '.join(map(str, seeds))}" if in_some_runs else ""
         notes.append(f"{method} on {dataset}{where}: component {name} is off ({reason}).")
     return notes
 
@@ -234,16 +234,19 @@ def _tested(sections: list[AccuracySection], tests: Sequence[Comparison]) -> lis
 
 def _untested(section: AccuracySection, metric: str, claims: Sequence[Comparison]) -> str | None:
     """Which of the compared methods lack a test of `metric`; "" for all; None for none."""
-    here = [c for c in claims if c.setting == (section.dataset, section.protocol)]
-    compared, made = {c.baseline for c in here}, {c.baseline for c in here if c.metric == metric}
+    in_setting = [c for c in claims if c.setting == (section.dataset, section.protocol)]
+    compared, tested = (
+        {c.baseline for c in in_setting},
+        {c.baseline for c in in_setting if c.metric == metric},
+    )
     numbered = [
         row.method
         for row in section.rows
         if row.method in compared
         and any(record.beyond_accuracy[metric] is not None for record in row.records)
     ]
-    left_out = [method for method in numbered if method not in made]
-    if not made:
+    left_out = [method for method in numbered if method not in tested]
+    if not tested:
         return "" if left_out else None
     return f" of {', '.join(left_out)}" if left_out else None
 
@@ -284,11 +287,11 @@ def _hardware(sections: list[AccuracySection]) -> list[str]:
     """One sentence for each set-up of the runs; with several, each names its methods."""
     methods: dict[str, dict[str, None]] = {}  # set-up → its methods
     for record in _records([row for section in sections for row in section.rows]):
-        made, batch = record.provenance, record.cost["inference_batch_size"]
+        provenance, batch = record.provenance, record.cost["inference_batch_size"]
         users = "batches of unknown size" if batch is None else f"batches of {batch:g} users"
         key = (
-            f"{made['hardware']} ({made['device']}), {made['threads']} torch threads; "
-            f"torch {made['torch']}, Python {made['python']}; ranked in {users}"
+            "{hardware} ({device}), {threads} torch threads; torch {torch}, Python {python}; "
+            "ranked in {users}".format(users=users, **provenance)
         )
         methods.setdefault(key, {})[record.method] = None
     if len(methods) == 1:

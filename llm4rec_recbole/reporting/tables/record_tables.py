@@ -71,8 +71,8 @@ class RecordTable:
         for m in self.measures:
             columns += [("Ours", m.name), *([("Ours", "shuffled")] if m.null else [])]
         columns.append(("", "Runs"))
-        shown = [table_section(s, self._columns(s, paper, tests)) for s in sections]
-        return Table(self.name, self.label, self.title, columns, shown, notes)
+        table_sections = [table_section(s, self._columns(s, paper, tests)) for s in sections]
+        return Table(self.name, self.label, self.title, columns, table_sections, notes)
 
     def to_csv(self, sections: list[AccuracySection], paper: Printed) -> str:
         """The table for programs: `paper_<column>` as printed, ours by its name in the record.
@@ -121,13 +121,13 @@ class RecordTable:
         ]
         for m in self.measures:
             marks = [(row.method, m.key) in differ for row in rows]
-            shown = [
+            texts = [
                 (seeds_text(self._numbers(row, m), m.decimals) or UNDEFINED)
                 if row.records
                 else None
                 for row in rows
             ]
-            columns.append(column(shown, smaller=m.smaller, marks=marks))
+            columns.append(column(texts, smaller=m.smaller, marks=marks))
             if m.null:
                 columns.append([Cell(_null_range(row, m.null, m.decimals) or NONE) for row in rows])
         return columns

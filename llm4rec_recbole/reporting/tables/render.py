@@ -171,8 +171,8 @@ def number(value: float | None, decimals: int, deviation: float | None = None) -
     """`value` as a table shows it, with the standard deviation over seeds where there is one."""
     if value is None:
         return None
-    shown = f"{value:.{decimals}f}"
-    return shown if deviation is None else f"{shown}{PLUS_MINUS}{deviation:.{decimals}f}"
+    text = f"{value:.{decimals}f}"
+    return text if deviation is None else f"{text}{PLUS_MINUS}{deviation:.{decimals}f}"
 
 
 def over_seeds(values: Sequence[float | None]) -> tuple[float | None, float | None]:

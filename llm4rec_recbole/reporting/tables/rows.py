@@ -12,7 +12,7 @@ from llm4rec_recbole.analysis.compare import METRICS, best_null
 from llm4rec_recbole.analysis.paired_tests import Comparison
 from llm4rec_recbole.analysis.paper import paper_methods, paper_numbers
 from llm4rec_recbole.evaluation.metrics import mean_of_known
-from llm4rec_recbole.evaluation.record_reader import RANKINGS, Failure, Record
+from llm4rec_recbole.evaluation.record_reader import RANKINGS, Failure, Record, Runs
 from llm4rec_recbole.evaluation.users_file import Values
 from llm4rec_recbole.reporting.tables.render import Cell, Section, csv_text
 
@@ -88,7 +88,7 @@ class SettingResults:
 
     dataset: str
     protocol: str
-    runs: dict[str, list[Record]]  # method -> its seeds
+    runs: Runs
     values: dict[str, Values]  # method -> (S, U) for each column
     comparisons: list[Comparison]
     failures: list[Failure]
@@ -171,31 +171,29 @@ def size_of(method: str, records: Sequence[Record]) -> str:
     """
     if method not in paper_methods.NOT_SEARCHED or not records:
         return ""
-    made = records[0].provenance
+    provenance = records[0].provenance
     parts = []
     if (parameters := records[0].cost.get("parameters")) is not None:
         parts.append(f"{parameters / 1e6:.1f} M parameters")
-    if str(made.get("pretrained")).startswith("scratch"):
+    if str(provenance.get("pretrained")).startswith("scratch"):
         parts.append("trained from scratch")
-    elif made.get("llm_layers"):
-        parts.append(f"{made['llm_layers']} layers")
+    elif provenance.get("llm_layers"):
+        parts.append(f"{provenance['llm_layers']} layers")
     return ", ".join([*parts, "not searched"])
 
 
-def groups_of(rows: Sequence[Row]) -> dict[int, str]:
-    """Number of a row → the group that begins with it."""
-    starts: dict[int, str] = {}
-    for number, row in enumerate(rows):
-        if row.group and (number == 0 or rows[number - 1].group != row.group):
-            starts[number] = row.group
-    return starts
+def group_starts(groups: Sequence[str]) -> dict[int, str]:
+    """Number of a row → the group that begins with it. groups: of each row, "" for none."""
+    pairs = zip(["", *groups], groups)
+    return {n: group for n, (before, group) in enumerate(pairs) if group and group != before}
 
 
 def table_section(section: AccuracySection, columns: Sequence[list[Cell]]) -> Section:
     """The rows' labels, then `columns`, then the runs that the numbers are the mean of."""
     rows = section.rows
     cells = zip([Cell(row.label) for row in rows], *columns, [Cell(row.status) for row in rows])
-    return Section(section.heading, [*map(list, cells)], section.setting, groups_of(rows))
+    starts = group_starts([row.group for row in rows])
+    return Section(section.heading, [*map(list, cells)], section.setting, starts)
 
 
 # The lines of a table's CSV.
