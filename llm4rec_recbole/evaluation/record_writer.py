@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from llm4rec_recbole.checkpoints import configuration
 from llm4rec_recbole.evaluation.beyond_accuracy import beyond_accuracy
 from llm4rec_recbole.evaluation.energy import EnergyMeter
 from llm4rec_recbole.evaluation.metrics import accuracy
@@ -24,6 +23,7 @@ from llm4rec_recbole.evaluation.ranking import Rankings
 from llm4rec_recbole.evaluation.users_file import write_users
 from llm4rec_recbole.files import sha256_of, write_json
 from llm4rec_recbole.machine import hardware
+from llm4rec_recbole.recbole_compat.model_state import configuration
 
 
 @dataclass(eq=False)

@@ -198,7 +198,7 @@ def evaluate_loaders(module: ModuleType) -> None:
         model_file: str | Path | None = None,
         show_progress: bool = False,
     ) -> Any:
-        from llm4rec_recbole import checkpoints
+        from llm4rec_recbole.recbole_compat import model_state
 
         if not eval_data:
             return None
@@ -209,7 +209,7 @@ def evaluate_loaders(module: ModuleType) -> None:
 
                 torch.distributed.barrier()  # the first process may still be saving
             path = model_file or self.saved_model_file
-            checkpoints.load_weights(self.model, path, self.device)
+            model_state.load_weights(self.model, path, self.device)
             self.logger.info(f"Loading model structure and parameters from {path}")
         if hasattr(eval_data, "evaluate"):
             return eval_data.evaluate(self.model)

@@ -64,6 +64,7 @@ def safe_checkpoints(module: ModuleType) -> None:
     from torch.optim import Optimizer
 
     from llm4rec_recbole import checkpoints
+    from llm4rec_recbole.recbole_compat import model_state
 
     @wrap(module.Trainer)
     def __init__(init: Any, self: Any, config: Any, model: Any) -> None:
@@ -87,7 +88,7 @@ def safe_checkpoints(module: ModuleType) -> None:
 
     def state_of(self: Any, epoch: int, best_valid_result: Any) -> dict[str, Any]:
         loader = getattr(getattr(self, "training_data", None), "generator", None)
-        self.described_run = self.described_run or checkpoints.describe_run(self.config)
+        self.described_run = self.described_run or model_state.describe_run(self.config)
         return {
             "config": self.described_run,
             "epoch": max(epoch, self.start_epoch - 1),  # RecBole passes -1 when no epoch is left
@@ -99,9 +100,9 @@ def safe_checkpoints(module: ModuleType) -> None:
             "seconds": self.seconds_before + time.perf_counter() - self.fit_began,
             "state_dict": self.model.state_dict(),
             "counters": dict(_counters(self.model).items() - self.initial_counters.items()),
-            "other_parameter": checkpoints.other_parameters(self.model),
+            "other_parameter": model_state.other_parameters(self.model),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in optimizers(self)},
-            "random": checkpoints.random_state(),
+            "random": model_state.random_state(),
             "loader": None if loader is None else loader.get_state(),
         }
 
@@ -116,7 +117,7 @@ def safe_checkpoints(module: ModuleType) -> None:
 
     @override(module.Trainer)
     def resume_checkpoint(self: Any, resume_file: str | Path) -> None:
-        state = checkpoints.load_weights(self.model, resume_file, self.device)
+        state = model_state.load_weights(self.model, resume_file, self.device)
         self.saved_model_file = str(resume_file).removesuffix(checkpoints.STOPPED)
         self.start_epoch = state["epoch"] + 1
         for name in ("cur_step", "best_valid_score", "best_valid_result"):
@@ -136,7 +137,7 @@ def safe_checkpoints(module: ModuleType) -> None:
             self.fit_began = time.perf_counter()
             state = vars(self).pop("resumed", None)
             if state:
-                checkpoints.set_random_state(state["random"])
+                model_state.set_random_state(state["random"])
                 if state["loader"] is not None:
                     train_data.generator.set_state(state["loader"].cpu())
             train_epoch = self._train_epoch

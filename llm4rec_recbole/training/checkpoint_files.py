@@ -30,6 +30,7 @@ from llm4rec_recbole.console import Terminated
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.record_writer import TrainedRun
+from llm4rec_recbole.recbole_compat import model_state
 
 
 @contextmanager
@@ -90,7 +91,7 @@ def last_checkpoint(config: Any) -> Path:
     name = glob.escape(f"{config['model']}-{config['dataset']}-seed_{config['seed']}-")
     suffixes = ("", checkpoints.STOPPED)
     files = (path for end in suffixes for path in folder.glob(f"{name}*.safetensors{end}"))
-    identity = checkpoints.describe_run(config)["identity"]
+    identity = model_state.describe_run(config)["identity"]
     message = f"nothing to resume: {folder} has no checkpoint of this run"
     message += " (same model, data, protocol, seed and options)"
     for path, header in newest_first(files):

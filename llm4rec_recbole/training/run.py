@@ -22,6 +22,7 @@ from llm4rec_recbole.evaluation.energy import EnergyMeter, detect_hardware
 from llm4rec_recbole.evaluation.held_out_loader import HeldOutLoader
 from llm4rec_recbole.evaluation.ranking import Rankings
 from llm4rec_recbole.evaluation.record_writer import TrainedRun
+from llm4rec_recbole.recbole_compat import model_state
 from llm4rec_recbole.registry import resolve_model
 from llm4rec_recbole.training.checkpoint_files import (
     resume_training,
@@ -199,7 +200,7 @@ def fit(
             import torch
 
             torch.distributed.barrier()
-        checkpoints.load_weights(model, trainer.saved_model_file, config["device"])
+        model_state.load_weights(model, trainer.saved_model_file, config["device"])
     return trained
 
 
@@ -297,5 +298,5 @@ def load_trained(
     data = load_dataset(config)
     check(data.dataset)
     network = build_model(config, data.train)
-    checkpoints.set_weights(network, state, path)
+    model_state.set_weights(network, state, path)
     return Experiment(data, TrainedRun(config, network, None))

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from llm4rec_recbole.analysis.claims import RULES, Measured, Verdict, judge_measurement, verdict
 from llm4rec_recbole.analysis.paper.claims import Claim
+from llm4rec_recbole.analysis.verdicts import RULES, Measured, Verdict, judge_measurement, verdict
 
 BELOW, NONE = "contradicted by our data", "no effect larger than x %"
 OPEN, SIZE, YES = "not decided here", "above, but not by the printed size", "supported"

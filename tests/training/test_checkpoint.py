@@ -18,6 +18,7 @@ from scipy import sparse
 
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.recbole_compat import model_state
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 trees = st.recursive(
@@ -79,10 +80,10 @@ def test_random_generators_continue_where_they_stood(tmp_path: Path) -> None:
     def draw() -> tuple[float, float, float]:
         return random.random(), float(np.random.rand()), float(torch.rand(()))  # noqa: NPY002
 
-    checkpoints.save(tmp_path / "a", checkpoints.random_state())
+    checkpoints.save(tmp_path / "a", model_state.random_state())
     first = draw()
     assert draw() != first
-    checkpoints.set_random_state(checkpoints.load(tmp_path / "a"))
+    model_state.set_random_state(checkpoints.load(tmp_path / "a"))
     assert draw() == first
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from llm4rec_recbole.analysis.claims import RULES, Entry
+from llm4rec_recbole.analysis.claims import Entry
 from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES
 from llm4rec_recbole.analysis.power import PAPER_USERS, Gain, Pilot, needed, resolution_of_table_4
+from llm4rec_recbole.analysis.verdicts import RULES
 from llm4rec_recbole.reporting.tables.render import NONE, Cell, Section, Table, csv_text
 
 OURS_COLUMN = "Ours against its five baselines"
