@@ -154,7 +154,7 @@ class Search:
         def watch(epoch: int, value: float) -> None:
             values.append((epoch, value))
             trial.report(value, len(values))  # spaces may differ in epochs between validations
-            if trial.should_prune():
+            if epoch < experiment.trainer.epochs and trial.should_prune():
                 raise _Ended("pruned")
             if time.perf_counter() - began > 60 * self.minutes:
                 raise _Ended("out of time")
@@ -187,9 +187,11 @@ class Search:
         return f"{state}, {best:.4f} {row['options']}"
 
     def _as_in_space(self, name: str, value: Any) -> Any:
-        """A choice as it stands in the space, not as JSON."""
-        choices = self.space[name] if isinstance(self.space[name], list) else []
-        return next((choice for choice in choices if _plain(choice) == value), value)
+        """What Optuna drew: a choice as it stands in the space, a number with three digits."""
+        values = self.space[name]
+        if isinstance(values, list):
+            return next((choice for choice in values if _plain(choice) == value), value)
+        return float(f"{value:.3g}") if isinstance(value, float) else value
 
 
 def tune(

@@ -110,6 +110,20 @@ def test_a_trial_ends_at_the_ceiling_of_time_with_its_best_score(options, tmp_pa
     assert row["epochs"] == "1"
 
 
+def test_a_trial_that_has_trained_to_its_end_is_complete(options, tmp_path, space):
+    """Its score is known: the pruner may only end a trial that would train on."""
+    space("EASE", "reg_weight: {from: 1.0, to: 5000.0, log: true}")
+    rows = read_trials(search("EASE", tmp_path, options, 12))
+    assert {row["state"] for row in rows} == {"complete"}
+
+
+def test_drawn_numbers_have_three_digits(options, tmp_path, space):
+    space("EASE", "reg_weight: {from: 1.0, to: 5000.0, log: true}")
+    for row in read_trials(search("EASE", tmp_path, options, 4)):
+        value = json.loads(row["options"])["reg_weight"]
+        assert value == float(f"{value:.3g}")
+
+
 def test_the_best_options_become_an_experiment(options, tmp_path, space):
     space("EASE", "reg_weight: [50, 100, 200]")
     path = search("EASE", tmp_path, options, 3)
