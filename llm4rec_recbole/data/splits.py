@@ -78,7 +78,7 @@ def order_by_user(users: np.ndarray, times: np.ndarray) -> np.ndarray:
     """
     _check_exact(times)
     rows = stable_order(users)
-    for span in _user_spans(users[rows]):
+    for span in _user_spans(users if is_ascending(users) else users[rows]):
         own = rows[span]
         user = users[own].astype(np.int64) - int(users[own[0]])
         first, n_times = _integer_range(times[own])
@@ -255,7 +255,8 @@ class Log:
             raise InputError("the data set has no interactions")
         self.n_items = int(items.max()) + 1 if n_items is None else n_items
         self.rows = order_by_user(users, times)  # (N,) row numbers
-        user_of_row, self.items = users[self.rows], items[self.rows]
+        user_of_row = users if is_ascending(users) else users[self.rows]
+        self.items = items[self.rows]
         later, _ = repeats(user_of_row, self.items)
         if len(later):
             self.rows = np.delete(self.rows, later)

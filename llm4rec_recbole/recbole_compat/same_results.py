@@ -7,7 +7,7 @@ import importlib
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -80,12 +80,10 @@ for _kind in ("general", "context_aware", "sequential", "knowledge_aware"):
     import_names_late(f"recbole.model.{_kind}_recommender")
 
 
-@while_importing("recbole.evaluator.metrics")
 @contextmanager
-def import_scikit_learn_late() -> Iterator[None]:
-    """Import scikit-learn when AUC, MAE or RMSE is computed: it takes a third of RecBole's
-    import."""
-    name = "sklearn.metrics"
+def _functions_imported_late(name: str) -> Iterator[None]:
+    """In the block, the names that are imported from the module `name` are functions that import
+    it at their first call."""
     if name in sys.modules:
         yield
         return
@@ -101,6 +99,19 @@ def import_scikit_learn_late() -> Iterator[None]:
         yield
     finally:
         del sys.modules[name]
+
+
+@while_importing("recbole.evaluator.metrics")
+def import_scikit_learn_late() -> AbstractContextManager[None]:
+    """Import scikit-learn when AUC, MAE or RMSE is computed: it takes a third of RecBole's
+    import."""
+    return _functions_imported_late("sklearn.metrics")
+
+
+@while_importing("recbole.utils.utils")
+def import_tensorboard_late() -> AbstractContextManager[None]:
+    """Import TensorBoard when a trainer is made, which writes to it."""
+    return _functions_imported_late("torch.utils.tensorboard")
 
 
 @patch("recbole.trainer.trainer", upstream="none: torch imports its compiler for an optimizer")

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.machine import reused_memory
 from llm4rec_recbole.recbole_compat.import_hook import (
     override,
     override_global,
@@ -103,14 +104,24 @@ def missing_values(module: ModuleType) -> None:
         for feat in (getattr(self, name) for name in self.feat_name_list):
             for field in feat:
                 kind = self.field2type[field]
-                if kind == FeatureType.TOKEN:
-                    feat[field] = feat[field].fillna(0)
-                elif kind == FeatureType.FLOAT:
-                    feat[field] = feat[field].fillna(feat[field].mean())
+                if kind in (FeatureType.TOKEN, FeatureType.FLOAT):
+                    if feat[field].isna().any():
+                        mean = 0 if kind == FeatureType.TOKEN else feat[field].mean()
+                        feat[field] = feat[field].fillna(mean)
                 else:
                     dtype = np.int64 if kind == FeatureType.TOKEN_SEQ else np.float64
                     empty = np.array([], dtype=dtype)
                     feat[field] = [empty if isinstance(x, float) else x for x in feat[field]]
+
+
+@patch("recbole.data.dataset.dataset", upstream="none: each step copies each column")
+def reuse_memory(module: ModuleType) -> None:
+    """Read the files and number the tokens in memory that earlier steps have freed."""
+
+    @wrap(module.Dataset)
+    def _from_scratch(load: Any, self: Any) -> None:
+        with reused_memory():
+            load(self)
 
 
 @patch("recbole.data.dataset.dataset", upstream="none: pandas drops broken rows without a message")
@@ -173,6 +184,14 @@ def skip_filters_that_drop_nothing(module: ModuleType) -> None:
     or item is missing in the user or item table.
     """
     import numpy as np
+    import pandas as pd
+
+    def is_in(tokens: pd.Series, others: np.ndarray) -> np.ndarray:
+        """Whether each token (N,) is among `others`, (N,) bool; each category is looked up once."""
+        if not isinstance(tokens.dtype, pd.CategoricalDtype):
+            return tokens.isin(others).to_numpy()
+        found = np.append(tokens.cat.categories.isin(others), pd.isna(others).any())
+        return np.ones(len(tokens), bool) if found.all() else found[tokens.cat.codes.to_numpy()]
 
     @wrap(module.Dataset)
     def _filter_by_inter_num(filter_by_inter_num: Any, self: Any) -> None:
@@ -187,7 +206,7 @@ def skip_filters_that_drop_nothing(module: ModuleType) -> None:
         present = np.ones(len(self.inter_feat), dtype=bool)
         for feat, field in ((self.user_feat, self.uid_field), (self.item_feat, self.iid_field)):
             if feat is not None:
-                present &= self.inter_feat[field].isin(feat[field].to_numpy()).to_numpy()
+                present &= is_in(self.inter_feat[field], feat[field].to_numpy())
         if not present.all():
             self.logger.warning(
                 f"{int((~present).sum())} of {len(present)} interactions are left out, as "
@@ -204,13 +223,20 @@ def number_categories_once(module: ModuleType) -> None:
     import numpy as np
     import pandas as pd
 
+    from llm4rec_recbole.data.atomic import count_in_order
+
     @wrap(module.Dataset)
     def _remap(remap_all_rows: Any, self: Any, remap_list: Any) -> None:
         tables: list[Any] = []
         rows: list[Any] = []
         for feat, field, kind in remap_list:
             if isinstance(feat[field].dtype, pd.CategoricalDtype):
-                codes, tokens = pd.factorize(feat[field])  # (rows,), -1 for none; (tokens,)
+                codes = feat[field].cat.codes.to_numpy()  # (rows,), -1 for none
+                tokens = feat[field].cat.categories  # (tokens,)
+                if (count := count_in_order(codes)) is not None:
+                    tokens = tokens[:count]
+                else:
+                    codes, tokens = pd.factorize(feat[field])
                 rows.append((feat, field, codes, len(tables)))
                 feat = pd.DataFrame({field: tokens.astype(object)})
             tables.append((feat, field, kind))
@@ -218,10 +244,10 @@ def number_categories_once(module: ModuleType) -> None:
         for feat, field, codes, number in rows:
             ids = tables[number][0][field].to_numpy()  # (tokens,)
             if (ids == np.arange(1, len(ids) + 1)).all():
-                codes += 1  # the same without a second array
-                feat[field] = codes
+                numbers = np.add(codes, 1, dtype=np.int64)  # the same
             else:
-                feat[field] = np.append(ids, 0)[codes]
+                numbers = np.append(ids, 0)[codes]
+            feat[field] = pd.Series(numbers, feat.index, copy=False)
 
 
 def sequence_lengths(module: ModuleType) -> None:
@@ -267,18 +293,24 @@ def fast_sequences(module: ModuleType) -> None:
         )
         return torch.from_numpy(ids)
 
+    def shares_memory(tensor: torch.Tensor, column: Any) -> bool:
+        array = column.to_numpy()
+        return array.dtype != object and np.shares_memory(tensor.numpy(), array)
+
     @wrap(module.Dataset)
     def _dataframe_to_interaction(convert: Any, self: Any, data: Any) -> Any:
         flat = [field for field in data if self.field2type[field] != sequence]
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
             converted = convert(self, data[flat])
-        columns = {
-            field: converted[field].clone()  # the arrays of pandas 3 are read-only, torch writes
-            if field in flat
-            else padded(data[field].to_numpy(), self.field2seqlen[field])
-            for field in data
-        }
+        columns = {}
+        for field in data:
+            if field not in flat:
+                columns[field] = padded(data[field].to_numpy(), self.field2seqlen[field])
+                continue
+            columns[field] = converted[field]
+            if shares_memory(converted[field], data[field]):
+                columns[field] = converted[field].clone()  # pandas' arrays are read-only
         return module.Interaction(columns)
 
 

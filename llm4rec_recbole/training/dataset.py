@@ -15,6 +15,7 @@ from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.data.features import unread_item_columns
 from llm4rec_recbole.data.held_out import Outcomes
 from llm4rec_recbole.data.splits import PROTOCOLS, Log, exact_order
+from llm4rec_recbole.machine import reused_memory
 
 
 class WindowDataset(SequentialDataset):
@@ -40,6 +41,11 @@ def split_dataset(dataset: Any) -> list[Any]:
 
     `dataset.train_rows` are the rows of the training interactions, user by user.
     """
+    with reused_memory():
+        return _split_dataset(dataset)
+
+
+def _split_dataset(dataset: Any) -> list[Any]:
     dataset.data_augmentation = lambda: None  # RecBole's rows of prefixes are made below
     dataset._change_feat_format()
     del dataset.data_augmentation
@@ -48,22 +54,32 @@ def split_dataset(dataset: Any) -> list[Any]:
     times = inter[dataset.time_field].numpy()
     split = PROTOCOLS[dataset.config["protocol"]](Log(users, items, times, dataset.item_num))
     dataset.train_rows = split.train
-    rows = split.train
+    rows, shared = split.train, {}
     if not isinstance(dataset, WindowDataset):
         rows = np.sort(rows)
         rows = rows[exact_order(times[rows])]
+    elif len(split.valid.items) == len(rows):  # all that trains is a history of validation
+        shared = {dataset.iid_field: split.valid.items, dataset.time_field: split.valid.times}
     chosen = torch.from_numpy(rows)
-    train = dataset.copy(Interaction({name: inter[name][chosen] for name in inter}))
+    columns = {
+        name: torch.from_numpy(shared[name]) if name in shared else inter[name][chosen]
+        for name in inter
+    }
+    train = dataset.copy(Interaction(columns))
     train.split_counts = split.counts
+    rating = dataset.config["RATING_FIELD"]
+    ratings = inter[rating].numpy() if rating in inter else None
+    if ratings is not None:
+        if rows is split.train:
+            of_rows = [train.inter_feat[name].numpy() for name in (dataset.uid_field, rating)]
+        else:
+            of_rows = [users[split.train], ratings[split.train]]
+        means = mean_ratings(of_rows[0], of_rows[1], dataset.user_num)
     counts = np.bincount(train.inter_feat[dataset.iid_field].numpy(), minlength=dataset.item_num)
     train_users = np.count_nonzero(np.bincount(train.inter_feat[dataset.uid_field].numpy()))
     if isinstance(train, SequentialDataset):
         train.data_augmentation()
     train._drop_unused_col()  # after all that reads the times
-    rating = dataset.config["RATING_FIELD"]
-    ratings = inter[rating].numpy() if rating in inter else None
-    if ratings is not None:
-        means = mean_ratings(users[split.train], ratings[split.train], dataset.user_num)
     phases = []
     for held_out, own in ((split.valid, split.valid_rows), (split.test, split.test_rows)):
         liked = None if ratings is None else likes(ratings[own], means[users[own]])

@@ -41,6 +41,20 @@ def test_a_training_imports_nothing_that_it_does_not_use(model: str, tmp_path: P
     assert python(TRAIN, model, str(tmp_path), *UNUSED, folder=tmp_path) == ""
 
 
+def test_tensorboard_is_imported_by_the_trainer_that_writes_to_it(tmp_path: Path) -> None:
+    write_tiny(tmp_path)
+    source = """
+import sys
+from llm4rec_recbole.training.run import run
+from recbole.data import create_dataset
+from recbole.utils import get_tensorboard
+print("tensorboard" in sys.modules)
+"""
+    assert python(source, folder=tmp_path) == "False"
+    assert python(TRAIN, "BPR", str(tmp_path), "tensorboard", folder=tmp_path) == "tensorboard"
+    assert list(tmp_path.glob("log_tensorboard/*/events.out.tfevents.*"))
+
+
 def test_the_names_of_a_late_package_are_imported_when_they_are_used(tmp_path: Path) -> None:
     source = """
 import sys
