@@ -70,7 +70,12 @@ def _train(argv: list[str]) -> int:
 
 
 def _split_files(text: str) -> list[str]:
-    return [file for file in text.split(",") if file]
+    """The files of `--config_files`: names between commas or, as RecBole has them, spaces, or a
+    YAML list. A file whose name has a space is one file."""
+    files: list[str] = []
+    for name in text.strip("[]").split(","):
+        files += [name] if Path(name).is_file() else name.split()
+    return files
 
 
 def parse(argv: Sequence[str]) -> dict[str, Any]:

@@ -253,6 +253,16 @@ def test_a_number_as_text_is_shown_as_text(lines) -> None:
         checked_config("BPR", "shop", (), {"epochs": "2"})
 
 
+@pytest.mark.parametrize("files", ["a.yaml,my b.yaml", "a.yaml c.yaml", "[a.yaml, c.yaml]"])
+def test_several_option_files_are_given_as_in_recbole_too(lines, files) -> None:
+    Path("a.yaml").write_text("seed: 1\n")
+    Path("my b.yaml").write_text("seed: 2\n")
+    Path("c.yaml").write_text("seed: 2\n")
+    assert run_recbole([*lines, "--model=Pop", f"--config_files={files}"]) == 0
+    (record,) = Path().rglob("runs/**/*.json")
+    assert record.name == "seed_2.json"
+
+
 def test_an_option_file_names_no_other_one(capsys, lines) -> None:
     Path("a.yaml").write_text("seed: 1\nconfig_files: b.yaml\n")
     assert run_recbole([*lines, "--model=BPR", "--config_files=a.yaml"]) == 2

@@ -104,15 +104,18 @@ def _md_cell(cell: Cell) -> str:
     return text + (r"\*" if cell.marked else "")
 
 
-#: Signs that Markdown could read as markup: links, images, emphasis, code, HTML, table cells.
-_MD = set("\\|*_`[]()!<>")
+#: Signs that Markdown reads as markup where they stand: code, emphasis, cells, links, images,
+#: footnotes, HTML. An underscore inside a word and a lone bracket or parenthesis stay readable.
+_MARKUP = re.compile(
+    r"[\\|*`]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])|\[(?=\^)|!(?=\[)|<(?=[\w/!?])|^\s*>"
+)
 #: Addresses that GitHub turns into links without any markup.
 _AUTOLINK = re.compile(r"(https?|ftp|mailto)(:)|(?<!\w)(www)(\.)", re.IGNORECASE)
 
 
 def escape_markdown(text: str) -> str:
     """`text` in one line, in which nothing is read as markup or as a link."""
-    escaped = "".join("\\" + sign if sign in _MD else sign for sign in text)
+    escaped = _MARKUP.sub(lambda match: "\\" + match[0].strip(), text)
     escaped = _AUTOLINK.sub(lambda m: "\\".join(part for part in m.groups() if part), escaped)
     return " ".join(escaped.replace("&", "&amp;").split())
 
