@@ -105,7 +105,7 @@ def test_one_seed_beside_several_is_named(results):
     add_run(results, "GenRecFusion", ranks_around(9), seed=2)
     assert compare_and_make_tables(results) == 0
     assert table_row(results, 4, "+ Multimodal Fusion")[-1] == "2 seeds"
-    assert r"One seed: EnhancedGenRec, EnhancedGenRec\_fusion" in table_text(results, 4)
+    assert r"One seed: EnhancedGenRec, EnhancedGenRec_fusion" in table_text(results, 4)
     assert "supports no claim" in table_text(results, 4)
 
 

@@ -163,7 +163,7 @@ def test_gains_are_pooled_over_data_sets(results, tmp_path):
     paths = ["--results", str(results), "--other_results", str(others), "--out", str(tmp_path)]
     assert dataset_table(paths) == 0
     text = (tmp_path / "table_1_data_sets.md").read_text()
-    bpr = next(line for line in text.splitlines() if line.startswith(r"| RecBole \(BPR\) |"))
+    bpr = next(line for line in text.splitlines() if line.startswith("| RecBole (BPR) |"))
     rows = [*csv.DictReader((tmp_path / "table_1_data_sets.csv").read_text().splitlines())]
     mean = {row["method"]: float(row["ndcg@10"]) for row in rows if row["dataset"] == "beauty"}
     gain = 100 * (mean[OURS] / mean["BPR"] - 1)
