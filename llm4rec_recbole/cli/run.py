@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from llm4rec_recbole.console import run_command
+from llm4rec_recbole.console import no_garbage_collection, run_command
 from llm4rec_recbole.errors import InputError
 
 #: Command of `llm4rec` → "module:function" of this package, and its help.
@@ -121,7 +121,8 @@ def _help(argv: list[str]) -> str:
 
 def _run(model: str | type, dataset: str, files: list[str], options: dict[str, Any]) -> Path:
     sys.argv = sys.argv[:1]  # RecBole reads the command line too, with `eval`
-    from llm4rec_recbole.training.run import run
+    with no_garbage_collection():
+        from llm4rec_recbole.training.run import run
 
     return run(model, dataset, files, options)
 

@@ -200,7 +200,8 @@ def propagate_in_csr(module: ModuleType) -> None:
 
     def get_norm_adj_mat(self: Any) -> Adjacency:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+            for message in ("Sparse CSR tensor support is in beta", "torch.sparse.SparseTensor"):
+                warnings.filterwarnings("ignore", message=message)
             return Adjacency(adjacency(self).coalesce().to_sparse_csr())
 
     @override(module.LightGCN)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from llm4rec_recbole import checkpoints
+from llm4rec_recbole.console import no_garbage_collection
 from llm4rec_recbole.errors import disk_errors
 from llm4rec_recbole.evaluation import record_writer
 from llm4rec_recbole.evaluation.energy import EnergyMeter, detect_hardware
@@ -76,6 +77,7 @@ class Data:
 
 
 @refusals_of_recbole()
+@no_garbage_collection()
 def load_config(
     model: Any = None,
     dataset: str | None = None,

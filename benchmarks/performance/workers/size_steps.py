@@ -6,6 +6,7 @@ Each task is a process of its own, as `llm4rec prepare` and `run_recbole` are.
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from protocol import peak_gib, serve
@@ -24,10 +25,11 @@ def prepare(data_path: str, dataset: str, out: str) -> dict[str, Any]:
 def start(data_path: str, dataset: str) -> dict[str, Any]:
     """What `run_recbole --model=SASRec` does up to an epoch's windows and the first batch."""
     clock = _Clock()
-    from llm4rec_recbole.training.checks import check_data  # before RecBole, which it patches
+    with _start_of_a_run():
+        from llm4rec_recbole.training.checks import check_data  # before RecBole, which it patches
 
-    config = _config("SASRec", dataset, data_path)
-    from recbole.data import create_dataset, data_preparation
+        config = _config("SASRec", dataset, data_path)
+        from recbole.data import create_dataset, data_preparation
 
     clock.lap("imports")
     check_data(config)
@@ -67,6 +69,15 @@ def step(data_path: str, dataset: str, model: str) -> dict[str, Any]:
     clock.lap("evaluation batch")
     sizes = {"windows": config["train_batch_size"], "users": len(rows), "loss": float(loss)}
     return found | clock.answer() | sizes
+
+
+def _start_of_a_run() -> AbstractContextManager[None]:
+    """What `run_recbole` imports in; nothing in commits that lack it."""
+    try:
+        from llm4rec_recbole.console import no_garbage_collection
+    except ImportError:
+        return nullcontext()
+    return no_garbage_collection()
 
 
 def _config(model: str, dataset: str, data_path: str) -> Any:
