@@ -1,4 +1,4 @@
-"""Choose options on validation alone, with the same number of trials for every method.
+"""Choose options on validation alone, with the same budget of trials for every method.
 
     llm4rec tune --model=SASRec --dataset=ml-100k
 
