@@ -100,8 +100,8 @@ def summary_table(sections: list[AccuracySection]) -> str:
         ],
         notes=[
             "Paper: as printed. Full: our runs, ranked among all items that the user has not seen.",
-            "*: differs from EnhancedGenRec, p < 0.05 after Holm's adjustment (a method that this "
-            "project does not have: from the best baseline). All notes: paper_tables/table_1.md.",
+            "*: differs from EnhancedGenRec, p < 0.05 after Holm's adjustment. A method of your "
+            "own is compared with the best baseline. All notes: paper_tables/table_1.md.",
         ],
     )
     return to_markdown(short)

@@ -107,7 +107,7 @@ def test_a_method_that_no_table_names_has_its_row_and_marks_in_tables_2_and_3(re
     assert compare_and_make_tables(results) == 0
     assert table_row(results, 2, "MyEASE")[7] == r"0.050\*"
     assert table_row(results, 3, "MyEASE")[-1] == "one seed"
-    assert "in a row that this project does not have: differs" in table_text(results, 2)
+    assert "at a method of your own: differs" in table_text(results, 2)
 
 
 def test_one_method_alone_has_nothing_to_be_tested_against(results):

@@ -163,7 +163,7 @@ def test_a_method_that_no_table_names_has_its_row_after_the_references_and_marks
     assert table_row(results, 1, "MyEASE")[3].endswith(r"\*")
     assert rows["MyEASE"]["full_hit@10_compared_with"] == "BERT4Rec"  # the best on validation
     assert {label: rows[label] for label in before} == before
-    assert "in a row that this project does not have: differs from" in table_text(results, 1)
+    assert "at a method of your own: differs from" in table_text(results, 1)
 
 
 def test_the_caption_has_the_smallest_detectable_difference(results):

@@ -14,8 +14,7 @@ from llm4rec_recbole.reporting.tables.rows import AccuracySection, Row, first_li
 
 COMMON = (
     "References and nulls: methods that the paper does not have. A null is a simpler method that "
-    "could give the same numbers (properties/nulls.yaml). Other methods: this project does not "
-    "have them either.",
+    "could give the same numbers (properties/nulls.yaml). Other methods: your own, or variants.",
     f"{' and '.join(NOT_SEARCHED)} are smaller than the paper's, as their rows say. Their options "
     "are not searched, because one trial takes too long.",
     "Best of a column bold, second best underlined, as rounded here.",
@@ -46,7 +45,7 @@ def test_notes(claims: int, null: str, further: Sequence[Comparison]) -> list[st
     """What the mark * means in Tables I and II.
 
     claims: the number of comparisons of EnhancedGenRec; null: how the notes call the best null;
-    further: the comparisons of methods that this project does not have.
+    further: the comparisons of methods that the user added.
     """
     sentences = []
     if claims:
@@ -58,7 +57,7 @@ def test_notes(claims: int, null: str, further: Sequence[Comparison]) -> list[st
     if further:
         baselines = sorted({f"{t.dataset}, {t.protocol}: {t.baseline}" for t in further})
         sentences.append(
-            "* in a row that this project does not have: differs from the baseline or reference "
+            "* at a method of your own: differs from the baseline or reference "
             f"with the highest validation NDCG@10 ({'; '.join(baselines)}), p < {LEVEL:g}. The "
             f"same test, Holm-adjusted over the {len(further)} comparisons of such rows."
         )
@@ -66,7 +65,7 @@ def test_notes(claims: int, null: str, further: Sequence[Comparison]) -> list[st
 
 
 def further_of(tests: Sequence[Comparison]) -> list[Comparison]:
-    """The tests of methods that this project does not have."""
+    """The tests of methods that the user added."""
     return [test for test in tests if test.table.endswith("_further")]
 
 
