@@ -95,7 +95,11 @@ def merge_options(
     if isinstance(config_files, str):  # its characters would be read as file names
         hint = f"such as [{config_files!r}]"
         raise InputError(f"{config_files!r} is not a list of option files", hint=hint)
+    if not isinstance(options, Mapping | None):
+        raise InputError(f"the options are {shorten(options)}", hint="a dict, as in {'epochs': 1}")
     for file in config_files:
+        if not isinstance(file, str | Path):
+            raise InputError(f"{shorten(file)} is not the name of an option file")
         content = read_yaml(file)
         values |= content.values
         origins |= {name: Origin(str(file), line) for name, line in content.lines.items()}

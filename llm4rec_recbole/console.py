@@ -82,11 +82,10 @@ def run_command(name: str, command: Callable[[], int | None]) -> int:
 
 def write_page(make: Callable[[], str], argv: Sequence[str] | None = None) -> int:
     """Write a generated page to the file that the command line names; print it without a file."""
-    import argparse
-
     from llm4rec_recbole.files import write_atomically
+    from llm4rec_recbole.parser import Parser
 
-    parser = argparse.ArgumentParser(description="Write a generated page.")
+    parser = Parser(description="Write a generated page.")
     parser.add_argument("file", nargs="?", type=Path, help="the file (default: standard output)")
     file = parser.parse_args(argv).file
     if file is None:

@@ -35,6 +35,11 @@ _KINDS: dict[str, Any] = {
 }
 _AT_LEAST_ONE = re.compile(r"size|dim|heads|hidden|rank|num_|n_hop|step$|^k$|kernel|width|length")
 _SHARE = re.compile(r"drop|prob|_ratio$")
+#: Options whose choices RecBole's files do not list.
+_CHOICES_OF = {"hidden_act": Literal["gelu", "relu", "swish", "tanh", "sigmoid"]}
+#: Options that RecBole's files describe outside of the line that sets them.
+_KINDS_OF = {"SLIMElastic": {"alpha": "float", "l1_ratio": "float"}}
+_AT_MOST_ONE = {"l1_ratio"}
 
 
 @cache
@@ -67,11 +72,15 @@ def _described(model: str) -> list[tuple[str, str, Any, str]]:
         return []
     text = file.read_text(encoding="utf-8")
     own = own_options(model)
-    return [
+    described = [
         (name, kind.strip(), parse_value(default), about.rstrip("."))
         for name, default, kind, about in _LINE.findall(text)
         if name in own
     ]
+    defaults = read_yaml(file).values
+    for name, kind in _KINDS_OF.get(model, {}).items():
+        described.append((name, kind, defaults[name], "Read by RecBole"))
+    return described
 
 
 def _field(name: str, kind: str, default: Any, about: str) -> tuple[Any, Any]:
@@ -88,8 +97,16 @@ def _field(name: str, kind: str, default: Any, about: str) -> tuple[Any, Any]:
     elif annotation is int and isinstance(default, int) and default >= 0:
         least = 1 if default >= 1 and _AT_LEAST_ONE.search(name) else 0
         annotation = Annotated[int, Field(ge=least, le=10**9)]
-    elif annotation is float and _SHARE.search(name) and isinstance(default, int | float):
-        annotation = Annotated[float, Field(ge=0, le=1)] if 0 <= default <= 1 else float
+    elif annotation is float and isinstance(default, int | float) and default >= 0:
+        share = default <= 1 and (_SHARE.search(name) or name in _AT_MOST_ONE)
+        annotation = Annotated[float, Field(ge=0, le=1 if share else None)]
+    elif annotation in (list[int], list[float]) and default:
+        least = 1 if annotation == list[int] and min(default) >= 1 else 0
+        part = Annotated[int if annotation == list[int] else float, Field(ge=least)]
+        annotation = Annotated[list[part], Field(min_length=1)]  # type: ignore[valid-type]
+    elif annotation == list[str] and default:
+        annotation = Annotated[list[str], Field(min_length=1)]
+    annotation = _CHOICES_OF.get(name, annotation)
     if optional or default is None:
         annotation = annotation | None if annotation is not Any else Any
     about = about if about.endswith(".") else f"{about}."

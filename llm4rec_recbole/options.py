@@ -168,14 +168,14 @@ class RecBoleOptions(Options):
     field_separator: Filled = Field(description="Separator of columns in atomic files.")
     seq_separator: Filled = Field(description="Separator inside a sequence.")
     encoding: str | None = Field(description="Encoding of the atomic files.")
-    USER_ID_FIELD: str = Field(description="Column of the users.")
-    ITEM_ID_FIELD: str = Field(description="Column of the items.")
-    RATING_FIELD: str = Field(description="Column of the ratings.")
-    TIME_FIELD: str = Field(description="Column of the times.")
-    LABEL_FIELD: str = Field(description="Column of the labels that `threshold` makes.")
+    USER_ID_FIELD: Filled = Field(description="Column of the users.")
+    ITEM_ID_FIELD: Filled = Field(description="Column of the items.")
+    RATING_FIELD: Filled = Field(description="Column of the ratings.")
+    TIME_FIELD: Filled = Field(description="Column of the times.")
+    LABEL_FIELD: Filled = Field(description="Column of the labels that `threshold` makes.")
     seq_len: dict[str, Size] | None = Field(description="Longest sequence of a column.")
     threshold: dict[str, float] | None = Field(description="As {rating: 4}: makes labels.")
-    NEG_PREFIX: str = Field(description="Prefix of the columns of negatives.")
+    NEG_PREFIX: Filled = Field(description="Prefix of the columns of negatives.")
     numerical_features: list[str] = Field(description="Numeric columns that are embedded.")
     load_col: dict[str, list[str] | str] | None = Field(
         description="Columns to read from each file; ~ is all."
@@ -200,13 +200,13 @@ class RecBoleOptions(Options):
     normalize_field: list[str] | None = Field(description="Columns scaled to [0, 1].")
     normalize_all: bool | None = Field(description="Scale all numeric columns to [0, 1].")
     discretization: dict[str, Any] | None = Field(description="See RecBole.")
-    ITEM_LIST_LENGTH_FIELD: str = Field(description="Column of history lengths.")
-    LIST_SUFFIX: str = Field(description="Suffix of the columns of histories.")
-    POSITION_FIELD: str = Field(description="Column of positions.")
-    HEAD_ENTITY_ID_FIELD: str = Field(description="Column of a triple's head.")
-    TAIL_ENTITY_ID_FIELD: str = Field(description="Column of a triple's tail.")
-    RELATION_ID_FIELD: str = Field(description="Column of a triple's relation.")
-    ENTITY_ID_FIELD: str = Field(description="Column of the entities.")
+    ITEM_LIST_LENGTH_FIELD: Filled = Field(description="Column of history lengths.")
+    LIST_SUFFIX: Filled = Field(description="Suffix of the columns of histories.")
+    POSITION_FIELD: Filled = Field(description="Column of positions.")
+    HEAD_ENTITY_ID_FIELD: Filled = Field(description="Column of a triple's head.")
+    TAIL_ENTITY_ID_FIELD: Filled = Field(description="Column of a triple's tail.")
+    RELATION_ID_FIELD: Filled = Field(description="Column of a triple's relation.")
+    ENTITY_ID_FIELD: Filled = Field(description="Column of the entities.")
     kg_reverse_r: bool = Field(description="Add each relation's inverse.")
     entity_kg_num_interval: Interval = Field(description="Triples of an entity.")
     relation_kg_num_interval: Interval = Field(description="Triples of a relation.")
@@ -271,7 +271,8 @@ def check_values(
             if name in given:
                 hint = kind_in_words(options.model_fields[name])
                 value = values[name]
-                is_text = isinstance(value, str) and not isinstance(parse_value(value), str)
+                is_text = isinstance(value, str)
+                is_text = is_text and (not value or not isinstance(parse_value(value), str))
                 shown = repr(value) if is_text else shorten(value)  # "5" is no number
                 raise InputError(f"{prefix}{name} is {shown}", hint=hint) from None
 

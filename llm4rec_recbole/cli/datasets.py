@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llm4rec_recbole.errors import InputError, did_you_mean, disk_errors
+from llm4rec_recbole.parser import Parser
 
 
 def fetch(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +21,7 @@ def fetch(arguments: Sequence[str] | None = None) -> int:
     from llm4rec_recbole.datasets.spec import spec_names
 
     names = spec_names()
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description="Get a data set's raw files, or check them.",
         epilog=f"data sets: {', '.join(names)}",
     )
@@ -66,9 +67,7 @@ def _fetch(options: argparse.Namespace, names: list[str]) -> tuple[list[str], bo
 
 def prepare(arguments: Sequence[str] | None = None) -> int:
     """Check a data set and write its tables. Raises InputError for bad input and a full disk."""
-    parser = argparse.ArgumentParser(
-        description="Check a data set and write its tables of items and users."
-    )
+    parser = Parser(description="Check a data set and write its tables of items and users.")
     parser.add_argument("--dataset", default="ml-100k", help="its name (default: %(default)s)")
     parser.add_argument("--out", help="folder to write to (default: work/data/<dataset>)")
     parser.add_argument(

@@ -5,7 +5,6 @@ Nothing heavy is imported before the options are known to be right.
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import sys
 from collections.abc import Sequence
@@ -148,7 +147,9 @@ def _print_result(path: Path) -> None:
 
 def tune(argv: Sequence[str]) -> int:
     """`llm4rec tune`: search, and print the best options. Raises InputError for bad input."""
-    parser = argparse.ArgumentParser(
+    from llm4rec_recbole.parser import Parser
+
+    parser = Parser(
         description="Choose options on validation alone, with the same trials for every method."
     )
     parser.add_argument("--model", required=True, help="a name, or file.py:Class of your own")

@@ -50,7 +50,9 @@ OTHER_SUFFIXES = ("item", "user", "kg", "link", "net")
 
 def needs_times(config: Any) -> bool:
     """Whether a run with RecBole's `config` needs the time of each interaction."""
-    return config["protocol"] in PROTOCOLS or config["MODEL_TYPE"].name == "SEQUENTIAL"
+    if config["protocol"] in PROTOCOLS or config["MODEL_TYPE"].name == "SEQUENTIAL":
+        return True
+    return config["benchmark_filename"] is None and config["eval_args"]["order"] == "TO"
 
 
 @dataclass(frozen=True)

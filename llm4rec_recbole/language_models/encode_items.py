@@ -11,7 +11,6 @@ what identifies the vectors: model, dtype, and checksums of texts and vectors.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
@@ -28,6 +27,7 @@ from llm4rec_recbole.data.dataset_files import data_file
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import open_regular, sha256_of, write_atomically, write_json
 from llm4rec_recbole.language_models.sources import DEFAULT_ENCODER
+from llm4rec_recbole.parser import Parser
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -200,7 +200,7 @@ def encode_texts(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Raises InputError for bad input, OSError for a full disk."""
-    parser = argparse.ArgumentParser(prog="python -m llm4rec_recbole.language_models.encode_items")
+    parser = Parser(prog="python -m llm4rec_recbole.language_models.encode_items")
     parser.add_argument("--dataset", default="ml-100k", help="its name (default: %(default)s)")
     parser.add_argument("--items", help="table of items (default: the data set's own .item file)")
     parser.add_argument("--out", help="folder to write to (default: work/encoded/<dataset>)")

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 import shutil
 import tempfile
 from functools import cache
@@ -32,6 +31,7 @@ from torch.autograd.function import once_differentiable
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models.sources import (
+    UNTRAINED,
     as_input_error,
     import_transformers,
     load_complete,
@@ -45,7 +45,6 @@ UNPACKED = Path("work/models")  # git-ignored; the environment variable LLM4REC_
 KIND = "language model"
 _GGUF = {DEFAULT}  # packaged models that must be unpacked
 _HINT = f"a folder, a hub name where there is a network, or the packaged {DEFAULT}"
-_UNTRAINED = re.compile(r"scratch-([1-9]\d*)x([1-9]\d*)")  # width × layers
 
 
 def load_language_model(
@@ -58,7 +57,7 @@ def load_language_model(
     layers; None is all. Raises InputError when there is no such model, or it has fewer layers.
     """
     model = load_model(name, layers, dtype)
-    if _UNTRAINED.fullmatch(name):
+    if UNTRAINED.fullmatch(name):
         from transformers import ByT5Tokenizer
 
         return model, ByT5Tokenizer()
@@ -76,7 +75,7 @@ def load_model(
     import_transformers()
     from transformers import AutoModelForCausalLM
 
-    if match := _UNTRAINED.fullmatch(name):
+    if match := UNTRAINED.fullmatch(name):
         model = _untrained(int(match[1]), int(match[2]))
     else:
         folder = _folder(name)

@@ -42,6 +42,47 @@ PACKAGES = {
 }
 
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
+UNTRAINED = re.compile(r"scratch-([1-9]\d*)x([1-9]\d*)")  # width × layers
+MAX_HASH_SIZE = 4096  # numbers in a vector of a hash encoder
+_HASH = re.compile(r"hash-(\d+)")
+
+
+def hash_size(name: str) -> int | None:
+    """The width of the hash encoder `name`, None for another encoder. Raises InputError."""
+    if (match := _HASH.fullmatch(name)) is None:
+        return None
+    size = int(match[1][:10])  # int() of a long text is slow
+    if not 1 <= size <= MAX_HASH_SIZE:
+        raise InputError(f"text_encoder is {name[:40]}", hint=f"hash-1 to hash-{MAX_HASH_SIZE}")
+    return size
+
+
+def check_names(llm: str | None, layers: int | None, encoder: str | None, t5: str | None) -> None:
+    """Refuse names of a language model, an encoder or a T5 that no source can have.
+
+    Loads nothing and asks no hub. A name is None for a run without such a model. layers: how many
+    of the first layers are used. Raises InputError.
+    """
+    if llm is not None and (match := UNTRAINED.fullmatch(llm)):
+        if layers is not None and layers > int(match[2]):
+            message = f"{llm} has {match[2]} layers, llm_layers is {layers}"
+            raise InputError(message, hint=f"1 to {match[2]}")
+    elif llm is not None and llm.startswith("scratch-") and not Path(llm).is_dir():
+        raise InputError(f"llm is {llm[:40]}", hint="scratch-<width>x<layers>, as in scratch-64x2")
+    elif llm is not None:
+        _check_source(llm, "language model")
+    if encoder is not None and hash_size(encoder) is None:
+        _check_source(encoder, "text encoder")
+    if t5 not in (None, "scratch"):
+        _check_source(str(t5), "T5")
+
+
+def _check_source(name: str, kind: str) -> None:
+    """Raise InputError unless `name` is a folder, a package, or may be on the hub."""
+    on_hub = HUB_NAME.fullmatch(name) and ".." not in name
+    if name not in PACKAGES and not on_hub and not (name and Path(name).is_dir()):
+        hint = f"a folder, a hub name such as owner/model, or one of {', '.join(PACKAGES)}"
+        raise InputError(f"no {kind} {name!r}: there is no such folder", hint=hint)
 
 
 def packaged_path(name: str, kind: str) -> Path:
@@ -63,17 +104,13 @@ def model_folder(name: str, kind: str) -> Path:
 
     Raises InputError when there is no such model, the hub does not answer, or the model names code.
     """
+    _check_source(name, kind)
     if name and Path(name).is_dir():
         folder = Path(name)
     elif name in PACKAGES:
         folder = packaged_path(name, kind)
-    elif HUB_NAME.fullmatch(name) and ".." not in name:
-        folder = _hub_folder(name, kind)
     else:
-        raise InputError(
-            f"no {kind} {name!r}: there is no such folder",
-            hint=f"a folder, a hub name such as owner/model, or one of {', '.join(PACKAGES)}",
-        )
+        folder = _hub_folder(name, kind)
     _refuse_code(folder, name, kind)
     return folder
 

@@ -17,30 +17,23 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models.compute_dtype import fastest_dtype
 from llm4rec_recbole.language_models.sources import (
     DEFAULT_ENCODER,
     as_input_error,
+    hash_size,
     import_transformers,
     load_complete,
     load_tokenizer,
     model_folder,
 )
 
-MAX_HASH_SIZE = 4096  # numbers in a vector of HashEncoder
-
 
 def load_encoder(name: str = DEFAULT_ENCODER) -> PretrainedEncoder | HashEncoder:
     """The encoder `name`: the packaged one, a folder, a hub name, or `hash-<d>`. Raises
     InputError."""
-    if match := re.fullmatch(r"hash-(\d+)", name):
-        size = int(match[1][:10])  # int() of a long text is slow
-        if not 1 <= size <= MAX_HASH_SIZE:
-            message = f"text_encoder is {name[:40]}"
-            raise InputError(message, hint=f"hash-1 to hash-{MAX_HASH_SIZE}")
-        return HashEncoder(size)
-    return PretrainedEncoder(name)
+    size = hash_size(name)
+    return PretrainedEncoder(name) if size is None else HashEncoder(size)
 
 
 def text_states(model: Any, ids: Tensor, mask: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ which takes a second.
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import hashlib
 import json
@@ -25,6 +24,7 @@ from typing import Any, Literal
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.paths import Run, read_params, run_stages
 from llm4rec_recbole.files import read_json
+from llm4rec_recbole.parser import Parser
 from llm4rec_recbole.yaml_files import read_yaml
 
 LOCK = Path("dvc.lock")
@@ -208,7 +208,7 @@ def report(statuses: Sequence[Status]) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """`llm4rec status`: print the status. Returns 1 if a run failed."""
     description = "Show which runs are done, failed, in progress or waiting, and the time left."
-    argparse.ArgumentParser(description=description).parse_args(argv)
+    Parser(description=description).parse_args(argv)
     statuses = read()
     print(report(statuses))
     return int(any(status.kind == "failed" for status in statuses))

@@ -11,7 +11,6 @@ last bit. Without such a record, the comparison is with results/ and decides not
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from llm4rec_recbole.console import run_command
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.paths import RESULTS, Run, read_params, run_stages
 from llm4rec_recbole.files import read_json
+from llm4rec_recbole.parser import Parser
 
 WORK = Path("work/verify")
 OTHER_RESULTS = Path("benchmarks/results")
@@ -142,7 +142,7 @@ def _rank_differences(run: Run, new: Path, old: Path) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, compare, print. Returns 1 for a difference."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m llm4rec_recbole.pipeline.verify",
         description="Train the deterministic methods and SASRec again, and compare their metrics "
         "and ranks with the committed records.",

@@ -162,6 +162,14 @@ def safe_checkpoints(module: ModuleType) -> None:
         self.saved_model_file = str(Path(saved_model_file).with_suffix(".safetensors"))
         checkpoints.save(self.saved_model_file, state_of(self, epoch, self.best_valid_result))
 
+    @wrap(module.PretrainTrainer)
+    def pretrain(train: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = train(self, *args, **kwargs)
+        if self.pretrain_epochs % self.save_step:  # RecBole saves every save_step epochs only
+            name = f"{self.config['model']}-{self.config['dataset']}-{self.pretrain_epochs}.pth"
+            self.save_pretrained_model(self.pretrain_epochs - 1, Path(self.checkpoint_dir, name))
+        return result
+
     @override(module.Trainer)
     def pack_state(self: Any, epoch: int) -> checkpoints.Packed:
         """A copy of the training after `epoch`, counted from 0, which is complete."""

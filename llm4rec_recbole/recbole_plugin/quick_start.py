@@ -8,12 +8,13 @@ RecBole's case study ranks under this project's protocols too.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from llm4rec_recbole.data.splits import PROTOCOLS
-from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.errors import InputError, shorten
 from llm4rec_recbole.recbole_compat.import_hook import patch, replace
 
 
@@ -90,6 +91,9 @@ def run_by_our_main_path(module: ModuleType) -> None:
         world_size: int = -1,
         **kwargs: Any,
     ) -> Any:
+        for name, value, least in (("nproc", nproc, 1), ("world_size", world_size, -1)):
+            if type(value) is not int or value < least or (value == 0):
+                raise InputError(f"{name} is {shorten(value)}", hint="a whole number, 1 or more")
         if max(nproc, world_size) > 1:
             from llm4rec_recbole.training.run import load_config
 
@@ -118,6 +122,8 @@ def score_held_out_users(module: ModuleType) -> None:
         uid_series: Any, model: Any, test_data: Any, k: int, device: Any = None
     ) -> Any:
         n_items = test_data._dataset.item_num - 1
+        if not isinstance(k, Integral):
+            raise InputError(f"k is {shorten(k)}", hint="a whole number, 1 or more")
         if not 0 < k <= n_items:
             raise InputError(f"k is {k}, but there are {n_items} items")
         return topk_of_recbole(uid_series, model, test_data, k, device)
@@ -125,9 +131,12 @@ def score_held_out_users(module: ModuleType) -> None:
     def full_sort_scores(uid_series: Any, model: Any, test_data: Any, device: Any = None) -> Any:
         from llm4rec_recbole.evaluation.held_out_loader import HeldOutLoader, scorer
 
-        for user in map(int, uid_series):
+        users = np.asarray(uid_series)
+        hint = "dataset.token2id(dataset.uid_field, tokens) gives the ids"
+        if users.ndim != 1 or not len(users) or users.dtype.kind not in "iu":
+            raise InputError(f"{shorten(uid_series)} is not a list of user ids", hint=hint)
+        for user in users:
             if not 0 < user < test_data._dataset.user_num:
-                hint = "dataset.token2id(dataset.uid_field, tokens) gives the ids"
                 n_users = test_data._dataset.user_num - 1
                 raise InputError(f"{user} is no user id (1 to {n_users})", hint=hint)
         if not isinstance(test_data, HeldOutLoader):
@@ -137,7 +146,6 @@ def score_held_out_users(module: ModuleType) -> None:
             return of_recbole(uid_series, model, test_data, device)
         held_out = test_data.held_out
         row_of = {int(user): row for row, user in enumerate(held_out.users)}
-        users = [int(user) for user in uid_series]
         missing = [user for user in users if user not in row_of]
         if missing:
             token = test_data.dataset.id2token(test_data.dataset.uid_field, missing[0])

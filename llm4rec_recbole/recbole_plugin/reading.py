@@ -199,6 +199,15 @@ def skip_filters_that_drop_nothing(module: ModuleType) -> None:
         if any(interval not in (None, "[0,inf)") for interval in intervals):
             filter_by_inter_num(self)
 
+    @wrap(module.Dataset)
+    def _reset_index(reset: Any, self: Any) -> None:
+        for name in self.feat_name_list:
+            if not len(getattr(self, name)):
+                rows = {"inter_feat": "interaction", "user_feat": "user", "item_feat": "item"}
+                hint = "val_interval, *_inter_num_interval and filter_inter_by_user_or_item decide"
+                raise InputError(f"the filters leave no {rows.get(name, name)}", hint=hint)
+        reset(self)
+
     @override(module.Dataset)
     def _filter_inter_by_user_or_item(self: Any) -> None:
         if self.config["filter_inter_by_user_or_item"] is not True:

@@ -25,6 +25,8 @@ from llm4rec_recbole.errors import (
     missing_package,
     shorten,
 )
+from llm4rec_recbole.files import recbole_folder
+from llm4rec_recbole.language_models import sources
 from llm4rec_recbole.model_options import options_class
 from llm4rec_recbole.option_readers import DISTRIBUTED
 from llm4rec_recbole.options import (
@@ -38,7 +40,7 @@ from llm4rec_recbole.options import (
 )
 from llm4rec_recbole.registry import models, nulls, variant
 from llm4rec_recbole.training.data_checks import check_data, check_negatives, check_threshold
-from llm4rec_recbole.training.setting_checks import check_read_with
+from llm4rec_recbole.training.setting_checks import check_read_with, check_stages
 
 
 def checked_config(
@@ -68,10 +70,12 @@ def checked_config(
 
     config = Config(model, str(dataset), None, values)
     check_read_with(config, origins)
+    check_stages(config, origins)
     check_negatives(config)
     check_threshold(config)
     _name_method(config)
     _check_null(config)
+    sources.check_names(*map(config.__getitem__, ("llm", "llm_layers", "text_encoder", "t5")))
     check_data(config)
     return config
 
@@ -223,7 +227,8 @@ def check_folders(config: Any) -> None:
 
 @contextmanager
 def refusals_of_recbole() -> Iterator[None]:
-    """Report in one line what RecBole refuses by a `raise` of its own, or a package it lacks."""
+    """Report in one line what RecBole refuses by a `raise` of its own, a package that it lacks, and
+    an error inside one of its models."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -231,13 +236,31 @@ def refusals_of_recbole() -> Iterator[None]:
             raise
         raise missing_package(package, "this model") from error
     except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
+        frames = traceback.extract_tb(error.__traceback__)
+        last = frames[-1]
         its_own = "recbole" in Path(last.filename).parts
-        if not its_own or not (last.line or "").startswith("raise "):
-            raise
+        refused = (last.line or "").startswith("raise ") or isinstance(error, AssertionError)
+        if not (its_own and refused):
+            if (frame := _frame_in_recboles_model(frames)) is None:
+                raise
+            where = f"{Path(frame.filename).name}:{frame.lineno}"
+            message = f"RecBole's model fails at {where}: {type(error).__name__}: {error}"
+            hint = "an option of the model does not fit the others or the data"
+            raise InputError(" ".join(message[:300].split()), hint=hint) from error
         missing = isinstance(error, NotImplementedError) and not str(error)
         message = f"the model does not implement {last.name}" if missing else str(error)
         raise InputError(" ".join(message.split())) from error
+
+
+def _frame_in_recboles_model(frames: list[traceback.FrameSummary]) -> Any:
+    """The deepest of the frames in code of RecBole's models, if no later one is in other code of
+    RecBole's or in this project's; else None. There a model computes what its options say."""
+    ours = {"recbole", __package__.partition(".")[0]}
+    inside = [frame for frame in frames if ours & set(Path(frame.filename).parts)]
+    models = recbole_folder() / "model"
+    if inside and Path(inside[-1].filename).is_relative_to(models):
+        return inside[-1]
+    return None
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from llm4rec_recbole.data.atomic import read_atomic
@@ -19,7 +19,11 @@ _COLUMN_OPTIONS = {
     "threshold": ("float",),
     **dict.fromkeys(("normalize_field", "numerical_features", "discretization"), ("float",)),
     "seq_len": ("token_seq", "float_seq"),
+    "selected_features": ("token", "token_seq", "float", "float_seq"),
+    "item_attribute": ("token", "token_seq"),
 }
+#: Those that a model reads by default.
+_READ_BY_DEFAULT = ("selected_features", "item_attribute")
 _ALIASES = tuple(f"alias_of_{kind}_id" for kind in ("user", "item", "entity", "relation"))
 _ALIAS_TYPES = ("token", "token_seq")
 
@@ -41,6 +45,7 @@ def check_data(config: Any) -> None:
             raise InputError(message, hint="the parts are the split")
     _check_headers(config, files)
     _check_named_columns(config, files)
+    _check_made_columns(config, files)
     _check_labels(config, files)
 
 
@@ -92,16 +97,23 @@ def _check_headers(config: Any, files: DatasetFiles) -> None:
 
 
 def _check_named_columns(config: Any, files: DatasetFiles) -> None:
-    """Refuse a column that no file has, or whose type the option or its interval does not fit."""
-    suffixes = [*OTHER_SUFFIXES, *_names(config["additional_feat_suffix"])]
-    paths = [files.interactions[0], *(files.path(suffix) for suffix in suffixes)]
+    """Refuse a column that no file has, that is not read, or whose type the option or its interval
+    does not fit."""
     types: dict[str, str] = {}
-    for path in filter(type(files.folder).is_file, paths):
-        types |= read_atomic(path, files.file_format).types
+    read: set[str] = set()
+    for suffix in ("inter", *OTHER_SUFFIXES, *_names(config["additional_feat_suffix"])):
+        path = files.interactions[0] if suffix == "inter" else files.path(suffix)
+        if path.is_file():
+            header = read_atomic(path, files.file_format).types
+            types |= header
+            read |= {name for name in header if _is_read(config, suffix, name)}
     for option, name in _named_columns(config):
         if name not in types:
             message = f"{option} names {shorten(name)}, which no file has"
             raise InputError(f"{message}{did_you_mean(str(name), types)}")
+        if name not in read and option not in ("unload_col", "unused_col"):
+            hint = "add it to load_col, or set --load_col=~"
+            raise InputError(f"{option} names {name}, which load_col does not read", hint=hint)
         allowed = (
             _ALIAS_TYPES if option in _ALIASES else _COLUMN_OPTIONS.get(option, types.values())
         )
@@ -115,14 +127,35 @@ def _check_named_columns(config: Any, files: DatasetFiles) -> None:
             raise InputError(message, hint=f"{name} is of type {types[name]}: give {needed}")
 
 
+def _is_read(config: Any, suffix: str, name: str) -> bool:
+    """Whether RecBole loads this column of the file with this suffix."""
+    load_col = config["load_col"]
+    columns = "*" if load_col is None else load_col.get(suffix, ())
+    hidden = (config["unload_col"] or {}).get(suffix, ())
+    return (columns == "*" or name in columns) and name not in hidden
+
+
+def _check_made_columns(config: Any, files: DatasetFiles) -> None:
+    """Refuse a column of the interactions that RecBole would write over with one that it makes."""
+    item, header = config["ITEM_ID_FIELD"], read_atomic(files.interactions[0], files.file_format)
+    made = {f"{config['NEG_PREFIX']}{item}": "NEG_PREFIX"}
+    if config["MODEL_TYPE"].name == "SEQUENTIAL" and config["benchmark_filename"] is None:
+        made[f"{item}{config['LIST_SUFFIX']}"] = "LIST_SUFFIX"
+        made[config["ITEM_LIST_LENGTH_FIELD"]] = "ITEM_LIST_LENGTH_FIELD"
+    for name, option in made.items():
+        if name in header.types:
+            message = f"the run makes a column {name}, and this file has one"
+            hint = f"choose another --{option}"
+            raise InputError(message, file=files.interactions[0], line=1, hint=hint)
+
+
 def _check_labels(config: Any, files: DatasetFiles) -> None:
     """Refuse a loss or a metric of labels where the interactions have none."""
     if config["threshold"] is not None:
         return
-    name, load_col = config["LABEL_FIELD"], (config["load_col"] or {}).get("inter", "*")
-    hidden = (config["unload_col"] or {}).get("inter", ())
+    name = config["LABEL_FIELD"]
     header = read_atomic(files.interactions[0], files.file_format).types
-    if name in header and (load_col == "*" or name in load_col) and name not in hidden:
+    if name in header and _is_read(config, "inter", name):
         return
     reader = None
     if config["protocol"] not in PROTOCOLS and "labeled" in config["eval_args"]["mode"].values():
@@ -140,7 +173,8 @@ def _named_columns(config: Any) -> Iterator[tuple[str, Any]]:
     for option in _ALIASES:
         yield from ((option, name) for name in _names(config[option]))
     for option in _COLUMN_OPTIONS:
-        yield from ((option, name) for name in _names(given.get(option)))
+        names = config[option] if option in _READ_BY_DEFAULT else given.get(option)
+        yield from ((option, name) for name in _names(names))
     for option in ("unload_col", "unused_col"):
         for names in (given.get(option) or {}).values():
             yield from ((option, name) for name in _names(names))
@@ -208,6 +242,48 @@ def check_sizes(config: Any, dataset: Any) -> None:
     if config["protocol"] not in PROTOCOLS and largest > n_items:
         message = f"topk is {largest}, but {config['dataset']} has {n_items} items"
         raise InputError(message, hint=f"--topk of at most {n_items}")
+
+
+def check_label_values(config: Any, train: Any, held_out: Iterable[Any]) -> None:
+    """Refuse labels that a loss or a metric cannot use, before the first epoch.
+
+    train, held_out: RecBole's data sets. A loss by cross-entropy needs labels in [0, 1]; with
+    labels that are all the same, it learns a constant, and AUC and GAUC have no value.
+    """
+    name = config["LABEL_FIELD"]
+    if config["train_neg_sample_args"]["distribution"] == "none" and learns_labels(config):
+        labels = train.inter_feat[name]
+        if reads(config.model_class, "BCE") and (labels.min() < 0 or labels.max() > 1):
+            message = f"{name} has values from {labels.min():g} to {labels.max():g}"
+            hint = "--threshold='{rating: 4}' makes labels of 0 and 1"
+            raise InputError(
+                f"{message}, and the loss of {config['model']} needs 0 to 1", hint=hint
+            )
+        _refuse_one_label(config, labels, f"{config['model']} learns nothing from them")
+    metrics = {str(metric).lower() for metric in config["metrics"]} & {"auc", "gauc"}
+    labeled = config["protocol"] not in PROTOCOLS
+    labeled = labeled and "labeled" in config["eval_args"]["mode"].values()
+    for part in held_out if labeled and metrics else ():
+        _refuse_one_label(config, part.inter_feat[name], f"{min(metrics)} has no value")
+
+
+def _refuse_one_label(config: Any, labels: Any, consequence: str) -> None:
+    if len(labels) and labels.min() == labels.max():
+        hint = "choose another threshold" if config["threshold"] else "labels need two values"
+        message = f"all labels of a part of the data are {labels.min():g}: {consequence}"
+        raise InputError(message, hint=hint)
+
+
+def check_batches(model: Any, train: Any) -> None:
+    """Refuse a last batch of one row for a model that normalises over the rows of a batch."""
+    from torch.nn import BatchNorm1d
+
+    rows, step = getattr(train, "sample_size", 0), getattr(train, "step", 0)
+    if not step or not any(isinstance(part, BatchNorm1d) for part in model.modules()):
+        return
+    if (rows % step or step) * getattr(train, "times", 1) == 1:
+        message = "the last batch has one row, and the model normalises over the rows of a batch"
+        raise InputError(message, hint="choose another --train_batch_size")
 
 
 def learns_labels(config: Any) -> bool:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -17,7 +18,7 @@ from typing import Any
 
 from llm4rec_recbole import checkpoints
 from llm4rec_recbole.console import no_garbage_collection
-from llm4rec_recbole.errors import disk_errors
+from llm4rec_recbole.errors import InputError, disk_errors, shorten
 from llm4rec_recbole.evaluation import record_writer
 from llm4rec_recbole.evaluation.energy import EnergyMeter, detect_hardware
 from llm4rec_recbole.evaluation.held_out_loader import HeldOutLoader
@@ -38,7 +39,11 @@ from llm4rec_recbole.training.checks import (
     refusals_of_recbole,
     refusals_of_torch,
 )
-from llm4rec_recbole.training.data_checks import check_sizes
+from llm4rec_recbole.training.data_checks import (
+    check_batches,
+    check_label_values,
+    check_sizes,
+)
 
 #: Reports a full disk, or a folder that cannot be written, in one line.
 writing = partial(disk_errors, "cannot write", hint="what earlier runs wrote is untouched")
@@ -125,6 +130,7 @@ def load_dataset(config: Any) -> Data:
     note_items(config, dataset)
     train, valid, test = data_preparation(config, dataset)
     check_sizes(config, train._dataset)
+    check_label_values(config, train._dataset, (valid._dataset, test._dataset))
     init_seed(config["seed"] + (config["local_rank"] or 0), config["reproducibility"])
     return Data(dataset, train, valid, test)
 
@@ -176,7 +182,12 @@ def fit(
     if config["resume"]:
         resume_training(trained)
 
+    check_batches(model, data.train)
+
     def remember(epoch: int, value: float) -> None:
+        if math.isnan(value):
+            message = f"{config['valid_metric']} has no value after epoch {epoch + 1}"
+            raise InputError(message, hint="choose another --valid_metric")
         trained.history.append({"epoch": epoch + 1, metric: float(value)})
         if watch is not None:
             watch(epoch + 1, float(value))
@@ -293,6 +304,8 @@ def load_trained(
     """The run whose checkpoint is at `path`: its data, read again, and its model with the weights.
     check: called with RecBole's data set before the model is built. Raises InputError for a file
     that is no checkpoint, or that does not fit today's data."""
+    if not isinstance(path, str | Path):
+        raise InputError(f"{shorten(path)} is not the name of a checkpoint file")
     state = checkpoints.load(path)
     described = state["config"]
     options = described["options"] | {"quiet": True, "energy_country": None}

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from llm4rec_recbole.config import Origin
+from llm4rec_recbole.config import Origin, is_property_file
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError, missing_package, shorten
 from llm4rec_recbole.evaluation.metrics import ACCURACY
@@ -25,6 +26,7 @@ def check_settings(config: Any) -> None:
     """
     check_model(config)
     check_metric(config)
+    _check_column_names(config)
     _check_epochs(config)
     _check_transform(config)
     if config["protocol"] not in PROTOCOLS:
@@ -45,6 +47,43 @@ def check_read_with(config: Any, origins: Mapping[str, Origin]) -> None:
             raise InputError(message, hint=hint, file=file, line=line)
 
 
+#: Option that names a file of weights, the option that decides whether it is read, and the values
+#: with which it is; None where it is always read.
+_WEIGHTS: tuple[tuple[str, str | None, tuple[Any, ...]], ...] = (
+    ("pre_model_path", "train_stage", ("critic_pretrain", "finetune")),
+    ("pre_model_path", "train_method", ("after_pretrain",)),
+    ("mf_pretrain_path", "use_pretrain", (True,)),
+    ("mlp_pretrain_path", "use_pretrain", (True,)),
+    ("pretrain_path", None, ()),
+    ("warm_up", "phase", ("distillation", "finetuning")),
+)
+
+
+def check_stages(config: Any, origins: Mapping[str, Origin]) -> None:
+    """Refuse options that the stage of a training in stages does not read, and weights that it
+    needs and that are not there."""
+    stage = config["train_stage"]
+    if stage is not None:
+        pretraining = stage.endswith("pretrain")
+        ignored = ("epochs", "eval_step", "stopping_step", "valid_metric")
+        for name in ignored if pretraining else ("pretrain_epochs", "save_step"):
+            if name in origins and not is_property_file(origins[name].file):
+                hint = "--pretrain_epochs is read" if pretraining else "--epochs is read"
+                raise InputError(f"{name} is not read with train_stage: {stage}", hint=hint)
+    for option, decisive, values in _WEIGHTS:
+        if decisive is not None and config[decisive] is None:
+            continue  # another model's
+        read, path = decisive is None or config[decisive] in values, config[option]
+        setting = f"{decisive}: {config[decisive]}"
+        if not read and path:
+            raise InputError(f"{option} is not read with {setting}", hint="leave it out")
+        if read and not path and decisive is not None:
+            hint = f"--{option} names a checkpoint, such as that of an earlier run"
+            raise InputError(f"{setting} needs {option}", hint=hint)
+        if path and not Path(path).is_file():
+            raise InputError(f"there is no such file, which {option} names", file=path)
+
+
 def _without_effect(config: Any) -> Iterator[tuple[str, str, str]]:
     """Each option that the others leave without effect: its name, the refusal, a hint."""
     if not config["log_wandb"]:
@@ -53,6 +92,13 @@ def _without_effect(config: Any) -> Iterator[tuple[str, str, str]]:
         yield "enable_scaler", "enable_scaler scales nothing on a CPU", "leave it out"
     if config["learner"] == "sparse_adam" and config["weight_decay"]:
         yield "weight_decay", "sparse_adam does not read weight_decay", "choose another --learner"
+    model = config.model_class
+    if not reads(model, "get_preload_weight"):
+        message = f"{config['model']} does not read preload_weight"
+        yield "preload_weight", message, "its vectors would be loaded and not used"
+    if config["MODEL_TYPE"].name not in ("CONTEXT", "DECISIONTREE") and not _reads_features(model):
+        for name in ("numerical_features", "discretization"):
+            yield name, f"{config['model']} reads no features, and so not {name}", "leave it out"
     bigger = config["valid_metric_bigger"]
     if config.external_config_dict.get("valid_metric_bigger", bigger) != bigger:
         message = (
@@ -71,6 +117,14 @@ def _without_effect(config: Any) -> Iterator[tuple[str, str, str]]:
             yield "topk", f"topk is not read: {metrics[0]} has no cut-off", "leave it out"
 
 
+def _reads_features(model: type) -> bool:
+    """Whether a model embeds columns of users and items. True for a class of the user's own."""
+    ours = model.__module__.partition(".")[0] in ("recbole", "llm4rec_recbole")
+    return not ours or any(
+        reads(model, name) for name in ("FeatureSeq", "FeatureEmb", "ContextSeq")
+    )
+
+
 def _no_validation(config: Any) -> str | None:
     """Why no epoch is validated; None where epochs are."""
     if config["eval_step"] == 0:
@@ -86,6 +140,26 @@ def _no_validation(config: Any) -> str | None:
 def _are_values(config: Any) -> bool:
     """Whether the metrics are of labels, such as AUC, and not of ranks."""
     return bool(config["eval_type"].name == "VALUE")
+
+
+#: Options that name a column each, by the type of model that reads the column.
+_COLUMNS: dict[str | None, tuple[str, ...]] = {
+    None: ("USER_ID_FIELD", "ITEM_ID_FIELD", "TIME_FIELD", "RATING_FIELD"),
+    "SEQUENTIAL": ("ITEM_LIST_LENGTH_FIELD", "POSITION_FIELD"),
+    "KNOWLEDGE": ("HEAD_ENTITY_ID_FIELD", "TAIL_ENTITY_ID_FIELD", "RELATION_ID_FIELD"),
+}
+
+
+def _check_column_names(config: Any) -> None:
+    """Refuse two roles for one column: RecBole would write the one over the other. The labels may
+    be the ratings, where these are 0 and 1."""
+    roles: dict[str, str] = {}
+    kind = config["MODEL_TYPE"].name
+    for option in (*_COLUMNS[None], *_COLUMNS.get(kind, ()), "LABEL_FIELD"):
+        name = config[option]
+        other = roles.setdefault(name, option)
+        if other != option and (other, option) != ("RATING_FIELD", "LABEL_FIELD"):
+            raise InputError(f"{other} and {option} are both {shorten(name)}", hint="name two")
 
 
 def _check_epochs(config: Any) -> None:

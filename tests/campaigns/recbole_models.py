@@ -18,15 +18,17 @@ from llm4rec_recbole.files import recbole_folder
 from llm4rec_recbole.option_readers import model_type
 from llm4rec_recbole.registry import MODELS, models
 from tests.campaigns.forked import run_in
+from tests.campaigns.shop import import_everything
 
 PROTOCOLS = ("recbole", "loo")
 N_USERS, N_ITEMS, N_TRIPLES = 60, 200, 4000
-_OPTIONS = ["--dataset=cut", "--load_col=~", "--epochs=1", "--eval_step=1", "--num_threads=1"]
+_OPTIONS = ["--dataset=cut", "--load_col=~", "--num_threads=1"]
 _OPTIONS += ["--show_progress=false", "--train_batch_size=512"]
 #: By model or type of model: options without which it says that it needs them, or is slow.
 OPTIONS_OF = {
     "NCL": ["--num_clusters=10"],
-    "S3Rec": ["--pretrain_epochs=1"],
+    "RaCT": ["--pretrain_epochs=1"],
+    "S3Rec": ["--pretrain_epochs=1", "--MAX_ITEM_LIST_LENGTH=10"],
     "CONTEXT": ["--threshold={rating: 4}"],
     "DECISIONTREE": ["--threshold={rating: 4}"],
     "SEQUENTIAL": ["--MAX_ITEM_LIST_LENGTH=10"],
@@ -65,6 +67,8 @@ def write_cut(folder: Path) -> None:
 def attempt(model: str, protocol: str, folder: Path) -> str:
     """ "runs", "needs: <the line>" or "DEFECT: …" for `model` on the cut in `folder`."""
     argv = [f"--model={model}", f"--protocol={protocol}", *_OPTIONS]
+    if "--pretrain_epochs=1" not in OPTIONS_OF.get(model, ()):
+        argv += ["--epochs=1", "--eval_step=1"]
     argv += OPTIONS_OF.get(model, OPTIONS_OF.get(model_type(model), []))
     outcome = run_in(folder, lambda: run_recbole(argv), seconds=1800)
     lines = [line for line in outcome.stderr.splitlines() if line.startswith("run_recbole: ")]
@@ -86,7 +90,7 @@ def main() -> int:
     chosen = parser.parse_args().models or models_of_recbole()
     sys.argv = sys.argv[:1]
 
-    import llm4rec_recbole.training.run  # noqa: F401
+    import_everything()
 
     ends: dict[tuple[str, str], str] = {}
     with tempfile.TemporaryDirectory() as parent:

@@ -6,12 +6,14 @@ A run never ends in a traceback.
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from llm4rec_recbole import registry
+from llm4rec_recbole.cli.run import run_recbole
 from llm4rec_recbole.errors import InputError
 from tests.helpers.small_shop import N_ITEMS, PARTS, RECBOLE, command, rows, write
 
@@ -82,7 +84,7 @@ NEGATIVES = "--train_neg_sample_args={distribution: uniform, sample_num: 1, "
         ("Pop", ["--val_interval={user_id: '[1,2]'}"], "type token: give a list of values"),
         ("Pop", ["--val_interval={ratings: '[3,4]'}"], "no file has; did you mean rating?"),
         ("Pop", ["--unused_col={inter: [ratings]}"], "unused_col names ratings, which no file"),
-        ("Pop", ["--numerical_features=[price]"], "numerical_features names price, which no"),
+        ("FM", ["--numerical_features=[price]"], "numerical_features names price, which no"),
     ],
 )
 def test_an_option_without_effect_or_rows_without_negatives_are_refused(capsys, model, argv, line):
@@ -157,6 +159,53 @@ def test_a_defect_of_a_users_model_is_named_in_one_line(
     assert err.count("\n") == 1
 
 
+LABELED = [RECBOLE, "--eval_args={mode: labeled}", "--metrics=[AUC]", "--valid_metric=AUC"]
+NO_NEGATIVES = "--train_neg_sample_args=~"
+
+
+@pytest.mark.parametrize(
+    ("model", "argv", "line"),
+    [
+        (
+            "FM",
+            ["--LABEL_FIELD=rating", NO_NEGATIVES],
+            "rating has values from 1 to 5, and the loss",
+        ),
+        ("FM", ["--threshold={rating: 9}", NO_NEGATIVES], "all labels of a part of the data are 0"),
+        ("FM", ["--threshold={rating: 0}", NO_NEGATIVES], "FM learns nothing from them (choose"),
+        ("BPR", ["--threshold={rating: 0}", *LABELED], "data are 1: auc has no value (choose"),
+        (
+            "NFM",
+            ["--train_batch_size=1", "--threshold={rating: 3}", NO_NEGATIVES],
+            "has one row, and",
+        ),
+        ("BPR", ["--val_interval={rating: '[6,inf)'}"], "the filters leave no interaction"),
+        ("EASE", ["--reg_weight=0"], "RecBole's model fails at ease.py:"),
+    ],
+)
+def test_data_that_an_option_makes_useless_are_refused_before_training(capsys, model, argv, line):
+    single = "--load_col={inter: [user_id, item_id, rating, timestamp]}"
+    if model == "EASE":  # a singular matrix: two items that the same users have
+        table = [[f"u{user}", f"i{n}", "3", str(10**9 + n)] for user in range(9) for n in range(5)]
+        write("shop/shop.inter", table)
+    options = [f"--model={model}", "--dataset=shop", "--show_progress=false", single]
+    assert run_recbole([*options, *argv]) == 2
+    out, err = capsys.readouterr()
+    last = err.splitlines()[-1]
+    assert line in last
+    assert "train loss" not in err
+    assert not out
+
+
+def test_a_validation_without_a_value_ends_the_run(capsys, monkeypatch) -> None:
+    from recbole.trainer import Trainer
+
+    monkeypatch.setattr(Trainer, "_valid_epoch", lambda *_, **__: (float("nan"), {}))
+    status, _, err = command(capsys, "--epochs=3", model="BPR")
+    assert status == 2
+    assert "NDCG@10 has no value after epoch 2 (choose another --valid_metric)" in err
+
+
 @pytest.mark.parametrize("size", ["2", "two", "-1"])
 def test_a_process_of_several_is_refused(capsys, monkeypatch, size) -> None:
     monkeypatch.setenv("WORLD_SIZE", size)
@@ -209,6 +258,24 @@ def test_a_package_of_the_training_is_looked_up_before_data_are_read(
     assert (status, err.count("\n")) == (2, 1)
     assert f"run_recbole: {model} needs the package " in err
     assert f"(pip install {install})" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ({"config_dict": "epochs: 1"}, "the options are epochs: 1 (a dict"),
+        ({"config_file_list": [None]}, "~ is not the name of an option file"),
+        ({"nproc": 0}, "nproc is 0"),
+        ({"nproc": "two"}, "nproc is two"),
+    ],
+)
+def test_an_argument_of_the_api_of_the_wrong_kind_is_refused(arguments, line) -> None:
+    from recbole.quick_start import load_data_and_model, run
+
+    with pytest.raises(InputError, match=re.escape(line)):
+        run("Pop", "shop", **arguments)
+    with pytest.raises(InputError, match="~ is not the name of a checkpoint file"):
+        load_data_and_model(None)
 
 
 def test_one_option_file_is_given_as_a_list() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from llm4rec_recbole.cli.run import run_recbole
 from llm4rec_recbole.errors import InputError
 from tests.helpers.small_shop import N_ITEMS, N_USERS, PARTS, RECBOLE, command, rows, write
 
@@ -18,6 +19,19 @@ def test_bert4rec_runs_under_the_protocol_of_recbole(capsys) -> None:
     status, out, _ = command(capsys, RECBOLE, *small, model="BERT4Rec")
     assert status == 0
     assert "record: " in out
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_a_pretraining_is_saved_after_its_last_epoch_and_finetuned(capsys, epochs) -> None:
+    Path("dataset/shop/shop.item").write_text(
+        "item_id:token\tclass:token\n" + "".join(f"i{n}\tc{n % 3}\n" for n in range(N_ITEMS))
+    )
+    small = ["--model=S3Rec", "--dataset=shop", "--load_col=~", "--show_progress=false"]
+    small += ["--quiet=true", "--hidden_size=8", "--inner_size=8", "--MAX_ITEM_LIST_LENGTH=5"]
+    assert run_recbole([*small, f"--pretrain_epochs={epochs}", "--save_step=2"]) == 0
+    weights = f"work/checkpoints/S3Rec-shop-{epochs}.safetensors"
+    finetune = ["--train_stage=finetune", f"--pre_model_path={weights}", "--epochs=1"]
+    assert run_recbole([*small, *finetune]) == 0, capsys.readouterr().err
 
 
 def test_parts_are_read_and_no_other_file(capsys) -> None:
@@ -107,6 +121,11 @@ def test_the_api_trains_a_sequence_model_and_serves_recboles_case_study() -> Non
         full_sort_topk(users, model, test, k=N_ITEMS + 1)
     with pytest.raises(InputError, match=r"999 is no user id \(1 to 30\)"):
         full_sort_topk([999], model, test, k=5)
+    for wrong in (["u1"], [], 3, [1.5]):
+        with pytest.raises(InputError, match="is not a list of user ids"):
+            full_sort_topk(wrong, model, test, k=5)
+    with pytest.raises(InputError, match=r"k is 2\.5"):
+        full_sort_topk(users, model, test, k=2.5)
 
 
 @pytest.mark.parametrize("model", ["Pop", "BPR", "SASRec"])

@@ -242,7 +242,37 @@ def test_an_option_is_never_the_name_of_a_generated_page(module: str, tmp_path: 
             [sys.executable, "-m", module, option], cwd=tmp_path, capture_output=True, text=True
         )
         assert ended.returncode == status
-        assert "usage: " in ended.stdout + ended.stderr
+        assert ended.stdout.startswith("usage: ") == (status == 0)
+        assert ended.stderr.count("\n") == int(status == 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (
+            ["recommend", "--user=u1", "--chekpoint=x"],
+            "there is no option --chekpoint; did you mean ",
+        ),
+        (["recommend"], "the following arguments are required: --user"),
+        (["recommend", "--use=u1"], "the following arguments are required: --user"),
+        (["recommend", "--user=u1", "-k", "many"], "argument -k: invalid int value: 'many'"),
+        (["explain", "--user=u", "--item=i", "--language_model=/no"], "no language model '/no'"),
+        (["compare", "--results=nowhere"], "there is no folder nowhere"),
+        (["dataset_table", "--other_results=nowhere"], "there is no folder nowhere"),
+        (["fetch"], "the following arguments are required: name"),
+        (["status", "now"], "unrecognized arguments: now"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(argv, line, tmp_path, monkeypatch, capsys) -> None:
+    from llm4rec_recbole.cli.run import llm4rec
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["llm4rec"])
+    assert llm4rec(argv) == 2
+    out, err = capsys.readouterr()
+    assert line in err
+    assert (out, err.count("\n")) == ("", 1)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -49,6 +49,13 @@ REFUSED = [
     ("SASRec", {"enable_amp": True}, "SASRec does not read enable_amp"),
     ("BERT4Rec", RECBOLE | {"enable_amp": True}, "BERT4Rec does not read enable_amp"),
     ("EnhancedGenRec", RECBOLE | {"shuffle": False}, "EnhancedGenRec does not read shuffle"),
+    ("BPR", {"NEG_PREFIX": ""}, "NEG_PREFIX is ''"),
+    ("GRU4Rec", {"LIST_SUFFIX": ""}, "LIST_SUFFIX is ''"),
+    ("Pop", {"USER_ID_FIELD": "item_id"}, "USER_ID_FIELD and ITEM_ID_FIELD are both item_id"),
+    ("Pop", {"TIME_FIELD": "rating"}, "TIME_FIELD and RATING_FIELD are both rating"),
+    ("NeuMF", {"LABEL_FIELD": "item_id"}, "ITEM_ID_FIELD and LABEL_FIELD are both item_id"),
+    ("GRU4Rec", {"POSITION_FIELD": "user_id"}, "USER_ID_FIELD and POSITION_FIELD are both"),
+    ("CKE", RECBOLE | {"HEAD_ENTITY_ID_FIELD": "tail_id"}, "TAIL_ENTITY_ID_FIELD are both tail_id"),
 ]
 VALUES = [
     ({"metrics": []}, "metrics is []"),
@@ -58,11 +65,25 @@ VALUES = [
     ({"clip_grad_norm": {"norm_type": 2.0}}, "clip_grad_norm has no max_norm"),
     ({"tail_ratio": 0.0}, "tail_ratio is 0.0"),
 ]
+#: Values of RecBole's model options: choices, ranges and lists that its files do not state.
+OF_MODELS = [
+    ("SASRec", {"hidden_act": "swishy"}, "hidden_act is swishy (one of gelu, relu, swish"),
+    ("FDSA", {"hidden_act": "swishy"}, "hidden_act is swishy (one of gelu, relu, swish"),
+    ("EASE", {"reg_weight": -1.0}, "reg_weight is -1.0 (a number in [0, inf))"),
+    ("SLIMElastic", {"alpha": -1.0}, "alpha is -1.0 (a number in [0, inf))"),
+    ("SLIMElastic", {"l1_ratio": 5.0}, "l1_ratio is 5.0 (a number in [0, 1])"),
+    ("NeuMF", {"mlp_hidden_size": []}, "mlp_hidden_size is [] (a list: each a whole number, 1 or"),
+    ("NeuMF", {"mlp_hidden_size": [8, 0]}, "mlp_hidden_size is [8, 0]"),
+    ("BPR", {"preload_weight": {"iid": "vector"}}, "BPR does not read preload_weight"),
+    ("SASRec", {"numerical_features": ["rating"]}, "SASRec reads no features, and so not num"),
+    ("BPR", {"discretization": {"rating": {"method": "ED"}}}, "reads no features, and so not dis"),
+    ("SASRecF", {"selected_features": []}, "selected_features is []"),
+]
 
 
 @pytest.mark.parametrize(
     ("model", "given", "message"),
-    [*REFUSED, *(("BPR", RECBOLE | given, message) for given, message in VALUES)],
+    [*REFUSED, *(("BPR", RECBOLE | given, message) for given, message in VALUES), *OF_MODELS],
 )
 def test_an_option_without_effect_is_refused_by_every_config(own_folder, model, given, message):
     from recbole.config import Config
@@ -125,7 +146,7 @@ def test_a_missing_wandb_is_named_before_data_are_read(own_folder, monkeypatch) 
     ("model", "argv", "line"),
     [
         (
-            "BPR",
+            "FM",
             ["--numerical_features=[brand]"],
             "numerical_features names brand, a column of type",
         ),
@@ -152,6 +173,46 @@ def test_a_missing_wandb_is_named_before_data_are_read(own_folder, monkeypatch) 
         ),
         ("FM", ["--protocol=loo"], "FM learns from labels, and nothing makes them"),
         ("BPR", ["--encoding=utf-16"], "shop.inter:1: not valid utf-16"),
+        (
+            "SASRecF",
+            ["--selected_features=[titel]"],
+            "selected_features names titel, which no file",
+        ),
+        ("BPR", ["--eval_args={order: TO}", "--TIME_FIELD=when"], "column 'when' is missing"),
+        ("BPR", ["--NEG_PREFIX=old_"], "makes a column old_item_id, and this"),
+        ("SASRec", ["--ITEM_LIST_LENGTH_FIELD=n"], "the run makes a column n, and this file has"),
+        ("GenRec", ["--llm=scratch-0x2"], "llm is scratch-0x2 (scratch-<width>x<layers>"),
+        ("GenRec", ["--llm=scratch-8x1"], "scratch-8x1 has 1 layers, llm_layers is 2"),
+        (
+            "EnhancedGenRec",
+            ["--text_encoder=hash-0"],
+            "text_encoder is hash-0 (hash-1 to hash-4096",
+        ),
+        ("EnhancedGenRec", ["--text_encoder=/no/folder"], "no text encoder '/no/folder'"),
+        ("S3Rec", [], "item_attribute names class, which no file has"),
+        ("SASRecF", [], "selected_features names class, which no file has"),
+        (
+            "FM",
+            ["--numerical_features=[n]", "--load_col={inter: [user_id, item_id]}"],
+            "numerical_features names n, which load_col does not read",
+        ),
+        ("S3Rec", ["--epochs=1"], "epochs is not read with train_stage: pretrain (--pretrain_e"),
+        ("RaCT", ["--valid_metric=MRR@10"], "valid_metric is not read with train_stage: actor_pre"),
+        ("S3Rec", ["--train_stage=finetune"], "train_stage: finetune needs pre_model_path"),
+        (
+            "S3Rec",
+            ["--train_stage=finetune", "--pretrain_epochs=9", "--pre_model_path=x"],
+            "pretrain_epochs is not read with train_stage: finetune",
+        ),
+        (
+            "RaCT",
+            ["--train_stage=finetune", "--pre_model_path=x"],
+            "x: there is no such file, which pre_model_path names",
+        ),
+        ("ConvNCF", ["--train_method=after_pretrain"], "after_pretrain needs pre_model_path"),
+        ("NeuMF", ["--mf_pretrain_path=x"], "mf_pretrain_path is not read with use_pretrain"),
+        ("NAIS", ["--pretrain_path=x"], "x: there is no such file, which pretrain_path names"),
+        ("P5", ["--t5=/no/folder"], "no T5 '/no/folder': there is no such folder"),
         ("BPR", ["--load_col={inter: [user_id], inter: [item_id]}"], "inter is given twice"),
     ],
 )
@@ -160,13 +221,14 @@ def test_what_the_files_lack_is_one_line_before_data_are_read(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["run_recbole"])
     Path("dataset/shop").mkdir(parents=True)
-    head = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
-    Path("dataset/shop/shop.inter").write_text(f"{head}u1\ti1\t4\t7\n")
+    head = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
+    head += "\told_item_id:token\tn:float\n"
+    Path("dataset/shop/shop.inter").write_text(f"{head}u1\ti1\t4\t7\ti1\t1\n")
     item = "item_id:token\tbrand:token\ttitle:token_seq\ni1\tb\ta thing\n"
     Path("dataset/shop/shop.item").write_text(item)
     options = [f"--model={model}", "--dataset=shop"]
     options += ["--protocol=recbole"] * ("--protocol=loo" not in argv)
-    load = ["--load_col=~"] * ("load_col" not in argv[0])
+    load = ["--load_col=~"] * ("--load_col" not in " ".join(argv))
     assert run_recbole([*options, *load, *argv]) == 2
     err = capsys.readouterr().err
     assert line in err
