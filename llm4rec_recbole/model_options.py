@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, create_model
 
 from llm4rec_recbole.files import recbole_folder
 from llm4rec_recbole.option_readers import own_options
-from llm4rec_recbole.options import Options, RecBoleOptions
+from llm4rec_recbole.options import Options, RecBoleOptions, Size, Weight
 from llm4rec_recbole.registry import OPTIONS, load, recbole_property_file
 from llm4rec_recbole.yaml_files import parse_value, read_yaml
 
@@ -35,6 +35,8 @@ _KINDS: dict[str, Any] = {
 }
 _AT_LEAST_ONE = re.compile(r"size|dim|heads|hidden|rank|num_|n_hop|step$|^k$|kernel|width|length")
 _SHARE = re.compile(r"drop|prob|_ratio$")
+_Sizes = Annotated[list[Size], Field(min_length=1)]
+_Weights = Annotated[list[Weight], Field(min_length=1)]
 #: Options whose choices RecBole's files do not list.
 _CHOICES_OF = {"hidden_act": Literal["gelu", "relu", "swish", "tanh", "sigmoid"]}
 #: Options that RecBole's files describe outside of the line that sets them.
@@ -100,10 +102,10 @@ def _field(name: str, kind: str, default: Any, about: str) -> tuple[Any, Any]:
     elif annotation is float and isinstance(default, int | float) and default >= 0:
         share = default <= 1 and (_SHARE.search(name) or name in _AT_MOST_ONE)
         annotation = Annotated[float, Field(ge=0, le=1 if share else None)]
-    elif annotation in (list[int], list[float]) and default:
-        least = 1 if annotation == list[int] and min(default) >= 1 else 0
-        part = Annotated[int if annotation == list[int] else float, Field(ge=least)]
-        annotation = Annotated[list[part], Field(min_length=1)]  # type: ignore[valid-type]
+    elif annotation == list[int] and default and min(default) >= 1:
+        annotation = _Sizes
+    elif annotation == list[float] and default and min(default) >= 0:
+        annotation = _Weights
     elif annotation == list[str] and default:
         annotation = Annotated[list[str], Field(min_length=1)]
     annotation = _CHOICES_OF.get(name, annotation)

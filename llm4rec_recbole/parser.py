@@ -12,8 +12,8 @@ from llm4rec_recbole.errors import InputError, did_you_mean
 class Parser(argparse.ArgumentParser):
     """argparse's parser, which refuses a command line in one line and takes no abbreviations."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, allow_abbrev=False, **kwargs)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options | {"allow_abbrev": False})
 
     def error(self, message: str) -> NoReturn:
         """Raise InputError, with the name that is nearest to an option that does not exist."""
