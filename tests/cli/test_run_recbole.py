@@ -108,7 +108,7 @@ def test_an_unknown_option_is_refused(argv):
         ([*DRAWN, "--train_neg_sample_args={dynamic: maybe}"], "dynamic is maybe (true or false)"),
         ([*DRAWN, "--train_neg_sample_args={candidate_num: x}"], "candidate_num is x (a whole"),
         ([*DATA, "--train_batch_size=0"], "train_batch_size is 0 (a whole number, 1 or more)"),
-        ([*DATA, "--reg_weight=much"], "reg_weight is much (a number)"),
+        ([*DATA, "--reg_weight=much"], "reg_weight is much (a number in [0, inf))"),
         ([*DATA, "--load_col=5"], "load_col is 5 (a mapping such as {name: value}, or ~)"),
         (
             [*DATA, "--load_col={inter: [user_id, item_id]}"],

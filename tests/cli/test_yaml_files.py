@@ -87,7 +87,7 @@ def test_a_bomb_on_the_command_line_is_refused(capsys):
 def test_a_wrong_value_in_a_file_is_refused_with_its_line(capsys):
     Path("bad.yaml").write_text("# mine\nreg_weight: much\n")
     assert run_recbole(["--model=EASE", "--config_files=bad.yaml"]) == 2
-    assert "bad.yaml:2: reg_weight is much (a number)" in capsys.readouterr().err
+    assert "bad.yaml:2: reg_weight is much (a number in [0, inf))" in capsys.readouterr().err
     Path("bad.yaml").write_text("# mine\n\nlearning_rate: .1\n")
     assert run_recbole(["--model=EASE", "--config_files=bad.yaml"]) == 2
     assert "bad.yaml:3: EASE does not read learning_rate" in capsys.readouterr().err
