@@ -53,27 +53,30 @@ def _split_dataset(dataset: Any) -> list[Any]:
     users, items = inter[dataset.uid_field].numpy(), inter[dataset.iid_field].numpy()
     times = inter[dataset.time_field].numpy()
     split = PROTOCOLS[dataset.config["protocol"]](Log(users, items, times, dataset.item_num))
-    dataset.train_rows = split.train
-    rows, shared = split.train, {}
+    held_out = [(split.valid, split.valid_rows), (split.test, split.test_rows)]
+    rows = by_user = dataset.train_rows = split.train
+    split_counts, shared = split.counts, {}
+    del split  # its log's memory holds the training interactions
     if not isinstance(dataset, WindowDataset):
         rows = np.sort(rows)
         rows = rows[exact_order(times[rows])]
-    elif len(split.valid.items) == len(rows):  # all that trains is a history of validation
-        shared = {dataset.iid_field: split.valid.items, dataset.time_field: split.valid.times}
+    elif len(held_out[0][0].items) == len(rows):  # all that trains is a history of validation
+        valid = held_out[0][0]
+        shared = {dataset.iid_field: valid.items, dataset.time_field: valid.times}
     chosen = torch.from_numpy(rows)
     columns = {
         name: torch.from_numpy(shared[name]) if name in shared else inter[name][chosen]
         for name in inter
     }
     train = dataset.copy(Interaction(columns))
-    train.split_counts = split.counts
+    train.split_counts = split_counts
     rating = dataset.config["RATING_FIELD"]
     ratings = inter[rating].numpy() if rating in inter else None
     if ratings is not None:
-        if rows is split.train:
+        if rows is by_user:
             of_rows = [train.inter_feat[name].numpy() for name in (dataset.uid_field, rating)]
         else:
-            of_rows = [users[split.train], ratings[split.train]]
+            of_rows = [users[by_user], ratings[by_user]]
         means = mean_ratings(of_rows[0], of_rows[1], dataset.user_num)
     counts = np.bincount(train.inter_feat[dataset.iid_field].numpy(), minlength=dataset.item_num)
     train_users = np.count_nonzero(np.bincount(train.inter_feat[dataset.uid_field].numpy()))
@@ -81,11 +84,11 @@ def _split_dataset(dataset: Any) -> list[Any]:
         train.data_augmentation()
     train._drop_unused_col()  # after all that reads the times
     phases = []
-    for held_out, own in ((split.valid, split.valid_rows), (split.test, split.test_rows)):
+    for of_phase, own in held_out:
         liked = None if ratings is None else likes(ratings[own], means[users[own]])
-        ids = {dataset.uid_field: held_out.users, dataset.iid_field: held_out.targets}
+        ids = {dataset.uid_field: of_phase.users, dataset.iid_field: of_phase.targets}
         phase = dataset.copy(Interaction({name: torch.from_numpy(of) for name, of in ids.items()}))
-        phase.held_out, phase.outcomes = held_out, Outcomes(times[own], liked)
+        phase.held_out, phase.outcomes = of_phase, Outcomes(times[own], liked)
         phase.train_counts, phase.train_users = counts, train_users
         phases.append(phase)
     return [train, *phases]

@@ -95,8 +95,8 @@ def describe_movie(row: dict[str, str]) -> dict[str, object]:
 class _Block:
     """Parallel arrays, one entry per rating."""
 
-    users: np.ndarray  # int64
-    items: np.ndarray  # int64
+    users: np.ndarray  # int32, or int64 where an id needs it
+    items: np.ndarray  # int32 or int64
     ratings: np.ndarray  # float32
     times: np.ndarray  # float64, seconds
 
@@ -130,8 +130,8 @@ def _renumber(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Overwrites `ids`.
     """
-    lowest, highest = ids.min(initial=0), ids.max(initial=0)
-    if int(highest) - int(lowest) > 20 * len(ids) + 1_000_000:  # too sparse for a table of all ids
+    lowest, highest = int(ids.min(initial=0)), int(ids.max(initial=0))
+    if highest - lowest > 20 * len(ids) + 1_000_000:  # too sparse for a table of all ids
         tokens, numbers = np.unique(ids, return_inverse=True)
         return numbers.astype(np.int32), tokens.astype(str).astype(object)
     ids -= lowest
@@ -183,8 +183,12 @@ def _parse(block: bytes, header: list[str]) -> _Block | None:
             table = read(pa.float64())
         except pa.ArrowInvalid:
             return None
-    parsed = _Block(*(table[name].to_numpy() for name in COLUMNS))
-    return None if min(parsed.users.min(), parsed.items.min()) < 0 else parsed
+    users, items, ratings, times = (table[name].to_numpy() for name in COLUMNS)
+    if min(users.min(), items.min()) < 0:
+        return None
+    if max(users.max(), items.max()) < 2**31:
+        users, items = users.astype(np.int32), items.astype(np.int32)
+    return _Block(users, items, ratings, times)
 
 
 def _checked(block: _Block, first: int, row_report: RowReport) -> _Block:
