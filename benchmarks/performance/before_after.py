@@ -137,7 +137,7 @@ def render(measured: dict[str, Any]) -> str:
         blocks += [
             "## Evaluation at the size of MovieLens-25M",
             f"{USERS:,} users × {ITEMS:,} items, vectors of 64 numbers, all three rankings and "
-            f"lists of 100, this commit, {full['threads']} threads, with load average "
+            f"lists of 100, this commit, threads: {full['threads']}, with load average "
             f"{full['load']:.1f}. *Before* is extrapolated from {full['users_before']:,} users on "
             "one thread.",
             table(
