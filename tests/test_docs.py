@@ -35,6 +35,14 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert broken == []
 
 
+def test_the_tests_that_the_docs_name_exist() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", pages)
+    assert len(named) > 30
+    for file, name in named:
+        assert f"def {name}(" in (TOP / file).read_text(encoding="utf-8"), f"{file}::{name}"
+
+
 def test_every_page_is_in_the_navigation() -> None:
     navigation = (TOP / "mkdocs.yml").read_text(encoding="utf-8")
     pages = [str(page.relative_to(TOP / "docs")) for page in PAGES[1:]]
