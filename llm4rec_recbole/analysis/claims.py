@@ -205,7 +205,7 @@ def _tested(where: str, test: Comparison, runs: Runs, base: str = "") -> Measure
     """A comparison in per cent of the mean of `base`, by default of its baseline."""
     base = base or test.baseline
     mean = _mean(runs[base], test.metric) if base in runs else None
-    one_seed_note = one_seed(test, {method: len(its) for method, its in runs.items()})
+    one_seed_note = one_seed(test, {method: len(records) for method, records in runs.items()})
     shared: dict[str, Any] = {
         "p_holm": test.p_holm,
         "one_seed": one_seed_note.removeprefix(ONE_SEED),

@@ -104,8 +104,8 @@ def best_null(runs: Runs, method: str) -> str | None:
     """
     ladder = [
         null
-        for null, its in nulls().items()
-        if method in its["of"] and its["part"] in ("whole", "language model")
+        for null, null_spec in nulls().items()
+        if method in null_spec["of"] and null_spec["part"] in ("whole", "language model")
     ]
     return best_on_validation(runs, [*REFERENCES, *ladder])
 
@@ -123,7 +123,7 @@ def table_pairs(runs: Runs, recbole_row: str = "BPR") -> dict[str, list[tuple[st
         if best_baseline is not None and method not in nulls()
     ]
     ladder = [
-        (method, null) for null, its in nulls().items() for method in its["of"]
+        (method, null) for null, null_spec in nulls().items() for method in null_spec["of"]
         if null in runs and method in runs
     ]  # fmt: skip
     return {"claims": claims, "nulls": ladder, "further": further}
@@ -278,12 +278,16 @@ def render_pair(results: Path, method: str, baseline: str, margin: float = MARGI
         seeds = per_seed_values(runs)
         values = averaged(seeds)
         users = len(next(iter(values[method].values())))
-        counts = " and ".join(f"{len(its)} of {name}" for name, its in runs.items())
+        counts = " and ".join(f"{len(differences)} of {name}" for name, differences in runs.items())
         yield f"{dataset}, {protocol}: {users} users; runs: {counts}"
         rows = [
-            [*test.label[:2], *_pair_means(test, values), *_pair_texts(test, its, seeds, margin)]
+            [
+                *test.label[:2],
+                *_pair_means(test, values),
+                *_pair_texts(test, differences, seeds, margin),
+            ]
             for group in per_user_differences(values, PAIR_COLUMNS, pairing([(method, baseline)]))
-            for test, (_, its) in zip(
+            for test, (_, differences) in zip(
                 paired_tests("pair", (dataset, protocol), group, seeds), group
             )
         ]

@@ -85,8 +85,8 @@ def faithfulness(
     others = [_without(histories[user], cited[user]) for user in measurable]
 
     def score_without(erased: Sequence[np.ndarray]) -> np.ndarray:
-        left = [_without(histories[user], items) for user, items in zip(measurable, erased)]
-        return score(users, left)
+        remaining = [_without(histories[user], items) for user, items in zip(measurable, erased)]
+        return score(users, remaining)
 
     drop_cited = whole - score(users, others)
     random = np.random.default_rng(seed)

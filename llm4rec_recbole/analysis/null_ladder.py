@@ -111,8 +111,8 @@ def finding(steps: Sequence[Rung], method: str = OURS) -> str:
     ]
     sentence = f"In NDCG@10, the null ladder finds {'; '.join(phrases) or 'nothing'}"
     undecided = _parts(own_steps, "undecided")
-    rest = f" One seed leaves {_listed(undecided)} undecided." if undecided else ""
-    return f"{sentence}.{rest}"
+    undecided_sentence = f" One seed leaves {_listed(undecided)} undecided." if undecided else ""
+    return f"{sentence}.{undecided_sentence}"
 
 
 _FOUND: dict[Effect, str] = {

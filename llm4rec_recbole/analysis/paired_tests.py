@@ -114,10 +114,10 @@ def per_user_differences(
     """
     groups: dict[bytes, list[tuple[Label, np.ndarray]]] = {}
     for ranking, metric in columns if values else ():
-        column = {method: its[ranking, metric] for method, its in values.items()}
+        column = {method: scores[ranking, metric] for method, scores in values.items()}
         defined = ~np.isnan([*column.values()]).any(axis=0)  # (U,)
         if defined.any():
-            compared = pairs({method: its[defined] for method, its in column.items()})
+            compared = pairs({method: scores[defined] for method, scores in column.items()})
             groups.setdefault(defined.tobytes(), []).extend(
                 ((ranking, metric, method, baseline), difference)
                 for method, baseline, difference in compared
@@ -153,7 +153,7 @@ def paired_tests(
     for n, (label, difference) in enumerate(labelled):
         columns: list[Any] = [*numbers[:, n].tolist(), len(stacked), float(detectable[n])]
         test = Comparison(table, *setting, *label, *columns)
-        counts = {method: len(its[label[:2]]) for method, its in seeds.items()}
+        counts = {method: len(scores[label[:2]]) for method, scores in seeds.items()}
         words = conclusion(test, difference, seeds) + one_seed(test, counts)
         test = _with_random_seeds(test, difference, random_runs(test, seeds))
         tests.append(replace(test, conclusion=words))
@@ -194,8 +194,8 @@ def _weights(test: Comparison) -> dict[str, float]:
 
 def one_seed(test: Comparison, seeds: Mapping[str, int]) -> str:
     """The random methods of `test` with one of `seeds`, for the end of a conclusion."""
-    single = [m for m in _weights(test) if seeds.get(m) == 1 and m not in DETERMINISTIC]
-    return f"{ONE_SEED}{', '.join(single)}" if single else ""
+    methods = [m for m in _weights(test) if seeds.get(m) == 1 and m not in DETERMINISTIC]
+    return f"{ONE_SEED}{', '.join(methods)}" if methods else ""
 
 
 def random_runs(test: Comparison, seeds: Mapping[str, Values]) -> list[np.ndarray]:
@@ -207,7 +207,7 @@ def random_runs(test: Comparison, seeds: Mapping[str, Values]) -> list[np.ndarra
     column, weights = (test.ranking, test.metric), _weights(test)
     if not all(method in seeds for method in weights):
         return []
-    defined = ~np.isnan([its[column].mean(axis=0) for its in seeds.values()]).any(axis=0)
+    defined = ~np.isnan([scores[column].mean(axis=0) for scores in seeds.values()]).any(axis=0)
     return [
         weight * seeds[method][column][:, defined]
         for method, weight in weights.items()

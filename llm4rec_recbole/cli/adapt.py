@@ -50,16 +50,20 @@ def main(argv: Sequence[str]) -> int:
 
             model = recommend.restore_from_args(options, with_state=False)
         config = model.config
-        own = Path(config["dataset"], config["protocol"], model.method, f"seed_{config['seed']}")
-        folder = Path(options.state or Path("work/adapted", own))
+        run_folder = Path(
+            config["dataset"], config["protocol"], model.method, f"seed_{config['seed']}"
+        )
+        folder = Path(options.state or Path("work/adapted", run_folder))
         name = None if options.events == "-" else str(Path(options.events).resolve())
         lines = limited_lines(file, options.events if name else "standard input")
         writing = partial(disk_errors, "cannot write", folder, RESTART)
         with writing():
             adapter, feedback = resume(model, folder, report=_report)
         try:
-            before = len(adapter.journal)
-            print(f"{recommend.describe(model)}\nstate: {folder}, with {before} events", flush=True)
+            n_before = len(adapter.journal)
+            print(
+                f"{recommend.describe(model)}\nstate: {folder}, with {n_before} events", flush=True
+            )
             with writing(), adapter:
                 summary = learn(adapter, feedback, lines, name)
         except KeyboardInterrupt:

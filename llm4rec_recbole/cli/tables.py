@@ -103,10 +103,10 @@ def dataset_table(arguments: list[str] | None = None) -> int:
     no_answer = "No data set has runs of EnhancedGenRec and of a method beside it.\n"
     write_atomically(options.out / f"{datasets.ANSWER}.md", "".join(answer) or no_answer)
     write_atomically(options.out / f"{datasets.EXPERIMENTS}.md", chosen)
-    counts, few = few_interactions.read_counts(options.other_results), "No counts.\n"
+    counts, few_table = few_interactions.read_counts(options.other_results), "No counts.\n"
     if counts is not None:
-        few = to_markdown(few_interactions.build(runs, counts, options.recbole_row))
-    write_atomically(options.out / f"{few_interactions.NAME}.md", few)
+        few_table = to_markdown(few_interactions.build(runs, counts, options.recbole_row))
+    write_atomically(options.out / f"{few_interactions.NAME}.md", few_table)
     print(f"Table I over data sets: {options.out / datasets.NAME}.md, .tex, .csv")
     return 0
 

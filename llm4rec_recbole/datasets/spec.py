@@ -271,7 +271,7 @@ def _find(base: Path, name: str, raw: Path, *, several: bool = False) -> list[Pa
     Downloads in the folder `raw` and files that are being imported do not count.
     """
     names = (name, name[:-3]) if name.endswith(".gz") else (name, f"{name}.gz")
-    here = [base / name for name in names if (base / name).is_file()]
+    in_base = [base / name for name in names if (base / name).is_file()]
     below = [
         path
         for name in names
@@ -280,7 +280,7 @@ def _find(base: Path, name: str, raw: Path, *, several: bool = False) -> list[Pa
         and path.relative_to(raw).parts[0] != DOWNLOADS
         and not path.relative_to(raw).parts[0].startswith(".")
     ]
-    if not here and len(below) > 1 and not several:
+    if not in_base and len(below) > 1 and not several:
         hint = f"give the folder of one: {', '.join(map(str, below))}"
         raise InputError(f"there are several {name}", file=base, hint=hint)
-    return here or below
+    return in_base or below

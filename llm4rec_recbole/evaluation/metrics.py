@@ -81,9 +81,9 @@ def user_parity(ndcg: np.ndarray, groups: np.ndarray) -> float:
 
     ndcg: (U,); groups: (U,) int, each user's group, -1 where it is not known.
     """
-    known = groups >= 0
-    present, group = np.unique(groups[known], return_inverse=True)
-    return parity(ndcg[known], np.eye(len(present))[group])
+    has_group = groups >= 0
+    present, group = np.unique(groups[has_group], return_inverse=True)
+    return parity(ndcg[has_group], np.eye(len(present))[group])
 
 
 def item_parity(top: np.ndarray, categories: np.ndarray, k: int) -> float:
@@ -107,8 +107,8 @@ def exposure_of_categories(
     exposure = np.bincount(top.ravel(), discount.ravel(), minlength=len(categories))  # (n_items,)
     marks = categories != 0
     sizes = marks.sum(axis=1)
-    known = sizes > 0
-    return exposure[known], marks[known] / sizes[known, None]
+    has_category = sizes > 0
+    return exposure[has_category], marks[has_category] / sizes[has_category, None]
 
 
 def fairness(users: Mapping[str, float], items: float) -> float:

@@ -48,20 +48,20 @@ def draw_negatives(
     step = max(1, _CELLS // held_out.n_items)
     for start in range(0, len(held_out), step):
         rows = np.arange(start, min(start + step, len(held_out)))
-        taken = held_out.seen_mask(rows)  # (B, n_items)
-        taken[np.arange(len(rows)), held_out.targets[rows]] = True
-        draw(random, weights, taken, negatives[rows[0] : rows[-1] + 1])
+        excluded = held_out.seen_mask(rows)  # (B, n_items)
+        excluded[np.arange(len(rows)), held_out.targets[rows]] = True
+        draw(random, weights, excluded, negatives[rows[0] : rows[-1] + 1])
     return negatives
 
 
 def _race(
-    random: np.random.Generator, weights: np.ndarray, taken: np.ndarray, out: np.ndarray
+    random: np.random.Generator, weights: np.ndarray, excluded: np.ndarray, out: np.ndarray
 ) -> None:
-    """Fill `out` (B, n) with items that are not `taken` (B, n_items)."""
-    width = min(out.shape[1], taken.shape[1])
+    """Fill `out` (B, n) with items that are not `excluded` (B, n_items)."""
+    width = min(out.shape[1], excluded.shape[1])
     with np.errstate(divide="ignore"):
-        arrival = random.standard_exponential(taken.shape) / weights
-    arrival[taken] = np.inf
+        arrival = random.standard_exponential(excluded.shape) / weights
+    arrival[excluded] = np.inf
     first = np.argpartition(arrival, width - 1, axis=1)[:, :width]  # (B, width)
     times = np.take_along_axis(arrival, first, axis=1)
     order = np.argsort(times, axis=1)
@@ -90,12 +90,16 @@ class _Rejection:
         return items
 
     def __call__(
-        self, random: np.random.Generator, weights: np.ndarray, taken: np.ndarray, out: np.ndarray
+        self,
+        random: np.random.Generator,
+        weights: np.ndarray,
+        excluded: np.ndarray,
+        out: np.ndarray,
     ) -> None:
-        """Fill `out` (B, n) with items that are not `taken` (B, n_items), which is overwritten."""
-        n, n_items = out.shape[1], taken.shape[1]
-        flags = taken.reshape(-1)
-        first = np.empty(taken.size, dtype=np.int32)  # of each pair, its first draw in a round
+        """Fill `out` (B, n) with items not `excluded` (B, n_items), which is overwritten."""
+        n, n_items = out.shape[1], excluded.shape[1]
+        flags = excluded.reshape(-1)
+        first = np.empty(excluded.size, dtype=np.int32)  # of each pair, its first draw in a round
         filled = np.zeros(len(out), dtype=np.int64)
         rows = np.arange(len(out))
         for _ in range(_MOST_ROUNDS):
@@ -108,11 +112,11 @@ class _Rejection:
             slots = filled[rows, None] + np.cumsum(new, axis=1) - 1  # (rows, draws)
             row, draw = np.nonzero(new & (slots < n))
             out[rows[row], slots[row, draw]] = items[row, draw]
-            taken[rows[row], items[row, draw]] = True
+            excluded[rows[row], items[row, draw]] = True
             filled += np.bincount(rows[row], minlength=len(out))
             rows = rows[filled[rows] < n]
             if not len(rows):
                 return
         for unfilled in rows.tolist():
             one = slice(unfilled, unfilled + 1)
-            _race(random, weights, taken[one], out[one, filled[unfilled] :])
+            _race(random, weights, excluded[one], out[one, filled[unfilled] :])

@@ -69,11 +69,11 @@ def write_users(
     _write(path, table)
 
 
-def write_ranks(path: str | Path, whole: str | Path) -> None:
-    """Write the users file `whole` without its lists and what is said of them; see above."""
+def write_ranks(path: str | Path, users_file: str | Path) -> None:
+    """Write the ranks of `users_file` alone, as git holds them; see above."""
     import pyarrow as pa
 
-    _write(path, pa.Table.from_pandas(read_users(whole, RANKED), preserve_index=False))
+    _write(path, pa.Table.from_pandas(read_users(users_file, RANKED), preserve_index=False))
 
 
 def has_lists(path: str | Path) -> bool:

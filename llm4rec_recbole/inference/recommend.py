@@ -182,10 +182,10 @@ def item_names(model: TrainedModel) -> ItemNames:
 # Explained recommendations for some users, as the report shows them.
 
 
-def evenly_spaced(available: int, wanted: int) -> list[int]:
-    """`wanted` of the rows 0 to available − 1 at even distances, from row 0 on; at most all."""
-    wanted = min(wanted, available)
-    return [number * available // wanted for number in range(wanted)]
+def evenly_spaced(available: int, number_of_rows: int) -> list[int]:
+    """`number_of_rows` rows of 0 to available − 1 at even distances, from row 0; at most all."""
+    number_of_rows = min(number_of_rows, available)
+    return [number * available // number_of_rows for number in range(number_of_rows)]
 
 
 def explained_recommendations(

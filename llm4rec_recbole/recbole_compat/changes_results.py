@@ -149,11 +149,11 @@ def skip_non_tensor_stats(module: ModuleType) -> None:
 
     @override(module.Collector)
     def get_data_struct(self: Any) -> Any:
-        struct, own = module.DataStruct(), vars(self).pop("own_samples", None)
+        struct, n_own = module.DataStruct(), vars(self).pop("own_samples", None)
         for name, value in list(self.data_struct._data_dict.items()):
             struct.set(name, value.cpu() if isinstance(value, torch.Tensor) else value)
             if name in _PER_SAMPLE:
-                struct.set(name, struct[name][:own])
+                struct.set(name, struct[name][:n_own])
                 del self.data_struct[name]
         return struct
 
@@ -215,8 +215,8 @@ def evaluate_loaders(module: ModuleType) -> None:
             return eval_data.evaluate(self.model)
         if not single_process:
             sampler = eval_data.sampler
-            own = len(range(sampler.rank, eval_data.sample_size, sampler.num_replicas))
-            self.own_samples = self.eval_collector.own_samples = own
+            n_own = len(range(sampler.rank, eval_data.sample_size, sampler.num_replicas))
+            self.own_samples = self.eval_collector.own_samples = n_own
         return evaluate_as_recbole(self, eval_data, False, None, show_progress)
 
 

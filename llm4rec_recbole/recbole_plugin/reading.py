@@ -9,12 +9,7 @@ from typing import Any
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.machine import reused_memory
-from llm4rec_recbole.recbole_compat.import_hook import (
-    override,
-    override_global,
-    patch,
-    wrap,
-)
+from llm4rec_recbole.recbole_compat.import_hook import override, override_global, patch, wrap
 
 
 @patch("recbole.data.dataset.dataset", upstream="none: every row of `.item` is a candidate")
@@ -344,8 +339,8 @@ def fast_augmentation(module: ModuleType) -> None:
         def histories(values: Any, longest: int) -> Any:
             table = torch.zeros((len(start), longest, *values.shape[1:]), dtype=values.dtype)
             for position in range(longest):
-                here = torch.nonzero(length > position).squeeze(1)
-                table[here, position] = values[start[here] + position]
+                long_enough = torch.nonzero(length > position).squeeze(1)
+                table[long_enough, position] = values[start[long_enough] + position]
             return table  # (m, longest, ...)
 
         columns = {self.item_list_length_field: length}

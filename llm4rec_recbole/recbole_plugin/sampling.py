@@ -66,14 +66,14 @@ def sample_from_training(module: ModuleType) -> None:
     create = module.create_samplers
 
     def create_samplers(config: Any, dataset: Any, built_datasets: list[Any]) -> tuple:
-        options, own = config["train_neg_sample_args"], config["protocol"] in PROTOCOLS
+        options, is_ours = config["train_neg_sample_args"], config["protocol"] in PROTOCOLS
         train = valid = test = None
-        if not own:
+        if not is_ours:
             train, valid, test = create(config, dataset, built_datasets)
         name = options["distribution"]
         if name in DISTRIBUTIONS:
             train = _own_sampler(built_datasets[0], options)
-        elif name != "none" and (own or name == "popularity"):
+        elif name != "none" and (is_ours or name == "popularity"):
             train = _recbole_sampler(built_datasets[0], config)
         return train, valid, test
 

@@ -182,17 +182,17 @@ def our_model(section: AccuracySection) -> str:
         for test in claims
         if test.baseline not in of_the_paper
     ]
-    single = " One seed supports no claim." if row.one_seed else ""
+    note = " One seed supports no claim." if row.one_seed else ""
     runs = "; ".join([f"{row.status}, {section.users} test users", *([missing] if missing else [])])
-    return f"EnhancedGenRec has NDCG@10 {row.ours[NDCG]:.3f} ({runs}). {' '.join(parts)}{single}"
+    return f"EnhancedGenRec has NDCG@10 {row.ours[NDCG]:.3f} ({runs}). {' '.join(parts)}{note}"
 
 
 def _difference(test: Comparison, which: str) -> str:
     """One sentence: a difference from a baseline, its interval and its test."""
-    sure = "significant" if test.significant else "not significant"
+    significance = "significant" if test.significant else "not significant"
     return (
         f"Against {which}, {test.baseline}, the difference is {test.difference:+.3f} "
-        f"[{test.low:+.3f}, {test.high:+.3f}], {sure} (Holm p {test.p_holm:.2g})."
+        f"[{test.low:+.3f}, {test.high:+.3f}], {significance} (Holm p {test.p_holm:.2g})."
     )
 
 

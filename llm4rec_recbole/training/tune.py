@@ -66,16 +66,16 @@ def distributions(space: dict[str, Any]) -> dict[str, Any]:
     """Optuna's distribution of each option. A value that is a list or a mapping stands as JSON."""
     from optuna import distributions as kinds
 
-    made: dict[str, Any] = {}
+    kinds_of: dict[str, Any] = {}
     for name, values in space.items():
         if isinstance(values, list):
-            made[name] = kinds.CategoricalDistribution([_plain(value) for value in values])
+            kinds_of[name] = kinds.CategoricalDistribution([_plain(value) for value in values])
         else:
             low, high = values["from"], values["to"]
-            whole = isinstance(low, int) and isinstance(high, int)
-            kind = kinds.IntDistribution if whole else kinds.FloatDistribution
-            made[name] = kind(low, high, log=bool(values.get("log", False)))
-    return made
+            is_whole = isinstance(low, int) and isinstance(high, int)
+            kind = kinds.IntDistribution if is_whole else kinds.FloatDistribution
+            kinds_of[name] = kind(low, high, log=bool(values.get("log", False)))
+    return kinds_of
 
 
 def _plain(value: Any) -> Any:
@@ -91,11 +91,11 @@ def read_trials(path: Path) -> list[dict[str, str]]:
     for line, row in enumerate(rows, start=2):
         try:
             setting = json.loads(row["options"])
-            whole = set(row) | {"state"} == set(_COLUMNS) and None not in row.values()
+            is_complete = set(row) | {"state"} == set(_COLUMNS) and None not in row.values()
             sound = isinstance(setting, dict) and 0 <= float(row["valid_ndcg@10"]) <= 1
         except (KeyError, TypeError, ValueError, RecursionError):
-            whole = sound = False
-        if not whole or not sound:
+            is_complete = sound = False
+        if not is_complete or not sound:
             hint = f"the columns are {', '.join(_COLUMNS)}; delete the row to run the trial again"
             raise InputError("this is no trial", file=path, line=line, hint=hint)
     return rows

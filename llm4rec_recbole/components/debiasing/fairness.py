@@ -91,8 +91,8 @@ def threshold_at_share(scores: Tensor, share: float) -> float:
 
 def _group_means(values: Tensor, groups: Tensor) -> Tensor:
     """The mean of values (N,) in each group that occurs, (G,)."""
-    known = groups >= 0
-    values, groups = values[known], groups[known]
+    has_group = groups >= 0
+    values, groups = values[has_group], groups[has_group]
     size = int(groups.max()) + 1 if len(groups) else 0
     sums = values.new_zeros(size).index_add(0, groups, values)
     counts = values.new_zeros(size).index_add(0, groups, torch.ones_like(values))

@@ -104,9 +104,9 @@ class ClaimChecker:
         for begin, end in zip([0, *starts], [*starts, len(text)]):
             names = [name for start, _, name in named if begin <= start < end]
             covered = {n for first, last, _ in named for n in range(first, last)}
-            rest = [None if n in covered else text[n].folded for n in range(begin, end)]
+            others = [None if n in covered else text[n].folded for n in range(begin, end)]
             owners = {n - begin: name for first, last, name in named for n in range(first, last)}
-            claims += _claims(names, rest, owners, evidence)
+            claims += _claims(names, others, owners, evidence)
         return list(dict.fromkeys(claims))
 
 
@@ -114,7 +114,7 @@ _PLACE = "the place"
 
 
 def _claims(
-    names: list[str], rest: list[str | None], owners: dict[int, str], evidence: Evidence
+    names: list[str], others: list[str | None], owners: dict[int, str], evidence: Evidence
 ) -> list[Claim]:
     """The claims of one sentence, of its names and its other words, None where a name is.
 
@@ -129,53 +129,53 @@ def _claims(
     supported = {
         "taste": bool(categories) and all(aspect.liked for aspect in categories),
         "likeness": (bool(items) or any(aspect.liked for aspect in categories))
-        and _is_alike(rest, owners, evidence),
+        and _is_alike(others, owners, evidence),
         "time": set(items) <= latest if items else context.recent.exceeds,
         "trend": context.recent.exceeds,
         "location": context.place is not None,
     }
     for kind, listed in _KINDS.items():
-        matched = [word for word in rest if word in listed]
+        matched = [word for word in others if word in listed]
         if matched or (kind == "location" and _PLACE in names):
             text = kind if kind in REASONS else " ".join(dict.fromkeys(map(str, matched)))
             claims.append(Claim(kind, text, supported[kind]))
-    numbers = {n for n, word in enumerate(rest) if word is not None and word.isdigit()}
+    numbers = {n for n, word in enumerate(others) if word is not None and word.isdigit()}
     claims += [
-        Claim("number", str(rest[n]), _is_number_of(n, rest, owners, evidence))
+        Claim("number", str(others[n]), _is_number_of(n, others, owners, evidence))
         for n in sorted(numbers)
     ]
-    known = (FUNCTION_WORDS - _UNSUPPORTED) | _NEUTRAL | {"i"} | {str(rest[n]) for n in numbers}
-    known = known.union(*_KINDS.values())
+    allowed = (FUNCTION_WORDS - _UNSUPPORTED) | _NEUTRAL | {"i"} | {str(others[n]) for n in numbers}
+    allowed = allowed.union(*_KINDS.values())
     if context.place is not None:
-        known |= {"more"}  # chosen more than usual
+        allowed |= {"more"}  # chosen more than usual
     if not (evidence.cited or evidence.likes or context.place or context.recent.exceeds):
-        known |= {"no"}  # the data give no reason
-    for is_other, group in groupby(rest, lambda word: word is not None and word not in known):
+        allowed |= {"no"}  # the data give no reason
+    for is_other, group in groupby(others, lambda word: word is not None and word not in allowed):
         if is_other:
             claims.append(Claim("other", " ".join(map(str, group)), False))
     return claims
 
 
-def _is_alike(rest: list[str | None], owners: dict[int, str], evidence: Evidence) -> bool:
+def _is_alike(others: list[str | None], owners: dict[int, str], evidence: Evidence) -> bool:
     """Whether the explained item is what each "like" of the sentence is said of.
 
     That another item is like the cited ones is in no evidence.
     """
-    for number, word in enumerate(rest):
+    for number, word in enumerate(others):
         if word in _KINDS["likeness"]:
             before = [owners[n] for n in range(number) if owners.get(n) in evidence.names]
-            if (before and before[-1] != evidence.name) or rest[number - 1] in ("are", "were"):
+            if (before and before[-1] != evidence.name) or others[number - 1] in ("are", "were"):
                 return False
     return True
 
 
 def _is_number_of(
-    number: int, rest: list[str | None], owners: dict[int, str], evidence: Evidence
+    number: int, others: list[str | None], owners: dict[int, str], evidence: Evidence
 ) -> bool:
     """Whether the number at `number` is that of the words beside it."""
     context, place = evidence.context, evidence.context.place
-    before = rest[number - 1] if number else ""
-    after = rest[number + 1] if number + 1 < len(rest) else ""
+    before = others[number - 1] if number else ""
+    after = others[number + 1] if number + 1 < len(others) else ""
     shares = {aspect.name: 100 * aspect.weight for aspect in evidence.aspects}
     beside = {owners.get(number - 1), owners.get(number + 1)} & set(shares)
     allowed: list[float] = [shares[name] for name in beside if name is not None]
@@ -187,7 +187,7 @@ def _is_number_of(
         allowed += [place.chosen.expected] if before in ("predict", "predicts") else []
         allowed += [place.of] if before == "your" else []
     allowed += [TREND_DAYS] if after == "days" else []
-    return rest[number] in {f"{value:.0f}" for value in allowed}
+    return others[number] in {f"{value:.0f}" for value in allowed}
 
 
 def _named(text: list[Word], evidence: Evidence) -> list[tuple[int, int, str]]:

@@ -146,11 +146,13 @@ class EvidenceCollector:
             return (), no_score
         if taste is None and self.aspects[history].any():
             taste = taste_of_history(history, self.aspects)
-        own = np.flatnonzero(self.aspects[item])
+        item_aspects = np.flatnonzero(self.aspects[item])
         usual = self.aspects.sum(0) / self.aspects.sum()  # (A,)
         p = np.zeros(len(usual)) if taste is None else taste
-        own = own[np.argsort(-p[own], kind="stable")].tolist()
-        aspects = tuple(Aspect(self.aspect_names[k], float(p[k]), float(usual[k])) for k in own)
+        item_aspects = item_aspects[np.argsort(-p[item_aspects], kind="stable")].tolist()
+        aspects = tuple(
+            Aspect(self.aspect_names[k], float(p[k]), float(usual[k])) for k in item_aspects
+        )
         if not any(aspect.liked for aspect in aspects):
             return aspects, no_score
         log_p = torch.from_numpy(np.log(np.maximum(p, 1e-30)))[None]

@@ -134,10 +134,10 @@ class ItemLocations:
         if not counts.any() or not len(items):
             return None
         city = int(counts.argmax())
-        here = self.codes == city  # (n_items,)
-        expected = here[items].mean() * len(history)
-        frequency = Frequency(counts[city] * here, np.where(here, expected, np.inf))
-        weights = np.bincount(history[here[history]], minlength=len(here))
+        is_here = self.codes == city  # (n_items,)
+        expected = is_here[items].mean() * len(history)
+        frequency = Frequency(counts[city] * is_here, np.where(is_here, expected, np.inf))
+        weights = np.bincount(history[is_here[history]], minlength=len(is_here))
         part = Part(weights, frequency.exceeds)
         return Nearby(str(self.names[city]), part, frequency, len(history), True)
 
@@ -155,13 +155,15 @@ class UserLocations:
         """What is chosen in the user's region; the user's own choices count too. Arguments: as of
         ItemLocations."""
         region = str(self.regions[user])
-        here = self.regions[users] == region  # (N,)
-        if not region or here.all():
+        is_here = self.regions[users] == region  # (N,)
+        if not region or is_here.all():
             return None
-        counts, others = (np.bincount(items[own], minlength=self.n_items) for own in (here, ~here))
-        frequency = Frequency(counts, others * (here.sum() / (~here).sum()))
+        counts, others = (
+            np.bincount(items[own], minlength=self.n_items) for own in (is_here, ~is_here)
+        )
+        frequency = Frequency(counts, others * (is_here.sum() / (~is_here).sum()))
         part = Part(frequency.excess, frequency.exceeds)
-        return Nearby(f"zip code {region}…", part, frequency, int(here.sum()), False)
+        return Nearby(f"zip code {region}…", part, frequency, int(is_here.sum()), False)
 
 
 Locations = ItemLocations | UserLocations

@@ -107,30 +107,34 @@ def explain_list(
     writer's where they pass the check and say more than the template's, and otherwise the
     template's.
     """
-    reasons = distinct_reasons([clauses_of(own) for own in evidence])
-    plain = [template_sentence(own, reason) for own, reason in zip(evidence, reasons)]
-    claims = [checker.claims(sentence, own) for sentence, own in zip(plain, evidence)]
-    given_reasons = [reasons_in(own) for own in claims]
+    reasons = distinct_reasons([clauses_of(facts) for facts in evidence])
+    plain = [template_sentence(facts, reason) for facts, reason in zip(evidence, reasons)]
+    claims = [checker.claims(sentence, facts) for sentence, facts in zip(plain, evidence)]
+    given_reasons = [reasons_in(its_claims) for its_claims in claims]
     explanations = []
-    for number, (own, reason) in enumerate(zip(evidence, reasons)):
+    for number, (facts, reason) in enumerate(zip(evidence, reasons)):
         written, problems, its_claims = "", [], []
         if writer is not None and reason:
-            opening = opening_of(own, reason)
-            written = first_sentences(f"{opening} {writer.write(prompt_of(own), opening).strip()}")
-            its_claims = checker.claims(written, own)
-            problems = checker.problems(written, own) if written else ["it is not a sentence"]
+            opening = opening_of(facts, reason)
+            written = first_sentences(
+                f"{opening} {writer.write(prompt_of(facts), opening).strip()}"
+            )
+            its_claims = checker.claims(written, facts)
+            problems = checker.problems(written, facts) if written else ["it is not a sentence"]
             if not problems and not reasons_in(its_claims) > given_reasons[number]:
                 problems = ["it gives no further reason"]
             if not problems and reasons_in(its_claims) in given_reasons:
                 problems = ["another item of the list has its reasons"]
             if not problems:
                 given_reasons[number] = reasons_in(its_claims)
-                made = Explanation(own, reason, written, tuple(its_claims), writer.name, "", (), ())
-                explanations.append(made)
+                explanation = Explanation(
+                    facts, reason, written, tuple(its_claims), writer.name, "", (), ()
+                )
+                explanations.append(explanation)
                 continue
         explanations.append(
             Explanation(
-                own, reason, plain[number], tuple(claims[number]), "template",
+                facts, reason, plain[number], tuple(claims[number]), "template",
                 written, tuple(problems), tuple(its_claims),
             )
         )  # fmt: skip
@@ -141,12 +145,12 @@ def first_sentences(text: str, n: int = MAX_SENTENCES) -> str:
     """The first `n` complete sentences of `text` on one line, "" without any. A full stop after a
     single letter, or after "Mr" and the like, ends no sentence."""
     sentences: list[str] = []
-    open_ = ""
+    unfinished = ""
     for part in _SENTENCE.findall(" ".join(text.split())):
-        open_ += part
-        if not ABBREVIATION.search(open_):
-            sentences.append(open_.strip())
-            open_ = ""
+        unfinished += part
+        if not ABBREVIATION.search(unfinished):
+            sentences.append(unfinished.strip())
+            unfinished = ""
     return " ".join(sentences[:n])
 
 

@@ -89,8 +89,8 @@ def whitened(texts: np.ndarray, d: int) -> np.ndarray:
     count."""
     has_text = texts.any(1)
     centred = texts[has_text] - texts[has_text].mean(0)
-    left, values, _ = np.linalg.svd(centred.astype(np.float64), full_matrices=False)
+    basis, values, _ = np.linalg.svd(centred.astype(np.float64), full_matrices=False)
     rank = min(d, int((values > 1e-6 * values[0]).sum()))
     vectors = np.zeros((len(texts), d), dtype=np.float32)
-    vectors[has_text, :rank] = left[:, :rank]
+    vectors[has_text, :rank] = basis[:, :rank]
     return vectors * np.float32(np.sqrt(max(1, has_text.sum())))

@@ -107,12 +107,12 @@ class EntryEmbedding(nn.Module):
         (n_items, d), the items' vectors."""
         is_entry = entries >= 0
         rows = entries.clamp(min=0)
-        items, where = (rows // self.size).unique(return_inverse=True)  # one map for each item
+        items, item_index = (rows // self.size).unique(return_inverse=True)  # one map for each item
         categories = self.categories[items]  # (I, C)
-        known = (categories > 0).sum(1, keepdim=True).clamp(min=1)
+        n_categories = (categories > 0).sum(1, keepdim=True).clamp(min=1)
         described = table[items] + self.text_map(self.texts[items]) + self.kind
-        described = described + self.category(categories).sum(1) / known  # (I, d)
-        tokens = described[where]
+        described = described + self.category(categories).sum(1) / n_categories  # (I, d)
+        tokens = described[item_index]
         if self.review_map is not None:
             tokens = tokens + self.review_map(self.reviews[rows])
         return tokens, is_entry
@@ -186,28 +186,30 @@ class RetrievedContext(nn.Module):
 
     def now(self, held_out: HeldOut, rows: np.ndarray) -> Tensor:
         """Entries (B, L, K) for rows of `held_out`, as of the moment after each row's last item."""
-        own = held_out.subset(rows)
-        histories, times = (np.split(ids, own.indptr[1:-1]) for ids in (own.items, own.times))
+        subset = held_out.subset(rows)
+        histories, times = (
+            np.split(ids, subset.indptr[1:-1]) for ids in (subset.items, subset.times)
+        )
         # Without a history there is no moment: nothing is dated before -inf.
         moments = [query_time(seen) if len(seen) else -np.inf for seen in times]
-        return self.at(histories, np.array(moments), own.users)
+        return self.at(histories, np.array(moments), subset.users)
 
     def at(self, histories: list[np.ndarray], times: np.ndarray, users: np.ndarray) -> Tensor:
         """Entries (B, L, K) for B histories, each oldest first, as of `times` (B,), in seconds, of
         `users` (B,). L is the longest history's length, at most `length`."""
         lengths = np.array([len(history) for history in histories])
-        shown = np.minimum(lengths, self.length)
-        history = np.repeat(np.arange(len(lengths)), shown)
-        column = np.arange(len(history)) - np.repeat(np.cumsum(shown) - shown, shown)
+        n_read = np.minimum(lengths, self.length)
+        history = np.repeat(np.arange(len(lengths)), n_read)
+        column = np.arange(len(history)) - np.repeat(np.cumsum(n_read) - n_read, n_read)
         queries = Queries(
             items=np.concatenate(histories),
             indptr=np.append(0, np.cumsum(lengths)),
             history=history,
-            seen=(lengths - shown)[history] + column + 1,
+            seen=(lengths - n_read)[history] + column + 1,
             users=users[history],
             times=times[history],
         )
-        entries = np.full((len(lengths), int(shown.max()), self.k), NO_ENTRY, dtype=np.int64)
+        entries = np.full((len(lengths), int(n_read.max()), self.k), NO_ENTRY, dtype=np.int64)
         entries[history, column] = self._entries(queries)
         return torch.from_numpy(entries)
 

@@ -52,9 +52,9 @@ def relevance(
     that an entry lacks is NaN, and its weight is left out of both sums."""
     total, mass = np.zeros_like(similarity), np.zeros_like(similarity)
     for term, weight in zip((similarity, temporal, credibility), weights):
-        there = ~np.isnan(term)
-        total += np.where(there, weight * np.nan_to_num(term), 0.0)
-        mass += weight * there
+        present = ~np.isnan(term)
+        total += np.where(present, weight * np.nan_to_num(term), 0.0)
+        mass += weight * present
     return total / np.maximum(mass, 1e-12)
 
 
@@ -134,15 +134,15 @@ class Retriever:
     def _random(
         self, first: _FirstPositions, rows: np.ndarray, snapshot: Snapshot, k: int
     ) -> np.ndarray:
-        queries, known = first.queries, np.flatnonzero(snapshot.support)
-        if not len(known):
+        queries, supported = first.queries, np.flatnonzero(snapshot.support)
+        if not len(supported):
             return np.zeros((len(rows), k), dtype=np.int64)
         last = queries.items[queries.indptr[queries.history[rows]] + queries.seen[rows] - 1]
         key = queries.seen[rows] * 1_000_003 + last  # (P,)
         numbers = _mixed(
             key[:, None].astype(np.uint64) * np.uint64(64) + np.arange(4 * k, dtype=np.uint64)
         )
-        drawn = known[(numbers % np.uint64(len(known))).astype(np.int64)]  # (P, 4k)
+        drawn = supported[(numbers % np.uint64(len(supported))).astype(np.int64)]  # (P, 4k)
         seen = first.is_seen(np.repeat(rows, 4 * k), drawn.ravel()).reshape(drawn.shape)
         order = np.argsort(seen, axis=1, kind="stable")[:, :k]
         return np.where(np.take_along_axis(seen, order, 1), 0, np.take_along_axis(drawn, order, 1))

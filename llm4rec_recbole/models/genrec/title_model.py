@@ -89,13 +89,13 @@ class TitleModel(nn.Module):
         sees = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 0, 1]]).bool()  # └─▶ 10
         try:
             model.set_attn_implementation("eager")
-            own = []  # (4, 11) for each prompt
+            exact = []  # (4, 11) for each prompt
             for prompt in prompts:
                 long, short = (
                     model(input_ids=selected[torch.tensor([prompt + branch])]).logits[0]
                     for branch in branches
                 )
-                own.append(torch.cat([long[-3:], short[-1:]])[:, selected].float())
+                exact.append(torch.cat([long[-3:], short[-1:]])[:, selected].float())
             self.eval()
             with torch.random.fork_rng(devices=[]):  # new embeddings draw from it
                 self.restrict_vocabulary(selected.tolist())
@@ -106,7 +106,10 @@ class TitleModel(nn.Module):
         except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
             reason = str(error).strip().partition("\n")[0]
         else:
-            scale, off = torch.stack(own).std(), (logits - torch.stack(own)).square().mean().sqrt()
+            scale, off = (
+                torch.stack(exact).std(),
+                (logits - torch.stack(exact)).square().mean().sqrt(),
+            )
             reason = "" if off <= _TOLERANCE[self.dtype] * scale else "its logits differ"
         finally:
             self.body.set_input_embeddings(embeddings)

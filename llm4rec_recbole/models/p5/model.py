@@ -97,8 +97,10 @@ class P5(GenerativeRecommender, SequentialRecommender):
                 answered = [row for row, text in enumerate(texts) if text]
                 if not answered:
                     continue
-                about = [self.codes[items[row][0]] for row in answered]
-                prompts = self._prompts(family, template, [users[row] for row in answered], about)
+                answered_items = [self.codes[items[row][0]] for row in answered]
+                prompts = self._prompts(
+                    family, template, [users[row] for row in answered], answered_items
+                )
                 answers = [[[*self.words.encode(texts[row]), self.words.end]] for row in answered]
             else:
                 continue
@@ -169,8 +171,8 @@ class P5(GenerativeRecommender, SequentialRecommender):
         family: rating or explanation; users, items: RecBole's ids; prompt: seen, or unseen for the
         template that never trained; max_tokens: longest answer.
         """
-        about = [self.codes[item] for item in items]
-        prompts = self._prompts(family, TEMPLATES[prompt], users, about)
+        item_codes = [self.codes[item] for item in items]
+        prompts = self._prompts(family, TEMPLATES[prompt], users, item_codes)
         memory, state = self.decoder.read(*padded(prompts, self.t5.device))
         word_output = self.decoder.output[: len(self.words)]
         words: list[Tensor] = []

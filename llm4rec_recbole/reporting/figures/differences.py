@@ -66,15 +66,15 @@ def forest(name: str, metric: str, setting: str, tests: Sequence[Comparison]) ->
     )  # fmt: skip
 
 
-def pooled_forest(name: str, metric: str, its: Gains) -> svg.Figure | None:
+def pooled_forest(name: str, metric: str, gains: Gains) -> svg.Figure | None:
     """The log-ratio on each data set, and the pooled one with its prediction interval.
 
     None where nothing is pooled. The pale bar of the pooled row is the prediction interval.
     """
-    if (pooled := its.pooled) is None:
+    if (pooled := gains.pooled) is None:
         return None
     rows = []
-    for dataset, (ratio, variance) in its.log_ratios.items():
+    for dataset, (ratio, variance) in gains.log_ratios.items():
         half = NORMAL_95 * variance**0.5
         ends = (ratio - half, ratio + half)
         rows.append(Interval(dataset, ratio, *ends, gain_text(ratio, *ends), "paper",
@@ -83,11 +83,11 @@ def pooled_forest(name: str, metric: str, its: Gains) -> svg.Figure | None:
     predicted = (pooled.predicted_low, pooled.predicted_high)
     rows.append(Interval("Pooled", pooled.effect, pooled.low, pooled.high, numbers, "ours",
                          pooled.p >= LEVEL, predicted))  # fmt: skip
-    hints = [f"against {method}" for method in its.compared_with.values()]
+    hints = [f"against {method}" for method in gains.compared_with.values()]
     described = "; ".join(f"{row.label} {row.numbers}" for row in rows)
     return _forest(
-        name, f"{metric}: {OURS} over {its.over}",
-        f"Forest plot: gain of {OURS} over {its.over} in {metric}, on each data set and pooled. "
+        name, f"{metric}: {OURS} over {gains.over}",
+        f"Forest plot: gain of {OURS} over {gains.over} in {metric}, on each data set and pooled. "
         f"{described}.", f"log of the ratio, {metric}", rows,
         [*hints, f"new data set: {gain_text(pooled.effect, *predicted)}"],
     )  # fmt: skip

@@ -134,7 +134,7 @@ def _sentence_row(name: str, row: SentenceQuality) -> list[Cell]:
 def _users(entries: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
     """(user, that user's entries), with writer and evidence in words."""
     rows = [e | {"writer": _writer(e), "evidence": _plain(e["evidence"])} for e in entries]
-    return [(user, [*its]) for user, its in groupby(rows, key=lambda e: str(e["user"]))]
+    return [(user, [*user_rows]) for user, user_rows in groupby(rows, key=lambda e: str(e["user"]))]
 
 
 def _checked(output: Output) -> list[dict[str, Any]]:
@@ -216,8 +216,8 @@ def faithfulness(results: Path) -> Markup:
     if not measured:
         return _none_of("faithfulness", "faithfulness")
     sections = []
-    for setting, its in groupby(measured, key=lambda pair: pair[0].setting):
-        rows = [_faithfulness_row(output.who, values) for output, values in its]
+    for setting, setting_outputs in groupby(measured, key=lambda pair: pair[0].setting):
+        rows = [_faithfulness_row(output.who, values) for output, values in setting_outputs]
         sections.append(Section(setting, rows, setting))
     title = "The score without the items that explanations cite"
     columns = ("", *FAITHFULNESS_COLUMNS, "More than popular")
@@ -227,8 +227,8 @@ def faithfulness(results: Path) -> Markup:
 def _faithfulness_row(who: str, values: dict[str, float]) -> list[Cell]:
     texts = [text.format(**values).replace("%", " %") for text in FAITHFULNESS_COLUMNS.values()]
     low, high = values["low_popular"], values["high_popular"]
-    sure = "yes" if low > 0 else "the other way" if high < 0 else "no"
-    return [Cell(text) for text in (who, *texts, sure)]
+    more_than_popular = "yes" if low > 0 else "the other way" if high < 0 else "no"
+    return [Cell(text) for text in (who, *texts, more_than_popular)]
 
 
 # Four update rules on a stream of held-out interactions.

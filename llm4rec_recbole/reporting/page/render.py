@@ -63,7 +63,7 @@ def short_hash(value: Any) -> Markup:
 
 def column_groups(columns: Sequence[tuple[str, str]]) -> list[tuple[str, int]]:
     """(group, number of its columns) from left to right; [] where no column has a group."""
-    groups = [(group, len([*its])) for group, its in groupby(group for group, _ in columns)]
+    groups = [(group, len([*same])) for group, same in groupby(group for group, _ in columns)]
     return groups if any(group for group, _ in groups) else []
 
 
@@ -80,9 +80,9 @@ def table(made: Table) -> Markup:
     return render("table.html", made=made)
 
 
-def figures(made: Sequence[Figure | None], caption: str, setting: str = "") -> Markup:
+def figures(plots: Sequence[Figure | None], caption: str, setting: str = "") -> Markup:
     """Figures side by side with one caption; empty where none could be drawn."""
-    drawn = [(figure, Markup(figure.inline())) for figure in made if figure is not None]
+    drawn = [(figure, Markup(figure.inline())) for figure in plots if figure is not None]
     if not drawn:
         return Markup("")
     return render("figures.html", drawn=drawn, caption=caption, setting=setting)

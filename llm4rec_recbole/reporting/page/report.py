@@ -94,7 +94,7 @@ def _parts(
     counts: pd.DataFrame | None,
 ) -> list[tuple[str, str, Markup]]:
     """(id, heading, content) of each part."""
-    tables = {name: table(made) for name, made, _ in report.tables()}
+    tables = {name: table(table_data) for name, table_data, _ in report.tables()}
     runs = table_runs(datasets, report.recbole_row)
     curves = _each(training, report.sections)
     few_table = Markup("<p>There are no counts of training interactions.</p>")
@@ -130,14 +130,16 @@ def _parts(
 
 def _power(report: ReportInputs, datasets: Datasets) -> Markup:
     """The users that claims need, by the pilots that compare EnhancedGenRec with a baseline."""
-    records = [r for _, runs in datasets.values() for its in runs.values() for r in its]
+    records = [
+        r for _, runs in datasets.values() for method_runs in runs.values() for r in method_runs
+    ]
     pilots = [pilot for pilot in pilots_of(records, report.recbole_row) if pilot.general]
     return table(claims.power_table(paper_gains(report.paper), pilots))
 
 
-def _each(section: Callable[[Any], Markup], made: Iterable[Any]) -> Markup:
+def _each(section: Callable[[Any], Markup], contents: Iterable[Any]) -> Markup:
     """The section of each data set and protocol."""
-    return Markup("").join(map(section, made))
+    return Markup("").join(map(section, contents))
 
 
 # The figures and their captions.
@@ -161,12 +163,12 @@ def differences(section: AccuracySection) -> Markup:
     )
 
 
-def pooled(made: Sequence[Gains]) -> Markup:
+def pooled(all_gains: Sequence[Gains]) -> Markup:
     """Forest plots of the gains over data sets; "" with fewer than two."""
     drawn = [
-        pooled_forest(f"pooled-{n}", METRIC_NAMES[its.metric], its)
-        for n, its in enumerate(made)
-        if its.over in (BEST_BASELINE, BEST_NULL)
+        pooled_forest(f"pooled-{n}", METRIC_NAMES[gains.metric], gains)
+        for n, gains in enumerate(all_gains)
+        if gains.over in (BEST_BASELINE, BEST_NULL)
     ]
     return figures(
         drawn,
@@ -212,9 +214,9 @@ def fairness(section: AccuracySection) -> Markup:
     return figures(drawn, "Full ranking; further up and to the right is better.", section.setting)
 
 
-def ablation(made: Ablation) -> Markup:
+def ablation(tables: Ablation) -> Markup:
     """The paper's ablation and ours."""
-    section, column = made.table_4, NDCG
+    section, column = tables.table_4, NDCG
     drawn: list[Figure] = []
     if steps := printed_steps(section.rows, "ndcg@10"):
         drawn.append(waterfall("printed", "The paper, as printed", "NDCG@10", steps, "paper"))
@@ -293,10 +295,12 @@ def claims_ledger(entries: list[Entry]) -> Markup:
         {
             "name": name,
             "id": "claims-" + re.sub(r"\W+", "-", name).strip("-").lower(),
-            "counts": [sum(entry.verdict == verdict for entry in its) for _, verdict in verdicts],
-            "claims": [_claim(entry) for entry in its],
+            "counts": [
+                sum(entry.verdict == verdict for entry in place_entries) for _, verdict in verdicts
+            ],
+            "claims": [_claim(entry) for entry in place_entries],
         }
-        for name, its in by_place.items()
+        for name, place_entries in by_place.items()
     ]
     columns = [("", name) for name in claims.COLUMNS[1:]]
     return render(

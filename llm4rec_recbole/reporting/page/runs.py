@@ -172,7 +172,11 @@ def provenance(
     """A row for each record, and the failures. What all records have in common stands above."""
     values = {name: [record.provenance.get(key) for record in records]
               for name, key in SHOWN.items()}  # fmt: skip
-    alike = [name for name, its in values.items() if len(its) > 1 and all(v == its[0] for v in its)]
+    alike = [
+        name
+        for name, cells in values.items()
+        if len(cells) > 1 and all(v == cells[0] for v in cells)
+    ]
     differing = [name for name in SHOWN if name not in alike]
     runs = [
         {

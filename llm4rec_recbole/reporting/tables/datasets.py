@@ -109,7 +109,9 @@ def _methods(datasets: Mapping[str, tuple[Path, Runs]], recbole_row: str) -> tup
 def build(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> Table:
     """The table for people."""
     methods = _methods(datasets, recbole_row)
-    records = {m: its[m] for _, its in reversed([*datasets.values()]) for m in its}
+    records = {
+        m: method_runs[m] for _, method_runs in reversed([*datasets.values()]) for m in method_runs
+    }
     columns = [("", "Method")]
     labels = [row_label(m, recbole_row, size_of(m, records.get(m, ()))) for m in methods]
     cells = [[Cell(label) for label in labels]]
@@ -135,7 +137,7 @@ def build(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> T
 
 def gains_of(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> list[Gains]:
     """The gains of EnhancedGenRec on each data set, and pooled."""
-    return gains({name: its for name, (_, its) in datasets.items()}, METRICS, recbole_row)
+    return gains({name: runs_of for name, (_, runs_of) in datasets.items()}, METRICS, recbole_row)
 
 
 def answer(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> list[str]:
@@ -144,33 +146,33 @@ def answer(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> 
     [] with fewer than two data sets to pool.
     """
     return [
-        _answer(its, datasets)
-        for its in gains_of(datasets, recbole_row)
-        if its.over in (BEST_BASELINE, BEST_NULL) and its.metric == "ndcg@10" and its.pooled
+        _answer(gain, datasets)
+        for gain in gains_of(datasets, recbole_row)
+        if gain.over in (BEST_BASELINE, BEST_NULL) and gain.metric == "ndcg@10" and gain.pooled
     ]
 
 
-def _answer(its: Gains, datasets: dict[str, tuple[Path, Runs]]) -> str:
+def _answer(gain: Gains, datasets: dict[str, tuple[Path, Runs]]) -> str:
     """The gain on each data set and its seeds, and the pooled gain."""
     parts = []
-    for dataset, (ratio, _) in its.log_ratios.items():
+    for dataset, (ratio, _) in gain.log_ratios.items():
         seeds = len(datasets[dataset][1][OURS])
         runs = f"{seeds} seeds" if seeds > 1 else "one seed"
-        parts.append(f"{dataset} {percent(ratio)} % ({its.compared_with[dataset]}; {runs})")
-    p = its.pooled
+        parts.append(f"{dataset} {percent(ratio)} % ({gain.compared_with[dataset]}; {runs})")
+    p = gain.pooled
     assert p is not None
     return (
-        f"Gain in test {METRIC_NAMES[its.metric]} over {its.over}, chosen on validation: "
+        f"Gain in test {METRIC_NAMES[gain.metric]} over {gain.over}, chosen on validation: "
         f"{', '.join(parts)}. "
         f"Pooled: {gain_text(p.effect, p.low, p.high)}, p {p.p:.2g}."
     )
 
 
-def _pooled_cell(its: Gains | None) -> Cell:
+def _pooled_cell(gain: Gains | None) -> Cell:
     """The pooled gain with its interval, marked where it differs from 0."""
-    if its is None or its.pooled is None:
+    if gain is None or gain.pooled is None:
         return Cell(NONE)
-    p = its.pooled
+    p = gain.pooled
     return Cell(gain_text(p.effect, p.low, p.high), marked=p.p < LEVEL)
 
 
@@ -187,23 +189,23 @@ def _gain_row(
 
 def _pooled_notes(pooled: Sequence[Gains]) -> list[str]:
     """What the pooled gains are, and how much they differ between data sets."""
-    made = [its for its in pooled if its.pooled is not None]
-    if not made:
+    pooled_gains = [gain for gain in pooled if gain.pooled is not None]
+    if not pooled_gains:
         return [f"Pooled: two data sets with users files of {OURS} and the row are needed."]
     sentences = [
         "Pooled: random-effects meta-analysis (REML, Knapp and Hartung) of the log-ratios of the "
         f"data sets with users files of both methods, users and seeds random. *: p < {LEVEL:g}, "
         "one test."
     ]
-    for its in made:
-        p = its.pooled
-        if its.over not in (BEST_BASELINE, BEST_NULL) or p is None:
+    for gain in pooled_gains:
+        p = gain.pooled
+        if gain.over not in (BEST_BASELINE, BEST_NULL) or p is None:
             continue
-        names = ", ".join(f"{name}: {method}" for name, method in its.compared_with.items())
-        ratios = np.array([ratio for ratio, _ in its.log_ratios.values()])
+        names = ", ".join(f"{name}: {method}" for name, method in gain.compared_with.items())
+        ratios = np.array([ratio for ratio, _ in gain.log_ratios.values()])
         worse, equal, better = signed_rank_probabilities(ratios)
         sentences.append(
-            f"{METRIC_NAMES[its.metric]} over {its.over} on validation ({names}). On a new data "
+            f"{METRIC_NAMES[gain.metric]} over {gain.over} on validation ({names}). On a new data "
             f"set the gain is expected in [{percent(p.predicted_low)}, "
             f"{percent(p.predicted_high)}] % (95 % prediction interval). {100 * p.i2:.0f} % of "
             f"the variance is between the {p.studies} data sets. {OURS} is better by more than "

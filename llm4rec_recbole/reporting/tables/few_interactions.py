@@ -57,10 +57,10 @@ def build(
     ]
     sections, uncounted = [], []
     for dataset, (_, runs) in datasets.items():
-        own = counts[counts["dataset"] == dataset]
+        own_counts = counts[counts["dataset"] == dataset]
         users = read_users(next(iter(runs.values()))[0].users_path, ("user",))["user"]
-        if sorted(users) == own["user"].to_list():
-            sections.append(_section(dataset, runs, own, recbole_row))
+        if sorted(users) == own_counts["user"].to_list():
+            sections.append(_section(dataset, runs, own_counts, recbole_row))
         else:
             uncounted.append(dataset)
     return Table(
@@ -81,18 +81,18 @@ def build(
 
 def _section(dataset: str, runs: Runs, counts: pd.DataFrame, recbole_row: str) -> Section:
     values = averaged(per_seed_values(runs))
-    few = {name: counts[name].to_numpy() <= FEW for name in COUNTS}
+    is_few = {name: counts[name].to_numpy() <= FEW for name in COUNTS}
     methods = list(runs)
     cells = [[Cell(row_label(m, recbole_row, size_of(m, runs[m]))) for m in methods]]
     for name in COUNTS:
-        for group in (few[name], ~few[name]):
+        for group in (is_few[name], ~is_few[name]):
             for metric in METRICS:
                 means = [
                     float(values[m]["full", metric][group].mean()) if group.any() else None
                     for m in methods
                 ]
                 cells.append(column([number(mean, 3) for mean in means]))
-    sizes = " and ".join(f"{int(few[name].sum()):,} {what}" for name, what in COUNTS.items())
+    sizes = " and ".join(f"{int(is_few[name].sum()):,} {what}" for name, what in COUNTS.items())
     groups = [group_of(method, recbole_row) for method in methods]
     return Section(
         f"{dataset}: of {len(counts):,}, {sizes} have at most {FEW} training interactions",

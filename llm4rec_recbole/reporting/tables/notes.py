@@ -73,12 +73,12 @@ def _seeds(rows: list[Row]) -> list[str]:
     ran = [row for row in rows if row.records]
     if not ran:
         return []
-    single = sorted({row.method for row in ran if row.one_seed})
+    one_seed = sorted({row.method for row in ran if row.one_seed})
     means = "Mean ± standard deviation over the seeds given under Runs."
-    if not single:
+    if not one_seed:
         return [means]
     return [
-        f"{means} One seed: {', '.join(single)}. How much a result varies between seeds is then "
+        f"{means} One seed: {', '.join(one_seed)}. How much a result varies between seeds is then "
         "unknown, and the result supports no claim."
     ]
 
@@ -175,12 +175,12 @@ def _fairness_parts(sections: list[AccuracySection]) -> list[str]:
         elif recorded:
             (parts,) = recorded
             if not parts - {"category"}:
-                missing, left = "two groups of users", "items"
+                missing, remaining_part = "two groups of users", "items"
             elif "category" not in parts:
-                missing, left = "categories of items", "users"
+                missing, remaining_part = "categories of items", "users"
             else:
                 continue
-            alone = f"Fairness@10 is the {left}' part alone"
+            alone = f"Fairness@10 is the {remaining_part}' part alone"
             sentences.append(f"{section.setting}: no {missing} are known; {alone}.")
     return sentences
 

@@ -96,7 +96,7 @@ class SettingResults:
     @property
     def users(self) -> int:
         """The number of test users, 0 where nothing has run."""
-        return next((its[COLUMNS[0]].shape[1] for its in self.values.values()), 0)
+        return next((scores[COLUMNS[0]].shape[1] for scores in self.values.values()), 0)
 
     def means(self, method: str) -> dict[Column, float]:
         """Means over seeds and users; users without a value are left out. {} without a run."""
