@@ -171,12 +171,12 @@ def _frame_of_user_model(error: Exception) -> traceback.FrameSummary | None:
 def _write_log(name: str, error: Exception) -> Path | None:
     """The new file with command, versions and traceback; None where no folder can be written."""
     trace = "".join(traceback.format_exception(error))
-    about = f"command: {[name, *sys.argv[1:]]}\npython: {platform.python_version()}\n"
+    heading = f"command: {[name, *sys.argv[1:]]}\npython: {platform.python_version()}\n"
     file = f"{name.replace(' ', '_')}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
     for folder in (LOG_FOLDER, Path(tempfile.gettempdir())):
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
-            content = (about + trace).encode(errors="backslashreplace")
+            content = (heading + trace).encode(errors="backslashreplace")
             (folder / file).write_bytes(content)
             return folder / file
     return None

@@ -49,9 +49,9 @@ def options_class(model: str) -> type[Options]:
     """Type, range, default and description of each option that `model` reads and others do not."""
     ours = load(OPTIONS, model) if model in OPTIONS else None
     fields: dict[str, Any] = {}
-    for name, kind, default, about in _described(model):
+    for name, kind, default, description in _described(model):
         if ours is None or name not in ours.model_fields:
-            fields[name] = _field(name, kind, default, about)
+            fields[name] = _field(name, kind, default, description)
     named = set(fields) | set(ours.model_fields if ours else ())
     for name in sorted(own_options(model) - named):
         if name in RecBoleOptions.model_fields:
@@ -73,11 +73,11 @@ def _described(model: str) -> list[tuple[str, str, Any, str]]:
     if not file.is_file() or model in ("GenRec", "P5"):
         return []
     text = file.read_text(encoding="utf-8")
-    own = own_options(model)
+    read_options = own_options(model)
     described = [
-        (name, kind.strip(), parse_value(default), about.rstrip("."))
-        for name, default, kind, about in _LINE.findall(text)
-        if name in own
+        (name, kind.strip(), parse_value(default), description.rstrip("."))
+        for name, default, kind, description in _LINE.findall(text)
+        if name in read_options
     ]
     defaults = read_yaml(file).values
     for name, kind in _KINDS_OF.get(model, {}).items():
@@ -85,14 +85,15 @@ def _described(model: str) -> list[tuple[str, str, Any, str]]:
     return described
 
 
-def _field(name: str, kind: str, default: Any, about: str) -> tuple[Any, Any]:
+def _field(name: str, kind: str, default: Any, description: str) -> tuple[Any, Any]:
     """The annotation of one option; one that its own default contradicts is left open."""
     optional = "none" in kind.lower()
     kind = re.sub(r" ?(or|,) ?none|none ?(or|,) ?", "", kind, flags=re.IGNORECASE).strip()
     annotation: Any = _KINDS.get(kind, Any)
-    if annotation is int and re.search(r"weight|scale|bound", about):  # RecBole's word for a number
+    # RecBole says "int" of some numbers that are not whole.
+    if annotation is int and re.search(r"weight|scale|bound", description):
         annotation = float
-    choices = _CHOICES.search(about)
+    choices = _CHOICES.search(description)
     if annotation is str and choices:
         words = re.findall(r"\w+", choices[1])
         annotation = Literal[tuple(dict.fromkeys([*words, *([default] if default else [])]))]
@@ -111,12 +112,12 @@ def _field(name: str, kind: str, default: Any, about: str) -> tuple[Any, Any]:
     annotation = _CHOICES_OF.get(name, annotation)
     if optional or default is None:
         annotation = annotation | None if annotation is not Any else Any
-    about = about if about.endswith(".") else f"{about}."
-    field = (annotation, Field(default, description=about))
+    description = description if description.endswith(".") else f"{description}."
+    field = (annotation, Field(default, description=description))
     fields: dict[str, Any] = {name: field}
     trial = create_model("Trial", __base__=Options, **fields)
     try:
         trial.model_validate({name: default})
     except ValidationError:
-        return (Any, Field(default, description=about))
+        return (Any, Field(default, description=description))
     return field

@@ -241,12 +241,12 @@ def _sources(model: str) -> tuple[str, ...]:
     name = MODELS.get(model, "").partition(":")[2] or model
     if model in ENHANCED_GENREC:  # its variants are made from a table, not written as classes
         name = ENHANCED_GENREC[0]
-    todo, done = [(name, models()[model])], set()
+    todo, visited = [(name, models()[model])], set()
     while todo:
         name, file = todo.pop(0)
-        if (name, file) in done or not file.is_file():
+        if (name, file) in visited or not file.is_file():
             continue
-        done.add((name, file))
+        visited.add((name, file))
         classes = _classes(file)
         if name not in classes:
             continue

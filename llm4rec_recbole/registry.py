@@ -225,8 +225,8 @@ def models() -> dict[str, Path]:
 
 def datasets(data_path: str = "dataset") -> list[str]:
     """Data sets at hand: the one in RecBole's wheel, and the folders of `data_path`."""
-    own = Path(data_path)
-    folders = sorted(own.iterdir()) if own.is_dir() else []
+    base = Path(data_path)
+    folders = sorted(base.iterdir()) if base.is_dir() else []
     return sorted({"ml-100k", *(folder.name for folder in folders if any(folder.glob("*.inter")))})
 
 

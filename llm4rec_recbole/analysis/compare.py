@@ -54,7 +54,7 @@ from llm4rec_recbole.analysis.paper.paper_methods import (
     paper_baselines,
     table_methods,
 )
-from llm4rec_recbole.analysis.significance import MARGIN, conclude
+from llm4rec_recbole.analysis.significance import conclude
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.record_reader import (
     RANKINGS,
@@ -110,7 +110,7 @@ def best_null(runs: Runs, method: str) -> str | None:
     return best_on_validation(runs, [*REFERENCES, *ladder])
 
 
-def table_pairs(runs: Runs, recbole_row: str = "BPR") -> dict[str, list[tuple[str, str]]]:
+def table_pairs(runs: Runs, recbole_row: str) -> dict[str, list[tuple[str, str]]]:
     """The (method, baseline) pairs of Tables I and II, and of the methods that no table names."""
     baselines = [method for method in paper_baselines(recbole_row) if method in runs]
     null = best_null(runs, OURS)
@@ -129,7 +129,7 @@ def table_pairs(runs: Runs, recbole_row: str = "BPR") -> dict[str, list[tuple[st
     return {"claims": claims, "nulls": ladder, "further": further}
 
 
-def grouped_runs(records: Sequence[Record], recbole_row: str = "BPR") -> dict[Setting, Runs]:
+def grouped_runs(records: Sequence[Record], recbole_row: str) -> dict[Setting, Runs]:
     """The runs of all methods that the tables show or compare, by data set and protocol."""
     further = further_methods({record.method for record in records}, recbole_row)
     methods = [*table_methods(recbole_row, further), *paper_methods.METHODS]
@@ -256,7 +256,7 @@ PAIR_COLUMNS += [("full", metric) for metric in BEYOND_ACCURACY]
 PAIR_HEADERS = ("difference", "95 % interval", "p, t test", "p, random signs", "conclusion")
 
 
-def render_pair(results: Path, method: str, baseline: str, margin: float = MARGIN) -> Iterator[str]:
+def render_pair(results: Path, method: str, baseline: str, margin: float) -> Iterator[str]:
     """For each data set and protocol that both methods have run on: a heading, then a table.
 
     margin: differences below this share of the baseline's mean are practically none.

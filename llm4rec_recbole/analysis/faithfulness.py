@@ -80,7 +80,7 @@ def faithfulness(
         count = f"{len(measurable)} of {len(histories)}"
         raise InputError(f"{count} users can be measured: a test needs two")
     users = np.array(measurable)
-    whole = score(users, [histories[user] for user in measurable])
+    with_all = score(users, [histories[user] for user in measurable])
     named = [cited[user] for user in measurable]
     others = [_without(histories[user], cited[user]) for user in measurable]
 
@@ -88,21 +88,21 @@ def faithfulness(
         remaining = [_without(histories[user], items) for user, items in zip(measurable, erased)]
         return score(users, remaining)
 
-    drop_cited = whole - score(users, others)
+    drop_cited = with_all - score(users, others)
     random = np.random.default_rng(seed)
     without_random = np.zeros(len(measurable))
     for _ in range(draws):
         drawn = [
-            random.choice(rest, len(own_items), replace=False)
-            for rest, own_items in zip(others, named)
+            random.choice(not_cited, len(own_items), replace=False)
+            for not_cited, own_items in zip(others, named)
         ]
         without_random += score_without(drawn) / draws
-    drop_random = whole - without_random
+    drop_random = with_all - without_random
     popular = [
-        rest[np.argsort(-popularity[rest], kind="stable")[: len(own_items)]]
-        for rest, own_items in zip(others, named)
+        not_cited[np.argsort(-popularity[not_cited], kind="stable")[: len(own_items)]]
+        for not_cited, own_items in zip(others, named)
     ]
-    drop_popular = whole - score_without(popular)
+    drop_popular = with_all - score_without(popular)
     difference_popular = (drop_cited - drop_popular)[:, None]  # (U, 1)
     low_popular, high_popular = significance.bootstrap_interval(difference_popular)[:, 0]
     difference = (drop_cited - drop_random)[:, None]  # (U, 1)

@@ -99,9 +99,9 @@ def effect_of_row(test: Comparison | None, rung: Rung | None) -> str:
     return ""
 
 
-def finding(steps: Sequence[Rung], method: str = OURS) -> str:
-    """What the ladder finds of `method` on one data set and protocol, in a sentence or two."""
-    own_steps = [step for step in steps if step.method == method]
+def finding(steps: Sequence[Rung]) -> str:
+    """What the ladder finds of EnhancedGenRec in one setting, in one or two sentences."""
+    own_steps = [step for step in steps if step.method == OURS]
     if not own_steps:
         return "No null of a component was run."
     phrases = [

@@ -42,9 +42,7 @@ from llm4rec_recbole.inference.restore import TrainedModel
 from llm4rec_recbole.machine import hardware
 
 
-def replay_record(
-    model: TrainedModel, max_events: int | None = None, ewc: float | None = None
-) -> dict[str, Any]:
+def replay_record(model: TrainedModel, max_events: int | None, ewc: float | None) -> dict[str, Any]:
     """Replay the first `max_events` events with each update rule; return what the command writes.
 
     model: as training left it; it is changed. ewc: λ of (33), by default the largest stable value.

@@ -154,9 +154,7 @@ class Gains:
     pooled: Pooled | None  # None with fewer than two data sets
 
 
-def gains(
-    datasets: Mapping[str, Runs], metrics: Sequence[str], recbole_row: str = "BPR"
-) -> list[Gains]:
+def gains(datasets: Mapping[str, Runs], metrics: Sequence[str], recbole_row: str) -> list[Gains]:
     """The gains over each method that ran, over the best baseline and over the best null.
 
     The best baseline and the best null have the highest validation NDCG@10. A data set without

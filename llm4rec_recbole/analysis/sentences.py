@@ -78,5 +78,5 @@ def _quality(rows: Sequence[tuple[str, str, Sequence[Sequence[Any]], str]]) -> S
     )
 
 
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else float("nan")
+def _share(count: int, total: int) -> float:
+    return count / total if total else float("nan")

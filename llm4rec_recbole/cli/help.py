@@ -22,8 +22,8 @@ def help_text() -> str:
     """What `run_recbole --help` prints."""
     from llm4rec_recbole.options import RunOptions
 
-    own = _own_models()
-    others = sorted(set(models()) - set(own))
+    user_models = _own_models()
+    others = sorted(set(models()) - set(user_models))
     return "\n".join(
         [
             "usage: run_recbole --model=MODEL [--dataset=DATASET] [--any_option=value ...]",
@@ -31,7 +31,7 @@ def help_text() -> str:
             "Train a model to early stopping, rank the held-out items, write a run record.",
             "Values are YAML: --topk=[5,10], --train_neg_sample_args='{distribution: popularity}'.",
             "",
-            f"models       {_wrap(own)}",
+            f"models       {_wrap(user_models)}",
             f"             and RecBole's: {_wrap(others)}",
             f"data sets    {', '.join(datasets())}; any folder of atomic files in --data_path",
             f"protocols    {', '.join(protocols())}",

@@ -86,19 +86,19 @@ def parse(argv: Sequence[str]) -> dict[str, Any]:
     from llm4rec_recbole.yaml_files import is_text_option, parse_value
 
     options: dict[str, Any] = {}
-    rest = list(argv)
-    while rest:
-        word = rest.pop(0)
+    words = list(argv)
+    while words:
+        word = words.pop(0)
         word = _SHORT_FORMS.get(word, word)
         if not word.startswith("--") or word == "--":
             raise InputError(f"cannot read {word!r}", hint="options look like --key=value")
         key, equals, text = word[2:].partition("=")
-        if not equals and key in _SWITCHES and (not rest or rest[0].startswith("-")):
+        if not equals and key in _SWITCHES and (not words or words[0].startswith("-")):
             text = "true"
         elif not equals:
-            if not rest or rest[0].startswith("--"):
+            if not words or words[0].startswith("--"):
                 raise InputError(f"--{key} has no value", hint="options look like --key=value")
-            text = rest.pop(0)
+            text = words.pop(0)
         if key in options:
             raise InputError(f"--{key} is given twice")
         if key in DISTRIBUTED:
@@ -196,7 +196,7 @@ def llm4rec(argv: Sequence[str] | None = None) -> int:
 def _run_command(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         width = max(map(len, COMMANDS))
-        lines = [f"  {name:<{width}}  {about}" for name, (_, about) in COMMANDS.items()]
+        lines = [f"  {name:<{width}}  {description}" for name, (_, description) in COMMANDS.items()]
         print("usage: llm4rec COMMAND [--help]\n\n" + "\n".join(lines))
         return 0
     if argv[0] not in COMMANDS:

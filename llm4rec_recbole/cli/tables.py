@@ -135,7 +135,7 @@ def _power_page(options: argparse.Namespace) -> str:
     from llm4rec_recbole.reporting.tables.datasets import result_folders
     from llm4rec_recbole.reporting.tables.render import to_markdown
 
-    given = [] if options.claim is None else [parse_claim(options.claim)]
+    claims = [] if options.claim is None else [parse_claim(options.claim)]
     pilots = read_pilots(result_folders(options.results, options.other_results))
     names = sorted({pilot.dataset for pilot in pilots})
     if options.pilot is not None:
@@ -144,7 +144,7 @@ def _power_page(options: argparse.Namespace) -> str:
         hint = f"one of {', '.join(names)}" if names else "run a method, or name --results"
         raise InputError(f"no committed ranks of {options.pilot or 'any data set'}", hint=hint)
     gains = [
-        Gain("claim", options.claim, metric, percent, "", 1) for percent, metric in given
+        Gain("claim", options.claim, metric, percent, "", 1) for percent, metric in claims
     ] or paper_gains(read_printed(printed_folder()))
     return to_markdown(power_table(gains, pilots))
 

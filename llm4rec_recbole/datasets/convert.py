@@ -280,8 +280,8 @@ def _times(times: np.ndarray, are_whole: bool) -> pa.StringArray:
         return pa.array(times.astype(np.int64)).cast(pa.string())
     thousandths = np.rint(times * 1000).astype(np.int64)
     seconds = pa.array(thousandths // 1000).cast(pa.string())
-    rest = pa.array(thousandths % 1000).cast(pa.string())
-    return pc.binary_join_element_wise(seconds, pc.ascii_lpad(rest, 3, padding="0"), ".")
+    digits = pa.array(thousandths % 1000).cast(pa.string())
+    return pc.binary_join_element_wise(seconds, pc.ascii_lpad(digits, 3, padding="0"), ".")
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:

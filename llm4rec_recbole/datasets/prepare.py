@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from llm4rec_recbole.data.atomic import count_in_order, read_atomic
-from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT, AtomicFormat
+from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT
 from llm4rec_recbole.data.dataset_files import BUNDLED_DATASET, DatasetFiles, dataset_folder
 from llm4rec_recbole.data.splits import Log, Split, leave_one_out, temporal_split
 from llm4rec_recbole.datasets.convert import convert
@@ -53,15 +53,15 @@ class Interactions:
     item_tokens: np.ndarray  # (n_items,) str
 
 
-def read_interactions(path: str | Path, file_format: AtomicFormat = DEFAULT_FORMAT) -> Interactions:
+def read_interactions(path: str | Path) -> Interactions:
     """Read a `.inter` file. Raises InputError, with the line, for its first defect."""
-    fields = (file_format.user_field, file_format.item_field, file_format.time_field)
-    table = read_atomic(path, file_format, fields)
-    user_field, item_field, time_field = fields
-    tokens = table.frame(lambda field: field in (user_field, item_field))
-    users, user_tokens = _number(tokens[user_field])
-    items, item_tokens = _number(tokens[item_field])
-    return Interactions(users, items, table.times(time_field), user_tokens, item_tokens)
+    user, item = DEFAULT_FORMAT.user_field, DEFAULT_FORMAT.item_field
+    time = DEFAULT_FORMAT.time_field
+    table = read_atomic(path, DEFAULT_FORMAT, (user, item, time))
+    tokens = table.frame(lambda field: field in (user, item))
+    users, user_tokens = _number(tokens[user])
+    items, item_tokens = _number(tokens[item])
+    return Interactions(users, items, table.times(time), user_tokens, item_tokens)
 
 
 def statistics(log: Interactions) -> dict[str, Any]:

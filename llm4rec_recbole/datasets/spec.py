@@ -219,12 +219,12 @@ def _line_of(node: Any, location: tuple[int | str, ...]) -> int | None:
     return line
 
 
-def spec_names(folder: str | Path | None = None) -> list[str]:
+def spec_names() -> list[str]:
     """The data sets with a valid specification. A broken one is reported when it is named."""
     names = []
-    for file in sorted(Path(folder or properties_folder() / "dataset").glob("*.yaml")):
+    for file in sorted((properties_folder() / "dataset").glob("*.yaml")):
         try:
-            spec = read_spec(file.stem, folder)
+            spec = read_spec(file.stem)
         except (InputError, OSError):
             continue
         if spec is not None:

@@ -46,9 +46,7 @@ def additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
     return zeros.masked_fill_(~mask, torch.finfo(dtype).min)
 
 
-def padded(
-    rows: Sequence[Sequence[int]], device: torch.device | str = "cpu"
-) -> tuple[Tensor, Tensor]:
+def padded(rows: Sequence[Sequence[int]], device: torch.device | str) -> tuple[Tensor, Tensor]:
     """Tokens (B, T) int64, padded with 0 on the right, and their mask (B, T) bool; T is at
     least 1."""
     lengths = torch.tensor([len(row) for row in rows])

@@ -95,7 +95,7 @@ class HeldOutLoader:
 
     is_sequential = False  # RecBole's case study asks every loader
 
-    def __init__(self, config: Any, dataset: Any, phase: str = "test") -> None:
+    def __init__(self, config: Any, dataset: Any, phase: str) -> None:
         """phase: `valid` or `test`. A model chooses nothing by the items of a test."""
         self.phase = phase
         self.dataset = self._dataset = dataset

@@ -80,15 +80,15 @@ def with_adaptation_state(model: TrainedModel, folder: Path) -> TrainedModel:
 
 def _claim(model: TrainedModel, path: Path) -> None:
     """Write down whose folder this is. Raises InputError where it is another model's."""
-    own = {"method": model.method, "checkpoint_sha256": sha256_of(model.path)}
+    wanted = {"method": model.method, "checkpoint_sha256": sha256_of(model.path)}
     if not path.exists():
-        write_json(path, own)
+        write_json(path, wanted)
         return
     try:
         owner: Any = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise InputError("this is damaged", file=path) from error
-    if owner != own:
+    if owner != wanted:
         name = owner.get("method") if isinstance(owner, dict) else None
         hint = "every trained model needs its own --state"
         message = f"this is of another model: {name}, or of another training of it"

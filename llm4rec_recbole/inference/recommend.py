@@ -52,9 +52,9 @@ def restore_from_args(
     )
     if not checkpoints.read_header(path).finished:
         print(f"{path}: its run has written no record; it may be half trained", file=sys.stderr)
-    given = vars(options)
-    model = restore(path, adapted, given.get("user"), given.get("item"))
-    if with_state and (state := given.get("state")):
+    values = vars(options)
+    model = restore(path, adapted, values.get("user"), values.get("item"))
+    if with_state and (state := values.get("state")):
         return adaptation_session.with_adaptation_state(model, Path(state))
     return model
 

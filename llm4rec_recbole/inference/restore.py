@@ -33,8 +33,8 @@ def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
     from llm4rec_recbole.errors import did_you_mean
     from llm4rec_recbole.registry import models, resolve_model, variant
 
-    given, own = model, resolve_model(model)
-    model = own.__name__ if isinstance(own, type) else model
+    requested, resolved = model, resolve_model(model)
+    model = resolved.__name__ if isinstance(resolved, type) else model
     files = Path(folder).rglob(f"*-{glob.escape(dataset)}-seed_*.safetensors")
     runs = [
         (path, header.finished, run)
@@ -42,13 +42,13 @@ def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
         if (run := written_by(header)).dataset == dataset and run.method
     ]
     of_model = [found_run for found_run in runs if found_run[2].method == model]
-    if not of_model and isinstance(own, type):  # of a user's own class, under another method
+    if not of_model and isinstance(resolved, type):  # of a user's own class, under another method
         of_model = [found_run for found_run in runs if found_run[2].model == model]
     if of_model:
         return next((path for path, finished, _ in of_model if finished), of_model[0][0])
-    if variant(model)[0] not in models() and not isinstance(own, type):
+    if variant(model)[0] not in models() and not isinstance(resolved, type):
         raise InputError(f"there is no model {model!r}{did_you_mean(model, models())}")
-    command = f"run_recbole --model={given} --dataset={dataset}"
+    command = f"run_recbole --model={requested} --dataset={dataset}"
     if Path(folder) != Path("work/checkpoints"):
         command += f" --checkpoint_dir={folder}"
     others = sorted({run.method for *_, run in runs})

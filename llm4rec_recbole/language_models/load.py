@@ -68,9 +68,7 @@ def load_language_model(
     return model, tokenizer
 
 
-def load_model(
-    name: str = DEFAULT, layers: int | None = None, dtype: torch.dtype = torch.bfloat16
-) -> Any:
+def load_model(name: str, layers: int | None, dtype: torch.dtype) -> Any:
     """The model of `load_language_model` alone, for soft tokens."""
     import_transformers()
     from transformers import AutoModelForCausalLM

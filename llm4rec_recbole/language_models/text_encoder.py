@@ -52,14 +52,14 @@ class PretrainedEncoder:
     """A transformers model from a package, a folder or the hub. The same texts in the same order
     on the same machine give the same bits."""
 
-    def __init__(
-        self, name: str = DEFAULT_ENCODER, max_prompt_tokens: int = 256, batch_size: int = 128
-    ) -> None:
-        """max_prompt_tokens: longer texts are truncated; batch_size: in texts."""
+    max_prompt_tokens = 256  # longer texts are truncated
+    batch_size = 128  # texts
+
+    def __init__(self, name: str) -> None:
         import_transformers()
         from transformers import AutoModel
 
-        self.name, self.max_prompt_tokens, self.batch_size = name, max_prompt_tokens, batch_size
+        self.name = name
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = fastest_dtype(self.device)
         self.dtype = str(dtype).removeprefix("torch.")

@@ -39,11 +39,13 @@ ONLINE_BATCH = 16  # validation interactions of one update, as in EnhancedGenRec
 def history_matrix(held_out: HeldOut, rows: np.ndarray, decay: float = 1.0) -> sp.csr_matrix:
     """The histories of `rows`, (B, n_items) float32, items weighted by decay^age; the latest has
     age 0."""
-    own = held_out.subset(rows)
-    lengths = np.diff(own.indptr)  # (B,)
-    age = np.repeat(own.indptr[1:], lengths) - 1 - np.arange(len(own.items))
+    histories = held_out.subset(rows)
+    lengths = np.diff(histories.indptr)  # (B,)
+    age = np.repeat(histories.indptr[1:], lengths) - 1 - np.arange(len(histories.items))
     weights = np.float32(decay) ** age.astype(np.float32)
-    return sp.csr_matrix((weights, own.items, own.indptr), shape=(len(rows), held_out.n_items))
+    return sp.csr_matrix(
+        (weights, histories.items, histories.indptr), shape=(len(rows), held_out.n_items)
+    )
 
 
 class ItemKNN(RecBoleItemKNN):

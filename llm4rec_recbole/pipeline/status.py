@@ -149,16 +149,16 @@ def read() -> list[Status]:
     """
     params = read_params()
     runs = run_stages(params)
-    done = up_to_date(runs, params)
+    finished = up_to_date(runs, params)
     estimates = estimate_seconds(list(runs.values()))
-    return [_status(run, name in done, estimates.get(run)) for name, run in runs.items()]
+    return [_status(run, name in finished, estimates.get(run)) for name, run in runs.items()]
 
 
-def _status(run: Run, done: bool, expected: float | None) -> Status:
+def _status(run: Run, is_done: bool, expected: float | None) -> Status:
     if is_running(run):
         elapsed = time.time() - read_state(run).get("started", time.time())
         return Status(run, "running", elapsed=elapsed, expected=expected)
-    if done:
+    if is_done:
         return Status(run, "done")
     try:
         note = read_json(run.failure)

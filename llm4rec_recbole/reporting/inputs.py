@@ -78,11 +78,13 @@ def read(
     further = further_methods({record.method for record in records}, recbole_row)
     methods = table_methods(recbole_row, further)
     settings = {(f.dataset, f.protocol) for f in failures if f.method in methods}
-    settings |= {setting for setting, its in runs.items() if its.keys() & {*methods}}
+    settings |= {
+        setting for setting, runs_by_method in runs.items() if runs_by_method.keys() & {*methods}
+    }
     if not settings:
         raise InputError("there are no run records", file=results / "runs", hint="run something")
     paper, comparisons = read_printed(printed_folder), read_comparisons(results / FILE)
-    values = {setting: per_seed_values(its) for setting, its in runs.items()}
+    values = {setting: per_seed_values(runs_by_method) for setting, runs_by_method in runs.items()}
     check_comparisons(comparisons, runs, values, recbole_row, results / FILE)
     sections, ablations = [], []
     for setting in sorted(settings):

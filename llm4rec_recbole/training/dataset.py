@@ -103,8 +103,8 @@ def note(config: Any, text: str) -> None:
 def note_items(config: Any, dataset: Any) -> None:
     """Print what the items' file has that the run does not use, or that no interaction has."""
     interacted = len(np.unique(np.asarray(dataset.inter_feat[dataset.iid_field])))
-    if alone := dataset.item_num - 1 - interacted:
-        message = f"{alone} of {dataset.item_num - 1} items have no interaction"
+    if n_unused := dataset.item_num - 1 - interacted:
+        message = f"{n_unused} of {dataset.item_num - 1} items have no interaction"
         hint = "--item_candidates=interacted leaves them out"
         note(config, f"{message}; they are candidates all the same ({hint})")
     if dataset.items_left_out:

@@ -266,12 +266,12 @@ def _sum_of_contributions(paper: Tables, entry: Entry) -> Iterator[Claim]:
         column = f"{metric}_improvement"
         parts = compounded([paper["table_5"][name, column] for name in entry["rows"]])
         table = paper["table_4"]
-        whole = gain(table[FULL, metric], table[BASELINE, metric])
-        overlap = parts.low <= whole.high and whole.low <= parts.high
+        total = gain(table[FULL, metric], table[BASELINE, metric])
+        overlap = parts.low <= total.high and total.low <= parts.high
         yield _claim(
             entry, {"metric": metric, "metric_name": METRIC_NAMES[metric]},
-            f"together {parts}, by Table IV {whole}",
-            round(parts.percent, 1) == round(whole.percent, 1), overlap, internal=True,
+            f"together {parts}, by Table IV {total}",
+            round(parts.percent, 1) == round(total.percent, 1), overlap, internal=True,
         )  # fmt: skip
 
 
@@ -279,11 +279,11 @@ def _sum_in_diversity(paper: Tables, entry: Entry) -> Iterator[Claim]:
     """Table V's contributions in diversity against the gain of Ours in each column of Table II."""
     parts = compounded([paper["table_5"][name, "diversity_improvement"] for name in entry["rows"]])
     table = paper["table_2"]
-    wholes = {name: gain(table[OURS, c], table[GENREC, c]) for c, name in TABLE_2.items()}
+    totals = {name: gain(table[OURS, c], table[GENREC, c]) for c, name in TABLE_2.items()}
     yield _claim(
-        entry, {}, f"together {parts}; {', '.join(f'{name} {w}' for name, w in wholes.items())}",
-        any(round(parts.percent, 1) == round(whole.percent, 1) for whole in wholes.values()),
-        any(parts.low <= w.high and w.low <= parts.high for w in wholes.values()), internal=True,
+        entry, {}, f"together {parts}; {', '.join(f'{name} {w}' for name, w in totals.items())}",
+        any(round(parts.percent, 1) == round(total.percent, 1) for total in totals.values()),
+        any(parts.low <= w.high and w.low <= parts.high for w in totals.values()), internal=True,
     )  # fmt: skip
 
 

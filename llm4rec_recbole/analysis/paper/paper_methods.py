@@ -34,7 +34,7 @@ NOT_SEARCHED = ("P5", "GenRec")
 PAPERS, REFERENCE, NULL, OTHER = "The paper's methods", "References", "Nulls", "Other methods"
 
 
-def paper_rows(recbole_row: str = "BPR") -> dict[str, str]:
+def paper_rows(recbole_row: str) -> dict[str, str]:
     """The paper's row labels, in its order, and the method that fills each.
 
     "RecBole" is a framework, not a model. The row holds its quick-start default, BPR, unless
@@ -55,16 +55,16 @@ def paper_baselines(recbole_row: str = "BPR") -> tuple[str, ...]:
     return tuple(method for method in paper_rows(recbole_row).values() if method != OURS)
 
 
-def table_methods(recbole_row: str = "BPR", further: Collection[str] = ()) -> tuple[str, ...]:
+def table_methods(recbole_row: str, further: Collection[str] = ()) -> tuple[str, ...]:
     """The methods of Tables I to III in order of row: the paper's, references, `further` ones."""
     return (*paper_rows(recbole_row).values(), *REFERENCES, *further)
 
 
-def further_methods(recorded: Collection[str], recbole_row: str = "BPR") -> tuple[str, ...]:
+def further_methods(recorded: Collection[str], recbole_row: str) -> tuple[str, ...]:
     """The `recorded` methods that no table names: nulls, then a user's own models, by name."""
     others = {*recorded} - {*table_methods(recbole_row)}
-    own = sorted(others - nulls().keys() - {*METHODS})
-    return (*(null for null in nulls() if null in others), *own)
+    user_models = sorted(others - nulls().keys() - {*METHODS})
+    return (*(null for null in nulls() if null in others), *user_models)
 
 
 def group_of(method: str, recbole_row: str = "BPR") -> str:

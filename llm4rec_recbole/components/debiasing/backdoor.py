@@ -120,14 +120,14 @@ class StratifiedScores(nn.Module):
         """
         n_periods, n_strata = len(strata), len(self.prior)
         of_period = functional.one_hot(periods, n_periods).to(states.dtype)  # (N, T)
-        own = torch.cat([states @ self.projection.T, self.reason(states)], 1)  # (N, r + S)
-        left = (of_period[:, :, None] * own[:, None]).flatten(1)  # (N, T (r + S))
+        columns = torch.cat([states @ self.projection.T, self.reason(states)], 1)  # (N, r + S)
+        state_columns = (of_period[:, :, None] * columns[:, None]).flatten(1)  # (N, T (r + S))
         projected = items @ self.projection.T  # (n_items, r)
-        right = [items]
-        for given in strata:  # (n_items,)
-            hot = functional.one_hot(given, n_strata).to(items.dtype)  # (n_items, S)
-            right += [self.scale[given, None] * projected, hot]
-        return torch.cat([states, left], 1), torch.cat(right, 1)
+        item_columns = [items]
+        for stratum in strata:  # (n_items,)
+            hot = functional.one_hot(stratum, n_strata).to(items.dtype)  # (n_items, S)
+            item_columns += [self.scale[stratum, None] * projected, hot]
+        return torch.cat([states, state_columns], 1), torch.cat(item_columns, 1)
 
     def intervene(self, states: Tensor, items: Tensor) -> Tensor:
         """log P(Y | do(X)) over the items, (N, n_items): a softmax for each stratum, averaged (15).
@@ -138,6 +138,6 @@ class StratifiedScores(nn.Module):
         taste, modulated = self._products(states, items)  # (N, n_items)
         total = torch.full_like(taste, -torch.inf)
         for stratum in self.prior.nonzero().flatten().tolist():  # (N, S, n_items) would be large
-            given = (taste + self.scale[stratum] * modulated).log_softmax(1)
-            total = torch.logaddexp(total, given + self.prior[stratum].log())
+            log_p = (taste + self.scale[stratum] * modulated).log_softmax(1)
+            total = torch.logaddexp(total, log_p + self.prior[stratum].log())
         return total

@@ -221,9 +221,7 @@ class EvidenceCollector:
         sums, present = context_vectors(self.vectors, [parts[name] for name in PARTS])
         return latest, rising, nearby, sums, present
 
-    def context_vector(
-        self, item: int, history: np.ndarray, now: float, user: int = 0
-    ) -> np.ndarray:
+    def context_vector(self, item: int, history: np.ndarray, now: float, user: int) -> np.ndarray:
         """Return c_t of Eq. (23) for `item`, (d,); zeros where no part is present."""
         *_, sums, present = self._context_parts(history[history != item], now, user)
         c, _ = context_attention(

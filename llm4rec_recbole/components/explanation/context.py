@@ -57,16 +57,15 @@ def context_attention(context: Tensor, parts: Tensor, present: Tensor) -> tuple[
     return attended(weights, parts), weights
 
 
-def trend(
-    items: np.ndarray, times: np.ndarray, n_items: int, now: float, window: float = TREND_DAYS * DAY
-) -> Frequency:
-    """How often each item was chosen in the window before `now`, and how often its share of the
-    interactions before the window predicts: infinitely often without any.
+def trend(items: np.ndarray, times: np.ndarray, n_items: int, now: float) -> Frequency:
+    """How often each item was chosen in the TREND_DAYS before `now`, and how often its share of the
+    interactions before them predicts: infinitely often without any.
 
-    items, times: (N,), the training interactions; now, window: in seconds, as the times.
+    items, times: (N,), the training interactions; now: in seconds, as the times.
     """
-    before = items[times < now - window]
-    within = items[(times >= now - window) & (times < now)]
+    start = now - TREND_DAYS * DAY
+    before = items[times < start]
+    within = items[(times >= start) & (times < now)]
     recent = np.bincount(within, minlength=n_items)
     if not len(before):
         return Frequency(recent, np.full(n_items, np.inf))
@@ -159,7 +158,7 @@ class UserLocations:
         if not region or is_here.all():
             return None
         counts, others = (
-            np.bincount(items[own], minlength=self.n_items) for own in (is_here, ~is_here)
+            np.bincount(items[rows], minlength=self.n_items) for rows in (is_here, ~is_here)
         )
         frequency = Frequency(counts, others * (is_here.sum() / (~is_here).sum()))
         part = Part(frequency.excess, frequency.exceeds)

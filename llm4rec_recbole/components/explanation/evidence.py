@@ -53,10 +53,10 @@ def type_weights(item: int, others: np.ndarray, *strengths: np.ndarray) -> TypeW
     """
     weights = []
     for strength in strengths:
-        own, their = strength[item], strength[others]
-        lower = np.isnan(their) | (their < own)
-        fraction = (lower + 0.5 * (their == own)).mean() if len(others) else 1.0
-        weights.append(0.0 if np.isnan(own) else float(fraction))
+        item_strength, other_strengths = strength[item], strength[others]
+        lower = np.isnan(other_strengths) | (other_strengths < item_strength)
+        fraction = (lower + 0.5 * (other_strengths == item_strength)).mean() if len(others) else 1.0
+        weights.append(0.0 if np.isnan(item_strength) else float(fraction))
     return TypeWeights(*weights)
 
 
@@ -230,13 +230,13 @@ def distinct_reasons(options: Sequence[Sequence[Clause]]) -> list[Reason]:
     weaker clause, or all of them. Two items share a reason only where all their clauses say the
     same.
     """
-    wholes = [_union(clauses) for clauses in options]
+    unions = [_union(clauses) for clauses in options]
     used: set[frozenset[str]] = set()
     reasons = []
-    for clauses, whole in zip(options, wholes):
-        taken = used | {other for other in wholes if other != whole}
+    for clauses, all_clauses in zip(options, unions):
+        unavailable = used | {other for other in unions if other != all_clauses}
         candidates: list[Reason] = [(clause,) for clause in clauses]
-        free = [reason for reason in candidates if _union(reason) not in taken]
+        free = [reason for reason in candidates if _union(reason) not in unavailable]
         reason = free[0] if free else tuple(clauses)
         used.add(_union(reason))
         reasons.append(reason)

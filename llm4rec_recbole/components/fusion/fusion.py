@@ -144,11 +144,9 @@ class MultimodalFusion(nn.Module):
     """Eqs. (1) and (3)–(6): the content of an item as one vector. Only the modalities of the data
     set have parameters; `modalities` names them. The content itself is not in the state dict."""
 
-    def __init__(
-        self, content: ItemContent, d: int, text_tokens: int = 4, dropout: float = 0.1
-    ) -> None:
-        """content: of all items; d: size of the vectors; text_tokens: T; dropout: in the MLP of
-        (5). Raises InputError when the content is empty."""
+    def __init__(self, content: ItemContent, d: int, text_tokens: int) -> None:
+        """content: of all items; d: size of the vectors; text_tokens: T. Raises InputError when the
+        content is empty."""
         super().__init__()
         self.n_items = len(content.text)
         self.encoders = nn.ModuleDict()
@@ -169,7 +167,7 @@ class MultimodalFusion(nn.Module):
         self.w = nn.Parameter(torch.zeros(n, d))  # w_m of (6): equal weights at first
         self.beta = nn.Parameter(torch.tensor([0.5]))
         self.mlp = nn.Sequential(
-            nn.Linear(n * d, 2 * d), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * d, d)
+            nn.Linear(n * d, 2 * d), nn.GELU(), nn.Dropout(0.1), nn.Linear(2 * d, d)
         )
 
     def forward(self, items: Tensor | None = None) -> Tensor:

@@ -140,9 +140,9 @@ def _symmetric(
     return counts + counts.T.tocsr()
 
 
-def shrunk_cosine(counts: sp.csr_matrix, shrink: float = SHRINK) -> sp.csr_matrix:
+def shrunk_cosine(counts: sp.csr_matrix) -> sp.csr_matrix:
     """C_ij / √((C_i + β)(C_j + β)), with C_i the sum of row i; `counts` is symmetric."""
-    mass = np.asarray(counts.sum(1)).ravel() + shrink
+    mass = np.asarray(counts.sum(1)).ravel() + SHRINK
     scale = sp.diags(1 / np.sqrt(mass))
     return (scale @ counts @ scale).tocsr().astype(np.float32)
 
@@ -172,9 +172,9 @@ def text_similarity(vectors: np.ndarray) -> sp.csr_matrix:
     index = faiss.IndexFlatIP(unit.shape[1])
     index.add(unit)
     cosines, near = index.search(unit, min(TEXT_NEIGHBOURS + 1, len(rows)))
-    own = np.arange(len(rows))[:, None]
-    useful = (near != own) & (cosines > 0)
-    first = np.broadcast_to(own, near.shape)[useful]
+    numbers = np.arange(len(rows))[:, None]
+    useful = (near != numbers) & (cosines > 0)
+    first = np.broadcast_to(numbers, near.shape)[useful]
     entries = (cosines[useful], (rows[first], rows[near[useful]]))
     return sp.csr_matrix(entries, shape=(n_items, n_items), dtype=np.float32)
 

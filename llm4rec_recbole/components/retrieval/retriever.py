@@ -90,8 +90,8 @@ class Retriever:
     def __init__(
         self,
         snapshots: Snapshots,
-        weights: tuple[float, float, float] = (0.6, 0.2, 0.2),
-        sigma: float = 90 * DAY,
+        weights: tuple[float, float, float],
+        sigma: float,
     ) -> None:
         self.snapshots, self.weights, self.sigma = snapshots, weights, sigma
 

@@ -142,11 +142,11 @@ class GenRec(GenerativeRecommender, SequentialRecommender):
         child, exists = trie.children(node)  # (M, C)
         token, at = trie.token[child].clamp(min=0).unique(return_inverse=True)  # (K,), (M, C)
         logits = states @ self.llm.head.weight[token].T  # (P, K)
-        own = logits.gather(1, torch.searchsorted(token, tokens)[:, None])[:, 0]
+        chosen = logits.gather(1, torch.searchsorted(token, tokens)[:, None])[:, 0]
         among = logits.gather(1, at[node_index]).masked_fill(
             ~exists[node_index], -torch.inf
         )  # (P, C)
-        return (among.logsumexp(1) - own).sum()
+        return (among.logsumexp(1) - chosen).sum()
 
     def _pack(self, items: list[int]) -> tuple[Tokens, list[int]]:
         """The prompt and the titles of the last of `items` that fit, in one sequence. The second

@@ -111,9 +111,9 @@ def scatter(
     up = padded_scale([p.y for p in drawn], bottom, top, zero=True)
     parts = [vertical_axis(up, left, right, y_name), horizontal_axis(across, top, bottom, x_name)]
     positions = [(across(p.x), up(p.y)) for p in drawn]
-    taken: list[Box] = [box_around(x, y) for x, y in positions]
+    occupied: list[Box] = [box_around(x, y) for x, y in positions]
     for point, (x, y) in zip(drawn, positions):
-        parts.append(place_label(point.method, x, y, taken, right))
+        parts.append(place_label(point.method, x, y, occupied, right))
         hint = f"{point.method}: {x_name} {label(point.x)}, {y_name} {point.y:.3f}"
         parts.append(marker(x, y, method_class(point.method), hint))
     description = "; ".join(f"{p.method} {label(round(p.x, 4))} and {p.y:.3f}" for p in drawn)
@@ -147,8 +147,8 @@ def curves(name: str, title: str, y_name: str, runs: dict[str, Curve]) -> Figure
         parts.append(leader_label(method, drawn[method][-1], right + LEADER, y, styles[method]))
         parts.append(_key(method, right + LEADER, y, styles[method]))
     parts += [_best(m, curve, across, up, styles.get(m, "")) for m, curve in runs.items()]
-    taken = [box for points in drawn.values() for box in _covered(points)]
-    parts += [place_label(m, *drawn[m][0], taken, right) for m in runs if m not in lines]
+    occupied = [box for points in drawn.values() for box in _covered(points)]
+    parts += [place_label(m, *drawn[m][0], occupied, right) for m in runs if m not in lines]
     best = {method: _top(curve) for method, curve in runs.items()}
     texts = [f"{m} reaches {value:.3f} after epoch {epoch:g}" for m, (epoch, value) in best.items()]
     alt = f"Line plot, {title}. {'; '.join(texts)}."

@@ -142,14 +142,14 @@ class Scale:
         low, high, v = (self._f(x) for x in (self.low, self.high, value))
         return self.start + (self.stop - self.start) * (v - low) / (high - low)
 
-    def ticks(self, about: int = 5) -> list[float]:
-        """Round values within the scale, some `about` of them."""
+    def ticks(self) -> list[float]:
+        """About five round values within the scale."""
         if self.log and self.high > 4 * self.low:
             decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            few = math.log10(self.high / self.low) < 2
-            ticks = [m * 10.0**d for d in decades for m in ((1, 2, 5) if few else (1,))]
+            is_short = math.log10(self.high / self.low) < 2
+            ticks = [m * 10.0**d for d in decades for m in ((1, 2, 5) if is_short else (1,))]
             return [v for v in ticks if self.low <= v <= self.high]
-        raw = (self.high - self.low) / about
+        raw = (self.high - self.low) / 5
         size = 10 ** math.floor(math.log10(raw))
         step = next(m * size for m in (1, 2, 5, 10) if m * size >= raw)
         first = math.ceil(self.low / step - 1e-9)

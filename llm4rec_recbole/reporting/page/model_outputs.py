@@ -48,11 +48,11 @@ def _read(results: Path, kind: str) -> list[Output]:
 
 def _numbers(content: Any, keys: Sequence[str], path: Path) -> dict[str, float]:
     """The numbers of `content` under `keys`. Raises InputError where one is missing."""
-    own = content if isinstance(content, dict) else {}
-    bad = [key for key in keys if type(own.get(key)) not in (int, float)]
+    entries = content if isinstance(content, dict) else {}
+    bad = [key for key in keys if type(entries.get(key)) not in (int, float)]
     if bad:
         raise InputError(f"no number for {', '.join(bad)}", file=path, hint="make it again")
-    return {key: own[key] for key in keys}
+    return {key: entries[key] for key in keys}
 
 
 def _table(

@@ -55,9 +55,9 @@ def words(text: str) -> Markup:
 def short_hash(value: Any) -> Markup:
     """A hash cut to eight digits, with all of it under the pointer; any other value as it is."""
     text = "–" if value is None else str(value)
-    digits, dash, rest = text.partition("-")
+    digits, dash, suffix = text.partition("-")
     if len(digits) in (40, 64) and not set(digits) - set("0123456789abcdef"):
-        return Markup('<code title="{}">{}</code>').format(text, digits[:8] + dash + rest)
+        return Markup('<code title="{}">{}</code>').format(text, digits[:8] + dash + suffix)
     return escape(text)
 
 

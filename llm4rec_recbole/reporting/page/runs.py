@@ -139,11 +139,11 @@ def _link(path: Path, page_folder: Path) -> str:
 
 def _options(entry: Entry, page_folder: Path) -> tuple[str, str] | None:
     """Name and address of the method's file of options, in properties/ beside the results."""
-    model, given = variant(entry.method)
+    model, options = variant(entry.method)
     model = OURS if model in ENHANCED_GENREC else model
     folder = page_folder.parent / "properties"
     files = [folder / "experiment" / entry.dataset / f"{entry.method}.yaml"]
-    files += [folder / "nulls.yaml"] if entry.group == "null" and given else []
+    files += [folder / "nulls.yaml"] if entry.group == "null" and options else []
     files.append(folder / "model" / f"{model}.yaml")
     for file in files:
         if file.is_file():

@@ -92,7 +92,7 @@ def power_table(gains: Sequence[Gain], pilots: Sequence[Pilot]) -> Table:
         ]  # fmt: skip
         rows.append([Cell(text) for text in texts])
     names = ["Claim", "Metric", "Gain", *(pilot.name for pilot in pilots), "The paper's users"]
-    whole = any(gain.table == "Table IV" for gain in gains)
+    has_table_4 = any(gain.table == "Table IV" for gain in gains)
     return Table(
         name="Power",
         label="tab:power",
@@ -100,7 +100,7 @@ def power_table(gains: Sequence[Gain], pilots: Sequence[Pilot]) -> Table:
         columns=[("", name) for name in names],
         sections=[Section("Users needed, by each pilot", rows)],
         notes=[
-            *([resolution_of_table_4(gains, pilots)] if whole else []),
+            *([resolution_of_table_4(gains, pilots)] if has_table_4 else []),
             *POWER_NOTES,
             "The smallest gain that each pilot's own users and seeds show with 80 % power:",
             *map(_detectable, pilots),

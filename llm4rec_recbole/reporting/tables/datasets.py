@@ -135,7 +135,7 @@ def build(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> T
     return Table("Table I", "tab:data-sets", title, columns, sections, notes)
 
 
-def gains_of(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> list[Gains]:
+def gains_of(datasets: dict[str, tuple[Path, Runs]], recbole_row: str) -> list[Gains]:
     """The gains of EnhancedGenRec on each data set, and pooled."""
     return gains({name: runs_of for name, (_, runs_of) in datasets.items()}, METRICS, recbole_row)
 

@@ -97,16 +97,16 @@ def _failures(sections: list[AccuracySection]) -> list[str]:
 
 def _idle_components(records: list[Record]) -> list[str]:
     """Components that a run had on and that are off; the seeds where this is not so in all runs."""
-    off: dict[tuple[str, ...], list[int]] = {}
+    idle_seeds: dict[tuple[str, ...], list[int]] = {}
     runs: dict[tuple[str, str], int] = {}
     for record in records:
         run = (record.method, record.dataset)
         runs[run] = runs.get(run, 0) + 1
         idle = record.provenance.get("idle_components")
         for name, reason in idle.items() if isinstance(idle, dict) else ():
-            off.setdefault((*run, name, str(reason)), []).append(record.seed)
+            idle_seeds.setdefault((*run, name, str(reason)), []).append(record.seed)
     notes = []
-    for (method, dataset, name, reason), seeds in off.items():
+    for (method, dataset, name, reason), seeds in idle_seeds.items():
         in_some_runs = len(seeds) < runs[method, dataset]
         where = f", seed {', '.join(map(str, seeds))}" if in_some_runs else ""
         notes.append(f"{method} on {dataset}{where}: component {name} is off ({reason}).")
@@ -125,8 +125,8 @@ def _versions(name: str, key: str, records: list[Record], where: str = "") -> li
 
 def _short(version: str) -> str:
     """The first eight digits of a hash, and what follows it, such as "-dirty"."""
-    digits, dash, rest = version.partition("-")
-    return digits[:8] + dash + rest
+    digits, dash, suffix = version.partition("-")
+    return digits[:8] + dash + suffix
 
 
 def _data(section: AccuracySection) -> list[str]:
@@ -180,8 +180,8 @@ def _fairness_parts(sections: list[AccuracySection]) -> list[str]:
                 missing, remaining_part = "categories of items", "users"
             else:
                 continue
-            alone = f"Fairness@10 is the {remaining_part}' part alone"
-            sentences.append(f"{section.setting}: no {missing} are known; {alone}.")
+            note = f"Fairness@10 is the {remaining_part}' part alone"
+            sentences.append(f"{section.setting}: no {missing} are known; {note}.")
     return sentences
 
 

@@ -76,10 +76,10 @@ class AccuracySection:
         return f"{paper_numbers.heading(self.dataset)}; protocol {self.protocol}, {users}"
 
 
-def first_line(error: str, length: int = 100) -> str:
-    """The first line of an error, cut to what fits into a table."""
+def first_line(error: str) -> str:
+    """The first line of an error, cut to the 100 characters that fit into a table."""
     line = (error.splitlines() or ["no reason given"])[0]
-    return line if len(line) <= length else line[: length - 1] + "…"
+    return line if len(line) <= 100 else line[:99] + "…"
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class SettingResults:
 
 
 def accuracy_section(
-    results: SettingResults, paper: Printed, recbole_row: str = "BPR", time_note: str = ""
+    results: SettingResults, paper: Printed, recbole_row: str, time_note: str
 ) -> AccuracySection:
     """The rows of Table I; `paper` has the numbers that it prints."""
     tests: dict[str, dict[Column, Comparison]] = {}
