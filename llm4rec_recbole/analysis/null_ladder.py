@@ -1,9 +1,9 @@
 """What the null ladder shows: which part of a method has no effect beyond its null.
 
 Every method that claims a language model, text, retrieval, debiasing or adaptation has nulls:
-properties/nulls.yaml. Each part, and the whole, is judged against the best of its own nulls, the
-one with the best validation NDCG@10, in test NDCG@10 of the full ranking (RULES). Holm's adjustment
-runs over all comparisons with nulls (tables table_1_nulls of comparisons.csv).
+properties/nulls.yaml. Each part, and the whole, is compared with its best null, which has
+the highest validation NDCG@10. The test NDCG@10 of the full ranking decides (RULES). Holm's
+adjustment runs over all comparisons with nulls (tables table_1_nulls of comparisons.csv).
 
 A row of Tables IV and V is judged twice: by what the row adds to the row that it is compared with,
 and by the nulls of its component. It has an effect only where both say so.

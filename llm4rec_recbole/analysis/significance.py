@@ -239,9 +239,9 @@ def users_to_decide(
 ) -> tuple[int, int | None]:
     """Users and seeds that decide a comparison, whichever way it comes out.
 
-    With them a true difference of `margin` is found with POWER, and two methods that are equal
-    are shown to be equivalent within `margin` with POWER. variance: of one user's difference.
-    Seeds are chosen so that their part of the variance is at most half.
+    With them, the test finds a true difference of `margin` with probability POWER. It shows with
+    the same probability that two equal methods are equivalent within `margin`. variance: of one
+    user's difference. Seeds are chosen so that their part of the variance is at most half.
     """
     from scipy import stats
 

@@ -6,8 +6,8 @@
 
     rank = candidates that score higher + (other candidates that score the same) / 2
 
-So 0 is best, and a model that scores all items alike ranks as well as chance, no better and no
-worse, whatever the order of the item ids. Seen items and the pad are never candidates; the
+So 0 is best. A model that scores all items alike ranks exactly as well as chance, for every order
+of the item ids. Seen items and the pad are never candidates; the
 held-out item always is, also where the user had seen it before.
 """
 

@@ -41,9 +41,9 @@ def newest_checkpoint(folder: str | Path, model: str, dataset: str) -> Path:
         for path, header in newest_first(files)
         if (run := written_by(header)).dataset == dataset and run.method
     ]
-    of_model = [found_run for found_run in runs if found_run[2].method == model]
+    of_model = [entry for entry in runs if entry[2].method == model]
     if not of_model and isinstance(resolved, type):  # of a user's own class, under another method
-        of_model = [found_run for found_run in runs if found_run[2].model == model]
+        of_model = [entry for entry in runs if entry[2].model == model]
     if of_model:
         return next((path for path, finished, _ in of_model if finished), of_model[0][0])
     if variant(model)[0] not in models() and not isinstance(resolved, type):

@@ -91,8 +91,8 @@ def _read_lock() -> dict[str, Stage]:
 def estimate_seconds(runs: Sequence[Run]) -> dict[Run, float]:
     """Seconds that each run will take. A run without an estimate is left out.
 
-    The estimate is the run's own wall-clock time on this machine, else the training time in its
-    record, else the mean of the same method's other seeds.
+    The estimate is the first of these that exists: the run's wall-clock time on this machine, the
+    training time in its record, the mean of the same method's other seeds.
     """
     measured = {run: seconds for run in runs if (seconds := _measured_seconds(run)) is not None}
     of_method: dict[Run, list[float]] = defaultdict(list)  # of all seeds

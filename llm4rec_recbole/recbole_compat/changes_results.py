@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 def draw_no_negatives_for_cross_entropy(module: ModuleType) -> None:
     """Remove the default sampler where the default loss is CE, so that GRU4Rec and its like run.
 
-    A model whose `loss_type` decides its input is refused by RecBole when it has a sampler and
-    the loss CE, which are the defaults of both.
+    RecBole refuses the loss CE together with a sampler for a model whose `loss_type` decides its
+    input. Both are RecBole's defaults.
     """
 
     @wrap(module.Config)

@@ -59,7 +59,7 @@ def _counters(model: Any) -> dict[str, float]:
 @patch("recbole.trainer.trainer", upstream="RecBole #2212")
 def safe_checkpoints(module: ModuleType) -> None:
     """Save and load training as tensors and JSON, written atomically; never as a pickle. A
-    checkpoint holds every optimizer's state, every random generator and the loader's shuffling, so
+    checkpoint holds every optimizer's state, every random generator and the loader's shuffling. So
     a resumed run ends with the weights of the uninterrupted run, to the last bit."""
     from torch.optim import Optimizer
 

@@ -216,7 +216,7 @@ class BatchItems:
     """The items that one batch reads: those of its histories, its targets and its negatives.
 
     With a sampled loss, what a model computes for each item is computed for these alone. Rows count
-    within `ids`, (M,) ascending, of which the first is the pad. `ids` is None where the loss reads
+    within `ids`, (M,) ascending; its first entry is the pad. `ids` is None where the loss reads
     all items; rows are then the item ids.
     """
 

@@ -23,8 +23,8 @@ class GroupAdversary(nn.Module):
     """Predicts the group from a score (d = 1) or a state (d > 1).
 
     Prefer scores: the group can be removed from one dimension. If a state keeps all of its input, a
-    fully trained adversary has the same loss however small the group's trace is, and then the
-    gradient vanishes.
+    fully trained adversary has the same loss for every size of the group's trace. The gradient then
+    vanishes.
     """
 
     def __init__(self, dim: int, n_groups: int, hidden: int = 32) -> None:

@@ -10,8 +10,8 @@ the others at a rate π₀. This multiplies the odds of every pair by π₁ / π
 ratio as an offset corrects for it; for a logistic model the correction is exact (Prentice & Pyke,
 1979; King & Zeng, 2001).
 
-Inverse propensity scoring: the sum of losses over the observed pairs, each weighted by 1 / e, has
-the sum over all pairs as its expectation, if e > 0 everywhere (Schnabel et al., ICML 2016).
+Inverse propensity scoring weights the loss of each observed pair by 1 / e. If e > 0 everywhere, the
+expectation of their sum is the sum over all pairs (Schnabel et al., ICML 2016).
 
 Calibration: is the share p observed among the pairs with predicted probability p? A model that
 predicts the base rate for every pair is perfectly calibrated and useless. The skill therefore

@@ -17,9 +17,9 @@ Words are compared without case, accents and punctuation. The rules of naming:
 - A sentence must name something of the evidence.
 
 The rules refuse some good sentences in order to pass no bad one; the template's sentence replaces
-them. `Seven of these are dramas` is refused where "Seven" is a film. The rules do not find a
-one-word title in lower case (`the film seven`), a function word as a title at the start of a
-sentence (`It is …`), and categories in other words (`romantic`). Claims that name nothing are
+them. `Seven of these are dramas` is refused where "Seven" is a film. The rules miss a one-word
+title in lower case (`the film seven`) and categories in other words (`romantic`). They also miss a
+title that is a function word at the start of a sentence (`It is …`). Claims that name nothing are
 checked in claims.py.
 """
 

@@ -132,9 +132,9 @@ def spectral_clusters(graph: sp.csr_matrix, clusters: int, seed: int = 0) -> np.
     """The cluster of each of n nodes, (n,) ints below `clusters`; a cluster may be empty.
 
     Normalised spectral clustering (Ng, Jordan & Weiss, NIPS 2001). The smallest eigenvalues of the
-    Laplacian I - D^-1/2 A D^-1/2 are the largest of D^-1/2 A D^-1/2, which Lanczos finds by matrix
-    products alone: 2 s for Beauty's 12,101 items, where scikit-learn takes 15 minutes for the same
-    clusters (tests/models/test_spectral_clusters.py).
+    Laplacian I - D^-1/2 A D^-1/2 are the largest of D^-1/2 A D^-1/2. Lanczos finds these by matrix
+    products alone. It takes 2 s for Beauty's 12,101 items; scikit-learn takes 15 minutes for the
+    same clusters (tests/models/test_spectral_clusters.py).
 
     graph: (n, n) symmetric weights >= 0, without isolated nodes; clusters: fewer than n; seed: of
     Lanczos' start vector, which decides between equal eigenvalues.
