@@ -35,7 +35,7 @@ from llm4rec_recbole.registry import nulls
 
 
 @dataclass(frozen=True)
-class Entry:
+class LedgerEntry:
     """One line of the ledger."""
 
     claim: Claim
@@ -57,7 +57,7 @@ def ledger(
     comparisons: Sequence[Comparison],
     failures: Sequence[Failure] = (),
     recbole_row: str = "BPR",
-) -> list[Entry]:
+) -> list[LedgerEntry]:
     """A line for each claim, in the order of the paper."""
     baselines = paper_baselines(recbole_row)
     methods = {OURS, *baselines, *REFERENCES, *paper_methods.METHODS, *nulls()}
@@ -83,7 +83,7 @@ def ledger(
             worst_verdict(replace(claim, gains={}), against_nulls) if against_nulls else (None, "")
         )
         first = verdict(claim, measured, absent, needs)
-        entries.append(Entry(claim, measured, *first, *against_null_verdict))
+        entries.append(LedgerEntry(claim, measured, *first, *against_null_verdict))
     return entries
 
 

@@ -72,7 +72,7 @@ class Pilot:
 
 
 @dataclass(frozen=True)
-class Gain:
+class ClaimedGain:
     """A gain that the paper prints or implies, and the family of claims that it belongs to."""
 
     table: str
@@ -106,7 +106,7 @@ def parse_claim(text: str) -> tuple[float, str]:
     return float(match[1]), match[2].lower()
 
 
-def paper_gains(paper: Tables) -> list[Gain]:
+def paper_gains(paper: Tables) -> list[ClaimedGain]:
     """The gains of Table I over the best baseline and the 20 steps of Table IV."""
     table = paper["table_1"]
     columns = [column for row, column in table if row == IMPROVE]
@@ -116,7 +116,9 @@ def paper_gains(paper: Tables) -> list[Gain]:
         percent = float(per_cent(table[IMPROVE, column]))
         if percent > 0:
             gains.append(
-                Gain("Table I", f"{NAMES[dataset]}: {OURS}", metric, percent, dataset, len(columns))
+                ClaimedGain(
+                    "Table I", f"{NAMES[dataset]}: {OURS}", metric, percent, dataset, len(columns)
+                )
             )
     steps = [row for row in paper_methods.STEPS if row != "Full Framework"]
     rows = list(paper_methods.TABLE_4)
@@ -125,7 +127,7 @@ def paper_gains(paper: Tables) -> list[Gain]:
         for metric in ACCURACY:
             change = gain(paper["table_4"][row, metric], paper["table_4"][before, metric])
             gains.append(
-                Gain("Table IV", row, metric, float(change.percent), ABLATED,
+                ClaimedGain("Table IV", row, metric, float(change.percent), ABLATED,
                      len(steps) * len(ACCURACY), paper_methods.STEPS[row])
             )  # fmt: skip
     return gains
@@ -177,7 +179,7 @@ def _pilots(setting: Setting, runs: Runs, recbole_row: str) -> Iterator[Pilot]:
         yield Pilot(*setting, *pair, len(one), mean, spread, error)
 
 
-def needed(gain: Gain, pilots: Sequence[Pilot], holm: bool = False) -> list[int | None]:
+def needed(gain: ClaimedGain, pilots: Sequence[Pilot], holm: bool = False) -> list[int | None]:
     """The users that `gain` needs, by each pilot; None where the pilot is of another pair."""
     tests = gain.family if holm else 1
     return [
@@ -208,7 +210,7 @@ def users_for(gains: Mapping[str, str], test: Test | None, pilots: Sequence[Pilo
     return max(needs, default=None)
 
 
-def steps_needed(gains: Sequence[Gain], pilots: Sequence[Pilot]) -> list[int]:
+def steps_needed(gains: Sequence[ClaimedGain], pilots: Sequence[Pilot]) -> list[int]:
     """The users that each step of Table IV needs, by the pilot that needs the fewest."""
     fewest = []
     for step in gains:
@@ -218,7 +220,7 @@ def steps_needed(gains: Sequence[Gain], pilots: Sequence[Pilot]) -> list[int]:
     return fewest
 
 
-def resolution_of_table_4(gains: Sequence[Gain], pilots: Sequence[Pilot]) -> str:
+def resolution_of_table_4(gains: Sequence[ClaimedGain], pilots: Sequence[Pilot]) -> str:
     """In words: whether the paper's ablation can be resolved on the paper's own data."""
     users = steps_needed(gains, pilots)
     if not users:

@@ -130,7 +130,7 @@ def power(arguments: list[str] | None = None) -> int:
 
 def _power_page(options: argparse.Namespace) -> str:
     from llm4rec_recbole.analysis.claims import read_printed
-    from llm4rec_recbole.analysis.power import Gain, paper_gains, parse_claim, read_pilots
+    from llm4rec_recbole.analysis.power import ClaimedGain, paper_gains, parse_claim, read_pilots
     from llm4rec_recbole.reporting.tables.claims import power_table
     from llm4rec_recbole.reporting.tables.datasets import result_folders
     from llm4rec_recbole.reporting.tables.render import to_markdown
@@ -144,7 +144,7 @@ def _power_page(options: argparse.Namespace) -> str:
         hint = f"one of {', '.join(names)}" if names else "run a method, or name --results"
         raise InputError(f"no committed ranks of {options.pilot or 'any data set'}", hint=hint)
     gains = [
-        Gain("claim", options.claim, metric, percent, "", 1) for percent, metric in claims
+        ClaimedGain("claim", options.claim, metric, percent, "", 1) for percent, metric in claims
     ] or paper_gains(read_printed(printed_folder()))
     return to_markdown(power_table(gains, pilots))
 

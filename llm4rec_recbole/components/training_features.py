@@ -12,7 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from llm4rec_recbole.components.fusion.item_content import ItemContent, item_content, mean_ratings
+from llm4rec_recbole.components.fusion.item_content import (
+    ItemContent,
+    item_content,
+    item_mean_ratings,
+)
 from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.data.features import item_categories, read_items, user_groups
 
@@ -76,7 +80,7 @@ def training_features(config: Any, dataset: Any) -> TrainingFeatures:
     counts = np.bincount(items, minlength=n_items)
     numbers = [np.where(counts > 0, np.log1p(counts), np.nan), _years(files, tokens)]
     if ratings is not None:
-        numbers.append(mean_ratings(items, ratings, n_items))
+        numbers.append(item_mean_ratings(items, ratings, n_items))
     content = item_content(
         item_text_vectors(config, dataset), categories, np.stack(numbers, 1), counts > 0
     )

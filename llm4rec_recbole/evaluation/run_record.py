@@ -29,7 +29,7 @@ RANKINGS = {
 }
 
 
-class Part(BaseModel):
+class RecordPart(BaseModel):
     """Base of all parts of a record. Values keep their type, and numbers are finite."""
 
     model_config = ConfigDict(
@@ -43,7 +43,7 @@ Count = Annotated[int, Field(ge=0)]
 #: One value for each accuracy metric, which stands under its name, such as `hit@10`.
 Accuracy: Any = create_model(  # type: ignore[call-overload]
     "Accuracy",
-    __base__=Part,
+    __base__=RecordPart,
     **{
         name.replace("@", "_"): (Share, Field(alias=name, description=f"Mean {name} of the users."))
         for name in ACCURACY
@@ -51,14 +51,14 @@ Accuracy: Any = create_model(  # type: ignore[call-overload]
 )
 
 
-class Range(Part):
+class Range(RecordPart):
     """The middle 95 % of the values that shuffled groups give."""
 
     low: Share = Field(description="2.5 % of the shuffles are below.")
     high: Share = Field(description="2.5 % of the shuffles are above.")
 
 
-class FairnessNull(Part):
+class FairnessNull(RecordPart):
     """Ranges of the two parts of fairness under the null that groups do not matter."""
 
     users: Range | None = Field(description="Of `user_fairness@10`, users' groups shuffled.")
@@ -66,7 +66,7 @@ class FairnessNull(Part):
     shuffles: Count = Field(description="Number of shuffles.")
 
 
-class RankedMetrics(Part):
+class RankedMetrics(RecordPart):
     """Test metrics under the protocols loo and temporal. null: the data lack what it needs."""
 
     full: Accuracy = Field(description=f"Accuracy among {RANKINGS['full']}.")
@@ -111,21 +111,21 @@ class RankedMetrics(Part):
     )
 
 
-class Metrics(Part):
+class Metrics(RecordPart):
     """Validation and test metrics."""
 
     valid: dict[str, float] = Field(description="Of the best validation.")
     test: RankedMetrics = Field(description="Of the test users.")
 
 
-class RecBoleMetrics(Part):
+class RecBoleMetrics(RecordPart):
     """Validation and test metrics under the protocol recbole."""
 
     valid: dict[str, float] = Field(description="Of the best validation.")
     test: dict[str, float] = Field(description="What the option `metrics` asks for.")
 
 
-class Energy(Part):
+class Energy(RecordPart):
     """An estimate by CodeCarbon: the processor's load, or its counters, times its power."""
 
     training_wh: Amount = Field(description="Energy of `train_seconds`, in Wh.")
@@ -136,7 +136,7 @@ class Energy(Part):
     method: str = Field(description="Version of CodeCarbon, and what it measured.")
 
 
-class Cost(Part):
+class Cost(RecordPart):
     """Table III. Seconds are wall-clock."""
 
     train_seconds: Amount | None = Field(
@@ -161,7 +161,7 @@ class Cost(Part):
     energy_missing: str | None = Field(None, description="Why there is no estimate.")
 
 
-class Adaptation(Part):
+class Adaptation(RecordPart):
     """What a model learned from validation items between two rankings."""
 
     events: Count = Field(description="Validation items that it learned from.")
@@ -176,7 +176,7 @@ class Adaptation(Part):
     )
 
 
-class Provenance(Part):
+class Provenance(RecordPart):
     """What the run was made from."""
 
     data_sha256: str = Field(description="Sum over the data set's atomic files.")
@@ -200,7 +200,7 @@ class Provenance(Part):
     idle_components: dict[str, Any] = Field({}, description="Component → what the data lack.")
 
 
-class Validation(Part):
+class Validation(RecordPart):
     """One validation during training; the other field is the metric that chooses the epoch."""
 
     model_config = ConfigDict(extra="allow")
@@ -209,7 +209,7 @@ class Validation(Part):
     epoch: Amount = Field(description="Number of epochs that were trained before it.")
 
 
-class RunRecord(Part):
+class RunRecord(RecordPart):
     """One run: what was measured, what it cost, and what it was made from."""
 
     dataset: str = Field(description="Name of the data set.")
@@ -266,12 +266,12 @@ class FieldRow(NamedTuple):
     description: str
 
 
-def field_rows(part: type[Part] = RunRecord, prefix: str = "") -> Iterator[FieldRow]:
+def field_rows(part: type[RecordPart] = RunRecord, prefix: str = "") -> Iterator[FieldRow]:
     """A row for each field of `part` and of its parts, in the order of the file."""
     for name, field in part.model_fields.items():
         path = f"{prefix}{field.alias or name}"
         kinds = (field.annotation, *get_args(field.annotation))
-        parts = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Part)]
+        parts = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, RecordPart)]
         several = get_origin(field.annotation) is list
         kind = ("list of tables" if several else "table") if parts else kind_in_words(field)
         yield FieldRow(path, kind, field.is_required(), field.description or "")

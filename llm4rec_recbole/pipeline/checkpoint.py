@@ -23,7 +23,7 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.paths import CHECKPOINTS, RESULTS, Run
 from llm4rec_recbole.files import read_json, sha256_of, write_json
 from llm4rec_recbole.option_readers import model_type
-from llm4rec_recbole.pipeline.status import locked, recorded_scales
+from llm4rec_recbole.pipeline.status import locked_run, recorded_scales
 from llm4rec_recbole.registry import variant
 
 RETRAINED = Path("work/retrained")
@@ -91,7 +91,7 @@ def ensure(command: Sequence[str]) -> int:
     refuse_smoke(options)
     path, folder = run.record(options["results_dir"]), run.checkpoints
     record = _record(path)
-    with locked(run):
+    with locked_run(run):
         if belongs(folder, path, record):
             return 0
         print(

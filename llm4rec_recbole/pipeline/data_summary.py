@@ -24,7 +24,7 @@ def summary_path(dataset: str) -> Path:
     return RESULTS / "data" / f"{dataset}.json"
 
 
-def check_data(dataset: str) -> None:
+def check_against_summary(dataset: str) -> None:
     """Raises InputError where the data set is absent, or a file differs from its summary.
 
     Without a summary nothing is checked.
@@ -49,7 +49,7 @@ def changed(dataset: str) -> bool:
     if dataset != BUNDLED_DATASET and any(Path("dataset", dataset, "raw").glob("*")):
         return True
     try:
-        check_data(dataset)
+        check_against_summary(dataset)
     except InputError:
         return True
     return False

@@ -29,12 +29,12 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.paths import RESULTS, Run
 from llm4rec_recbole.files import sha256_of, write_json
 from llm4rec_recbole.pipeline import checkpoint
-from llm4rec_recbole.pipeline.data_summary import check_data
+from llm4rec_recbole.pipeline.data_summary import check_against_summary
 from llm4rec_recbole.pipeline.status import (
     State,
     estimate_seconds,
     format_duration,
-    locked,
+    locked_run,
     write_state,
 )
 
@@ -47,7 +47,7 @@ def main(command: Sequence[str]) -> int:
     run = checkpoint.run_of_options(options)
     checkpoint.refuse_smoke(options)
     results, inputs = Path(options["results_dir"]), _inputs(command)
-    with locked(run) as (handle, waited_for):
+    with locked_run(run) as (handle, waited_for):
         if (
             waited_for
             and waited_for.get("inputs") == inputs
@@ -82,7 +82,7 @@ def _train(command: Sequence[str], lock: int, run: Run) -> tuple[int, str]:
     Returns its exit status and its last line of errors.
     """
     try:
-        check_data(run.dataset)
+        check_against_summary(run.dataset)
         if status := checkpoint.ensure_references(command):
             return status, "a reference could not be trained again"
     except InputError as error:

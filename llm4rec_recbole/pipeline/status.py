@@ -250,7 +250,7 @@ def is_running(run: Run) -> bool:
 
 
 @contextmanager
-def locked(run: Run) -> Iterator[tuple[int, State | None]]:
+def locked_run(run: Run) -> Iterator[tuple[int, State | None]]:
     """Hold the run's lock, and wait first for the process that holds it.
 
     Yields the file descriptor of the lock, for `write` and to be inherited, and the state of the

@@ -30,7 +30,7 @@ OTHER_RESULTS = Path("benchmarks/results")
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RunComparison:
     """A new run against a committed one."""
 
     run: Run
@@ -71,7 +71,7 @@ def train(run: Run, scale: str) -> None:
         raise InputError(f"{run}: training failed")
 
 
-def compare(run: Run, new: Path, committed: Sequence[Path]) -> Comparison:
+def compare(run: Run, new: Path, committed: Sequence[Path]) -> RunComparison:
     """Compare the run in `new` with that of the folder in `committed` that fits best.
 
     The first folder has precedence, except that a record of the same kind wins. Raises InputError
@@ -84,7 +84,7 @@ def compare(run: Run, new: Path, committed: Sequence[Path]) -> Comparison:
     same = [path for path in candidates if _kind(candidates[path]) == _kind(record)]
     best = next(iter(same or candidates))
     differences = _metric_differences(record, candidates[best]) + _rank_differences(run, new, best)
-    return Comparison(run, best, bool(same), differences)
+    return RunComparison(run, best, bool(same), differences)
 
 
 def _read(run: Run, results: Path) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.parse_args(argv)
     committed = [RESULTS, *(path.parent for path in sorted(OTHER_RESULTS.glob("*/runs")))]
-    comparisons: list[Comparison] = []
+    comparisons: list[RunComparison] = []
     params = read_params()
     shutil.rmtree(WORK, ignore_errors=True)
     for run in runs_to_verify(params):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llm4rec_recbole.analysis.claims import Entry, ledger, read_printed
+from llm4rec_recbole.analysis.claims import LedgerEntry, ledger, read_printed
 from llm4rec_recbole.analysis.compare import check_comparisons, grouped_runs
 from llm4rec_recbole.analysis.paired_tests import FILE, Comparison, read_comparisons
 from llm4rec_recbole.analysis.paper.claims import Tables
@@ -37,7 +37,7 @@ class ReportInputs:
     comparisons: list[Comparison]
     records: list[Record]
     paper: Tables
-    claims: list[Entry]
+    claims: list[LedgerEntry]
     recbole_row: str  # the method in the paper's row "RecBole"
 
     def tables(self) -> list[tuple[str, Table, str]]:

@@ -18,7 +18,7 @@ from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
-from llm4rec_recbole.analysis.claims import Entry
+from llm4rec_recbole.analysis.claims import LedgerEntry
 from llm4rec_recbole.analysis.null_ladder import finding
 from llm4rec_recbole.analysis.paired_tests import Comparison
 from llm4rec_recbole.analysis.paper.paper_methods import NULL, OURS, REFERENCES
@@ -70,7 +70,7 @@ def answer(report: ReportInputs) -> str:
     return "\n\n".join(lines) + "\n"
 
 
-def does_it_hold(claims: Sequence[Entry]) -> tuple[str, str]:
+def does_it_hold(claims: Sequence[LedgerEntry]) -> tuple[str, str]:
     """Whether the paper holds, in two or three words, and two sentences.
 
     "In full" asks our runs to support every claim. Else the answer is "Not as printed" if the

@@ -15,9 +15,9 @@ from llm4rec_recbole.components.explanation.collector import (
 )
 from llm4rec_recbole.components.explanation.context import (
     DAY,
+    ContextPart,
     Frequency,
     ItemLocations,
-    Part,
     UserLocations,
     context_attention,
     context_vectors,
@@ -134,12 +134,12 @@ def test_no_trend_without_earlier_interactions() -> None:
 
 def test_the_context_is_in_the_items_own_space_at_length_sqrt_d() -> None:
     vectors = np.array([[0, 0], [3, 0], [0, 4]], dtype=np.float32)
-    latest = Part(np.array([0, 1, 0]), np.ones(3, bool))
-    rising = Part(np.array([0.0, 0, 7]), np.array([0, 0, 1], bool))
+    latest = ContextPart(np.array([0, 1, 0]), np.ones(3, bool))
+    rising = ContextPart(np.array([0.0, 0, 7]), np.array([0, 0, 1], bool))
     parts, there = context_vectors(vectors, [latest, rising])
     np.testing.assert_allclose(parts, np.sqrt(2) * np.eye(2), rtol=1e-6)
     assert there.tolist() == [[True, False], [True, False], [True, True]]
-    nothing = Part(np.zeros(3), np.ones(3, bool))
+    nothing = ContextPart(np.zeros(3), np.ones(3, bool))
     assert not context_vectors(vectors, [nothing, nothing])[1].any()
 
 

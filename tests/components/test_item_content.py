@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from llm4rec_recbole.components.fusion.item_content import (
     category_lists,
     item_content,
-    mean_ratings,
+    item_mean_ratings,
     standardise,
 )
 from llm4rec_recbole.data.features import multi_hot
@@ -67,7 +67,7 @@ def test_unknown_numbers_are_zero_and_marked() -> None:
 
 def test_one_rating_does_not_make_an_item_the_best() -> None:
     items = np.array([1, 2, 2, 2, 2, 2])
-    means = mean_ratings(items, np.array([5.0, 4, 4, 4, 5, 4]), n_items=4, prior=5)
+    means = item_mean_ratings(items, np.array([5.0, 4, 4, 4, 5, 4]), n_items=4, prior=5)
     overall = 26 / 6
     np.testing.assert_allclose(means[1:3], [(5 + 5 * overall) / 6, (21 + 5 * overall) / 10])
     assert np.isnan(means[[0, 3]]).all()

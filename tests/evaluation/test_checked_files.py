@@ -7,11 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llm4rec_recbole.analysis.paired_tests import (
-    Comparison,
-    read_comparisons,
-    write_comparisons,
-)
+from llm4rec_recbole.analysis.paired_tests import Comparison, read_comparisons, write_comparisons
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import read_json
 

@@ -67,7 +67,7 @@ _UNSUPPORTED = frozenset(
 REASONS = ("item", "category", "trend", "location")
 
 
-class Claim(NamedTuple):
+class SentenceClaim(NamedTuple):
     """What a sentence claims."""
 
     kind: str
@@ -75,7 +75,7 @@ class Claim(NamedTuple):
     supported: bool
 
 
-def reasons_in(claims: Iterable[Claim]) -> frozenset[tuple[str, str]]:
+def reasons_in(claims: Iterable[SentenceClaim]) -> frozenset[tuple[str, str]]:
     """What the claims give as reasons, in whatever words: items, categories, trend, location."""
     return frozenset((c.kind, c.text) for c in claims if c.kind in REASONS)
 
@@ -94,13 +94,13 @@ class ClaimChecker:
             f"{claim.text!r} claims what the evidence does not show" for claim in unsupported
         ]
 
-    def claims(self, sentence: str, evidence: Evidence) -> list[Claim]:
+    def claims(self, sentence: str, evidence: Evidence) -> list[SentenceClaim]:
         """Return the claims of each sentence of the text `sentence`, each once."""
         text = words(sentence)
         named = _named(text, evidence)
         inside = {index for start, end, _ in named for index in range(start + 1, end)}
         starts = [n for n, word in enumerate(text) if word.starts and n not in inside]
-        claims: list[Claim] = []
+        claims: list[SentenceClaim] = []
         for begin, end in zip([0, *starts], [*starts, len(text)]):
             names = [name for start, _, name in named if begin <= start < end]
             covered = {n for first, last, _ in named for n in range(first, last)}
@@ -115,7 +115,7 @@ _PLACE = "the place"
 
 def _claims(
     names: list[str], others: list[str | None], owners: dict[int, str], evidence: Evidence
-) -> list[Claim]:
+) -> list[SentenceClaim]:
     """The claims of one sentence, of its names and its other words, None where a name is.
 
     owners: the name that a word belongs to, by the word's number in the sentence.
@@ -124,8 +124,8 @@ def _claims(
     cited, latest = ({c.name for c in items} for items in (evidence.cited, context.latest))
     items = [name for name in names if name in cited]
     categories = [aspect for aspect in evidence.aspects if aspect.name in names]
-    claims = [Claim("item", name, True) for name in items]
-    claims += [Claim("category", aspect.name, True) for aspect in categories]
+    claims = [SentenceClaim("item", name, True) for name in items]
+    claims += [SentenceClaim("category", aspect.name, True) for aspect in categories]
     supported = {
         "taste": bool(categories) and all(aspect.liked for aspect in categories),
         "likeness": (bool(items) or any(aspect.liked for aspect in categories))
@@ -138,10 +138,10 @@ def _claims(
         matched = [word for word in others if word in listed]
         if matched or (kind == "location" and _PLACE in names):
             text = kind if kind in REASONS else " ".join(dict.fromkeys(map(str, matched)))
-            claims.append(Claim(kind, text, supported[kind]))
+            claims.append(SentenceClaim(kind, text, supported[kind]))
     numbers = {n for n, word in enumerate(others) if word is not None and word.isdigit()}
     claims += [
-        Claim("number", str(others[n]), _is_number_of(n, others, owners, evidence))
+        SentenceClaim("number", str(others[n]), _is_number_of(n, others, owners, evidence))
         for n in sorted(numbers)
     ]
     allowed = (FUNCTION_WORDS - _UNSUPPORTED) | _NEUTRAL | {"i"} | {str(others[n]) for n in numbers}
@@ -152,7 +152,7 @@ def _claims(
         allowed |= {"no"}  # the data give no reason
     for is_other, group in groupby(others, lambda word: word is not None and word not in allowed):
         if is_other:
-            claims.append(Claim("other", " ".join(map(str, group)), False))
+            claims.append(SentenceClaim("other", " ".join(map(str, group)), False))
     return claims
 
 

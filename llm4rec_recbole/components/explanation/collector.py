@@ -22,10 +22,10 @@ from llm4rec_recbole.components.explanation.aspects import (
 )
 from llm4rec_recbole.components.explanation.context import (
     PARTS,
+    ContextPart,
     Frequency,
     Locations,
     Nearby,
-    Part,
     context_attention,
     context_vectors,
     scale_to_sqrt_d,
@@ -214,9 +214,13 @@ class EvidenceCollector:
             users, items = self.users[earlier], self.items[earlier]
             nearby = self.locations.nearby(user, history, users, items)
         parts = {
-            "time": Part(np.bincount(latest, minlength=n_items), np.ones(n_items, dtype=bool)),
-            "location": nearby.part if nearby else Part(np.zeros(n_items), np.zeros(n_items, bool)),
-            "trend": Part(rising.excess, rising.exceeds),
+            "time": ContextPart(
+                np.bincount(latest, minlength=n_items), np.ones(n_items, dtype=bool)
+            ),
+            "location": nearby.part
+            if nearby
+            else ContextPart(np.zeros(n_items), np.zeros(n_items, bool)),
+            "trend": ContextPart(rising.excess, rising.exceeds),
         }
         sums, present = context_vectors(self.vectors, [parts[name] for name in PARTS])
         return latest, rising, nearby, sums, present

@@ -74,7 +74,7 @@ def trend(items: np.ndarray, times: np.ndarray, n_items: int, now: float) -> Fre
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class ContextPart:
     """A part of (23): the weight of each item's vector in it, and the items that it is evidence
     for."""
 
@@ -82,7 +82,9 @@ class Part:
     present: np.ndarray  # (n_items,) bool
 
 
-def context_vectors(vectors: np.ndarray, parts: Sequence[Part]) -> tuple[np.ndarray, np.ndarray]:
+def context_vectors(
+    vectors: np.ndarray, parts: Sequence[ContextPart]
+) -> tuple[np.ndarray, np.ndarray]:
     """The vectors of the parts, (P, d) of length √d, and for which items each is present, (n_items,
     P). vectors: (n_items, d) float32. A part whose weights are all 0 is present for no item."""
     weights = np.stack([part.weights for part in parts]).astype(vectors.dtype)  # (P, n_items)
@@ -110,7 +112,7 @@ class Nearby(NamedTuple):
     """What is chosen at one location more than elsewhere."""
 
     place: str  # "Reno, NV", or "zip code 9…"
-    part: Part  # h_location, for the items of which `frequency` exceeds what is expected
+    part: ContextPart  # h_location, for the items of which `frequency` exceeds what is expected
     frequency: Frequency  # of the user's choices in the item's city, or of the item in the region
     of: int  # items of the user's history, or choices of the region's users
     is_city: bool  # the location is the item's
@@ -137,7 +139,7 @@ class ItemLocations:
         expected = is_here[items].mean() * len(history)
         frequency = Frequency(counts[city] * is_here, np.where(is_here, expected, np.inf))
         weights = np.bincount(history[is_here[history]], minlength=len(is_here))
-        part = Part(weights, frequency.exceeds)
+        part = ContextPart(weights, frequency.exceeds)
         return Nearby(str(self.names[city]), part, frequency, len(history), True)
 
 
@@ -161,7 +163,7 @@ class UserLocations:
             np.bincount(items[rows], minlength=self.n_items) for rows in (is_here, ~is_here)
         )
         frequency = Frequency(counts, others * (is_here.sum() / (~is_here).sum()))
-        part = Part(frequency.excess, frequency.exceeds)
+        part = ContextPart(frequency.excess, frequency.exceeds)
         return Nearby(f"zip code {region}…", part, frequency, int(is_here.sum()), False)
 
 

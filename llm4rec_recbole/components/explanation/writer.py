@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from llm4rec_recbole.components.explanation.claims import Claim, ClaimChecker, reasons_in
+from llm4rec_recbole.components.explanation.claims import ClaimChecker, SentenceClaim, reasons_in
 from llm4rec_recbole.components.explanation.evidence import (
     MAX_ASPECTS,
     Evidence,
@@ -78,11 +78,11 @@ class Explanation:
     evidence: Evidence
     reason: Reason  # what the template's sentence says; () for no reason
     sentence: str
-    claims: tuple[Claim, ...]  # of the sentence; all are supported
+    claims: tuple[SentenceClaim, ...]  # of the sentence; all are supported
     written_by: str  # the writer's name, or "template"
     refused: str  # the writer's sentence, where it is not shown
     problems: tuple[str, ...]  # why it is not shown
-    refused_claims: tuple[Claim, ...]
+    refused_claims: tuple[SentenceClaim, ...]
 
     @property
     def template(self) -> str:

@@ -68,7 +68,7 @@ def standardise(numbers: np.ndarray, trained: np.ndarray) -> np.ndarray:
     return np.where(count > 0, np.clip(scaled, -10, 10), np.nan)
 
 
-def mean_ratings(
+def item_mean_ratings(
     items: np.ndarray, ratings: np.ndarray, n_items: int, prior: float = 5.0
 ) -> np.ndarray:
     """Each item's mean rating in training, (n_items,), NaN for an item without ratings. items,

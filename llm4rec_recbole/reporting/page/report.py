@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from llm4rec_recbole.analysis.claims import Entry
+from llm4rec_recbole.analysis.claims import LedgerEntry
 from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES, NULL
 from llm4rec_recbole.analysis.pooling import BEST_BASELINE, BEST_NULL, Gains
 from llm4rec_recbole.analysis.power import paper_gains, pilots_of
@@ -279,15 +279,15 @@ CLASSES = {
 }
 
 
-def verdict_counts(entries: list[Entry]) -> list[tuple[str, int, str]]:
+def verdict_counts(entries: list[LedgerEntry]) -> list[tuple[str, int, str]]:
     """(CSS class, number of claims, verdict) of every verdict, for buttons that filter."""
     number: Counter[str] = Counter(entry.verdict for entry in entries)
     return [(css, number[verdict], verdict) for verdict, css in CLASSES.items()]
 
 
-def claims_ledger(entries: list[Entry]) -> Markup:
+def claims_ledger(entries: list[LedgerEntry]) -> Markup:
     """A table of verdicts by place in the paper, then each place's claims, folded."""
-    by_place: dict[str, list[Entry]] = {}
+    by_place: dict[str, list[LedgerEntry]] = {}
     for entry in entries:
         by_place.setdefault(entry.claim.where, []).append(entry)
     verdicts = [(css, verdict) for css, number, verdict in verdict_counts(entries) if number]
@@ -308,7 +308,7 @@ def claims_ledger(entries: list[Entry]) -> Markup:
     )
 
 
-def _claim(entry: Entry) -> dict[str, Any]:
+def _claim(entry: LedgerEntry) -> dict[str, Any]:
     _, says, *texts = claims.row_texts(entry)
     measurements = [f"{m.where}: {m.text}" for m in entry.measured]
     cells = [

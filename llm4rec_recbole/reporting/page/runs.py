@@ -52,7 +52,7 @@ NOTES = (
 
 
 @dataclass(frozen=True)
-class Entry:
+class MethodRuns:
     """A method on one data set and protocol: all of its seeds."""
 
     dataset: str
@@ -75,16 +75,16 @@ class Entry:
         return [record.accuracy[ranking, metric] for record in self.records]
 
 
-def entries_of(settings: Mapping[Setting, tuple[Path, Runs]]) -> list[Entry]:
+def entries_of(settings: Mapping[Setting, tuple[Path, Runs]]) -> list[MethodRuns]:
     """All methods of all data sets, sorted."""
     return [
-        Entry(*setting, method, records)
+        MethodRuns(*setting, method, records)
         for setting, (_, runs) in sorted(settings.items(), key=lambda item: item[0])
         for method, records in sorted(runs.items())
     ]
 
 
-def leaderboard(entries: Sequence[Entry], page_folder: Path) -> Markup:
+def leaderboard(entries: Sequence[MethodRuns], page_folder: Path) -> Markup:
     """A row for each entry and ranking, the best NDCG@10 first within a data set and protocol.
 
     page_folder: the folder of the page, from which its links lead.
@@ -111,7 +111,9 @@ def _choices(rows: Sequence[dict[str, Any]], key: str) -> list[tuple[str, str]]:
     return [(value, value) for value in dict.fromkeys(row[key] for row in rows)]
 
 
-def _row(entry: Entry, ranking: str, name: str, best: bool, page_folder: Path) -> dict[str, Any]:
+def _row(
+    entry: MethodRuns, ranking: str, name: str, best: bool, page_folder: Path
+) -> dict[str, Any]:
     seconds, _ = over_seeds([record.cost["train_seconds"] for record in entry.records])
     return {
         "method": entry.method,
@@ -137,7 +139,7 @@ def _link(path: Path, page_folder: Path) -> str:
     return quote(os.path.relpath(path, page_folder).replace(os.sep, "/"))
 
 
-def _options(entry: Entry, page_folder: Path) -> tuple[str, str] | None:
+def _options(entry: MethodRuns, page_folder: Path) -> tuple[str, str] | None:
     """Name and address of the method's file of options, in properties/ beside the results."""
     model, options = variant(entry.method)
     model = OURS if model in ENHANCED_GENREC else model

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from llm4rec_recbole.analysis.claims import Entry
+from llm4rec_recbole.analysis.claims import LedgerEntry
 from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES
-from llm4rec_recbole.analysis.power import PAPER_USERS, Gain, Pilot, needed, resolution_of_table_4
+from llm4rec_recbole.analysis.power import (
+    PAPER_USERS,
+    ClaimedGain,
+    Pilot,
+    needed,
+    resolution_of_table_4,
+)
 from llm4rec_recbole.analysis.verdicts import RULES
 from llm4rec_recbole.reporting.tables.render import NONE, Cell, Section, Table, csv_text
 
@@ -29,7 +35,7 @@ NOTES = [
 ]
 
 
-def build(entries: list[Entry]) -> Table:
+def build(entries: list[LedgerEntry]) -> Table:
     """The ledger for people, its verdicts counted in the heading."""
     counts = Counter(entry.verdict for entry in entries)
     heading = ", ".join(f"{number} {verdict}" for verdict, number in counts.most_common())
@@ -45,7 +51,7 @@ def build(entries: list[Entry]) -> Table:
     )
 
 
-def to_csv(entries: list[Entry]) -> str:
+def to_csv(entries: list[LedgerEntry]) -> str:
     """The ledger for programs: a line for each claim, `key` naming it."""
     header = ["key", "where", "claim", "recomputed", "ours", "reference", "verdict", "reason"]
     return csv_text(
@@ -54,7 +60,7 @@ def to_csv(entries: list[Entry]) -> str:
     )
 
 
-def row_texts(entry: Entry) -> list[str]:
+def row_texts(entry: LedgerEntry) -> list[str]:
     """One line of the ledger, a text for each of COLUMNS."""
     claim = entry.claim
     nulls = [f"{m.where}: {m.null.text}" for m in entry.measured if m.null is not None]
@@ -76,7 +82,7 @@ POWER_NOTES = (
 )
 
 
-def power_table(gains: Sequence[Gain], pilots: Sequence[Pilot]) -> Table:
+def power_table(gains: Sequence[ClaimedGain], pilots: Sequence[Pilot]) -> Table:
     """The users that each gain needs, a column for each pilot."""
     rows = []
     for gain in gains:
