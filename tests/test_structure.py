@@ -123,11 +123,18 @@ def words(identifier: str) -> set[str]:
 
 
 def identifiers(path: Path) -> set[str]:
-    """Names that a file defines: functions, classes, parameters, variables, and its own."""
+    """Names that a file defines: functions, classes, parameters, variables, and its own.
+
+    A function that replaces one of RecBole (@wrap, @override) has RecBole's name.
+    """
     names = {path.stem}
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            if not node.name.startswith("test_"):  # the name of a test is a sentence
+            decorators = {
+                ast.unparse(decorator).partition("(")[0] for decorator in node.decorator_list
+            }
+            is_sentence = node.name.startswith("test_")
+            if not is_sentence and not decorators & {"wrap", "override"}:
                 names.add(node.name)
         elif isinstance(node, ast.arg):
             names.add(node.arg)
