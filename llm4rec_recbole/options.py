@@ -72,7 +72,7 @@ class NegativeSampling(Options):
 
     distribution: str | None = Field(description="Distribution of the negative items.")
     sample_num: Size = Field(description="Negatives for each positive.")
-    alpha: float = Field(description="Power of the popularity.")
+    alpha: Annotated[float, Field(ge=-10, le=10)] = Field(description="Power of the popularity.")
     dynamic: bool = Field(description="Choose the hardest of `candidate_num` negatives.")
     candidate_num: Count = Field(description="Candidates of dynamic sampling.")
     strata: Size = Field(description="Popularity strata of the distribution `strata`.")

@@ -74,7 +74,9 @@ def checked_config(
     check_negatives(config)
     check_threshold(config)
     _name_method(config)
+    _check_method(config)
     _check_null(config)
+    _check_references(config)
     sources.check_names(*map(config.__getitem__, ("llm", "llm_layers", "text_encoder", "t5")))
     check_data(config)
     return config
@@ -86,6 +88,25 @@ def _name_method(config: Any) -> None:
     name = name_of(config) if name_of is not None and config["method"] is None else None
     if name is not None:
         config["method"] = config.external_config_dict["method"] = name
+
+
+def _check_method(config: Any) -> None:
+    """Refuse the name of another model for a run: its record would be taken for that model's."""
+    name, model = str(config["method"]), config["model"]
+    of_parts = name.startswith("EnhancedGenRec_") and not hasattr(config.model_class, "method_name")
+    if (name in models() and name != model) or of_parts:
+        hint = f"such as --method={model}_long"
+        raise InputError(f"method is {name}, the name of another model than {model}", hint=hint)
+
+
+def _check_references(config: Any) -> None:
+    """Refuse weights that do not fit the references of a sum."""
+    names, weights = config["references"], config["reference_weights"]
+    if names and weights is not None and len(weights) != len(names):
+        message = f"{len(weights)} reference_weights for {len(names)} references"
+        raise InputError(message, hint="one weight for each reference")
+    if names and weights is not None and not any(weights):
+        raise InputError("all reference_weights are 0", hint="the sum would rank nothing")
 
 
 def _check_null(config: Any) -> None:

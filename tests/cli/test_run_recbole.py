@@ -104,7 +104,7 @@ def test_an_unknown_option_is_refused(argv):
         ([*DATA, "--rm_dup_inter=foo"], "rm_dup_inter is foo (one of first, last, or ~)"),
         ([*DRAWN, "--train_neg_sample_args={sample_num: many}"], "sample_num is many (a whole"),
         ([*DRAWN, "--train_neg_sample_args={sample_num: 0}"], "sample_num is 0 (a whole number, 1"),
-        ([*DRAWN, "--train_neg_sample_args={alpha: x}"], "alpha is x (a number)"),
+        ([*DRAWN, "--train_neg_sample_args={alpha: x}"], "alpha is x (a number in [-10, 10])"),
         ([*DRAWN, "--train_neg_sample_args={dynamic: maybe}"], "dynamic is maybe (true or false)"),
         ([*DRAWN, "--train_neg_sample_args={candidate_num: x}"], "candidate_num is x (a whole"),
         ([*DATA, "--train_batch_size=0"], "train_batch_size is 0 (a whole number, 1 or more)"),

@@ -189,6 +189,19 @@ def test_a_missing_wandb_is_named_before_data_are_read(own_folder, monkeypatch) 
             "text_encoder is hash-0 (hash-1 to hash-4096",
         ),
         ("EnhancedGenRec", ["--text_encoder=/no/folder"], "no text encoder '/no/folder'"),
+        (
+            "SASRec",
+            ["--method=EnhancedGenRec"],
+            "method is EnhancedGenRec, the name of another model",
+        ),
+        (
+            "SASRec",
+            ["--method=EnhancedGenRec_none"],
+            "the name of another model than SASRec (such as",
+        ),
+        ("EASE", ["--method=BPR"], "method is BPR, the name of another model than EASE"),
+        ("SumOfReferences", ["--reference_weights=[1.0]"], "1 reference_weights for 2 references"),
+        ("SumOfReferences", ["--reference_weights=[0.0, 0.0]"], "all reference_weights are 0"),
         ("S3Rec", [], "item_attribute names class, which no file has"),
         ("SASRecF", [], "selected_features names class, which no file has"),
         (
