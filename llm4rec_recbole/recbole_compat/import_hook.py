@@ -26,7 +26,7 @@ from typing import Any
 
 Patch = Callable[[ModuleType], None]
 ImportContext = Callable[[], AbstractContextManager[None]]
-#: RecBole's module → its patches, in the order in which they run.
+#: RecBole's module → its patches, in the order of their registration.
 PATCHES: dict[str, list[Patch]] = {}
 #: Names of patches that are not applied. docs/recbole_changes.md measures each patch with this.
 DISABLED: set[str] = set()
@@ -132,7 +132,7 @@ class _PatchingLoader(importlib.abc.Loader):
         else:
             with _CONTEXTS.get(module.__name__, nullcontext)():
                 self._loader.exec_module(module)
-        _apply_patches(module)
+        _apply_patches(module, self._patch_modules)
 
     def _late_names(self, name: str) -> dict[str, str]:
         """Each name that a late package imports → its module; {} for every other module."""
@@ -217,8 +217,11 @@ def _import_all(modules: Sequence[str]) -> None:
         importlib.import_module(name)
 
 
-def _apply_patches(module: ModuleType) -> None:
-    for function in PATCHES.get(module.__name__, ()):
+def _apply_patches(module: ModuleType, patch_modules: Sequence[str]) -> None:
+    """In the order of `patch_modules`, in whatever order these were imported."""
+    order = {name: number for number, name in enumerate(patch_modules)}
+    patches = PATCHES.get(module.__name__, ())
+    for function in sorted(patches, key=lambda each: order.get(each.__module__, len(order))):
         if function.__name__ not in DISABLED:
             function(module)
 
@@ -233,4 +236,4 @@ def install(patch_modules: Sequence[str]) -> None:
     if imported:
         _import_all(patch_modules)
         for module in imported:
-            _apply_patches(module)
+            _apply_patches(module, patch_modules)

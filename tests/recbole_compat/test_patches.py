@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -44,6 +45,23 @@ def test_every_patch_names_its_upstream_and_says_what_it_does(module: str) -> No
         if patch.__module__ == module:
             assert patch.upstream
             assert patch.__doc__, patch.__name__
+
+
+def test_patches_run_in_the_order_of_the_list_not_of_the_imports(monkeypatch) -> None:
+    """A test that imported the last module first changed which rows a metric saw."""
+    ran: list[str] = []
+
+    def registered_by(module: str) -> import_hook.Patch:
+        def patch(recbole_module: ModuleType) -> None:
+            ran.append(module)
+
+        patch.__module__ = module
+        return patch
+
+    patches = [registered_by("second"), registered_by("first")]
+    monkeypatch.setattr(import_hook, "PATCHES", {"recbole.x": patches})
+    import_hook._apply_patches(ModuleType("recbole.x"), ["first", "second"])
+    assert ran == ["first", "second"]
 
 
 @pytest.mark.parametrize("file", sorted(COMPAT.glob("*.py")), ids=lambda file: file.name)
