@@ -82,6 +82,7 @@ def test_no_step_of_table_4_can_be_resolved_on_its_own_data_set():
 def test_the_command_prints_a_claim_and_writes_the_table(tmp_path, capsys):
     for method, middle in (("EnhancedGenRec", 10), ("BPR", 12)):
         add_run(tmp_path, method, ranks_around(middle))
+    (tmp_path / "none").mkdir()
     where = ["--results", str(tmp_path), "--other_results", str(tmp_path / "none")]
     assert llm4rec(["power", "--claim", "+5% ndcg@10", "--pilot", "ml-100k", *where]) == 0
     out = capsys.readouterr().out

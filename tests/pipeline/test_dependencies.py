@@ -23,7 +23,7 @@ PACKAGE = "llm4rec_recbole"
 OPTIONS = ("model_options", "option_readers", "yaml_files")
 NOT_NAMED = [
     TOP / PACKAGE / f"{name}.py"
-    for name in ("__init__", "console", "errors", "files", "machine", *OPTIONS)
+    for name in ("__init__", "console", "errors", "files", "machine", "parser", *OPTIONS)
 ]
 PARAMS = yaml.safe_load((TOP / "params.yaml").read_text())
 STAGES = yaml.safe_load((TOP / "dvc.yaml").read_text())["stages"]

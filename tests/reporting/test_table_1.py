@@ -231,7 +231,7 @@ def test_without_comparisons_it_says_what_to_run(results, capsys):
 
 
 def test_without_any_run_it_says_so(tmp_path, capsys):
-    assert make_tables(tmp_path / "results") == 2
+    assert make_tables(tmp_path) == 2
     assert "there are no run records" in capsys.readouterr().err
 
 
