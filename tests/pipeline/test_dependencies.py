@@ -20,7 +20,7 @@ from tests.helpers.fake_results import add_run, ranks_around
 TOP = Path(__file__).parents[2]
 PACKAGE = "llm4rec_recbole"
 # Messages, files, names of machines, checks of options; the values of options are in properties/.
-OPTIONS = ("model_options", "option_readers", "yaml_files")
+OPTIONS = ("model_options", "option_readers", "yaml_files", "language_models/sources")
 NOT_NAMED = [
     TOP / PACKAGE / f"{name}.py"
     for name in ("__init__", "console", "errors", "files", "machine", "parser", *OPTIONS)
