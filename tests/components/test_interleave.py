@@ -161,4 +161,4 @@ def test_the_summary_has_the_share_that_a_ranking_saw(batch: int) -> None:
 def test_relations_of_many_items_learn_in_few_updates() -> None:
     assert relation_update_size(943, 1683, 16) == 16
     assert -(-150_000 // relation_update_size(150_000, 15_001, 16)) == FEW_UPDATES
-    assert relation_update_size(20, 10**6, 16) == 16  # at least as many as asked for
+    assert relation_update_size(20, 10**6, 16) == 16  # at least the number that the option gives
