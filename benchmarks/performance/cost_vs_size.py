@@ -88,7 +88,7 @@ def measure(users: int, items: int, length: int) -> dict[str, dict[str, float]]:
         with cost(costs, "data"):
             data = run.load_dataset(config)
         network = run.build_model(config, data.train)
-        optimizer = run.build_trainer(network, config).trainer.optimizer
+        optimizer = run.build_trainer(config, network).trainer.optimizer
         batch = next(iter(data.train)).to(config["device"])
         for _ in range(2):  # the first step also allocates
             with cost(costs, "training step"):

@@ -53,7 +53,7 @@ def measure(dataset: str, users: int, events: int, options: dict[str, Any]) -> d
     """Milliseconds of each batch, by its users, and of each event, of an untrained model."""
     from llm4rec_recbole.components.adaptation.adapter import next_item_events, online_adapter
     from llm4rec_recbole.evaluation.held_out_loader import scorer
-    from llm4rec_recbole.training.run import prepare
+    from llm4rec_recbole.training.experiment import prepare
 
     with tempfile.TemporaryDirectory() as folder:
         given = {"checkpoint_dir": folder, "quiet": True, "show_progress": False}

@@ -77,7 +77,7 @@ def _seconds(kernels: Iterable[Any]) -> float:
 
 def training(model: str, options: dict[str, Any], steps: int) -> Cost:
     """Of `steps` steps."""
-    from llm4rec_recbole.training.run import prepare
+    from llm4rec_recbole.training.experiment import prepare
 
     run = prepare(model, "ml-100k", options=options)
 
@@ -93,7 +93,7 @@ def training(model: str, options: dict[str, Any], steps: int) -> Cost:
 def scoring(name: str, options: dict[str, Any], users: int) -> Cost:
     """Of all items for `users` users, by EnhancedGenRec with the options that `name` stands for."""
     from llm4rec_recbole.evaluation.held_out_loader import scorer
-    from llm4rec_recbole.training.run import prepare
+    from llm4rec_recbole.training.experiment import prepare
 
     run = prepare("EnhancedGenRec", "ml-100k", options=options | MODELS[name])
     test = run.data.test

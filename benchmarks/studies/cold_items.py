@@ -174,7 +174,7 @@ def random_ranking(counts: np.ndarray) -> dict[str, float]:
 
 def measure(source: Path, seed: int, options: dict[str, Any]) -> dict[str, Any]:
     """Train both models on the same split of the data set in `source`; what each makes of it."""
-    from llm4rec_recbole.training.run import train
+    from llm4rec_recbole.training.experiment import train
 
     with tempfile.TemporaryDirectory() as place:
         # Not the data set's own name: RecBole reads `ml-100k` from its wheel, whatever data_path.

@@ -105,7 +105,7 @@ def measure(
     dataset: str, fairness: list[float], groups: str | None, seed: int, options: dict[str, Any]
 ) -> dict[str, Any]:
     """Train once for each λ_fair; the curve. Raises InputError without groups of users."""
-    from llm4rec_recbole.training.run import train
+    from llm4rec_recbole.training.experiment import train
 
     rows = []
     with tempfile.TemporaryDirectory() as place:

@@ -42,7 +42,7 @@ def shuffled(held_out: HeldOut, seed: int) -> HeldOut:
 
 def measure(method: str, dataset: str, protocol: str, shuffles: int, given: Any) -> ShuffleTest:
     """Train `method`, and rank the test items from ordered and from shuffled histories."""
-    from llm4rec_recbole.training.run import train
+    from llm4rec_recbole.training.experiment import train
 
     options = {"protocol": protocol, "quiet": True, "show_progress": False, "num_threads": 1}
     trained = train(method, dataset, options=options | given, save=False)

@@ -143,7 +143,7 @@ def restore(
     protocol is RecBole's own; before the model is built, for a `user` or an `item` (raw tokens)
     that the data set lacks.
     """
-    from llm4rec_recbole.training.run import load_trained
+    from llm4rec_recbole.training.experiment import load_trained
 
     def check(dataset: Any) -> None:
         for token, field, kind in (

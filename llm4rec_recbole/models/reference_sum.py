@@ -31,7 +31,7 @@ from llm4rec_recbole.evaluation.score_weights import best_weight
 from llm4rec_recbole.option_readers import model_type, read_options
 from llm4rec_recbole.registry import resolve_model
 from llm4rec_recbole.training.checkpoint_files import newest_first, written_by
-from llm4rec_recbole.training.run import Experiment, load_trained, train
+from llm4rec_recbole.training.experiment import Experiment, load_trained, train
 
 _OWN = {"model", "dataset", "method", "references", "reference_options", "reference_weights",
         "reference_checkpoints"}  # fmt: skip

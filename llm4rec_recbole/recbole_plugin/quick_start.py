@@ -29,10 +29,11 @@ def run_recbole(
     """Train and test a model; return RecBole's dict of results, and the record's path in `record`.
     With saved=False nothing is written, and the test is of the last epoch."""
     from llm4rec_recbole.evaluation.metrics import accuracy
+    from llm4rec_recbole.training import experiment as parts
     from llm4rec_recbole.training import run
 
     with run.writing():
-        experiment = run.train(model, dataset, config_file_list or (), config_dict, save=saved)
+        experiment = parts.train(model, dataset, config_file_list or (), config_dict, save=saved)
         config, data, trained = experiment.config, experiment.data, experiment.trained
         ranks = run.rank_held_out(trained, data)
         result: dict[str, Any] = {
@@ -43,7 +44,7 @@ def run_recbole(
         }
         first_process = (config["local_rank"] or 0) == 0
         if saved and first_process:
-            result["record"] = str(run.write_record(trained, ranks, data.test))
+            result["record"] = str(run.write_record(trained, ranks, data))
     if not config["single_spec"]:
         import torch
 
@@ -69,7 +70,7 @@ def objective_function(
 
 def load_data_and_model(model_file: str | Path) -> tuple[Any, ...]:
     """RecBole's (config, model, dataset, train_data, valid_data, test_data) of a checkpoint."""
-    from llm4rec_recbole.training.run import load_trained
+    from llm4rec_recbole.training.experiment import load_trained
 
     experiment = load_trained(model_file)
     data = experiment.data

@@ -14,9 +14,7 @@ counts only beside the checkpoint of a finished run: a training that is resumed 
 from __future__ import annotations
 
 import glob
-import signal
 import sys
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -116,25 +114,6 @@ def resume_training(trained: TrainedRun) -> None:
     trained.energy.missing = "the run was resumed: the first part was not measured"
     if not config["quiet"]:
         print(f"resumed {path} after epoch {trainer.start_epoch}", file=sys.stderr)
-
-
-@contextmanager
-def terminated_by_sigterm() -> Iterator[None]:
-    """Raise Terminated in the main thread when SIGTERM arrives, unless a handler is set already."""
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-
-    def terminate(number: int, frame: Any) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the state is being written
-        raise Terminated
-
-    signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def adapted_file(checkpoint: str | Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from llm4rec_recbole.data.features import unread_item_columns
 from llm4rec_recbole.data.held_out import Outcomes
 from llm4rec_recbole.data.splits import PROTOCOLS, Log, exact_order
 from llm4rec_recbole.machine import reused_memory
+from llm4rec_recbole.training.process import note
 
 
 class WindowDataset(SequentialDataset):
@@ -92,12 +92,6 @@ def _split_dataset(dataset: Any) -> list[Any]:
         phase.train_counts, phase.train_users = counts, train_users
         phases.append(phase)
     return [train, *phases]
-
-
-def note(config: Any, text: str) -> None:
-    """Print a note on standard error, unless the run is quiet."""
-    if not config["quiet"]:
-        print(f"note: {text}", file=sys.stderr)
 
 
 def note_items(config: Any, dataset: Any) -> None:

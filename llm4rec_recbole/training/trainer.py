@@ -7,6 +7,9 @@ of epochs and the first item vectors may depend on the data. Dropout draws faste
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -14,8 +17,13 @@ from recbole.trainer import Trainer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.held_out_loader import HeldOutLoader
+from llm4rec_recbole.evaluation.record_writer import TrainedRun
+from llm4rec_recbole.recbole_compat import model_state
 from llm4rec_recbole.registry import ITEM_VECTORS, load
+from llm4rec_recbole.training.checkpoint_files import saved_when_stopped
+from llm4rec_recbole.training.checks import refusals_of_torch
 from llm4rec_recbole.training.dataset import interactions_of
 
 
@@ -83,11 +91,14 @@ def set_epochs(config: Any, model: Any, train: Any) -> None:
 def initialise_items(network: Any, config: Any, train: Any) -> None:
     """Overwrite the rows of `item_embedding` for which the option `item_init` has a vector.
 
-    train: RecBole's training data, one row for each interaction. The functions are looked up by
-    name, so that a run without them does not depend on text encoders.
+    train: RecBole's training data. The functions are looked up by name, so that a run without them
+    does not depend on text encoders.
     """
+    if config["item_init"] in (None, "random"):
+        return
+    vectors_of = load(ITEM_VECTORS, config["item_init"])
     table: nn.Embedding = network.item_embedding  # (n_items or more, d)
-    vectors = load(ITEM_VECTORS, config["item_init"])(config, train, table.embedding_dim)
+    vectors = vectors_of(config, interactions_of(train), table.embedding_dim)
     rows = torch.from_numpy(vectors.any(1).nonzero()[0])  # vectors: (n_items, d)
     with torch.no_grad():
         table.weight[rows] = config["item_init_std"] * torch.from_numpy(vectors)[rows]
@@ -110,9 +121,57 @@ def prepare_for_script(trainer: Any, train_data: Any, valid_data: Any) -> None:
     model, config = trainer.model, trainer.config
     if getattr(model, "is_prepared", False):
         return
-    if config["item_init"] not in (None, "random") and "resumed" not in vars(trainer):
-        initialise_items(model, config, interactions_of(train_data._dataset))
+    if "resumed" not in vars(trainer):
+        initialise_items(model, config, train_data._dataset)
     before_first_epoch(model, train_data, valid_data)
+
+
+def run_epochs(
+    trained: TrainedRun,
+    train_data: Any,
+    valid_data: Any,
+    save: bool,
+    watch: Callable[[int, float], None] | None,
+) -> None:
+    """Run the trainer's epochs; add time, energy, validations and padding to `trained`.
+
+    `save` and `watch` as in run.fit. Raises InputError where the validation metric has no value.
+    """
+    config, trainer = trained.config, trained.trainer
+
+    def remember(epoch: int, value: float) -> None:
+        if math.isnan(value):
+            message = f"{config['valid_metric']} has no value after epoch {epoch + 1}"
+            raise InputError(message, hint="choose another --valid_metric")
+        trained.history.append({"epoch": epoch + 1, config["valid_metric"].lower(): float(value)})
+        if watch is not None:
+            watch(epoch + 1, float(value))
+
+    with trained.energy.measure("training"):
+        began = time.perf_counter()
+        before_first_epoch(trained.model, train_data, valid_data)
+        stopping = saved_when_stopped(trainer) if save else nullcontext()
+        with stopping, refusals_of_torch(config):
+            _, best = trainer.fit(
+                train_data,
+                valid_data,
+                verbose=not config["quiet"],
+                saved=save,
+                show_progress=config["show_progress"],
+                callback_fn=remember,
+            )
+        trained.valid_metrics = best or {}
+        trained.train_seconds += time.perf_counter() - began
+    trained.padding_share = getattr(train_data, "padding_share", None)
+
+
+def load_best(trained: TrainedRun) -> None:
+    """Load the weights of the best validation. Decision trees are in files of their own."""
+    config, trainer = trained.config, trained.trainer
+    if hasattr(trainer, "pack_state"):
+        if not config["single_spec"]:  # the first of several processes writes the file
+            torch.distributed.barrier()
+        model_state.load_weights(trained.model, trainer.saved_model_file, config["device"])
 
 
 #: The trainer of each value of a model's class attribute `schedule`.

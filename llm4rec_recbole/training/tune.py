@@ -144,7 +144,8 @@ class Search:
         """Train one trial, and report its best validation NDCG@10 to Optuna; return its state."""
         from optuna.trial import TrialState
 
-        from llm4rec_recbole.training.run import fit, prepare
+        from llm4rec_recbole.training.experiment import prepare
+        from llm4rec_recbole.training.run import fit
 
         trial.set_user_attr("pid", os.getpid())
         setting = {name: self._as_in_space(name, value) for name, value in trial.params.items()}

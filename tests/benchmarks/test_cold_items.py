@@ -83,7 +83,7 @@ def test_both_models_are_measured_and_the_report_written(described: Path, tmp_pa
 def test_a_model_that_was_trained_on_a_cold_item_is_refused(
     described: Path, tmp_path: Path
 ) -> None:
-    from llm4rec_recbole.training.run import prepare
+    from llm4rec_recbole.training.experiment import prepare
 
     split = cold_items.write_split(described, tmp_path / "cold", 0.1, seed=0)
     options = {

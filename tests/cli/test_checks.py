@@ -113,7 +113,7 @@ def test_a_value_of_the_wrong_kind_is_one_short_line(option) -> None:
 
 
 def test_an_unused_column_orders_the_interactions_and_is_then_dropped(shop) -> None:
-    from llm4rec_recbole.training.run import prepare
+    from llm4rec_recbole.training.experiment import prepare
 
     for model in ("EASE", "GRU4Rec", "SASRec"):
         given = shop | {"unused_col": {"inter": ["timestamp"]}}
@@ -128,7 +128,7 @@ def test_an_unused_column_orders_the_interactions_and_is_then_dropped(shop) -> N
 
 
 def test_more_ranks_than_items_are_refused_before_training(shop) -> None:
-    from llm4rec_recbole.training.run import prepare
+    from llm4rec_recbole.training.experiment import prepare
 
     with pytest.raises(InputError, match=r"topk is 13, but shop has 12 items"):
         prepare("EASE", "shop", (), shop | {"protocol": "recbole", "topk": [10, 13]})

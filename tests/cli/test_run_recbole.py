@@ -232,7 +232,7 @@ def test_a_run_prints_the_test_metrics_and_where_the_record_lies(capsys):
 
 
 def test_options_win_over_files_and_later_files_over_earlier_ones():
-    from llm4rec_recbole.training.run import prepare
+    from llm4rec_recbole.training.experiment import prepare
 
     Path("a.yaml").write_text("reg_weight: 1.0\nseed: 5\n")
     Path("b.yaml").write_text("reg_weight: 2.0\n")

@@ -11,7 +11,8 @@ import pytest
 from llm4rec_recbole.evaluation.held_out_loader import scorer
 from llm4rec_recbole.evaluation.metrics import accuracy
 from llm4rec_recbole.evaluation.users_file import read_users
-from llm4rec_recbole.training.run import run, train
+from llm4rec_recbole.training.experiment import train
+from llm4rec_recbole.training.run import run
 
 # The NDCG@10 that a method must reach on `two_cycles`, where the last two items decide the next.
 # A random ranking of a user's 27 unseen items has 0.12. A method that ignores order can only

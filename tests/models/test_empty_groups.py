@@ -23,7 +23,7 @@ from llm4rec_recbole.components.fusion.item_content import item_content
 from llm4rec_recbole.components.item_init import spectral_vectors
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.models.enhanced_genrec.build import COMPONENTS
-from llm4rec_recbole.training.run import prepare, train
+from llm4rec_recbole.training.experiment import prepare, train
 
 N_ITEMS, N_USERS = 60, 24
 

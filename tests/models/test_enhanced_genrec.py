@@ -25,7 +25,8 @@ from llm4rec_recbole.models.enhanced_genrec.build import (
     chosen_components,
 )
 from llm4rec_recbole.registry import ENHANCED_GENREC, variant
-from llm4rec_recbole.training.run import prepare, run, train
+from llm4rec_recbole.training.experiment import prepare, train
+from llm4rec_recbole.training.run import run
 from tests.helpers.trained_models import scores_of
 
 

@@ -9,7 +9,7 @@ import torch
 
 from llm4rec_recbole.components.adaptation.adapter import next_item_events
 from llm4rec_recbole.components.adaptation.prequential import prequential_rows
-from llm4rec_recbole.training.run import prepare, train
+from llm4rec_recbole.training.experiment import prepare, train
 from tests.helpers.trained_models import scores_of
 
 

@@ -9,7 +9,7 @@ import torch
 
 from llm4rec_recbole.components.debiasing.debiased_loss import log_likelihood
 from llm4rec_recbole.components.training_features import training_features
-from llm4rec_recbole.training.run import prepare
+from llm4rec_recbole.training.experiment import prepare
 
 
 def test_fairness_is_of_probabilities() -> None:

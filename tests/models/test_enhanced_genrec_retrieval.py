@@ -10,7 +10,7 @@ import torch
 
 from llm4rec_recbole.components.item_relations import item_item_weights
 from llm4rec_recbole.components.retrieval import context as retrieved_context
-from llm4rec_recbole.training.run import prepare, train
+from llm4rec_recbole.training.experiment import prepare, train
 from tests.helpers.two_cycles import one_history
 
 

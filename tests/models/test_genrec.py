@@ -8,7 +8,7 @@ import torch
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.models.genrec.title_model import TitleModel, end_of_title
-from llm4rec_recbole.training.run import prepare
+from llm4rec_recbole.training.experiment import prepare
 
 SMALL = {"llm": "scratch-32x1", "llm_layers": None, "llm_dtype": "float32", "lora_rank": 0}
 either = pytest.mark.parametrize("over", ["catalogue", "vocabulary"])

@@ -108,7 +108,7 @@ def test_relations_learn_where_gradients_gain_nothing(shop, components) -> None:
 
 
 def test_choosing_the_feedback_leaves_the_model_as_it_was(shop) -> None:
-    from llm4rec_recbole.training.run import prepare
+    from llm4rec_recbole.training.experiment import prepare
 
     experiment = prepare("EnhancedGenRec", "shop", options=shop | {"adaptation_rate": 0.1})
     model, valid = experiment.model, experiment.data.valid

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from llm4rec_recbole.decoding.trie import ItemTrie
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.models.p5.item_ids import item_codes
-from llm4rec_recbole.training.run import prepare
+from llm4rec_recbole.training.experiment import prepare
 
 kinds = pytest.mark.parametrize("kind", ["sequential", "random", "collaborative"])
 

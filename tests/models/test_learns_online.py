@@ -13,7 +13,8 @@ from llm4rec_recbole.components.adaptation import prequential
 from llm4rec_recbole.components.item_relations import item_item_weights
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.inference.restore import restore
-from llm4rec_recbole.training.run import run, train
+from llm4rec_recbole.training.experiment import train
+from llm4rec_recbole.training.run import run
 
 
 @pytest.fixture

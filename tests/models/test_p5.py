@@ -10,7 +10,7 @@ import torch
 from llm4rec_recbole.decoding.beam import NOT_FOUND
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.models.p5.prompts import FAMILIES, Words, fill, parse
-from llm4rec_recbole.training.run import prepare
+from llm4rec_recbole.training.experiment import prepare
 
 SMALL = {"id_clusters": 3, "max_cluster_items": 6, "id_tokens": 50}
 

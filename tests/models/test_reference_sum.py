@@ -14,7 +14,8 @@ from llm4rec_recbole.evaluation.held_out_loader import scorer
 from llm4rec_recbole.evaluation.score_weights import WEIGHTS
 from llm4rec_recbole.models.reference_sum import choose_weights, weighted_sum
 from llm4rec_recbole.registry import variant
-from llm4rec_recbole.training.run import load_trained, run, train
+from llm4rec_recbole.training.experiment import load_trained, train
+from llm4rec_recbole.training.run import run
 from tests.helpers.two_cycles import read_by
 
 N_ITEMS = 30

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4rec_recbole.components.retrieval.repository import earliest_of_each_item, training_reviews
-from llm4rec_recbole.training.run import prepare
+from llm4rec_recbole.training.experiment import prepare
 from tests.helpers.two_cycles import one_history
 
 SMALL = {

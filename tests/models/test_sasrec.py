@@ -10,8 +10,9 @@ import torch
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.option_readers import read_options
+from llm4rec_recbole.training.experiment import prepare
 from llm4rec_recbole.training.losses import SampledLoss
-from llm4rec_recbole.training.run import load_config, prepare, run
+from llm4rec_recbole.training.run import load_config, run
 
 FAST = {"norm": "pre", "loss": "sampled", "num_negatives": 16, "batch_targets": 256, "warmup": 0.1}
 

@@ -28,7 +28,7 @@ def prepared(write: Callable, tmp_path: Any) -> Callable[..., Any]:
     write(inter=["user_id:token | item_id:token | timestamp:float", *rows])
 
     def make(model: str, arguments: Any, **options: Any) -> Any:
-        from llm4rec_recbole.training.run import prepare
+        from llm4rec_recbole.training.experiment import prepare
 
         defaults = {
             "data_path": str(tmp_path / "dataset"),

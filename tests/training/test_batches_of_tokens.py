@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from llm4rec_recbole.training.run import fit, prepare
+from llm4rec_recbole.training.experiment import prepare
+from llm4rec_recbole.training.run import fit
 
 SMALL: dict[str, Any] = {"llm": "scratch-32x1", "llm_layers": None, "llm_dtype": "float32"}
 

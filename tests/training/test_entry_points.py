@@ -147,7 +147,7 @@ def test_without_saving_nothing_is_written(request_for: Any, tmp_path: Path) -> 
 def test_a_user_without_a_test_item_is_named(request_for: Any) -> None:
     from recbole.utils.case_study import full_sort_topk
 
-    from llm4rec_recbole.training.run import prepare
+    from llm4rec_recbole.training.experiment import prepare
 
     experiment = prepare("EASE", "shop", options=request_for("EASE", "temporal", "api"))
     test = experiment.data.test

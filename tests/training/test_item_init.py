@@ -12,7 +12,7 @@ from llm4rec_recbole.components.item_init import spectral_vectors
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.registry import ITEM_INIT
 from llm4rec_recbole.training.dataset import interactions_of
-from llm4rec_recbole.training.run import prepare
+from llm4rec_recbole.training.experiment import prepare
 
 
 def test_whitened_columns_are_uncorrelated_and_rows_without_text_stay_zero() -> None:

@@ -7,7 +7,7 @@ import torch
 
 from llm4rec_recbole.components.training_features import training_features
 from llm4rec_recbole.training.batches import POSITION
-from llm4rec_recbole.training.run import prepare
+from llm4rec_recbole.training.experiment import prepare
 
 
 def test_positions_are_rows_of_what_the_model_knows(options) -> None:

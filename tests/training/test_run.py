@@ -14,7 +14,8 @@ from llm4rec_recbole import checkpoints
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.run_record import parse_record
 from llm4rec_recbole.evaluation.users_file import read_users
-from llm4rec_recbole.training.run import prepare, run, train
+from llm4rec_recbole.training.experiment import prepare, train
+from llm4rec_recbole.training.run import run
 from tests.helpers.two_cycles import N_USERS
 
 COST = {

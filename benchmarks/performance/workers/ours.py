@@ -12,7 +12,7 @@ from recbole_runs import masked_targets, timed_training
 from steps import Enough
 
 from llm4rec_recbole.evaluation.ranking import rank_held_out
-from llm4rec_recbole.training.run import Experiment, prepare
+from llm4rec_recbole.training.experiment import Experiment, prepare
 
 COMMON = {"protocol": "loo", "use_gpu": False, "show_progress": False, "quiet": True}
 

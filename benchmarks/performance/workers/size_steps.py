@@ -50,7 +50,7 @@ def step(data_path: str, dataset: str, model: str) -> dict[str, Any]:
 
     from llm4rec_recbole.evaluation.held_out_loader import scorer
     from llm4rec_recbole.evaluation.ranking import full_ranks
-    from llm4rec_recbole.training.run import prepare as prepare_run
+    from llm4rec_recbole.training.experiment import prepare as prepare_run
 
     clock = _Clock()
     trained = prepare_run(model, dataset, options=_options(data_path))
