@@ -16,6 +16,7 @@ PATCH_MODULES = tuple(
         "recbole_compat.changes_results",
         "recbole_compat.same_results",
         "recbole_plugin.reading",
+        "recbole_plugin.fast_reading",
         "recbole_plugin.protocols",
         "recbole_plugin.sampling",
         "recbole_plugin.extensions",

@@ -11,7 +11,7 @@ import copy
 import types
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -211,28 +211,6 @@ class RecBoleOptions(Options):
     entity_kg_num_interval: Interval = Field(description="Triples of an entity.")
     relation_kg_num_interval: Interval = Field(description="Triples of a relation.")
     benchmark_filename: list[str] | None = Field(description="Parts as [train, valid, test].")
-
-
-class OptionRow(NamedTuple):
-    """One option for the help text and the docs table."""
-
-    name: str
-    kind: str  # type and range, in words
-    default: Any
-    description: str
-
-
-def option_rows(options: type[Options]) -> list[OptionRow]:
-    """A row for each option of `options`, in the order of the class."""
-    return [
-        OptionRow(
-            name,
-            kind_in_words(field),
-            None if field.is_required() else field.get_default(),
-            field.description or "",
-        )
-        for name, field in options.model_fields.items()
-    ]
 
 
 def defaults_of(options: type[Options]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+from collections.abc import Iterator
 from typing import Any
 
 from llm4rec_recbole.console import run_command, write_page
@@ -86,16 +87,22 @@ def _default_values(model: str) -> dict[str, Any]:
 
 def _lines(options: Any, values: dict[str, Any]) -> list[str]:
     """A line for each option: name, default, description."""
-    from llm4rec_recbole.options import option_rows
-
     lines = []
-    for row in option_rows(options):
-        default = shorten(values.get(row.name, row.default))
-        head = f"  --{row.name}={default}"
-        body = textwrap.wrap(f"{row.description} ({row.kind})", 100 - 38)
+    for name, kind, default, description in _option_rows(options, values):
+        head = f"  --{name}={default}"
+        body = textwrap.wrap(f"{description} ({kind})", 100 - 38)
         lines += [f"{head:<37} {body[0]}"] if len(head) <= 37 else [head, f"{'':<37} {body[0]}"]
         lines += [f"{'':<37} {line}" for line in body[1:]]
     return lines
+
+
+def _option_rows(options: Any, values: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """Name, kind in words, default and description of each option; `values` has other defaults."""
+    from llm4rec_recbole.options import kind_in_words
+
+    for name, field in options.model_fields.items():
+        default = values.get(name, None if field.is_required() else field.default)
+        yield name, kind_in_words(field), shorten(default), field.description or ""
 
 
 def _own_models() -> list[str]:
@@ -140,19 +147,14 @@ def options_page() -> str:
 
 
 def _table(title: str, options: Any, values: dict[str, Any]) -> list[str]:
-    from llm4rec_recbole.options import option_rows
-
-    rows = option_rows(options)
-    named = {row.name for row in rows}
     lines = ["", f"## {title}", ""]
-    if rows:
+    if options.model_fields:
         lines += ["| option | value | default | meaning |", "|---|---|---|---|"]
-    for row in rows:
-        default = shorten(values.get(row.name, row.default)).replace("|", "\\|")
+    for name, kind, default, description in _option_rows(options, values):
         default = default.encode("unicode_escape").decode() if default == "\t" else default
-        kind = row.kind.replace("|", "\\|")
-        lines.append(f"| `{row.name}` | {kind} | `{default}` | {row.description} |")
-    others = {name: value for name, value in values.items() if name not in named}
+        kind, default = (text.replace("|", "\\|") for text in (kind, default))
+        lines.append(f"| `{name}` | {kind} | `{default}` | {description} |")
+    others = {name: value for name, value in values.items() if name not in options.model_fields}
     if others and title[0] not in "`R":
         listed = ", ".join(f"`{name}: {shorten(value)}`" for name, value in others.items())
         lines += ["", f"Training settings: {listed}."]

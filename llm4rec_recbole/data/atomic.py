@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import codecs
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -25,7 +24,9 @@ import numpy as np
 from llm4rec_recbole.data import table_cache
 from llm4rec_recbole.data.atomic_format import (
     DEFAULT_FORMAT,
+    EXACT,
     AtomicFormat,
+    AtomicTable,
     Column,
     check_rows,
     check_text,
@@ -37,111 +38,10 @@ from llm4rec_recbole.errors import InputError, did_you_mean
 from llm4rec_recbole.files import open_regular
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
 
 TYPES = ("token", "token_seq", "float", "float_seq")
 _BLOCK_BYTES = 1 << 24
-_CODES_AT_ONCE = 1 << 16  # stay in the processor's cache
-_EXACT = 2**53  # a float64 holds every whole number up to here
-
-
-@dataclass(frozen=True, eq=False)
-class AtomicTable:
-    """The rows of an atomic file, in file order: row n is line n + 2.
-
-    types: each field's type. columns: tokens as dictionaries of strings, floats as float64 (times
-    as int64 where a float64 cannot hold them), sequences as strings; null where a field is empty.
-
-    Two reads of an unchanged file are equal if they share the columns in memory, so that a result
-    can be cached by its table.
-    """
-
-    path: Path
-    types: dict[str, str]
-    columns: pa.Table
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, AtomicTable) and other.columns is self.columns
-
-    def __hash__(self) -> int:
-        return id(self.columns)
-
-    def __len__(self) -> int:
-        return int(self.columns.num_rows)
-
-    def frame(self, wanted: Callable[[str], bool] = lambda field: True) -> pd.DataFrame:
-        """The `wanted` columns for RecBole: tokens as categories, sequences as text."""
-        import pandas as pd
-
-        columns: dict[str, Any] = {}
-        for field in filter(wanted, self.types):
-            column = self.columns[field]
-            if self.types[field] == "token":
-                codes, tokens = self._codes(field)
-                columns[field] = pd.Categorical.from_codes(codes, tokens)
-            elif self.types[field] == "float":
-                columns[field] = column.to_numpy()
-            else:
-                columns[field] = column.to_pandas()
-        return pd.DataFrame(columns, copy=False)
-
-    def texts(self) -> pd.DataFrame:
-        """All columns as text, "" where a field is empty; whole numbers without a point."""
-        import pandas as pd
-
-        def written(number: float) -> str:
-            return "" if number != number else repr(number).removesuffix(".0")
-
-        columns = {}
-        for field, kind in self.types.items():
-            values = self.columns[field].to_pylist()
-            if kind == "float":
-                values = ["" if value is None else written(value) for value in values]
-            columns[field] = pd.Series(["" if v is None else v for v in values], dtype=str)
-        return pd.DataFrame(columns)
-
-    def check_ids(self, field: str) -> None:
-        """Raise InputError where the column of ids is missing, or a row has an earlier row's id."""
-        if field not in self.types:
-            hint = f"there are {', '.join(self.types)}"
-            raise InputError(f"column {field!r} is missing", file=self.path, line=1, hint=hint)
-        ids = self.columns[field].to_pandas()
-        if (again := ids.duplicated().to_numpy()).any():
-            row = int(again.argmax())
-            message = f"{field} {ids[row]!r} comes a second time"
-            raise InputError(message, file=self.path, line=row + 2)
-
-    def times(self, field: str) -> np.ndarray:
-        """A float column without empty fields, (N,): int64 where all are whole, else float64."""
-        values = self.columns[field].to_numpy()
-        if values.dtype.kind == "f" and values.min() > -_EXACT and values.max() < _EXACT:
-            whole = values.astype(np.int64)
-            return whole if (whole == values).all() else values
-        return values
-
-    def _codes(self, field: str) -> tuple[np.ndarray, list[str]]:
-        """A token column as numbers (N,), -1 where it is empty, and the token of each number."""
-        chunks = self.columns[field].chunks
-        filled = (c.indices.fill_null(-1) if c.null_count else c.indices for c in chunks)
-        codes = [indices.to_numpy(zero_copy_only=False) for indices in filled]
-        joined = np.concatenate(codes) if len(codes) > 1 else codes[0]
-        return joined, chunks[0].dictionary.to_pylist()
-
-
-def count_in_order(codes: np.ndarray) -> int | None:
-    """How many values the integers `codes` (N,) number 0, 1, … in the order of their first rows.
-
-    None where they are numbered otherwise, or one is negative.
-    """
-    highest = -1
-    for start in range(0, len(codes), _CODES_AT_ONCE):
-        block = codes[start : start + _CODES_AT_ONCE]
-        largest = np.maximum(np.maximum.accumulate(block), highest)  # so far, at each row
-        if block.min() < 0 or largest[0] > highest + 1 or np.diff(largest).max(initial=0) > 1:
-            return None
-        highest = int(largest[-1])
-    return highest + 1
 
 
 def read_atomic(
@@ -318,7 +218,7 @@ def _to_arrow(
         if spaced or any(_is_doubtful(table[column.name], column) for column in columns):
             check_rows(path, line, block, columns, file_format)
     name = file_format.time_field
-    if name in floats and (np.abs(table[name].to_numpy()) >= _EXACT).any():
+    if name in floats and (np.abs(table[name].to_numpy()) >= EXACT).any():
         try:
             return read(types | {name: pa.int64()})
         except pa.ArrowInvalid:  # not whole, or beyond int64

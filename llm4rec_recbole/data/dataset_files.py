@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from llm4rec_recbole.data import atomic_format
-from llm4rec_recbole.data.atomic import AtomicTable, read_atomic
+from llm4rec_recbole.data.atomic import read_atomic
+from llm4rec_recbole.data.atomic_format import AtomicTable
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError, did_you_mean
 from llm4rec_recbole.files import recbole_folder

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from llm4rec_recbole.data.atomic import AtomicTable, read_atomic
-from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT, AtomicFormat
+from llm4rec_recbole.data.atomic import read_atomic
+from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT, AtomicFormat, AtomicTable
 from llm4rec_recbole.errors import InputError
 
 if TYPE_CHECKING:

@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from llm4rec_recbole.data import table_cache
-from llm4rec_recbole.data.atomic import count_in_order
-from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT
+from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT, count_in_order
 from llm4rec_recbole.data.splits import is_ascending, repeats, stable_order
 from llm4rec_recbole.datasets.base import RawData, RawLog, RowReport
 from llm4rec_recbole.datasets.events import EVENTS, copy_used_events

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from llm4rec_recbole.data.atomic import count_in_order, read_atomic
-from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT
+from llm4rec_recbole.data.atomic import read_atomic
+from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT, count_in_order
 from llm4rec_recbole.data.dataset_files import BUNDLED_DATASET, DatasetFiles, dataset_folder
 from llm4rec_recbole.data.splits import Log, Split, leave_one_out, temporal_split
 from llm4rec_recbole.datasets.convert import convert

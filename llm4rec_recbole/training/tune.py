@@ -133,9 +133,8 @@ class Search:
             if isinstance(values, list):
                 is_inside = any(type(value) is type(v) and value == v for v in values)
             else:
-                is_inside = isinstance(value, (int, float)) and (
-                    values["from"] <= value <= values["to"]
-                )
+                low, high = values["from"], values["to"]
+                is_inside = isinstance(value, (int, float)) and low <= value <= high
             if is_inside:
                 inside[name] = _plain(value)
         return inside
@@ -161,9 +160,8 @@ class Search:
                 raise _Ended("out of time")
 
         try:
-            experiment = prepare(
-                self.model, self.dataset, self.config_files, self.options | setting
-            )
+            options = self.options | setting
+            experiment = prepare(self.model, self.dataset, self.config_files, options)
             fit(experiment.trained, experiment.data, save=False, watch=watch)
         except _Ended as ended:
             state = str(ended)

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm4rec_recbole.data import atomic, table_cache
-from llm4rec_recbole.data.atomic import count_in_order, read_atomic
-from llm4rec_recbole.data.atomic_format import AtomicFormat
+from llm4rec_recbole.data import atomic_format, table_cache
+from llm4rec_recbole.data.atomic import read_atomic
+from llm4rec_recbole.data.atomic_format import AtomicFormat, count_in_order
 from llm4rec_recbole.data.dataset_files import DatasetFiles, dataset_folder
 from llm4rec_recbole.errors import InputError
 
@@ -347,7 +347,7 @@ def test_values_are_counted_where_they_are_numbered_in_the_order_of_first_rows(c
     if factor:
         codes = pd.factorize(codes)[0].astype(np.int8)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(atomic, "_CODES_AT_ONCE", size)
+        patch.setattr(atomic_format, "_CODES_AT_ONCE", size)
         count = count_in_order(codes)
     numbers, values = pd.factorize(codes)
     in_order = (numbers == codes).all() and (codes >= 0).all()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm4rec_recbole.data.atomic import AtomicTable
+from llm4rec_recbole.data.atomic_format import AtomicTable
 from llm4rec_recbole.data.features import clean_title, read_items, read_users
 from llm4rec_recbole.errors import InputError
 

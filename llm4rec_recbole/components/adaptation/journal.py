@@ -27,20 +27,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llm4rec_recbole.components.adaptation import events
 from llm4rec_recbole.components.adaptation.adapter import OnlineAdapter, Update
-from llm4rec_recbole.components.adaptation.events import (
-    BadLine,
-    Event,
-    EventLine,
-    event_from,
-    read_events,
-)
+from llm4rec_recbole.components.adaptation.events import BadLine, Event, EventLine
 from llm4rec_recbole.errors import InputError
 
 _HEAD = b'{"sum": "'
 _SUM_DIGITS = 16
 _FIRST_SUM = "0" * _SUM_DIGITS  # of the line before the first
 _DAMAGED = "the journal is damaged here"
+_NOT_WRITTEN = (ValueError, KeyError, TypeError, RecursionError)  # by `append`
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,7 @@ class Journal:
             for number, line in enumerate(file, 1):
                 try:
                     entry, previous = _parse(line, previous)
-                except (ValueError, KeyError, TypeError, RecursionError) as error:
+                except _NOT_WRITTEN as error:
                     raise InputError(_DAMAGED, file=self.path, line=number) from error
                 yield entry, previous
 
@@ -139,7 +135,7 @@ class Journal:
         previous = _sum_in(lines[-2]) if start else _FIRST_SUM
         try:
             _parse(data[start:-1] + b"\n", previous)
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except _NOT_WRITTEN:
             os.ftruncate(self._handle, start)
             os.fsync(self._handle)
         else:
@@ -161,7 +157,7 @@ def _parse(line: bytes, previous: str) -> tuple[Entry, str]:
     if not line.startswith(_HEAD) or not line.endswith(b"\n") or entry_sum != _sum(previous, rest):
         raise ValueError("the sum does not match the line")
     fields = json.loads(line)["entry"]
-    return Entry(**fields | {"event": event_from(fields["event"])}), entry_sum
+    return Entry(**fields | {"event": events.event_from(fields["event"])}), entry_sum
 
 
 class CrashSafeAdapter:
@@ -185,8 +181,7 @@ class CrashSafeAdapter:
         snapshot_every: int = 100,
     ) -> None:
         self.adapter, self._check, self._observe = adapter, check, observe
-        self._report = report
-        self.snapshot_every = snapshot_every
+        self._report, self.snapshot_every = report, snapshot_every
         self._snapshot = Path(folder) / "snapshot.safetensors"
         self.journal = Journal(Path(folder) / "journal.jsonl")
         try:
@@ -207,7 +202,7 @@ class CrashSafeAdapter:
         waiting: list[BadLine] = []  # bad lines before the first event, until the file is known
         file_id: str | None = None
         last: Entry | None = None  # the last line that was learned, until the reading is there
-        for line in read_events(lines):
+        for line in events.read_events(lines):
             if file is not None and file_id is None:
                 if isinstance(line.event, BadLine):
                     waiting.append(line.event)
@@ -265,12 +260,8 @@ class CrashSafeAdapter:
         """Save the state after the journal's last event, atomically, for a quicker next start."""
         from llm4rec_recbole import checkpoints
 
-        state = {
-            "adapter": self.adapter.state_dict(),
-            "journal": len(self.journal),
-            "journal_sum": self.journal.sum,
-        }
-        checkpoints.save(self._snapshot, state)
+        position = {"journal": len(self.journal), "journal_sum": self.journal.sum}
+        checkpoints.save(self._snapshot, {"adapter": self.adapter.state_dict()} | position)
 
     def close(self) -> None:
         """Take a last snapshot and release the folder."""
@@ -303,9 +294,8 @@ class CrashSafeAdapter:
                 message = f"{_DAMAGED}: {error.message}"
                 raise InputError(message, file=self.journal.path, line=number) from error
             if number == learned and entry_sum != learned_sum:
-                raise InputError(
-                    "not the journal of the snapshot beside it", file=self.journal.path
-                )
+                message = "not the journal of the snapshot beside it"
+                raise InputError(message, file=self.journal.path)
             if number <= learned:
                 self._observe(entry.event)
             else:
