@@ -25,7 +25,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from llm4rec_recbole.errors import InputError, absent_package, missing_package
+from llm4rec_recbole.errors import InputError, absent_package, missing_package, one_line
 
 _BAD_INPUT = 2
 _STOPPED = 128 + signal.SIGINT
@@ -114,7 +114,7 @@ def _exit_status(name: str, command: Callable[[], int | None]) -> int:
     except OSError as error:
         _discard_output()
         file = "output" if error.filename is None else os.fsdecode(error.filename)
-        print(f"{name}: {file}: {error.strerror or error}", file=sys.stderr)
+        print(one_line(f"{name}: {file}: {error.strerror or error}"), file=sys.stderr)
         return _BAD_INPUT
     except (MemoryError, RuntimeError) as error:
         if not _lacks_memory(error):
@@ -128,7 +128,7 @@ def _report_failure(name: str, arguments: Any) -> None:
     error = arguments.exc_value
     if isinstance(error, OSError):
         file = "a log" if error.filename is None else os.fsdecode(error.filename)
-        print(f"{name}: {file}: {error.strerror or error}", file=sys.stderr)
+        print(one_line(f"{name}: {file}: {error.strerror or error}"), file=sys.stderr)
     elif isinstance(error, Exception):
         _report_defect(name, error)
 

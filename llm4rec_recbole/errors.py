@@ -5,11 +5,14 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import os
+import re
 import reprlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+_LONGEST = 600  # characters of a line on stderr
 
 
 class InputError(ValueError):
@@ -28,15 +31,25 @@ class InputError(ValueError):
     ) -> None:
         self.message, self.file, self.line, self.hint = message, file, line, hint
         where = "" if file is None else f"{file}: " if line is None else f"{file}:{line}: "
-        super().__init__(_encodable(where + message + (f" ({hint})" if hint else "")))
+        super().__init__(one_line(where + message + (f" ({hint})" if hint else "")))
 
 
-def _encodable(text: str) -> str:
-    """`text` with the bytes of a path that are not UTF-8 written out, such as `\\xe9`."""
+def one_line(text: str) -> str:
+    """`text` as one line of at most 600 characters, each of which a terminal can print.
+
+    The middle of a longer text is left out. Bytes of a path that are not UTF-8 are written out,
+    such as `\\xe9`, and so are characters that are not printed.
+    """
     try:
-        return os.fsencode(text).decode(errors="backslashreplace")
+        text = os.fsencode(text).decode(errors="backslashreplace")
     except UnicodeEncodeError:  # a surrogate that stands for no byte
-        return text.encode(errors="backslashreplace").decode()
+        text = text.encode(errors="backslashreplace").decode()
+    text = re.sub(r"\s*[\r\n]\s*", " ", text)
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST - 200]} … {text[-150:]}"
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return text
 
 
 @contextmanager

@@ -160,16 +160,22 @@ def options_of_every_run() -> frozenset[str]:
 def _of_model(model: str | type) -> frozenset[str]:
     if isinstance(model, str):
         return options_of_model(model)
-    import inspect
-
     names: set[str] = set()
     for base in model.__mro__:
         if base is not object:
-            try:
-                names |= _names_in(inspect.getsource(base))
-            except (OSError, TypeError):  # a class without a source file
-                continue
+            names |= _names_in(source_of(base))
     return frozenset(names | _of_type(model_type(model))) - _INTERNAL - DISTRIBUTED
+
+
+@cache
+def source_of(model: type) -> str:
+    """The source of a class, without that of its base classes; "" for a class without a file."""
+    import inspect
+
+    try:
+        return inspect.getsource(model)
+    except (OSError, TypeError):
+        return ""
 
 
 @cache

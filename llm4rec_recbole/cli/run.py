@@ -52,7 +52,8 @@ def _train(argv: list[str]) -> int:
     from llm4rec_recbole.config import check_request
     from llm4rec_recbole.registry import nulls, resolve_model, variant
 
-    if (method := options.get("method")) in nulls():  # the name of a null says what is run
+    method = str(options.get("method"))
+    if method in nulls():  # the name of a null says what is run
         options.setdefault("model", method)
     if "model" not in options:
         raise InputError("--model=… is missing", hint="run_recbole --help lists the models")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.errors import InputError, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,13 +46,7 @@ class AtomicFormat:
             raise InputError(f"field_separator is {separator!r}", hint="such as ',' or a tab")
         if not (isinstance(config["seq_separator"], str) and config["seq_separator"]):
             raise InputError(f"seq_separator is {config['seq_separator']!r}", hint="such as ' '")
-        try:
-            is_text = codecs.lookup(encoding)._is_text_encoding
-        except (LookupError, TypeError, ValueError):
-            is_text = False
-        if not is_text:
-            hint = "a name that Python knows, such as utf-8 or latin-1"
-            raise InputError(f"encoding is {encoding!r}", hint=hint)
+        check_encoding(encoding)
         user, item, time = (config[f"{name}_FIELD"] for name in ("USER_ID", "ITEM_ID", "TIME"))
         return cls(user, item, time, separator, config["seq_separator"], encoding)
 
@@ -62,6 +56,17 @@ class AtomicFormat:
 
 
 DEFAULT_FORMAT = AtomicFormat()
+
+
+def check_encoding(name: str) -> None:
+    """Raise InputError for a name that is no text encoding of Python's."""
+    try:
+        is_text = codecs.lookup(name)._is_text_encoding
+    except (LookupError, TypeError, ValueError):
+        is_text = False
+    if not is_text:
+        hint = "a name that Python knows, such as utf-8 or latin-1"
+        raise InputError(f"encoding is {shorten(name)}", hint=hint)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ def _provenance(run: TrainedRun) -> dict[str, Any]:
     return {
         "data_sha256": sha256_of(*data),
         "config_sha256": hashlib.sha256(configuration(config).encode()).hexdigest(),
-        "lock_sha256": _lock_sha256(),
+        "lock_sha256": lock_sha256(),
         "git_commit": _git_commit(),
         "device": str(config["device"]),
         "hardware": hardware(config["device"]),
@@ -161,7 +162,8 @@ def _llm_layers(model: Any) -> str | None:
     return None
 
 
-def _lock_sha256() -> str:
+@cache
+def lock_sha256() -> str:
     """Hash of the installed versions, which equal requirements.lock after `make`."""
     from importlib.metadata import distributions
 

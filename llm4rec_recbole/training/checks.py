@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 import re
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from llm4rec_recbole.config import check_request, merge_options
+from llm4rec_recbole.data.atomic_format import check_encoding
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import (
     InputError,
@@ -141,11 +141,7 @@ def check_option_values(model: str | type, values: Mapping[str, Any]) -> None:
     if "metrics" in values:
         _check_metric_names(values["metrics"])
     if values.get("encoding") is not None:
-        try:
-            codecs.lookup(values["encoding"])
-        except LookupError:
-            message = f"encoding is {shorten(values['encoding'])}"
-            raise InputError(message, hint="such as utf-8 or latin-1") from None
+        check_encoding(values["encoding"])
     for name in ("load_col", "unload_col", "unused_col"):
         if isinstance(values.get(name), dict):
             _check_file_names(name, values[name])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ from llm4rec_recbole.data.dataset_files import OTHER_SUFFIXES, DatasetFiles, nee
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError, did_you_mean, shorten
 from llm4rec_recbole.files import properties_folder
+from llm4rec_recbole.option_readers import source_of
 
 #: Options that name columns → the types of column that they read. RecBole ignores most of the
 #: other names and types.
@@ -296,9 +296,6 @@ def reads(model_class: type, name: str) -> bool:
     for base in model_class.__mro__:
         if base is object or base.__module__ == "recbole.model.abstract_recommender":
             continue
-        try:
-            if name in inspect.getsource(base):
-                return True
-        except (OSError, TypeError):  # a class without a source file
-            continue
+        if name in source_of(base):
+            return True
     return False

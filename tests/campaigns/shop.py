@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import json
 import random
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from llm4rec_recbole.cli.run import llm4rec, run_recbole
+from llm4rec_recbole.evaluation.record_writer import lock_sha256
+from llm4rec_recbole.option_readers import read_options
+from llm4rec_recbole.registry import models
 from tests.campaigns.forked import run_in
 
 QUIET = ["--dataset=shop", "--quiet=true", "--show_progress=false", "--num_threads=1"]
@@ -19,7 +27,7 @@ CHOICE = ["--model=EnhancedGenRec", "--dataset=shop"]
 
 
 def import_everything() -> None:
-    """Import once what the commands import, so that a forked command starts at once."""
+    """Import what every command imports, so that a forked command starts at once."""
     import recbole.quick_start
     import recbole.trainer  # noqa: F401
 
@@ -27,6 +35,42 @@ def import_everything() -> None:
     import llm4rec_recbole.models.enhanced_genrec.model
     import llm4rec_recbole.reporting.tables
     import llm4rec_recbole.training.run  # noqa: F401
+
+
+def import_for(folder: Path, commands: Iterable[Callable[[], int]]) -> None:
+    """Import what `commands` import when they run in `folder`, and read the sources of the models.
+
+    Each command runs once in a forked process. This process imports the same modules, but runs no
+    command: it holds no data that a later command could read in place of a file.
+    """
+    names = Path(folder, "modules")
+    for command in commands:
+
+        def run(command: Callable[[], int] = command) -> int:
+            status = command()
+            with names.open("a") as file:
+                file.write("\n".join(sys.modules) + "\n")
+            return status
+
+        outcome = run_in(folder, run)
+        if outcome.status:
+            raise SystemExit(f"the campaign cannot start: {outcome.stderr[-500:]}")
+    for name in dict.fromkeys(names.read_text().split()):
+        if name not in sys.modules:
+            with suppress(ImportError):  # a module that a library puts there without a file
+                importlib.import_module(name)
+    names.unlink()
+    lock_sha256()
+    for model in models():
+        for protocol in ("loo", "recbole"):
+            read_options(model, protocol)
+    for module in list(sys.modules.values()):
+        if module.__name__.startswith(("recbole.model.", "llm4rec_recbole.models")):
+            for value in list(vars(module).values()):
+                if isinstance(value, type):
+                    read_options(value, "loo")
+    gc.collect()
+    gc.freeze()  # a forked process then copies fewer pages
 
 
 def write_shop(folder: Path, seed: int = 0) -> Path:
@@ -77,7 +121,10 @@ def write_trained_shop(folder: Path) -> Path:
     """The shop with records, checkpoints, learned events, a file of trials, and stage files."""
     write_shop(folder)
     write_trials(folder)
-    events = "".join(f'{{"user": "u{n}", "item": "i{n}", "kind": "implicit"}}\n' for n in range(4))
+    events = "".join(
+        f'{{"user": "u{n}", "item": "i{n}", "kind": "implicit", "time": {2 * 10**9 + n}}}\n'
+        for n in range(4)
+    )
     (folder / "events.jsonl").write_text(events)
     (folder / "options.yaml").write_text("seed: 3\nepochs: 1\nembedding_size: 8\n")
     groups = ("generative", "ours", "parts", "nulls", "sums")
@@ -95,6 +142,10 @@ def write_trained_shop(folder: Path) -> Path:
         if outcome.status:
             raise SystemExit(f"the campaign cannot start: {outcome.stderr[-500:]}")
     outcome = run_in(folder, lambda: llm4rec(["adapt", *CHOICE, "--events=events.jsonl"]))
-    if outcome.status:
+    if outcome.status or "bad line" in outcome.stderr or not _journal(folder):
         raise SystemExit(f"the campaign cannot start: {outcome.stderr[-500:]}")
     return folder
+
+
+def _journal(folder: Path) -> str:
+    return "".join(path.read_text() for path in (folder / "work/adapted").rglob("journal.jsonl"))
