@@ -63,19 +63,38 @@ def read_atomic(
     return table
 
 
+def read_header(
+    path: str | Path, file_format: AtomicFormat = DEFAULT_FORMAT, required: Sequence[str] = ()
+) -> dict[str, str]:
+    """The columns of the atomic file at `path`, and the type of each; no row is read.
+
+    Raises InputError for a header that `read_atomic` refuses.
+    """
+    with open_regular(Path(path)) as file:
+        blocks = _utf8_blocks(file, Path(path), file_format.encoding)
+        return _split_header(Path(path), next(blocks, b""), file_format, required)[0]
+
+
+def _split_header(
+    path: Path, first: bytes, file_format: AtomicFormat, required: Sequence[str]
+) -> tuple[dict[str, str], bytes, bytes]:
+    """The types of the columns, the header line, and what the first block has below it."""
+    if not first:
+        raise InputError("the file is empty", file=path)
+    if first.startswith(b"\xef\xbb\xbf"):
+        hint = "save it as UTF-8 without one, or set --encoding=utf-8-sig"
+        raise InputError("it begins with a byte order mark", file=path, line=1, hint=hint)
+    header, _, rows = first.partition(b"\n")
+    check_text(path, 1, header + b"\n" if len(header) < len(first) else header)
+    types = _parse_header(path, header.decode(), file_format)
+    _check_required(path, types, file_format, required)
+    return types, header, rows
+
+
 def _parse(path: Path, file_format: AtomicFormat, required: Sequence[str]) -> AtomicTable:
     with open_regular(path) as file:
         blocks = _utf8_blocks(file, path, file_format.encoding)
-        first = next(blocks, b"")
-        if not first:
-            raise InputError("the file is empty", file=path)
-        if first.startswith(b"\xef\xbb\xbf"):
-            hint = "save it as UTF-8 without one, or set --encoding=utf-8-sig"
-            raise InputError("it begins with a byte order mark", file=path, line=1, hint=hint)
-        header, _, rows = first.partition(b"\n")
-        check_text(path, 1, header + b"\n" if len(header) < len(first) else header)
-        types = _parse_header(path, header.decode(), file_format)
-        _check_required(path, types, file_format, required)
+        types, header, rows = _split_header(path, next(blocks, b""), file_format, required)
         columns = [_column(path, name, kind, file_format) for name, kind in types.items()]
         tables, line = [], 2
         for block in filter(None, itertools.chain([rows], blocks)):

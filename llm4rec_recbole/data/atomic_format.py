@@ -239,13 +239,15 @@ def _is_finite(value: bytes) -> bool:
     return _NUMBER.fullmatch(value) is not None and abs(float(value)) != float("inf")
 
 
-# Units of Unix times (seconds to nanoseconds), and files that mix two of them.
+# Units of Unix times (days to nanoseconds), and files that mix two of them.
 
 UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 #: The least time in each unit but the first: March 1973. One unit smaller, it is the year 5138.
 STARTS = (1e11, 1e14, 1e17)
 MILLISECONDS = STARTS[0]
 END_OF_TIME = 4_102_444_800.0  # the year 2100, in seconds
+_DAYS = (1096.0, 47_482.0)  # 1973 to 2100, in days
+_SECONDS = 1e8  # the least time in seconds that can stand beside days: March 1973
 _GAP = 100  # the least factor between times of two units
 
 
@@ -254,10 +256,14 @@ def first_unit_change(times: np.ndarray) -> int | None:
 
     Two units are in use where times lie on both sides of a start, with a gap of a factor of 100
     between them. Those below the start are after March 1973 in the smaller unit. Times that count
-    from another event than 1970, in any unit, have no such gap.
+    from another event than 1970, in any unit, have no such gap. Days stand beside another unit
+    where each time is a day from 1973 to 2100 or at least 10⁸.
     """
-    if not len(times) or times.max() < STARTS[0]:
+    if not len(times) or times.max() < _SECONDS:
         return None
+    days = times <= _DAYS[1]
+    if days.any() and not days.all() and times.min() >= _DAYS[0] and times[~days].min() >= _SECONDS:
+        return int((days != days[0]).argmax())
     for start in STARTS:
         large = times >= start
         if large.any() and not large.all():
@@ -269,7 +275,11 @@ def first_unit_change(times: np.ndarray) -> int | None:
 
 def mixed_units_error(path: str | Path, line: int, first: float, other: float) -> InputError:
     """The error for a file whose first time is in one unit and whose time at `line` in another."""
-    units = [UNITS[int(_units(np.array([time]))[0])] for time in (other, first)]
+    numbers = _units(np.array([other, first]))
+    units = [
+        "days" if time <= _DAYS[1] else UNITS[number]
+        for time, number in zip((other, first), numbers)
+    ]
     message = f"the time is in {units[0]}, but the times above it are in {units[1]}"
     return InputError(message, file=path, line=line, hint="write all times in one unit")
 

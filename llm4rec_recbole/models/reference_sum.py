@@ -63,8 +63,6 @@ class SumOfReferences(GeneralRecommender):
             self.learn_relations = learning[0].learn_relations
         self.names = names
         given = config["reference_weights"]
-        if given is not None and len(given) != len(names):
-            raise InputError(f"{len(given)} reference_weights for {len(names)} references")
         self.chooses = given is None
         self.weights = [float(w) for w in given] if given else [1.0] * len(names)
 

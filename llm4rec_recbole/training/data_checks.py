@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from llm4rec_recbole.data.atomic import read_atomic
+from llm4rec_recbole.data.atomic import read_header
 from llm4rec_recbole.data.dataset_files import OTHER_SUFFIXES, DatasetFiles, needs_times
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError, did_you_mean, shorten
@@ -29,7 +29,7 @@ _ALIAS_TYPES = ("token", "token_seq")
 
 
 def check_data(config: Any) -> None:
-    """Refuse a broken file by its line, and a choice of columns that its header does not have."""
+    """Refuse a choice of columns that a header does not have, then a broken file by its line."""
     files = DatasetFiles.of(config)
     required = [config["USER_ID_FIELD"], config["ITEM_ID_FIELD"]]
     if needs_times(config):
@@ -37,16 +37,29 @@ def check_data(config: Any) -> None:
     _check_columns(config["load_col"], required)
     _check_hidden(config, required)
     _check_times(config)
-    files.check(needs_times(config))
     for name in ("split", "group_by", "order"):
         given = config.external_config_dict.get("eval_args") or {}
         if config["benchmark_filename"] is not None and name in given:
             message = f"eval_args.{name} is not read with benchmark_filename"
             raise InputError(message, hint="the parts are the split")
+    for path in files.interactions:
+        read_header(path, files.file_format, required)
     _check_headers(config, files)
     _check_named_columns(config, files)
     _check_made_columns(config, files)
     _check_labels(config, files)
+    _check_groups(config, files)
+    files.check(needs_times(config))
+
+
+def _check_groups(config: Any, files: DatasetFiles) -> None:
+    """Refuse groups of users by a column that the `.user` file does not have."""
+    name, path = config["fairness_groups"], files.path("user")
+    header = read_header(path, files.file_format) if path.is_file() else {}
+    if name is not None and name not in header:
+        message = f"fairness_groups is {name}, which the data set's .user file does not have"
+        columns = ", ".join(column for column in header if column != config["USER_ID_FIELD"])
+        raise InputError(message, hint=f"it has {columns or 'no columns'}")
 
 
 def _check_columns(load_col: Any, required: list[str]) -> None:
@@ -85,7 +98,7 @@ def _check_headers(config: Any, files: DatasetFiles) -> None:
         file = files.interactions[0] if suffix == "inter" else files.path(suffix)
         if not file.is_file():
             continue
-        header = read_atomic(file, files.file_format).types
+        header = read_header(file, files.file_format)
         missing = [name for name in columns if name not in header and columns != "*"]
         if missing:
             path = properties_folder() / "dataset" / f"{config['dataset']}.yaml"
@@ -104,7 +117,7 @@ def _check_named_columns(config: Any, files: DatasetFiles) -> None:
     for suffix in ("inter", *OTHER_SUFFIXES, *_names(config["additional_feat_suffix"])):
         path = files.interactions[0] if suffix == "inter" else files.path(suffix)
         if path.is_file():
-            header = read_atomic(path, files.file_format).types
+            header = read_header(path, files.file_format)
             types |= header
             read |= {name for name in header if _is_read(config, suffix, name)}
     for option, name in _named_columns(config):
@@ -137,13 +150,13 @@ def _is_read(config: Any, suffix: str, name: str) -> bool:
 
 def _check_made_columns(config: Any, files: DatasetFiles) -> None:
     """Refuse a column of the interactions that RecBole would write over with one that it makes."""
-    item, header = config["ITEM_ID_FIELD"], read_atomic(files.interactions[0], files.file_format)
+    item, header = config["ITEM_ID_FIELD"], read_header(files.interactions[0], files.file_format)
     made = {f"{config['NEG_PREFIX']}{item}": "NEG_PREFIX"}
     if config["MODEL_TYPE"].name == "SEQUENTIAL" and config["benchmark_filename"] is None:
         made[f"{item}{config['LIST_SUFFIX']}"] = "LIST_SUFFIX"
         made[config["ITEM_LIST_LENGTH_FIELD"]] = "ITEM_LIST_LENGTH_FIELD"
     for name, option in made.items():
-        if name in header.types:
+        if name in header:
             message = f"the run makes a column {name}, and this file has one"
             hint = f"choose another --{option}"
             raise InputError(message, file=files.interactions[0], line=1, hint=hint)
@@ -154,7 +167,7 @@ def _check_labels(config: Any, files: DatasetFiles) -> None:
     if config["threshold"] is not None:
         return
     name = config["LABEL_FIELD"]
-    header = read_atomic(files.interactions[0], files.file_format).types
+    header = read_header(files.interactions[0], files.file_format)
     if name in header and _is_read(config, "inter", name):
         return
     reader = None
@@ -232,16 +245,30 @@ def check_threshold(config: Any) -> None:
         raise InputError(f"threshold makes labels, but {config['model']} {learns}", hint=hint)
 
 
+#: Options that say how many items are drawn or searched → the number that is always allowed.
+_ITEM_COUNTS = {"num_negatives": 2048, "beam_width": 100}
+
+
 def check_sizes(config: Any, dataset: Any) -> None:
-    """Refuse more clusters or a longer list than the training data set has users and items for."""
+    """Refuse more clusters, negatives, beams or a longer list than the training data set has users
+    and items for. A run with more items than there are would take long and learn nothing from it.
+    """
     clusters, fewest = config["num_clusters"], min(dataset.user_num, dataset.item_num)
     if config["model"] == "NCL" and clusters > fewest:
         message = f"num_clusters is {clusters}, but there are {fewest} users or items to cluster"
         raise InputError(message, hint=f"--num_clusters of at most {fewest}")
-    largest, n_items = max(config["topk"]), dataset.item_num - 1
-    if config["protocol"] not in PROTOCOLS and largest > n_items:
-        message = f"topk is {largest}, but {config['dataset']} has {n_items} items"
-        raise InputError(message, hint=f"--topk of at most {n_items}")
+    n_items = dataset.item_num - 1
+    negatives = config["train_neg_sample_args"] or {}
+    counts = {name: (config[name], least) for name, least in _ITEM_COUNTS.items()}
+    if negatives.get("distribution", "none") != "none":
+        for key in ("sample_num", "candidate_num"):
+            counts[f"train_neg_sample_args.{key}"] = (negatives.get(key), 1)
+    if config["protocol"] not in PROTOCOLS:
+        counts["topk"] = (max(config["topk"]), 1)
+    for name, (count, least) in counts.items():
+        if count is not None and count > max(n_items, least):
+            message = f"{name} is {count}, but {config['dataset']} has {n_items} items"
+            raise InputError(message, hint=f"at most {max(n_items, least)}")
 
 
 def check_label_values(config: Any, train: Any, held_out: Iterable[Any]) -> None:

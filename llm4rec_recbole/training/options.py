@@ -106,5 +106,6 @@ READ_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
     "negatives": ("loss", ("sampled", "gbce", "sce")),
     "gbce_calibration": ("loss", ("gbce",)),
     "sce_scale": ("loss", ("sce",)),
+    "beam_width": ("decoding", ("beam", "unconstrained")),
     "item_init_std": ("item_init", ("spectral", "text")),
 }

@@ -134,6 +134,34 @@ def test_more_ranks_than_items_are_refused_before_training(shop) -> None:
         prepare("EASE", "shop", (), shop | {"protocol": "recbole", "topk": [10, 13]})
 
 
+NEGATIVES = {"distribution": "uniform", "sample_num": 1, "dynamic": True, "candidate_num": 13}
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "message"),
+    [
+        ("SASRec", {"loss": "sampled", "num_negatives": 10**6}, "num_negatives is 1000000"),
+        ("P5", {"decoding": "beam", "beam_width": 10**5}, "beam_width is 100000"),
+        ("BPR", {"train_neg_sample_args": NEGATIVES}, "train_neg_sample_args.candidate_num is 13"),
+    ],
+)
+def test_more_items_to_draw_than_there_are_are_refused(shop, model, given, message) -> None:
+    from llm4rec_recbole.training.run import prepare
+
+    with pytest.raises(InputError, match=f"{message}, but shop has 12 items"):
+        prepare(model, "shop", (), shop | given)
+
+
+@pytest.mark.parametrize("header", ["user_id:token", "user_id:token\tgender:token"])
+def test_groups_of_users_need_their_column_before_rows_are_read(shop, tmp_path, header) -> None:
+    folder = tmp_path / "data" / "shop"
+    (folder / "shop.user").write_text(f"{header}\nu1{chr(9) * header.count(chr(9))}\n")
+    with open(folder / "shop.inter", "a") as file:
+        file.write("a row with one column\n")
+    with pytest.raises(InputError, match=r"fairness_groups is age, which .* does not have"):
+        checked_config("EnhancedGenRec", "shop", (), shop | {"fairness_groups": "age"})
+
+
 def test_a_column_that_is_not_there_is_named_with_its_file(shop, tmp_path) -> None:
     columns = {"inter": [*COLUMNS["inter"], "ratting"]}
     with pytest.raises(

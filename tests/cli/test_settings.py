@@ -226,6 +226,11 @@ def test_a_missing_wandb_is_named_before_data_are_read(own_folder, monkeypatch) 
         ("NeuMF", ["--mf_pretrain_path=x"], "mf_pretrain_path is not read with use_pretrain"),
         ("NAIS", ["--pretrain_path=x"], "x: there is no such file, which pretrain_path names"),
         ("P5", ["--t5=/no/folder"], "no T5 '/no/folder': there is no such folder"),
+        (
+            "P5",
+            ["--beam_width=5"],
+            "beam_width is not read with decoding: exhaustive (--decoding=beam or unconstrained)",
+        ),
         ("BPR", ["--load_col={inter: [user_id], inter: [item_id]}"], "inter is given twice"),
     ],
 )

@@ -31,10 +31,40 @@ def test_any_mixture_is_located(pairs):
 
 @pytest.mark.parametrize(
     "times",
-    [[], [0, 2 * 10**9, 10**11], [0, 10**11], [-5, 3, 9], [2e9, 9e10], [1e10, 5e11, 2e13, 5e14]],
+    [
+        [],
+        [0, 2 * 10**9, 10**11],
+        [0, 10**11],
+        [-5, 3, 9],
+        [2e9, 9e10],
+        [1e10, 5e11, 2e13, 5e14],
+        [0, 40_000, 2e9],
+        [2000, 60_000, 2e9],
+        [30, 2e9],
+    ],
 )
 def test_times_since_another_event_are_left_alone(times):
     assert first_unit_change(np.array(times)) is None
+
+
+DAYS = st.integers(4000, 40_000)  # 1980 to 2079
+
+
+@given(st.lists(DAYS, min_size=1), st.lists(SECONDS, min_size=1), FACTORS)
+def test_days_beside_another_unit_are_located(days, seconds, factor):
+    times = np.array(days + [time * factor for time in seconds], dtype=float)
+    assert first_unit_change(times) == len(days)
+    assert first_unit_change(times[::-1]) == len(seconds)
+    assert first_unit_change(np.array(days)) is None
+
+
+def test_a_file_with_days_and_seconds_is_refused_with_its_line(tmp_path):
+    path = tmp_path / "t.inter"
+    head = "user_id:token\titem_id:token\ttimestamp:float\n"
+    path.write_text(f"{head}u1\ti1\t1700000000\nu1\ti2\t19700\n")
+    message = ":3: the time is in days, but the times above it are in seconds"
+    with pytest.raises(InputError, match=message):
+        read_atomic(path)
 
 
 @pytest.mark.parametrize("first", range(4))
