@@ -7,10 +7,10 @@ import pytest
 from llm4rec_recbole.cli.run import llm4rec, run_recbole
 from llm4rec_recbole.errors import InputError
 
+WORDS = ["a" * 100_000, "one\ntwo\r\nthree", "\x00\x1b[31m\u202e", "\udce9"]
 
-@pytest.mark.parametrize(
-XX * 100_000, "one\ntwo\r\nthree", "\x00\x1b[31m\u202e", "\udce9"]
-)
+
+@pytest.mark.parametrize("word", WORDS)
 @pytest.mark.parametrize("main", [run_recbole, llm4rec])
 def test_any_word_is_refused_in_one_short_line(main, word, capsys) -> None:
     assert main([word]) == 2
