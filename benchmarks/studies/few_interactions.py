@@ -22,8 +22,8 @@ from llm4rec_recbole.datasets.prepare import read_interactions
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.users_file import read_users
 from llm4rec_recbole.files import write_atomically
+from llm4rec_recbole.reporting.tables.accuracy import COUNTS_FILE, read_counts
 from llm4rec_recbole.reporting.tables.datasets import result_folders
-from llm4rec_recbole.reporting.tables.few_interactions import FILE, read_counts
 
 
 def training_counts(inter: Path, users_file: Path) -> pd.DataFrame:
@@ -73,8 +73,8 @@ def main() -> None:
     buffer = io.BytesIO()
     table = pd.concat([counts[name] for name in sorted(counts)], ignore_index=True)
     table.to_parquet(buffer, compression="zstd", index=False)
-    write_atomically(a.output / FILE, buffer.getvalue())
-    print(f"written: {a.output / FILE}, {len(buffer.getvalue()) / 1024:.0f} KiB")
+    write_atomically(a.output / COUNTS_FILE, buffer.getvalue())
+    print(f"written: {a.output / COUNTS_FILE}, {len(buffer.getvalue()) / 1024:.0f} KiB")
 
 
 if __name__ == "__main__":

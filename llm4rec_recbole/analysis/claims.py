@@ -18,9 +18,9 @@ import numpy as np
 
 from llm4rec_recbole.analysis import power, significance
 from llm4rec_recbole.analysis.paired_tests import ONE_SEED, Comparison, one_seed
-from llm4rec_recbole.analysis.paper import paper_methods, paper_numbers
+from llm4rec_recbole.analysis.paper import paper_tables
 from llm4rec_recbole.analysis.paper.claims import Claim, Tables, Test, paper_claims
-from llm4rec_recbole.analysis.paper.paper_methods import OURS, REFERENCES, paper_baselines
+from llm4rec_recbole.analysis.paper.paper_tables import OURS, REFERENCES, paper_baselines
 from llm4rec_recbole.analysis.verdicts import Measured, Verdict, verdict, worst_verdict
 from llm4rec_recbole.evaluation.record_reader import (
     RANKINGS,
@@ -48,7 +48,10 @@ class LedgerEntry:
 
 def read_printed(folder: Path) -> Tables:
     """The paper's five tables. Raises InputError when one is absent or damaged."""
-    return {f"table_{n}": paper_numbers.read(folder / f"table_{n}.csv") for n in range(1, 6)}
+    return {
+        f"table_{n}": paper_tables.read_printed_table(folder / f"table_{n}.csv")
+        for n in range(1, 6)
+    }
 
 
 def ledger(
@@ -60,10 +63,10 @@ def ledger(
 ) -> list[LedgerEntry]:
     """A line for each claim, in the order of the paper."""
     baselines = paper_baselines(recbole_row)
-    methods = {OURS, *baselines, *REFERENCES, *paper_methods.METHODS, *nulls()}
+    methods = {OURS, *baselines, *REFERENCES, *paper_tables.METHODS, *nulls()}
     settings: dict[Setting, Runs] = {}
     for record in records:
-        if record.dataset in paper_numbers.STANDS_FOR and record.method in methods:
+        if record.dataset in paper_tables.STANDS_FOR and record.method in methods:
             runs = settings.setdefault((record.dataset, record.protocol), {})
             runs.setdefault(record.method, []).append(record)
     failed = {setting: {f.method for f in failures if (f.dataset, f.protocol) == setting}
@@ -119,7 +122,7 @@ def _measure(
     if claim.cost:
         yield from _costs(settings, baselines)
     for setting, runs in sorted(settings.items()):
-        stands_for = paper_numbers.STANDS_FOR[setting[0]]
+        stands_for = paper_tables.STANDS_FOR[setting[0]]
         if OURS not in runs or claim.dataset not in ("", stands_for):
             continue
         for metric in claim.metrics:
@@ -166,10 +169,10 @@ def _ablated(
         if (
             (c.table, c.method, c.baseline) == (test.table, test.method, test.baseline)
             and c.metric in test.metrics
-            and paper_numbers.STANDS_FOR.get(c.dataset) == claim.dataset
+            and paper_tables.STANDS_FOR.get(c.dataset) == claim.dataset
         ):
             runs = settings[c.setting]
-            base = c.baseline if test.table == "table_4" else paper_methods.BACKBONE
+            base = c.baseline if test.table == "table_4" else paper_tables.BACKBONE
             yield _tested(f"{c.dataset}, {c.protocol}, {c.metric}", c, runs, base)
 
 

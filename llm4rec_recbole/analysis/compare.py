@@ -5,7 +5,7 @@
 | table_1, table_2 | EnhancedGenRec | each of the paper's five baselines, and the best null |
 | table_1_nulls, table_2_nulls | a method that claims a component | each of its nulls that ran |
 | table_1_further, table_2_further | a method that no table names | the best of all baselines |
-| table_4, table_5 | the pairs of paper_methods.py | |
+| table_4, table_5 | the pairs of paper_tables.py | |
 
 Only full rankings are tested: no claim rests on sampled ones. The best null is a reference or one
 of the nulls of the whole method or of its language model (properties/nulls.yaml). It and the best
@@ -43,8 +43,8 @@ from llm4rec_recbole.analysis.paired_tests import (
     paired_tests,
     per_user_differences,
 )
-from llm4rec_recbole.analysis.paper import paper_methods
-from llm4rec_recbole.analysis.paper.paper_methods import (
+from llm4rec_recbole.analysis.paper import paper_tables
+from llm4rec_recbole.analysis.paper.paper_tables import (
     METRIC_NAMES,
     OURS,
     REFERENCES,
@@ -132,7 +132,7 @@ def table_pairs(runs: Runs, recbole_row: str) -> dict[str, list[tuple[str, str]]
 def grouped_runs(records: Sequence[Record], recbole_row: str) -> dict[Setting, Runs]:
     """The runs of all methods that the tables show or compare, by data set and protocol."""
     further = further_methods({record.method for record in records}, recbole_row)
-    methods = [*table_methods(recbole_row, further), *paper_methods.METHODS]
+    methods = [*table_methods(recbole_row, further), *paper_tables.METHODS]
     return by_method(records, tuple(dict.fromkeys(methods)))
 
 
@@ -151,8 +151,8 @@ def _differences(
         methods = dict.fromkeys(method for pair in pairs for method in pair)
         for table, columns in COLUMNS.items():
             yield table + KINDS[kind], *of(methods, columns, pairing(pairs))
-    for table, (pairs_of, columns) in paper_methods.TABLES.items():
-        yield table, *of(paper_methods.METHODS, columns, pairs_of)
+    for table, (pairs_of, columns) in paper_tables.TABLES.items():
+        yield table, *of(paper_tables.METHODS, columns, pairs_of)
 
 
 def compare(
@@ -163,7 +163,7 @@ def compare(
     data: the folder of the data sets' atomic files. Without them fairness is not compared.
     """
     names = [table + ending for ending in KINDS.values() for table in COLUMNS]
-    tables: dict[str, list[Comparison]] = {name: [] for name in (*names, *paper_methods.TABLES)}
+    tables: dict[str, list[Comparison]] = {name: [] for name in (*names, *paper_tables.TABLES)}
     for setting, runs in sorted(grouped_runs(read_records(results), recbole_row).items()):
         for table, groups, seeds in _differences(runs, per_seed_values(runs), recbole_row):
             for group in groups:

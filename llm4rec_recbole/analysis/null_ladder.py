@@ -17,7 +17,7 @@ from typing import Literal
 
 from llm4rec_recbole.analysis.compare import best_on_validation
 from llm4rec_recbole.analysis.paired_tests import ONE_SEED, Comparison
-from llm4rec_recbole.analysis.paper.paper_methods import OURS, row_label
+from llm4rec_recbole.analysis.paper.paper_tables import OURS, row_label
 from llm4rec_recbole.analysis.significance import LEVEL
 from llm4rec_recbole.evaluation.record_reader import Runs
 from llm4rec_recbole.registry import nulls

@@ -13,8 +13,8 @@ import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from llm4rec_recbole.analysis import significance
-from llm4rec_recbole.analysis.paper import paper_methods
-from llm4rec_recbole.analysis.paper.paper_methods import DETERMINISTIC, OURS, Pairing
+from llm4rec_recbole.analysis.paper import paper_tables
+from llm4rec_recbole.analysis.paper.paper_tables import DETERMINISTIC, OURS, Pairing
 from llm4rec_recbole.analysis.significance import LEVEL, MARGIN, conclude
 from llm4rec_recbole.errors import InputError, shorten
 from llm4rec_recbole.evaluation.record_reader import Setting
@@ -172,7 +172,7 @@ def conclusion(
     differences: (U,), of `test`; seeds: the values (S, U) of all methods that were compared;
     margin: relative to the baseline's mean (of the synergy of Table V: to the backbone's).
     """
-    base = paper_methods.BACKBONE if test.baseline == paper_methods.SUM else test.baseline
+    base = paper_tables.BACKBONE if test.baseline == paper_tables.SUM else test.baseline
     if base not in seeds:
         return ""
     runs = random_runs(test, seeds)
@@ -186,10 +186,10 @@ def conclusion(
 
 def _weights(test: Comparison) -> dict[str, float]:
     """The methods that `test` compares, and how often each of them counts."""
-    if test.baseline != paper_methods.SUM:
+    if test.baseline != paper_tables.SUM:
         return {test.method: 1.0, test.baseline: 1.0}
-    parts = [method for method in paper_methods.TABLE_5.values() if method != OURS]
-    return dict.fromkeys([test.method, *parts], 1.0) | {paper_methods.BACKBONE: len(parts) - 1.0}
+    parts = [method for method in paper_tables.TABLE_5.values() if method != OURS]
+    return dict.fromkeys([test.method, *parts], 1.0) | {paper_tables.BACKBONE: len(parts) - 1.0}
 
 
 def one_seed(test: Comparison, seeds: Mapping[str, int]) -> str:

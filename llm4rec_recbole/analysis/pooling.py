@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from llm4rec_recbole.analysis.compare import best_null, best_on_validation
-from llm4rec_recbole.analysis.paper.paper_methods import OURS, paper_baselines
+from llm4rec_recbole.analysis.paper.paper_tables import OURS, paper_baselines
 from llm4rec_recbole.analysis.significance import users_and_seeds
 from llm4rec_recbole.evaluation.record_reader import Runs
 from llm4rec_recbole.evaluation.users_file import Values, per_seed_values

@@ -21,10 +21,15 @@ from pathlib import Path
 
 from llm4rec_recbole.analysis import significance
 from llm4rec_recbole.analysis.compare import best_on_validation
-from llm4rec_recbole.analysis.paper import paper_methods
+from llm4rec_recbole.analysis.paper import paper_tables
 from llm4rec_recbole.analysis.paper.claims import ABLATED, ACCURACY, IMPROVE, OURS, Tables, Test
-from llm4rec_recbole.analysis.paper.paper_methods import REFERENCES, paper_baselines
-from llm4rec_recbole.analysis.paper.paper_numbers import NAMES, gain, per_cent
+from llm4rec_recbole.analysis.paper.paper_tables import (
+    DATASET_NAMES,
+    REFERENCES,
+    gain,
+    paper_baselines,
+    per_cent,
+)
 from llm4rec_recbole.analysis.significance import LEVEL, POWER
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import ACCURACY as METRICS
@@ -117,18 +122,23 @@ def paper_gains(paper: Tables) -> list[ClaimedGain]:
         if percent > 0:
             gains.append(
                 ClaimedGain(
-                    "Table I", f"{NAMES[dataset]}: {OURS}", metric, percent, dataset, len(columns)
+                    "Table I",
+                    f"{DATASET_NAMES[dataset]}: {OURS}",
+                    metric,
+                    percent,
+                    dataset,
+                    len(columns),
                 )
             )
-    steps = [row for row in paper_methods.STEPS if row != "Full Framework"]
-    rows = list(paper_methods.TABLE_4)
+    steps = [row for row in paper_tables.STEPS if row != "Full Framework"]
+    rows = list(paper_tables.TABLE_4)
     for row in steps:
         before = rows[rows.index(row) - 1]
         for metric in ACCURACY:
             change = gain(paper["table_4"][row, metric], paper["table_4"][before, metric])
             gains.append(
                 ClaimedGain("Table IV", row, metric, float(change.percent), ABLATED,
-                     len(steps) * len(ACCURACY), paper_methods.STEPS[row])
+                     len(steps) * len(ACCURACY), paper_tables.STEPS[row])
             )  # fmt: skip
     return gains
 
@@ -160,9 +170,9 @@ def pilots_of(records: Sequence[Record], recbole_row: str = "BPR") -> list[Pilot
 
 def _pilots(setting: Setting, runs: Runs, recbole_row: str) -> Iterator[Pilot]:
     best = best_on_validation(runs, [*paper_baselines(recbole_row), *REFERENCES])
-    ours = paper_methods.OURS
+    ours = paper_tables.OURS
     pairs = [(ours, best)] if ours in runs and best is not None else []
-    pairs += [pair for pair in paper_methods.STEPS.values() if {*pair} <= runs.keys()]
+    pairs += [pair for pair in paper_tables.STEPS.values() if {*pair} <= runs.keys()]
     if not pairs:
         return
     compared = {method for pair in pairs for method in pair}
@@ -228,7 +238,7 @@ def resolution_of_table_4(gains: Sequence[ClaimedGain], pilots: Sequence[Pilot])
     has = PAPER_USERS[ABLATED]
     beyond = sum(n > has for n in users)
     return (
-        f"{beyond} of the {len(users)} steps of Table IV cannot be resolved on {NAMES[ABLATED]}, "
-        f"which has {has:,} users. The steps need {min(users):,} to {max(users):,} users, by the "
-        "pilot that needs the fewest for each."
+        f"{beyond} of the {len(users)} steps of Table IV cannot be resolved on "
+        f"{DATASET_NAMES[ABLATED]}, which has {has:,} users. The steps need {min(users):,} to "
+        f"{max(users):,} users, by the pilot that needs the fewest for each."
     )

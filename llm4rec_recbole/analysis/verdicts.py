@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 
 from llm4rec_recbole.analysis import power, significance
-from llm4rec_recbole.analysis.paper import paper_numbers
+from llm4rec_recbole.analysis.paper import paper_tables
 from llm4rec_recbole.analysis.paper.claims import Claim
-from llm4rec_recbole.analysis.paper.paper_numbers import per_cent
+from llm4rec_recbole.analysis.paper.paper_tables import per_cent
 
 Verdict = Literal[
     "contradicted by the paper itself",
@@ -103,7 +103,7 @@ def verdict(
     has = power.PAPER_USERS.get(claim.dataset)
     is_open = outcome[0] in ("not run", "not decided here")
     if is_open and has and needs_users and needs_users > has:
-        name = paper_numbers.NAMES[claim.dataset]
+        name = paper_tables.DATASET_NAMES[claim.dataset]
         reason = f"needs {needs_users:,} users, and {name} has {has:,}"
         return "undecidable even on the paper's own data", reason
     return outcome

@@ -85,7 +85,7 @@ def tables(arguments: list[str] | None = None) -> int:
 def dataset_table(arguments: list[str] | None = None) -> int:
     """Write <out>/table_1_data_sets.md, .tex, .csv, answer_data_sets.md, experiments.md and
     few_interactions.md, which is one sentence where nobody counted training interactions."""
-    from llm4rec_recbole.reporting.tables import datasets, few_interactions
+    from llm4rec_recbole.reporting.tables import accuracy, datasets
     from llm4rec_recbole.reporting.tables.render import escape_markdown, to_latex, to_markdown
 
     options = parser_of(
@@ -103,10 +103,10 @@ def dataset_table(arguments: list[str] | None = None) -> int:
     no_answer = "No data set has runs of EnhancedGenRec and of a method beside it.\n"
     write_atomically(options.out / f"{datasets.ANSWER}.md", "".join(answer) or no_answer)
     write_atomically(options.out / f"{datasets.EXPERIMENTS}.md", chosen)
-    counts, few_table = few_interactions.read_counts(options.other_results), "No counts.\n"
+    counts, few_table = accuracy.read_counts(options.other_results), "No counts.\n"
     if counts is not None:
-        few_table = to_markdown(few_interactions.build(runs, counts, options.recbole_row))
-    write_atomically(options.out / f"{few_interactions.NAME}.md", few_table)
+        few_table = to_markdown(accuracy.build_few_interactions(runs, counts, options.recbole_row))
+    write_atomically(options.out / f"{accuracy.FEW_INTERACTIONS}.md", few_table)
     print(f"Table I over data sets: {options.out / datasets.NAME}.md, .tex, .csv")
     return 0
 
@@ -155,7 +155,7 @@ def report(arguments: list[str] | None = None) -> int:
     from llm4rec_recbole.reporting.figures.accuracy_plots import rankings
     from llm4rec_recbole.reporting.page.report import page
     from llm4rec_recbole.reporting.tables import datasets
-    from llm4rec_recbole.reporting.tables.few_interactions import read_counts
+    from llm4rec_recbole.reporting.tables.accuracy import read_counts
 
     parser = parser_of("Write the report page.", *REPORT, "--other_results")
     parser.add_argument("--out", type=Path, default=Path("results/report.html"),

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import IO, cast
 
 from llm4rec_recbole.data.dataset_files import DatasetFiles
-from llm4rec_recbole.datasets import archives
-from llm4rec_recbole.datasets.download import Refused, download
+from llm4rec_recbole.datasets import raw_sources
 from llm4rec_recbole.datasets.prepare import read_interactions, statistics
+from llm4rec_recbole.datasets.raw_sources import Refused, download
 from llm4rec_recbole.datasets.readers.json_lines import read_json_object
 from llm4rec_recbole.datasets.spec import DOWNLOADS, INCOMPLETE, DatasetSpec, RawFile, raw_files
 from llm4rec_recbole.errors import InputError
@@ -109,7 +109,7 @@ def import_raw_files(spec: DatasetSpec, archive: str | Path, raw: Path) -> list[
     that is killed while it moves the files leaves the file INCOMPLETE, which `prepare` refuses.
     """
     lines = []
-    with staging_dir(raw) as staging, archives.open_archive(archive) as files:
+    with staging_dir(raw) as staging, raw_sources.open_archive(archive) as files:
         matches = [_match(candidates, files, archive) for candidates in spec.files.values()]
         for candidates, (file, name) in zip(spec.files.values(), matches):
             if name is None:
@@ -145,22 +145,22 @@ def _move_all(staging: Path, raw: Path) -> None:
 
 
 def _match(
-    candidates: list[RawFile], files: archives.FileOpeners, archive: str | Path
+    candidates: list[RawFile], files: raw_sources.FileOpeners, archive: str | Path
 ) -> tuple[RawFile, str | None]:
     """The first candidate that exists and its path, or the first candidate and None."""
     for file in candidates:
-        name = archives.find_file(files, file.name)
+        name = raw_sources.find_file(files, file.name)
         if name is not None:
             return file, name
     if candidates[0].optional:
         return candidates[0], None
     names = " or ".join(file.name for file in candidates)
-    hint = archives.describe_contents(archive, files)
+    hint = raw_sources.describe_contents(archive, files)
     raise InputError(f"there is no {names} in it", file=archive, hint=hint)
 
 
 def copy_and_verify(
-    files: archives.FileOpeners, name: str, file: RawFile, out: IO[bytes], target: Path
+    files: raw_sources.FileOpeners, name: str, file: RawFile, out: IO[bytes], target: Path
 ) -> str:
     """Copy the file at `name` to `out`, unpacked from gzip unless `file` is a gzip itself.
 
@@ -171,7 +171,9 @@ def copy_and_verify(
     with files[name]() as opened:
         unpack = name.endswith(".gz") and not file.name.endswith(".gz")
         source = cast(IO[bytes], gzip.GzipFile(fileobj=opened)) if unpack else opened
-        with archives.reraise_corrupt_archive(f"{name} is corrupt, perhaps cut short", target.name):
+        with raw_sources.reraise_corrupt_archive(
+            f"{name} is corrupt, perhaps cut short", target.name
+        ):
             for block in _blocks(source, file.name, file.bytes):
                 out.write(block)
                 sha256.update(block)
@@ -203,7 +205,7 @@ def _refuse_other_content(path: Path, packed: bool, target: Path) -> None:
     if packed:
         message = "not a complete gzip, perhaps cut short"
         with (
-            archives.reraise_corrupt_archive(message, target, _NOT_IMPORTED),
+            raw_sources.reraise_corrupt_archive(message, target, _NOT_IMPORTED),
             gzip.open(path) as content,
         ):
             for _ in _blocks(cast(IO[bytes], content), f"check {target.name}", None):
@@ -285,7 +287,7 @@ def _compare_checksum(path: Path, by_name: dict[str, RawFile]) -> str:
         return verify_checksum(path, file, sha256_of(path), path)
     with tempfile.NamedTemporaryFile() as out:
         with (
-            archives.reraise_corrupt_archive("corrupt, perhaps cut short", path),
+            raw_sources.reraise_corrupt_archive("corrupt, perhaps cut short", path),
             gzip.open(path) as packed,
         ):
             shutil.copyfileobj(packed, out)

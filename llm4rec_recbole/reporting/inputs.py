@@ -10,7 +10,7 @@ from llm4rec_recbole.analysis.claims import LedgerEntry, ledger, read_printed
 from llm4rec_recbole.analysis.compare import check_comparisons, grouped_runs
 from llm4rec_recbole.analysis.paired_tests import FILE, Comparison, read_comparisons
 from llm4rec_recbole.analysis.paper.claims import Tables
-from llm4rec_recbole.analysis.paper.paper_methods import further_methods, table_methods
+from llm4rec_recbole.analysis.paper.paper_tables import further_methods, table_methods
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.record_reader import (
     SHUFFLE_TESTS,

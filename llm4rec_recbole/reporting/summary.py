@@ -21,7 +21,7 @@ from pathlib import Path
 from llm4rec_recbole.analysis.claims import LedgerEntry
 from llm4rec_recbole.analysis.null_ladder import finding
 from llm4rec_recbole.analysis.paired_tests import Comparison
-from llm4rec_recbole.analysis.paper.paper_methods import NULL, OURS, REFERENCES
+from llm4rec_recbole.analysis.paper.paper_tables import NULL, OURS, REFERENCES
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.reporting.inputs import ReportInputs
 from llm4rec_recbole.reporting.tables import accuracy

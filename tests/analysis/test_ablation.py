@@ -8,8 +8,8 @@ from scipy import stats
 
 from llm4rec_recbole.analysis.claims import read_printed
 from llm4rec_recbole.analysis.compare import compare
-from llm4rec_recbole.analysis.paper import paper_methods
-from llm4rec_recbole.analysis.paper.paper_methods import BACKBONE, METHODS, SUM
+from llm4rec_recbole.analysis.paper import paper_tables
+from llm4rec_recbole.analysis.paper.paper_tables import BACKBONE, METHODS, SUM
 from llm4rec_recbole.evaluation.metrics import hit, ndcg
 from llm4rec_recbole.files import printed_folder
 from tests.helpers.fake_ablation import add_ablation, ranks
@@ -26,8 +26,8 @@ def rows(results, table: str, metric: str) -> dict[tuple[str, str], object]:
 
 def test_the_rows_are_the_papers():
     paper = read_printed(printed_folder())
-    assert list(paper_methods.TABLE_4) == list(dict.fromkeys(row for row, _ in paper["table_4"]))
-    assert list(paper_methods.TABLE_5) == list(dict.fromkeys(row for row, _ in paper["table_5"]))
+    assert list(paper_tables.TABLE_4) == list(dict.fromkeys(row for row, _ in paper["table_4"]))
+    assert list(paper_tables.TABLE_5) == list(dict.fromkeys(row for row, _ in paper["table_5"]))
 
 
 def test_each_row_of_table_4_is_compared_with_the_row_above_and_the_last_with_the_first(tmp_path):
@@ -76,7 +76,7 @@ def test_synergy_is_the_whole_less_the_sum_of_the_parts(tmp_path):
 def test_components_that_only_add_up_have_no_synergy():
     parts = dict.fromkeys(METHODS, np.array([0.1, 0.2])) | {BACKBONE: np.zeros(2)}
     parts["EnhancedGenRec"] = np.array([0.5, 1.0])
-    assert paper_methods.synergy(parts) == pytest.approx([0, 0])
+    assert paper_tables.synergy(parts) == pytest.approx([0, 0])
 
 
 def test_a_missing_run_takes_only_its_own_comparisons_with_it(tmp_path):

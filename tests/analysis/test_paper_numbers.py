@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm4rec_recbole.analysis.paper.paper_numbers import compounded, gain
+from llm4rec_recbole.analysis.paper.paper_tables import compounded, gain
 
 
 def test_a_gain_is_rounded_half_up_to_the_printed_digit():

@@ -11,11 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4rec_recbole.components import item_relations as relations
-from llm4rec_recbole.components.item_relations import (
-    RelationTerm,
-    item_item_weights,
-    matrix_rows,
-)
+from llm4rec_recbole.components.item_relations import RelationTerm, item_item_weights, matrix_rows
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.models.baselines import history_matrix
 

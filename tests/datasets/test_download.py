@@ -9,8 +9,8 @@ import zipfile
 
 import pytest
 
-from llm4rec_recbole.datasets.download import download
 from llm4rec_recbole.datasets.fetch import fetch
+from llm4rec_recbole.datasets.raw_sources import download
 from llm4rec_recbole.datasets.spec import DatasetSpec, RawFile, raw_files
 from llm4rec_recbole.errors import InputError
 from tests.helpers.tiny_ratings import RATINGS, SUM, spec

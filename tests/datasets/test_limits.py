@@ -14,7 +14,7 @@ import zipfile
 import pytest
 
 from llm4rec_recbole.data import line_reader
-from llm4rec_recbole.datasets import archives
+from llm4rec_recbole.datasets import raw_sources
 from llm4rec_recbole.datasets.fetch import fetch
 from llm4rec_recbole.datasets.readers.json_lines import read_json_object, read_objects
 from llm4rec_recbole.errors import InputError
@@ -57,7 +57,7 @@ def write_tar(path, n_members, name="x" * 200, mode="w:gz"):
 def test_the_sum_of_many_tar_headers_has_a_limit(tmp_path, monkeypatch, limit, value, message):
     write_tar(tmp_path / "own.tar.gz", 5)
     fetch(spec(), tmp_path / "raw", tmp_path / "own.tar.gz")
-    monkeypatch.setattr(archives, limit, value)
+    monkeypatch.setattr(raw_sources, limit, value)
     with pytest.raises(InputError, match=message):
         fetch(spec(), tmp_path / "raw", tmp_path / "own.tar.gz")
 
@@ -75,7 +75,7 @@ def test_a_sparse_file_in_a_tar_is_refused(tmp_path, headers):
 def test_a_zip_with_a_huge_directory_is_refused(tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / "own.zip", "w") as archive:
         archive.writestr("ratings.dat", RATINGS)
-    monkeypatch.setattr(archives, "MAX_HEADERS", 50)
+    monkeypatch.setattr(raw_sources, "MAX_HEADERS", 50)
     with pytest.raises(InputError, match="its directory of files is too large"):
         fetch(spec(), tmp_path / "raw", tmp_path / "own.zip")
 
@@ -88,7 +88,7 @@ def test_xz_and_lzma_that_need_much_memory_are_refused(tmp_path, monkeypatch):
         archive.writestr("ratings.dat", RATINGS)
     for name in ("own.tar.xz", "own.zip"):
         fetch(spec(), tmp_path / "raw", tmp_path / name)
-    monkeypatch.setattr(archives, "MAX_LZMA", 1 << 18)
+    monkeypatch.setattr(raw_sources, "MAX_LZMA", 1 << 18)
     with pytest.raises(InputError, match="Memory usage limit exceeded"):
         fetch(spec(), tmp_path / "raw", tmp_path / "own.tar.xz")
     with pytest.raises(InputError, match="too large to be unpacked from LZMA"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from llm4rec_recbole.analysis.paper.paper_methods import METHODS
+from llm4rec_recbole.analysis.paper.paper_tables import METHODS
 from tests.helpers.fake_results import add_run, ranks_around
 
 #: How well each does; the smaller, the better.

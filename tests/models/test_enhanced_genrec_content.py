@@ -12,9 +12,7 @@ import torch
 
 from llm4rec_recbole.components.training_features import training_features
 from llm4rec_recbole.data import atomic, table_cache
-from llm4rec_recbole.models.enhanced_genrec.build import (
-    NoAspects,
-)
+from llm4rec_recbole.models.enhanced_genrec.build import NoAspects
 from llm4rec_recbole.training.experiment import prepare, train
 from llm4rec_recbole.training.run import run
 from tests.helpers.trained_models import scores_of

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.studies.few_interactions import training_counts
 from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.reporting.tables.few_interactions import FILE
+from llm4rec_recbole.reporting.tables.accuracy import COUNTS_FILE
 from tests.helpers.fake_results import add_run, ranks_around
 
 TOP = Path(__file__).resolve().parents[2]
@@ -23,7 +23,7 @@ def write_counts(folder: Path, users: list[str], few_users: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     counts = [5] * few_users + [6] * (len(users) - few_users)
     frame = {"dataset": "ml-100k", "user": users, "user_interactions": counts}
-    pd.DataFrame(frame | {"target_interactions": 6}).to_parquet(folder / FILE)
+    pd.DataFrame(frame | {"target_interactions": 6}).to_parquet(folder / COUNTS_FILE)
 
 
 def rows_of(folder: Path) -> list[list[str]]:

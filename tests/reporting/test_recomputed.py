@@ -14,7 +14,7 @@ import pytest
 from benchmarks.studies.committed_results import runs
 from llm4rec_recbole.analysis.compare import best_null, best_on_validation
 from llm4rec_recbole.analysis.paired_tests import read_comparisons
-from llm4rec_recbole.analysis.paper.paper_methods import REFERENCES
+from llm4rec_recbole.analysis.paper.paper_tables import REFERENCES
 from llm4rec_recbole.cli import tables
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import accuracy

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from llm4rec_recbole.analysis.paper import paper_numbers
+from llm4rec_recbole.analysis.paper import paper_tables
 from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.errors import InputError
 from tests.helpers.fake_results import add_run, ranks_around
@@ -194,10 +194,10 @@ def test_the_latex_tables_have_as_many_cells_as_columns(results):
 def test_a_printed_table_with_a_cell_too_few_is_named_by_its_line(tmp_path):
     (tmp_path / "table_2.csv").write_text("method,a,b\nX,1,2\nY,1\n")
     with pytest.raises(InputError, match=r"table_2\.csv:3: not as many cells as columns"):
-        paper_numbers.read(tmp_path / "table_2.csv")
+        paper_tables.read_printed_table(tmp_path / "table_2.csv")
     (tmp_path / "table_2.csv").write_text("")
     with pytest.raises(InputError, match=r"table_2\.csv: not a table"):
-        paper_numbers.read(tmp_path / "table_2.csv")
+        paper_tables.read_printed_table(tmp_path / "table_2.csv")
 
 
 def test_the_caption_of_table_2_has_the_null_range_of_the_groups(results):

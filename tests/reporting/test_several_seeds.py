@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from llm4rec_recbole.analysis.paired_tests import read_comparisons
-from llm4rec_recbole.analysis.paper.paper_methods import METHODS
+from llm4rec_recbole.analysis.paper.paper_tables import METHODS
 from llm4rec_recbole.cli import tables
 from llm4rec_recbole.cli.tables import dataset_table
 from llm4rec_recbole.evaluation.metrics import accuracy

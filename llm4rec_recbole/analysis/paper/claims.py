@@ -12,9 +12,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from llm4rec_recbole.analysis.paper import paper_methods
-from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES
-from llm4rec_recbole.analysis.paper.paper_numbers import NAMES, Gain, compounded, gain, per_cent
+from llm4rec_recbole.analysis.paper import paper_tables
+from llm4rec_recbole.analysis.paper.paper_tables import (
+    DATASET_NAMES,
+    METRIC_NAMES,
+    Gain,
+    compounded,
+    gain,
+    per_cent,
+)
 
 Table = dict[tuple[str, str], str]  # (row, column) -> as printed
 Tables = dict[str, Table]  # "table_1" -> …
@@ -109,7 +115,7 @@ def _column_names(table: Table) -> dict[str, str]:
 
 def _column_name(column: str) -> str:
     dataset, _, metric = column.rpartition("/")
-    return f"{NAMES[dataset]} {METRIC_NAMES[metric]}" if dataset else TABLE_2[column]
+    return f"{DATASET_NAMES[dataset]} {METRIC_NAMES[metric]}" if dataset else TABLE_2[column]
 
 
 def _headline(paper: Tables, entry: Entry) -> Iterator[Claim]:
@@ -117,7 +123,7 @@ def _headline(paper: Tables, entry: Entry) -> Iterator[Claim]:
     table, figure, metrics = paper[entry["table"]], entry["figure"], tuple(entry["metrics"])
     if "metric" in entry:  # of Table I: a gain for each data set
         columns = [c for row, c in table if row == OURS and c.endswith(f"/{entry['metric']}")]
-        names = {column: NAMES[column.split("/")[0]] for column in columns}
+        names = {column: DATASET_NAMES[column.split("/")[0]] for column in columns}
     else:
         columns, names = list(TABLE_2), TABLE_2
     gains = {c: _improvement(table, c)[0] for c in columns}
@@ -191,7 +197,11 @@ def _levels(paper: Tables, entry: Entry) -> Iterator[Claim]:
     table = paper["table_1"]
     for column in [c for row, c in table if row == OURS]:
         dataset, metric = column.split("/")
-        values = {"column": column, "metric": METRIC_NAMES[metric], "dataset": NAMES[dataset]}
+        values = {
+            "column": column,
+            "metric": METRIC_NAMES[metric],
+            "dataset": DATASET_NAMES[dataset],
+        }
         yield _claim(
             entry, values | {"printed": table[OURS, column]},
             dataset=dataset, metrics=(metric,), level=True, needs=entry["needs"],
@@ -229,7 +239,7 @@ def _steps(paper: Tables, entry: Entry) -> Iterator[Claim]:
     for name, (after, before) in entry["rows"].items():
         steps = {m: Decimal(table[after, m]) - Decimal(table[before, m]) for m in ACCURACY}
         gains = {m: str(gain(table[after, m], table[before, m])) for m in ACCURACY}
-        method, baseline = paper_methods.TABLE_4[after], paper_methods.TABLE_4[before]
+        method, baseline = paper_tables.TABLE_4[after], paper_tables.TABLE_4[before]
         one = method == baseline
         yield _claim(
             entry, {"name": name, "after": after, "before": before},
@@ -246,7 +256,7 @@ def _contributions(paper: Tables, entry: Entry) -> Iterator[Claim]:
         metric = column.removesuffix("_improvement")
         after, before = entry["rows"][name]
         ours = "intra_list_diversity@10" if metric == "diversity" else metric
-        test = Test("table_5", *paper_methods.CONTRIBUTIONS[name], (ours,))
+        test = Test("table_5", *paper_tables.CONTRIBUTIONS[name], (ours,))
         values = {"name": name, "printed": printed, "metric": metric}
         values["metric_name"] = METRIC_NAMES.get(metric, metric)
         if metric == "diversity":
@@ -299,7 +309,7 @@ def _order(paper: Tables, entry: Entry) -> Iterator[Claim]:
     )
     yield _claim(
         entry, {}, f"Table V: {listed}", min(differences) >= 0 < max(differences), dataset=ABLATED,
-        test=Test("table_5", *paper_methods.RANKED, ("hit@10", "ndcg@10")),
+        test=Test("table_5", *paper_tables.RANKED, ("hit@10", "ndcg@10")),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llm4rec_recbole.data.line_reader import open_bytes, read_lines
-from llm4rec_recbole.datasets.archives import reraise_corrupt_archive
+from llm4rec_recbole.datasets.raw_sources import reraise_corrupt_archive
 from llm4rec_recbole.errors import InputError
 
 # Parsed JSON needs up to 25 times the memory of its text, a parsed Python literal up to 250 times.

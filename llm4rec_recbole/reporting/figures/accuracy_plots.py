@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 
-from llm4rec_recbole.analysis.paper.paper_methods import NULL
+from llm4rec_recbole.analysis.paper.paper_tables import NULL
 from llm4rec_recbole.reporting.figures.svg import (
     Figure,
     Scale,

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llm4rec_recbole.analysis.paired_tests import Comparison
-from llm4rec_recbole.analysis.paper.paper_methods import OURS
+from llm4rec_recbole.analysis.paper.paper_tables import OURS
 from llm4rec_recbole.analysis.pooling import Gains, gain_text
 from llm4rec_recbole.analysis.significance import LEVEL, NORMAL_95
 from llm4rec_recbole.reporting.figures import svg

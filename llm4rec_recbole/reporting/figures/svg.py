@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from llm4rec_recbole.analysis.paper.paper_methods import OURS, REFERENCES
+from llm4rec_recbole.analysis.paper.paper_tables import OURS, REFERENCES
 
 HUES, DASHES = 6, 7  # classes hue0, hue1, … and dash0, dash1, … of figure.css
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from llm4rec_recbole.analysis.claims import LedgerEntry
-from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES, NULL
+from llm4rec_recbole.analysis.paper.paper_tables import METRIC_NAMES, NULL
 from llm4rec_recbole.analysis.pooling import BEST_BASELINE, BEST_NULL, Gains
 from llm4rec_recbole.analysis.power import paper_gains, pilots_of
 from llm4rec_recbole.evaluation.record_reader import Runs, Setting
@@ -30,7 +30,7 @@ from llm4rec_recbole.reporting.page.model_outputs import faithfulness, recommend
 from llm4rec_recbole.reporting.page.render import figures, render, table
 from llm4rec_recbole.reporting.page.runs import entries_of, leaderboard, provenance
 from llm4rec_recbole.reporting.summary import does_it_hold, ladder_sentences, summary
-from llm4rec_recbole.reporting.tables import claims, few_interactions
+from llm4rec_recbole.reporting.tables import accuracy, claims
 from llm4rec_recbole.reporting.tables.ablation import Ablation
 from llm4rec_recbole.reporting.tables.datasets import answer, build, gains_of, table_runs
 from llm4rec_recbole.reporting.tables.render import over_seeds
@@ -99,7 +99,7 @@ def _parts(
     curves = _each(training, report.sections)
     few_table = Markup("<p>There are no counts of training interactions.</p>")
     if counts is not None:
-        few_table = table(few_interactions.build(runs, counts, report.recbole_row))
+        few_table = table(accuracy.build_few_interactions(runs, counts, report.recbole_row))
     return [
         ("leaderboard", "Leaderboard: all data sets and seeds",
          leaderboard(entries_of(datasets), page_folder)),

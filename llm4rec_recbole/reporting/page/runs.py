@@ -12,7 +12,7 @@ from urllib.parse import quote
 import numpy as np
 from markupsafe import Markup
 
-from llm4rec_recbole.analysis.paper.paper_methods import (
+from llm4rec_recbole.analysis.paper.paper_tables import (
     METHODS,
     NULL,
     OTHER,

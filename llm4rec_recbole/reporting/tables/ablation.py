@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from llm4rec_recbole.analysis import null_ladder
 from llm4rec_recbole.analysis.null_ladder import Rung, effect, effect_of_row
 from llm4rec_recbole.analysis.paired_tests import Comparison
-from llm4rec_recbole.analysis.paper import paper_methods, paper_numbers
-from llm4rec_recbole.analysis.paper.paper_methods import (
+from llm4rec_recbole.analysis.paper import paper_tables
+from llm4rec_recbole.analysis.paper.paper_tables import (
     BACKBONE,
     METRIC_NAMES,
     NULL,
@@ -57,12 +57,12 @@ class Ablation:
 
 def ablation_of(results: SettingResults, paper: Mapping[str, Printed]) -> Ablation:
     """Both tables of one data set and protocol, whether or not anything has run there."""
-    in_paper = paper_numbers.STANDS_FOR.get(results.dataset) == PAPER_DATA
+    in_paper = paper_tables.STANDS_FOR.get(results.dataset) == PAPER_DATA
     sections = [
         _section(results, table, labels, compared, paper[table] if in_paper else {})
         for table, labels, compared in (
-            ("table_4", paper_methods.TABLE_4, paper_methods.STEPS),
-            ("table_5", paper_methods.TABLE_5, paper_methods.CONTRIBUTIONS),
+            ("table_4", paper_tables.TABLE_4, paper_tables.STEPS),
+            ("table_5", paper_tables.TABLE_5, paper_tables.CONTRIBUTIONS),
         )
     ]
     backbone = results.means(BACKBONE)
@@ -84,10 +84,10 @@ def _section(
     rows = []
     for label, method in labels.items():
         row_tests = tests.get(compared[label], {}) if label in compared else {}
-        no_synergy = label == paper_methods.SYNERGY and not row_tests  # its run is not enough
+        no_synergy = label == paper_tables.SYNERGY and not row_tests  # its run is not enough
         row_results = replace(results, runs={}) if no_synergy else results
         printed = {column: number for (row, column), number in paper.items() if row == label}
-        shown_as = paper_methods.TABLE_4_LABELS.get(label, label)
+        shown_as = paper_tables.TABLE_4_LABELS.get(label, label)
         rows.append(row_results.row(shown_as, method, row_tests, "Components", printed_as=label,
                               paper=printed))  # fmt: skip
     users = results.users if any(row.records for row in rows) else 0
@@ -101,7 +101,7 @@ def _null_rows(results: SettingResults) -> list[Row]:
     """
     rows = []
     for null, null_spec in nulls().items():
-        if OURS in null_spec["of"] and null in results.runs and null not in paper_methods.METHODS:
+        if OURS in null_spec["of"] and null in results.runs and null not in paper_tables.METHODS:
             tests = {
                 (c.ranking, c.metric): c
                 for c in results.comparisons

@@ -1,24 +1,41 @@
-"""Table I: accuracy in full and sampled ranking, the paper's number and ours side by side."""
+"""Table I, the paper's accuracy and ours side by side; accuracy with few interactions."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llm4rec_recbole.analysis.compare import METRICS
 from llm4rec_recbole.analysis.paired_tests import ONE_SEED
-from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES, OURS, RANKING_NAMES
+from llm4rec_recbole.analysis.paper.paper_tables import (
+    METRIC_NAMES,
+    OURS,
+    RANKING_NAMES,
+    group_of,
+    row_label,
+)
 from llm4rec_recbole.analysis.significance import LEVEL, MARGIN
+from llm4rec_recbole.evaluation.record_reader import Runs
+from llm4rec_recbole.evaluation.users_file import averaged, per_seed_values, read_users
 from llm4rec_recbole.reporting.tables.notes import COMMON, further_of, run_notes, test_notes
-from llm4rec_recbole.reporting.tables.render import NONE, Cell, Table, column, number
+from llm4rec_recbole.reporting.tables.render import NONE, Cell, Section, Table, column, number
 from llm4rec_recbole.reporting.tables.rows import (
     COLUMNS,
     AccuracySection,
     Column,
     Row,
+    group_starts,
     row_key,
+    size_of,
     table_section,
     to_csv_text,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 DECIMALS = 3  # as the paper prints
 
@@ -160,3 +177,92 @@ def _conclusion(row: Row) -> Cell:
         return Cell(NONE)
     outcome, one_seed, _ = test.conclusion.partition(ONE_SEED)
     return Cell((f"{outcome} (one seed)" if one_seed else outcome) or NONE)
+
+
+# Accuracy for users and for test items with few training interactions.
+#
+# The counts are in <other_results>/training_counts.parquet, a row for each test user:
+#
+#     dataset                string    protocol loo
+#     user                   string    raw token
+#     user_interactions      int32     the user's training interactions
+#     target_interactions    int32     those of the held-out item, of all users
+#
+# `python -m benchmarks.studies.few_interactions` writes them. So the table needs no data set.
+
+
+FEW_INTERACTIONS, COUNTS_FILE = "few_interactions", "training_counts.parquet"
+COUNTS = {"user_interactions": "users", "target_interactions": "test items"}
+FEW = 5  # training interactions, at most
+
+
+def read_counts(other_results: Path) -> pd.DataFrame | None:
+    """The counts, ordered by data set and user; None where there is no such file."""
+    import pandas as pd
+
+    path = other_results / COUNTS_FILE
+    if not path.is_file():
+        return None
+    return pd.read_parquet(path).sort_values(["dataset", "user"], kind="stable")
+
+
+def build_few_interactions(
+    datasets: Mapping[str, tuple[Path, Runs]], counts: pd.DataFrame, recbole_row: str = "BPR"
+) -> Table:
+    """A section for each data set that has counts of the same test users; a note names the others.
+
+    datasets: as `datasets.table_runs` returns it.
+    """
+    columns = [("", "Method")]
+    columns += [
+        (f"{what} with {group}", METRIC_NAMES[metric])
+        for what in COUNTS.values()
+        for group in (f"≤ {FEW}", "more")
+        for metric in METRICS
+    ]
+    sections, uncounted = [], []
+    for dataset, (_, runs) in datasets.items():
+        own_counts = counts[counts["dataset"] == dataset]
+        users = read_users(next(iter(runs.values()))[0].users_path, ("user",))["user"]
+        if sorted(users) == own_counts["user"].to_list():
+            sections.append(_few_interactions_section(dataset, runs, own_counts, recbole_row))
+        else:
+            uncounted.append(dataset)
+    return Table(
+        name="Few interactions",
+        label="tab:few-interactions",
+        title="Accuracy where little is known",
+        columns=columns,
+        sections=sections,
+        notes=[
+            "Ranked among all items, protocol loo; means over seeds and the group's test users. "
+            f"≤ {FEW}: that many training interactions of the user, or of the held-out item. "
+            "Best of a column bold, second best underlined. –: the group is empty.",
+            "No test: the groups were not planned, and a few hits decide the small ones.",
+            *([f"No counts of the test users of {', '.join(uncounted)}."] if uncounted else []),
+        ],
+    )
+
+
+def _few_interactions_section(
+    dataset: str, runs: Runs, counts: pd.DataFrame, recbole_row: str
+) -> Section:
+    values = averaged(per_seed_values(runs))
+    is_few = {name: counts[name].to_numpy() <= FEW for name in COUNTS}
+    methods = list(runs)
+    cells = [[Cell(row_label(m, recbole_row, size_of(m, runs[m]))) for m in methods]]
+    for name in COUNTS:
+        for group in (is_few[name], ~is_few[name]):
+            for metric in METRICS:
+                means = [
+                    float(values[m]["full", metric][group].mean()) if group.any() else None
+                    for m in methods
+                ]
+                cells.append(column([number(mean, 3) for mean in means]))
+    sizes = " and ".join(f"{int(is_few[name].sum()):,} {what}" for name, what in COUNTS.items())
+    groups = [group_of(method, recbole_row) for method in methods]
+    return Section(
+        f"{dataset}: of {len(counts):,}, {sizes} have at most {FEW} training interactions",
+        [*map(list, zip(*cells))],
+        groups=group_starts(groups),
+    )

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from llm4rec_recbole.analysis.claims import LedgerEntry
-from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES
+from llm4rec_recbole.analysis.paper.paper_tables import METRIC_NAMES
 from llm4rec_recbole.analysis.power import (
     PAPER_USERS,
     ClaimedGain,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from llm4rec_recbole.analysis.compare import METRICS
-from llm4rec_recbole.analysis.paper.paper_methods import (
+from llm4rec_recbole.analysis.paper.paper_tables import (
     DETERMINISTIC,
     METRIC_NAMES,
     NOT_SEARCHED,

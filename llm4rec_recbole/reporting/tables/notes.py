@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llm4rec_recbole.analysis.paired_tests import Comparison
-from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES, NOT_SEARCHED, OURS
+from llm4rec_recbole.analysis.paper.paper_tables import METRIC_NAMES, NOT_SEARCHED, OURS
 from llm4rec_recbole.analysis.significance import LEVEL
 from llm4rec_recbole.evaluation.beyond_accuracy import SHUFFLES
 from llm4rec_recbole.evaluation.record_reader import Record

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from llm4rec_recbole.analysis.paired_tests import Comparison
-from llm4rec_recbole.analysis.paper import paper_numbers
-from llm4rec_recbole.analysis.paper.paper_methods import METRIC_NAMES
+from llm4rec_recbole.analysis.paper import paper_tables
+from llm4rec_recbole.analysis.paper.paper_tables import METRIC_NAMES
 from llm4rec_recbole.reporting.tables.render import (
     NONE,
     UNDEFINED,
@@ -152,7 +152,7 @@ def _null_range(row: Row, part: str, decimals: int) -> str | None:
 
 
 def _paper(section: AccuracySection, row: Row, measure: Measure, paper: Printed) -> str | None:
-    in_paper = section.dataset in paper_numbers.STANDS_FOR
+    in_paper = section.dataset in paper_tables.STANDS_FOR
     return paper.get((row.printed_as, measure.printed)) if in_paper else None
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from llm4rec_recbole.analysis.compare import METRICS, best_null
 from llm4rec_recbole.analysis.paired_tests import Comparison
-from llm4rec_recbole.analysis.paper import paper_methods, paper_numbers
+from llm4rec_recbole.analysis.paper import paper_tables
 from llm4rec_recbole.evaluation.metrics import mean_of_known
 from llm4rec_recbole.evaluation.record_reader import RANKINGS, Failure, Record, Runs
 from llm4rec_recbole.evaluation.users_file import Values
@@ -39,7 +39,7 @@ class Row:
     @property
     def one_seed(self) -> bool:
         """Whether the method is random and has one run."""
-        return len(self.records) == 1 and self.method not in paper_methods.DETERMINISTIC
+        return len(self.records) == 1 and self.method not in paper_tables.DETERMINISTIC
 
     @property
     def status(self) -> str:
@@ -73,7 +73,7 @@ class AccuracySection:
     def heading(self) -> str:
         """The data set, the paper's data set that it stands in for, and the number of users."""
         users = f"{self.users} test users" if self.users else "nothing has run"
-        return f"{paper_numbers.heading(self.dataset)}; protocol {self.protocol}, {users}"
+        return f"{paper_tables.dataset_heading(self.dataset)}; protocol {self.protocol}, {users}"
 
 
 def first_line(error: str) -> str:
@@ -142,23 +142,23 @@ def accuracy_section(
     for test in sorted(results.comparisons, key=lambda c: c.table == "table_1"):  # whose marks win
         if test.table in ("table_1", "table_1_nulls", "table_1_further"):
             tests.setdefault(test.other, {})[test.ranking, test.metric] = test
-    labels = {method: label for label, method in paper_methods.paper_rows(recbole_row).items()}
-    stands_for = paper_numbers.STANDS_FOR.get(results.dataset, "")
-    further = paper_methods.further_methods(results.runs.keys(), recbole_row)
+    labels = {method: label for label, method in paper_tables.paper_rows(recbole_row).items()}
+    stands_for = paper_tables.STANDS_FOR.get(results.dataset, "")
+    further = paper_tables.further_methods(results.runs.keys(), recbole_row)
     rows = [
         results.row(
-            paper_methods.row_label(
+            paper_tables.row_label(
                 method, recbole_row, size_of(method, results.runs.get(method, []))
             ),
             method,
             tests.get(method, {}),
-            paper_methods.group_of(method, recbole_row),
+            paper_tables.group_of(method, recbole_row),
             printed_as=labels.get(method, ""),
             paper={m: paper.get((labels.get(method, ""), f"{stands_for}/{m}")) for m in METRICS},
         )
-        for method in paper_methods.table_methods(recbole_row, further)
+        for method in paper_tables.table_methods(recbole_row, further)
     ]
-    reference = best_null(results.runs, paper_methods.OURS) or ""
+    reference = best_null(results.runs, paper_tables.OURS) or ""
     return AccuracySection(
         results.dataset, results.protocol, results.users, rows, reference, time_note
     )
@@ -169,7 +169,7 @@ def size_of(method: str, records: Sequence[Record]) -> str:
 
     Methods whose options are not searched are smaller than the paper's.
     """
-    if method not in paper_methods.NOT_SEARCHED or not records:
+    if method not in paper_tables.NOT_SEARCHED or not records:
         return ""
     provenance = records[0].provenance
     parts = []
@@ -203,7 +203,7 @@ def row_key(section: AccuracySection, row: Row) -> dict[str, str | int]:
     """The columns with which each line of a table's CSV begins and ends."""
     return {
         "dataset": section.dataset,
-        "stands_for": paper_numbers.STANDS_FOR.get(section.dataset, ""),
+        "stands_for": paper_tables.STANDS_FOR.get(section.dataset, ""),
         "protocol": section.protocol,
         "users": section.users,
         "row": row.label,

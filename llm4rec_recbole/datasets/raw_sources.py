@@ -1,19 +1,14 @@
-"""The files in a folder, a zip, a tar (plain or compressed) or a gzip, opened by name.
-
-Nothing is unpacked to disk: only the requested files are read. An archive with a path that leaves
-its folder is refused nevertheless, because it was made to do harm. The memory that headers need is
-bounded (`MAX_HEADER`, `MAX_HEADERS`, `MAX_MEMBERS`): a small archive can hold a header of
-gigabytes.
-"""
-
 from __future__ import annotations
 
 import errno
 import gzip
+import http.client
 import lzma
 import os
 import re
 import tarfile
+import urllib.error
+import urllib.request
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
-from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.errors import InputError, disk_errors
 
 #: Path inside the archive → function that opens the file for reading bytes.
 FileOpeners = dict[str, Callable[[], IO[bytes]]]
@@ -41,6 +36,8 @@ MAX_HEADERS = 1 << 24  # bytes of all such headers, and of a zip's directory
 MAX_MEMBERS = 100_000
 MAX_LZMA = 1 << 28  # bytes that decompression of xz or LZMA may need
 _BLOCK = 1 << 20
+_RECEIVED = 1 << 16
+_TIMEOUT = 60  # seconds without a byte of a download
 _UNPACK = "unpack it yourself and give the folder"
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 #: First bytes of a file that is not an archive → what it is. The last match counts.
@@ -72,7 +69,7 @@ def reraise_corrupt_archive(
 
 @contextmanager
 def open_archive(path: str | Path) -> Iterator[FileOpeners]:
-    """The files in the folder or archive at `path`. They can be opened inside the block.
+    """The files in the folder or archive at `path`, by name. They can be opened inside the block.
 
     Raises InputError if it does not exist, is corrupt, has headers beyond the limits, or holds a
     path that leaves it.
@@ -234,3 +231,82 @@ def _refuse_escapes(path: Path, names: list[str]) -> None:
         if inside.is_absolute() or ".." in inside.parts or re.match("[A-Za-z]:", name):
             message = f"{name!r} leaves the archive's folder"
             raise InputError(message, file=path, hint="nothing of it was read")
+
+
+class Refused(InputError):
+    """The server does not send the file."""
+
+
+def download(url: str, path: Path) -> Path:
+    """Download `url` to `path`, which exists only when it is complete. Return it.
+
+    Raises Refused if the server does not send the file, and InputError if the connection breaks or
+    the file cannot be written. What was received stays for the next call.
+    """
+    if not url.startswith(("https://", "http://")):
+        raise InputError(f"not a web address: {url}")
+    part, tag = (path.with_name(path.name + ending) for ending in (".part", ".part.tag"))
+    headers = {}
+    if part.is_file() and tag.is_file():
+        headers = {"Range": f"bytes={part.stat().st_size}-", "If-Range": tag.read_text()}
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        with (
+            urllib.request.urlopen(request, timeout=_TIMEOUT) as response,
+            disk_errors("cannot write it", part),
+        ):
+            _receive(response, part, tag)
+    except urllib.error.HTTPError as error:
+        if error.code != 416 or not headers:  # 416: the file has no rest, it is complete
+            hint = "or give your own copy, with --from"
+            message = f"the server answers {error.code} {error.reason}"
+            raise Refused(message, file=url, hint=hint) from None
+    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+        why = getattr(error, "reason", None) or error
+        n_bytes = part.stat().st_size if part.is_file() else 0
+        message = f"the connection broke after {n_bytes:,} bytes: {why}"
+        raise InputError(message, file=url, hint="run it again to continue there") from None
+    part.replace(path)
+    tag.unlink(missing_ok=True)
+    return path
+
+
+def _receive(response: Any, part: Path, tag: Path) -> None:
+    """Append the response to `part`, or start `part` anew if the server sends the whole file."""
+    from tqdm import tqdm
+
+    continues = response.status == 206
+    version = response.headers.get("ETag") or response.headers.get("Last-Modified")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    if continues and not _is_the_rest(response, version, part, tag):
+        part.unlink()
+        raise http.client.HTTPException("the server sent another part than the requested one")
+    if not continues:
+        part.unlink(missing_ok=True)
+        tag.unlink(missing_ok=True)
+        if version and not version.startswith("W/"):  # a weak ETag does not promise equal bytes
+            tag.write_text(version)
+    start = part.stat().st_size if continues else 0
+    length = response.headers.get("Content-Length") or ""
+    total = start + int(length) if length.isdecimal() else None
+    bar = tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=part.stem, disable=None)
+    with open(part, "ab") as file, bar:
+        while block := _read(response):
+            file.write(block)
+            bar.update(len(block))
+    if total is not None and part.stat().st_size != total:
+        raise http.client.IncompleteRead(b"", total - part.stat().st_size)
+
+
+def _is_the_rest(response: Any, version: str | None, part: Path, tag: Path) -> bool:
+    """Whether the response begins where `part` ends and names the same version, or none."""
+    content_range = response.headers.get("Content-Range") or ""
+    begins_there = content_range.startswith(f"bytes {part.stat().st_size}-")
+    return begins_there and version in (None, tag.read_text())
+
+
+def _read(response: Any) -> bytes:
+    try:
+        return bytes(response.read(_RECEIVED))
+    except OSError as error:  # of the connection; any other OSError is the disk's
+        raise http.client.HTTPException(str(error)) from None
