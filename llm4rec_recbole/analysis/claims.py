@@ -67,9 +67,9 @@ def ledger(
     settings: dict[Setting, Runs] = {}
     for record in records:
         if record.dataset in paper_tables.STANDS_FOR and record.method in methods:
-            runs = settings.setdefault((record.dataset, record.protocol), {})
+            runs = settings.setdefault(record.setting, {})
             runs.setdefault(record.method, []).append(record)
-    failed = {setting: {f.method for f in failures if (f.dataset, f.protocol) == setting}
+    failed = {setting: {f.method for f in failures if f.setting == setting}
               for setting in settings}  # fmt: skip
     missing = {
         setting: _missing(runs.keys(), failed[setting], baselines)

@@ -281,32 +281,31 @@ def render_pair(results: Path, method: str, baseline: str, margin: float) -> Ite
         counts = " and ".join(f"{len(differences)} of {name}" for name, differences in runs.items())
         yield f"{dataset}, {protocol}: {users} users; runs: {counts}"
         rows = [
-            [
-                *test.label[:2],
-                *_pair_means(test, values),
-                *_pair_texts(test, differences, seeds, margin),
-            ]
+            _pair_row(test, differences, seeds, margin)
             for group in per_user_differences(values, PAIR_COLUMNS, pairing([(method, baseline)]))
             for test, (_, differences) in zip(
                 paired_tests("pair", (dataset, protocol), group, seeds), group
             )
         ]
-        named = [[ranking, METRIC_NAMES[metric], *texts] for ranking, metric, *texts in rows]
         headers = ("ranking", "metric", method, baseline, *PAIR_HEADERS)
-        yield tabulate(named, headers=headers, disable_numparse=True)
+        yield tabulate(rows, headers=headers, disable_numparse=True)
 
 
-def _pair_means(test: Comparison, values: dict[str, Values]) -> list[str]:
-    """Both means over the users for whom both methods have a value."""
-    both = np.stack([values[m][test.ranking, test.metric] for m in (test.method, test.baseline)])
-    return [f"{mean:.4f}" for mean in both[:, ~np.isnan(both).any(axis=0)].mean(axis=1)]
-
-
-def _pair_texts(
+def _pair_row(
     test: Comparison, differences: np.ndarray, seeds: dict[str, Values], margin: float
 ) -> list[str]:
-    """A text for each of PAIR_HEADERS; only claims of Table I get a conclusion."""
-    interval, ps = f"{test.low:+.4f} to {test.high:+.4f}", (test.p_t, test.p_randomization)
+    """Ranking, metric, both means over the users for whom both methods have a value, and a text for
+    each of PAIR_HEADERS; only claims of Table I get a conclusion."""
+    pair = (test.method, test.baseline)
+    both = np.stack([seeds[m][test.ranking, test.metric].mean(axis=0) for m in pair])  # (2, U)
+    means = both[:, ~np.isnan(both).any(axis=0)].mean(axis=1)
     concluded = test.ranking == "full" and test.metric in METRICS
-    words = conclusion(test, differences, seeds, margin, test.p_t) if concluded else ""
-    return [f"{test.difference:+.4f}", interval, *(f"{p:.2g}" for p in ps), words]
+    return [
+        test.ranking,
+        METRIC_NAMES[test.metric],
+        *(f"{mean:.4f}" for mean in means),
+        f"{test.difference:+.4f}",
+        f"{test.low:+.4f} to {test.high:+.4f}",
+        *(f"{p:.2g}" for p in (test.p_t, test.p_randomization)),
+        conclusion(test, differences, seeds, margin, test.p_t) if concluded else "",
+    ]

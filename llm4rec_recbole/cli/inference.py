@@ -96,15 +96,13 @@ def showcase(argv: Sequence[str]) -> int:
     if options.users < 1:
         raise InputError(f"--users is {options.users}", hint="1 or more")
     check_k(options.k)
-    from llm4rec_recbole.files import write_json
     from llm4rec_recbole.inference import recommend as inference
 
     model = inference.restore_from_args(options)
     writer = inference.load_writer(options.language_model)
     rows = inference.evenly_spaced(len(model.test), options.users)
     explained = inference.explained_recommendations(model, rows, options.k, writer)
-    path = inference.result_file(options.results_dir, "explanations", model)
-    write_json(path, explained)
+    path = inference.write_result(options.results_dir, "explanations", model, explained)
     by_writer = sum(entry["written_by"] != "template" for entry in explained)
     print(inference.describe(model))
     print(f"{len(explained)} recommendations, {by_writer} explained by the language model")
@@ -133,13 +131,11 @@ def faithfulness(argv: Sequence[str]) -> int:
     description = "Measure how faithful explanations are."
     options = parser_of(description, "--results_dir", *MODEL).parse_args(argv)
     from llm4rec_recbole.analysis.faithfulness import measure
-    from llm4rec_recbole.files import write_json
     from llm4rec_recbole.inference import recommend as inference
 
     model = inference.restore_from_args(options)
     result = measure(model)
-    path = inference.result_file(options.results_dir, "faithfulness", model)
-    write_json(path, asdict(result))
+    path = inference.write_result(options.results_dir, "faithfulness", model, asdict(result))
     print(inference.describe(model))
     print(
         f"{result.users} users: the score falls by {result.drop_cited:.4g} without the cited "
@@ -171,13 +167,11 @@ def replay(argv: Sequence[str]) -> int:
     if options.most is not None and options.most < 1:
         raise InputError(f"--most is {options.most}", hint="1 or more")
     from llm4rec_recbole.analysis.online_replay import replay_record
-    from llm4rec_recbole.files import write_json
     from llm4rec_recbole.inference import recommend as inference
 
     model = inference.restore_from_args(options, adapted=False)
     record = replay_record(model, options.most, options.ewc)
-    path = inference.result_file(options.results_dir, "replay", model)
-    write_json(path, record)
+    path = inference.write_result(options.results_dir, "replay", model, record)
     print(f"{inference.describe(model)}\n{record['events']} events of {record['users']} users\n")
     print(f"{table(record['rules'])}\n\nwritten: {path}")
     return 0
@@ -187,7 +181,7 @@ def table(rules: Mapping[str, Mapping[str, float]]) -> str:
     """Return a table with one line for each update rule."""
     from tabulate import tabulate
 
-    from llm4rec_recbole.reporting.page.model_outputs import REPLAY_COLUMNS, replay_cells
+    from llm4rec_recbole.reporting.page.model_outputs import REPLAY_COLUMNS, cells
 
-    rows = [[name, *replay_cells(rule)] for name, rule in rules.items()]
+    rows = [[name, *cells(REPLAY_COLUMNS, rule)] for name, rule in rules.items()]
     return tabulate(rows, headers=["", *REPLAY_COLUMNS], disable_numparse=True)

@@ -36,66 +36,47 @@ def _language_model(name: str) -> str:
     return name
 
 
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "--model": {
-        "default": "EnhancedGenRec",
-        "help": "a model or the method of its run, or file.py:Class of your own (%(default)s)",
-    },
-    "--dataset": {"default": "ml-100k", "help": "the data set of its training (%(default)s)"},
-    "--checkpoint": {
-        "help": "checkpoint file (default: the newest finished one in --checkpoint_dir)"
-    },
-    "--checkpoint_dir": {
-        "default": "work/checkpoints",
-        "help": "folder of the checkpoints (%(default)s)",
-    },
-    "-k": {"type": int, "default": 10, "help": "how many items (%(default)s)"},
-    "--language_model": {
-        "type": _language_model,
-        "default": LANGUAGE_MODEL,
-        "help": "the packaged %(default)s, a folder, or a name on the hub; none: templates",
-    },
-    "--state": {"help": "folder of `llm4rec adapt`: use the model with what it learned"},
-    "--results_dir": {"default": "work", "help": "folder to write to (%(default)s)"},
-    "--results": {
-        "type": _existing_folder,
-        "default": Path("results"),
-        "help": "folder with runs/ and users/ (%(default)s)",
-    },
-    "--data": {
-        "type": Path,
-        "default": Path("dataset"),
-        "help": "folder of the data sets' atomic files (%(default)s)",
-    },
-    "--other_results": {
-        "type": _existing_folder,
-        "default": Path("benchmarks/results"),
-        "help": "folder of further results folders (%(default)s)",
-    },
-    "--failures": {
-        "type": Path,
-        "default": Path("work/failures"),
-        "help": "folder of the failure notes of runs (%(default)s)",
-    },
-    "--recbole-row": {"default": "BPR", "help": 'the method in the row "RecBole" (%(default)s)'},
-    "--printed": {
-        "type": _existing_folder,
-        "default": printed_folder(),
-        "help": "folder of the numbers that the paper prints",
-    },
-    "--out": {
-        "type": Path,
-        "default": Path("paper_tables"),
-        "help": "folder to write to (%(default)s)",
-    },
-}
+#: Option → type, default, help.
+_OPTIONS: dict[str, tuple[Any, Any, str]] = {
+    "--model": (
+        str, "EnhancedGenRec",
+        "a model or the method of its run, or file.py:Class of your own (%(default)s)",
+    ),
+    "--dataset": (str, "ml-100k", "the data set of its training (%(default)s)"),
+    "--checkpoint": (
+        str, None, "checkpoint file (default: the newest finished one in --checkpoint_dir)"
+    ),
+    "--checkpoint_dir": (str, "work/checkpoints", "folder of the checkpoints (%(default)s)"),
+    "-k": (int, 10, "how many items (%(default)s)"),
+    "--language_model": (
+        _language_model, LANGUAGE_MODEL,
+        "the packaged %(default)s, a folder, or a name on the hub; none: templates",
+    ),
+    "--state": (str, None, "folder of `llm4rec adapt`: use the model with what it learned"),
+    "--results_dir": (str, "work", "folder to write to (%(default)s)"),
+    "--results": (_existing_folder, Path("results"), "folder with runs/ and users/ (%(default)s)"),
+    "--data": (Path, Path("dataset"), "folder of the data sets' atomic files (%(default)s)"),
+    "--other_results": (
+        _existing_folder, Path("benchmarks/results"),
+        "folder of further results folders (%(default)s)",
+    ),
+    "--failures": (
+        Path, Path("work/failures"), "folder of the failure notes of runs (%(default)s)"
+    ),
+    "--recbole-row": (str, "BPR", 'the method in the row "RecBole" (%(default)s)'),
+    "--printed": (
+        _existing_folder, printed_folder(), "folder of the numbers that the paper prints"
+    ),
+    "--out": (Path, Path("paper_tables"), "folder to write to (%(default)s)"),
+}  # fmt: skip
 
 
 def parser_of(description: str, *options: str) -> Parser:
     """A parser with shared options, by their names in _OPTIONS."""
     parser = Parser(description=description)
     for name in options:
-        parser.add_argument(name, **_OPTIONS[name])
+        kind, default, text = _OPTIONS[name]
+        parser.add_argument(name, type=kind, default=default, help=text)
     return parser
 
 

@@ -85,7 +85,12 @@ def tables(arguments: list[str] | None = None) -> int:
 def dataset_table(arguments: list[str] | None = None) -> int:
     """Write <out>/table_1_data_sets.md, .tex, .csv, answer_data_sets.md, experiments.md and
     few_interactions.md, which is one sentence where nobody counted training interactions."""
-    from llm4rec_recbole.reporting.tables import accuracy, datasets
+    from llm4rec_recbole.reporting.tables import datasets
+    from llm4rec_recbole.reporting.tables.accuracy import (
+        FEW_INTERACTIONS,
+        build_few_interactions,
+        read_counts,
+    )
     from llm4rec_recbole.reporting.tables.render import escape_markdown, to_latex, to_markdown
 
     options = parser_of(
@@ -95,18 +100,22 @@ def dataset_table(arguments: list[str] | None = None) -> int:
     runs = datasets.table_runs(
         datasets.read(options.results, options.other_results), options.recbole_row
     )
-    chosen = to_markdown(datasets.build_experiments(options.other_results))
-    table, csv = datasets.build(runs, options.recbole_row), datasets.to_csv(runs)
-    for ending, text in ("md", to_markdown(table)), ("tex", to_latex(table)), ("csv", csv):
-        write_atomically(options.out / f"{datasets.NAME}.{ending}", text)
+    table, counts = datasets.build(runs, options.recbole_row), read_counts(options.other_results)
     answer = [f"- {escape_markdown(line)}\n" for line in datasets.answer(runs, options.recbole_row)]
     no_answer = "No data set has runs of EnhancedGenRec and of a method beside it.\n"
-    write_atomically(options.out / f"{datasets.ANSWER}.md", "".join(answer) or no_answer)
-    write_atomically(options.out / f"{datasets.EXPERIMENTS}.md", chosen)
-    counts, few_table = accuracy.read_counts(options.other_results), "No counts.\n"
-    if counts is not None:
-        few_table = to_markdown(accuracy.build_few_interactions(runs, counts, options.recbole_row))
-    write_atomically(options.out / f"{accuracy.FEW_INTERACTIONS}.md", few_table)
+    few = None if counts is None else build_few_interactions(runs, counts, options.recbole_row)
+    texts = {
+        f"{datasets.NAME}.md": to_markdown(table),
+        f"{datasets.NAME}.tex": to_latex(table),
+        f"{datasets.NAME}.csv": datasets.to_csv(runs),
+        f"{datasets.ANSWER}.md": "".join(answer) or no_answer,
+        f"{datasets.EXPERIMENTS}.md": to_markdown(
+            datasets.build_experiments(options.other_results)
+        ),
+        f"{FEW_INTERACTIONS}.md": "No counts.\n" if few is None else to_markdown(few),
+    }
+    for name, text in texts.items():
+        write_atomically(options.out / name, text)
     print(f"Table I over data sets: {options.out / datasets.NAME}.md, .tex, .csv")
     return 0
 

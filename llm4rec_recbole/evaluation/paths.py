@@ -41,6 +41,8 @@ OTHER_SEEDS = {
     "parts": "seeds_of_parts",
 }
 
+Setting = tuple[str, str]  # data set, protocol
+
 
 @dataclass(frozen=True)
 class Run:
@@ -53,6 +55,11 @@ class Run:
 
     def __str__(self) -> str:
         return f"{self.dataset} {self.protocol} {self.method} seed {self.seed}"
+
+    @property
+    def setting(self) -> Setting:
+        """Data set and protocol."""
+        return self.dataset, self.protocol
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import ACCURACY
-from llm4rec_recbole.evaluation.paths import Run, recorded_runs
+from llm4rec_recbole.evaluation.paths import Run, Setting, recorded_runs
 from llm4rec_recbole.evaluation.run_record import RANKINGS, RunRecord, parse_record
 from llm4rec_recbole.files import read_json
 
@@ -29,15 +29,11 @@ BEYOND_ACCURACY = (
 
 
 @dataclass(frozen=True)
-class Record:
+class Record(Run):
     """A run record, and the paths of its two files."""
 
     path: Path
     users_path: Path
-    dataset: str
-    protocol: str
-    method: str
-    seed: int
     accuracy: dict[tuple[str, str], float]  # (ranking, metric) -> test value
     beyond_accuracy: dict[str, float | None]  # metric -> test value, None where it is undefined
     fairness_of: frozenset[str]  # what fairness compares: gender, …, category; empty if unknown
@@ -55,17 +51,12 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Failure:
+class Failure(Run):
     """One run that ended in an error."""
 
-    dataset: str
-    protocol: str
-    method: str
-    seed: int
     error: str
 
 
-Setting = tuple[str, str]  # data set, protocol
 Runs = dict[str, list[Record]]  # method → its seeds
 
 
@@ -112,10 +103,8 @@ def by_method(records: Iterable[Record], methods: Sequence[str]) -> dict[Setting
     """
     grouped: dict[Setting, Runs] = {}
     listed = [record for record in records if record.method in methods]
-    for record in sorted(
-        listed, key=lambda r: (r.dataset, r.protocol, methods.index(r.method), r.seed)
-    ):
-        section = grouped.setdefault((record.dataset, record.protocol), {})
+    for record in sorted(listed, key=lambda r: (r.setting, methods.index(r.method), r.seed)):
+        section = grouped.setdefault(record.setting, {})
         section.setdefault(record.method, []).append(record)
     return grouped
 
@@ -133,12 +122,9 @@ def _record(path: Path, run: Run, results: Path) -> Record:
     null = record.metrics.test.fairness_null_10
     ranges = {} if null is None else {"users": null.users, "items": null.items}
     return Record(
+        **asdict(run),
         path=path,
         users_path=run.users(results),
-        dataset=run.dataset,
-        protocol=run.protocol,
-        method=run.method,
-        seed=run.seed,
         accuracy={(of, metric): test[of][metric] for of in RANKINGS for metric in ACCURACY},
         beyond_accuracy={key: test[key] for key in BEYOND_ACCURACY},
         fairness_of=frozenset(name for name, value in parts.items() if value is not None),

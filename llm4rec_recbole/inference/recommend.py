@@ -32,6 +32,7 @@ from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.evaluation.held_out_loader import scorer
 from llm4rec_recbole.evaluation.paths import Run
 from llm4rec_recbole.evaluation.ranking import Rankings, rank_held_out
+from llm4rec_recbole.files import write_json
 from llm4rec_recbole.inference import adaptation_session
 from llm4rec_recbole.inference.restore import TrainedModel, newest_checkpoint, restore
 
@@ -94,10 +95,11 @@ def top_k(model: TrainedModel, history: HeldOut, k: int) -> list[int]:
     return top[top > 0].tolist()
 
 
-def result_file(folder: str, kind: str, model: TrainedModel) -> Path:
-    """Return <folder>/<kind>/<dataset>/<protocol>/<method>/seed_<k>.json."""
+def write_result(folder: str, kind: str, model: TrainedModel, content: Any) -> Path:
+    """Write <folder>/<kind>/<dataset>/<protocol>/<method>/seed_<k>.json; return its path."""
     config = model.config
     run = Run(config["dataset"], config["protocol"], model.method, config["seed"])
+    write_json(run.result(kind, folder), content)
     return run.result(kind, folder)
 
 

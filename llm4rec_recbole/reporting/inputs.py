@@ -77,7 +77,7 @@ def read(
     runs = grouped_runs(records, recbole_row)
     further = further_methods({record.method for record in records}, recbole_row)
     methods = table_methods(recbole_row, further)
-    settings = {(f.dataset, f.protocol) for f in failures if f.method in methods}
+    settings = {f.setting for f in failures if f.method in methods}
     settings |= {
         setting for setting, runs_by_method in runs.items() if runs_by_method.keys() & {*methods}
     }
@@ -93,7 +93,7 @@ def read(
             runs.get(setting, {}),
             values.get(setting, {}),
             [c for c in comparisons if c.setting == setting],
-            [f for f in failures if (f.dataset, f.protocol) == setting],
+            [f for f in failures if f.setting == setting],
         )
         time = time_note(results, *setting)
         sections.append(accuracy_section(results_here, paper["table_1"], recbole_row, time))

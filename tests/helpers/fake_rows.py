@@ -27,7 +27,7 @@ def record(method: str, **more: object) -> Record:
     """The run of a method, with what the figures take from it."""
     path = Path(f"runs/ml-100k/loo/{method}/seed_1.json")
     given = {"beyond_accuracy": {}, "cost": {}, "history": []} | more
-    return Record(path, path, "ml-100k", "loo", method, 1, accuracy={}, provenance={},
+    return Record("ml-100k", "loo", method, 1, path, path, accuracy={}, provenance={},
                   fairness_of=frozenset(), fairness_null={}, energy_missing=None, **given)  # type: ignore[arg-type]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from markupsafe import Markup
@@ -46,9 +47,12 @@ def _read(results: Path, kind: str) -> list[Output]:
     return [Output(path, read_json(path)) for path in paths]
 
 
-def _numbers(content: Any, keys: Sequence[str], path: Path) -> dict[str, float]:
-    """The numbers of `content` under `keys`. Raises InputError where one is missing."""
+def _numbers(content: Any, columns: Mapping[str, str], path: Path) -> dict[str, float]:
+    """The numbers of `content` that the formats in `columns` name. Raises InputError where one is
+    missing."""
     entries = content if isinstance(content, dict) else {}
+    named = (key for text in columns.values() for _, key, *_ in Formatter().parse(text))
+    keys = [*dict.fromkeys(filter(None, named))]
     bad = [key for key in keys if type(entries.get(key)) not in (int, float)]
     if bad:
         raise InputError(f"no number for {', '.join(bad)}", file=path, hint="make it again")
@@ -176,11 +180,6 @@ def _plain(evidence: Any) -> str:
 
 # Whether explanations cite the items that the model's score depends on.
 
-FAITHFULNESS_KEYS = (
-    "users", "left_out", "drop_cited", "drop_popular", "drop_random", "difference_popular",
-    "low_popular", "high_popular", "difference", "low", "high", "effect_size", "p_t",
-    "p_randomization", "share_above",
-)  # fmt: skip
 #: Each column, and its cell as a format of the values.
 FAITHFULNESS_COLUMNS = {
     "Users": "{users:g}",
@@ -210,7 +209,7 @@ FAITHFULNESS_NOTES = [
 def faithfulness(results: Path) -> Markup:
     """A table with a row for each model with a file. Raises InputError for a bad file."""
     measured = [
-        (output, _numbers(output.content, FAITHFULNESS_KEYS, output.path))
+        (output, _numbers(output.content, FAITHFULNESS_COLUMNS, output.path))
         for output in _read(results, "faithfulness")
     ]
     if not measured:
@@ -225,7 +224,7 @@ def faithfulness(results: Path) -> Markup:
 
 
 def _faithfulness_row(who: str, values: dict[str, float]) -> list[Cell]:
-    texts = [text.format(**values).replace("%", " %") for text in FAITHFULNESS_COLUMNS.values()]
+    texts = cells(FAITHFULNESS_COLUMNS, values)
     low, high = values["low_popular"], values["high_popular"]
     more_than_popular = "yes" if low > 0 else "the other way" if high < 0 else "no"
     return [Cell(text) for text in (who, *texts, more_than_popular)]
@@ -233,10 +232,6 @@ def _faithfulness_row(who: str, values: dict[str, float]) -> list[Cell]:
 
 # Four update rules on a stream of held-out interactions.
 
-REPLAY_KEYS = (
-    "score", "difference", "low", "high", "old_before", "old_after", "forgetting", "ms_per_update",
-    "selected",
-)  # fmt: skip
 #: Each column, and its cell as a format of the values of an update rule.
 REPLAY_COLUMNS = {
     "NDCG@10": "{score:.4f}",
@@ -276,12 +271,12 @@ def _replay_section(output: Output) -> Section:
         f"{output.setting}: {output.who}, {content['events']} events of {content['users']} users"
     )
     rows = [
-        [Cell(name), *map(Cell, replay_cells(_numbers(rule, REPLAY_KEYS, output.path)))]
+        [Cell(name), *map(Cell, cells(REPLAY_COLUMNS, _numbers(rule, REPLAY_COLUMNS, output.path)))]
         for name, rule in rules.items()
     ]
     return Section(heading, rows, output.setting)
 
 
-def replay_cells(values: Mapping[str, float]) -> list[str]:
-    """Return the results of one update rule as text, one for each of REPLAY_COLUMNS."""
-    return [text.format(**values).replace("%", " %") for text in REPLAY_COLUMNS.values()]
+def cells(columns: Mapping[str, str], values: Mapping[str, float]) -> list[str]:
+    """The texts of a row: the format of each of `columns`, filled with `values`."""
+    return [text.format(**values).replace("%", " %") for text in columns.values()]
