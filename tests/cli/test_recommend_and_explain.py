@@ -17,7 +17,7 @@ from llm4rec_recbole.cli.run import llm4rec
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.inference import recommend
 from llm4rec_recbole.inference.restore import newest_checkpoint, restore
-from llm4rec_recbole.training import run
+from llm4rec_recbole.training import experiment, run
 
 pytestmark = pytest.mark.usefixtures("own_folder", "only_read_options")
 
@@ -182,7 +182,7 @@ def test_an_unknown_user_or_item_is_refused_before_the_model_is_built(
     def never(*_: object) -> None:
         raise AssertionError("the model is built")
 
-    monkeypatch.setattr(run, "build_model", never)
+    monkeypatch.setattr(experiment, "build_model", never)
     model = ["--model", "EASE", *data_options]
     assert "no user 'nobody'" in refused(capsys, "recommend", "--user", "nobody", *model)
     given = ["--user", "u1", "--item", "nothing"]
