@@ -30,15 +30,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.language_models.sources import (
-    UNTRAINED,
-    as_input_error,
-    import_transformers,
-    load_complete,
-    load_tokenizer,
-    model_folder,
-    packaged_path,
-)
+from llm4rec_recbole.language_models import sources
 
 DEFAULT = "SmolLM2-135M"
 UNPACKED = Path("work/models")  # git-ignored; the environment variable LLM4REC_MODELS replaces it
@@ -57,12 +49,12 @@ def load_language_model(
     layers; None is all. Raises InputError when there is no such model, or it has fewer layers.
     """
     model = load_model(name, layers, dtype)
-    if UNTRAINED.fullmatch(name):
+    if sources.UNTRAINED.fullmatch(name):
         from transformers import ByT5Tokenizer
 
         return model, ByT5Tokenizer()
-    with as_input_error(KIND, name, _HINT):
-        tokenizer = load_tokenizer(_folder(name))
+    with sources.as_input_error(KIND, name, _HINT):
+        tokenizer = sources.load_tokenizer(_folder(name))
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token_id = tokenizer.eos_token_id
     return model, tokenizer
@@ -70,15 +62,15 @@ def load_language_model(
 
 def load_model(name: str, layers: int | None, dtype: torch.dtype) -> Any:
     """The model of `load_language_model` alone, for soft tokens."""
-    import_transformers()
+    sources.import_transformers()
     from transformers import AutoModelForCausalLM
 
-    if match := UNTRAINED.fullmatch(name):
+    if match := sources.UNTRAINED.fullmatch(name):
         model = _untrained(int(match[1]), int(match[2]))
     else:
         folder = _folder(name)
-        with as_input_error(KIND, name, _HINT):
-            model = load_complete(AutoModelForCausalLM, folder, dtype=dtype)
+        with sources.as_input_error(KIND, name, _HINT):
+            model = sources.load_complete(AutoModelForCausalLM, folder, dtype=dtype)
     return first_layers(model.to(dtype), name, layers)
 
 
@@ -86,7 +78,7 @@ def _folder(name: str) -> Path:
     """The folder of the pretrained model `name`."""
     if name in _GGUF and not Path(name).is_dir():
         return _unpacked(name)
-    return model_folder(name, KIND)
+    return sources.model_folder(name, KIND)
 
 
 def first_layers(model: Any, name: str, layers: int | None) -> Any:
@@ -143,7 +135,7 @@ def _unpacked(name: str) -> Path:
     """The folder of the packaged model `name` as safetensors; written at the first call."""
     folder = Path(os.environ.get("LLM4REC_MODELS", UNPACKED)) / name
     if not folder.is_dir():
-        gguf = packaged_path(name, KIND)
+        gguf = sources.packaged_path(name, KIND)
         if importlib.util.find_spec("gguf") is None:
             message = f"no {KIND} {name!r}: the package gguf is not installed"
             raise InputError(message, hint="pip install gguf")
@@ -172,7 +164,7 @@ def _unpack(gguf: Path, folder: Path) -> None:
         if dense:  # otherwise it is not saved
             model.__dict__.pop("hf_quantizer", None)
             model.config.__dict__.pop("quantization_config", None)
-        tokenizer = load_tokenizer(gguf.parent, gguf_file=gguf.name)
+        tokenizer = sources.load_tokenizer(gguf.parent, gguf_file=gguf.name)
         # transformers reads the names of the special tokens from GGUF, but mixes them up.
         for role in ("bos_token", "eos_token", "pad_token", "unk_token"):
             number = getattr(model.config, f"{role}_id")

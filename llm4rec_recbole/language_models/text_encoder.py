@@ -17,22 +17,14 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from llm4rec_recbole.language_models import sources
 from llm4rec_recbole.language_models.compute_dtype import fastest_dtype
-from llm4rec_recbole.language_models.sources import (
-    DEFAULT_ENCODER,
-    as_input_error,
-    hash_size,
-    import_transformers,
-    load_complete,
-    load_tokenizer,
-    model_folder,
-)
 
 
-def load_encoder(name: str = DEFAULT_ENCODER) -> PretrainedEncoder | HashEncoder:
+def load_encoder(name: str = sources.DEFAULT_ENCODER) -> PretrainedEncoder | HashEncoder:
     """The encoder `name`: the packaged one, a folder, a hub name, or `hash-<d>`. Raises
     InputError."""
-    size = hash_size(name)
+    size = sources.hash_size(name)
     return PretrainedEncoder(name) if size is None else HashEncoder(size)
 
 
@@ -56,7 +48,7 @@ class PretrainedEncoder:
     batch_size = 128  # texts
 
     def __init__(self, name: str) -> None:
-        import_transformers()
+        sources.import_transformers()
         from transformers import AutoModel
 
         self.name = name
@@ -64,11 +56,12 @@ class PretrainedEncoder:
         dtype = fastest_dtype(self.device)
         self.dtype = str(dtype).removeprefix("torch.")
         kind = "text encoder"
-        folder = model_folder(name, kind)
-        hint = f"a folder, a hub name where there is a network, or the packaged {DEFAULT_ENCODER}"
-        with as_input_error(kind, name, hint):
-            self.tokenizer = load_tokenizer(folder)
-            self.model = load_complete(AutoModel, folder, dtype=dtype)
+        folder = sources.model_folder(name, kind)
+        packaged = sources.DEFAULT_ENCODER
+        hint = f"a folder, a hub name where there is a network, or the packaged {packaged}"
+        with sources.as_input_error(kind, name, hint):
+            self.tokenizer = sources.load_tokenizer(folder)
+            self.model = sources.load_complete(AutoModel, folder, dtype=dtype)
         self.model.eval().to(self.device)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:

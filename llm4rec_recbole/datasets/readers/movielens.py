@@ -36,18 +36,7 @@ from llm4rec_recbole.data.line_reader import (
     read_rows,
     split_line,
 )
-from llm4rec_recbole.datasets.base import (
-    BAD_ID,
-    Events,
-    LogBuilder,
-    RawData,
-    RawLog,
-    RowReport,
-    describe_entities,
-    is_valid_token,
-    parse_float,
-    parse_unix_time,
-)
+from llm4rec_recbole.datasets import base
 from llm4rec_recbole.datasets.events import EventWriter
 from llm4rec_recbole.errors import InputError
 
@@ -61,16 +50,20 @@ _BLOCK_BYTES = 1 << 23
 
 
 def add_rating(
-    log: LogBuilder, row_report: RowReport, line: int, row: Iterable[str], bad_id: str = BAD_ID
+    log: base.LogBuilder,
+    row_report: base.RowReport,
+    line: int,
+    row: Iterable[str],
+    bad_id: str = base.BAD_ID,
 ) -> None:
     """Add a row (user, item, rating, time) to the log, or count why it is dropped.
 
     bad_id: the reason to drop unusable ids; with BAD_NUMBER they must be whole numbers.
     """
     user, item, stars, timestamp = row
-    is_id = _is_number if bad_id == BAD_NUMBER else is_valid_token
-    rating = parse_float(stars)
-    time: Any = parse_unix_time(timestamp)
+    is_id = _is_number if bad_id == BAD_NUMBER else base.is_valid_token
+    rating = base.parse_float(stars)
+    time: Any = base.parse_unix_time(timestamp)
     checks = {
         bad_id: is_id(user) and is_id(item),
         BAD_RATING: rating is not None and MIN_RATING <= rating <= MAX_RATING,
@@ -101,7 +94,7 @@ class _Block:
     times: np.ndarray  # float64, seconds
 
 
-def read_ratings(path: Path, row_report: RowReport) -> RawLog:
+def read_ratings(path: Path, row_report: base.RowReport) -> base.RawLog:
     """The ratings, in file order.
 
     Raises InputError, with the line, for a file that is cut short, a missing column and a row with
@@ -115,7 +108,7 @@ def read_ratings(path: Path, row_report: RowReport) -> RawLog:
         raise InputError("it has no ratings", file=path)
     users, user_tokens = _renumber(np.concatenate(columns.pop("users")))
     items, item_tokens = _renumber(np.concatenate(columns.pop("items")))
-    return RawLog(
+    return base.RawLog(
         users=users,
         items=items,
         times=np.concatenate(columns.pop("times")),
@@ -141,7 +134,7 @@ def _renumber(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return number[ids], (np.flatnonzero(occurs) + lowest).astype(str).astype(object)
 
 
-def _blocks(path: Path, row_report: RowReport) -> Iterator[_Block]:
+def _blocks(path: Path, row_report: base.RowReport) -> Iterator[_Block]:
     header: list[str] = []
     for first, block in read_blocks(path, _BLOCK_BYTES):
         if first == 1:
@@ -191,7 +184,7 @@ def _parse(block: bytes, header: list[str]) -> _Block | None:
     return _Block(users, items, ratings, times)
 
 
-def _checked(block: _Block, first: int, row_report: RowReport) -> _Block:
+def _checked(block: _Block, first: int, row_report: base.RowReport) -> _Block:
     """The valid rows of the block, times in seconds. `first` is the line of the first row."""
     times = block.times.astype(np.float64, copy=False)
     row_report.read += len(times)
@@ -209,10 +202,10 @@ def _checked(block: _Block, first: int, row_report: RowReport) -> _Block:
 
 
 def _row_by_row(
-    path: Path, first: int, block: bytes, header: list[str], row_report: RowReport
+    path: Path, first: int, block: bytes, header: list[str], row_report: base.RowReport
 ) -> _Block:
     columns = find_columns(path, header, COLUMNS)
-    log = LogBuilder()
+    log = base.LogBuilder()
     for number, line in enumerate(block.split(b"\n")[:-1], first):
         cells = split_line(path, number, decode(path, number, line), len(header))
         row = [cells[column].strip() for column in columns]
@@ -226,23 +219,23 @@ def _row_by_row(
     )
 
 
-def read_dat(files: dict[str, Path], staging: Path) -> RawData:
+def read_dat(files: dict[str, Path], staging: Path) -> base.RawData:
     """Read ratings, and movies and users if the files are there.
 
     Raises InputError for a line with a wrong number of fields.
     """
-    row_report, log = RowReport(files["ratings"], "ratings"), LogBuilder()
+    row_report, log = base.RowReport(files["ratings"], "ratings"), base.LogBuilder()
     for line, row in _dat_rows(files["ratings"], ("user", "item", "rating", "time")):
         add_rating(log, row_report, line, row.values())
-    data = RawData(log.build(), {"ratings": row_report})
+    data = base.RawData(log.build(), {"ratings": row_report})
     if "items" in files:
-        row_report = data.row_reports["items"] = RowReport(files["items"], "movies")
+        row_report = data.row_reports["items"] = base.RowReport(files["items"], "movies")
         rows = _dat_rows(files["items"], ("movieId", "title", "genres"))
-        data.items = describe_entities(rows, row_report, "movieId", "item_id", describe_movie)
+        data.items = base.describe_entities(rows, row_report, "movieId", "item_id", describe_movie)
     if "users" in files:
-        row_report = data.row_reports["users"] = RowReport(files["users"], "users")
+        row_report = data.row_reports["users"] = base.RowReport(files["users"], "users")
         rows = _dat_rows(files["users"], ("user", "gender", "age", "occupation", "zip"))
-        data.users = describe_entities(rows, row_report, "user", "user_id", _user)
+        data.users = base.describe_entities(rows, row_report, "user", "user_id", _user)
     return data
 
 
@@ -259,34 +252,34 @@ def _dat_rows(path: Path, names: tuple[str, ...]) -> Iterator[tuple[int, dict[st
         yield number, dict(zip(names, fields))
 
 
-def read_csv(files: dict[str, Path], staging: Path) -> RawData:
+def read_csv(files: dict[str, Path], staging: Path) -> base.RawData:
     """Read ratings, and movies and tags if the files are there.
 
     Raises InputError for a row with a wrong number of cells.
     """
-    row_report = RowReport(files["ratings"], "ratings")
-    data = RawData(read_ratings(files["ratings"], row_report), {"ratings": row_report})
+    row_report = base.RowReport(files["ratings"], "ratings")
+    data = base.RawData(read_ratings(files["ratings"], row_report), {"ratings": row_report})
     if "items" in files:
-        row_report = data.row_reports["items"] = RowReport(files["items"], "movies")
+        row_report = data.row_reports["items"] = base.RowReport(files["items"], "movies")
         columns = ["movieId", "title", "genres"]
         rows = ((n, dict(zip(columns, row))) for n, row in read_rows(files["items"], columns))
-        data.items = describe_entities(rows, row_report, "movieId", "item_id", describe_movie)
+        data.items = base.describe_entities(rows, row_report, "movieId", "item_id", describe_movie)
     if "tags" in files:
-        row_report = data.row_reports["tags"] = RowReport(files["tags"], "tags")
+        row_report = data.row_reports["tags"] = base.RowReport(files["tags"], "tags")
         data.events["tags"] = _tags(files["tags"], row_report, staging / "tags.parquet")
     return data
 
 
-def _tags(path: Path, row_report: RowReport, out: Path) -> Events:
+def _tags(path: Path, row_report: base.RowReport, out: Path) -> base.Events:
     columns = ["userId", "movieId", "tag", "timestamp"]
     with EventWriter(out, {"tag": "string"}) as tags:
         for line, (user, item, tag, timestamp) in read_rows(path, columns):
-            time: Any = parse_unix_time(timestamp)
+            time: Any = base.parse_unix_time(timestamp)
             checks = {
-                BAD_ID: is_valid_token(user) and is_valid_token(item),
+                base.BAD_ID: base.is_valid_token(user) and base.is_valid_token(item),
                 "the tag is empty": bool(tag.strip()),
                 BAD_TIME: time is not None,
             }
             if row_report.accepts(line, checks):
                 tags.add(user, item, time, tag=tag.strip())
-    return Events(out, "pair")
+    return base.Events(out, "pair")

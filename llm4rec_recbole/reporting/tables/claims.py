@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from llm4rec_recbole.analysis import power
 from llm4rec_recbole.analysis.claims import LedgerEntry
 from llm4rec_recbole.analysis.paper.paper_tables import METRIC_NAMES
-from llm4rec_recbole.analysis.power import (
-    PAPER_USERS,
-    ClaimedGain,
-    Pilot,
-    needed,
-    resolution_of_table_4,
-)
 from llm4rec_recbole.analysis.verdicts import RULES
 from llm4rec_recbole.reporting.tables.render import NONE, Cell, Section, Table, csv_text
 
@@ -82,12 +76,12 @@ POWER_NOTES = (
 )
 
 
-def power_table(gains: Sequence[ClaimedGain], pilots: Sequence[Pilot]) -> Table:
+def power_table(gains: Sequence[power.ClaimedGain], pilots: Sequence[power.Pilot]) -> Table:
     """The users that each gain needs, a column for each pilot."""
     rows = []
     for gain in gains:
-        needs = zip(needed(gain, pilots), needed(gain, pilots, holm=True))
-        users = PAPER_USERS.get(gain.dataset)
+        needs = zip(power.needed(gain, pilots), power.needed(gain, pilots, holm=True))
+        users = power.PAPER_USERS.get(gain.dataset)
         texts = [
             gain.name if gain.table == "claim" else f"{gain.table}, {gain.name}",
             METRIC_NAMES.get(gain.metric, gain.metric),
@@ -106,7 +100,7 @@ def power_table(gains: Sequence[ClaimedGain], pilots: Sequence[Pilot]) -> Table:
         columns=[("", name) for name in names],
         sections=[Section("Users needed, by each pilot", rows)],
         notes=[
-            *([resolution_of_table_4(gains, pilots)] if has_table_4 else []),
+            *([power.resolution_of_table_4(gains, pilots)] if has_table_4 else []),
             *POWER_NOTES,
             "The smallest gain that each pilot's own users and seeds show with 80 % power:",
             *map(_detectable, pilots),
@@ -115,7 +109,7 @@ def power_table(gains: Sequence[ClaimedGain], pilots: Sequence[Pilot]) -> Table:
     )
 
 
-def _detectable(pilot: Pilot) -> str:
+def _detectable(pilot: power.Pilot) -> str:
     """What the pilot's own users and seeds can show, one test and twelve with Holm."""
     parts = [
         f"{METRIC_NAMES[m]} {pilot.detectable(m):.1f} % "

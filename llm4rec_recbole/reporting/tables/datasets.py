@@ -40,17 +40,7 @@ from llm4rec_recbole.analysis.significance import LEVEL
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.record_reader import Record, Runs, Setting, by_method, read_records
 from llm4rec_recbole.files import properties_folder
-from llm4rec_recbole.reporting.tables.render import (
-    NONE,
-    Cell,
-    Section,
-    Table,
-    column,
-    csv_text,
-    number,
-    over_seeds,
-    seeds_text,
-)
+from llm4rec_recbole.reporting.tables import render
 from llm4rec_recbole.reporting.tables.rows import group_starts, size_of
 from llm4rec_recbole.yaml_files import read_yaml
 
@@ -106,7 +96,7 @@ def _methods(datasets: Mapping[str, tuple[Path, Runs]], recbole_row: str) -> tup
     return table_methods(recbole_row, further_methods(recorded, recbole_row))
 
 
-def build(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> Table:
+def build(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> render.Table:
     """The table for people."""
     methods = _methods(datasets, recbole_row)
     records = {
@@ -114,12 +104,14 @@ def build(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> T
     }
     columns = [("", "Method")]
     labels = [row_label(m, recbole_row, size_of(m, records.get(m, ()))) for m in methods]
-    cells = [[Cell(label) for label in labels]]
+    cells = [[render.Cell(label) for label in labels]]
     pooled = {(g.over, g.metric): g for g in gains_of(datasets, recbole_row)}
     for dataset, (_, runs) in datasets.items():
         for metric in METRICS:
             columns.append((dataset, METRIC_NAMES[metric]))
-            cells.append(column([seeds_text(_values(runs, m, metric), 3) for m in methods]))
+            cells.append(
+                render.column([render.seeds_text(_values(runs, m, metric), 3) for m in methods])
+            )
     for metric in METRICS:
         columns.append(("Ours over the row, pooled", METRIC_NAMES[metric]))
         cells.append([_pooled_cell(pooled.get((method, metric))) for method in methods])
@@ -130,9 +122,9 @@ def build(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> T
     rows += [_gain_row(over, [*datasets], pooled) for over in (BEST_BASELINE, BEST_NULL)]
     heading = f"Ranked among all items, protocol {PROTOCOL}"
     title = "Accuracy on every data set that we have run"
-    sections = [Section(heading, rows, groups=starts)]
+    sections = [render.Section(heading, rows, groups=starts)]
     notes = [*_notes(datasets), *_pooled_notes([*pooled.values()])]
-    return Table("Table I", "tab:data-sets", title, columns, sections, notes)
+    return render.Table("Table I", "tab:data-sets", title, columns, sections, notes)
 
 
 def gains_of(datasets: dict[str, tuple[Path, Runs]], recbole_row: str) -> list[Gains]:
@@ -168,22 +160,22 @@ def _answer(gain: Gains, datasets: dict[str, tuple[Path, Runs]]) -> str:
     )
 
 
-def _pooled_cell(gain: Gains | None) -> Cell:
+def _pooled_cell(gain: Gains | None) -> render.Cell:
     """The pooled gain with its interval, marked where it differs from 0."""
     if gain is None or gain.pooled is None:
-        return Cell(NONE)
+        return render.Cell(render.NONE)
     p = gain.pooled
-    return Cell(gain_text(p.effect, p.low, p.high), marked=p.p < LEVEL)
+    return render.Cell(gain_text(p.effect, p.low, p.high), marked=p.p < LEVEL)
 
 
 def _gain_row(
     over: str, datasets: Sequence[str], pooled: dict[tuple[str, str], Gains]
-) -> list[Cell]:
-    cells = [Cell(f"over {over}")]
+) -> list[render.Cell]:
+    cells = [render.Cell(f"over {over}")]
     for dataset in datasets:
         for metric in METRICS:
             ratio = pooled[over, metric].log_ratios.get(dataset)
-            cells.append(Cell(NONE if ratio is None else f"{percent(ratio[0])} %"))
+            cells.append(render.Cell(render.NONE if ratio is None else f"{percent(ratio[0])} %"))
     return [*cells, *(_pooled_cell(pooled[over, metric]) for metric in METRICS)]
 
 
@@ -221,10 +213,10 @@ def to_csv(datasets: dict[str, tuple[Path, Runs]]) -> str:
     lines = []
     for dataset, (folder, runs) in datasets.items():
         for method, records in runs.items():
-            values = [v for m in METRICS for v in over_seeds(_values(runs, method, m))]
+            values = [v for m in METRICS for v in render.over_seeds(_values(runs, method, m))]
             texts = ["" if value is None else f"{value:.6f}" for value in values]
             lines.append([dataset, PROTOCOL, method, *texts, len(records), _relative(folder)])
-    return csv_text(["dataset", "protocol", "method", *names, "seeds", "folder"], lines)
+    return render.csv_text(["dataset", "protocol", "method", *names, "seeds", "folder"], lines)
 
 
 def _relative(folder: Path) -> str:
@@ -269,7 +261,7 @@ NOT_SHOWN = ("num_threads",)  # decides the speed, not the result
 _TRIALS = re.compile(r"^# Validation trials: (\d+|unknown)\.", re.MULTILINE)
 
 
-def build_experiments(other_results: Path, folder: Path | None = None) -> Table:
+def build_experiments(other_results: Path, folder: Path | None = None) -> render.Table:
     """A section for each data set, a row for each file of options.
 
     Raises InputError for a file without its number of trials, and for a bad record.
@@ -285,15 +277,15 @@ def build_experiments(other_results: Path, folder: Path | None = None) -> Table:
         rows = [
             _experiment(file, records.get(file.stem)) for file in sorted(dataset.glob("*.yaml"))
         ]
-        sections.append(Section(dataset.name, rows))
+        sections.append(render.Section(dataset.name, rows))
     title = "Options chosen on validation, by data set"
     names = ("Method", "Options", "Trials", "Valid NDCG@10", "Test NDCG@10")
     notes = ["Full ranking, protocol loo, first seed. –: no run in git."]
     columns = [("", name) for name in names]
-    return Table("Options", "tab:experiments", title, columns, sections, notes, text=True)
+    return render.Table("Options", "tab:experiments", title, columns, sections, notes, text=True)
 
 
-def _experiment(file: Path, record: Record | None) -> list[Cell]:
+def _experiment(file: Path, record: Record | None) -> list[render.Cell]:
     trials = _TRIALS.search(file.read_text(encoding="utf-8"))
     if trials is None:
         raise InputError("no line `# Validation trials: N.` in the header", file=file)
@@ -304,5 +296,5 @@ def _experiment(file: Path, record: Record | None) -> list[Cell]:
     scores: tuple[float | None, ...] = (None, None)
     if record is not None:
         scores = record.valid_ndcg, record.accuracy["full", "ndcg@10"]
-    values = [number(score, 4) or NONE for score in scores]
-    return [Cell(text) for text in (file.stem, listed, trials[1], *values)]
+    values = [render.number(score, 4) or render.NONE for score in scores]
+    return [render.Cell(text) for text in (file.stem, listed, trials[1], *values)]
