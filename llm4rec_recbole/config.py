@@ -47,10 +47,10 @@ def defaults_for(model: str, dataset: str, protocol: str | None) -> dict[str, An
         folder() / "dataset" / f"{dataset}.yaml",
         folder() / "protocol" / f"{protocol}.yaml",
     ]
-    of_recbole = recbole_property_file(model)
-    if of_recbole.is_file() and of_recbole.stem != model:
-        files.insert(0, of_recbole)  # RecBole itself does not find it
-    elif protocol == "recbole" and of_recbole.is_file():
+    recbole_file = recbole_property_file(model)
+    if recbole_file.is_file() and recbole_file.stem != model:
+        files.insert(0, recbole_file)  # RecBole itself does not find it
+    elif protocol == "recbole" and recbole_file.is_file():
         del files[0]  # RecBole's own defaults; ours are for training on windows
     for file in files:
         values |= _read(file)
@@ -158,8 +158,8 @@ def check_protocol(model: str | type, protocol: str, values: Mapping[str, Any]) 
     options of its own in a Config. Raises InputError.
     """
     ignored = option_readers.not_read_by(model, protocol)
-    of_loaders = {*option_readers.FIXED_BY_WINDOWS, *option_readers.FIXED_BY_LOSSES}
-    fixed = option_readers.fixed_options(model, protocol).keys() & of_loaders
+    loader_options = {*option_readers.FIXED_BY_WINDOWS, *option_readers.FIXED_BY_LOSSES}
+    fixed = option_readers.fixed_options(model, protocol).keys() & loader_options
     doubtful = {
         name: value
         for name, value in values.items()
@@ -211,8 +211,8 @@ def unread_options(
             if origins.get(name, Origin()).file is not None:
                 yield name, f"{name} is an argument of recbole.quick_start.run", None
         elif name in _all_options():
-            own = sorted(option_readers.own_options(model))
-            listed = f"; it reads {', '.join(own[:12])}" if own else ""
+            own_names = sorted(option_readers.own_options(model))
+            listed = f"; it reads {', '.join(own_names[:12])}" if own_names else ""
             hint = f"run_recbole --model={model_name} --help lists all"
             yield name, f"{model_name} does not read {name}{listed}", hint
         elif unknown:

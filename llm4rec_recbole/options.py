@@ -251,8 +251,8 @@ def check_values(
                 value = values[name]
                 is_text = isinstance(value, str)
                 is_text = is_text and (not value or not isinstance(parse_value(value), str))
-                shown = repr(value) if is_text else shorten(value)  # "5" is no number
-                raise InputError(f"{prefix}{name} is {shown}", hint=hint) from None
+                value_text = repr(value) if is_text else shorten(value)  # "5" is no number
+                raise InputError(f"{prefix}{name} is {value_text}", hint=hint) from None
 
 
 def plain(value: Any) -> Any:

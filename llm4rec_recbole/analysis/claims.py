@@ -72,14 +72,14 @@ def ledger(
     failed = {setting: {f.method for f in failures if f.setting == setting}
               for setting in settings}  # fmt: skip
     missing = {
-        setting: _missing(runs.keys(), failed[setting], baselines)
+        setting: _missing_baselines(runs.keys(), failed[setting], baselines)
         for setting, runs in settings.items()
     }
     pilots = power.pilots_of(records, recbole_row)
     entries = []
     for claim in paper_claims(paper):
-        measured = [*_measure(claim, settings, comparisons, missing, baselines)]
-        absent = "" if measured else _absent(claim, {f.method for f in failures})
+        measured = [*_measurements(claim, settings, comparisons, missing, baselines)]
+        absent = "" if measured else _why_not_measured(claim, {f.method for f in failures})
         needs = power.users_for(claim.gains, claim.test, pilots)
         against_nulls = [m.null for m in measured if m.null is not None]
         against_null_verdict = (
@@ -90,7 +90,7 @@ def ledger(
     return entries
 
 
-def _missing(ran: Set[str], failed: set[str], baselines: Sequence[str]) -> str:
+def _missing_baselines(ran: Set[str], failed: set[str], baselines: Sequence[str]) -> str:
     """Which of the paper's baselines have no run, and why; "" where all have one."""
     absent = {
         "failed": [m for m in baselines if m not in ran and m in failed],
@@ -99,7 +99,7 @@ def _missing(ran: Set[str], failed: set[str], baselines: Sequence[str]) -> str:
     return "; ".join(f"{', '.join(names)} {what}" for what, names in absent.items() if names)
 
 
-def _absent(claim: Claim, failed: set[str]) -> str:
+def _why_not_measured(claim: Claim, failed: set[str]) -> str:
     """Why there is no measurement of `claim`."""
     needed = (OURS,) if claim.test is None else (claim.test.method, claim.test.baseline)
     if broken := [method for method in needed if method in failed]:
@@ -109,7 +109,7 @@ def _absent(claim: Claim, failed: set[str]) -> str:
     return f"no run of {OURS} and a baseline to compare it with"
 
 
-def _measure(
+def _measurements(
     claim: Claim,
     settings: dict[Setting, Runs],
     comparisons: Sequence[Comparison],
@@ -118,9 +118,9 @@ def _measure(
 ) -> Iterator[Measured]:
     """Our measurements of `claim`: of each metric in each setting with a run of EnhancedGenRec."""
     if claim.test is not None:
-        yield from _ablated(claim, claim.test, settings, comparisons)
+        yield from _ablation_measurements(claim, claim.test, settings, comparisons)
     if claim.cost:
-        yield from _costs(settings, baselines)
+        yield from _cost_measurements(settings, baselines)
     for setting, runs in sorted(settings.items()):
         stands_for = paper_tables.STANDS_FOR[setting[0]]
         if OURS not in runs or claim.dataset not in ("", stands_for):
@@ -128,30 +128,30 @@ def _measure(
         for metric in claim.metrics:
             where = ", ".join(setting) + (f", {metric}" if len(claim.metrics) > 1 else "")
             if claim.level:
-                yield Measured(where, metric, _levels(runs[OURS], metric))
+                yield Measured(where, metric, _level_text(runs[OURS], metric))
                 continue
-            tests = _of_ours(comparisons, setting, metric)
-            of_baselines = [test for test in tests if test.baseline in baselines]
-            if of_baselines:
-                closest = min(of_baselines, key=lambda test: test.difference)
-                measurement = _tested(where, closest, runs)
-            elif (untested := _untested(where, runs, metric, baselines)) is not None:
+            tests = _comparisons_of_ours(comparisons, setting, metric)
+            baseline_tests = [test for test in tests if test.baseline in baselines]
+            if baseline_tests:
+                closest = min(baseline_tests, key=lambda test: test.difference)
+                measurement = _measured_by_test(where, closest, runs)
+            elif (untested := _measured_without_test(where, runs, metric, baselines)) is not None:
                 measurement = untested
             else:
                 continue
             lacking = f" ({missing[setting]})" if missing[setting] else ""
-            of_nulls = [
-                _tested(where, test, runs) for test in tests if test.baseline not in baselines
-            ]
+            null_test = next((test for test in tests if test.baseline not in baselines), None)
             yield replace(
                 measurement,
                 text=measurement.text + lacking,
                 missing=missing[setting],
-                null=next(iter(of_nulls), None),
+                null=None if null_test is None else _measured_by_test(where, null_test, runs),
             )
 
 
-def _of_ours(comparisons: Sequence[Comparison], setting: Setting, metric: str) -> list[Comparison]:
+def _comparisons_of_ours(
+    comparisons: Sequence[Comparison], setting: Setting, metric: str
+) -> list[Comparison]:
     """The full-ranking comparisons of EnhancedGenRec in Tables I and II."""
     wanted = (*setting, "full", metric, OURS)
     return [
@@ -161,7 +161,7 @@ def _of_ours(comparisons: Sequence[Comparison], setting: Setting, metric: str) -
     ]
 
 
-def _ablated(
+def _ablation_measurements(
     claim: Claim, test: Test, settings: dict[Setting, Runs], comparisons: Sequence[Comparison]
 ) -> Iterator[Measured]:
     """The comparisons of `test`; gains of Table V in per cent of the backbone, as the paper's."""
@@ -173,10 +173,12 @@ def _ablated(
         ):
             runs = settings[c.setting]
             base = c.baseline if test.table == "table_4" else paper_tables.BACKBONE
-            yield _tested(f"{c.dataset}, {c.protocol}, {c.metric}", c, runs, base)
+            yield _measured_by_test(f"{c.dataset}, {c.protocol}, {c.metric}", c, runs, base)
 
 
-def _costs(settings: dict[Setting, Runs], baselines: Sequence[str]) -> Iterator[Measured]:
+def _cost_measurements(
+    settings: dict[Setting, Runs], baselines: Sequence[str]
+) -> Iterator[Measured]:
     """How many of the paper's baselines are faster, and smaller in memory, than EnhancedGenRec."""
     for (dataset, protocol), runs in sorted(settings.items()):
         others = [method for method in baselines if method in runs]
@@ -185,9 +187,9 @@ def _costs(settings: dict[Setting, Runs], baselines: Sequence[str]) -> Iterator[
         parts = []
         for key, word in (("inference_ms_per_user", "slower"), ("peak_memory_gb", "larger")):
             costs = {m: [r.cost[key] for r in runs[m]] for m in (OURS, *others)}
-            if any(cost is None for of_method in costs.values() for cost in of_method):
+            if any(None in values for values in costs.values()):
                 continue
-            means = {m: np.mean(np.array(of_method, dtype=float)) for m, of_method in costs.items()}
+            means = {m: np.mean(np.array(values, dtype=float)) for m, values in costs.items()}
             fewer = sum(means[OURS] > means[m] for m in others)
             parts.append(f"{word} than {fewer} of {len(others)} baselines ({means[OURS]:.3g})")
         if parts:
@@ -195,7 +197,7 @@ def _costs(settings: dict[Setting, Runs], baselines: Sequence[str]) -> Iterator[
             yield Measured(f"{dataset}, {protocol}", "", text)
 
 
-def _levels(records: list[Record], metric: str) -> str:
+def _level_text(records: list[Record], metric: str) -> str:
     """The mean of each ranking with its 95 % bootstrap interval over users."""
     values = averaged(per_seed_values({OURS: records}))[OURS]
     columns = np.stack([values[ranking, metric] for ranking in RANKINGS], axis=1)  # (U, 3)
@@ -204,10 +206,10 @@ def _levels(records: list[Record], metric: str) -> str:
     return ", ".join(f"{name} {mean:.3f} [{a:.3f}, {b:.3f}]" for name, mean, a, b in levels)
 
 
-def _tested(where: str, test: Comparison, runs: Runs, base: str = "") -> Measured:
+def _measured_by_test(where: str, test: Comparison, runs: Runs, base: str = "") -> Measured:
     """A comparison in per cent of the mean of `base`, by default of its baseline."""
     base = base or test.baseline
-    mean = _mean(runs[base], test.metric) if base in runs else None
+    mean = _seed_mean(runs[base], test.metric) if base in runs else None
     one_seed_note = one_seed(test, {method: len(records) for method, records in runs.items()})
     shared: dict[str, Any] = {
         "p_holm": test.p_holm,
@@ -228,9 +230,11 @@ def _tested(where: str, test: Comparison, runs: Runs, base: str = "") -> Measure
     return Measured(where, test.metric, text, gain, low, high, detectable=least, **shared)
 
 
-def _untested(where: str, runs: Runs, metric: str, baselines: Sequence[str]) -> Measured | None:
+def _measured_without_test(
+    where: str, runs: Runs, metric: str, baselines: Sequence[str]
+) -> Measured | None:
     """The gain in a number without a test; None where either side lacks the number."""
-    means = {m: _mean(runs[m], metric) for m in (OURS, *baselines) if m in runs}
+    means = {m: _seed_mean(runs[m], metric) for m in (OURS, *baselines) if m in runs}
     others = {m: mean for m, mean in means.items() if mean is not None and m != OURS}
     ours = means[OURS]
     if ours is None or not others:
@@ -242,7 +246,7 @@ def _untested(where: str, runs: Runs, metric: str, baselines: Sequence[str]) -> 
     return Measured(where, metric, f"{gain:+.1f} % over {best}, no interval", gain)
 
 
-def _mean(records: Sequence[Record], metric: str) -> float | None:
+def _seed_mean(records: Sequence[Record], metric: str) -> float | None:
     """Mean over the seeds of a full-ranking metric or of one beyond accuracy."""
     if ("full", metric) in records[0].accuracy:
         return mean_over_seeds(record.accuracy["full", metric] for record in records)

@@ -199,9 +199,9 @@ def check_comparisons(
         key = (c.table, c.setting, c.label)
         read_means[key] = c.difference
         if c.metric in system_level_tests.METRICS:
-            of_setting = runs.get(c.setting, {})
+            own_runs = runs.get(c.setting, {})
             one, other = (
-                mean_over_seeds(r.beyond_accuracy[c.metric] for r in of_setting.get(method, ()))
+                mean_over_seeds(r.beyond_accuracy[c.metric] for r in own_runs.get(method, ()))
                 for method in (c.method, c.baseline)
             )
             expected[key] = np.nan if one is None or other is None else one - other
@@ -297,8 +297,8 @@ def _pair_row(
     """Ranking, metric, both means over the users for whom both methods have a value, and a text for
     each of PAIR_HEADERS; only claims of Table I get a conclusion."""
     pair = (test.method, test.baseline)
-    both = np.stack([seeds[m][test.ranking, test.metric].mean(axis=0) for m in pair])  # (2, U)
-    means = both[:, ~np.isnan(both).any(axis=0)].mean(axis=1)
+    values = np.stack([seeds[m][test.ranking, test.metric].mean(axis=0) for m in pair])  # (2, U)
+    means = values[:, ~np.isnan(values).any(axis=0)].mean(axis=1)
     concluded = test.ranking == "full" and test.metric in METRICS
     return [
         test.ranking,

@@ -81,26 +81,26 @@ def faithfulness(
         raise InputError(f"{count} users can be measured: a test needs two")
     users = np.array(measurable)
     with_all = score(users, [histories[user] for user in measurable])
-    named = [cited[user] for user in measurable]
-    others = [_without(histories[user], cited[user]) for user in measurable]
+    cited_items = [cited[user] for user in measurable]
+    uncited = [_without(histories[user], cited[user]) for user in measurable]
 
     def score_without(erased: Sequence[np.ndarray]) -> np.ndarray:
         remaining = [_without(histories[user], items) for user, items in zip(measurable, erased)]
         return score(users, remaining)
 
-    drop_cited = with_all - score(users, others)
+    drop_cited = with_all - score(users, uncited)
     random = np.random.default_rng(seed)
     without_random = np.zeros(len(measurable))
     for _ in range(draws):
-        drawn = [
-            random.choice(not_cited, len(own_items), replace=False)
-            for not_cited, own_items in zip(others, named)
+        random_items = [
+            random.choice(uncited_items, len(own_items), replace=False)
+            for uncited_items, own_items in zip(uncited, cited_items)
         ]
-        without_random += score_without(drawn) / draws
+        without_random += score_without(random_items) / draws
     drop_random = with_all - without_random
     popular = [
-        not_cited[np.argsort(-popularity[not_cited], kind="stable")[: len(own_items)]]
-        for not_cited, own_items in zip(others, named)
+        uncited_items[np.argsort(-popularity[uncited_items], kind="stable")[: len(own_items)]]
+        for uncited_items, own_items in zip(uncited, cited_items)
     ]
     drop_popular = with_all - score_without(popular)
     difference_popular = (drop_cited - drop_popular)[:, None]  # (U, 1)

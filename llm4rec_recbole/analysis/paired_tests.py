@@ -128,17 +128,17 @@ def per_user_differences(
 def paired_tests(
     table: str,
     setting: Setting,
-    labelled: list[tuple[Label, np.ndarray]],
+    labelled_differences: list[tuple[Label, np.ndarray]],
     seeds: Mapping[str, Values],
 ) -> list[Comparison]:
     """The tests of differences (U,) of the same users, without Holm's adjustment (p_holm is 1).
 
     seeds: the values (S, U) of all methods that were compared. Raises InputError for one user.
     """
-    stacked = np.stack([difference for _, difference in labelled], axis=1)  # (U, C)
+    stacked = np.stack([difference for _, difference in labelled_differences], axis=1)  # (U, C)
     if len(stacked) < 2:
         raise InputError(f"{setting[0]} {setting[1]} has one test user: a test needs two")
-    numbers = np.stack(
+    statistics = np.stack(
         [
             stacked.mean(axis=0),
             *significance.bootstrap_interval(stacked),
@@ -150,8 +150,8 @@ def paired_tests(
     )  # (7, C)
     detectable = significance.smallest_detectable(stacked)
     tests = []
-    for n, (label, difference) in enumerate(labelled):
-        columns: list[Any] = [*numbers[:, n].tolist(), len(stacked), float(detectable[n])]
+    for n, (label, difference) in enumerate(labelled_differences):
+        columns: list[Any] = [*statistics[:, n].tolist(), len(stacked), float(detectable[n])]
         test = Comparison(table, *setting, *label, *columns)
         counts = {method: len(scores[label[:2]]) for method, scores in seeds.items()}
         words = conclusion(test, difference, seeds) + one_seed(test, counts)
@@ -178,9 +178,9 @@ def conclusion(
     runs = random_runs(test, seeds)
     error, df = significance.users_and_seeds(differences, runs)
     mean = float(np.nanmean(seeds[base][test.ranking, test.metric]))
-    of_seeds = sum(float(run.mean(axis=1).var(ddof=1)) for run in runs) if runs else None
+    seed_variance = sum(float(run.mean(axis=1).var(ddof=1)) for run in runs) if runs else None
     return conclude(
-        test.difference, error, df, mean, test.users, p, margin, seed_variance=of_seeds
+        test.difference, error, df, mean, test.users, p, margin, seed_variance=seed_variance
     ).describe(mean)
 
 

@@ -73,7 +73,7 @@ def permute_methods(
     """
     users = ours[0].per_user.shape[0]
     random = np.random.default_rng(0)
-    flips = random.integers(0, 2, size=(permutations, users), dtype=np.int8)
+    exchanges = random.integers(0, 2, size=(permutations, users), dtype=np.int8)
     differences = np.zeros(permutations)
     for one, other in zip(ours, others, strict=True):
         total = np.asarray((one.per_user + other.per_user).sum(axis=0))  # (1, P)
@@ -81,8 +81,8 @@ def permute_methods(
         low = np.asarray(other.per_user.sum(axis=0))
         step = max(1, MAX_ELEMENTS // total.shape[1])
         for start in range(0, permutations, step):
-            stays = flips[start : start + step]  # 1 where the user's lists stay
-            sums = low + (gaps @ stays.T.astype(np.float64)).T  # (R, P)
+            unchanged = exchanges[start : start + step]  # 1 where the user's lists stay
+            sums = low + (gaps @ unchanged.T.astype(np.float64)).T  # (R, P)
             differences[start : start + step] += one.statistic(sums) - one.statistic(total - sums)
     return differences / len(ours)
 
@@ -101,13 +101,13 @@ def compare_methods(ours: Sequence[UserSums], others: Sequence[UserSums]) -> Dif
     pairs = math.lcm(len(ours), len(others))
     permuted = permute_methods([*ours] * (pairs // len(ours)), [*others] * (pairs // len(others)))
     users = ours[0].per_user.shape[0]
-    of_seeds = [
+    seed_variances = [
         (float(np.var([run.value for run in runs], ddof=1)) / len(runs), len(runs) - 1)
         for runs in (ours, others)
         if len(runs) > 1
     ]
-    variance = float(permuted.var(ddof=1)) + sum(part for part, _ in of_seeds)
-    squares = sum(part**2 / df for part, df in of_seeds)
+    variance = float(permuted.var(ddof=1)) + sum(part for part, _ in seed_variances)
+    squares = sum(part**2 / df for part, df in seed_variances)
     df, error = variance**2 / squares if squares else np.inf, variance**0.5
     z = difference / error if error else np.sign(difference) * np.inf if difference else 0.0
     extreme = int(np.count_nonzero(np.abs(permuted) >= abs(difference) - TOLERANCE))

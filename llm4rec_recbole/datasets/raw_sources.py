@@ -99,12 +99,12 @@ def find_file(files: FileOpeners, name: str) -> str | None:
     Raises InputError if several are equally deep.
     """
     other = name.removesuffix(".gz") if name.endswith(".gz") else f"{name}.gz"
-    for wanted in (name, other):
-        paths = [path for path in files if PurePosixPath(path).name == wanted]
+    for candidate in (name, other):
+        paths = [path for path in files if PurePosixPath(path).name == candidate]
         depth = min((path.count("/") for path in paths), default=0)
         paths = [path for path in paths if path.count("/") == depth]
         if len(paths) > 1:
-            raise InputError(f"there are several {wanted}: {', '.join(paths)}")
+            raise InputError(f"there are several {candidate}: {', '.join(paths)}")
         if paths:
             return paths[0]
     return None

@@ -36,8 +36,8 @@ def child_log_probabilities(
     the children, or (1, N, C) if all users are at the same nodes; exists: bool of the same shape.
     """
     if over == "catalogue":  # only the children's logits count, and a vocabulary is large
-        wanted, tokens = tokens.clamp(min=0).unique(return_inverse=True)
-        output = output[wanted]
+        distinct, tokens = tokens.clamp(min=0).unique(return_inverse=True)
+        output = output[distinct]
     tokens = tokens.expand(len(states), -1, -1)
     n_users = len(states)
     if states.device.type == "cpu":

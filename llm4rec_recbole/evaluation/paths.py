@@ -146,6 +146,6 @@ def _names(params: dict[str, Any], key: str, kind: type = str) -> list[Any]:
     for part in key.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     if not isinstance(value, list) or any(type(name) is not kind for name in value):
-        what = "whole numbers" if kind is int else "names"
-        raise InputError(f"{key} is missing, or is no list of {what}", file=PARAMS)
+        kind_name = "whole numbers" if kind is int else "names"
+        raise InputError(f"{key} is missing, or is no list of {kind_name}", file=PARAMS)
     return value

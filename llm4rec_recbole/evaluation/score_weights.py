@@ -50,8 +50,8 @@ def best_weight(
         values.append(ndcg_at_weights(base, term, targets, seen, weights))
     if not values:  # there is no held-out item to choose by
         return float(weights[0])
-    of_rows = np.concatenate(values, axis=1)  # (W, N)
-    best = choose(of_rows) if first_by_default else int(of_rows.mean(1).argmax())
+    row_values = np.concatenate(values, axis=1)  # (W, N)
+    best = choose(row_values) if first_by_default else int(row_values.mean(1).argmax())
     return float(weights[best])
 
 

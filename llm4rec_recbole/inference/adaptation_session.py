@@ -80,15 +80,15 @@ def with_adaptation_state(model: TrainedModel, folder: Path) -> TrainedModel:
 
 def _claim(model: TrainedModel, path: Path) -> None:
     """Write down whose folder this is. Raises InputError where it is another model's."""
-    wanted = {"method": model.method, "checkpoint_sha256": sha256_of(model.path)}
+    expected = {"method": model.method, "checkpoint_sha256": sha256_of(model.path)}
     if not path.exists():
-        write_json(path, wanted)
+        write_json(path, expected)
         return
     try:
         owner: Any = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise InputError("this is damaged", file=path) from error
-    if owner != wanted:
+    if owner != expected:
         name = owner.get("method") if isinstance(owner, dict) else None
         hint = "every trained model needs its own --state"
         message = f"this is of another model: {name}, or of another training of it"
@@ -130,8 +130,8 @@ class Feedback:
         user, item = self._users[event.user], self._items[event.item]
         history = self._history(event)
         seen = self._histories[user]
-        when = query_time(np.array([seen[number] for number in history.tolist()]), event.time)
-        return NextItemEvent(user, history, item, event.kind, self.liked(event), when)
+        queried = query_time(np.array([seen[number] for number in history.tolist()]), event.time)
+        return NextItemEvent(user, history, item, event.kind, self.liked(event), queried)
 
     def liked(self, event: Event) -> bool:
         """Whether the user likes the event's item; see the head of this file."""

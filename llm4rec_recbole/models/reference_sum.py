@@ -51,11 +51,11 @@ class SumOfReferences(GeneralRecommender):
         names = list(config["references"])
         experiments = [_reference(name, config) for name in names]
         tokens = dataset.field2id_token[self.ITEM_ID]
-        for name, each in zip(names, experiments):
-            if not np.array_equal(each.data.dataset.field2id_token[self.ITEM_ID], tokens):
+        for name, experiment in zip(names, experiments):
+            if not np.array_equal(experiment.data.dataset.field2id_token[self.ITEM_ID], tokens):
                 raise InputError(f"the checkpoint of {name} is of other items than this run")
-        self.references = nn.ModuleList([each.model for each in experiments])
-        self.scores_of = [_score_function(each) for each in experiments]
+        self.references = nn.ModuleList([experiment.model for experiment in experiments])
+        self.scores_of = [_score_function(experiment) for experiment in experiments]
         learning = [e.model for e in experiments if hasattr(e.model, "prequential_rows")]
         if len(learning) == 1:  # two would have to learn in one order
             self.learning_reference = learning[0]

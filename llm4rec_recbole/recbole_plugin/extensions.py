@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def find_models(module: ModuleType) -> None:
     """Look up a model in MODELS first, then among the user's own, then among RecBole's. RecBole
     looks last in a folder whose models need lightgbm and xgboost, and imports both there."""
-    of_recbole = module.get_model
+    recbole_get_model = module.get_model
 
     def get_model(model_name: str) -> type:
         if model_name in MODELS:
@@ -33,7 +33,7 @@ def find_models(module: ModuleType) -> None:
         if isinstance(own, type):
             return own
         try:
-            return of_recbole(model_name)
+            return recbole_get_model(model_name)
         except ModuleNotFoundError as error:
             if model_name.lower() in ("lightgbm", "xgboost"):
                 raise missing_package(error.name or "", model_name) from error

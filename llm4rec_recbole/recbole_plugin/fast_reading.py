@@ -52,8 +52,8 @@ def skip_filters_that_drop_nothing(module: ModuleType) -> None:
         """Whether each token (N,) is among `others`, (N,) bool; each category is looked up once."""
         if not isinstance(tokens.dtype, pd.CategoricalDtype):
             return tokens.isin(others).to_numpy()
-        found = np.append(tokens.cat.categories.isin(others), pd.isna(others).any())
-        return np.ones(len(tokens), bool) if found.all() else found[tokens.cat.codes.to_numpy()]
+        present = np.append(tokens.cat.categories.isin(others), pd.isna(others).any())
+        return np.ones(len(tokens), bool) if present.all() else present[tokens.cat.codes.to_numpy()]
 
     @wrap(module.Dataset)
     def _filter_by_inter_num(filter_by_inter_num: Any, self: Any) -> None:

@@ -61,8 +61,8 @@ class Coverage(_ListMetric):
     metric_need = ("rec.items", "data.item_novelty")
 
     def at(self, k: int, dataobject: Any) -> float:
-        top, of_each_item = _arrays(dataobject, *self.metric_need)
-        return coverage(top, len(of_each_item), k)
+        top, item_novelty = _arrays(dataobject, *self.metric_need)
+        return coverage(top, len(item_novelty), k)
 
 
 class Novelty(_ListMetric):
@@ -71,8 +71,8 @@ class Novelty(_ListMetric):
     metric_need = ("rec.items", "data.item_novelty")
 
     def at(self, k: int, dataobject: Any) -> float:
-        top, of_each_item = _arrays(dataobject, *self.metric_need)
-        return float(np.nanmean(novelty(top, of_each_item, k)))
+        top, item_novelty = _arrays(dataobject, *self.metric_need)
+        return float(np.nanmean(novelty(top, item_novelty, k)))
 
 
 class Fairness(_ListMetric):

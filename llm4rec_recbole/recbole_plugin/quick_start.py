@@ -117,7 +117,7 @@ def score_held_out_users(module: ModuleType) -> None:
     import numpy as np
     import torch
 
-    of_recbole, topk_of_recbole = module.full_sort_scores, module.full_sort_topk
+    recbole_scores, recbole_topk = module.full_sort_scores, module.full_sort_topk
 
     def full_sort_topk(
         uid_series: Any, model: Any, test_data: Any, k: int, device: Any = None
@@ -127,7 +127,7 @@ def score_held_out_users(module: ModuleType) -> None:
             raise InputError(f"k is {shorten(k)}", hint="a whole number, 1 or more")
         if not 0 < k <= n_items:
             raise InputError(f"k is {k}, but there are {n_items} items")
-        return topk_of_recbole(uid_series, model, test_data, k, device)
+        return recbole_topk(uid_series, model, test_data, k, device)
 
     def full_sort_scores(uid_series: Any, model: Any, test_data: Any, device: Any = None) -> Any:
         from llm4rec_recbole.evaluation.held_out_loader import HeldOutLoader, scorer
@@ -144,7 +144,7 @@ def score_held_out_users(module: ModuleType) -> None:
             if not (test_data.is_sequential or hasattr(test_data, "uid2history_item")):
                 hint = "--eval_args={mode: full}"
                 raise InputError("this evaluation does not rank all items", hint=hint)
-            return of_recbole(uid_series, model, test_data, device)
+            return recbole_scores(uid_series, model, test_data, device)
         held_out = test_data.held_out
         row_of = {int(user): row for row, user in enumerate(held_out.users)}
         missing = [user for user in users if user not in row_of]

@@ -166,32 +166,32 @@ def our_model(section: AccuracySection) -> str:
     missing = _missing([other for other in section.rows if other.printed_as and other is not row])
     tests = [r.tests[NDCG] for r in section.rows if NDCG in r.tests]
     claims = [test for test in tests if test.table == "table_1"]
-    of_the_paper = {other.method for other in section.rows if other.printed_as}
-    baselines = [test for test in claims if test.baseline in of_the_paper]
+    paper_methods = {other.method for other in section.rows if other.printed_as}
+    baselines = [test for test in claims if test.baseline in paper_methods]
     if not claims:
         return f"the paper's model has no baseline to be compared with ({missing})."
     parts = []
     if baselines:
         closest = min(baselines, key=lambda test: test.difference)
-        which = "the best of the paper's baselines that ran" if missing else (
+        baseline_name = "the best of the paper's baselines that ran" if missing else (
             "the best of the paper's five baselines"
         )  # fmt: skip
-        parts.append(_difference(closest, which))
+        parts.append(_difference(closest, baseline_name))
     parts += [
         _difference(test, "the best reference" if test.baseline in REFERENCES else "the best null")
         for test in claims
-        if test.baseline not in of_the_paper
+        if test.baseline not in paper_methods
     ]
     note = " One seed supports no claim." if row.one_seed else ""
     runs = "; ".join([f"{row.status}, {section.users} test users", *([missing] if missing else [])])
     return f"EnhancedGenRec has NDCG@10 {row.ours[NDCG]:.3f} ({runs}). {' '.join(parts)}{note}"
 
 
-def _difference(test: Comparison, which: str) -> str:
+def _difference(test: Comparison, baseline_name: str) -> str:
     """One sentence: a difference from a baseline, its interval and its test."""
     significance = "significant" if test.significant else "not significant"
     return (
-        f"Against {which}, {test.baseline}, the difference is {test.difference:+.3f} "
+        f"Against {baseline_name}, {test.baseline}, the difference is {test.difference:+.3f} "
         f"[{test.low:+.3f}, {test.high:+.3f}], {significance} (Holm p {test.p_holm:.2g})."
     )
 

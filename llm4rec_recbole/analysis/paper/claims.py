@@ -127,8 +127,8 @@ def _headline(paper: Tables, entry: Entry) -> Iterator[Claim]:
     else:
         columns, names = list(TABLE_2), TABLE_2
     gains = {c: _improvement(table, c)[0] for c in columns}
-    of_its_kind = [c for c in columns if c not in entry.get("not_its_kind", ())]
-    largest = max(of_its_kind, key=lambda c: gains[c].percent)
+    candidates = [c for c in columns if c not in entry.get("not_its_kind", ())]
+    largest = max(candidates, key=lambda c: gains[c].percent)
     printed = [c for c in columns if table[IMPROVE, c] == figure]
     recomputed = f"at most {gains[largest]}, {names[largest]}"
     recomputed += "".join(f"; printed for {names[c]}, which gives {gains[c]}" for c in printed)

@@ -119,9 +119,9 @@ class StratifiedScores(nn.Module):
         in the columns of the other periods.
         """
         n_periods, n_strata = len(strata), len(self.prior)
-        of_period = functional.one_hot(periods, n_periods).to(states.dtype)  # (N, T)
+        in_period = functional.one_hot(periods, n_periods).to(states.dtype)  # (N, T)
         columns = torch.cat([states @ self.projection.T, self.reason(states)], 1)  # (N, r + S)
-        state_columns = (of_period[:, :, None] * columns[:, None]).flatten(1)  # (N, T (r + S))
+        state_columns = (in_period[:, :, None] * columns[:, None]).flatten(1)  # (N, T (r + S))
         projected = items @ self.projection.T  # (n_items, r)
         item_columns = [items]
         for stratum in strata:  # (n_items,)

@@ -205,11 +205,11 @@ def fit_propensity(
     fitted = random.random(len(u)) >= held_out
     coefficients = fit_logistic(features[fitted], observed[fitted], offset, ridge=1 / len(u))
 
-    of_user, of_item, (gamma, constant) = np.split(
+    user_weights, item_weights, (gamma, constant) = np.split(
         coefficients, [x_user.shape[1], x_user.shape[1] + x_item.shape[1]]
     )
-    item_term = x_item @ of_item + constant
-    model = PropensityModel(x_user @ of_user, item_term, activity, popularity, gamma)
+    item_term = x_item @ item_weights + constant
+    model = PropensityModel(x_user @ user_weights, item_term, activity, popularity, gamma)
     if held_out:
         u, i, observed = u[~fitted], i[~fitted], observed[~fitted]
         with torch.no_grad():

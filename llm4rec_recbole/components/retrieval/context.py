@@ -176,12 +176,12 @@ class RetrievedContext(nn.Module):
         n = len(self.features.items)
         if self._prepared is None and n <= MAX_PREPARED:
             self._prepared = np.full((n + 1, self.k), NO_ENTRY, dtype=np.int64)
-            self._prepared[1:] = self._of_rows(np.arange(n))
+            self._prepared[1:] = self._entries_of_rows(np.arange(n))
         rows = position.cpu().numpy()
         if self._prepared is not None:
             return torch.from_numpy(self._prepared[rows]).to(position.device)
         entries = np.full((*rows.shape, self.k), NO_ENTRY, dtype=np.int64)
-        entries[rows > 0] = self._of_rows(rows[rows > 0] - 1)
+        entries[rows > 0] = self._entries_of_rows(rows[rows > 0] - 1)
         return torch.from_numpy(entries).to(position.device)
 
     def now(self, held_out: HeldOut, rows: np.ndarray) -> Tensor:
@@ -213,15 +213,15 @@ class RetrievedContext(nn.Module):
         entries[history, column] = self._entries(queries)
         return torch.from_numpy(entries)
 
-    def _of_rows(self, rows: np.ndarray) -> np.ndarray:
+    def _entries_of_rows(self, rows: np.ndarray) -> np.ndarray:
         """Entries (P, K) after each of the training interactions `rows` (P,)."""
         features = self.features
         users, used = np.unique(features.users[rows], return_inverse=True)
         lengths = features.indptr[users + 1] - features.indptr[users]
         indptr = np.append(0, np.cumsum(lengths))
-        of_user = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - features.indptr[users], lengths)
+        positions = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - features.indptr[users], lengths)
         queries = Queries(
-            items=features.items[of_user],
+            items=features.items[positions],
             indptr=indptr,
             history=used,
             seen=rows - features.indptr[features.users[rows]] + 1,

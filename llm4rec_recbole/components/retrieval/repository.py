@@ -71,12 +71,12 @@ def training_reviews(config: Any, dataset: Any) -> list[str] | None:
     fields = (config["USER_ID_FIELD"], config["ITEM_ID_FIELD"])
     inter = dataset.inter_feat
     ids = [dataset.id2token(field, inter[field].numpy()) for field in fields]
-    written = training_events(table, *ids).sort_values("timestamp", kind="stable")
-    written = written.drop_duplicates(["user_id", "item_id"])  # training uses the first of a pair
-    full, short = written["text"].fillna(""), written["summary"].fillna("")
-    pairs = zip(written["user_id"], written["item_id"])
-    of_pair = dict(zip(pairs, full.where(full != "", short)))
-    return [of_pair.get(pair, "") for pair in zip(*ids)]
+    reviews = training_events(table, *ids).sort_values("timestamp", kind="stable")
+    reviews = reviews.drop_duplicates(["user_id", "item_id"])  # training uses the first of a pair
+    full, short = reviews["text"].fillna(""), reviews["summary"].fillna("")
+    pairs = zip(reviews["user_id"], reviews["item_id"])
+    text_of_pair = dict(zip(pairs, full.where(full != "", short)))
+    return [text_of_pair.get(pair, "") for pair in zip(*ids)]
 
 
 def earliest_of_each_item(items: np.ndarray, times: np.ndarray, max_reviews: int) -> np.ndarray:

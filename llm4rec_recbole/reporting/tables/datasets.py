@@ -232,7 +232,7 @@ def _values(runs: Runs, method: str, metric: str) -> list[float]:
 
 
 def _notes(datasets: dict[str, tuple[Path, Runs]]) -> list[str]:
-    several = [
+    with_seeds = [
         f"{method} on {dataset}: {len(records)}"
         for dataset, (_, runs) in datasets.items()
         for method, records in runs.items()
@@ -243,9 +243,9 @@ def _notes(datasets: dict[str, tuple[Path, Runs]]) -> list[str]:
     return [
         f"From the run records of {'; '.join(folders)}. The tables there have the tests and the "
         "sampled rankings. `llm4rec pair` tests any two methods whose users' ranks git has.",
-        f"Mean ± standard deviation over seeds: {'; '.join(several)}; else one seed. "
+        f"Mean ± standard deviation over seeds: {'; '.join(with_seeds)}; else one seed. "
         f"{deterministic}."
-        if several
+        if with_seeds
         else f"One seed each; {deterministic}.",
         f"{' and '.join(NOT_SEARCHED)} are smaller than the paper's, as their rows say.",
         "How much a method was tuned differs by data set.",
