@@ -1,6 +1,6 @@
 """Gets a data set's raw files into <data_path>/<name>/raw, with their checksums verified.
 
-The files come from a download (download.py), or from a person's own folder or archive.
+The files come from a download, or from a person's own folder or archive.
 `llm4rec fetch` is the command (cli/datasets.py). The property file names the files (spec.py).
 `verify` compares checksums, rows and statistics with it.
 """
