@@ -112,6 +112,11 @@ def test_no_module_is_long() -> None:
     assert {name: n for name, n in lengths.items() if n > MAX_LINES} == {}
 
 
+def test_every_module_says_what_it_is() -> None:
+    texts = {name: path.read_text(encoding="utf-8") for name, path in modules().items()}
+    assert [name for name, text in texts.items() if not ast.get_docstring(ast.parse(text))] == []
+
+
 def python_files() -> list[Path]:
     folders = (PACKAGE, "tests", "benchmarks")
     files = [path for name in folders for path in sorted((TOP / name).rglob("*.py"))]

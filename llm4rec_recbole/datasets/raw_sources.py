@@ -1,3 +1,19 @@
+"""Where raw files come from: a folder, an archive (zip, tar, gzip), or a download.
+
+The files of a folder or an archive are opened by name. Nothing is unpacked to disk. An archive with
+a path that leaves its folder is refused, although only the requested files are read: it was made to
+do harm. The memory that headers need is bounded (`MAX_HEADER`, `MAX_HEADERS`, `MAX_MEMBERS`): a
+small archive can hold a header of gigabytes.
+
+A download continues, after a broken connection, where the last call stopped:
+
+    <name>.part       the bytes received so far
+    <name>.part.tag   the server's name for this version of the file (ETag or Last-Modified)
+
+The next call requests the rest under the condition that the version is the same (If-Range).
+Otherwise the server sends the file from the beginning.
+"""
+
 from __future__ import annotations
 
 import errno
@@ -36,7 +52,7 @@ MAX_HEADERS = 1 << 24  # bytes of all such headers, and of a zip's directory
 MAX_MEMBERS = 100_000
 MAX_LZMA = 1 << 28  # bytes that decompression of xz or LZMA may need
 _BLOCK = 1 << 20
-_RECEIVED = 1 << 16
+_RECEIVED = 1 << 16  # bytes of a download that are received at once
 _TIMEOUT = 60  # seconds without a byte of a download
 _UNPACK = "unpack it yourself and give the folder"
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")

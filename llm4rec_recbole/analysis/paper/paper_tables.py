@@ -1,3 +1,5 @@
+"""The paper's tables: which method fills which row, which pairs are compared, printed numbers."""
+
 from __future__ import annotations
 
 import csv
@@ -199,10 +201,9 @@ TABLES: dict[str, tuple[Pairing, list[tuple[str, str]]]] = {
 }  # fmt: skip
 
 
-# The paper's printed numbers, and which of its data sets ours stands in for.
+# The paper's printed numbers.
 
-
-# Our data set -> the paper's, as the columns of the printed tables call it.
+#: Our data set -> the paper's, as the columns of the printed tables call it.
 STANDS_FOR = {
     "ml-100k": "ml-25m",
     "ml-latest-small": "ml-25m",
