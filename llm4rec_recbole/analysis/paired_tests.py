@@ -188,7 +188,8 @@ def _weights(test: Comparison) -> dict[str, float]:
     """The methods that `test` compares, and how often each of them counts."""
     if test.baseline != paper_tables.SUM:
         return {test.method: 1.0, test.baseline: 1.0}
-    parts = [method for method in paper_tables.TABLE_5.values() if method != OURS]
+    whole = paper_tables.ALL_FIVE
+    parts = [method for method in paper_tables.TABLE_5.values() if method != whole]
     return dict.fromkeys([test.method, *parts], 1.0) | {paper_tables.BACKBONE: len(parts) - 1.0}
 
 

@@ -1,1 +1,1 @@
-"""The five components of the paper, one folder each, and what they share."""
+"""The five components of the paper, one folder each, what they share, and a SASRec beside them."""

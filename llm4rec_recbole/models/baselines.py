@@ -19,8 +19,7 @@ import torch
 from recbole.model.general_recommender.ease import EASE as RecBoleEASE
 from recbole.model.general_recommender.itemknn import ItemKNN as RecBoleItemKNN
 from recbole.model.sequential_recommender.sasrec import SASRec as RecBoleSASRec
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from llm4rec_recbole.components.adaptation.adapter import AdaptationSettings
 from llm4rec_recbole.components.adaptation.prequential import (
@@ -29,6 +28,7 @@ from llm4rec_recbole.components.adaptation.prequential import (
     prequential_rows,
 )
 from llm4rec_recbole.components.item_relations import RelationTerm
+from llm4rec_recbole.components.sasrec_term import PreNormEncoder
 from llm4rec_recbole.data.held_out import HeldOut, Outcomes
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.training.losses import catalogue_loss, full_cross_entropy
@@ -176,46 +176,3 @@ class SASRec(RecBoleSASRec):
         has_target = targets > 0
         states = self.states(items)[has_target]  # (targets, d)
         return self.loss(states, self.item_embedding.weight, targets[has_target])
-
-
-class PreNormEncoder(nn.Module):
-    """Causal self-attention layers that normalise their inputs, (B, L, d) to (B, L, d). Histories
-    are padded on the right, so no position before the padding attends to it."""
-
-    def __init__(
-        self, n_layers: int, n_heads: int, d: int, width: int, dropout: float, attention: float
-    ) -> None:
-        """width: of the feed-forward maps; dropout, attention: on each map's output, and on the
-        attention weights."""
-        super().__init__()
-        self.layers = nn.ModuleList(
-            PreNormLayer(n_heads, d, width, dropout, attention) for _ in range(n_layers)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        for layer in self.layers:
-            x = layer(x)
-        return x
-
-
-class PreNormLayer(nn.Module):
-    """One layer: attention, then two feed-forward maps, each added to its input."""
-
-    def __init__(self, n_heads: int, d: int, width: int, dropout: float, attention: float) -> None:
-        super().__init__()
-        self.n_heads, self.attention_dropout = n_heads, attention
-        self.attention_norm, self.feed_forward_norm = nn.LayerNorm(d), nn.LayerNorm(d)
-        self.projections, self.output = nn.Linear(d, 3 * d), nn.Linear(d, d)
-        self.wide, self.narrow = nn.Linear(d, width), nn.Linear(width, d)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor) -> Tensor:
-        B, L, d = x.shape
-        heads = self.projections(self.attention_norm(x)).view(B, L, 3, self.n_heads, -1)
-        q, k, v = heads.permute(2, 0, 3, 1, 4)  # (B, h, L, d / h) each
-        context = functional.scaled_dot_product_attention(
-            q, k, v, is_causal=True, dropout_p=self.attention_dropout if self.training else 0.0
-        )
-        x = x + self.dropout(self.output(context.transpose(1, 2).reshape(B, L, d)))
-        hidden = functional.gelu(self.wide(self.feed_forward_norm(x)))  # (B, L, width)
-        return x + self.dropout(self.narrow(hidden))

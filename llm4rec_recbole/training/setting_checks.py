@@ -164,7 +164,7 @@ def _check_column_names(config: Any) -> None:
 
 def _check_epochs(config: Any) -> None:
     """Refuse `epochs: ~` for a model that has no rule for them."""
-    if config["epochs"] is None and not hasattr(config.model_class, "visits"):
+    if config["epochs"] is None and not hasattr(config.model_class, "training_length"):
         hint = "give a number of epochs"
         raise InputError(f"{config['model']} does not choose its number of epochs", hint=hint)
 

@@ -71,25 +71,27 @@ def schedule(step: int, total: int, warmup: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
 
 
-LEAST_EPOCHS, MOST_EPOCHS, VALIDATIONS = 6, 24, 6
+VALIDATIONS = 6  # of a training, where `eval_step` is ~
 
 
 def set_epochs(config: Any, model: Any, train: Any) -> None:
     """Set the options `epochs` and `eval_step` of `config` where they are ~.
 
-    A model with the class attribute `visits` trains until an item is a target so many times on
-    average, within limits. model: the class or the model. train: RecBole's training data.
+    The class method `training_length` of a model gives how many times an item is a target on
+    average, and the least and the most epochs. model: the class or the model. train: RecBole's
+    training data.
     """
     if config["epochs"] is None:
         targets = len(train) - train.user_num + 1  # a user's first item is no target
-        epochs = round(model.visits * (train.item_num - 1) / max(1, targets))
-        config["epochs"] = min(MOST_EPOCHS, max(LEAST_EPOCHS, epochs))
+        visits, least, most = model.training_length(config)
+        epochs = round(visits * (train.item_num - 1) / max(1, targets))
+        config["epochs"] = min(most, max(least, epochs))
     if config["eval_step"] is None:
         config["eval_step"] = max(1, round(config["epochs"] / VALIDATIONS))
 
 
 def initialise_items(network: Any, config: Any, train: Any) -> None:
-    """Overwrite the rows of `item_embedding` for which the option `item_init` has a vector.
+    """Overwrite the rows of each `item_embedding` for which the option `item_init` has a vector.
 
     train: RecBole's training data. The functions are looked up by name, so that a run without them
     does not depend on text encoders.
@@ -97,11 +99,14 @@ def initialise_items(network: Any, config: Any, train: Any) -> None:
     if config["item_init"] in (None, "random"):
         return
     vectors_of = load(ITEM_VECTORS, config["item_init"])
-    table: nn.Embedding = network.item_embedding  # (n_items or more, d)
-    vectors = vectors_of(config, interactions_of(train), table.embedding_dim)
+    tables: list[nn.Embedding] = [  # (n_items or more, d) each
+        part.item_embedding for part in network.modules() if hasattr(part, "item_embedding")
+    ]
+    vectors = vectors_of(config, interactions_of(train), tables[0].embedding_dim)
     rows = torch.from_numpy(vectors.any(1).nonzero()[0])  # vectors: (n_items, d)
     with torch.no_grad():
-        table.weight[rows] = config["item_init_std"] * torch.from_numpy(vectors)[rows]
+        for table in tables:
+            table.weight[rows] = config["item_init_std"] * torch.from_numpy(vectors)[rows]
 
 
 def before_first_epoch(model: Any, train_data: Any, valid_data: Any) -> None:

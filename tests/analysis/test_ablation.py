@@ -9,7 +9,7 @@ from scipy import stats
 from llm4rec_recbole.analysis.claims import read_printed
 from llm4rec_recbole.analysis.compare import compare
 from llm4rec_recbole.analysis.paper import paper_tables
-from llm4rec_recbole.analysis.paper.paper_tables import BACKBONE, METHODS, SUM
+from llm4rec_recbole.analysis.paper.paper_tables import ALL_FIVE, BACKBONE, METHODS, SUM
 from llm4rec_recbole.evaluation.metrics import hit, ndcg
 from llm4rec_recbole.files import printed_folder
 from tests.helpers.fake_ablation import add_ablation, ranks
@@ -54,7 +54,7 @@ def test_each_component_alone_is_compared_with_the_backbone(tmp_path):
     alone = ("GenRecFusion", "GenRecRetrieval", "GenRecDebias", "GenRecExplain", "GenRecAdapt")
     assert set(found) == {
         *((method, BACKBONE) for method in alone),
-        ("EnhancedGenRec", SUM),
+        (ALL_FIVE, SUM),
         ("GenRecDebias", "GenRecRetrieval"),
     }
     difference = hit(ranks("GenRecFusion"), 10) - hit(ranks(BACKBONE), 10)
@@ -63,9 +63,9 @@ def test_each_component_alone_is_compared_with_the_backbone(tmp_path):
 
 def test_synergy_is_the_whole_less_the_sum_of_the_parts(tmp_path):
     add_ablation(tmp_path)
-    test = rows(tmp_path, "table_5", "ndcg@10")["EnhancedGenRec", SUM]
+    test = rows(tmp_path, "table_5", "ndcg@10")[ALL_FIVE, SUM]
     users = {method: ndcg(ranks(method), 10) for method in METHODS}
-    whole = users["EnhancedGenRec"] - users[BACKBONE]
+    whole = users[ALL_FIVE] - users[BACKBONE]
     for method in METHODS:
         if method.startswith("GenRec"):
             whole = whole - (users[method] - users[BACKBONE])
@@ -75,7 +75,7 @@ def test_synergy_is_the_whole_less_the_sum_of_the_parts(tmp_path):
 
 def test_components_that_only_add_up_have_no_synergy():
     parts = dict.fromkeys(METHODS, np.array([0.1, 0.2])) | {BACKBONE: np.zeros(2)}
-    parts["EnhancedGenRec"] = np.array([0.5, 1.0])
+    parts[ALL_FIVE] = np.array([0.5, 1.0])
     assert paper_tables.synergy(parts) == pytest.approx([0, 0])
 
 
@@ -85,7 +85,7 @@ def test_a_missing_run_takes_only_its_own_comparisons_with_it(tmp_path):
     assert not any("EnhancedGenRec_fusion_retrieval" in pair for pair in steps)
     assert len(steps) == 6 - 2
     parts = rows(tmp_path, "table_5", "hit@10")
-    assert ("EnhancedGenRec", SUM) not in parts
+    assert (ALL_FIVE, SUM) not in parts
     assert ("GenRecFusion", BACKBONE) in parts
 
 

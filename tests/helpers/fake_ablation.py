@@ -10,7 +10,7 @@ from llm4rec_recbole.analysis.paper.paper_tables import METHODS
 from tests.helpers.fake_results import add_run, ranks_around
 
 #: How well each does; the smaller, the better.
-MIDDLES = dict(zip(METHODS, (20, 18, 17, 17, 16, 3, 15, 30, 20, 20)))
+MIDDLES = dict(zip(METHODS, (20, 18, 17, 17, 16, 3, 3, 15, 30, 20, 20)))
 
 
 def ranks(method: str) -> np.ndarray:

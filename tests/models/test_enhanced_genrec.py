@@ -22,6 +22,7 @@ from llm4rec_recbole.models.enhanced_genrec.build import (
     NoDebiasing,
     NoRelations,
     NoRetrieval,
+    NoSasrec,
     chosen_components,
 )
 from llm4rec_recbole.registry import ENHANCED_GENREC, variant
@@ -38,6 +39,7 @@ def test_every_component_takes_part_alone_and_together(described: dict[str, Any]
         "debiasing": NoDebiasing,
         "aspects": NoAspects,
         "adaptation": type(None),
+        "sasrec": NoSasrec,
     }
     of_component = {
         "fusion": {"content"},
@@ -45,6 +47,7 @@ def test_every_component_takes_part_alone_and_together(described: dict[str, Any]
         "debiasing": {"debiasing"},
         "explanation": {"aspects"},
         "adaptation": {"adaptation"},
+        "sasrec": {"sasrec"},
     }
 
     def parts_of(name: str, **options: Any) -> set[str]:
@@ -54,6 +57,7 @@ def test_every_component_takes_part_alone_and_together(described: dict[str, Any]
     assert parts_of("EnhancedGenRec") == set(stand_ins)
     for name, component in zip(ENHANCED_GENREC[1:], COMPONENTS):
         assert parts_of(name) == of_component[component]
+    assert parts_of("EnhancedGenRec", components=["sasrec"]) == {"sasrec"}
     assert not parts_of("EnhancedGenRec", components=[])
 
 

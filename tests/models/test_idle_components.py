@@ -13,7 +13,7 @@ import torch
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.training.run import run
 
-ALL = ["fusion", "retrieval", "debiasing", "explanation", "adaptation"]
+ALL = ["fusion", "retrieval", "debiasing", "explanation", "adaptation", "sasrec"]
 HEAD = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
 
 
@@ -47,7 +47,7 @@ def record(options: dict[str, Any]) -> dict[str, Any]:
 
 def test_without_any_item_data_three_components_are_off(shop, capsys) -> None:
     content = record(shop)
-    assert content["components"] == ["retrieval", "debiasing", "adaptation"]
+    assert content["components"] == ["retrieval", "debiasing", "adaptation", "sasrec"]
     assert content["provenance"]["idle_components"] == {
         "fusion": "no texts, categories, years or ratings",
         "explanation": "no categories of items",
@@ -154,7 +154,8 @@ def test_columns_under_other_names_and_items_without_interactions_are_named(shop
     head = "item_id:token\tname:token_seq\tgenres:token_seq"
     Path("dataset/shop/shop.item").write_text("\n".join([head, *rows]) + "\n")
     content = record(shop | {"load_col": None})
-    assert content["components"] == ["fusion", "retrieval", "debiasing", "adaptation"]  # ratings
+    on = ["fusion", "retrieval", "debiasing", "adaptation", "sasrec"]  # fusion reads ratings
+    assert content["components"] == on
     err = capsys.readouterr().err
     assert "shop.item: no model reads its columns name, genres (" in err
     assert "2 of 14 items have no interaction; they are candidates all the same" in err
@@ -199,7 +200,7 @@ def test_the_tables_say_which_component_is_off() -> None:
     assert _idle_components([off[0], on, off[1]]) == [note]
 
 
-def test_only_the_weight_of_the_relations_has_no_default(shop, monkeypatch) -> None:
+def test_only_the_weight_of_the_aspects_has_a_default(shop, monkeypatch) -> None:
     """An unclear gain leaves the aspects out of the ranking: their weight is 0 by default."""
     from llm4rec_recbole.models.enhanced_genrec import validation_choices
 
@@ -215,5 +216,6 @@ def test_only_the_weight_of_the_relations_has_no_default(shop, monkeypatch) -> N
     Path("dataset/shop/shop.item").write_text("\n".join([head, *rows]) + "\n")
     item = {"item": ["item_id", "title", "categories"]}
     content = record(shop | {"load_col": shop["load_col"] | item})
-    assert list(content["chosen_on_validation"]) == ["weight of relations", "weight of aspects"]
-    assert defaults == [False, True]
+    chosen = ["weight of sasrec", "weight of relations", "weight of aspects"]
+    assert list(content["chosen_on_validation"]) == chosen
+    assert defaults == [False, False, True]

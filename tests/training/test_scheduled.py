@@ -44,7 +44,7 @@ def test_an_item_is_a_target_as_often_on_every_data_set(
         def __len__(self) -> int:
             return rows
 
-    model = SimpleNamespace(visits=350)
+    model = SimpleNamespace(training_length=lambda config: (350, 6, 24))
     config: dict[str, Any] = {"epochs": None, "eval_step": None}
     set_epochs(config, model, Data())
     assert config == {"epochs": epochs, "eval_step": eval_step}

@@ -20,13 +20,13 @@ from llm4rec_recbole.components.explanation.aspects import AspectPreference
 from llm4rec_recbole.components.fusion.fusion import FusedContent
 from llm4rec_recbole.components.item_relations import RelationTerm
 from llm4rec_recbole.components.retrieval.context import RetrievedContext
+from llm4rec_recbole.components.sasrec_term import SasrecTerm
 from llm4rec_recbole.components.training_features import TrainingFeatures
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
 
-# λ and γ where nothing is chosen on validation: under RecBole's protocol.
-
-COMPONENTS = ("fusion", "retrieval", "debiasing", "explanation", "adaptation")
+#: The paper's components, in its order, and a SASRec beside the language model.
+COMPONENTS = ("fusion", "retrieval", "debiasing", "explanation", "adaptation", "sasrec")
 
 #: The models of Table V, each with one component: name → the components that are on by default.
 VARIANTS: dict[str, tuple[str, ...]] = {
@@ -103,6 +103,13 @@ class NoAspects(nn.Module):
         return None, 0.0
 
 
+class NoSasrec(nn.Module):
+    """In place of sasrec_term.SasrecTerm."""
+
+    def forward(self, items: Tensor) -> float:
+        return 0.0
+
+
 @dataclass
 class Components:
     """The components of one model. One that is off, or that finds no data, is its stand-in."""
@@ -113,6 +120,7 @@ class Components:
     debiasing: Any = field(default_factory=NoDebiasing)  # (13-18)
     aspects: Any = field(default_factory=NoAspects)  # explanation (19-20)
     adaptation: AdaptationSettings | None = None  # (26-33)
+    sasrec: Any = field(default_factory=NoSasrec)  # not in the paper
     #: Component → what the data lack, of those that are on and find nothing to work on.
     idle: dict[str, str] = field(default_factory=dict)
 
@@ -150,6 +158,9 @@ def build_components(
             ewc=config["adaptation_ewc"],
             batch=config["adaptation_batch"],
         )
+    if "sasrec" in names:
+        length, dropout = config["MAX_ITEM_LIST_LENGTH"], config["sasrec_dropout"]
+        parts.sasrec = SasrecTerm(features.n_items, d, length, dropout)
     parts.idle = {name: why for name, why in lacking(config, features).items() if name in names}
     return parts
 

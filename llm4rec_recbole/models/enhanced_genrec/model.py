@@ -6,7 +6,8 @@
     and metadata        │           └─ relations ── + λ s ──▶ softmax(W_o h_t + b_o) (11)
                         ├ debiasing (13–18) ── weights of the loss, strata, adversary
                         ├ explanation (19–20) ── aspects of taste, + λ log P(aspects, item)
-                        └ adaptation (26–33) ── learns from the validation items, one by one
+                        ├ adaptation (26–33) ── learns from the validation items, one by one
+                        └ sasrec (not in the paper) ── + λ · scores of a small SASRec
 
 The option `components` names the components that are on. Without any, the model is the GenRec
 backbone, the first row of Table IV. A component that is off, or that finds no data to work on, is
@@ -45,7 +46,6 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
 
     batches = "position"  # training/batches.py
     schedule = "warmup_cosine"  # training/trainer.py
-    visits = 350  # of an item as a target, on average, where `epochs` is ~: training/trainer.py
 
     #: The components of a run without the option `components`.
     default_components: tuple[str, ...] = COMPONENTS
@@ -84,6 +84,8 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
         self.content, self.retrieved = parts.content, parts.retrieved  # (1–6), (7–10)
         self.relations, self.debiasing = parts.relations, parts.debiasing  # (13–18)
         self.aspects, self.adaptation = parts.aspects, parts.adaptation  # (19–20), (26–33)
+        self.sasrec = parts.sasrec
+        self.language_model_share: float = config["language_model_share"]
         self.aspect_loss_weight: float = config["aspect_loss_weight"]
         self.feedback: str | None = config["adaptation_feedback"]
         self.adaptation_relations: bool = config["adaptation_relations"]
@@ -104,6 +106,14 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
         if chosen == cls.default_components:
             return None
         return "_".join([EnhancedGenRec.__name__, *(chosen or ("none",))])
+
+    @classmethod
+    def training_length(cls, config: Any) -> tuple[int, int, int]:
+        """How often an item is a target on average where `epochs` is ~, and the least and the most
+        epochs. With sasrec the language model reads only a share of the batches of an epoch."""
+        if "sasrec" in chosen_components(config["components"], cls.default_components):
+            return 700, 12, 28
+        return 350, 6, 24
 
     def item_table(self, ids: Tensor | None = None) -> Tensor:
         """W_o of Eq. (11) and the items y of Eq. (12): the items' own vectors, and with fusion
@@ -136,7 +146,7 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
     def scores(self, states: Tensor, items: Tensor, table: Tensor) -> Tensor:
         """The exponent of Eq. (11), and the terms added to it: (B, n_items).
 
-            W_o h_t + b_o + w_relations · relations + w_aspects · aspects
+            W_o h_t + b_o + w_sasrec · sasrec + w_relations · relations + w_aspects · aspects
 
         states: h_t (B, d); items: (B, L), the histories; table: W_o (n_items, d), which holds the
         content term (1–6).
@@ -145,9 +155,10 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
 
     def score_terms(self, states: Tensor, items: Tensor, table: Tensor) -> dict[str, Tensor]:
         """The terms of `scores` by their names, (B, n_items) each, before they are weighted.
-        Relations are not in the paper. A component that is off adds 0."""
+        SASRec and the relations are not in the paper. A component that is off adds 0."""
         return {
             "states": self.debiasing.scores(states, table) + self.item_bias,  # (11), (15)
+            "sasrec": self.sasrec(items),
             "relations": self.relations(items),  # RecencyEASE
             "aspects": self.aspects(states)[1],  # (20)
         }
@@ -166,8 +177,10 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
             −log P of (11) with the strata of (15), weighted by 1 / e of (13, 14)
             + λ_fair · (L_adv of (17) + the excess of the gap of (18))                    (16)
             + weight · −log of the next item's aspects (19)
+            + −log P of the SASRec beside the language model
 
-        It is a mean over all positions that have a next item, the targets.
+        It is a mean over all positions that have a next item, the targets. With SASRec, the
+        language model reads only a share of the batches; in the others its loss is absent.
         """
         users, items = interaction[self.user_field], interaction[self.ITEM_SEQ]  # (B,), (B, L)
         targets, position = interaction[self.POS_ITEM_ID], interaction["position"]  # (B, L) each
@@ -175,12 +188,21 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
         targets = targets[has_target]  # (N,)
         batch = BatchItems(self.loss, items, targets)  # the M items that the loss reads
         table = self.item_table(batch.ids)  # (M, d): (1–6)
+        own = batch.rows(targets)  # (N,), the targets' rows of the table
+        sasrec_loss: Tensor | float = 0.0
+        if "sasrec" in self.components:
+            sequence = self.sasrec.states(items)[has_target]  # (N, d)
+            vectors = batch.of(self.sasrec.item_embedding.weight)  # (M, d)
+            excluded = torch.zeros(self.n_items, device=vectors.device)
+            excluded = batch.of(excluded.masked_fill(self.excluded_items, -torch.inf))  # (M,)
+            sasrec_loss = batch.loss(sequence, vectors, own, excluded)
+            if torch.rand(()) >= self.language_model_share:
+                return sasrec_loss
         entries = self.retrieved.before(position)  # (B, L, K): (7–10)
         states = self(users, batch.rows(items), table, entries)[has_target]  # (N, d): (12)
         users = users[:, None].expand_as(position)[has_target]  # (N,)
         rows = position[has_target]  # (N,), the targets' training rows: positions count from 1
         bias = batch.of(self.item_bias.masked_fill(self.excluded_items, -torch.inf))  # (M,)
-        own = batch.rows(targets)  # (N,), the targets' rows of the table
 
         # (19) comes first: gradients are summed in the reverse order of the terms, and float sums
         # depend on the order.
@@ -191,9 +213,10 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
         unfairness = self.debiasing.fairness_loss(
             left, right, bias, own, users, targets
         )  # (17, 18)
-        return self.aspect_loss_weight * preference + fair_loss(  # (16)
+        language_model_loss = self.aspect_loss_weight * preference + fair_loss(  # (16)
             recommendation, unfairness, self.debiasing.fairness_weight
         )
+        return language_model_loss + sasrec_loss
 
 
 # RecBole looks models up by the name of their class.

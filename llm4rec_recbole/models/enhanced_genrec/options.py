@@ -15,7 +15,7 @@ from llm4rec_recbole.training.options import (
     WarmupOptions,
 )
 
-Component = Literal["fusion", "retrieval", "debiasing", "explanation", "adaptation"]
+Component = Literal["fusion", "retrieval", "debiasing", "explanation", "adaptation", "sasrec"]
 
 
 class EnhancedGenRecOptions(
@@ -24,7 +24,7 @@ class EnhancedGenRecOptions(
     """Numbers in parentheses are equations of the paper."""
 
     components: list[Component] | None = Field(
-        None, description="Components that take part; ~ is all five (or the variant's), [] none."
+        None, description="Components that take part; ~ is all (or those of the variant), [] none."
     )
     # Language model.
     lora_rank: Count = Field(
@@ -33,6 +33,16 @@ class EnhancedGenRecOptions(
     hidden_size: Size = Field(64, description="Width d of item vectors, user token and states.")
     hidden_dropout_prob: Probability = Field(0.2, description="Dropout on tokens and states.")
     loss_type: Literal["CE"] = Field("CE", description="Cross-entropy over the whole catalogue.")
+    # The SASRec beside the language model.
+    sasrec_dropout: Probability = Field(0.5, description="Dropout of the component sasrec.")
+    sasrec_weight: Weight | None = Field(
+        None, description="Weight of sasrec in the ranking; ~ is chosen on validation."
+    )
+    language_model_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.35,
+        description="Share of the batches that the language model reads, drawn at random, where "
+        "the component sasrec reads all.",
+    )
     # Item vectors.
     item_init: Literal["random", "spectral", "text"] = Field(
         "spectral",

@@ -30,9 +30,9 @@ from llm4rec_recbole.evaluation.score_weights import (
     choose,
     ndcg_at_weights,
 )
-from llm4rec_recbole.models.enhanced_genrec.build import NoAspects, NoRelations
+from llm4rec_recbole.models.enhanced_genrec.build import NoAspects, NoRelations, NoSasrec
 
-FIRST_WEIGHTS = {"relations": 16.0, "aspects": 0.1}  # before the first validation
+FIRST_WEIGHTS = {"sasrec": 1.0, "relations": 16.0, "aspects": 0.1}  # before the first validation
 
 
 class ValidationChoices:
@@ -44,12 +44,16 @@ class ValidationChoices:
 
     def start_weights(self: Any, config: Any) -> None:
         """Set the weights before the first validation; ~ is chosen there."""
-        given = {"relations": config["relation_weight"], "aspects": config["aspect_score_weight"]}
-        parts = {"relations": self.relations, "aspects": self.aspects}
+        given = {
+            "sasrec": config["sasrec_weight"],
+            "relations": config["relation_weight"],
+            "aspects": config["aspect_score_weight"],
+        }
+        parts = {"sasrec": self.sasrec, "relations": self.relations, "aspects": self.aspects}
         self.weights = {
             name: FIRST_WEIGHTS[name] if weight is None else float(weight)
             for name, weight in given.items()
-            if not isinstance(parts[name], NoRelations | NoAspects)
+            if not isinstance(parts[name], NoSasrec | NoRelations | NoAspects)
         }
         self.terms_to_weigh = [name for name in self.weights if given[name] is None]
 
@@ -72,7 +76,7 @@ class ValidationChoices:
                 return self.weighted(terms).cpu(), own.cpu()
 
             self.weights[name] = best_weight(
-                parts, held_out, WEIGHTS, first_by_default=name != "relations"
+                parts, held_out, WEIGHTS, first_by_default=name == "aspects"
             )
 
     @torch.no_grad()

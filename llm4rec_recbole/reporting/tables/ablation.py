@@ -225,8 +225,9 @@ def _notes_4(sections: list[AccuracySection]) -> list[str]:
         "Change: this row less the row above, over the same users; of Full Framework: less the "
         f"first row; of a null: {OURS} less the null. The interval is of the bootstrap over users, "
         "or of t with users and seeds random where a method has several seeds.",
-        "Adaptive Learning is the fifth of five components. So + Adaptive Learning and Full "
-        "Framework are one configuration, and one run fills both rows.",
+        "Adaptive Learning is the fifth of five components, so the paper's + Adaptive Learning and "
+        "Full Framework are one configuration. Our Full Framework, EnhancedGenRec, also has a "
+        "SASRec beside the language model, which the paper does not have.",
         *([tested] if n_tests else ["No two rows that follow each other have been run: no test."]),
         *_effect_notes([row for section in sections for row in section.rows]),
         "Nulls: each is named with the part that it tests (properties/nulls.yaml).",

@@ -1,0 +1,86 @@
+"""A small SASRec beside the language model: a term of the ranking that the paper does not have.
+
+    score(u, i) = language model's logit (11) + w_sasrec · SASRec's logit + …
+
+It has item vectors of its own, and learns from the same batches with a loss of its own.
+A pretrained body learns frequent items well. A network of 64 units learns rare items better, costs
+a tenth of the time, and so can read more epochs.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class SasrecTerm(nn.Module):
+    """Self-attention over a history's item vectors (Kang & McAuley, ICDM 2018), normalised before
+    each layer: 2 layers, 2 heads, feed-forward maps of 4 d."""
+
+    def __init__(self, n_items: int, d: int, length: int, dropout: float) -> None:
+        """d: size of the item vectors; length: of the longest history."""
+        super().__init__()
+        self.item_embedding = nn.Embedding(n_items, d, padding_idx=0)  # item_init fills it
+        self.position_embedding = nn.Embedding(length, d)
+        nn.init.normal_(self.item_embedding.weight[1:], std=0.02)
+        nn.init.normal_(self.position_embedding.weight, std=0.02)
+        self.encoder = PreNormEncoder(2, 2, d, 4 * d, dropout, attention=0.0)
+        self.norm, self.dropout = nn.LayerNorm(d), nn.Dropout(dropout)
+
+    def states(self, items: Tensor) -> Tensor:
+        """The state after each item, (B, L, d); items: (B, L), oldest first, padded on the
+        right."""
+        positions = self.position_embedding.weight[: items.shape[1]]  # (L, d)
+        return self.norm(self.encoder(self.dropout(self.item_embedding(items) + positions)))
+
+    def forward(self, items: Tensor) -> Tensor:
+        """Scores (B, n_items) after each history's last item; items: (B, L) as in `states`."""
+        if not items.shape[1]:  # no history at all: that of one pad
+            items = items.new_zeros(len(items), 1)
+        last = ((items > 0).sum(1) - 1).clamp(min=0)  # (B,)
+        states = self.states(items)[torch.arange(len(items), device=items.device), last]
+        return states @ self.item_embedding.weight.T
+
+
+class PreNormEncoder(nn.Module):
+    """Causal self-attention layers that normalise their inputs, (B, L, d) to (B, L, d). Histories
+    are padded on the right, so no position before the padding attends to it."""
+
+    def __init__(
+        self, n_layers: int, n_heads: int, d: int, width: int, dropout: float, attention: float
+    ) -> None:
+        """width: of the feed-forward maps; dropout, attention: on each map's output, and on the
+        attention weights."""
+        super().__init__()
+        self.layers = nn.ModuleList(
+            PreNormLayer(n_heads, d, width, dropout, attention) for _ in range(n_layers)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class PreNormLayer(nn.Module):
+    """One layer: attention, then two feed-forward maps, each added to its input."""
+
+    def __init__(self, n_heads: int, d: int, width: int, dropout: float, attention: float) -> None:
+        super().__init__()
+        self.n_heads, self.attention_dropout = n_heads, attention
+        self.attention_norm, self.feed_forward_norm = nn.LayerNorm(d), nn.LayerNorm(d)
+        self.projections, self.output = nn.Linear(d, 3 * d), nn.Linear(d, d)
+        self.wide, self.narrow = nn.Linear(d, width), nn.Linear(width, d)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        B, L, d = x.shape
+        heads = self.projections(self.attention_norm(x)).view(B, L, 3, self.n_heads, -1)
+        q, k, v = heads.permute(2, 0, 3, 1, 4)  # (B, h, L, d / h) each
+        context = functional.scaled_dot_product_attention(
+            q, k, v, is_causal=True, dropout_p=self.attention_dropout if self.training else 0.0
+        )
+        x = x + self.dropout(self.output(context.transpose(1, 2).reshape(B, L, d)))
+        hidden = functional.gelu(self.wide(self.feed_forward_norm(x)))  # (B, L, width)
+        return x + self.dropout(self.narrow(hidden))
