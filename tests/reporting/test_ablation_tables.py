@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from llm4rec_recbole.analysis.paper.paper_tables import ALL_FIVE
 
+from llm4rec_recbole.analysis.paper.paper_tables import ALL_FIVE
 from tests.helpers.fake_ablation import add_ablation
 from tests.helpers.fake_results import add_failure, add_run, ranks_around
 from tests.helpers.generated_tables import (
