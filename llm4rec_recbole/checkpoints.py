@@ -32,7 +32,7 @@ _DAMAGED = "damaged, truncated, or not a checkpoint"
 
 
 class Header(NamedTuple):
-    """What a checkpoint says about itself: the run's model, data set and options, and its end."""
+    """What a checkpoint says about itself: the run's model, data set and options; its state."""
 
     run: dict[str, Any]
     finished: bool  # whether the run has written its record

@@ -167,7 +167,8 @@ def conclusion(
     margin: float = MARGIN,
     p: float = 1.0,
 ) -> str:
-    """Equivalent or undecided, in words; better or worse where `p` is below the level.
+    """The conclusion in words: better or worse where `p` is below the level, else equivalent or
+    undecided.
 
     differences: (U,), of `test`; seeds: the values (S, U) of all methods that were compared;
     margin: relative to the baseline's mean (of the synergy of Table V: to the backbone's).

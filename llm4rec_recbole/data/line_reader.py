@@ -91,8 +91,8 @@ def rest_of_line(file: IO[bytes], path: str | Path, number: int) -> bytes:
 
 
 def _last_whole_line(path: str | Path) -> int:
-    """The last line before the damage. Line by line, at most one line is lost; in blocks, a whole
-    block would be."""
+    """The number of the last line before the damage. Lines are read one by one here, because a read
+    of a block that meets the damage returns nothing."""
     number = 0
     with open_bytes(path) as file, suppress(*_BROKEN):
         while line := file.readline(MAX_LINE):

@@ -253,7 +253,7 @@ def _attend(attention: Any, x: Tensor, keys: Tensor, values: Tensor, bias: Tenso
 
 
 def _normed(norm: Any, x: Tensor) -> Tensor:
-    """T5's layer norm; without gradients in fewer passes over x."""
+    """T5's layer norm. Without gradients it takes fewer passes over x."""
     if torch.is_grad_enabled():
         return norm(x)
     return rms_norm(x, norm.weight.shape, norm.weight, norm.variance_epsilon)

@@ -90,7 +90,7 @@ def item_parity(top: np.ndarray, categories: np.ndarray, k: int) -> float:
     """Parity of the exposure of items in the top k between categories; NaN with fewer than two.
 
     top: (U, K) item ids, best first, 0 = none; categories: (n_items, C), not zero where the item
-    is of that category. The items of no category stand outside.
+    is of that category. Items without a category do not count.
     """
     return parity(*exposure_of_categories(top, categories, k))
 

@@ -58,7 +58,7 @@ def resume(
     from events, and for a folder that belongs to another model, is in use, or is damaged.
     """
     require_adaptive(model)
-    _claim(model, folder / "model.json")
+    _check_owner(model, folder / "model.json")
     feedback = Feedback(model)
     fisher = saved_fisher(model.model, model.path)
     adapter = online_adapter(model.model, model.test, feedback.losses, fisher)
@@ -78,8 +78,8 @@ def with_adaptation_state(model: TrainedModel, folder: Path) -> TrainedModel:
     return feedback.updated_model()
 
 
-def _claim(model: TrainedModel, path: Path) -> None:
-    """Write down whose folder this is. Raises InputError where it is another model's."""
+def _check_owner(model: TrainedModel, path: Path) -> None:
+    """Write which model the folder belongs to, or read it. Raises InputError for another model."""
     expected = {"method": model.method, "checkpoint_sha256": sha256_of(model.path)}
     if not path.exists():
         write_json(path, expected)

@@ -231,7 +231,7 @@ def _stand_ins() -> Iterator[None]:
         loss = _imported_when_called(_LOSSES, "ForCausalLMLoss")
         vars(stand_ins[_LOSSES]).update(LOSS_MAPPING={"ForCausalLM": loss})
     if "torch._dynamo" in stand_ins:
-        vars(stand_ins["torch._dynamo"]).update(allow_in_graph=_unmarked, disable=_unmarked)
+        vars(stand_ins["torch._dynamo"]).update(allow_in_graph=_undecorated, disable=_undecorated)
     try:
         yield
     finally:
@@ -258,6 +258,6 @@ def _class_without_instances(module: str, name: str) -> type:
     return type(name, (), {"__init__": lambda self, *_, **__: None})
 
 
-def _unmarked(function: Any = None, *_: Any, **options: Any) -> Any:
-    """A decorator for the compiler, which is not used."""
-    return _unmarked if function is None else function
+def _undecorated(function: Any = None, *_: Any, **options: Any) -> Any:
+    """A decorator that returns its function: it stands in for one of the unused compiler."""
+    return _undecorated if function is None else function

@@ -77,7 +77,7 @@ def main(command: Sequence[str]) -> int:
 
 
 def _train(command: Sequence[str], lock: int, run: Run) -> tuple[int, str]:
-    """Check the data, train what a sum adds up, then execute `command`.
+    """Check the data, train the references of a sum, then execute `command`.
 
     Returns its exit status and its last line of errors.
     """

@@ -57,8 +57,8 @@ def while_importing(module: str) -> Callable[[ImportContext], ImportContext]:
 
 
 def import_names_late(package: str) -> None:
-    """Make the names that `package` imports from its modules importable, without importing them,
-    where `__init__` has only lines such as `from package.module import Name`."""
+    """Import the modules of `package` when their names are first used. Its `__init__` must only
+    have lines such as `from package.module import Name`."""
     _LATE.add(package)
 
 

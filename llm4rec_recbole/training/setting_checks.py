@@ -60,8 +60,8 @@ _WEIGHTS: tuple[tuple[str, str | None, tuple[Any, ...]], ...] = (
 
 
 def check_stages(config: Any, origins: Mapping[str, Origin]) -> None:
-    """Refuse options that the stage of a training in stages does not read, and weights that it
-    needs and that are not there."""
+    """For a model that trains in stages: refuse options that the stage does not read, and a stage
+    whose file of weights is absent."""
     stage = config["train_stage"]
     if stage is not None:
         pretraining = stage.endswith("pretrain")

@@ -186,7 +186,7 @@ class Search:
         return f"{state}, {best:.4f} {row['options']}"
 
     def _as_in_space(self, name: str, value: Any) -> Any:
-        """What Optuna drew: a choice as it stands in the space, a number with three digits."""
+        """A value that Optuna drew: a choice as the space has it, or a number with three digits."""
         values = self.space[name]
         if isinstance(values, list):
             return next((choice for choice in values if _plain(choice) == value), value)

@@ -58,8 +58,8 @@ def context_attention(context: Tensor, parts: Tensor, present: Tensor) -> tuple[
 
 
 def trend(items: np.ndarray, times: np.ndarray, n_items: int, now: float) -> Frequency:
-    """How often each item was chosen in the TREND_DAYS before `now`, and how often its share of the
-    interactions before them predicts: infinitely often without any.
+    """Two counts for each item: its choices in the TREND_DAYS before `now`, and the number that its
+    earlier share of all choices predicts. Without earlier choices the prediction is infinite.
 
     items, times: (N,), the training interactions; now: in seconds, as the times.
     """

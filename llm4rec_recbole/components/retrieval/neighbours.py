@@ -155,8 +155,8 @@ def unit_maxima(matrix: sp.csr_matrix) -> sp.csr_matrix:
 
 
 def text_similarity(vectors: np.ndarray) -> sp.csr_matrix:
-    """Cosines of the texts' vectors (n_items, d) without their mean, the TEXT_NEIGHBOURS largest of
-    each item: with the mean all titles are similar. Zeros are no text."""
+    """Cosine similarity of text vectors (n_items, d), the TEXT_NEIGHBOURS largest of each item. The
+    mean is subtracted first, because with it all titles are similar. Zeros stand for no text."""
     import faiss
 
     n_items = len(vectors)

@@ -63,7 +63,7 @@ class TitleModel(nn.Module):
         self.train()
 
     def train(self, mode: bool = True) -> TitleModel:
-        """As nn.Module.train. On a CPU the fused attention is fast forwards, and slow backwards."""
+        """As nn.Module.train. On a CPU, the backward pass of fused attention is slow."""
         slow = mode and self.head.weight.device.type == "cpu"
         self.body.set_attn_implementation("eager" if slow else "sdpa")
         return super().train(mode)

@@ -200,7 +200,7 @@ def column(
 ) -> list[Cell]:
     """A column of numbers as shown, its best and second best (the `smaller` ones) marked.
 
-    What is no number is shown as it is, None as a dash.
+    A text that is no number is shown as it is, and None as a dash.
     """
     values = [_float(text) for text in shown]
     marks = marks or [False] * len(shown)
