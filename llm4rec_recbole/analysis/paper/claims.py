@@ -17,13 +17,13 @@ from llm4rec_recbole.analysis.paper.paper_tables import (
     DATASET_NAMES,
     METRIC_NAMES,
     Gain,
+    Printed,
     compounded,
     gain,
     per_cent,
 )
 
-Table = dict[tuple[str, str], str]  # (row, column) -> as printed
-Tables = dict[str, Table]  # "table_1" -> …
+Tables = dict[str, Printed]  # "table_1" -> …
 Entry = dict[str, Any]  # of claims.yaml
 
 FILE = Path(__file__).with_name("claims.yaml")
@@ -85,7 +85,7 @@ def paper_claims(paper: Tables) -> list[Claim]:
     return [claim for entry in entries for claim in RULES[entry["rule"]](paper, entry)]
 
 
-def baselines(table: Table, column: str) -> dict[str, Decimal]:
+def baselines(table: Printed, column: str) -> dict[str, Decimal]:
     """The baselines' numbers in a column of Tables I to III."""
     return {
         row: Decimal(cell)
@@ -100,14 +100,14 @@ def _claim(entry: Entry, values: dict[str, Any], *derived: Any, **fields: Any) -
     return Claim(*texts, *derived, **fields)
 
 
-def _improvement(table: Table, column: str) -> tuple[Gain, str]:
+def _improvement(table: Printed, column: str) -> tuple[Gain, str]:
     """Ours over the best baseline, and that baseline's name."""
     others = baselines(table, column)
     best = max(others, key=others.__getitem__)
     return gain(table[OURS, column], table[best, column]), best
 
 
-def _column_names(table: Table) -> dict[str, str]:
+def _column_names(table: Printed) -> dict[str, str]:
     """The columns of Table I or II and their names in sentences."""
     columns = [column for row, column in table if row == OURS]
     return {column: _column_name(column) for column in columns}
@@ -186,7 +186,7 @@ def _improvements(paper: Tables, entry: Entry) -> Iterator[Claim]:
         )  # fmt: skip
 
 
-def _nearest(table: Table, column: str, printed: str, best: str) -> str:
+def _nearest(table: Printed, column: str, printed: str, best: str) -> str:
     """The other baseline against which the printed gain comes out, or nearly."""
     gains = {row: gain(table[OURS, column], table[row, column]) for row in baselines(table, column)}
     row = min(gains, key=lambda r: abs(gains[r].percent - per_cent(printed)))

@@ -221,13 +221,17 @@ DATASET_NAMES = {
 }
 
 
-def read_printed_table(path: Path) -> dict[tuple[str, str], str]:
-    """Return (row label, column) -> the paper's cell, in the paper's order.
+#: (row label, column) → the cell as the paper prints it.
+Printed = dict[tuple[str, str], str]
+
+
+def read_printed_table(path: Path) -> Printed:
+    """The cells of a printed table, in the paper's order.
 
     The first column has the labels. Raises InputError if the file is missing or a row has more or
     fewer cells than the header.
     """
-    printed: dict[tuple[str, str], str] = {}
+    printed: Printed = {}
     try:
         with open(path, encoding="utf-8", newline="") as file:
             rows = csv.reader(file)

@@ -8,16 +8,15 @@ from types import MappingProxyType
 
 import numpy as np
 
-from llm4rec_recbole.analysis.compare import METRICS, best_null
+from llm4rec_recbole.analysis.compare import METRICS, Column, best_null
 from llm4rec_recbole.analysis.paired_tests import Comparison
 from llm4rec_recbole.analysis.paper import paper_tables
+from llm4rec_recbole.analysis.paper.paper_tables import Printed
 from llm4rec_recbole.evaluation.metrics import mean_of_known
 from llm4rec_recbole.evaluation.record_reader import RANKINGS, Failure, Record, Runs
 from llm4rec_recbole.evaluation.users_file import Values
 from llm4rec_recbole.reporting.tables.render import Cell, Section, csv_text
 
-Column = tuple[str, str]  # (ranking, metric)
-Printed = dict[tuple[str, str], str]  # (row label, column) -> as the paper prints it
 COLUMNS: tuple[Column, ...] = tuple((r, m) for r in RANKINGS for m in METRICS)
 
 
