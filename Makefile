@@ -90,4 +90,4 @@ lock: ## write the pins of what .venv holds to requirements.lock
 	$(BIN)/python .ci/lock.py > requirements.new && mv requirements.new requirements.lock
 
 clean: ## remove the environment, caches, and all that a run can make again
-	rm -rf $(VENV) work log log_tensorboard saved .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf dataset/*/cache $(VENV) work log log_tensorboard saved .mypy_cache .ruff_cache .pytest_cache .hypothesis

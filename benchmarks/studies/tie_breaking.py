@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -69,7 +68,7 @@ def split_in_order(log: Interactions, order: np.ndarray) -> Split:
         Log(log.users[order], log.items[order], log.times[order], len(log.item_tokens))
     )
     split.log.rows = order[split.log.rows]
-    return replace(split, train=order[split.train])
+    return split
 
 
 def quality(log: Interactions, split: Split) -> dict[str, tuple[float, float]]:

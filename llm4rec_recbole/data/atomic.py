@@ -91,6 +91,20 @@ def _split_header(
     return types, header, rows
 
 
+def read_types(
+    path: str | Path, file_format: AtomicFormat = DEFAULT_FORMAT, required: Sequence[str] = ()
+) -> dict[str, str]:
+    """Each column's type in an atomic file, which is read if it was not before.
+
+    Arguments and errors as of `read_atomic`.
+    """
+    path = Path(path)
+    if (types := table_cache.read_types(path, file_format)) is None:
+        return read_atomic(path, file_format, required).types
+    _check_required(path, types, file_format, required)
+    return types
+
+
 def _parse(path: Path, file_format: AtomicFormat, required: Sequence[str]) -> AtomicTable:
     with open_regular(path) as file:
         blocks = _utf8_blocks(file, path, file_format.encoding)

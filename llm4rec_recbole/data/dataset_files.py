@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from llm4rec_recbole.data import atomic_format
-from llm4rec_recbole.data.atomic import read_atomic
+from llm4rec_recbole.data.atomic import read_atomic, read_types
 from llm4rec_recbole.data.atomic_format import AtomicTable
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError, did_you_mean
@@ -94,7 +94,7 @@ class DatasetFiles:
         return [self.path(f"{part}.inter") for part in self.parts] or [self.path("inter")]
 
     def check(self, timed: bool = True) -> None:
-        """Read every file that there is.
+        """Read every file that there is; one whose checked copy is in the cache is not read again.
 
         timed: whether the interactions need times. Raises InputError, with file and line, for the
         first defect, and for times whose unit differs between benchmark parts.
@@ -105,13 +105,10 @@ class DatasetFiles:
             file_format.item_field,
             *[file_format.time_field] * timed,
         ]
-        tables = [read_atomic(path, file_format, required) for path in self.interactions]
-        for table in tables[1:]:
-            if table.types != tables[0].types:
-                hint = f"they are {', '.join(tables[0].types)}"
-                message = f"the columns are not those of {tables[0].path.name}"
-                raise InputError(message, file=table.path, line=1, hint=hint)
-        self._check_units(tables)
+        if len(self.interactions) == 1:
+            read_types(self.interactions[0], file_format, required)
+        else:
+            self._check_parts(required)
         ids = {"item": file_format.item_field, "user": file_format.user_field}
         for suffix in OTHER_SUFFIXES:
             if self.path(suffix).exists():
@@ -119,9 +116,18 @@ class DatasetFiles:
                 if suffix in ids:
                     table.check_ids(ids[suffix])
 
+    def _check_parts(self, required: Sequence[str]) -> None:
+        tables = [read_atomic(path, self.file_format, required) for path in self.interactions]
+        for table in tables[1:]:
+            if table.types != tables[0].types:
+                hint = f"they are {', '.join(tables[0].types)}"
+                message = f"the columns are not those of {tables[0].path.name}"
+                raise InputError(message, file=table.path, line=1, hint=hint)
+        self._check_units(tables)
+
     def _check_units(self, tables: Sequence[AtomicTable]) -> None:
         field = self.file_format.time_field
-        if len(tables) < 2 or any(table.types.get(field) != "float" for table in tables):
+        if any(table.types.get(field) != "float" for table in tables):
             return
         times = [table.columns[field].to_numpy() for table in tables]
         row = atomic_format.first_unit_change(np.concatenate(times))

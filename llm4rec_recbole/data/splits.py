@@ -18,7 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
-from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.data.held_out import HeldOut, HeldOutOfLog, between
 from llm4rec_recbole.errors import InputError
 
 _SORTED_AT_ONCE = 1 << 16  # interactions
@@ -26,20 +26,36 @@ _SORTED_AT_ONCE = 1 << 16  # interactions
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """The row numbers of the training data, and the held-out items of validation and test.
+    """The training interactions, and the held-out items of validation and test.
 
-    `counts` has the number of interactions or users that each rule left out. Only `temporal` sets
-    the cuts, in the unit and type of the given times. The histories of the held-out items take
-    time and memory, so they are made when they are first read.
+    Each user trains on the first interactions of his part of the log. `counts` has the number of
+    interactions or users that each rule left out. Only `temporal` sets the cuts, in the unit and
+    type of the given times.
     """
 
-    train: np.ndarray  # (N,) int64, row numbers: user by user, oldest first
     log: Log
+    train_stops: np.ndarray  # (users,) int64: a user trains on positions log.starts:train_stops
     valid_at: np.ndarray  # (U,) int64, positions in the log of the held-out items of validation
     test_at: np.ndarray  # (U,) int64, and of the test
     counts: dict[str, int] = field(default_factory=dict)
     valid_cut: int | float | None = None
     test_cut: int | float | None = None
+
+    @cached_property
+    def in_training(self) -> np.ndarray:
+        """Mask (N,) of the log's positions that train."""
+        return between(self.log.starts, self.train_stops, len(self.log.rows))
+
+    @cached_property
+    def train(self) -> np.ndarray:
+        """The row numbers of the training interactions, (n,): user by user, oldest first."""
+        return self.log.rows[self.in_training]
+
+    @cached_property
+    def train_counts(self) -> np.ndarray:
+        """The training interactions of each item, (n_items,) int64."""
+        later = self.log.items[~self.in_training]
+        return self.log.item_counts - np.bincount(later, minlength=self.log.n_items)
 
     @cached_property
     def valid(self) -> HeldOut:
@@ -163,11 +179,11 @@ def leave_one_out(log: Log) -> Split:
             hint="leave-one-out needs an item each for test, validation and training",
         )
     last = log.ends[testable] - 1
-    trains = np.ones(len(log.rows), dtype=bool)
-    trains[last] = trains[last - 1] = False
+    train_stops = log.ends.copy()
+    train_stops[testable] -= 2
     return Split(
-        train=log.rows[trains],
         log=log,
+        train_stops=train_stops,
         valid_at=last - 1,
         test_at=last,
         counts=log.counts | {"users_train_only": len(log.users) - len(testable)},
@@ -187,41 +203,42 @@ def temporal_split(log: Log, valid_share: float = 0.1, test_share: float = 0.1) 
 
     Raises InputError if nothing is left to train on or no user can be tested.
     """
-    sorted_times = np.sort(log.times)
-    test_cut = _cut(sorted_times, 1 - test_share)
-    valid_cut = _cut(sorted_times, 1 - test_share - valid_share)
-    trains = log.times < valid_cut
-    before_valid = log.count(trains)  # (users,)
+    n = len(log.times)
+    positions = [_cut_at(n, 1 - test_share), _cut_at(n, 1 - test_share - valid_share)]
+    in_time_order = np.partition(log.times, positions)  # at these positions, as if sorted
+    test_cut, valid_cut = in_time_order[positions].astype(log.time_type)
+    before_valid = log.count(log.times < valid_cut)  # (users,)
     before_test = log.count(log.times < test_cut)  # (users,)
     trained = before_valid > 0
     in_valid = before_test > before_valid
     in_test = log.lengths > before_test
     valid, test = np.flatnonzero(trained & in_valid), np.flatnonzero(trained & in_test)
-    if not trains.any() or not len(valid) or not len(test):
+    n_train = int(before_valid.sum())
+    if not n_train or not len(valid) or not len(test):
         raise InputError(
-            f"the cuts {valid_cut} and {test_cut} leave {int(trains.sum())} interactions to train "
+            f"the cuts {valid_cut} and {test_cut} leave {n_train} interactions to train "
             f"on, {len(valid)} users to validate on and {len(test)} to test on",
             hint="the temporal protocol needs more interactions or more different times",
         )
     return Split(
-        train=log.rows[trains],
         log=log,
+        train_stops=log.starts + before_valid,
         valid_at=log.starts[valid] + before_valid[valid],
         test_at=log.starts[test] + before_test[test],
         counts=log.counts
         | {
             "valid_users_without_training": int((in_valid & ~trained).sum()),
             "test_users_without_training": int((in_test & ~trained).sum()),
-            "later_interactions_not_held_out": int((~trains).sum()) - len(valid) - len(test),
+            "later_interactions_not_held_out": n - n_train - len(valid) - len(test),
         },
         valid_cut=valid_cut.item(),
         test_cut=test_cut.item(),
     )
 
 
-def _cut(sorted_times: np.ndarray, share: float) -> np.generic:
-    """Return the time of the first interaction after the earliest `share` of the log."""
-    return sorted_times[min(int(len(sorted_times) * share + 1e-6), len(sorted_times) - 1)]
+def _cut_at(n: int, share: float) -> int:
+    """Return how many of `n` interactions come before a cut after the earliest `share` of them."""
+    return min(int(n * share + 1e-6), n - 1)
 
 
 def repeats(users: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -248,13 +265,20 @@ class Log:
     n_items: catalogue size with the pad (default: largest id + 1).
     """
 
+    rows: np.ndarray  # (N,) row numbers in the file
+    items: np.ndarray  # (N,) item ids
+    times: np.ndarray  # (N,)
+    time_type: np.dtype  # of the times in the results
+    starts: np.ndarray  # (users,) int64: user u has positions starts[u]:ends[u]
+    users: np.ndarray  # (users,) user ids, ascending
+
     def __init__(
         self, users: np.ndarray, items: np.ndarray, times: np.ndarray, n_items: int | None = None
     ) -> None:
         if not len(users):
             raise InputError("the data set has no interactions")
         self.n_items = int(items.max()) + 1 if n_items is None else n_items
-        self.rows = order_by_user(users, times)  # (N,) row numbers
+        self.rows = order_by_user(users, times)
         user_of_row = users if is_ascending(users) else users[self.rows]
         self.items = items[self.rows]
         later, _ = repeats(user_of_row, self.items)
@@ -262,12 +286,42 @@ class Log:
             self.rows = np.delete(self.rows, later)
             user_of_row, self.items = users[self.rows], items[self.rows]
         self.times = times[self.rows]
-        self.starts = np.append(
-            0, np.flatnonzero(user_of_row[1:] != user_of_row[:-1]) + 1
-        )  # (users,)
-        self.ends = np.append(self.starts[1:], len(user_of_row))
-        self.users, self.lengths = user_of_row[self.starts], self.ends - self.starts
+        self.time_type = np.dtype(np.float64 if times.dtype.kind == "f" else np.int64)
+        self.starts = np.append(0, np.flatnonzero(user_of_row[1:] != user_of_row[:-1]) + 1)
+        self.users = user_of_row[self.starts]
         self.counts = {"repeats_dropped": len(users) - len(self.rows)}
+
+    @classmethod
+    def stored(
+        cls,
+        arrays: dict[str, np.ndarray],
+        time_type: np.dtype,
+        n_items: int,
+        counts: dict[str, int],
+    ) -> Log:
+        """The log of which `arrays` has rows, items, times, starts and users, of any integer type.
+
+        It is not checked: data/stored_log.py writes and reads it.
+        """
+        log = cls.__new__(cls)
+        vars(log).update(arrays)
+        log.time_type, log.n_items, log.counts = time_type, n_items, counts
+        return log
+
+    @cached_property
+    def ends(self) -> np.ndarray:
+        """Where each user's interactions end, (users,) int64."""
+        return np.append(self.starts[1:], len(self.rows))
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """How many interactions each user has, (users,) int64."""
+        return self.ends - self.starts
+
+    @cached_property
+    def item_counts(self) -> np.ndarray:
+        """The interactions of each item, (n_items,) int64."""
+        return np.bincount(self.items, minlength=self.n_items)
 
     def count(self, mask: np.ndarray) -> np.ndarray:
         """Return how many of each user's interactions are in the mask (N,): (users,)."""
@@ -279,18 +333,13 @@ class Log:
         A user's interactions before the target are the history.
         """
         user_rows = np.searchsorted(self.starts, targets, side="right") - 1  # (U,)
-        starts = self.starts[user_rows]
-        edges = np.zeros(len(self.rows) + 1, dtype=np.int8)
-        edges[starts] += 1
-        edges[targets] -= 1
-        seen = np.cumsum(edges, dtype=np.int8)[:-1].view(bool)  # (N,) between start and target
-        times = self.times[seen]
-        return HeldOut(
+        return HeldOutOfLog(
             users=self.users[user_rows].astype(np.int64),
             targets=self.items[targets].astype(np.int64),
-            indptr=np.concatenate([[0], np.cumsum(targets - starts)]).astype(np.int64),
-            items=self.items[seen].astype(np.int64, copy=False),
-            times=times if times.dtype.kind == "f" else times.astype(np.int64, copy=False),
+            starts=self.starts[user_rows],
+            stops=targets,
+            log=(self.items, self.times),
+            time_type=self.time_type,
             n_items=self.n_items,
         )
 

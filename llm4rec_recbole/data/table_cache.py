@@ -1,7 +1,7 @@
 """Parsed atomic files, kept in memory for the run and on disk for the next one.
 
     <dataset>.inter  ─▶  cache/<dataset>.inter.arrow    one line of JSON: format, state of the file,
-                                                        types, CRC-32 of what follows
+                                                        types, checksum of what follows
                                                         the columns, as an Arrow IPC stream
 
 In memory are small files, and `.item`, `.user` files of any size: several parts of a run read them.
@@ -12,18 +12,18 @@ it loses nothing. Nothing in it can be executed.
 
 from __future__ import annotations
 
-import json
 import mmap
 import sys
 import time
-import zlib
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llm4rec_recbole.data.array_file import checksum, header, map_file, read_header
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.files import open_regular, replacing
+from llm4rec_recbole.files import replacing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     Parsed = tuple[dict[str, str], pa.Table]  # each column's type; the columns
 
 LEAST_BYTES = 1 << 24  # the size of a file that is worth a copy on disk
-_VERSION = 2
-_ALIGNMENT = 64  # bytes; Arrow reads aligned columns without copying them
+_VERSION = 3
 _MOST_IN_MEMORY = 8  # files
 _SETTLED = 100_000_000  # ns; a file changed later may change again without a new time of change
 _memory: OrderedDict[tuple[Any, ...], Parsed] = OrderedDict()
@@ -61,6 +60,21 @@ def read(path: Path, file_format: AtomicFormat) -> Parsed | None:
     if parsed is not None:  # its columns are mapped from the disk and take no memory of their own
         _remember(path, file_format, state, parsed)
     return parsed
+
+
+def read_types(path: Path, file_format: AtomicFormat) -> dict[str, str] | None:
+    """Each column's type, where `read` has a table; None otherwise. Reads no column."""
+    state, copy = state_of(path), _path_of_copy(path)
+    if state is None:
+        return None
+    if (key := _key(path, file_format, state)) in _memory:
+        return _memory[key][0]
+    with suppress(OSError, ValueError, KeyError, InputError):
+        about = read_header(copy)
+        if _about(file_format, state).items() <= about.items():
+            types: dict[str, str] = about["types"]
+            return types
+    return None
 
 
 def write(
@@ -102,15 +116,9 @@ def _read_copy(path: Path, file_format: AtomicFormat, state: dict[str, int]) -> 
     import pyarrow as pa
 
     try:
-        with open_regular(copy) as file:
-            content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-            line = file.readline(1 << 20)
-        about = json.loads(line)
-        if not _about(file_format, state).items() <= about.items():
+        if not _about(file_format, state).items() <= read_header(copy).items():
             return None
-        body = content[len(line) :]
-        if f"{zlib.crc32(body):08x}" != about["crc32"]:
-            raise ValueError("its checksum does not match")
+        about, body = map_file(copy)
         return about["types"], pa.ipc.open_stream(pa.py_buffer(body)).read_all()
     except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError) as error:
         print(f"{copy}: the cache is damaged ({error}) and is made anew", file=sys.stderr)
@@ -127,22 +135,18 @@ def _write_copy(
     types, columns = parsed
     copy = _path_of_copy(path)
 
-    def header(crc32: int) -> bytes:
-        about = _about(file_format, state) | {"types": types, "crc32": f"{crc32:08x}"}
-        text = json.dumps(about).encode() + b" "
-        return text.ljust(-(-len(text) // _ALIGNMENT) * _ALIGNMENT - 1) + b"\n"
-
+    about = _about(file_format, state) | {"types": types}
     try:
         with replacing(copy) as file:
-            file.write(header(0))
-            start = file.tell()
+            line = header(about | {"checksum": "0" * 8})
+            file.write(line)
             with pa.ipc.new_stream(file, columns.schema) as writer:
                 writer.write_table(columns)
             file.flush()
             with memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as content:
-                crc32 = zlib.crc32(content[start:])
+                total = checksum(content[len(line) :])
             file.seek(0)
-            file.write(header(crc32))
+            file.write(header(about | {"checksum": total}))
     except (OSError, InputError) as error:
         reason = getattr(error, "strerror", None) or error
         print(f"{copy}: no cache: {reason}", file=sys.stderr)

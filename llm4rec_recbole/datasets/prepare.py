@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from llm4rec_recbole.data import stored_log, table_cache
 from llm4rec_recbole.data.atomic import read_atomic
-from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT, count_in_order
+from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT, AtomicTable, count_in_order
 from llm4rec_recbole.data.dataset_files import BUNDLED_DATASET, DatasetFiles, dataset_folder
 from llm4rec_recbole.data.splits import Log, Split, leave_one_out, temporal_split
 from llm4rec_recbole.datasets.convert import convert
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 TABLES = ("items", "users")  # the tables that `prepare` writes, if the data set has them
 HOUR = 3600  # seconds
+#: The columns that the interactions must have.
+REQUIRED = (DEFAULT_FORMAT.user_field, DEFAULT_FORMAT.item_field, DEFAULT_FORMAT.time_field)
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,16 @@ class Interactions:
 
 def read_interactions(path: str | Path) -> Interactions:
     """Read a `.inter` file. Raises InputError, with the line, for its first defect."""
+    return _numbered(read_atomic(path, DEFAULT_FORMAT, REQUIRED))
+
+
+def _numbered(table: AtomicTable) -> Interactions:
     user, item = DEFAULT_FORMAT.user_field, DEFAULT_FORMAT.item_field
-    time = DEFAULT_FORMAT.time_field
-    table = read_atomic(path, DEFAULT_FORMAT, (user, item, time))
     tokens = table.frame(lambda field: field in (user, item))
     users, user_tokens = _number(tokens[user])
     items, item_tokens = _number(tokens[item])
-    return Interactions(users, items, table.times(time), user_tokens, item_tokens)
+    times = table.times(DEFAULT_FORMAT.time_field)
+    return Interactions(users, items, times, user_tokens, item_tokens)
 
 
 def statistics(log: Interactions) -> dict[str, Any]:
@@ -126,7 +132,7 @@ def prepare(
         has_times = spec is None or spec.timestamps == "seconds"
         summary = {
             "dataset": dataset,
-            **summarise(read_interactions(files[0]), has_times),
+            **_summary_and_copy(files[0], has_times),
             "sha256": {path.name: sha256_of(path) for path in files},
         }
         with staging_dir(out) as staging:
@@ -137,6 +143,19 @@ def prepare(
             stale_files = {f"{name}.parquet" for name in TABLES if name not in tables}
             replace_dataset_files(new, out, "summary.json", stale_files)
     return summary
+
+
+def _summary_and_copy(inter: Path, has_times: bool) -> dict[str, Any]:
+    """The counts of the interactions. The cache gets them in exact order, if they are many."""
+    state = table_cache.state_of(inter)  # before the file is read: it may change meanwhile
+    table = read_atomic(inter, DEFAULT_FORMAT, REQUIRED)
+    log = _numbered(table)
+    in_order = Log(log.users, log.items, log.times, len(log.item_tokens))
+    stored_log.write(table, DEFAULT_FORMAT, state, (log.users, log.items), in_order)
+    if copies := list((inter.parent / "cache").glob(f"{inter.name}.*")):
+        size = sum(path.stat().st_size for path in copies) / 1e6
+        print(f"{copies[0].parent}: {size:,.0f} MB for a faster start; deleting it loses nothing")
+    return summarise(log, in_order, has_times)
 
 
 def _raw_folder(
@@ -160,13 +179,13 @@ def _raw_folder(
     return None
 
 
-def summarise(log: Interactions, has_times: bool = True) -> dict[str, Any]:
+def summarise(log: Interactions, ordered: Log, has_times: bool = True) -> dict[str, Any]:
     """Counts of users, items and interactions, and of what each protocol holds out.
 
+    ordered: the interactions in exact order.
     has_times: False if the times only order the interactions of one user. Then `temporal` is
     refused.
     """
-    ordered = Log(log.users, log.items, log.times, len(log.item_tokens))
     no_times = {"refused": "timestamps are sequence indices"}
     return {
         **statistics(log),
@@ -195,9 +214,9 @@ def _protocol(log: Interactions, split_by: Any, ordered: Log, has_times: bool) -
         return {"refused": str(error)}
     cuts = {name: getattr(split, name) for name in ("valid_cut", "test_cut")}
     in_training = np.zeros(len(log.item_tokens), dtype=bool)
-    in_training[log.items[split.train]] = True
+    in_training[split.train_counts > 0] = True
     return {
-        "train_interactions": len(split.train),
+        "train_interactions": int(split.in_training.sum()),
         "valid_users": len(split.valid_at),
         "test_users": len(split.test_at),
         "test_items_never_trained_on": int((~in_training[log.items[split.test_rows]]).sum()),

@@ -101,8 +101,7 @@ class TrainedModel:
         number = self.user_number(user)
         row = np.flatnonzero(self.test.users == number)[:1]
         if len(row):
-            span = slice(*self.test.indptr[[row[0], row[0] + 1]])
-            items, times = self.test.items[span], self.test.times[span]
+            items, times = self.test.history(row[0])
         else:
             own = self.users == number
             items, times = self.items[own], self.times[own]
@@ -165,7 +164,7 @@ def restore(
     )
     rating = config["RATING_FIELD"]
     ratings = inter[rating].numpy() if rating in inter else None
-    train, data = dataset.train_rows, experiment.data
+    train, data = dataset.exact_split.train, experiment.data
     tokens = dataset.field2id_token
     trained = TrainedModel(
         path=Path(path),

@@ -109,9 +109,12 @@ def import_scikit_learn_late() -> AbstractContextManager[None]:
 
 
 @while_importing("recbole.utils.utils")
-def import_tensorboard_late() -> AbstractContextManager[None]:
-    """Import TensorBoard when a trainer is made, which writes to it."""
-    return _functions_imported_late("torch.utils.tensorboard")
+@contextmanager
+def import_tensorboard_and_tables_late() -> Iterator[None]:
+    """Import TensorBoard when a trainer is made, which writes to it, and the tables of RecBole's
+    log when one is drawn."""
+    with _functions_imported_late("torch.utils.tensorboard"), _functions_imported_late("texttable"):
+        yield
 
 
 @patch("recbole.trainer.trainer", upstream="none: torch imports its compiler for an optimizer")

@@ -30,12 +30,19 @@ def fast_rows(module: ModuleType) -> None:
 
 @patch("recbole.data.dataset.dataset", upstream="none: each step copies each column")
 def reuse_memory(module: ModuleType) -> None:
-    """Read the files and number the tokens in memory that earlier steps have freed."""
+    """Read the files and number the tokens in memory that earlier steps have freed. Where the
+    interactions are stored in exact order, read and number only the rows that give the ids."""
+    from llm4rec_recbole.recbole_plugin import stored_interactions
 
     @wrap(module.Dataset)
     def _from_scratch(load: Any, self: Any) -> None:
         with reused_memory():
             load(self)
+            if self.stored is not None and not stored_interactions.use(self):
+                self.stored, self.reads_stored, self.items_left_out = None, False, 0
+                load(self)
+
+    module.Dataset.stored, module.Dataset.reads_stored = None, True
 
 
 @patch("recbole.data.dataset.dataset", upstream="none: counts and copies every row to drop none")
@@ -141,12 +148,12 @@ def fast_sequences(module: ModuleType) -> None:
         tokens = [np.concatenate(c) if k == sequence else c for c, k in zip(columns, kinds)]
         return np.concatenate(tokens), np.cumsum([len(column) for column in tokens])[:-1]
 
-    def padded(rows: np.ndarray, max_length: int) -> torch.Tensor:
-        lengths = np.minimum([len(row) for row in rows], max_length)  # (N,)
+    def padded(rows: Any, max_length: int) -> torch.Tensor:
+        lengths = np.array([*map(len, rows)])  # (N,)
+        if lengths.max(initial=0) > max_length:
+            rows, lengths = [r[:max_length] for r in rows], np.minimum(lengths, max_length)
         ids = np.zeros((len(rows), lengths.max(initial=0)), dtype=np.int64)
-        ids[np.arange(ids.shape[1]) < lengths[:, None]] = np.concatenate(
-            [r[:max_length] for r in rows]
-        )
+        ids[np.arange(ids.shape[1]) < lengths[:, None]] = np.concatenate([*rows])
         return torch.from_numpy(ids)
 
     def shares_memory(tensor: torch.Tensor, column: Any) -> bool:
@@ -155,6 +162,8 @@ def fast_sequences(module: ModuleType) -> None:
 
     @wrap(module.Dataset)
     def _dataframe_to_interaction(convert: Any, self: Any, data: Any) -> Any:
+        if isinstance(data, module.Interaction):  # the interactions are stored as tensors
+            return data
         flat = [field for field in data if self.field2type[field] != sequence]
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")

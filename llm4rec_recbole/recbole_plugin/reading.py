@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -96,9 +98,11 @@ def read_atomic_files(module: ModuleType) -> None:
     reads tokens such as "NA" as missing and stops at an empty cell of a sequence column."""
     import numpy as np
 
+    from llm4rec_recbole.data import stored_log
     from llm4rec_recbole.data.atomic import read_atomic
     from llm4rec_recbole.data.atomic_format import AtomicFormat
     from llm4rec_recbole.data.dataset_files import DatasetFiles, needs_times
+    from llm4rec_recbole.recbole_plugin import stored_interactions
 
     @wrap(module.Dataset)
     def _load_data(load_as_recbole: Any, self: Any, token: str, dataset_path: str) -> None:
@@ -110,7 +114,9 @@ def read_atomic_files(module: ModuleType) -> None:
         load, unload = self._get_load_and_unload_col(source)
         if load == set():
             return None
-        table = read_atomic(filepath, AtomicFormat.of(self.config))
+        table = stored_rows(self, filepath, source)
+        if table is None:
+            table = read_atomic(filepath, AtomicFormat.of(self.config))
         frame = table.frame(
             lambda field: (load is None or field in load) and field not in (unload or ())
         )
@@ -127,18 +133,27 @@ def read_atomic_files(module: ModuleType) -> None:
                 frame[field] = sequences(self, frame[field], kind)
                 longest = max(map(len, frame[field]))
                 limit = (self.config["seq_len"] or {}).get(field, longest)
-                frame[field] = [sequence[:limit] for sequence in frame[field]]
+                if limit < longest:
+                    frame[field] = [sequence[:limit] for sequence in frame[field]]
                 self.field2seqlen[field] = min(limit, longest)
         if frame.columns.empty:
             self.logger.warning(f"No columns has been loaded from [{source}]")
             return None
         return frame
 
+    def stored_rows(self: Any, filepath: str, source: Any) -> Any:
+        """The rows from which all ids follow, where the interactions are stored in exact order."""
+        if source != module.FeatureSource.INTERACTION or not stored_interactions.may_be_used(self):
+            return None
+        self.stored = stored_log.read(Path(filepath), AtomicFormat.of(self.config))
+        return self.stored and self.stored.first_rows
+
     def sequences(self: Any, cells: Any, kind: str) -> list[np.ndarray]:
         separator, dtype = self.config["seq_separator"], float if kind == "float_seq" else str
-        words = [[x for x in cell.split(separator) if x] for cell in cells.fillna("").tolist()]
-        flat = np.array([word for row in words for word in row], dtype=dtype)
-        ends = np.cumsum([len(row) for row in words]).tolist()
+        words = [cell.split(separator) for cell in cells.fillna("").tolist()]
+        words = [[x for x in row if x] if "" in row else row for row in words]
+        flat = np.array([*itertools.chain.from_iterable(words)], dtype=dtype)
+        ends = np.cumsum([*map(len, words)]).tolist()
         return [flat[start:end] for start, end in zip([0, *ends], ends)]
 
 

@@ -11,6 +11,7 @@ A model names its batches by the class attribute `batches`:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -36,6 +37,14 @@ from llm4rec_recbole.training.windows import (
 POSITION = "position"  # PositionLoader's field
 
 
+def training_histories(dataset: Any) -> Histories:
+    """The histories of RecBole's training data, of which each user's come oldest first."""
+    if (histories := getattr(dataset, "histories", None)) is not None:
+        return histories
+    inter = dataset.inter_feat
+    return Histories.of(inter[dataset.uid_field].numpy(), inter[dataset.iid_field].numpy())
+
+
 class WindowLoader:
     """Batches of windows over the users' training histories, drawn anew in each epoch.
     Randomness comes from torch's global generator, whose state is part of every checkpoint."""
@@ -53,11 +62,8 @@ class WindowLoader:
         self.batch_targets: int = config["batch_targets"] or 0
         self.input_field = config["ITEM_ID_FIELD"] + config["LIST_SUFFIX"]
         self._positions = self._filled = 0  # of the inputs so far
-        inter = dataset.inter_feat  # each user's oldest first
-        self.histories = Histories.of(
-            inter[dataset.uid_field].numpy(), inter[dataset.iid_field].numpy()
-        )
-        lengths = np.diff(self.histories.indptr)
+        self.histories = training_histories(dataset)
+        lengths = self.histories.lengths
         if lengths.max(initial=0) < 2:
             raise InputError(
                 "no user has two training interactions, so no item follows another",
@@ -88,7 +94,7 @@ class WindowLoader:
     def _targets(self) -> int:
         """The targets of one epoch's windows; another epoch has about as many."""
         windows = draw_windows(self.histories, self.window_length, np.random.default_rng(0))
-        lengths = (windows > 0).sum(1)  # (W,)
+        lengths = windows.lengths
         return int(self.targets_of(lengths[lengths > 1]).sum())
 
     def targets_of(self, lengths: np.ndarray) -> np.ndarray:
@@ -99,10 +105,11 @@ class WindowLoader:
         """Windows of `histories` in batches (B, L): see training/windows.py. With `item_tokens` a
         batch holds windows with about as many tokens."""
         windows = draw_windows(histories, self.window_length, random)
-        windows = windows[windows[:, 1] > 0]  # of one item alone nothing is predicted
+        windows = windows.of_rows(windows.lengths > 1)  # of one item alone nothing is predicted
         if self.item_tokens is not None:
-            tokens = self.item_tokens[windows].sum(1)  # (W,)
-            return (windows[rows] for rows in similar_lengths(tokens, self.batch_size, random))
+            tokens = windows.sums(self.item_tokens)  # (W,)
+            rows_of_batches = similar_lengths(tokens, self.batch_size, random)
+            return (windows.table(rows) for rows in rows_of_batches)
         return batches(windows, self.batch_size, random, self.targets_of, self.batch_targets)
 
     def epoch(self, random: np.random.Generator) -> Iterator[dict[str, np.ndarray]]:
@@ -129,10 +136,10 @@ class PositionLoader(WindowLoader):
     """
 
     def epoch(self, random: np.random.Generator) -> Iterator[dict[str, np.ndarray]]:
-        items, indptr = self.histories.items, self.histories.indptr
-        user = np.repeat(self.histories.users, np.diff(indptr))
-        row_numbers = Histories(np.arange(1, len(items) + 1), indptr, self.histories.users)
-        padded = np.concatenate([[0], items])
+        histories = self.histories.joined()
+        user = np.repeat(histories.users, histories.lengths)
+        row_numbers = replace(histories, items=np.arange(1, len(histories.items) + 1))
+        padded = np.concatenate([[0], histories.items])
         item = self.config["ITEM_ID_FIELD"]
         for batch in self.batches(row_numbers, random):
             inputs, targets = causal_targets(batch)
@@ -183,9 +190,10 @@ class PromptLoader(WindowLoader):
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
         users = dataset.inter_feat[dataset.uid_field].numpy()
+        self.histories = self.histories.joined()  # so that its positions are those of `rows`
         self.rows = stable_order(users)  # as Histories groups them
         self.targets = config["targets_per_prompt"]
-        self._windows = int(np.ceil(np.diff(self.histories.indptr) / self.targets).sum())
+        self._windows = int(np.ceil(self.histories.lengths / self.targets).sum())
 
     def epoch(self, random: np.random.Generator) -> Iterator[dict[str, np.ndarray]]:
         prompts = draw_prompts(self.histories, self.length, self.targets, random)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,12 @@ from recbole.data.interaction import Interaction
 from llm4rec_recbole.components.adaptation.events import likes, mean_ratings
 from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.data.features import unread_item_columns
-from llm4rec_recbole.data.held_out import Outcomes
-from llm4rec_recbole.data.splits import PROTOCOLS, Log, exact_order
+from llm4rec_recbole.data.held_out import Outcomes, RatedOutcomes
+from llm4rec_recbole.data.splits import PROTOCOLS, Log, Split, exact_order
 from llm4rec_recbole.machine import reused_memory
+from llm4rec_recbole.training.lazy_columns import LazyInteraction
 from llm4rec_recbole.training.process import note
+from llm4rec_recbole.training.windows import Histories
 
 
 class WindowDataset(SequentialDataset):
@@ -32,14 +36,15 @@ def split_dataset(dataset: Any) -> list[Any]:
 
     Training interactions of windows come user by user, each user's in exact order. Others come in
     exact order (time, then file order) over all users; for a sequential model RecBole then makes
-    its rows of prefixes. The validation and the test data set carry
+    its rows of prefixes. Columns are made when they are first read. The training data for windows
+    carry `histories`. The validation and the test data set carry
 
         held_out        the items to rank
         outcomes        when these items were chosen, and whether their users liked them
         train_counts    (n_items,), the training interactions of each item
         train_users     how many users have training interactions
 
-    `dataset.train_rows` are the rows of the training interactions, user by user.
+    `dataset.exact_split` has the rows of each part.
     """
     with reused_memory():
         return _split_dataset(dataset)
@@ -49,54 +54,93 @@ def _split_dataset(dataset: Any) -> list[Any]:
     dataset.data_augmentation = lambda: None  # RecBole's rows of prefixes are made below
     dataset._change_feat_format()
     del dataset.data_augmentation
-    inter = dataset.inter_feat
-    users, items = inter[dataset.uid_field].numpy(), inter[dataset.iid_field].numpy()
-    times = inter[dataset.time_field].numpy()
-    split = PROTOCOLS[dataset.config["protocol"]](Log(users, items, times, dataset.item_num))
-    held_out = [(split.valid, split.valid_rows), (split.test, split.test_rows)]
-    rows = by_user = dataset.train_rows = split.train
-    split_counts, shared = split.counts, {}
-    del split  # its log's memory holds the training interactions
-    if not isinstance(dataset, WindowDataset):
-        rows = np.sort(rows)
-        rows = rows[exact_order(times[rows])]
-    elif len(held_out[0][0].items) == len(rows):  # all that trains is a history of validation
-        valid = held_out[0][0]
-        shared = {dataset.iid_field: valid.items, dataset.time_field: valid.times}
-    chosen = torch.from_numpy(rows)
-    columns = {
-        name: torch.from_numpy(shared[name]) if name in shared else inter[name][chosen]
-        for name in inter
-    }
-    train = dataset.copy(Interaction(columns))
-    train.split_counts = split_counts
-    rating = dataset.config["RATING_FIELD"]
-    ratings = inter[rating].numpy() if rating in inter else None
-    if ratings is not None:
-        if rows is by_user:
-            of_rows = [train.inter_feat[name].numpy() for name in (dataset.uid_field, rating)]
-        else:
-            of_rows = [users[by_user], ratings[by_user]]
-        means = mean_ratings(of_rows[0], of_rows[1], dataset.user_num)
-    counts = np.bincount(train.inter_feat[dataset.iid_field].numpy(), minlength=dataset.item_num)
-    train_users = np.count_nonzero(np.bincount(train.inter_feat[dataset.uid_field].numpy()))
-    if isinstance(train, SequentialDataset):
+    log = getattr(dataset, "stored_log", None) or _log_of(dataset)
+    split = dataset.exact_split = PROTOCOLS[dataset.config["protocol"]](log)
+    train = dataset.copy(_training_interactions(dataset, split))
+    means = functools.cache(lambda: _mean_ratings(dataset, split))
+    trained = split.train_stops > log.starts  # (users,) whether a user has training interactions
+    if isinstance(train, WindowDataset):
+        train.histories = Histories(
+            log.items, log.starts[trained], split.train_stops[trained], log.users[trained]
+        )
+    elif isinstance(train, SequentialDataset):
         train.data_augmentation()
     train._drop_unused_col()  # after all that reads the times
     phases = []
-    for of_phase, own in held_out:
-        liked = None if ratings is None else likes(ratings[own], means[users[own]])
-        ids = {dataset.uid_field: of_phase.users, dataset.iid_field: of_phase.targets}
+    for held_out, targets in ((split.valid, split.valid_at), (split.test, split.test_at)):
+        ids = {dataset.uid_field: held_out.users, dataset.iid_field: held_out.targets}
         phase = dataset.copy(Interaction({name: torch.from_numpy(of) for name, of in ids.items()}))
-        phase.held_out, phase.outcomes = of_phase, Outcomes(times[own], liked)
-        phase.train_counts, phase.train_users = counts, train_users
+        phase.held_out = held_out
+        times = log.times[targets].astype(log.time_type)
+        if dataset.config["RATING_FIELD"] in dataset.inter_feat:
+            liked = functools.partial(_liked, dataset, log.rows[targets], held_out.users, means)
+            phase.outcomes = RatedOutcomes(times, liked)
+        else:
+            phase.outcomes = Outcomes(times)
+        phase.train_counts, phase.train_users = split.train_counts, int(trained.sum())
         phases.append(phase)
     return [train, *phases]
 
 
+def _log_of(dataset: Any) -> Log:
+    fields = (dataset.uid_field, dataset.iid_field, dataset.time_field)
+    users, items, times = (dataset.inter_feat[name].numpy() for name in fields)
+    return Log(users, items, times, dataset.item_num)
+
+
+def _training_interactions(dataset: Any, split: Split) -> LazyInteraction:
+    """The training rows of all columns: user by user for windows, else in exact order."""
+    inter, log = dataset.inter_feat, split.log
+    by_user = isinstance(dataset, WindowDataset)
+
+    @functools.cache
+    def rows() -> torch.Tensor:
+        if by_user:
+            return torch.from_numpy(split.train)
+        in_file_order = np.sort(split.train)
+        times = inter[dataset.time_field].numpy()[in_file_order]
+        return torch.from_numpy(in_file_order[exact_order(times)])
+
+    def of_log(values: Callable[[], np.ndarray]) -> torch.Tensor:
+        return torch.from_numpy(values())
+
+    columns: dict[str, Callable[[], torch.Tensor]] = {
+        name: functools.partial(lambda name: inter[name][rows()], name) for name in inter
+    }
+    if by_user:  # the log has three of the columns in this order
+        lengths = split.train_stops - log.starts
+        in_log: dict[str, Callable[[], np.ndarray]] = {
+            dataset.uid_field: lambda: np.repeat(log.users.astype(np.int64), lengths),
+            dataset.iid_field: lambda: log.items[split.in_training].astype(np.int64),
+            dataset.time_field: lambda: log.times[split.in_training].astype(log.time_type),
+        }
+        columns |= {name: functools.partial(of_log, values) for name, values in in_log.items()}
+    return LazyInteraction(columns, int(np.sum(split.train_stops - log.starts)))
+
+
+def _mean_ratings(dataset: Any, split: Split) -> np.ndarray:
+    """Each user's mean rating in training, (n_users,) float64."""
+    ratings = dataset.inter_feat[dataset.config["RATING_FIELD"]].numpy()[split.train]
+    users = np.repeat(split.log.users, split.train_stops - split.log.starts)
+    return mean_ratings(users, ratings, dataset.user_num)
+
+
+def _liked(
+    dataset: Any, rows: np.ndarray, users: np.ndarray, means: Callable[[], np.ndarray]
+) -> np.ndarray:
+    """Whether the ratings of `rows` (U,) are likes of their users (U,), (U,) bool."""
+    ratings = dataset.inter_feat[dataset.config["RATING_FIELD"]].numpy()[rows]
+    liked: np.ndarray = likes(ratings, means()[users])
+    return liked
+
+
 def note_items(config: Any, dataset: Any) -> None:
     """Print what the items' file has that the run does not use, or that no interaction has."""
-    interacted = len(np.unique(np.asarray(dataset.inter_feat[dataset.iid_field])))
+    if (log := getattr(dataset, "stored_log", None)) is not None:
+        counts = log.item_counts
+    else:
+        counts = np.bincount(np.asarray(dataset.inter_feat[dataset.iid_field]))
+    interacted = np.count_nonzero(counts)
     if n_unused := dataset.item_num - 1 - interacted:
         message = f"{n_unused} of {dataset.item_num - 1} items have no interaction"
         hint = "--item_candidates=interacted leaves them out"

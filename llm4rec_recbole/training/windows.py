@@ -18,17 +18,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from llm4rec_recbole.data.held_out import between
 from llm4rec_recbole.data.splits import stable_order
 
-_AT_ONCE = 1 << 13  # windows filled at once; their positions stay in the processor's cache
+_AT_ONCE = 1 << 13  # windows read at once; their positions stay in the processor's cache
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Histories:
     """The training items of all users, user by user, each user's oldest first."""
 
-    items: np.ndarray  # (N,) int64, item ids from 1
-    indptr: np.ndarray  # (U + 1,) int64; user row u has items[indptr[u]:indptr[u + 1]]
+    items: np.ndarray  # (N,) item ids from 1, of any integer type
+    starts: np.ndarray  # (U,) int64; user row u has items[starts[u]:stops[u]]
+    stops: np.ndarray  # (U,) int64
     users: np.ndarray  # (U,) int64, the ids of the users
 
     @classmethod
@@ -37,17 +39,69 @@ class Histories:
         order = stable_order(users)
         users = users[order]
         starts = np.append(0, np.flatnonzero(users[1:] != users[:-1]) + 1)[: len(users)]
-        return cls(items[order], np.append(starts, len(items)), users[starts])
+        return cls(items[order], starts, np.append(starts[1:], len(items)), users[starts])
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """How many items each user has, (U,) int64."""
+        return self.stops - self.starts
+
+    @property
+    def indptr(self) -> np.ndarray:
+        """Where each user's items start if nothing stands between two users', (U + 1,) int64."""
+        return np.append(0, np.cumsum(self.lengths))
+
+    def joined(self) -> Histories:
+        """The same histories with nothing between two users' items, which are int64."""
+        ends = self.indptr
+        if len(self.items) == ends[-1]:
+            items = self.items
+        else:
+            items = self.items[between(self.starts, self.stops, len(self.items))]
+        return Histories(items.astype(np.int64, copy=False), ends[:-1], ends[1:], self.users)
 
 
-def draw_windows(histories: Histories, length: int, random: np.random.Generator) -> np.ndarray:
-    """Cut every history into windows of `length` items, (W, length) int64, 0 on the right, in
-    random order.
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Parts of histories, by their positions in the items. Their items are read when a batch needs
+    them."""
+
+    items: np.ndarray  # (N,) those of the histories
+    first: np.ndarray  # (W,) int64, positions in `items`
+    lengths: np.ndarray  # (W,) int64, at least 1
+    length: int  # of the longest window that could be
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def of_rows(self, rows: np.ndarray) -> Windows:
+        """The windows `rows` (B,), numbers or a mask."""
+        return Windows(self.items, self.first[rows], self.lengths[rows], self.length)
+
+    def table(
+        self, rows: np.ndarray | slice = slice(None), length: int | None = None
+    ) -> np.ndarray:
+        """The items of the windows `rows` (B,), (B, length) int64, 0 on the right."""
+        lengths, first = self.lengths[rows], self.first[rows]
+        column = np.arange(self.length if length is None else length)
+        filled = column < lengths[:, None]  # (B, length)
+        windows = np.zeros(filled.shape, dtype=np.int64)
+        windows[filled] = self.items[(first[:, None] + column)[filled]]
+        return windows
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """The sum of each window's `values` (n_items,), the pad's included, (W,)."""
+        spans = (slice(start, start + _AT_ONCE) for start in range(0, len(self), _AT_ONCE))
+        return np.concatenate([values[:0], *(values[self.table(span)].sum(1) for span in spans)])
+
+
+def draw_windows(histories: Histories, length: int, random: np.random.Generator) -> Windows:
+    """Cut every history into windows of `length` items, in random order.
 
     A history longer than `length` is cut at a random offset; its first and last windows are moved
     inside, so that all are full (they overlap the next ones). A shorter one is one window.
     """
-    lengths = np.diff(histories.indptr)  # (U,)
+    lengths = histories.lengths  # (U,)
     offsets = random.integers(0, length, len(lengths)) - length  # the first window may start early
     counts = np.where(lengths > length, -((offsets - lengths) // length), 1)  # (U,) windows each
     user = np.repeat(np.arange(len(lengths)), counts)  # (W,)
@@ -58,23 +112,18 @@ def draw_windows(histories: Histories, length: int, random: np.random.Generator)
     user, starts = user[~again], starts[~again]
     order = random.permutation(len(user))
     user, starts = user[order], starts[order]
-    column, first = np.arange(length), histories.indptr[user] + starts  # (length,), (W,)
-    windows = np.zeros((len(user), length), dtype=histories.items.dtype)
-    for start in range(0, len(user), _AT_ONCE):
-        rows = slice(start, start + _AT_ONCE)
-        filled = column < lengths[user[rows], None]  # (rows, length)
-        windows[rows][filled] = histories.items[(first[rows, None] + column)[filled]]
-    return windows
+    first = histories.starts[user] + starts
+    return Windows(histories.items, first, np.minimum(lengths, length)[user], length)
 
 
 def batches(
-    windows: np.ndarray,
+    windows: Windows,
     size: int,
     random: np.random.Generator,
     targets: Callable[[np.ndarray], np.ndarray],
     n_targets: int = 0,
 ) -> Iterator[np.ndarray]:
-    """`windows` (W, L), which come in random order, `size` at a time, (size, L).
+    """The items of `windows`, which come in random order, `size` windows at a time, (size, L).
 
     Where most of them is padding, windows of similar length go together instead, each batch cut to
     its longest window. There are at most ceil(W / size) batches, in random order. A loss is a mean
@@ -83,10 +132,10 @@ def batches(
 
     With `n_targets` windows of like length always go together, about n_targets targets in a batch.
     """
-    lengths = (windows > 0).sum(1)  # (W,)
-    if not n_targets and 2 * lengths.sum() >= windows.size:
+    lengths = windows.lengths  # (W,)
+    if not n_targets and 2 * lengths.sum() >= len(windows) * windows.length:
         for start in range(0, len(windows), size):
-            yield windows[start : start + size]
+            yield windows.table(slice(start, start + size))
         return
     order = np.argsort(lengths, kind="stable")  # windows of one length stay in random order
     so_far = targets(lengths[order]).cumsum()
@@ -98,7 +147,7 @@ def batches(
     cuts = np.searchsorted(so_far, shares, side="right")
     parts = [part for part in np.split(order, cuts) if len(part)]
     for number in random.permutation(len(parts)):
-        yield windows[parts[number], : lengths[parts[number]].max()]
+        yield windows.table(parts[number], int(lengths[parts[number]].max()))
 
 
 def similar_lengths(
@@ -181,7 +230,7 @@ def draw_prompts(
     A prompt has the last `length` items before its position, and the next `targets` items as
     answers. Items before the first position are no targets in this draw.
     """
-    lengths = np.diff(histories.indptr)  # (U,)
+    lengths = histories.lengths  # (U,)
     offsets = 1 + random.integers(0, np.clip(lengths - 1, 1, targets))  # (U,) the first position
     counts = np.maximum(-((offsets - lengths) // targets), 0)  # (U,)
     user = random.permutation(np.repeat(np.arange(len(lengths)), counts))
@@ -189,7 +238,7 @@ def draw_prompts(
     nth = np.empty(len(user), dtype=np.int64)
     nth[order] = np.arange(len(user)) - np.repeat(np.cumsum(counts) - counts, counts)
     position = offsets[user] + nth * targets  # (P,) items before it
-    start = histories.indptr[user]
+    start = histories.starts[user]
     n_before = np.minimum(position, length)
     column = np.arange(length)
     index = (start + position - n_before)[:, None] + column

@@ -52,6 +52,7 @@ def check(inter):
     """Read the file, or its copy on the disk."""
     table_cache._memory.clear()
     DatasetFiles(inter.parent, "toy").check()
+    read_atomic(inter)
 
 
 def same(one, other):

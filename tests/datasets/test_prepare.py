@@ -150,7 +150,8 @@ def test_seconds_among_milliseconds_are_refused_with_their_line(data_path, capsy
 
 def test_a_protocol_that_cannot_split_is_reported_in_the_summary(tmp_path):
     (tmp_path / "flat.inter").write_text(HEADER + "".join(f"u\ti{n}\t7\n" for n in range(9)))
-    summary = summarise(read_interactions(tmp_path / "flat.inter"))
+    log = read_interactions(tmp_path / "flat.inter")
+    summary = summarise(log, Log(log.users, log.items, log.times))
     assert summary["loo"]["test_users"] == 1
     assert "leave 0 interactions to train on" in summary["temporal"]["refused"]
 

@@ -230,11 +230,10 @@ def next_item_events(held_out: HeldOut, outcomes: Outcomes) -> list[NextItemEven
     """The rows of `held_out` as events, in the order in which their items were chosen. Ratings make
     explicit feedback, other interactions are implicit."""
     times = held_out.query_times(outcomes.times)
-    times = held_out.query_times(outcomes.times)
     return [
         NextItemEvent(
             user=int(held_out.users[row]),
-            history=held_out.items[held_out.indptr[row] : held_out.indptr[row + 1]],
+            history=held_out.history(row)[0],
             item=int(held_out.targets[row]),
             kind="implicit" if outcomes.liked is None else "explicit",
             liked=outcomes.liked is None or bool(outcomes.liked[row]),
@@ -246,11 +245,10 @@ def next_item_events(held_out: HeldOut, outcomes: Outcomes) -> list[NextItemEven
 
 def last_seen_events(held_out: HeldOut) -> list[NextItemEvent]:
     """Return the events in which the histories' last items were chosen, by their times."""
-    last_seen = held_out.times[held_out.indptr[1:] - 1]
+    last_seen = held_out.last_times()
     events = []
     for row in np.argsort(last_seen, kind="stable").tolist():
-        span = slice(held_out.indptr[row], held_out.indptr[row + 1])
-        seen, times = held_out.items[span], held_out.times[span]
+        seen, times = held_out.history(row)
         if len(seen) > 1:
             when = query_time(times[:-1], float(times[-1]))
             user, item = int(held_out.users[row]), int(seen[-1])

@@ -1,0 +1,104 @@
+"""Arrays in one file, which a program maps into memory and reads where it needs them.
+
+    one line of JSON: what the caller writes of its origin, each array's type, length and position,
+    and the sum of the rest
+    the arrays, each at a multiple of 64 bytes
+
+Nothing in it can be executed. Whoever reads it gets arrays that may be written to; the file stays
+as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from llm4rec_recbole.files import open_regular, replacing
+
+ALIGNMENT = 64  # bytes; Arrow reads aligned columns without copying them
+_BLOCK = 1 << 17  # words of 8 bytes
+_LONGEST_LINE = 1 << 20  # bytes
+
+
+def checksum(content: memoryview | bytes) -> str:
+    """A sum of the whole content, ten times as fast as CRC-32.
+
+    The 64-bit words of each MiB are added up, and the CRC-32 of these sums is returned. So a change
+    of one word, and of anything between two MiB, changes the checksum.
+    """
+    n_words = len(content) // 8
+    words = np.frombuffer(content, dtype=np.uint64, count=n_words)
+    whole = n_words // _BLOCK * _BLOCK
+    sums = words[:whole].reshape(-1, _BLOCK).sum(1)
+    rest = words[whole:].sum(keepdims=True)
+    end = zlib.crc32(bytes(content[n_words * 8 :]))
+    return f"{zlib.crc32(np.append(sums, rest).tobytes(), end):08x}"
+
+
+def header(about: dict[str, Any]) -> bytes:
+    """`about` as a line of JSON whose length is a multiple of the alignment."""
+    text = json.dumps(about).encode() + b" "
+    return text.ljust(-(-len(text) // ALIGNMENT) * ALIGNMENT - 1) + b"\n"
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The line of JSON that the file begins with. Raises OSError, or ValueError if it is none."""
+    with open_regular(path) as file:
+        about = json.loads(file.readline(_LONGEST_LINE))
+    if not isinstance(about, dict):
+        raise ValueError("it does not begin with a JSON object")
+    return about
+
+
+def map_file(path: Path) -> tuple[dict[str, Any], memoryview]:
+    """The line of JSON, and what follows it, mapped. Writing to it leaves the file as it is.
+
+    Raises OSError, or ValueError where the checksum of `about` is not that of the rest.
+    """
+    with open_regular(path) as file:
+        line = file.readline(_LONGEST_LINE)
+        content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))[len(line) :]
+    about = json.loads(line)
+    if checksum(content) != about["checksum"]:
+        raise ValueError("its checksum does not match")
+    return about, content
+
+
+def write_arrays(path: Path, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """Write the arrays (n,) atomically. Raises OSError when a step fails."""
+    position, layout = 0, {}
+    for name, array in arrays.items():
+        layout[name] = [array.dtype.str, len(array), position]
+        position += -(-array.nbytes // ALIGNMENT) * ALIGNMENT
+    about = about | {"arrays": layout}
+    with replacing(path) as file:
+        line = header(about | {"checksum": "0" * 8})
+        file.write(line)
+        for array in arrays.values():
+            file.write(np.ascontiguousarray(array).data)
+            file.write(bytes(-array.nbytes % ALIGNMENT))
+        file.flush()
+        with memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as content:
+            total = checksum(content[len(line) :])
+        file.seek(0)
+        file.write(header(about | {"checksum": total}))
+
+
+def map_arrays(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What `write_arrays` wrote.
+
+    Raises OSError, and ValueError, KeyError or TypeError for a damaged file.
+    """
+    about, content = map_file(path)
+    arrays = {}
+    for name, (kind, length, position) in about["arrays"].items():
+        dtype = np.dtype(kind)
+        if dtype.kind not in "iufb":
+            raise ValueError(f"an array of type {kind}")
+        arrays[name] = np.frombuffer(content, dtype, length, position)
+    return about, arrays
