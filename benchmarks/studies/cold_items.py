@@ -28,8 +28,8 @@ from benchmarks.data import folder
 from benchmarks.options import add_training_options, training_options
 from benchmarks.report import table
 from llm4rec_recbole.analysis.significance import bootstrap_interval, paired_t
+from llm4rec_recbole.data.exact_order import exact_order
 from llm4rec_recbole.data.held_out import HeldOut
-from llm4rec_recbole.data.splits import exact_order
 from llm4rec_recbole.datasets.prepare import read_interactions
 from llm4rec_recbole.evaluation.ranking import full_ranks
 from llm4rec_recbole.files import write_atomically, write_json

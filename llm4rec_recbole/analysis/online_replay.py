@@ -30,8 +30,8 @@ from llm4rec_recbole.components.adaptation.prequential import (
     compare,
     standard_methods,
 )
+from llm4rec_recbole.data.exact_order import exact_order
 from llm4rec_recbole.data.held_out import HeldOut
-from llm4rec_recbole.data.splits import exact_order
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.held_out_loader import scorer
 from llm4rec_recbole.evaluation.metrics import ndcg

@@ -23,7 +23,7 @@ import numpy as np
 
 from llm4rec_recbole.data import table_cache
 from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT, count_in_order
-from llm4rec_recbole.data.splits import is_ascending, repeats, stable_order
+from llm4rec_recbole.data.exact_order import is_ascending, repeats, stable_order
 from llm4rec_recbole.datasets.base import RawData, RawLog, RowReport
 from llm4rec_recbole.datasets.events import EVENTS, copy_used_events
 from llm4rec_recbole.datasets.readers.json_lines import read_json_object

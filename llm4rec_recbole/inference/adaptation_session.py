@@ -34,8 +34,8 @@ from llm4rec_recbole.components.adaptation.adapter import (
 )
 from llm4rec_recbole.components.adaptation.events import Event, likes, mean_ratings
 from llm4rec_recbole.components.adaptation.journal import CrashSafeAdapter
+from llm4rec_recbole.data.exact_order import exact_order
 from llm4rec_recbole.data.held_out import HeldOut
-from llm4rec_recbole.data.splits import exact_order
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import sha256_of, write_json
 from llm4rec_recbole.inference.restore import TrainedModel

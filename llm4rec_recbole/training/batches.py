@@ -20,7 +20,7 @@ import torch
 from recbole.data.interaction import Interaction
 from torch import Tensor
 
-from llm4rec_recbole.data.splits import stable_order
+from llm4rec_recbole.data.exact_order import stable_order
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.training.losses import SampledLoss
 from llm4rec_recbole.training.windows import (

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from llm4rec_recbole.data.exact_order import stable_order
 from llm4rec_recbole.data.held_out import between
-from llm4rec_recbole.data.splits import stable_order
 
 _AT_ONCE = 1 << 13  # windows read at once; their positions stay in the processor's cache
 

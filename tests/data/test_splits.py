@@ -5,18 +5,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from llm4rec_recbole.data import splits
+from llm4rec_recbole.data import exact_order as sorting
+from llm4rec_recbole.data.exact_order import exact_order, order_by_user, repeats, stable_order
 from llm4rec_recbole.data.held_out import HeldOut
-from llm4rec_recbole.data.splits import (
-    Log,
-    Split,
-    exact_order,
-    leave_one_out,
-    order_by_user,
-    repeats,
-    stable_order,
-    temporal_split,
-)
+from llm4rec_recbole.data.splits import Log, Split, leave_one_out, temporal_split
 from llm4rec_recbole.errors import InputError
 
 Row = tuple[int, int, int]  # user, item, time
@@ -107,7 +99,7 @@ def test_order_by_user_is_lexsort(rows, dtype, grouped, span):
     times = np.where(abs(times) < 2**62, times, 0).astype(dtype)
     users = np.sort(users) if grouped else users
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(splits, "_SORTED_AT_ONCE", span)
+        patch.setattr(sorting, "_SORTED_AT_ONCE", span)
         assert order_by_user(users, times).tolist() == np.lexsort((times, users)).tolist()
 
 
@@ -123,7 +115,7 @@ def test_times_that_are_not_exact_are_refused(order):
 def test_a_log_is_split_alike_however_many_users_are_sorted_at_once(rows, span):
     whole = leave_one_out(Log(*arrays(rows)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(splits, "_SORTED_AT_ONCE", span)
+        patch.setattr(sorting, "_SORTED_AT_ONCE", span)
         some = leave_one_out(Log(*arrays(rows)))
     assert some.train.tolist() == whole.train.tolist()
     assert as_dict(some.test) == as_dict(whole.test)
@@ -140,7 +132,7 @@ def test_repeats_name_each_pair_that_occurs_earlier_and_where_it_last_did(pairs,
             expected[position] = last[pair]
         last[pair] = position
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(splits, "_SORTED_AT_ONCE", span)
+        patch.setattr(sorting, "_SORTED_AT_ONCE", span)
         later, earlier = repeats(users, items)
     assert dict(zip(later.tolist(), earlier.tolist())) == expected
 

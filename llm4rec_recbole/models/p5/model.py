@@ -20,7 +20,7 @@ import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from torch import Tensor
 
-from llm4rec_recbole.data.splits import stable_order
+from llm4rec_recbole.data.exact_order import stable_order
 from llm4rec_recbole.decoding.tree_decoder import T5TreeDecoder, padded
 from llm4rec_recbole.decoding.trie import ItemTrie
 from llm4rec_recbole.errors import InputError
