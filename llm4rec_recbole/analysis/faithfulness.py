@@ -80,50 +80,47 @@ def faithfulness(
         count = f"{len(measurable)} of {len(histories)}"
         raise InputError(f"{count} users can be measured: a test needs two")
     users = np.array(measurable)
-    with_all = score(users, [histories[user] for user in measurable])
-    cited_items = [cited[user] for user in measurable]
-    uncited = [_without(histories[user], cited[user]) for user in measurable]
+    own_histories, cited_items = ([items[user] for user in users] for items in (histories, cited))
+    uncited = [_without(*pair) for pair in zip(own_histories, cited_items)]
+    counts = [len(items) for items in cited_items]
+    with_all = score(users, own_histories)
 
     def score_without(erased: Sequence[np.ndarray]) -> np.ndarray:
-        remaining = [_without(histories[user], items) for user, items in zip(measurable, erased)]
-        return score(users, remaining)
+        return score(users, [_without(*pair) for pair in zip(own_histories, erased)])
 
-    drop_cited = with_all - score(users, uncited)
+    drop_cited = with_all - score_without(cited_items)  # (U,)
     random = np.random.default_rng(seed)
-    without_random = np.zeros(len(measurable))
+    without_random = np.zeros(len(users))
     for _ in range(draws):
-        random_items = [
-            random.choice(uncited_items, len(own_items), replace=False)
-            for uncited_items, own_items in zip(uncited, cited_items)
-        ]
-        without_random += score_without(random_items) / draws
+        drawn = [random.choice(items, n, replace=False) for items, n in zip(uncited, counts)]
+        without_random += score_without(drawn) / draws
     drop_random = with_all - without_random
     popular = [
-        uncited_items[np.argsort(-popularity[uncited_items], kind="stable")[: len(own_items)]]
-        for uncited_items, own_items in zip(uncited, cited_items)
+        items[np.argsort(-popularity[items], kind="stable")[:n]]
+        for items, n in zip(uncited, counts)
     ]
     drop_popular = with_all - score_without(popular)
     difference_popular = (drop_cited - drop_popular)[:, None]  # (U, 1)
     low_popular, high_popular = significance.bootstrap_interval(difference_popular)[:, 0]
     difference = (drop_cited - drop_random)[:, None]  # (U, 1)
     low, high = significance.bootstrap_interval(difference)[:, 0]
-    return Faithfulness(
-        users=len(measurable),
-        left_out=len(histories) - len(measurable),
-        drop_cited=float(drop_cited.mean()),
-        drop_random=float(drop_random.mean()),
-        drop_popular=float(drop_popular.mean()),
-        difference_popular=float(difference_popular.mean()),
-        low_popular=float(low_popular),
-        high_popular=float(high_popular),
-        difference=float(difference.mean()),
-        low=float(low),
-        high=float(high),
-        effect_size=float(significance.effect_size(difference)[0]),
-        p_t=float(significance.paired_t(difference)[0]),
-        p_randomization=float(significance.randomization(difference)[0]),
-        share_above=float((difference > 0).mean()),
-    )
+    numbers = {
+        "drop_cited": drop_cited.mean(),
+        "drop_random": drop_random.mean(),
+        "drop_popular": drop_popular.mean(),
+        "difference_popular": difference_popular.mean(),
+        "low_popular": low_popular,
+        "high_popular": high_popular,
+        "difference": difference.mean(),
+        "low": low,
+        "high": high,
+        "effect_size": significance.effect_size(difference)[0],
+        "p_t": significance.paired_t(difference)[0],
+        "p_randomization": significance.randomization(difference)[0],
+        "share_above": (difference > 0).mean(),
+    }
+    left_out = len(histories) - len(users)
+    return Faithfulness(len(users), left_out, **{name: float(x) for name, x in numbers.items()})
 
 
 def _without(history: np.ndarray, items: np.ndarray) -> np.ndarray:

@@ -51,20 +51,52 @@ def find_teacher_by_name(module: ModuleType) -> None:
     vars(module)["eval"] = teacher
 
 
+# Checkpoints: tensors and JSON, written atomically; never a pickle. A checkpoint holds every
+# optimizer's state, every random generator and the loader's shuffling. So a resumed run ends with
+# the weights of the uninterrupted run, to the last bit.
+
+
 def _counters(model: Any) -> dict[str, float]:
     """The model's numbers; training changes some of them, such as MultiVAE's count of updates."""
     return {name: value for name, value in vars(model).items() if type(value) in (int, float)}
 
 
-@patch("recbole.trainer.trainer", upstream="RecBole #2212")
-def safe_checkpoints(module: ModuleType) -> None:
-    """Save and load training as tensors and JSON, written atomically; never as a pickle. A
-    checkpoint holds every optimizer's state, every random generator and the loader's shuffling. So
-    a resumed run ends with the weights of the uninterrupted run, to the last bit."""
+def _optimizers(trainer: Any) -> dict[str, Any]:
+    """The trainer's optimizers, by the names of its attributes."""
     from torch.optim import Optimizer
 
-    from llm4rec_recbole import checkpoints
+    return {name: value for name, value in vars(trainer).items() if isinstance(value, Optimizer)}
+
+
+def _state_of(trainer: Any, epoch: int, best_valid_result: Any) -> dict[str, Any]:
+    """What a checkpoint holds of a training after `epoch`, counted from 0."""
     from llm4rec_recbole.recbole_compat import model_state
+
+    loader = getattr(getattr(trainer, "training_data", None), "generator", None)
+    trainer.described_run = trainer.described_run or model_state.describe_run(trainer.config)
+    counters = dict(_counters(trainer.model).items() - trainer.initial_counters.items())
+    return {
+        "config": trainer.described_run,
+        "epoch": max(epoch, trainer.start_epoch - 1),  # RecBole passes -1 when no epoch is left
+        "cur_step": trainer.cur_step,
+        "best_valid_score": trainer.best_valid_score,
+        "best_valid_result": best_valid_result,
+        "validations": trainer.validations,
+        "train_loss": trainer.train_loss_dict,
+        "seconds": trainer.seconds_before + time.perf_counter() - trainer.fit_began,
+        "state_dict": trainer.model.state_dict(),
+        "counters": counters,
+        "other_parameter": model_state.other_parameters(trainer.model),
+        "optimizers": {name: o.state_dict() for name, o in _optimizers(trainer).items()},
+        "random": model_state.random_state(),
+        "loader": None if loader is None else loader.get_state(),
+    }
+
+
+@patch("recbole.trainer.trainer", upstream="RecBole #2212")
+def save_as_data(module: ModuleType) -> None:
+    """Save checkpoints as tensors and JSON, with the validations and the time so far."""
+    from llm4rec_recbole import checkpoints
 
     @wrap(module.Trainer)
     def __init__(init: Any, self: Any, config: Any, model: Any) -> None:
@@ -75,6 +107,12 @@ def safe_checkpoints(module: ModuleType) -> None:
         self.current_epoch, self.validations = 0, []  # [epoch, score] of each validation
         self.seconds_before, self.fit_began = 0.0, time.perf_counter()
 
+    @wrap(module.Trainer)
+    def _valid_epoch(validate: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+        score, self.latest_valid_result = validate(self, *args, **kwargs)
+        self.validations.append([self.current_epoch, float(score)])
+        return score, self.latest_valid_result
+
     @override(module.Trainer)
     def _save_checkpoint(self: Any, epoch: int, verbose: bool = True, **kwargs: Any) -> None:
         if not self.config["single_spec"] and self.config["local_rank"] != 0:
@@ -82,38 +120,43 @@ def safe_checkpoints(module: ModuleType) -> None:
         path = kwargs.pop("saved_model_file", self.saved_model_file)
         # RecBole saves the best model before it remembers that model's result.
         result = getattr(self, "latest_valid_result", self.best_valid_result)
-        checkpoints.save(path, state_of(self, epoch, result))
+        checkpoints.save(path, _state_of(self, epoch, result))
         if verbose:
             self.logger.info(f"{module.set_color('Saving current', 'blue')}: {path}")
 
-    def state_of(self: Any, epoch: int, best_valid_result: Any) -> dict[str, Any]:
-        loader = getattr(getattr(self, "training_data", None), "generator", None)
-        self.described_run = self.described_run or model_state.describe_run(self.config)
-        return {
-            "config": self.described_run,
-            "epoch": max(epoch, self.start_epoch - 1),  # RecBole passes -1 when no epoch is left
-            "cur_step": self.cur_step,
-            "best_valid_score": self.best_valid_score,
-            "best_valid_result": best_valid_result,
-            "validations": self.validations,
-            "train_loss": self.train_loss_dict,
-            "seconds": self.seconds_before + time.perf_counter() - self.fit_began,
-            "state_dict": self.model.state_dict(),
-            "counters": dict(_counters(self.model).items() - self.initial_counters.items()),
-            "other_parameter": model_state.other_parameters(self.model),
-            "optimizers": {name: optimizer.state_dict() for name, optimizer in optimizers(self)},
-            "random": model_state.random_state(),
-            "loader": None if loader is None else loader.get_state(),
-        }
+    @override(module.Trainer)
+    def pack_state(self: Any, epoch: int) -> checkpoints.Packed:
+        """A copy of the training after `epoch`, counted from 0, which is complete."""
+        return checkpoints.pack(_state_of(self, epoch, self.best_valid_result))
 
-    def optimizers(self: Any) -> list[tuple[str, Optimizer]]:
-        return [(name, value) for name, value in vars(self).items() if isinstance(value, Optimizer)]
+    # The library of a decision tree saves the model itself; RecBole pickles its path.
+    module.DecisionTreeTrainer._save_checkpoint = lambda self, epoch: None
 
-    @wrap(module.Trainer)
-    def _valid_epoch(validate: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
-        score, self.latest_valid_result = validate(self, *args, **kwargs)
-        self.validations.append([self.current_epoch, float(score)])
-        return score, self.latest_valid_result
+
+@patch("recbole.trainer.trainer", upstream="RecBole #2212")
+def save_pretraining_as_data(module: ModuleType) -> None:
+    """The same for models with a pretraining. The last epoch's weights are always saved."""
+    from llm4rec_recbole import checkpoints
+
+    @override(module.PretrainTrainer)
+    def save_pretrained_model(self: Any, epoch: int, saved_model_file: str) -> None:
+        self.saved_model_file = str(Path(saved_model_file).with_suffix(".safetensors"))
+        checkpoints.save(self.saved_model_file, _state_of(self, epoch, self.best_valid_result))
+
+    @wrap(module.PretrainTrainer)
+    def pretrain(train: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = train(self, *args, **kwargs)
+        if self.pretrain_epochs % self.save_step:  # RecBole saves every save_step epochs only
+            name = f"{self.config['model']}-{self.config['dataset']}-{self.pretrain_epochs}.pth"
+            self.save_pretrained_model(self.pretrain_epochs - 1, Path(self.checkpoint_dir, name))
+        return result
+
+
+@patch("recbole.trainer.trainer", upstream="RecBole #2212")
+def resume_exactly(module: ModuleType) -> None:
+    """Resume a training from a checkpoint, with its random generators and its shuffling."""
+    from llm4rec_recbole import checkpoints
+    from llm4rec_recbole.recbole_compat import model_state
 
     @override(module.Trainer)
     def resume_checkpoint(self: Any, resume_file: str | Path) -> None:
@@ -122,7 +165,7 @@ def safe_checkpoints(module: ModuleType) -> None:
         self.start_epoch = state["epoch"] + 1
         for name in ("cur_step", "best_valid_score", "best_valid_result"):
             setattr(self, name, state[name])
-        for name, optimizer in optimizers(self):
+        for name, optimizer in _optimizers(self).items():
             optimizer.load_state_dict(state["optimizers"][name])
         vars(self.model).update(state["counters"])
         self.validations = state.get("validations", [])
@@ -157,26 +200,6 @@ def safe_checkpoints(module: ModuleType) -> None:
 
         return fit_from_checkpoint
 
-    @override(module.PretrainTrainer)
-    def save_pretrained_model(self: Any, epoch: int, saved_model_file: str) -> None:
-        self.saved_model_file = str(Path(saved_model_file).with_suffix(".safetensors"))
-        checkpoints.save(self.saved_model_file, state_of(self, epoch, self.best_valid_result))
-
-    @wrap(module.PretrainTrainer)
-    def pretrain(train: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
-        result = train(self, *args, **kwargs)
-        if self.pretrain_epochs % self.save_step:  # RecBole saves every save_step epochs only
-            name = f"{self.config['model']}-{self.config['dataset']}-{self.pretrain_epochs}.pth"
-            self.save_pretrained_model(self.pretrain_epochs - 1, Path(self.checkpoint_dir, name))
-        return result
-
-    @override(module.Trainer)
-    def pack_state(self: Any, epoch: int) -> checkpoints.Packed:
-        """A copy of the training after `epoch`, counted from 0, which is complete."""
-        return checkpoints.pack(state_of(self, epoch, self.best_valid_result))
-
-    # The library of a decision tree saves the model itself; RecBole pickles its path.
-    module.DecisionTreeTrainer._save_checkpoint = lambda self, epoch: None
     module.Trainer.fit = resumable(module.Trainer.fit)
     module.NCLTrainer.fit = resumable(module.NCLTrainer.fit)
 
