@@ -9,6 +9,8 @@ a tenth of the time, and so can read more epochs.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -41,6 +43,19 @@ class SasrecTerm(nn.Module):
         last = ((items > 0).sum(1) - 1).clamp(min=0)  # (B,)
         states = self.states(items)[torch.arange(len(items), device=items.device), last]
         return states @ self.item_embedding.weight.T
+
+    def loss(self, items: Tensor, targets: Tensor, batch: Any, excluded: Tensor) -> Tensor:
+        """The mean −log P of the next items, a scalar.
+
+        items, targets: (B, L), a target of 0 is none; batch: training.batches.BatchItems; excluded:
+        (n_items,) bool, the items that are never negatives.
+        """
+        has_target = targets > 0
+        states = self.states(items)[has_target]  # (N, d)
+        vectors = batch.of(self.item_embedding.weight)  # (M, d)
+        bias = torch.zeros(len(excluded), device=vectors.device)
+        bias = batch.of(bias.masked_fill(excluded, -torch.inf))  # (M,)
+        return batch.loss(states, vectors, batch.rows(targets[has_target]), bias)
 
 
 class PreNormEncoder(nn.Module):

@@ -172,37 +172,38 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
         return total
 
     def calculate_loss(self, interaction: Any) -> Tensor:
-        """The training loss of a batch of windows, a scalar.
+        """The training loss of a batch of windows, a scalar: a mean over its targets, which are all
+        positions that have a next item.
 
-            −log P of (11) with the strata of (15), weighted by 1 / e of (13, 14)
-            + λ_fair · (L_adv of (17) + the excess of the gap of (18))                    (16)
-            + weight · −log of the next item's aspects (19)
-            + −log P of the SASRec beside the language model
+        The SASRec learns from every batch. Beside it the language model reads a share of them.
+        """
+        items, targets = interaction[self.ITEM_SEQ], interaction[self.POS_ITEM_ID]  # (B, L) each
+        batch = BatchItems(self.loss, items, targets[targets > 0])  # the M items that it reads
+        if "sasrec" not in self.components:
+            return self.language_model_loss(interaction, batch)
+        loss = self.sasrec.loss(items, targets, batch, self.excluded_items)
+        if torch.rand(()) < self.language_model_share:
+            loss = loss + self.language_model_loss(interaction, batch)
+        return loss
 
-        It is a mean over all positions that have a next item, the targets. With SASRec, the
-        language model reads only a share of the batches; in the others its loss is absent.
+    def language_model_loss(self, interaction: Any, batch: BatchItems) -> Tensor:
+        """The paper's loss of a batch, a scalar.
+
+        −log P of (11) with the strata of (15), weighted by 1 / e of (13, 14)
+        + λ_fair · (L_adv of (17) + the excess of the gap of (18))                    (16)
+        + weight · −log of the next item's aspects (19)
         """
         users, items = interaction[self.user_field], interaction[self.ITEM_SEQ]  # (B,), (B, L)
         targets, position = interaction[self.POS_ITEM_ID], interaction["position"]  # (B, L) each
         has_target = targets > 0
         targets = targets[has_target]  # (N,)
-        batch = BatchItems(self.loss, items, targets)  # the M items that the loss reads
         table = self.item_table(batch.ids)  # (M, d): (1–6)
-        own = batch.rows(targets)  # (N,), the targets' rows of the table
-        sasrec_loss: Tensor | float = 0.0
-        if "sasrec" in self.components:
-            sequence = self.sasrec.states(items)[has_target]  # (N, d)
-            vectors = batch.of(self.sasrec.item_embedding.weight)  # (M, d)
-            excluded = torch.zeros(self.n_items, device=vectors.device)
-            excluded = batch.of(excluded.masked_fill(self.excluded_items, -torch.inf))  # (M,)
-            sasrec_loss = batch.loss(sequence, vectors, own, excluded)
-            if torch.rand(()) >= self.language_model_share:
-                return sasrec_loss
         entries = self.retrieved.before(position)  # (B, L, K): (7–10)
         states = self(users, batch.rows(items), table, entries)[has_target]  # (N, d): (12)
         users = users[:, None].expand_as(position)[has_target]  # (N,)
         rows = position[has_target]  # (N,), the targets' training rows: positions count from 1
         bias = batch.of(self.item_bias.masked_fill(self.excluded_items, -torch.inf))  # (M,)
+        own = batch.rows(targets)  # (N,), the targets' rows of the table
 
         # (19) comes first: gradients are summed in the reverse order of the terms, and float sums
         # depend on the order.
@@ -213,10 +214,9 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
         unfairness = self.debiasing.fairness_loss(
             left, right, bias, own, users, targets
         )  # (17, 18)
-        language_model_loss = self.aspect_loss_weight * preference + fair_loss(  # (16)
+        return self.aspect_loss_weight * preference + fair_loss(  # (16)
             recommendation, unfairness, self.debiasing.fairness_weight
         )
-        return language_model_loss + sasrec_loss
 
 
 # RecBole looks models up by the name of their class.
