@@ -176,12 +176,12 @@ READERS: dict[str, tuple[str, Callable[[], int]]] = {
 
 
 def random_value(option: str, draw: random.Random) -> str:
-    chance = draw.random()
-    if chance < 0.6:
+    share = draw.random()
+    if share < 0.6:
         return draw.choice(OPTIONS[option])
-    if chance < 0.7:
+    if share < 0.7:
         return draw.choice(PLAUSIBLE)
-    if chance < 0.9:
+    if share < 0.9:
         return draw.choice(WORDS)
     return damaged(draw.choice(PLAUSIBLE).encode(), draw).decode("utf-8", "surrogateescape")
 

@@ -15,6 +15,8 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from tests.campaigns.shop import (
     BPR,
     CHOICE,
     import_everything,
+    import_for,
     write_raw_ratings,
     write_shop,
     write_trained_shop,
@@ -67,9 +70,9 @@ def kill_training(folder: Path, draw: random.Random, number: int, seconds: float
 
 
 def learned(folder: Path) -> object:
-    """The journal and what the model then recommends."""
-    files = [path for path in (folder / "work/adapted").rglob("journal*") if path.is_file()]
-    return [path.read_bytes().count(b"\n") for path in files]
+    """The journal and the state of the model after its last event, whole: name → digest."""
+    files = [path for path in (folder / "work/adapted").rglob("*") if path.is_file()]
+    return {path.name: digest(path) for path in files}
 
 
 def kill_adaptation(folder: Path, draw: random.Random, seconds: float) -> str:
@@ -101,6 +104,15 @@ def kill_preparation(folder: Path, draw: random.Random, seconds: float) -> str:
     return outcome.defect or (outcome.stderr if outcome.status else "")
 
 
+def duration(folder: Path, command: Callable[[], int]) -> float:
+    """Seconds of `command` in `folder`. Stops the campaign where the command fails."""
+    began = time.monotonic()
+    outcome = run_in(folder, command)
+    if outcome.status:
+        raise SystemExit(f"the campaign cannot start: {outcome.stderr[-500:]}")
+    return time.monotonic() - began
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Kill commands at random moments.")
     parser.add_argument("--rounds", type=int, default=50)
@@ -109,32 +121,31 @@ def main() -> int:
     options = parser.parse_args()
     sys.argv = sys.argv[:1]
     import_everything()
-    import time
-
     outcomes = OutcomeCounts()
     with tempfile.TemporaryDirectory() as parent:
-        whole = write_shop(Path(parent, "whole"))
-        began = time.monotonic()
-        run_in(whole, lambda: run_recbole(BPR))
-        seconds = time.monotonic() - began
-        expected = trained(whole)
-        shop = write_trained_shop(Path(parent, "shop"))
+        shop, folder = write_trained_shop(Path(parent, "shop")), Path(parent, "round")
         event = '{{"user": "u{}", "item": "i{}", "kind": "implicit", "time": {}}}\n'
         events = "".join(event.format(n % 24, n, 2 * 10**9 + n) for n in range(30))
         (shop / "more.jsonl").write_text(events)
-        whole = Path(shutil.copytree(shop, Path(parent, "adapted")))
-        began = time.monotonic()
-        run_in(whole, lambda: llm4rec(ADAPT))
-        adapting, expected_events = time.monotonic() - began, learned(whole)
-        whole = write_raw_ratings(Path(parent, "prepared"))
-        began = time.monotonic()
-        outcome = run_in(whole, lambda: llm4rec(PREPARE))
-        if outcome.status:
-            raise SystemExit(f"the campaign cannot start: {outcome.stderr[-500:]}")
-        preparing, expected_files = time.monotonic() - began, prepared(whole)
+        shutil.copytree(shop, folder)
+        write_raw_ratings(folder)
+        import_for(folder, [partial(run_recbole, BPR), partial(llm4rec, ADAPT)])
+        import_for(folder, [partial(llm4rec, PREPARE)])
+        shutil.rmtree(folder)
+        write_shop(folder)
+        seconds = duration(folder, partial(run_recbole, BPR))
+        expected = trained(folder)
+        shutil.rmtree(folder)
+        shutil.copytree(shop, folder)
+        adapting = duration(folder, partial(llm4rec, ADAPT))
+        expected_events = learned(folder)
+        shutil.rmtree(folder)
+        write_raw_ratings(folder)
+        preparing = duration(folder, partial(llm4rec, PREPARE))
+        expected_files = prepared(folder)
+        print(f"unkilled: {seconds:.1f} s, {adapting:.1f} s, {preparing:.1f} s", file=sys.stderr)
         for number in numbers(options.rounds, options.minutes):
             draw = random.Random(f"{options.seed} {number}")
-            folder = Path(parent, "round")
             shutil.rmtree(folder, ignore_errors=True)
             kind = KINDS[number % len(KINDS)]
             if kind == "prepare, SIGKILL":
@@ -146,7 +157,7 @@ def main() -> int:
                 shutil.copytree(shop, folder)
                 defect = kill_adaptation(folder, draw, adapting)
                 if not defect and learned(folder) != expected_events:
-                    defect = f"{learned(folder)} lines in the journal, not {expected_events}"
+                    defect = "another journal or model than after the run that nobody killed"
             else:
                 write_shop(folder)
                 signal_number = signal.SIGKILL if "KILL" in kind else signal.SIGTERM
@@ -154,6 +165,7 @@ def main() -> int:
                 if not defect and trained(folder) != expected:
                     defect = "other results than the run that nobody killed"
             outcomes.add(kind, defect)
+            print(f"{number} {kind}: {defect or 'survived'}", file=sys.stderr, flush=True)
     print(f"seed {options.seed}, {outcomes.count} rounds\n\n{outcomes.report()}")
     return outcomes.status
 

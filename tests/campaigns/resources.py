@@ -16,7 +16,7 @@ from pathlib import Path
 
 from llm4rec_recbole.cli.run import llm4rec, run_recbole
 from tests.campaigns.forked import Outcome, OutcomeCounts, run_in
-from tests.campaigns.shop import BPR, CHOICE, POP, import_everything, write_trained_shop
+from tests.campaigns.shop import BPR, CHOICE, POP, import_everything, import_for, write_trained_shop
 
 COMMANDS = {
     "train Pop": lambda: run_recbole(POP),
@@ -48,11 +48,12 @@ def main() -> int:
     outcomes = OutcomeCounts()
     with tempfile.TemporaryDirectory() as parent:
         clean = write_trained_shop(Path(parent, "clean"))
+        folder = Path(shutil.copytree(clean, Path(parent, "attempt")))
+        import_for(folder, COMMANDS.values())
         records = [path.relative_to(clean) for path in (clean / "results/runs").rglob("*.json")]
         before = {str(path): (clean / path).read_bytes() for path in records}
 
         def attempt(kind: str, command: str, **options) -> None:
-            folder = Path(parent, "attempt")
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(clean, folder)
             outcome = run_in(folder, COMMANDS[command], **options)
