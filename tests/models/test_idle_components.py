@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.models.enhanced_genrec.build import COMPONENTS
 from llm4rec_recbole.training.run import run
 
 ALL = ["fusion", "retrieval", "debiasing", "explanation", "adaptation", "sasrec"]
@@ -171,6 +172,23 @@ def test_columns_under_other_names_and_items_without_interactions_are_named(shop
 )
 def test_a_record_is_named_by_the_components(shop, components, method) -> None:
     assert record(shop | {"components": components})["method"] == method
+
+
+def test_an_option_of_a_component_that_is_off_is_named(shop, capsys) -> None:
+    given = {"components": ["fusion"], "fairness_groups": None, "text_tokens": 1, "lora_rank": 2}
+    record(shop | given)
+    notes = [line for line in capsys.readouterr().err.splitlines() if "is not read" in line]
+    assert "note: fairness_groups is not read: the component debiasing is off" in notes
+    assert not [line for line in notes if "text_tokens" in line or "lora_rank" in line]
+
+
+def test_each_option_in_the_list_of_components_exists() -> None:
+    from llm4rec_recbole.models.enhanced_genrec.options import OPTIONS_OF, EnhancedGenRecOptions
+
+    names = [name for options in OPTIONS_OF.values() for name in options]
+    assert len(names) == len(set(names))
+    assert set(names) <= set(EnhancedGenRecOptions.model_fields)
+    assert tuple(OPTIONS_OF) == COMPONENTS
 
 
 def test_a_name_of_the_users_own_stays(shop) -> None:

@@ -36,6 +36,7 @@ from llm4rec_recbole.models.enhanced_genrec.build import (
     chosen_components,
 )
 from llm4rec_recbole.models.enhanced_genrec.mixins import OnlineLearning, Ranking
+from llm4rec_recbole.models.enhanced_genrec.options import OPTIONS_OF
 from llm4rec_recbole.models.enhanced_genrec.validation_choices import ValidationChoices
 from llm4rec_recbole.training.batches import BatchItems
 from llm4rec_recbole.training.losses import catalogue_loss
@@ -106,6 +107,13 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
         if chosen == cls.default_components:
             return None
         return "_".join([EnhancedGenRec.__name__, *(chosen or ("none",))])
+
+    @classmethod
+    def options_without_reader(cls, config: Any) -> dict[str, str]:
+        """Option → the component that alone reads it, for the components that are off."""
+        chosen = chosen_components(config["components"], cls.default_components)
+        off = [name for name in COMPONENTS if name not in chosen]
+        return {option: name for name in off for option in OPTIONS_OF[name]}
 
     @classmethod
     def training_length(cls, config: Any) -> tuple[int, int, int]:

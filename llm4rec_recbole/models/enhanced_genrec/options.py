@@ -127,3 +127,26 @@ class EnhancedGenRecOptions(
         "likely that its user rated below the own mean (31), implicit reads no ratings; ~ is the "
         "one with the better replay of the validation items, or nothing where neither gains.",
     )
+
+
+#: Component → the options that it alone reads.
+OPTIONS_OF: dict[str, tuple[str, ...]] = {
+    "fusion": ("content_init_weight", "text_tokens"),
+    "retrieval": (
+        *("relation_reg", "max_relation_items", "relation_decay", "relation_weight"),
+        *("retrieved_entries", "retrieved_source", "retrieved_reviews", "retrieval_text_share"),
+        *("retrieval_similarity", "retrieval_recency", "retrieval_credibility"),
+        "retrieval_sigma_days",
+    ),
+    "debiasing": (
+        *("popularity_strata", "backdoor_weight", "ips_clip_quantile"),
+        *("fairness_weight", "fairness_groups"),
+    ),
+    "explanation": ("aspect_loss_weight", "aspect_score_weight"),
+    "adaptation": (
+        *("adaptation_rate", "adaptation_momentum", "adaptation_uncertainty_decay"),
+        *("adaptation_update_fraction", "adaptation_ewc", "adaptation_batch"),
+        *("adaptation_relations", "adaptation_feedback"),
+    ),
+    "sasrec": ("sasrec_dropout", "sasrec_weight", "language_model_share"),
+}
