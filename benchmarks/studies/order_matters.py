@@ -37,7 +37,8 @@ def shuffled(held_out: HeldOut, seed: int) -> HeldOut:
     random = np.random.default_rng(seed)
     row = np.repeat(np.arange(len(held_out)), np.diff(held_out.indptr))
     order = np.lexsort((random.random(len(row)), row))  # within each history
-    return replace(held_out, items=held_out.items[order])
+    whole = held_out.subset(np.arange(len(held_out)))  # with arrays of its own
+    return replace(whole, items=held_out.items[order])
 
 
 def measure(method: str, dataset: str, protocol: str, shuffles: int, given: Any) -> ShuffleTest:
