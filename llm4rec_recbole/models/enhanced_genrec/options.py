@@ -39,7 +39,7 @@ class EnhancedGenRecOptions(
         None, description="Weight of sasrec in the ranking; ~ is chosen on validation."
     )
     language_model_share: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.4,
+        0.25,
         description="Share of the batches that the language model reads, drawn at random, where "
         "the component sasrec reads all.",
     )
