@@ -80,7 +80,11 @@ def convert(spec: DatasetSpec, raw: str | Path, out: str | Path) -> list[RowRepo
             raise InputError(f"no interaction is left: {log_report}", file=log_report.file)
         new = staging / "new"
         _write_content(spec, data, log, new)
-        _write_events(data, row_mask, log, new)
+        for role, events in data.events.items():
+            n_dropped = copy_used_events(events, row_mask, log, new / f"{role}.parquet")
+            if events.belongs_to != "row":
+                reason = f"its {events.belongs_to} has no kept interaction"
+                data.row_reports[role].drop(reason, count=n_dropped)
         write_json(new / "raw.json", _report(spec, raw, files, data.row_reports))
         inter = f"{spec.dataset}.inter"
         write_inter(new / inter, log)
@@ -121,14 +125,6 @@ def _rows_with_interactions(
         row_report.drop("no interaction is kept", count=len(ids) - len(described))
         row_report.blank = len(blank)
     return table.set_index(ids.name).reindex([*described, *blank]).reset_index()
-
-
-def _write_events(data: RawData, row_mask: np.ndarray, log: RawLog, out: Path) -> None:
-    for role, events in data.events.items():
-        n_dropped = copy_used_events(events, row_mask, log, out / f"{role}.parquet")
-        if events.belongs_to != "row":
-            reason = f"its {events.belongs_to} has no kept interaction"
-            data.row_reports[role].drop(reason, count=n_dropped)
 
 
 def _earlier_files(spec: DatasetSpec, out: Path) -> set[str]:

@@ -175,7 +175,9 @@ class _Finder(importlib.abc.MetaPathFinder):
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         if name in ("ray", "ray.tune"):
-            return _ray_stand_in(name)
+            is_installed = importlib.machinery.PathFinder.find_spec("ray") is not None
+            stand_in = importlib.machinery.ModuleSpec(name, _RayLoader(), is_package=True)
+            return None if is_installed else stand_in
         if name != "recbole" and not name.startswith("recbole."):
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path)
@@ -203,12 +205,6 @@ class _RayLoader(importlib.abc.Loader):
         if module.__name__ == "ray":
             vars(module)["tune"] = importlib.import_module("ray.tune")
         vars(module)["__getattr__"] = missing
-
-
-def _ray_stand_in(name: str) -> importlib.machinery.ModuleSpec | None:
-    if importlib.machinery.PathFinder.find_spec("ray") is not None:
-        return None
-    return importlib.machinery.ModuleSpec(name, _RayLoader(), is_package=True)
 
 
 def _import_all(modules: Sequence[str]) -> None:

@@ -107,12 +107,6 @@ def _improvement(table: Printed, column: str) -> tuple[Gain, str]:
     return gain(table[OURS, column], table[best, column]), best
 
 
-def _column_names(table: Printed) -> dict[str, str]:
-    """The columns of Table I or II and their names in sentences."""
-    columns = [column for row, column in table if row == OURS]
-    return {column: _column_name(column) for column in columns}
-
-
 def _column_name(column: str) -> str:
     dataset, _, metric = column.rpartition("/")
     return f"{DATASET_NAMES[dataset]} {METRIC_NAMES[metric]}" if dataset else TABLE_2[column]
@@ -155,7 +149,7 @@ def _efficiency(paper: Tables, entry: Entry) -> Iterator[Claim]:
 def _above_all(paper: Tables, entry: Entry) -> Iterator[Claim]:
     """Table I or II prints a gain over the baselines in every column."""
     table = paper[entry["table"]]
-    names = _column_names(table)
+    names = {column: _column_name(column) for row, column in table if row == OURS}
     gains = {column: _improvement(table, column) for column in names}
     not_above = [
         f"; {names[column]}: {change} over {best}"
