@@ -250,9 +250,7 @@ _ITEM_COUNTS = {"num_negatives": 2048, "beam_width": 100}
 
 
 def check_sizes(config: Any, dataset: Any) -> None:
-    """Refuse more clusters, negatives, beams or a longer list than the training data set has users
-    and items for. A run with more items than there are would take long and learn nothing from it.
-    """
+    """Refuse more clusters, negatives, beams or ranks than the training data has users or items."""
     clusters, fewest = config["num_clusters"], min(dataset.user_num, dataset.item_num)
     if config["model"] == "NCL" and clusters > fewest:
         message = f"num_clusters is {clusters}, but there are {fewest} users or items to cluster"
@@ -265,6 +263,9 @@ def check_sizes(config: Any, dataset: Any) -> None:
             counts[f"train_neg_sample_args.{key}"] = (negatives.get(key), 1)
     if config["protocol"] not in PROTOCOLS:
         counts["topk"] = (max(config["topk"]), 1)
+        for phase, mode in config["eval_args"]["mode"].items():
+            drawn = mode.removeprefix("uni").removeprefix("pop")
+            counts[f"eval_args.mode.{phase}"] = (int(drawn) if drawn.isdecimal() else None, 100)
     for name, (count, least) in counts.items():
         if count is not None and count > max(n_items, least):
             message = f"{name} is {count}, but {config['dataset']} has {n_items} items"

@@ -15,7 +15,7 @@ from llm4rec_recbole.config import Origin, is_property_file
 from llm4rec_recbole.data.splits import PROTOCOLS
 from llm4rec_recbole.errors import InputError, missing_package, shorten
 from llm4rec_recbole.evaluation.metrics import ACCURACY
-from llm4rec_recbole.training.data_checks import reads
+from llm4rec_recbole.training.data_checks import learns_labels, reads
 from llm4rec_recbole.training.options import READ_WITH
 
 
@@ -99,6 +99,11 @@ def _without_effect(config: Any) -> Iterator[tuple[str, str, str]]:
     if config["MODEL_TYPE"].name not in ("CONTEXT", "DECISIONTREE") and not _reads_features(model):
         for name in ("numerical_features", "discretization"):
             yield name, f"{config['model']} reads no features, and so not {name}", "leave it out"
+        if not learns_labels(config) and not _is_labeled(config):
+            for name in ("normalize_field", "normalize_all"):
+                if config[name]:
+                    message = f"{config['model']} reads no values that {name} scales"
+                    yield name, message, "leave it out"
     bigger = config["valid_metric_bigger"]
     if config.external_config_dict.get("valid_metric_bigger", bigger) != bigger:
         message = (
@@ -115,6 +120,12 @@ def _without_effect(config: Any) -> Iterator[tuple[str, str, str]]:
             yield "tail_ratio", "only TailPercentage reads tail_ratio", "add it to --metrics"
         if _are_values(config):
             yield "topk", f"topk is not read: {metrics[0]} has no cut-off", "leave it out"
+
+
+def _is_labeled(config: Any) -> bool:
+    """Whether the evaluation reads the labels of the held-out rows."""
+    labeled = "labeled" in config["eval_args"]["mode"].values()
+    return labeled and config["protocol"] not in PROTOCOLS
 
 
 def _reads_features(model: type) -> bool:

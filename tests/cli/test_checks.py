@@ -44,6 +44,8 @@ REFUSED = [
     ("BPR", {"embeding_size": 8}, "no option --embeding_size; did you mean embedding_size"),
     ("BPR", {"epochs": "many"}, "epochs is many"),
     ("BERT4Rec", {"loss_type": "BPR"}, "BERT4Rec does not read loss_type"),
+    ("BPR", {"normalize_field": ["rating"]}, "BPR reads no values that normalize_field scales"),
+    ("EnhancedGenRec", {"normalize_field": ["rating"]}, "reads no values that normalize_field"),
 ]
 
 
@@ -142,11 +144,21 @@ NEGATIVES = {"distribution": "uniform", "sample_num": 1, "dynamic": True, "candi
     [
         ("SASRec", {"loss": "sampled", "num_negatives": 10**6}, "num_negatives is 1000000"),
         ("P5", {"decoding": "beam", "beam_width": 10**5}, "beam_width is 100000"),
+        (
+            "BPR",
+            {
+                "protocol": "recbole",
+                "topk": 5,
+                "valid_metric": "MRR@5",
+                "eval_args": {"mode": "uni1000000"},
+            },
+            "eval_args.mode.valid is 1000000",
+        ),
         ("BPR", {"train_neg_sample_args": NEGATIVES}, "train_neg_sample_args.candidate_num is 13"),
     ],
 )
 def test_more_items_to_draw_than_there_are_are_refused(shop, model, given, message) -> None:
-    from llm4rec_recbole.training.run import prepare
+    from llm4rec_recbole.training.experiment import prepare
 
     with pytest.raises(InputError, match=f"{message}, but shop has 12 items"):
         prepare(model, "shop", (), shop | given)

@@ -150,7 +150,7 @@ def test_a_missing_wandb_is_named_before_data_are_read(own_folder, monkeypatch) 
             ["--numerical_features=[brand]"],
             "numerical_features names brand, a column of type",
         ),
-        ("BPR", ["--normalize_field=[brand]"], "(it reads columns of type float)"),
+        ("FM", ["--normalize_field=[brand]"], "(it reads columns of type float)"),
         ("BPR", ["--seq_len={brand: 2}"], "it reads columns of type token_seq or float_seq"),
         ("BPR", ["--alias_of_item_id=[rating]"], "alias_of_item_id names rating, a column of type"),
         (
@@ -164,7 +164,7 @@ def test_a_missing_wandb_is_named_before_data_are_read(own_folder, monkeypatch) 
             ["--protocol=loo", "--unload_col={inter: [timestamp]}"],
             "unload_col hides timestamp",
         ),
-        ("BPR", ["--protocol=loo", "--normalize_all=True"], "normalize_all scales the times"),
+        ("FM", ["--protocol=loo", "--normalize_all=True"], "normalize_all scales the times"),
         ("GRU4Rec", ["--normalize_field=[timestamp]"], "normalize_field scales timestamp"),
         (
             "BPR",
