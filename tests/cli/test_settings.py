@@ -165,7 +165,11 @@ def test_a_missing_wandb_is_named_before_data_are_read(own_folder, monkeypatch) 
             "unload_col hides timestamp",
         ),
         ("FM", ["--protocol=loo", "--normalize_all=True"], "normalize_all scales the times"),
-        ("GRU4Rec", ["--normalize_field=[timestamp]"], "normalize_field scales timestamp"),
+        (
+            "FM",
+            ["--protocol=loo", "--normalize_field=[timestamp]"],
+            "normalize_field scales timestamp",
+        ),
         (
             "BPR",
             ["--eval_args={mode: labeled}", "--metrics=[AUC]", "--valid_metric=AUC"],

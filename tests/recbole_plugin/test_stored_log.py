@@ -97,7 +97,7 @@ def test_the_split_is_the_same_from_the_file_and_from_the_stored_log(
         {"rm_dup_inter": "first"},
         {"val_interval": {"rating": "[1,inf)"}},
         {"user_inter_num_interval": "[30,inf)"},
-        {"normalize_field": ["rating"]},
+        {"model": "FM", "normalize_field": ["rating"]},
         {"protocol": "recbole"},
     ],
 )
