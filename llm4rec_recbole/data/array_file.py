@@ -69,19 +69,24 @@ def map_file(path: Path) -> tuple[dict[str, Any], memoryview]:
     return about, content
 
 
-def write_arrays(path: Path, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Write the arrays (n,) atomically. Raises OSError when a step fails."""
+def write_arrays(
+    path: Path, about: dict[str, Any], arrays: dict[str, np.ndarray], types: dict[str, Any]
+) -> None:
+    """Write the arrays (n,) atomically, some as other `types`. Raises OSError when a step fails."""
     position, layout = 0, {}
     for name, array in arrays.items():
-        layout[name] = [array.dtype.str, len(array), position]
-        position += -(-array.nbytes // ALIGNMENT) * ALIGNMENT
+        dtype = np.dtype(types.get(name, array.dtype))
+        layout[name] = [dtype.str, len(array), position]
+        position += -(-len(array) * dtype.itemsize // ALIGNMENT) * ALIGNMENT
     about = about | {"arrays": layout}
     with replacing(path) as file:
         line = header(about | {"checksum": "0" * 8})
         file.write(line)
-        for array in arrays.values():
-            file.write(np.ascontiguousarray(array).data)
-            file.write(bytes(-array.nbytes % ALIGNMENT))
+        for name, array in arrays.items():
+            for start in range(0, len(array), _BLOCK):
+                block = array[start : start + _BLOCK].astype(layout[name][0], copy=False)
+                file.write(np.ascontiguousarray(block).data)
+            file.write(bytes(-(file.tell() - len(line)) % ALIGNMENT))
         file.flush()
         with memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as content:
             total = checksum(content[len(line) :])

@@ -22,6 +22,8 @@ from llm4rec_recbole.data.exact_order import is_ascending, order_by_user, repeat
 from llm4rec_recbole.data.held_out import HeldOut, HeldOutOfLog, between
 from llm4rec_recbole.errors import InputError
 
+_COUNTED_AT_ONCE = 1 << 20  # interactions; NumPy copies them to int64
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -217,7 +219,11 @@ class Log:
     @cached_property
     def item_counts(self) -> np.ndarray:
         """The interactions of each item, (n_items,) int64."""
-        return np.bincount(self.items, minlength=self.n_items)
+        counts = np.zeros(self.n_items, dtype=np.int64)
+        for start in range(0, len(self.items), _COUNTED_AT_ONCE):
+            block = self.items[start : start + _COUNTED_AT_ONCE]
+            counts += np.bincount(block, minlength=self.n_items)
+        return counts
 
     def count(self, mask: np.ndarray) -> np.ndarray:
         """Return how many of each user's interactions are in the mask (N,): (users,)."""

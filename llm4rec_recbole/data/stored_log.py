@@ -67,13 +67,15 @@ def write(
     rows = np.unique(np.concatenate([first_rows(values) for values in ids]))
     narrow = np.iinfo(np.int32)
     fits = log.times.dtype.kind == "i" and narrow.min <= log.times.min() <= log.times.max()
-    fits = bool(fits and log.times.max() <= narrow.max)
+    types = {"rows": np.int32, "items": np.int32, "users": np.int64}
+    if fits and log.times.max() <= narrow.max:
+        types["times"] = np.int32
     arrays = {
-        "rows": log.rows.astype(np.int32),
-        "items": log.items.astype(np.int32),
-        "times": log.times.astype(np.int32) if fits else log.times,
+        "rows": log.rows,
+        "items": log.items,
+        "times": log.times,
         "starts": log.starts,
-        "users": log.users.astype(np.int64),
+        "users": log.users,
         "item_counts": log.item_counts,
         "first_rows": np.frombuffer(_to_bytes(table.columns.take(rows)), dtype=np.uint8),
     }
@@ -85,7 +87,7 @@ def write(
         "counts": log.counts,
     }
     try:
-        write_arrays(path_of(table.path), about, arrays)
+        write_arrays(path_of(table.path), about, arrays, types)
     except (OSError, InputError) as error:
         reason = getattr(error, "strerror", None) or error
         print(f"{path_of(table.path)}: not written: {reason}", file=sys.stderr)

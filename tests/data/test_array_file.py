@@ -12,8 +12,11 @@ from llm4rec_recbole.data.array_file import checksum, map_arrays, write_arrays
 
 def test_arrays_come_back_with_their_types(tmp_path: Path) -> None:
     arrays = {"a": np.arange(5, dtype=np.int32), "none": np.zeros(0), "c": np.array([1.5, -2])}
-    write_arrays(tmp_path / "x", {"version": 1}, arrays)
+    write_arrays(tmp_path / "x", {"version": 1}, arrays | {"n": np.arange(300_000)}, {"n": "i4"})
     about, read = map_arrays(tmp_path / "x")
+    narrow = read.pop("n")
+    assert narrow.dtype == np.int32
+    assert (narrow == np.arange(300_000)).all()
     assert about["version"] == 1
     assert list(read) == list(arrays)
     for name, array in arrays.items():
@@ -31,7 +34,7 @@ def test_a_changed_byte_or_another_length_changes_the_checksum(size: int) -> Non
 
 
 def test_an_array_of_objects_is_refused(tmp_path: Path) -> None:
-    write_arrays(tmp_path / "x", {}, {"a": np.arange(4)})
+    write_arrays(tmp_path / "x", {}, {"a": np.arange(4)}, {})
     content = (tmp_path / "x").read_bytes()
     (tmp_path / "x").write_bytes(content.replace(b'"<i8"', b'"|O8"'))
     with pytest.raises(ValueError, match="an array of type"):
