@@ -2,7 +2,7 @@
 
     python -m benchmarks.studies.other_datasets seeds --seeds 0 1 2 --methods SASRec EnhancedGenRec
     python -m benchmarks.studies.other_datasets beauty --datasets beauty --methods EASE \
-        --options reg_weight=50
+        --options config_files=properties/experiment/beauty/EASE.yaml
 
 Each run is one of `run_recbole` with the options of `make repro` and those of --options, in
 work/other_datasets/NAME. A run that is there already is not repeated, so a table may come from
@@ -63,8 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: without users files the tables of {out} would lose {names}; run those "
               "methods too, or give another name", file=sys.stderr)  # fmt: skip
         return 2
-    extra = [f"config_files=properties/scale/{options.scale}.yaml", *options.options]
-    words = [f"--{option}" for option in extra]
+    words = option_words(options.scale, options.options)
     with ThreadPoolExecutor(options.jobs) as pool:
         codes = list(pool.map(lambda run: execute(run, results, failures, words), runs))
     made = results / "tables"
@@ -78,6 +77,14 @@ def main(arguments: list[str] | None = None) -> int:
     for name in TABLES:
         shutil.copy(made / name, out)
     return int(any(codes) or tables.dataset_table(["--other_results", str(RESULTS)]))
+
+
+def option_words(scale: str, given: list[str]) -> list[str]:
+    """The options of every run, as words of its command; files of `given` come after the scale's."""
+    files = [f"properties/scale/{scale}.yaml"]
+    files += [word.partition("=")[2] for word in given if word.startswith("config_files=")]
+    others = [word for word in given if not word.startswith("config_files=")]
+    return [f"--{word}" for word in (f"config_files={','.join(files)}", *others)]
 
 
 def execute(run: Run, results: Path, failures: Path, words: list[str]) -> int:

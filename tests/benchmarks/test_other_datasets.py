@@ -125,3 +125,11 @@ def test_a_table_that_would_lose_rows_is_not_made(folders, commands, capsys):
     assert tables(out) == before
     assert other_datasets.main(["mine", "--methods", "BPR"]) == 1  # it is run again, and fails
     assert len(commands) == 1
+
+
+def test_option_files_follow_that_of_the_scale() -> None:
+    given = ["config_files=a.yaml,b.yaml", "decay=0.8"]
+    assert other_datasets.option_words("smoke", given) == [
+        "--config_files=properties/scale/smoke.yaml,a.yaml,b.yaml",
+        "--decay=0.8",
+    ]
