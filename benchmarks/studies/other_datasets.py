@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def option_words(scale: str, given: list[str]) -> list[str]:
-    """The options of every run, as words of its command; files of `given` come after the scale's."""
+    """The options of each run, as words of a command. Files of `given` follow that of the scale."""
     files = [f"properties/scale/{scale}.yaml"]
     files += [word.partition("=")[2] for word in given if word.startswith("config_files=")]
     others = [word for word in given if not word.startswith("config_files=")]
