@@ -70,6 +70,9 @@ def read_header(
 
     Raises InputError for a header that `read_atomic` refuses.
     """
+    if (types := table_cache.read_types(Path(path), file_format)) is not None:
+        _check_required(Path(path), types, file_format, required)
+        return types
     with open_regular(Path(path)) as file:
         blocks = _utf8_blocks(file, Path(path), file_format.encoding)
         return _split_header(Path(path), next(blocks, b""), file_format, required)[0]
