@@ -121,10 +121,6 @@ def build_model(config: Any, train: Any) -> Any:
     network = network.to(config["device"])
     for component, lacking in getattr(network, "idle_components", {}).items():
         note(config, f"component {component} is off: the data have {lacking}")
-    readers_off = getattr(network, "options_without_reader", None)
-    unread: dict[str, str] = readers_off(config) if readers_off else {}
-    for name in sorted(unread.keys() & config.external_config_dict.keys()):
-        note(config, f"{name} is not read: the component {unread[name]} is off")
     trainer.use_byte_dropout(network)
     return network
 

@@ -37,7 +37,14 @@ def check_settings(config: Any) -> None:
 
 
 def check_read_with(config: Any, origins: Mapping[str, Origin]) -> None:
-    """Refuse a given option that the chosen loss or first item vectors do not read."""
+    """Refuse a given option that the chosen loss, first item vectors or components do not read."""
+    readers_off = getattr(config.model_class, "options_without_reader", None)
+    for name, component in (readers_off(config) if readers_off else {}).items():
+        if name in origins:
+            file, line = origins[name]
+            message = f"{name} is not read: the component {component} is off"
+            hint = "leave it out, or see --components"
+            raise InputError(message, hint=hint, file=file, line=line)
     for name, (decisive, readers) in READ_WITH.items():
         chosen = config[decisive]  # None for a model without this option
         if name in origins and chosen is not None and chosen not in readers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 
 from llm4rec_recbole.data.held_out import HeldOut
+from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.option_readers import fixed_options, read_options
+from llm4rec_recbole.registry import ENHANCED_GENREC, variant
 
 N_ITEMS, N_USERS, LENGTH = 40, 60, 14
 
@@ -62,10 +65,23 @@ SHARED = {
 
 
 def read_by(model: str, options: dict[str, Any]) -> dict[str, Any]:
-    """`options` without those of SHARED that a run of `model` would refuse."""
+    """`options` without those of SHARED that a run of `model` would refuse, and without those of
+    EnhancedGenRec's components that are off."""
     protocol = options.get("protocol", "loo")
     read = read_options(model, protocol) - set(fixed_options(model, protocol))
-    return {name: value for name, value in options.items() if name in read or name not in SHARED}
+    base, its_options = variant(model)
+    off: dict[str, str] = {}
+    if base in ENHANCED_GENREC:
+        from llm4rec_recbole.models.enhanced_genrec import model as enhanced
+
+        config = {"components": None} | its_options | options
+        with suppress(InputError):  # the run refuses the components itself
+            off = getattr(enhanced, base).options_without_reader(config)
+    return {
+        name: value
+        for name, value in options.items()
+        if name not in off and (name in read or name not in SHARED)
+    }
 
 
 @pytest.fixture

@@ -174,12 +174,24 @@ def test_a_record_is_named_by_the_components(shop, components, method) -> None:
     assert record(shop | {"components": components})["method"] == method
 
 
-def test_an_option_of_a_component_that_is_off_is_named(shop, capsys) -> None:
-    given = {"components": ["fusion"], "fairness_groups": None, "text_tokens": 1, "lora_rank": 2}
-    record(shop | given)
-    notes = [line for line in capsys.readouterr().err.splitlines() if "is not read" in line]
-    assert "note: fairness_groups is not read: the component debiasing is off" in notes
-    assert not [line for line in notes if "text_tokens" in line or "lora_rank" in line]
+@pytest.mark.parametrize(
+    ("components", "option", "value", "reader"),
+    [
+        (["fusion"], "retrieved_entries", 8, "retrieval"),
+        (["fusion"], "fairness_groups", None, "debiasing"),
+        (["sasrec"], "aspect_loss_weight", 0.2, "explanation"),
+        (["sasrec"], "adaptation_ewc", 1.0, "adaptation"),
+        (["fusion"], "language_model_share", 0.5, "sasrec"),
+        ([], "text_tokens", 1, "fusion"),
+    ],
+)
+def test_an_option_of_a_component_that_is_off_is_refused(components, option, value, reader) -> None:
+    from llm4rec_recbole.training.checks import checked_config
+
+    given = {"components": components, option: value}
+    with pytest.raises(InputError, match=f"{option} is not read: the component {reader} is off"):
+        checked_config("EnhancedGenRec", "ml-100k", (), given)
+    checked_config("EnhancedGenRec", "ml-100k", (), given | {"components": ALL})
 
 
 def test_each_option_in_the_list_of_components_exists() -> None:
