@@ -44,7 +44,8 @@ def one_line(text: str) -> str:
         text = os.fsencode(text).decode(errors="backslashreplace")
     except UnicodeEncodeError:  # a surrogate that stands for no byte
         text = text.encode(errors="backslashreplace").decode()
-    text = re.sub(r"\s*[\r\n]\s*", " ", text)
+    if len(lines := re.split(r"[\r\n]+", text)) > 1:
+        text = " ".join(filter(None, map(str.strip, lines)))
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST - 200]} … {text[-150:]}"
     if not text.isprintable():

@@ -298,7 +298,7 @@ def test_a_script_that_calls_the_trainer_obeys_what_the_main_path_obeys(lines) -
         before = network.item_embedding.weight.detach().clone()
         trainer = get_trainer(config["MODEL_TYPE"], model)(config, network)
         trainer.fit(*loaders[:2], show_progress=False)
-        assert config["epochs"] == (24 if model == "EnhancedGenRec" else 1) == trainer.epochs
+        assert config["epochs"] == (28 if model == "EnhancedGenRec" else 1) == trainer.epochs
         assert network.is_prepared
         assert (network.item_embedding.weight != before).any()  # the learning rate is 0
 

@@ -69,7 +69,7 @@ def read_by(model: str, options: dict[str, Any]) -> dict[str, Any]:
     EnhancedGenRec's components that are off."""
     protocol = options.get("protocol", "loo")
     read = read_options(model, protocol) - set(fixed_options(model, protocol))
-    base, its_options = variant(model)
+    base, its_options = variant(model) if isinstance(model, str) else ("", {})
     off: dict[str, str] = {}
     if base in ENHANCED_GENREC:
         from llm4rec_recbole.models.enhanced_genrec import model as enhanced

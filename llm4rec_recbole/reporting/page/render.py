@@ -17,6 +17,7 @@ from llm4rec_recbole.reporting.tables.render import Cell, Table
 
 TEMPLATES = Path(__file__).with_name("templates")
 LONG = 30  # signs; a longer cell holds words, which may take several lines
+PLUS = re.compile(r"(?<=[A-Za-z])\+(?=[A-Za-z])")  # of a sum of references
 MINUS = re.compile(r"(?<![\w.)])-(?=\d)")  # before a number; not a hyphen as in Uniform-100
 INTERVAL = re.compile(r"\[[^\[\]]*\]")
 DEVIATION = re.compile(r" (± [\d.]+)")  # over seeds; it may stand below the mean
@@ -44,9 +45,10 @@ def _environment() -> Environment:
 
 
 def words(text: str) -> Markup:
-    """`text` as HTML with its line breaks: after an underscore of a long name, but not within an
-    interval, before a per cent sign, or between p and its value."""
+    """`text` as HTML with its line breaks: after an underscore or plus of a long name, but not
+    within an interval, before a per cent sign, or between p and its value."""
     html = MINUS.sub("−", str(escape(text))).replace("_", "_<wbr>")
+    html = PLUS.sub("+<wbr>", html)
     html = WHOLE.sub(lambda match: f'<span class="whole">{match[0]}</span>', html)
     html = DEVIATION.sub(r' <span class="deviation">\1</span>', html)
     return Markup(RANGE.sub("–<wbr>", html))
