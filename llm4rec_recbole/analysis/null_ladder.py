@@ -125,7 +125,7 @@ _ARTICLES = {"whole": "the whole model", "language model": "the language model"}
 
 def _parts(steps: Sequence[Rung], name: Effect) -> list[str]:
     return [
-        f"{_ARTICLES.get(step.part, step.part)} (null: {row_label(step.null)})"
+        f"{_ARTICLES.get(step.part, step.part)} ({row_label(step.null)})"
         for step in steps
         if step.effect == name
     ]

@@ -2,9 +2,8 @@
 
     score(u, i) = language model's logit (11) + w_sasrec · SASRec's logit + …
 
-It has item vectors of its own, and learns from the same batches with a loss of its own.
-A pretrained body learns frequent items well. A network of 64 units learns rare items better, costs
-a tenth of the time, and so can read more epochs.
+It has item vectors of its own, and learns from the same batches with a loss of its own. A step
+costs a fifteenth of a step of the language model, so it can read more batches.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def convert(spec: DatasetSpec, raw: str | Path, out: str | Path) -> list[RowRepo
         for role, events in data.events.items():
             n_dropped = copy_used_events(events, row_mask, log, new / f"{role}.parquet")
             if events.belongs_to != "row":
-                reason = f"its {events.belongs_to} has no kept interaction"
+                reason = f"its {events.belongs_to} has no interaction that is used"
                 data.row_reports[role].drop(reason, count=n_dropped)
         write_json(new / "raw.json", _report(spec, raw, files, data.row_reports))
         inter = f"{spec.dataset}.inter"

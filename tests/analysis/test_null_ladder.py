@@ -121,9 +121,9 @@ def test_each_part_is_judged_by_its_best_null(results):
     assert found["debiasing"].effect == "costs accuracy"
     assert found["retrieval"].effect == "undecided"
     assert finding([*found.values()]) == (
-        "In NDCG@10, the null ladder finds no effect of the language model (null: "
-        "EnhancedGenRec-random-body); an effect of relations (null: EnhancedGenRec-no-relations); "
-        "a cost of debiasing (null: EnhancedGenRec-no-backdoor). One seed leaves retrieval (null: "
+        "In NDCG@10, the null ladder finds no effect of the language model ("
+        "EnhancedGenRec-random-body); an effect of relations (EnhancedGenRec-no-relations); "
+        "a cost of debiasing (EnhancedGenRec-no-backdoor). One seed leaves retrieval ("
         "EnhancedGenRec-random-entries) undecided."
     )
     assert str(found["relations"]).startswith(

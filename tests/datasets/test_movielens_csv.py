@@ -187,7 +187,10 @@ def test_tags_without_a_rating_of_their_user_are_dropped(tmp_path):
         "userId,movieId,tag,timestamp\n1,4,slow,1147880050\n1,9,fun,1147880050\n2,9,,1147880050\n"
     )
     row_reports = convert(read_spec("ml-25m"), raw, tmp_path / "tiny")
-    assert row_reports[2].dropped == {"its pair has no kept interaction": 1, "the tag is empty": 1}
+    assert row_reports[2].dropped == {
+        "its pair has no interaction that is used": 1,
+        "the tag is empty": 1,
+    }
     tags = pd.read_parquet(tmp_path / "tiny" / "tags.parquet")
     assert tags[["user_id", "item_id", "tag"]].to_numpy().tolist() == [["1", "4", "slow"]]
     assert (tmp_path / "tiny" / "ml-25m.item").read_text().splitlines()[2] == "9\tX\t"
@@ -203,7 +206,7 @@ def test_all_rows_of_ml_latest_small_are_accounted_for(real_data, prepared):
     assert {role: rows[role]["read"] for role in rows} == source.expected_rows
     assert rows["ratings"]["dropped"] == {}
     assert rows["items"]["dropped"] == {"no interaction is kept": 18}
-    assert rows["tags"]["dropped"] == {"its pair has no kept interaction": 207}
+    assert rows["tags"]["dropped"] == {"its pair has no interaction that is used": 207}
 
 
 @pytest.mark.realdata
