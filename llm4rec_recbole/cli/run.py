@@ -164,7 +164,10 @@ def tune(argv: Sequence[str]) -> int:
     parser.add_argument("--config_files", default="",
                         help="files of options, with commas, as for run_recbole")  # fmt: skip
     parser.add_argument("--trials", type=int, help="in all (20 on ml-100k, 12 on beauty, else 8)")
-    parser.add_argument("--minutes", type=float, help="ceiling of a trial (60 on ml-1m, else 30)")
+    parser.add_argument(
+        "--minutes", type=float,
+        help="ceiling of a trial, of processor time (5 on ml-100k, 10 on beauty, else 15)",
+    )  # fmt: skip
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: torch's choice")
     parser.add_argument(
         "--write", action="store_true", help="write the best options to properties/experiment"

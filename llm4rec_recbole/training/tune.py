@@ -3,10 +3,11 @@
     llm4rec tune --model=SASRec --dataset=ml-100k
 
 runs trials of the space properties/search/<model>.yaml with Optuna: first the options of the
-property files, then what the tree-structured Parzen estimator draws. A trial ends early where it is
-below the median of the others at the same epoch, or at the ceiling of time; its score is its best
-validation NDCG@10. The test items are never scored. `--space FILE` is another space: for a model of
-your own, or for a search of your own.
+property files, then the space's own `first_trials`, then what the tree-structured Parzen estimator
+draws. From its fourth validation on, a trial ends early where it is below the median of the others
+at the same validation. It also ends at the ceiling of time. Its score is its best validation
+NDCG@10. The test items are never scored. `--space FILE` is another space: for a model of your own,
+or for a search of your own.
 
 All trials stand in results/tuning/<dataset>/<protocol>/<model>.csv, for git. The search itself is a
 journal in work/tuning: the same command started several times at once shares the trials, and a
@@ -32,34 +33,53 @@ from llm4rec_recbole.errors import InputError, shorten
 from llm4rec_recbole.files import write_atomically
 from llm4rec_recbole.yaml_files import read_yaml
 
-#: Trials and minutes a trial, for every method: data set → numbers; others have OTHERWISE.
-BUDGETS = {"ml-100k": (20, 30), "beauty": (12, 30), "ml-1m": (8, 60)}
-OTHERWISE = (8, 30)
+#: Trials, and minutes of processor time a trial, for every method. Other data sets: OTHERWISE.
+BUDGETS = {"ml-100k": (20, 5), "beauty": (12, 10), "ml-1m": (8, 15)}
+OTHERWISE = (8, 15)
 #: Not searched, since a training takes too long: model → trials.
 NOT_SEARCHED = {"GenRec": 3, "P5": 3}
 JOURNALS = Path("work/tuning")
 _COLUMNS = ["options", "valid_ndcg@10", "best_epoch", "epochs", "seconds", "seed", "state"]
 _RANGE = {"from", "to", "log"}
+#: The entry of a space that lists settings to try first. An option that a setting omits is drawn.
+_FIRST = "first_trials"
 
 
-def read_space(model: str, file: Path | None = None) -> dict[str, Any]:
-    """The search space of `model`: option → a list of values, or a range {from, to, log}.
+def read_space(model: str, file: Path | None = None) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The search space of `model`, and the settings to try first.
 
-    file: holds the space instead of properties/search/<model>.yaml. Raises InputError where there
-    is none, or where an entry is neither.
+    The space is option → a list of values, or a range {from, to, log}. file: holds it instead of
+    properties/search/<model>.yaml. Raises InputError where there is none, where an entry is
+    neither, or where a first setting is outside of the space.
     """
     path = file or folder() / "search" / f"{model}.yaml"
     if not path.is_file():
         hint = "--space=FILE names a space of your own"
         raise InputError(f"there is no search space for {model}", file=path, hint=hint)
-    space = read_yaml(path)
-    for name, values in space.values.items():
+    space = dict(read_yaml(path).values)
+    first = space.pop(_FIRST, [])
+    for name, values in space.items():
         is_list = isinstance(values, list) and len(values) > 0
         is_range = isinstance(values, dict) and {"from", "to"} <= set(values) <= _RANGE
         if not is_list and not is_range:
             hint = "write a list of values, or {from: 0.001, to: 0.01, log: true}"
             raise InputError(f"{name} has no values to try", file=path, hint=hint)
-    return space.values
+    if not isinstance(first, list) or not all(isinstance(setting, dict) for setting in first):
+        raise InputError(f"{_FIRST} is a list of settings", file=path)
+    for setting in first:
+        outside = [name for name, value in setting.items() if not _is_inside(space, name, value)]
+        if outside:
+            hint = f"{_FIRST} has values of the space alone"
+            raise InputError(f"{', '.join(outside)} is outside of the space", file=path, hint=hint)
+    return space, first
+
+
+def _is_inside(space: dict[str, Any], name: str, value: Any) -> bool:
+    """Whether `value` is one that the space has for the option `name`."""
+    values = space.get(name, [])
+    if isinstance(values, list):
+        return any(type(value) is type(v) and value == v for v in values)
+    return isinstance(value, (int, float)) and values["from"] <= value <= values["to"]
 
 
 def distributions(space: dict[str, Any]) -> dict[str, Any]:
@@ -120,24 +140,18 @@ class Search:
     space: dict[str, Any]
     config_files: Sequence[str]
     options: dict[str, Any]  # of every trial, the protocol among them
-    minutes: float  # ceiling of one trial
+    minutes: float  # ceiling of one trial: of processor time, on a GPU of time
 
     def defaults(self) -> dict[str, Any]:
         """The options of the property files, as far as they are in the space."""
         from llm4rec_recbole.training.run import load_config
 
         config = load_config(self.model, self.dataset, self.config_files, self.options)
-        inside: dict[str, Any] = {}
-        for name, values in self.space.items():
-            value = config[name]
-            if isinstance(values, list):
-                is_inside = any(type(value) is type(v) and value == v for v in values)
-            else:
-                low, high = values["from"], values["to"]
-                is_inside = isinstance(value, (int, float)) and low <= value <= high
-            if is_inside:
-                inside[name] = _plain(value)
-        return inside
+        return {
+            name: _plain(config[name])
+            for name in self.space
+            if _is_inside(self.space, name, config[name])
+        }
 
     def run(self, study: Any, trial: Any) -> str:
         """Train one trial, and report its best validation NDCG@10 to Optuna; return its state."""
@@ -148,7 +162,7 @@ class Search:
 
         trial.set_user_attr("pid", os.getpid())
         setting = {name: self._as_in_space(name, value) for name, value in trial.params.items()}
-        began, state = time.perf_counter(), "complete"
+        began, state = 0.0, "complete"
         values: list[tuple[int, float]] = []  # epoch, validation NDCG@10
 
         def watch(epoch: int, value: float) -> None:
@@ -156,12 +170,15 @@ class Search:
             trial.report(value, len(values))  # spaces may differ in epochs between validations
             if epoch < experiment.trainer.epochs and trial.should_prune():
                 raise _Ended("pruned")
-            if time.perf_counter() - began > 60 * self.minutes:
+            if clock() - began > 60 * self.minutes:
                 raise _Ended("out of time")
 
         try:
             options = self.options | setting
             experiment = prepare(self.model, self.dataset, self.config_files, options)
+            is_cpu = experiment.config["device"].type == "cpu"
+            clock = time.process_time if is_cpu else time.perf_counter
+            began = clock()
             fit(experiment.trained, experiment.data, save=False, watch=watch)
         except _Ended as ended:
             state = str(ended)
@@ -174,7 +191,7 @@ class Search:
             "valid_ndcg@10": f"{best:.6f}",
             "best_epoch": str(best_epoch),
             "epochs": str(values[-1][0]),
-            "seconds": f"{time.perf_counter() - began:.1f}",
+            "seconds": f"{clock() - began:.1f}",
             "seed": str(experiment.config["seed"]),
             "state": state,
         }
@@ -212,7 +229,8 @@ def tune(
     run, and where Optuna is missing.
     """
     model_name = name_of(model)
-    space, budget = read_space(model_name, space_file), BUDGETS.get(dataset, OTHERWISE)
+    space, first = read_space(model_name, space_file)
+    budget = BUDGETS.get(dataset, OTHERWISE)
     trials = trials or NOT_SEARCHED.get(model_name, budget[0])
     options = {"protocol": protocol, **options}
     search = Search(model, dataset, space, config_files, options, minutes or budget[1])
@@ -224,12 +242,14 @@ def tune(
     earlier = read_trials(path) if path.exists() else []
     if not study.get_trials(deepcopy=False):
         _add_earlier(study, earlier, space)
-        study.enqueue_trial(search.defaults(), skip_if_exists=True)
+        for setting in (search.defaults(), *first):
+            plain = {name: _plain(value) for name, value in setting.items()}
+            study.enqueue_trial(plain, skip_if_exists=True)
     while len(_counted(study)) < trials:
         state = search.run(study, study.ask(distributions(space)))
-        _write(path, study, space, earlier)
+        _write(path, study, earlier)
         print(f"{model_name} trial {len(_counted(study))} of {trials}: {state}", flush=True)
-    _write(path, study, space, earlier)
+    _write(path, study, earlier)
     return path
 
 
@@ -250,7 +270,7 @@ def _study(journal: Path, name: str, seed: int) -> Any:
         study_name=name,
         direction="maximize",
         sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=5),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=3),
         load_if_exists=True,
     )
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
@@ -288,14 +308,11 @@ def _add_earlier(study: Any, rows: list[dict[str, str]], space: dict[str, Any]) 
             continue
 
 
-def _write(path: Path, study: Any, space: dict[str, Any], earlier: list[dict[str, str]]) -> None:
+def _write(path: Path, study: Any, earlier: list[dict[str, str]]) -> None:
     """Write the trials of earlier spaces and of the study, atomically."""
-    rows: list[dict[str, str]] = [
-        row | {"state": row.get("state", "complete")}
-        for row in earlier
-        if set(json.loads(row["options"])) != set(space)
-    ]
-    rows += [trial.user_attrs["row"] for trial in _counted(study) if "row" in trial.user_attrs]
+    new = [trial.user_attrs["row"] for trial in _counted(study) if "row" in trial.user_attrs]
+    old = [row | {"state": row.get("state", "complete")} for row in earlier]
+    rows: list[dict[str, str]] = [row for row in old if row not in new] + new
     table = io.StringIO()
     writer = csv.DictWriter(table, _COLUMNS, lineterminator="\n")
     writer.writeheader()

@@ -82,11 +82,14 @@ def test_trials_of_another_space_stay_in_the_table_and_do_not_count(options, tmp
     path = tmp_path / "tuning" / "two_cycles" / "loo" / "EASE.csv"
     path.parent.mkdir(parents=True)
     header = "options,valid_ndcg@10,best_epoch,epochs,seconds,seed\n"
-    path.write_text(header + '"{""old"": 50}",0.1,1,1,1.0,0\n')
+    old = [{"old": 50}, {"reg_weight": 77}]  # another option, and a value that the space has not
+    lines = ['"' + json.dumps(setting).replace('"', '""') + '",0.1,1,1,1.0,0\n' for setting in old]
+    path.write_text(header + "".join(lines))
     space("EASE", "reg_weight: [50, 100, 200]")
     rows = read_trials(search("EASE", tmp_path, options, 2))
-    assert json.loads(rows[0]["options"]) == {"old": 50}
-    assert len(rows) == 3
+    assert [json.loads(row["options"]) for row in rows[:2]] == old
+    assert len(rows) == 4
+    assert read_trials(search("EASE", tmp_path, options, 2)) == rows
 
 
 def test_a_trial_of_a_dead_process_is_run_again(options, tmp_path, space):
@@ -144,8 +147,24 @@ def test_a_class_of_ones_own_is_searched_in_a_space_of_ones_own(options, tmp_pat
         path = search(MyEASE, tmp_path, options, 2, space_file=file, decay=0.9)
     assert path.name == "MyEASE.csv"
     tried = [json.loads(row["options"])["reg_weight"] for row in read_trials(path)]
-    assert set(tried) <= {200, 500}
-    assert len(tried) == 2
+    assert set(tried[:2]) == {50, 100}  # the trials of the first space stay in the table
+    assert set(tried[2:]) == {200, 500}
+    assert len(tried) == 4
+
+
+def test_the_settings_of_the_space_come_after_those_of_the_property_file(options, tmp_path, space):
+    space("EASE", "reg_weight: [50, 100, 200]\nfirst_trials:\n  - {reg_weight: 200}")
+    rows = read_trials(search("EASE", tmp_path, options, 2))
+    assert [json.loads(row["options"])["reg_weight"] for row in rows] == [100, 200]
+
+
+@pytest.mark.parametrize(
+    "first", ["[{reg_weight: 7}]", "[{decay: 0.5}]", "{reg_weight: 50}", "[5]"]
+)
+def test_a_first_setting_outside_of_the_space_is_refused(first, space):
+    space("EASE", f"reg_weight: [50, 100]\nfirst_trials: {first}")
+    with pytest.raises(InputError, match="first_trials"):
+        read_space("EASE")
 
 
 @pytest.mark.parametrize("text", ["reg_weight: 5", "reg_weight: []", "reg_weight: {from: 1}"])
@@ -161,7 +180,7 @@ def test_a_space_without_values_is_refused(text, space):
 def test_a_space_holds_options_that_the_model_reads(model):
     from llm4rec_recbole.training.checks import check_option_values
 
-    for name, values in read_space(model).items():
+    for name, values in read_space(model)[0].items():
         for value in values if isinstance(values, list) else [values["from"], values["to"]]:
             check_option_values(model, {name: value})
 
