@@ -2,9 +2,10 @@
 
     python -m benchmarks.studies.losses --seeds 0 1 2 --data-path dataset
 
-Every run has the options of properties/experiment/beauty/SASRec_fast.yaml, apart from the loss.
-Each is a process of its own. The runs that benchmarks/results/losses.json has are not repeated, so
-the table may come from several commands; losses.md beside it is written anew after each run.
+Every run has the options of properties/experiment/beauty/SASRec_fast.yaml, apart from the loss and
+from what RECIPES changes for a data set. Each is a process of its own. Runs that
+benchmarks/results/losses.json has are not repeated, so the table may come from several commands.
+losses.md beside it is written anew after each run.
 """
 
 from __future__ import annotations
@@ -34,7 +35,11 @@ LOSSES: dict[str, dict[str, Any]] = {
 }
 #: Of the fast recipe: what a loss sets, and what `one_run` does.
 _NOT_COMMON = {"method", "loss", "num_negatives", "epochs", "eval_step", "num_threads"}
-EPOCHS = {"beauty": 16, "ml-100k": 40}
+#: Each data set's own options of the recipe.
+RECIPES: dict[str, dict[str, int]] = {
+    "beauty": {"epochs": 16, "batch_targets": 512},
+    "ml-100k": {"epochs": 20, "batch_targets": 1024},
+}
 #: CPU-seconds: other programs may share the machine.
 HEADER = ["loss", "seeds", "valid NDCG@10", "test NDCG@10", "CPU-seconds"]
 
@@ -46,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         description="Train SASRec with each loss, and write quality against seconds.",
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(%(default)s)")
-    parser.add_argument("--datasets", nargs="+", choices=EPOCHS, default=[*EPOCHS])
+    parser.add_argument("--datasets", nargs="+", choices=RECIPES, default=[*RECIPES])
     parser.add_argument("--threads", type=int, default=1, help="(%(default)s)")
     parser.add_argument("--data-path", default="dataset", help="(%(default)s)")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder to write to")
@@ -57,8 +62,10 @@ def main(arguments: list[str] | None = None) -> int:
     for seed, dataset, loss in itertools.product(a.seeds, a.datasets, LOSSES):
         if (dataset, loss, seed) in done:
             continue
-        options = common_options() | LOSSES[loss]
-        run = one_run(seed, EPOCHS[dataset], a.threads, a.data_path, dataset, options)
+        recipe = dict(RECIPES[dataset])
+        epochs = recipe.pop("epochs")
+        options = common_options() | recipe | LOSSES[loss]
+        run = one_run(seed, epochs, a.threads, a.data_path, dataset, options)
         runs.append({"dataset": dataset, "loss": loss, "threads": a.threads, **run})
         write_json(file, runs)
         write_atomically(a.output / "losses.md", report(runs))
@@ -89,7 +96,11 @@ def report(runs: list[dict[str, Any]]) -> str:
                 scores = [_spread(group, name) for name in ("valid_ndcg@10", "test_ndcg@10")]
                 seconds = f"{mean(run['cpu_seconds'] for run in group):.0f}"
                 rows.append([loss, seeds, *scores, seconds])
-        blocks += [f"## {dataset}, {EPOCHS[dataset]} epochs", table(HEADER, rows)]
+        recipe = RECIPES[dataset]
+        title = (
+            f"## {dataset}, {recipe['epochs']} epochs, {recipe['batch_targets']} targets a batch"
+        )
+        blocks += [title, table(HEADER, rows)]
     machines = sorted({f"{run['hardware']}, {run['threads']} thread(s)" for run in runs})
     return "\n\n".join([*blocks, "; ".join(machines) + "."]) + "\n"
 
