@@ -118,13 +118,15 @@ def _rows_with_interactions(
     a row.
     """
     ids = table.iloc[:, 0]
-    described = ids[ids.isin(set(tokens))]
-    names = set(described)
+    described = table[ids.isin(set(tokens))]
+    names = dict.fromkeys(described.iloc[:, 0])
     blank = [token for token in tokens if token not in names]
     if row_report is not None:
-        row_report.drop("no interaction is kept", count=len(ids) - len(described))
+        row_report.drop("no interaction is kept", count=len(table) - len(described))
         row_report.blank = len(blank)
-    return table.set_index(ids.name).reindex([*described, *blank]).reset_index()
+    if not blank:
+        return described
+    return described.set_index(ids.name).reindex([*names, *blank]).reset_index()
 
 
 def _earlier_files(spec: DatasetSpec, out: Path) -> set[str]:

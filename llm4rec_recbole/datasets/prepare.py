@@ -30,7 +30,7 @@ from llm4rec_recbole.files import (
     write_atomically,
     write_json,
 )
-from llm4rec_recbole.machine import reused_memory
+from llm4rec_recbole.machine import reused_arrow_memory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,7 +113,7 @@ def prepare(
     if raw is not None:
         folder.mkdir(parents=True, exist_ok=True)
     folders = (path for path in (raw, folder) if path is not None and path.is_dir())
-    with locked(*folders), reused_memory():
+    with locked(*folders), reused_arrow_memory():
         if spec is not None and raw is not None:
             for row_report in convert(spec, raw, folder):
                 print(row_report)
@@ -222,28 +222,30 @@ def _protocol(log: Interactions, split_by: Any, ordered: Log, has_times: bool) -
         "test_items_never_trained_on": int((~in_training[log.items[split.test_rows]]).sum()),
         **split.counts,
         **{name: cut for name, cut in cuts.items() if cut is not None},
-        **({"time_order": time_order(log.times, split)} if has_times else {}),
+        **({"time_order": time_order(split)} if has_times else {}),
     }
 
 
-def time_order(times: np.ndarray, split: Split) -> dict[str, float]:
+def time_order(split: Split) -> dict[str, float]:
     """What a protocol's split does to the order of time, as four shares of `split`.
 
     `loo` tests each user at a time of its own. A model then trains on interactions that other
     users had later than that. `temporal` has one cut for all users, and trains on nothing later.
 
-    times: (N,), of all interactions, in seconds.
     train_later_than_test    mean over test users of the share of the training interactions
                              that are later than the user's test item
     valid_not_before_test    the same share of the validation items, those of equal time too
     test_at_last_time        share of the test items at the same time as the item before
     test_within_an_hour      share of the test items at most an hour after the item before
     """
-    tested = times[split.test_rows]  # (U,)
-    train, valid = np.sort(times[split.train]), np.sort(times[split.valid_rows])
+    times = split.log.times  # (N,)
+    tested = times[split.test_at]  # (U,)
+    train, valid = times[split.in_training], times[split.valid_at]
+    train.sort()
+    valid.sort()
     not_later = np.searchsorted(train, tested, side="right")  # (U,) training interactions
     before = np.searchsorted(valid, tested, side="left")  # (U,) validation items
-    gaps = tested - split.log.times[split.test_at - 1]  # (U,) since the item before
+    gaps = tested - times[split.test_at - 1]  # (U,) since the item before
     shares = {
         "train_later_than_test": 1 - not_later.mean() / len(train),
         "valid_not_before_test": 1 - before.mean() / len(valid),
