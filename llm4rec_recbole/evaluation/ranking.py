@@ -107,6 +107,7 @@ def rank_held_out(
             blocks = [(rows[cut : cut + step], scores[cut : cut + step]) for cut in cuts]
             for _ in run(rank, *zip(*blocks)):
                 pass
+            del scores, blocks  # so that the next scores use their memory
     return Rankings(
         held_out.users, held_out.targets, full, uni, pop, lists, np.array(seconds), np.array(sizes)
     )
