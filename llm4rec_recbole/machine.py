@@ -44,7 +44,7 @@ def reused_memory() -> Iterator[None]:
 
     glibc gives an array of more than 32 MiB back to the system, which clears the pages of the next
     one. For a batch of scores that takes as long as half of the scoring. Where the C library is
-    another, the block changes nothing. Arrow has an allocator of its own: `reused_arrow_memory`.
+    another, the block changes nothing.
     """
     try:
         library = ctypes.CDLL(None)
@@ -64,7 +64,7 @@ def reused_memory() -> Iterator[None]:
 
 @contextmanager
 def reused_arrow_memory() -> Iterator[None]:
-    """`reused_memory` for Arrow's columns too, which get the C library's memory inside the block."""
+    """`reused_memory`, also for the columns of Arrow, which has an allocator of its own."""
     import pyarrow as pa
 
     pool = pa.default_memory_pool()
