@@ -28,6 +28,4 @@ def test_nothing_later_is_trained_on_under_temporal() -> None:
     items, times = random.integers(1, 60, 400), random.integers(0, 10**6, 400)
     shares = time_order(temporal_split(Log(users, items, times)))
     assert shares["train_later_than_test"] == 0
-    assert (
-        time_order(leave_one_out(Log(users, items, times)))["train_later_than_test"] > 0.01
-    )
+    assert time_order(leave_one_out(Log(users, items, times)))["train_later_than_test"] > 0.01
