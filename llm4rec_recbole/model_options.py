@@ -69,7 +69,7 @@ def options_class(model: str) -> type[Options]:
 
 def _described(model: str) -> list[tuple[str, str, Any, str]]:
     """(name, kind, default, description) of the options that RecBole's file of `model` lists."""
-    file = recbole_property_file("EASE" if model == "RecencyEASE" else model)
+    file = recbole_property_file("EASE" if model in ("RecencyEASE", "SLIST") else model)
     if not file.is_file() or model in ("GenRec", "P5"):
         return []
     text = file.read_text(encoding="utf-8")

@@ -66,6 +66,7 @@ OPTIONS: dict[str, str] = {
     "GenRec": "llm4rec_recbole.models.options:GenRecOptions",
     "P5": "llm4rec_recbole.models.options:P5Options",
     "RecencyEASE": "llm4rec_recbole.models.options:RecencyEASEOptions",
+    "SLIST": "llm4rec_recbole.models.options:SLISTOptions",
     "SumOfReferences": "llm4rec_recbole.models.options:SumOfReferencesOptions",
     "SASRec": "llm4rec_recbole.models.options:SASRecOptions",
     "BERT4Rec": "llm4rec_recbole.models.options:BERT4RecOptions",
@@ -82,7 +83,7 @@ def variant(name: str) -> tuple[str, dict[str, Any]]:
     nulls (properties/nulls.yaml). Their records have that name.
     """
     if "-" in name and (null := nulls().get(name)):
-        return null["model"], {**_options_of(null), "method": name}
+        return null["model"], {**null["options"], "method": name}
     if re.fullmatch(r"\w+(\+\w+)+", name):
         return "SumOfReferences", {"references": name.split("+"), "method": name}
     model, *components = name.split("_")
@@ -95,16 +96,6 @@ def variant(name: str) -> tuple[str, dict[str, Any]]:
 def nulls() -> dict[str, dict[str, Any]]:
     """The null ladder of properties/nulls.yaml: method → what it is a null of, how it is run."""
     return read_yaml(properties_folder() / "nulls.yaml").values
-
-
-def _options_of(null: dict[str, Any]) -> dict[str, Any]:
-    """A null's own options, and those that it has in common with the method that it is a null of.
-
-    Options that the method's property file does not set keep the default of the null's model.
-    """
-    names = null.get("options_in_common", ())
-    values = read_yaml(property_file(null["of"][0])).values if names else {}
-    return {name: values[name] for name in names if name in values} | null["options"]
 
 
 def load(table: dict[str, str], name: str) -> Any:

@@ -65,22 +65,8 @@ def _train(argv: list[str]) -> int:
     options = given | options
     files = _split_files(str(options.pop("config_files", "")))
     check_request(model, dataset, files, options)
-    _check_weights(model, dataset, files, options)
     _print_result(_run(model, dataset, files, options))
     return 0
-
-
-def _check_weights(
-    model: str | type, dataset: str, files: list[str], options: dict[str, Any]
-) -> None:
-    """Refuse a language model whose package is absent, before torch is imported."""
-    from llm4rec_recbole.config import defaults_for, merge_options
-    from llm4rec_recbole.language_models.sources import check_installed
-
-    given, _ = merge_options(files, options)
-    if isinstance(model, str):
-        given = defaults_for(model, dataset, given.get("protocol")) | given
-    check_installed(given.get("llm"))
 
 
 def _split_files(text: str) -> list[str]:
@@ -188,6 +174,7 @@ def tune(argv: Sequence[str]) -> int:
     )
     a = parser.parse_args(argv)
     from llm4rec_recbole.registry import resolve_model
+    from llm4rec_recbole.training import trials
     from llm4rec_recbole.training import tune as search
 
     options = {"num_threads": a.threads, "quiet": True, "show_progress": False}
@@ -198,9 +185,9 @@ def tune(argv: Sequence[str]) -> int:
         model, a.dataset, a.protocol, a.results, a.trials, a.minutes,
         space_file=a.space, config_files=files, **options,
     )  # fmt: skip
-    print(f"best: {search.best_trial(path)['options']}\ntrials: {path}")
+    print(f"best: {trials.best_trial(path)['options']}\ntrials: {path}")
     if a.write:
-        print(search.write_experiment(path, search.name_of(model), a.dataset, a.protocol))
+        print(trials.write_experiment(path, search.name_of(model), a.dataset, a.protocol))
     return 0
 
 

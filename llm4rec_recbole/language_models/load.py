@@ -17,6 +17,7 @@ more; an online update may not.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -32,6 +33,7 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models import sources
 
 DEFAULT = "SmolLM2-135M"
+UNPACKED = Path("work/models")  # git-ignored; the environment variable LLM4REC_MODELS replaces it
 KIND = "language model"
 _GGUF = {DEFAULT}  # packaged models that must be unpacked
 _HINT = f"a folder, a hub name where there is a network, or the packaged {DEFAULT}"
@@ -131,9 +133,12 @@ def _untrained(width: int, layers: int) -> Any:
 
 def _unpacked(name: str) -> Path:
     """The folder of the packaged model `name` as safetensors; written at the first call."""
-    folder = sources.unpacked_folder(name)
+    folder = Path(os.environ.get("LLM4REC_MODELS", UNPACKED)) / name
     if not folder.is_dir():
-        gguf = sources.packaged_weights(name)
+        gguf = sources.packaged_path(name, KIND)
+        if importlib.util.find_spec("gguf") is None:
+            message = f"no {KIND} {name!r}: the package gguf is not installed"
+            raise InputError(message, hint="pip install gguf")
         try:
             _unpack(gguf, folder)
         except OSError as error:

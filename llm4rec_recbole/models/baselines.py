@@ -1,4 +1,4 @@
-"""The baselines that differ from RecBole's: three item–item models, and SASRec.
+"""The baselines that differ from RecBole's: four item–item models, and SASRec.
 
 RecBole's ItemKNN and EASE score a user from the training interactions. Under `loo` the sequence
 models also see the validation item when they are tested. The models here see the same history.
@@ -6,6 +6,7 @@ models also see the validation item when they are tested. The models here see th
     ItemKNN      x W          W = cosine similarities, k nearest       (Sarwar et al. 2001)
     EASE         x B          B = closed-form ridge, zero diagonal     (Steck 2019)
     RecencyEASE  (x · γ^age) B    the last item has age 0, the one before age 1, …
+    SLIST        (x · γ^age) B    B also predicts the next item   (Choi et al. 2021)
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 import torch
+from recbole.model.abstract_recommender import GeneralRecommender
 from recbole.model.general_recommender.ease import EASE as RecBoleEASE
 from recbole.model.general_recommender.itemknn import ItemKNN as RecBoleItemKNN
 from recbole.model.sequential_recommender.sasrec import SASRec as RecBoleSASRec
@@ -73,40 +75,62 @@ class RecencyEASE(EASE):
     Option `decay` in (0, 1] is γ.
     """
 
-    adaptation_summary: AdaptationSummary | None = None  # what it learned online
-
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
         self.decay = float(config["decay"])
-        self.relations: RelationTerm | None = None  # B where it learns online
-        if config["learns_online"]:
-            self.learn_online(config, dataset)
 
-    def learn_online(self, config: Any, dataset: Any) -> None:
+
+class SLIST(RecencyEASE):
+    """A linear model that predicts a user's items and the next item (components/item_relations.py).
+
+    Options: `decay` is γ, `next_weight` β, `reg_weight` λ. The published model predicts all later
+    items, with decaying weights; here it is the next one, as the rankings ask for.
+    """
+
+    adaptation_summary: AdaptationSummary | None = None  # what it learned online
+
+    def __init__(self, config: Any, dataset: Any) -> None:
+        GeneralRecommender.__init__(self, config, dataset)  # without the fit of EASE
+        self.dummy_param = torch.nn.Parameter(torch.zeros(1))  # RecBole's trainer needs one
+        self.decay = float(config["decay"])
+        rows = dataset.inter_feat
+        users, items = (rows[field].numpy() for field in (dataset.uid_field, dataset.iid_field))
+        self.relations = RelationTerm(
+            users,
+            items,
+            dataset.item_num,
+            dataset.item_num,
+            config["reg_weight"],
+            self.decay,
+            config["next_weight"],
+        )
+        self.relations.fit()
+        self.item_similarity = self.relations.item_item_weights.cpu().numpy()
+        self.interaction_matrix = dataset.inter_matrix(form="csr").astype(np.float32)
+        self.other_parameter_name = ["interaction_matrix", "item_similarity"]
+        if config["learns_online"]:
+            self.learn_online(config)
+
+    def learn_online(self, config: Any) -> None:
         """Let the validation interactions enter B, each before the rankings that come after it.
         Raises InputError for data without times of interactions."""
         reason = no_event_times(config)
         if reason:
             raise InputError(f"learns_online: {reason}")
-        rows = dataset.inter_feat
-        users, items = (rows[field].numpy() for field in (dataset.uid_field, dataset.iid_field))
         self.adaptation = AdaptationSettings(batch=ONLINE_BATCH)
-        self.relations = RelationTerm(
-            users, items, dataset.item_num, dataset.item_num, config["reg_weight"], self.decay
-        )
         self.prequential_rows = partial(
             prequential_rows, self, gradients=False, relations=self.relations
         )
 
     def score_histories(self, held_out: HeldOut, rows: np.ndarray) -> np.ndarray:
         """Scores (B, n_items) float32."""
-        if self.relations is not None:
-            self.relations.fit()
-            self.item_similarity = self.relations.item_item_weights.cpu().numpy()
+        self.item_similarity = self.relations.item_item_weights.cpu().numpy()
         return super().score_histories(held_out, rows)
 
     def learn_relations(self, valid: HeldOut, outcomes: Outcomes) -> None:
         """Learn from all validation items, as during the test; for a restored model."""
+        if not hasattr(self, "adaptation"):
+            return
         for _ in self.prequential_rows(valid, outcomes, np.zeros(0)):
             raise AssertionError("there is nothing to rank")
 

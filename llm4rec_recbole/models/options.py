@@ -27,6 +27,14 @@ class RecencyEASEOptions(Options):
     decay: Annotated[float, Field(gt=0, le=1)] = Field(
         0.9, description="An item of age a has the weight decay^a; the latest item has age 0."
     )
+
+
+class SLISTOptions(RecencyEASEOptions):
+    """SLIST: EASE that also predicts the next item."""
+
+    next_weight: Weight = Field(
+        1.0, description="Weight β of the error of the next item, against that of all items."
+    )
     learns_online: bool = Field(
         False,
         description="Between the rankings of the test, fit again with the validation interactions "

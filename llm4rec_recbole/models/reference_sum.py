@@ -5,9 +5,9 @@
 log P_r is the log-softmax of the scores of reference r. Its normaliser is the same for all items of
 a user and changes no rank, so the scores themselves are added.
 
-References without randomness (EASE, RecencyEASE, ItemKNN, Pop) are trained here, in seconds. Every
-other reference is read from the newest checkpoint of its own finished run with the same data set,
-protocol and seed. `--model=SASRec+RecencyEASE` names the sum of these two.
+References without randomness (EASE, RecencyEASE, SLIST, ItemKNN, Pop) are trained here, in
+seconds. Every other reference is read from the newest checkpoint of its own finished run with the
+same data set, protocol and seed. `--model=SASRec+RecencyEASE` names the sum of these two.
 """
 
 from __future__ import annotations

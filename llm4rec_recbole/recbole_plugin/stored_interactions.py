@@ -40,7 +40,7 @@ def use(dataset: Any) -> bool:
     Returns False, and changes nothing, where RecBole dropped one of the first rows, or where a
     column is neither an id nor a number: the rows then say less than the file.
     """
-    from llm4rec_recbole.training.lazy_columns import LazyInteraction
+    from llm4rec_recbole.data.lazy_columns import LazyInteraction
 
     stored, frame = dataset.stored, dataset.inter_feat
     ids = (dataset.uid_field, dataset.iid_field)

@@ -16,9 +16,9 @@ from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.data.exact_order import exact_order
 from llm4rec_recbole.data.features import unread_item_columns
 from llm4rec_recbole.data.held_out import Outcomes, RatedOutcomes
+from llm4rec_recbole.data.lazy_columns import LazyInteraction
 from llm4rec_recbole.data.splits import PROTOCOLS, Log, Split
 from llm4rec_recbole.machine import reused_memory
-from llm4rec_recbole.training.lazy_columns import LazyInteraction
 from llm4rec_recbole.training.process import note
 from llm4rec_recbole.training.windows import Histories
 

@@ -29,8 +29,9 @@ from pathlib import Path
 from typing import Any
 
 from llm4rec_recbole.config import folder
-from llm4rec_recbole.errors import InputError, shorten
+from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import write_atomically
+from llm4rec_recbole.training.trials import COLUMNS, read_trials
 from llm4rec_recbole.yaml_files import read_yaml
 
 #: Trials, and minutes of processor time a trial, for every method. Other data sets: OTHERWISE.
@@ -39,7 +40,6 @@ OTHERWISE = (8, 15)
 #: Not searched, since a training takes too long: model → trials.
 NOT_SEARCHED = {"GenRec": 3, "P5": 3}
 JOURNALS = Path("work/tuning")
-_COLUMNS = ["options", "valid_ndcg@10", "best_epoch", "epochs", "seconds", "seed", "state"]
 _RANGE = {"from", "to", "log"}
 #: The entry of a space that lists settings to try first. An option that a setting omits is drawn.
 _FIRST = "first_trials"
@@ -100,25 +100,6 @@ def distributions(space: dict[str, Any]) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, (list, dict)) else value
-
-
-def read_trials(path: Path) -> list[dict[str, str]]:
-    """The rows of a file of trials. Raises InputError, with file and line, for a damaged one."""
-    try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot read the trials: {shorten(str(error))}", file=path) from error
-    for line, row in enumerate(rows, start=2):
-        try:
-            setting = json.loads(row["options"])
-            is_complete = set(row) | {"state"} == set(_COLUMNS) and None not in row.values()
-            sound = isinstance(setting, dict) and 0 <= float(row["valid_ndcg@10"]) <= 1
-        except (KeyError, TypeError, ValueError, RecursionError):
-            is_complete = sound = False
-        if not is_complete or not sound:
-            hint = f"the columns are {', '.join(_COLUMNS)}; delete the row to run the trial again"
-            raise InputError("this is no trial", file=path, line=line, hint=hint)
-    return rows
 
 
 class _Ended(Exception):
@@ -301,7 +282,7 @@ def _add_earlier(study: Any, rows: list[dict[str, str]], space: dict[str, Any]) 
                     params={name: _plain(value) for name, value in setting.items()},
                     distributions=distributions(space),
                     value=float(row["valid_ndcg@10"]),
-                    user_attrs={"row": {name: row.get(name, "complete") for name in _COLUMNS}},
+                    user_attrs={"row": {name: row.get(name, "complete") for name in COLUMNS}},
                 )
             )
         except ValueError:  # a value that the space no longer has
@@ -314,34 +295,7 @@ def _write(path: Path, study: Any, earlier: list[dict[str, str]]) -> None:
     old = [row | {"state": row.get("state", "complete")} for row in earlier]
     rows: list[dict[str, str]] = [row for row in old if row not in new] + new
     table = io.StringIO()
-    writer = csv.DictWriter(table, _COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_atomically(path, table.getvalue())
-
-
-def best_trial(path: Path) -> dict[str, str]:
-    """The row with the best validation NDCG@10, the first of equals. InputError without a row."""
-    rows = read_trials(path)
-    if not rows:
-        raise InputError("there is no trial", file=path)
-    return max(rows, key=lambda row: float(row["valid_ndcg@10"]))
-
-
-def write_experiment(path: Path, model: str, dataset: str, protocol: str) -> Path:
-    """Write the best options to properties/experiment/<dataset>/<model>.yaml; return the file."""
-    import yaml
-
-    trial, rows = best_trial(path), read_trials(path)
-    target = folder() / "experiment" / dataset / f"{model}.yaml"
-    file = f"properties/experiment/{dataset}/{model}.yaml"
-    lines = [
-        f"# {model} on {dataset}, chosen by `llm4rec tune --model={model} --dataset={dataset}`.",
-        f"#   run_recbole --model={model} --dataset={dataset} --config_files={file}",
-        f"# Validation trials: {len(rows)}. Training: {float(trial['seconds']) / 60:.0f} min.",
-        f"# Expected under {protocol}, seed {trial['seed']}: validation NDCG@10 "
-        f"{float(trial['valid_ndcg@10']):.4f}.",
-        yaml.safe_dump(json.loads(trial["options"]), sort_keys=True).rstrip(),
-    ]
-    write_atomically(target, "\n".join(lines) + "\n")
-    return target

@@ -14,6 +14,7 @@ from llm4rec_recbole.config import check_request
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.record_reader import by_method, read_records
 from llm4rec_recbole.files import properties_folder
+from llm4rec_recbole.models.enhanced_genrec.options import EnhancedGenRecOptions
 from llm4rec_recbole.registry import nulls, variant
 from llm4rec_recbole.training.checks import check_option_values, checked_config
 from llm4rec_recbole.yaml_files import read_yaml
@@ -26,18 +27,19 @@ SETTING = ("ml-100k", "loo")
 @pytest.mark.parametrize("null", nulls())
 def test_every_null_can_be_run_by_its_name(null):
     model, options = variant(null)
-    assert options["method"] == null
+    assert options.get("method", null) == null
     check_request(model, "ml-100k", (), options)
     check_option_values(model, options)
 
 
-def test_the_same_start_has_the_batches_and_the_loss_of_the_method_that_it_is_a_null_of():
-    ours = read_yaml(properties_folder() / "model/EnhancedGenRec.yaml").values
-    model, options = variant("SASRec-same-start")
-    assert model == "SASRec"
-    assert options["item_init"] == "spectral"
-    for name in ("train_batch_size", "batch_targets", "loss", "num_negatives"):
-        assert options.get(name) == ours.get(name)
+def test_sasrec_is_trained_as_the_sasrec_in_the_method_that_it_is_a_null_of():
+    ours = EnhancedGenRecOptions.model_fields
+    sasrec = read_yaml(properties_folder() / "model/SASRec.yaml").values
+    assert sasrec["norm"] == "pre"  # components/sasrec_term.py has no other
+    assert sasrec["item_init"] == ours["item_init"].default
+    assert sasrec["hidden_dropout_prob"] == ours["sasrec_dropout"].default
+    training = read_yaml(properties_folder() / "model/EnhancedGenRec.yaml").values
+    assert sasrec["learning_rate"] == training["learning_rate"]
 
 
 @pytest.mark.parametrize("model", [None, "EnhancedGenRec", "EnhancedGenRec-random-body"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from llm4rec_recbole.components.item_relations import item_item_weights
+from llm4rec_recbole.components.item_relations import fit_relations
 from llm4rec_recbole.components.retrieval import context as retrieved_context
 from llm4rec_recbole.training.experiment import prepare, train
 from tests.helpers.two_cycles import one_history
@@ -27,7 +27,8 @@ def test_relations_among_few_items_leave_the_others_ranking_alone(small: dict[st
     assert index.count_nonzero() == 6 < some.model.n_items - 1
     inter = some.data.train._dataset.inter_feat
     users, rows = inter["user_id"].numpy(), index[inter["item_id"]].numpy()
-    expected = item_item_weights(users[rows > 0], rows[rows > 0], 7, some.config["relation_reg"])[0]
+    given = (some.config[f"relation_{name}"] for name in ("reg", "decay", "next_weight"))
+    expected = fit_relations(users, rows, 7, *given).weights
     torch.testing.assert_close(some.model.relations.item_item_weights, expected)
     history = index.nonzero()[:3, 0][None]  # three items that have relations
     users = torch.tensor([1])

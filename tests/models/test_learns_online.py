@@ -1,4 +1,4 @@
-"""RecencyEASE with `learns_online`, alone and in a sum: the null of adaptation."""
+"""SLIST with `learns_online`, alone and in a sum: the null of adaptation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from llm4rec_recbole.components.adaptation import prequential
-from llm4rec_recbole.components.item_relations import item_item_weights
+from llm4rec_recbole.components.item_relations import fit_relations
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.inference.restore import restore
 from llm4rec_recbole.training.experiment import train
@@ -23,14 +23,14 @@ def online(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_after_the_validation_items_it_equals_a_fit_with_them(online) -> None:
-    trained = train("RecencyEASE", "two_cycles", options=online)
+    trained = train("SLIST", "two_cycles", options=online)
     model, data = trained.model, trained.data
     before = model.relations.item_item_weights.clone()
     inter, valid = data.train.dataset.inter_feat, data.valid.held_out
     model.learn_relations(valid, data.valid.outcomes)
     users = np.append(inter["user_id"].numpy(), valid.users)
     items = np.append(inter["item_id"].numpy(), valid.targets)
-    expected = item_item_weights(users, items, valid.n_items, 2.0)[0]
+    expected = fit_relations(users, items, valid.n_items, 2.0, 0.8, 1.0).weights
     np.testing.assert_allclose(model.relations.item_item_weights, expected, atol=1e-5)
     scores = model.score_histories(valid, np.arange(3))
     assert np.array_equal(model.item_similarity, model.relations.item_item_weights.numpy())
@@ -40,7 +40,7 @@ def test_after_the_validation_items_it_equals_a_fit_with_them(online) -> None:
 
 def test_each_ranking_follows_only_what_lies_before_it(online) -> None:
     """B at each group of rows equals a fit with the validation items of the updates so far."""
-    trained = train("RecencyEASE", "two_cycles", options=online)
+    trained = train("SLIST", "two_cycles", options=online)
     model, data = trained.model, trained.data
     inter, valid = data.train.dataset.inter_feat, data.valid
     order = np.argsort(valid.outcomes.times, kind="stable")
@@ -51,17 +51,17 @@ def test_each_ranking_follows_only_what_lies_before_it(online) -> None:
         assert (valid.outcomes.times[learned][:, None] < times[rows]).all()
         users = np.append(inter["user_id"].numpy(), valid.held_out.users[learned])
         items = np.append(inter["item_id"].numpy(), valid.held_out.targets[learned])
-        expected = item_item_weights(users, items, valid.held_out.n_items, 2.0)[0]
+        expected = fit_relations(users, items, valid.held_out.n_items, 2.0, 0.8, 1.0).weights
         np.testing.assert_allclose(model.relations.item_item_weights, expected, atol=1e-5)
         ranked += len(rows)
     assert ranked == len(times)
 
 
 def test_its_record_and_that_of_a_sum_say_what_was_learned(options, online) -> None:
-    given = online | {"method": "RecencyEASE-online"}
-    alone = json.loads(run("RecencyEASE", "two_cycles", options=given).read_text())
-    own = {"RecencyEASE": {"learns_online": True, "reg_weight": 2.0}}
-    given = options | {"references": ["ItemKNN", "RecencyEASE"], "reference_options": own}
+    given = online | {"method": "SLIST-online"}
+    alone = json.loads(run("SLIST", "two_cycles", options=given).read_text())
+    own = {"SLIST": {"learns_online": True, "reg_weight": 2.0}}
+    given = options | {"references": ["ItemKNN", "SLIST"], "reference_options": own}
     total = json.loads(run("SumOfReferences", "two_cycles", options=given).read_text())
     for content in (alone, total):
         learned = content["adaptation"]
@@ -71,7 +71,7 @@ def test_its_record_and_that_of_a_sum_say_what_was_learned(options, online) -> N
 
 
 def test_a_restored_run_has_learned_from_all_validation_items(online, tmp_path: Path) -> None:
-    run("RecencyEASE", "two_cycles", options=online | {"checkpoint_dir": str(tmp_path)})
+    run("SLIST", "two_cycles", options=online | {"checkpoint_dir": str(tmp_path)})
     (path,) = tmp_path.glob("*.safetensors")
     restored = restore(path)
     assert restored.model.adaptation_summary.events == len(restored.valid) > 0
@@ -82,12 +82,12 @@ def test_a_restored_run_has_learned_from_all_validation_items(online, tmp_path: 
 def test_data_without_times_are_refused(online, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prequential, "has_real_times", lambda dataset: False)
     with pytest.raises(InputError, match="learns_online: no times"):
-        train("RecencyEASE", "two_cycles", options=online)
+        train("SLIST", "two_cycles", options=online)
 
 
 def test_expensive_relations_learn_in_few_updates(online, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prequential, "MOST_OPERATIONS", 0.0)
-    trained = train("RecencyEASE", "two_cycles", options=online)
+    trained = train("SLIST", "two_cycles", options=online)
     valid = trained.data.valid
     trained.model.learn_relations(valid.held_out, valid.outcomes)
     assert trained.model.adaptation_summary.updates <= prequential.FEW_UPDATES

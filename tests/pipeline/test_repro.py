@@ -99,10 +99,10 @@ def test_a_sum_trains_a_reference_again_where_its_checkpoint_is_absent(
     checkout: Checkout, tmp_path: Path
 ) -> None:
     methods = {
-        "deterministic": ["RecencyEASE"],
+        "deterministic": ["RecencyEASE", "SLIST"],
         "baseline": ["BERT4Rec", "SASRec"],
         "ours": ["EnhancedGenRec"],
-        "nulls": ["SASRec-same-recipe"],
+        "nulls": ["SLIST-online"],
         "sums": ["SASRec+RecencyEASE"],
     }
     checkout.write_params(methods=methods)

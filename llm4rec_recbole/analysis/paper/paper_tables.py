@@ -15,9 +15,9 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.registry import nulls
 
 OURS = "EnhancedGenRec"
-REFERENCES = ("Pop", "ItemKNN", "EASE", "RecencyEASE", "SASRec")
+REFERENCES = ("Pop", "ItemKNN", "EASE", "RecencyEASE", "SLIST", "SASRec")
 #: Methods without randomness: one run is all there is.
-DETERMINISTIC = ("Pop", "ItemKNN", "EASE", "RecencyEASE")
+DETERMINISTIC = ("Pop", "ItemKNN", "EASE", "RecencyEASE", "SLIST")
 
 RANKING_NAMES = {"full": "Full", "uni100": "Uniform-100", "pop100": "Popular-100"}
 METRIC_NAMES = {

@@ -142,6 +142,7 @@ def build_components(
             config["max_relation_items"],
             config["relation_reg"],
             config["relation_decay"],
+            config["relation_next_weight"],
         )
         if config["retrieved_entries"]:
             parts.retrieved = RetrievedContext(config, dataset, features)

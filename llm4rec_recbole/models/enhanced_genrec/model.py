@@ -167,7 +167,7 @@ class EnhancedGenRec(Ranking, OnlineLearning, ValidationChoices, SequentialRecom
         return {
             "states": self.debiasing.scores(states, table) + self.item_bias,  # (11), (15)
             "sasrec": self.sasrec(items),
-            "relations": self.relations(items),  # RecencyEASE
+            "relations": self.relations(items),  # SLIST
             "aspects": self.aspects(states)[1],  # (20)
         }
 

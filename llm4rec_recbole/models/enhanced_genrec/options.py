@@ -57,12 +57,15 @@ class EnhancedGenRecOptions(
     )
     text_tokens: Size = Field(2, description="Tokens into which a text's vector is read (3).")
     # Retrieval (7-12).
-    relation_reg: Positive = Field(200.0, description="Ridge penalty of the item relations.")
+    relation_reg: Positive = Field(500.0, description="Ridge penalty of the item relations.")
+    relation_next_weight: Weight = Field(
+        1.0, description="Weight of the error of the next item in the fit of the item relations."
+    )
     max_relation_items: Count = Field(
         15000, description="Items with relations: the most frequent ones. The matrix is dense."
     )
     relation_decay: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.95, description="Weight of an item of the history relative to the item after it."
+        0.8, description="Weight of an item of the history relative to the item after it."
     )
     relation_weight: Weight | None = Field(
         None, description="Weight of the relations in the ranking; ~ is chosen on validation."
@@ -133,7 +136,8 @@ class EnhancedGenRecOptions(
 OPTIONS_OF: dict[str, tuple[str, ...]] = {
     "fusion": ("content_init_weight", "text_tokens"),
     "retrieval": (
-        *("relation_reg", "max_relation_items", "relation_decay", "relation_weight"),
+        *("relation_reg", "relation_next_weight", "relation_decay"),
+        *("max_relation_items", "relation_weight"),
         *("retrieved_entries", "retrieved_source", "retrieved_reviews", "retrieval_text_share"),
         *("retrieval_similarity", "retrieval_recency", "retrieval_credibility"),
         "retrieval_sigma_days",
