@@ -108,11 +108,14 @@ def start(
         os.chdir(folder)
         os.dup2(writer, 2)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        # pytest's own sys.stdout and sys.stderr do not write to the descriptors 1 and 2
+        sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
         if stdout == "closed":
             os.close(1)
             sys.stdout = None  # type: ignore[assignment]
         else:
             os.dup2(os.open(stdout, os.O_WRONLY | os.O_CREAT, 0o644), 1)
+            sys.stdout = os.fdopen(1, "w", closefd=False)
         for limit, value in (limits or {}).items():
             resource.setrlimit(limit, (value, value))
         if resource.RLIMIT_FSIZE in (limits or {}):
