@@ -23,6 +23,7 @@ from llm4rec_recbole.files import open_regular, replacing
 ALIGNMENT = 64  # bytes; Arrow reads aligned columns without copying them
 _BLOCK = 1 << 17  # words of 8 bytes
 _LONGEST_LINE = 1 << 20  # bytes
+_SUM = "sum"  # the key of the first line's own checksum
 
 
 def checksum(content: memoryview | bytes) -> str:
@@ -41,18 +42,29 @@ def checksum(content: memoryview | bytes) -> str:
 
 
 def header(about: dict[str, Any]) -> bytes:
-    """`about` as a line of JSON whose length is a multiple of the alignment."""
-    text = json.dumps(about).encode() + b" "
+    """`about` and its CRC-32 as a line of JSON, whose length is a multiple of the alignment."""
+    text = json.dumps(about | {_SUM: _sum_of(about)}).encode() + b" "
     return text.ljust(-(-len(text) // ALIGNMENT) * ALIGNMENT - 1) + b"\n"
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """The line of JSON that the file begins with. Raises OSError, or ValueError if it is none."""
+    """What `header` wrote to the first line. Raises OSError, or ValueError where it is changed."""
     with open_regular(path) as file:
-        about = json.loads(file.readline(_LONGEST_LINE))
-    if not isinstance(about, dict):
-        raise ValueError("it does not begin with a JSON object")
+        return _parsed(file.readline(_LONGEST_LINE))
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    try:
+        about = json.loads(line)
+    except RecursionError:
+        about = None
+    if not isinstance(about, dict) or about.pop(_SUM, None) != _sum_of(about):
+        raise ValueError("its first line has another checksum")
     return about
+
+
+def _sum_of(about: dict[str, Any]) -> str:
+    return f"{zlib.crc32(json.dumps(about).encode()):08x}"
 
 
 def map_file(path: Path) -> tuple[dict[str, Any], memoryview]:
@@ -63,7 +75,7 @@ def map_file(path: Path) -> tuple[dict[str, Any], memoryview]:
     with open_regular(path) as file:
         line = file.readline(_LONGEST_LINE)
         content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))[len(line) :]
-    about = json.loads(line)
+    about = _parsed(line)
     if checksum(content) != about["checksum"]:
         raise ValueError("its checksum does not match")
     return about, content

@@ -108,7 +108,7 @@ def read(path: Path, file_format: AtomicFormat) -> StoredLog | None:
         log = Log.stored(arrays, np.dtype(about["time_type"]), n_items, about["counts"])
         return StoredLog(log, rows, about["rows"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError) as error:
-        message = f"{copy}: the cache is damaged ({error}) and is not used"
+        message = f"{copy}: the cache is not used: {error}"
         print(f"{message}; `llm4rec prepare` makes it anew", file=sys.stderr)
         return None
 

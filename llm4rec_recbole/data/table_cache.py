@@ -121,7 +121,7 @@ def _read_copy(path: Path, file_format: AtomicFormat, state: dict[str, int]) -> 
         about, body = map_file(copy)
         return about["types"], pa.ipc.open_stream(pa.py_buffer(body)).read_all()
     except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError) as error:
-        print(f"{copy}: the cache is damaged ({error}) and is made anew", file=sys.stderr)
+        print(f"{copy}: the cache is made anew: {error}", file=sys.stderr)
         copy.unlink(missing_ok=True)
         return None
 

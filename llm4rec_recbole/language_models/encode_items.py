@@ -100,7 +100,7 @@ def read_encoded(folder: str | Path) -> EncodedTexts:
         )
     except InputError:
         raise
-    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
         raise InputError(f"not a file of encoded texts: {error}", file=description) from error
 
 

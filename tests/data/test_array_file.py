@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from llm4rec_recbole.data.array_file import checksum, map_arrays, write_arrays
+from llm4rec_recbole.data.array_file import (
+    checksum,
+    header,
+    map_arrays,
+    read_header,
+    write_arrays,
+)
 
 
 def test_arrays_come_back_with_their_types(tmp_path: Path) -> None:
@@ -33,9 +40,20 @@ def test_a_changed_byte_or_another_length_changes_the_checksum(size: int) -> Non
         assert checksum(content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :]) != whole
 
 
+def test_a_changed_first_line_is_refused(tmp_path: Path) -> None:
+    write_arrays(tmp_path / "x", {"rows": 12}, {"a": np.arange(4)}, {})
+    content = (tmp_path / "x").read_bytes()
+    (tmp_path / "x").write_bytes(content.replace(b'"rows": 12', b'"rows": 13'))
+    for read in (map_arrays, read_header):
+        with pytest.raises(ValueError, match="first line has another checksum"):
+            read(tmp_path / "x")
+
+
 def test_an_array_of_objects_is_refused(tmp_path: Path) -> None:
     write_arrays(tmp_path / "x", {}, {"a": np.arange(4)}, {})
-    content = (tmp_path / "x").read_bytes()
-    (tmp_path / "x").write_bytes(content.replace(b'"<i8"', b'"|O8"'))
+    line, _, content = (tmp_path / "x").read_bytes().partition(b"\n")
+    about = json.loads(line.replace(b'"<i8"', b'"|O8"'))
+    del about["sum"]
+    (tmp_path / "x").write_bytes(header(about) + content)
     with pytest.raises(ValueError, match="an array of type"):
         map_arrays(tmp_path / "x")

@@ -86,6 +86,14 @@ def test_vectors_of_another_writing_are_refused(items: Path, tmp_path: Path) -> 
         read_encoded(tmp_path / "out")
 
 
+@pytest.mark.parametrize("text", ["{", "[]", "{}", "[" * 100_000])
+def test_a_damaged_description_is_one_line(text: str, items: Path, tmp_path: Path) -> None:
+    encode(items, tmp_path / "out", "hash-16")
+    (tmp_path / "out/text.json").write_text(text)
+    with pytest.raises(InputError, match="not a file of encoded texts"):
+        read_encoded(tmp_path / "out")
+
+
 @pytest.mark.parametrize("name", ["text.safetensors", "text.json"])
 def test_a_missing_file_names_the_stage_to_run(name: str, items: Path, tmp_path: Path) -> None:
     encode(items, tmp_path / "out", "hash-16")

@@ -135,7 +135,7 @@ def test_other_tokens_of_the_interactions_are_read_from_the_file(
     assert len(data.field2id_token["group"]) == 8
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "text"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "text", "deep"])
 def test_a_damaged_copy_is_reported_in_one_line_and_not_used(
     inter: Path, dataset: Callable, damage: str, capsys: pytest.CaptureFixture
 ) -> None:
@@ -144,13 +144,13 @@ def test_a_damaged_copy_is_reported_in_one_line_and_not_used(
     whole = copy.read_bytes()
     middle = len(whole) // 2
     broken = {"flip": whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]}
-    broken |= {"cut": whole[:middle], "empty": b"", "text": b"a text\n"}
+    broken |= {"cut": whole[:middle], "empty": b"", "text": b"a text\n", "deep": b"[" * 100_000}
     copy.write_bytes(broken[damage])
     capsys.readouterr()
     data = dataset("SASRec", **DATA)
     lines = [line for line in capsys.readouterr().err.splitlines() if copy.name in line]
     assert len(lines) == 1
-    assert "is damaged" in lines[0]
+    assert "the cache is not used: " in lines[0]
     assert data.stored is None
     same(of_the_file, dict(parts(data)))
 
