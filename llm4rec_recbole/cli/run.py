@@ -65,8 +65,22 @@ def _train(argv: list[str]) -> int:
     options = given | options
     files = _split_files(str(options.pop("config_files", "")))
     check_request(model, dataset, files, options)
+    _check_weights(model, dataset, files, options)
     _print_result(_run(model, dataset, files, options))
     return 0
+
+
+def _check_weights(
+    model: str | type, dataset: str, files: list[str], options: dict[str, Any]
+) -> None:
+    """Refuse a language model whose package is absent, before torch is imported."""
+    from llm4rec_recbole.config import defaults_for, merge_options
+    from llm4rec_recbole.language_models.sources import check_installed
+
+    given, _ = merge_options(files, options)
+    if isinstance(model, str):
+        given = defaults_for(model, dataset, given.get("protocol")) | given
+    check_installed(given.get("llm"))
 
 
 def _split_files(text: str) -> list[str]:

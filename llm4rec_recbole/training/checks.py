@@ -78,6 +78,7 @@ def checked_config(
     _check_null(config)
     _check_references(config)
     sources.check_names(*map(config.__getitem__, ("llm", "llm_layers", "text_encoder", "t5")))
+    sources.check_installed(config["llm"])
     check_data(config)
     return config
 

