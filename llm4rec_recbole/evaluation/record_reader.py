@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +194,18 @@ def read_tests(path: Path) -> list[ShuffleTest]:
     except FileNotFoundError:
         return []
     try:
-        return [ShuffleTest(**row) for row in rows]
-    except TypeError as error:
+        tests = [ShuffleTest(**row) for row in rows]
+    except TypeError:
+        tests = None
+    if tests is None or not all(map(_has_values, tests)):
         hint = "python -m benchmarks.studies.order_matters"
-        raise InputError("not results of the shuffle test", file=path, hint=hint) from error
+        raise InputError("not results of the shuffle test", file=path, hint=hint)
+    return tests
+
+
+def _has_values(test: ShuffleTest) -> bool:
+    """Whether the names are text and the other fields numbers."""
+    names, numbers = astuple(test)[:3], astuple(test)[3:]
+    return all(type(name) is str for name in names) and all(
+        type(number) in (int, float) for number in numbers
+    )

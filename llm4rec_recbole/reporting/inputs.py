@@ -120,10 +120,7 @@ def time_note(results: Path, dataset: str, protocol: str) -> str:
     ]
     sentences = []
     if shares:
-        later, hour, tied = (
-            f"{100 * shares[name]:.0f} %"
-            for name in ("train_later_than_test", "test_within_an_hour", "test_at_last_time")
-        )
+        later, hour, tied = (f"{100 * shares[name]:.0f} %" for name in _SHARES)
         sentences = [
             f"{later} of the training interactions are later than the test item (mean over users).",
             f"{hour} of the test items come within an hour of the item before, {tied} at the same "
@@ -138,6 +135,9 @@ def time_note(results: Path, dataset: str, protocol: str) -> str:
     return f"{dataset}, {protocol}: {' '.join(sentences)}" if sentences else ""
 
 
+_SHARES = ("train_later_than_test", "test_within_an_hour", "test_at_last_time")
+
+
 def _time_order(path: Path, protocol: str) -> dict[str, float]:
     """The shares in a data set's summary; none in an older summary and without times."""
     try:
@@ -145,7 +145,10 @@ def _time_order(path: Path, protocol: str) -> dict[str, float]:
     except FileNotFoundError:
         return {}
     try:
-        shares = summary[protocol].get("time_order", {})
-        return {name: float(value) for name, value in shares.items()}
+        shares = summary[protocol].get("time_order")
+        if shares is not None and not all(0 <= shares[name] <= 1 for name in _SHARES):
+            raise ValueError("no share")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"no summary of the protocol {protocol}", file=path) from error
+        message = f"no summary of the protocol {protocol}, or without its shares"
+        raise InputError(message, file=path, hint="llm4rec prepare --summary=…") from error
+    return shares or {}

@@ -38,8 +38,24 @@ def test_without_a_summary_there_is_no_note(tmp_path: Path) -> None:
     assert time_note(tmp_path, "beauty", "loo") == ""
 
 
-@pytest.mark.parametrize("content", [{}, [], {"loo": {"time_order": {"test_at_last_time": "x"}}}])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *({}, [], {"loo": {"time_order": {"test_at_last_time": "x"}}}),
+        {"loo": {"time_order": {"train_later_than_test": 0.4}}},
+        {"loo": {"time_order": SHARES | {"test_at_last_time": 44}}},
+        {"loo": {"time_order": {}}},
+    ],
+)
 def test_a_bad_summary_is_refused(tmp_path: Path, content: object) -> None:
     write_json(tmp_path / "data" / "ml-100k.json", content)
     with pytest.raises(InputError):
+        time_note(tmp_path, "ml-100k", "loo")
+
+
+@pytest.mark.parametrize("change", [{"shuffled": "x"}, {"low": None}, {"method": 5}, {"more": 1}])
+def test_a_shuffle_test_with_other_values_is_refused(tmp_path: Path, change: dict) -> None:
+    test = ShuffleTest("ml-100k", "loo", "RecencyEASE", 943, 0.101, 0.071, 0.02, 0.04, 5)
+    write_json(tmp_path / "data" / "order.json", [asdict(test) | change])
+    with pytest.raises(InputError, match="not results of the shuffle test"):
         time_note(tmp_path, "ml-100k", "loo")
