@@ -50,6 +50,7 @@ from tests.campaigns.shop import (
 SECONDS = 60  # in which an input must end
 MEMORY = 16 << 30  # bytes of address space that an input may use
 NAMES = ("run_recbole: ", "llm4rec", "reader: ")  # how a line begins that refuses an input
+ROUND = 2000  # inputs of all kinds, after which the counts are printed
 LONGEST = 600  # characters of a line that refuses an input
 CHECKOUT = Path(__file__).resolve().parents[2]
 TRIALS = "results/tuning/shop/loo/BPR.csv"
@@ -230,7 +231,7 @@ def inputs_of(kind: str) -> st.SearchStrategy[Any]:
     return {"run_recbole": run_arguments(), "llm4rec": command_arguments()}.get(kind, EDITS)
 
 
-def draw_inputs(kind: str, count: int, seed: int, use: Callable[[Any], None]) -> None:
+def draw_inputs(kind: str, count: int, seed: str, use: Callable[[Any], None]) -> None:
     """Call `use` with `count` inputs of `kind`. The same seed draws the same inputs."""
 
     @hypothesis.seed(seed)
@@ -271,21 +272,26 @@ def main() -> int:
         folder = Path(shutil.copytree(clean, Path(parent, "input")))
         # an archive whose checksums are not the published ones is refused
         import_for(folder, [command for kind, (_, command) in READERS.items() if kind != ARCHIVE])
-        for number, kind in enumerate(kinds):
+        for number in range(-(-options.inputs // ROUND)):
+            inputs = min(ROUND, options.inputs - number * ROUND)
+            for position, kind in enumerate(kinds):
 
-            def use(drawn: Any, kind: str = kind) -> None:
-                began = cpu_seconds()
-                shutil.rmtree(folder, ignore_errors=True)
-                shutil.copytree(clean, folder)
-                defect, status = attempt(folder, kind, drawn)
-                outcomes.add(kind, defect)
-                statuses[kind, status] += 1
-                seconds[kind] += cpu_seconds() - began
-                if defect:
-                    print(f"{kind}: {defect}", file=sys.stderr, flush=True)
+                def use(drawn: Any, kind: str = kind) -> None:
+                    began = cpu_seconds()
+                    shutil.rmtree(folder, ignore_errors=True)
+                    shutil.copytree(clean, folder)
+                    defect, status = attempt(folder, kind, drawn)
+                    outcomes.add(kind, defect)
+                    statuses[kind, status] += 1
+                    seconds[kind] += cpu_seconds() - began
+                    if defect:
+                        print(f"{kind}: {defect}", file=sys.stderr, flush=True)
 
-            count = options.inputs // len(kinds) + (number < options.inputs % len(kinds))
-            draw_inputs(kind, count, options.seed, use)
+                count = inputs // len(kinds) + (position < inputs % len(kinds))
+                draw_inputs(kind, count, f"{options.seed} {number}", use)
+            print(
+                f"after {outcomes.count} inputs\n{outcomes.report()}", file=sys.stderr, flush=True
+            )
     print(f"seed {options.seed}, {outcomes.count} inputs\n\n{outcomes.report()}")
     for (kind, status), count in sorted(statuses.items()):
         print(f"{kind}: {count} × status {status}")
