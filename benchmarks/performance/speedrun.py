@@ -25,7 +25,7 @@ from benchmarks.options import RESULTS
 from llm4rec_recbole.files import write_atomically, write_json
 
 TOP = Path(__file__).resolve().parents[2]
-OPTIONS = "properties/experiment/beauty/SASRec_fast.yaml"
+OPTIONS = "properties/experiment/beauty/SASRec.yaml"
 TARGETS = ((0.0531, 60), (0.0575, 120))  # test NDCG@10 and seconds (issue "Fast")
 
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.studies.losses --seeds 0 1 2 --data-path dataset
 
-Every run has the options of properties/experiment/beauty/SASRec_fast.yaml, apart from the loss and
+Every run has the options of properties/experiment/beauty/SASRec.yaml, apart from the loss and
 from what RECIPES changes for a data set. Each is a process of its own. Runs that
 benchmarks/results/losses.json has are not repeated, so the table may come from several commands.
 losses.md beside it is written anew after each run.
@@ -83,7 +83,7 @@ def report(runs: list[dict[str, Any]]) -> str:
     """One table a data set, a row for each loss: means over the seeds, ± their deviation."""
     blocks = [
         "# Losses: quality against seconds",
-        "SASRec with the options of properties/experiment/beauty/SASRec_fast.yaml and 512 "
+        "SASRec with the options of properties/experiment/beauty/SASRec.yaml and 512 "
         "negatives, apart from the loss. Full ranking, leave-one-out. The options were chosen with "
         "the sampled loss on Beauty, which may favour it. Seconds are of the whole command.",
     ]

@@ -26,34 +26,33 @@ from llm4rec_recbole.files import recbole_folder, write_atomically, write_json
 from llm4rec_recbole.registry import variant
 from llm4rec_recbole.training.run import run
 
-_ALONE = {"relation_weight": 0.0, "components": ["fusion", "retrieval", "debiasing", "explanation"]}
-_SMALLER = {"components": ["fusion", "retrieval", "debiasing", "explanation"]}
+_SMALLER = {"components": ["fusion", "retrieval", "debiasing", "explanation", "sasrec"]}
+_EASE = {"relation_next_weight": 0.0, "relation_reg": 200.0, "relation_decay": 0.95}
 #: Label → method and options. The setting that it is compared with is the one of AGAINST.
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "RecencyEASE": ("RecencyEASE", {}),
-    "RecencyEASE, λ 500, γ .8": ("RecencyEASE", {"reg_weight": 500.0, "decay": 0.8}),
-    "RecencyEASE, λ 200, γ .7": ("RecencyEASE", {"reg_weight": 200.0, "decay": 0.7}),
-    "RecencyEASE that learns online": ("RecencyEASE-online", {}),
+    "SLIST": ("SLIST", {}),
+    "SLIST, best of its trials": (
+        "SLIST",
+        {"reg_weight": 1410.0, "decay": 0.883, "next_weight": 0.371},
+    ),
+    "SLIST that learns online": ("SLIST-online", {}),
     "SASRec": ("SASRec", {}),
     "SASRec+RecencyEASE": ("SASRec+RecencyEASE", {}),
-    "SASRec+RecencyEASE that learns online": ("SASRec+RecencyEASE-online", {}),
+    "SASRec+SLIST": ("SASRec+SLIST", {}),
+    "SASRec+SLIST that learns online": ("SASRec+SLIST-online", {}),
     "EnhancedGenRec without adaptation": ("EnhancedGenRec", _SMALLER),
     "EnhancedGenRec": ("EnhancedGenRec", {}),
-    "EnhancedGenRec without relations": ("EnhancedGenRec", _ALONE),
-    "EnhancedGenRec without relations, dropout .5": (
-        "EnhancedGenRec",
-        _ALONE | {"hidden_dropout_prob": 0.5},
-    ),
-    "EnhancedGenRec, dropout .5": ("EnhancedGenRec", {"hidden_dropout_prob": 0.5}),
+    "EnhancedGenRec, relations as in RecencyEASE": ("EnhancedGenRec", _EASE),
 }
 AGAINST = {
-    "RecencyEASE, λ 500, γ .8": "RecencyEASE",
-    "RecencyEASE, λ 200, γ .7": "RecencyEASE",
-    "RecencyEASE that learns online": "RecencyEASE",
-    "SASRec+RecencyEASE that learns online": "SASRec+RecencyEASE",
+    "SLIST": "RecencyEASE",
+    "SLIST, best of its trials": "SLIST",
+    "SLIST that learns online": "SLIST",
+    "SASRec+SLIST": "SASRec+RecencyEASE",
+    "SASRec+SLIST that learns online": "SASRec+SLIST",
     "EnhancedGenRec": "EnhancedGenRec without adaptation",
-    "EnhancedGenRec without relations, dropout .5": "EnhancedGenRec without relations",
-    "EnhancedGenRec, dropout .5": "EnhancedGenRec",
+    "EnhancedGenRec, relations as in RecencyEASE": "EnhancedGenRec",
 }
 INTRODUCTION = """\
 Each user's last interaction is removed, so the former validation item tests. The true test items
