@@ -73,6 +73,37 @@ def quality(
     return {"curve": curve, "seed": seed}
 
 
+def curve(
+    model: str,
+    dataset: str,
+    data_path: str,
+    config_files: list[str],
+    options: dict[str, Any],
+    cpu_seconds: float,
+) -> dict[str, Any]:
+    """Train on one thread until its last epoch or for `cpu_seconds`; NDCG@10 at each validation.
+
+    CPU seconds count from before the data are read, with the validations.
+    """
+    started = time.process_time()
+    further = COMMON | {"data_path": data_path, "num_threads": 1, "seed": 0} | options
+    run = prepare(model, dataset, config_files, further)
+    points: list[dict[str, float]] = []
+
+    def look(epoch: int, valid: float) -> None:
+        spent = time.process_time() - started
+        points.append({"epoch": epoch + 1, "cpu_seconds": spent, "valid": valid})
+        print(f"  ours {model}: {points[-1]}", file=sys.stderr, flush=True)
+        if spent > cpu_seconds:
+            raise Enough
+
+    with contextlib.suppress(Enough):
+        run.trainer.fit(
+            run.data.train, run.data.valid, verbose=False, saved=False, callback_fn=look
+        )
+    return {"curve": points}
+
+
 def _prepare(model: str, options: dict[str, Any], threads: int) -> Experiment:
     return prepare(model, "ml-100k", options=COMMON | options | {"num_threads": threads})
 
@@ -82,4 +113,5 @@ def _next_items(interaction: Any) -> int:
 
 
 if __name__ == "__main__":
-    serve({"train": train, "evaluate": evaluate, "quality": quality}, ("recbole", "torch", "numpy"))
+    tasks = {"train": train, "evaluate": evaluate, "quality": quality, "curve": curve}
+    serve(tasks, ("recbole", "torch", "numpy"))

@@ -10,6 +10,7 @@ import logging
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -71,24 +72,80 @@ def quality(
     return {"seconds": seconds, "epochs": epochs, "seed": seed, "ranks": ranks.tolist()}
 
 
-def _model(name: str, sizes: dict[str, int], threads: int, **options: Any) -> Any:
-    torch.set_num_threads(threads)
+def curve(model: str, data: str, options: dict[str, Any], looks: list[float]) -> dict[str, Any]:
+    """Train with RecTools' names of options; NDCG@10 of the held-out items at each look.
+
+    looks: CPU seconds of training, ascending; the last one ends the training. They count from
+    before the model is made, without the looks.
+    """
+    arrays = np.load(data)
+    points: list[dict[str, float]] = []
+    looking = 0.0
+
+    class Looking(TransformerLightningModule):
+        steps = 0
+
+        def on_train_batch_end(self, *unused: Any) -> None:
+            nonlocal looking
+            self.steps += 1
+            began = time.process_time()
+            spent = began - started - looking
+            if spent < looks[len(points)]:
+                return
+            peer.is_fitted = True
+            valid = _ndcg(peer, dataset, arrays)
+            self.torch_model.train()
+            points.append({"steps": self.steps, "cpu_seconds": spent, "valid": valid})
+            print(f"  RecTools {model}: {points[-1]}", file=sys.stderr, flush=True)
+            looking += time.process_time() - began
+            if len(points) == len(looks):
+                raise Enough
+
+    torch.set_num_threads(1)
+    _be_quiet()
+    seed_everything(0)
+    started = time.process_time()
+    peer = MODELS[model](
+        get_trainer_func=_trainer(10**6), lightning_module_type=Looking, verbose=0, **options
+    )
+    dataset = _dataset(arrays, "train")
+    with contextlib.suppress(Enough):
+        peer.fit(dataset)
+    steps_per_epoch = len(peer.data_preparator.get_dataloader_train())
+    return {"curve": points, "steps_per_epoch": steps_per_epoch}
+
+
+def _ndcg(peer: Any, dataset: Dataset, arrays: Any, k: int = 10) -> float:
+    """NDCG@k of the items `targets` (U,) among those that `users` (U,) have not seen."""
+    top = peer.recommend(arrays["users"], dataset, k=k, filter_viewed=True)
+    targets = pd.DataFrame({Columns.User: arrays["users"], Columns.Item: arrays["targets"]})
+    ranks = targets.merge(top, on=[Columns.User, Columns.Item])[Columns.Rank]  # from 1
+    return float((1 / np.log2(ranks + 1)).sum() / len(targets))
+
+
+def _be_quiet() -> None:
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+
+
+def _trainer(epochs: int) -> Callable[[], Trainer]:
+    """RecTools' own default, held to the CPU."""
+    return lambda: Trainer(
+        accelerator="cpu",
+        devices=1,
+        max_epochs=epochs,
+        min_epochs=epochs,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        logger=False,
+    )
+
+
+def _model(name: str, sizes: dict[str, int], threads: int, **options: Any) -> Any:
+    torch.set_num_threads(threads)
+    _be_quiet()
     epochs = options.pop("epochs")
-
-    def trainer() -> Trainer:  # RecTools' own default, held to the CPU
-        return Trainer(
-            accelerator="cpu",
-            devices=1,
-            max_epochs=epochs,
-            min_epochs=epochs,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            enable_checkpointing=False,
-            logger=False,
-        )
-
     return MODELS[name](
         n_factors=sizes["hidden"],
         n_blocks=sizes["layers"],
@@ -97,7 +154,7 @@ def _model(name: str, sizes: dict[str, int], threads: int, **options: Any) -> An
         loss="softmax",
         lr=1e-3,
         batch_size=128,
-        get_trainer_func=trainer,
+        get_trainer_func=_trainer(epochs),
         **options,
     )
 
@@ -111,4 +168,4 @@ def _dataset(arrays: Any, which: str) -> Dataset:
 
 
 if __name__ == "__main__":
-    serve({"train": train, "quality": quality}, ("rectools", "torch", "numpy"))
+    serve({"train": train, "quality": quality, "curve": curve}, ("rectools", "torch", "numpy"))
