@@ -30,7 +30,7 @@ class Stub:
             return self.stock
         if task == "step":
             return STEP
-        return LOADED | {"seconds": {task: 60.0}}
+        return LOADED | {"seconds": {task: 60.0}, "cpu_seconds_of_steps": {task: 14.0}}
 
 
 @pytest.fixture
@@ -48,9 +48,9 @@ def run(tmp_path, monkeypatch):
 
 def test_both_processes_of_a_first_start_count(run):
     code, text = run(Stub(), "--rows", str(size.ROWS), "--parts", "ours")
-    assert "| 25,000,095 | first start | 120 | 100 | 2 | prepare 60, start 60 |" in text
-    assert "| first start, s | ≤ 180 | 120: reached (100 of the processor) |" in text
-    assert "| second start, s | ≤ 10 | 60: not reached (50 of the processor) |" in text
+    assert "| 25,000,095 | first start | 120 | 100 | 2 | prepare 14, start 14 |" in text
+    assert "| CSV to split (`llm4rec prepare`), CPU s | ≤ 15 | 14: reached |" in text
+    assert "| second start, CPU s | ≤ 3 | 50: not reached |" in text
     assert code == 1
 
 
@@ -75,7 +75,7 @@ def test_a_part_leaves_the_numbers_of_the_others(run, tmp_path):
     saved = json.loads((tmp_path / "out" / "size.json").read_text())
     assert set(saved["sizes"]["5000000"]) == {"shape", "first start", "second start"}
     assert set(saved["steps"]) == {"1000000", "25000095"}
-    assert code == 1  # the 60 s of the second start
+    assert code == 1  # the 50 s of the second start
     run(Stub(), "--rows", "5000000", "--parts", "steps")
     assert set(json.loads((tmp_path / "out" / "size.json").read_text())["steps"]) == {"5000000"}
 
