@@ -30,7 +30,7 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import ndcg
 from llm4rec_recbole.evaluation.ranking import full_ranks
 from llm4rec_recbole.files import write_atomically, write_json
-from llm4rec_recbole.reporting.figures.accuracy_plots import Point, scatter
+from llm4rec_recbole.reporting.figures.plots import Point, scatter
 
 FAIRNESS = (0.0, 0.3, 1.0, 3.0, 10.0)
 RESAMPLES = 499

@@ -20,7 +20,7 @@ from llm4rec_recbole.analysis import power, significance
 from llm4rec_recbole.analysis.paired_tests import ONE_SEED, Comparison, one_seed
 from llm4rec_recbole.analysis.paper import paper_tables
 from llm4rec_recbole.analysis.paper.claims import Claim, Tables, Test, paper_claims
-from llm4rec_recbole.analysis.paper.paper_tables import OURS, REFERENCES, paper_baselines
+from llm4rec_recbole.analysis.paper.paper_tables import OURS, PAPER_BASELINES, REFERENCES
 from llm4rec_recbole.analysis.verdicts import Measured, Verdict, verdict, worst_verdict
 from llm4rec_recbole.evaluation.record_reader import (
     RANKINGS,
@@ -59,11 +59,9 @@ def ledger(
     records: Sequence[Record],
     comparisons: Sequence[Comparison],
     failures: Sequence[Failure] = (),
-    recbole_row: str = "BPR",
 ) -> list[LedgerEntry]:
     """A line for each claim, in the order of the paper."""
-    baselines = paper_baselines(recbole_row)
-    methods = {OURS, *baselines, *REFERENCES, *paper_tables.METHODS, *nulls()}
+    methods = {OURS, *PAPER_BASELINES, *REFERENCES, *paper_tables.METHODS, *nulls()}
     settings: dict[Setting, Runs] = {}
     for record in records:
         if record.dataset in paper_tables.STANDS_FOR and record.method in methods:
@@ -72,13 +70,13 @@ def ledger(
     failed = {setting: {f.method for f in failures if f.setting == setting}
               for setting in settings}  # fmt: skip
     missing = {
-        setting: _missing_baselines(runs.keys(), failed[setting], baselines)
+        setting: _missing_baselines(runs.keys(), failed[setting])
         for setting, runs in settings.items()
     }
-    pilots = power.pilots_of(records, recbole_row)
+    pilots = power.pilots_of(records)
     entries = []
     for claim in paper_claims(paper):
-        measured = [*_measurements(claim, settings, comparisons, missing, baselines)]
+        measured = [*_measurements(claim, settings, comparisons, missing)]
         absent = "" if measured else _why_not_measured(claim, {f.method for f in failures})
         needs = power.users_for(claim.gains, claim.test, pilots)
         against_nulls = [m.null for m in measured if m.null is not None]
@@ -90,11 +88,11 @@ def ledger(
     return entries
 
 
-def _missing_baselines(ran: Set[str], failed: set[str], baselines: Sequence[str]) -> str:
+def _missing_baselines(ran: Set[str], failed: set[str]) -> str:
     """Which of the paper's baselines have no run, and why; "" where all have one."""
     absent = {
-        "failed": [m for m in baselines if m not in ran and m in failed],
-        "did not run": [m for m in baselines if m not in ran and m not in failed],
+        "failed": [m for m in PAPER_BASELINES if m not in ran and m in failed],
+        "did not run": [m for m in PAPER_BASELINES if m not in ran and m not in failed],
     }
     return "; ".join(f"{', '.join(names)} {what}" for what, names in absent.items() if names)
 
@@ -114,13 +112,12 @@ def _measurements(
     settings: dict[Setting, Runs],
     comparisons: Sequence[Comparison],
     missing: dict[Setting, str],
-    baselines: Sequence[str],
 ) -> Iterator[Measured]:
     """Our measurements of `claim`: of each metric in each setting with a run of EnhancedGenRec."""
     if claim.test is not None:
         yield from _ablation_measurements(claim, claim.test, settings, comparisons)
     if claim.cost:
-        yield from _cost_measurements(settings, baselines)
+        yield from _cost_measurements(settings)
     for setting, runs in sorted(settings.items()):
         stands_for = paper_tables.STANDS_FOR[setting[0]]
         if OURS not in runs or claim.dataset not in ("", stands_for):
@@ -131,16 +128,16 @@ def _measurements(
                 yield Measured(where, metric, _level_text(runs[OURS], metric))
                 continue
             tests = _comparisons_of_ours(comparisons, setting, metric)
-            baseline_tests = [test for test in tests if test.baseline in baselines]
+            baseline_tests = [test for test in tests if test.baseline in PAPER_BASELINES]
             if baseline_tests:
                 closest = min(baseline_tests, key=lambda test: test.difference)
                 measurement = _measured_by_test(where, closest, runs)
-            elif (untested := _measured_without_test(where, runs, metric, baselines)) is not None:
+            elif (untested := _measured_without_test(where, runs, metric)) is not None:
                 measurement = untested
             else:
                 continue
             lacking = f" ({missing[setting]})" if missing[setting] else ""
-            null_test = next((test for test in tests if test.baseline not in baselines), None)
+            null_test = next((test for test in tests if test.baseline not in PAPER_BASELINES), None)
             yield replace(
                 measurement,
                 text=measurement.text + lacking,
@@ -176,12 +173,10 @@ def _ablation_measurements(
             yield _measured_by_test(f"{c.dataset}, {c.protocol}, {c.metric}", c, runs, base)
 
 
-def _cost_measurements(
-    settings: dict[Setting, Runs], baselines: Sequence[str]
-) -> Iterator[Measured]:
+def _cost_measurements(settings: dict[Setting, Runs]) -> Iterator[Measured]:
     """How many of the paper's baselines are faster, and smaller in memory, than EnhancedGenRec."""
     for (dataset, protocol), runs in sorted(settings.items()):
-        others = [method for method in baselines if method in runs]
+        others = [method for method in PAPER_BASELINES if method in runs]
         if OURS not in runs or not others:
             continue
         parts = []
@@ -230,11 +225,9 @@ def _measured_by_test(where: str, test: Comparison, runs: Runs, base: str = "") 
     return Measured(where, test.metric, text, gain, low, high, detectable=least, **shared)
 
 
-def _measured_without_test(
-    where: str, runs: Runs, metric: str, baselines: Sequence[str]
-) -> Measured | None:
+def _measured_without_test(where: str, runs: Runs, metric: str) -> Measured | None:
     """The gain in a number without a test; None where either side lacks the number."""
-    means = {m: _seed_mean(runs[m], metric) for m in (OURS, *baselines) if m in runs}
+    means = {m: _seed_mean(runs[m], metric) for m in (OURS, *PAPER_BASELINES) if m in runs}
     others = {m: mean for m, mean in means.items() if mean is not None and m != OURS}
     ours = means[OURS]
     if ours is None or not others:

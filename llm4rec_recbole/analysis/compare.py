@@ -47,11 +47,11 @@ from llm4rec_recbole.analysis.paper import paper_tables
 from llm4rec_recbole.analysis.paper.paper_tables import (
     METRIC_NAMES,
     OURS,
+    PAPER_BASELINES,
     REFERENCES,
     Pairing,
     further_methods,
     pairing,
-    paper_baselines,
     table_methods,
 )
 from llm4rec_recbole.analysis.significance import conclude
@@ -110,16 +110,16 @@ def best_null(runs: Runs, method: str) -> str | None:
     return best_on_validation(runs, [*REFERENCES, *ladder])
 
 
-def table_pairs(runs: Runs, recbole_row: str) -> dict[str, list[tuple[str, str]]]:
+def table_pairs(runs: Runs) -> dict[str, list[tuple[str, str]]]:
     """The (method, baseline) pairs of Tables I and II, and of the methods that no table names."""
-    baselines = [method for method in paper_baselines(recbole_row) if method in runs]
+    baselines = [method for method in PAPER_BASELINES if method in runs]
     null = best_null(runs, OURS)
     references = [] if null is None else [null]
-    best_baseline = best_on_validation(runs, [*paper_baselines(recbole_row), *REFERENCES])
+    best_baseline = best_on_validation(runs, [*PAPER_BASELINES, *REFERENCES])
     claims = [(OURS, baseline) for baseline in [*baselines, *references] if OURS in runs]
     further = [
         (method, best_baseline)
-        for method in further_methods(runs.keys(), recbole_row)
+        for method in further_methods(runs.keys())
         if best_baseline is not None and method not in nulls()
     ]
     ladder = [
@@ -129,15 +129,14 @@ def table_pairs(runs: Runs, recbole_row: str) -> dict[str, list[tuple[str, str]]
     return {"claims": claims, "nulls": ladder, "further": further}
 
 
-def grouped_runs(records: Sequence[Record], recbole_row: str) -> dict[Setting, Runs]:
+def grouped_runs(records: Sequence[Record]) -> dict[Setting, Runs]:
     """The runs of all methods that the tables show or compare, by data set and protocol."""
-    further = further_methods({record.method for record in records}, recbole_row)
-    methods = [*table_methods(recbole_row, further), *paper_tables.METHODS]
+    methods = [*table_methods({record.method for record in records}), *paper_tables.METHODS]
     return by_method(records, tuple(dict.fromkeys(methods)))
 
 
 def _differences(
-    runs: Runs, seeds: Mapping[str, Values], recbole_row: str
+    runs: Runs, seeds: Mapping[str, Values]
 ) -> Iterator[tuple[str, list[list[tuple[Label, np.ndarray]]], Mapping[str, Values]]]:
     """(table, its differences, the values that they are made of) of one data set and protocol."""
     values = averaged(seeds)
@@ -147,7 +146,7 @@ def _differences(
         groups = per_user_differences(used, columns, pairs)
         return groups, {method: seeds[method] for method in used}
 
-    for kind, pairs in table_pairs(runs, recbole_row).items():
+    for kind, pairs in table_pairs(runs).items():
         methods = dict.fromkeys(method for pair in pairs for method in pair)
         for table, columns in COLUMNS.items():
             yield table + KINDS[kind], *of(methods, columns, pairing(pairs))
@@ -155,20 +154,18 @@ def _differences(
         yield table, *of(paper_tables.METHODS, columns, pairs_of)
 
 
-def compare(
-    results: Path, recbole_row: str = "BPR", data: Path = Path("dataset")
-) -> list[Comparison]:
+def compare(results: Path, data: Path = Path("dataset")) -> list[Comparison]:
     """All comparisons, by table, data set and protocol, column, pair.
 
     data: the folder of the data sets' atomic files. Without them fairness is not compared.
     """
     names = [table + ending for ending in KINDS.values() for table in COLUMNS]
     tables: dict[str, list[Comparison]] = {name: [] for name in (*names, *paper_tables.TABLES)}
-    for setting, runs in sorted(grouped_runs(read_records(results), recbole_row).items()):
-        for table, groups, seeds in _differences(runs, per_seed_values(runs), recbole_row):
+    for setting, runs in sorted(grouped_runs(read_records(results)).items()):
+        for table, groups, seeds in _differences(runs, per_seed_values(runs)):
             for group in groups:
                 tables[table] += paired_tests(table, setting, group, seeds)
-        for kind, pairs in table_pairs(runs, recbole_row).items():
+        for kind, pairs in table_pairs(runs).items():
             used = {method: runs[method] for pair in pairs for method in pair}
             table = "table_2" + KINDS[kind]
             tables[table] += _system_level(table, setting, used, pairs, data)
@@ -179,7 +176,6 @@ def check_comparisons(
     comparisons: Sequence[Comparison],
     runs: Mapping[Setting, Runs],
     seeds: Mapping[Setting, Mapping[str, Values]],
-    recbole_row: str,
     path: Path,
 ) -> None:
     """Raises InputError unless the comparisons, read from `path`, follow from the runs.
@@ -188,7 +184,7 @@ def check_comparisons(
     """
     expected: dict[tuple[str, Setting, Label], float] = {}
     for setting, setting_runs in runs.items():
-        for table, groups, _ in _differences(setting_runs, seeds[setting], recbole_row):
+        for table, groups, _ in _differences(setting_runs, seeds[setting]):
             expected |= {
                 (table, setting, label): float(difference.mean())
                 for group in groups

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from llm4rec_recbole.analysis.compare import best_null, best_on_validation
-from llm4rec_recbole.analysis.paper.paper_tables import OURS, paper_baselines
+from llm4rec_recbole.analysis.paper.paper_tables import OURS, PAPER_BASELINES
 from llm4rec_recbole.analysis.significance import users_and_seeds
 from llm4rec_recbole.evaluation.record_reader import Runs
 from llm4rec_recbole.evaluation.users_file import Values, per_seed_values
@@ -154,7 +154,7 @@ class Gains:
     pooled: Pooled | None  # None with fewer than two data sets
 
 
-def gains(datasets: Mapping[str, Runs], metrics: Sequence[str], recbole_row: str) -> list[Gains]:
+def gains(datasets: Mapping[str, Runs], metrics: Sequence[str]) -> list[Gains]:
     """The gains over each method that ran, over the best baseline and over the best null.
 
     The best baseline and the best null have the highest validation NDCG@10. A data set without
@@ -166,7 +166,7 @@ def gains(datasets: Mapping[str, Runs], metrics: Sequence[str], recbole_row: str
         method: {name: method for name, values_of in values.items() if method in values_of}
         for method in others
     }
-    best = {name: best_on_validation(runs, paper_baselines(recbole_row))
+    best = {name: best_on_validation(runs, PAPER_BASELINES)
             for name, runs in datasets.items()}  # fmt: skip
     nulls = {name: best_null(runs, OURS) for name, runs in datasets.items()}
     rivals[BEST_BASELINE] = {name: method for name, method in best.items() if method}

@@ -25,9 +25,9 @@ from llm4rec_recbole.analysis.paper import paper_tables
 from llm4rec_recbole.analysis.paper.claims import ABLATED, ACCURACY, IMPROVE, OURS, Tables, Test
 from llm4rec_recbole.analysis.paper.paper_tables import (
     DATASET_NAMES,
+    PAPER_BASELINES,
     REFERENCES,
     gain,
-    paper_baselines,
     per_cent,
 )
 from llm4rec_recbole.analysis.significance import LEVEL, POWER
@@ -61,7 +61,7 @@ class Pilot:
     @property
     def general(self) -> bool:
         """Whether it is of ours against a baseline, not of a step of the ablation."""
-        return self.baseline in {*paper_baselines(), *REFERENCES}
+        return self.baseline in {*PAPER_BASELINES, *REFERENCES}
 
     def users_needed(self, metric: str, percent: float, tests: int = 1) -> int:
         """Users for a gain of `percent` of the baseline's mean, by this pilot's spread."""
@@ -157,19 +157,19 @@ def read_pilots(folders: Sequence[Path]) -> list[Pilot]:
     return pilots
 
 
-def pilots_of(records: Sequence[Record], recbole_row: str = "BPR") -> list[Pilot]:
+def pilots_of(records: Sequence[Record]) -> list[Pilot]:
     """The pilots among `records`; those without a users file are left out."""
     with_users = [record for record in records if record.users_path.is_file()]
     methods = tuple(dict.fromkeys(record.method for record in with_users))
     return [
         pilot
         for setting, runs in by_method(with_users, methods).items()
-        for pilot in _pilots(setting, runs, recbole_row)
+        for pilot in _pilots(setting, runs)
     ]
 
 
-def _pilots(setting: Setting, runs: Runs, recbole_row: str) -> Iterator[Pilot]:
-    best = best_on_validation(runs, [*paper_baselines(recbole_row), *REFERENCES])
+def _pilots(setting: Setting, runs: Runs) -> Iterator[Pilot]:
+    best = best_on_validation(runs, [*PAPER_BASELINES, *REFERENCES])
     ours = paper_tables.OURS
     pairs = [(ours, best)] if ours in runs and best is not None else []
     pairs += [pair for pair in paper_tables.STEPS.values() if {*pair} <= runs.keys()]

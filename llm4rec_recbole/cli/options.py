@@ -17,7 +17,7 @@ LANGUAGE_MODEL = "SmolLM2-135M"  # that of language_models/load.py, whose import
 #: Those that select a trained model.
 MODEL = ("--model", "--dataset", "--checkpoint", "--checkpoint_dir")
 #: Those of all that tables and report read.
-REPORT = ("--results", "--failures", "--recbole-row", "--printed")
+REPORT = ("--results", "--failures", "--printed")
 
 
 def _existing_folder(name: str) -> Path:
@@ -63,7 +63,6 @@ _OPTIONS: dict[str, tuple[Any, Any, str]] = {
     "--failures": (
         Path, Path("work/failures"), "folder of the failure notes of runs (%(default)s)"
     ),
-    "--recbole-row": (str, "BPR", 'the method in the row "RecBole" (%(default)s)'),
     "--printed": (
         _existing_folder, printed_folder(), "folder of the numbers that the paper prints"
     ),

@@ -32,8 +32,8 @@ def compare(arguments: list[str] | None = None) -> int:
     from llm4rec_recbole.analysis.paired_tests import FILE, write_comparisons
 
     description = "Test every difference that the tables show."
-    options = parser_of(description, "--results", "--data", "--recbole-row").parse_args(arguments)
-    comparisons = compare(options.results, options.recbole_row, options.data)
+    options = parser_of(description, "--results", "--data").parse_args(arguments)
+    comparisons = compare(options.results, options.data)
     write_comparisons(options.results / FILE, comparisons)
     print(f"{len(comparisons)} comparisons in {options.results / FILE}")
     return 0
@@ -64,7 +64,7 @@ def tables(arguments: list[str] | None = None) -> int:
 
     description = "Write the paper's tables with our numbers."
     options = parser_of(description, *REPORT, "--out").parse_args(arguments)
-    report = inputs.read(options.results, options.failures, options.printed, options.recbole_row)
+    report = inputs.read(options.results, options.failures, options.printed)
     texts = {
         "claims.md": to_markdown(claims.build(report.claims)),
         "claims.csv": claims.to_csv(report.claims),
@@ -94,16 +94,14 @@ def dataset_table(arguments: list[str] | None = None) -> int:
     from llm4rec_recbole.reporting.tables.render import escape_markdown, to_latex, to_markdown
 
     options = parser_of(
-        "Write Table I over all data sets.", "--results", "--other_results", "--recbole-row",
+        "Write Table I over all data sets.", "--results", "--other_results",
         "--out",
     ).parse_args(arguments)  # fmt: skip
-    runs = datasets.table_runs(
-        datasets.read(options.results, options.other_results), options.recbole_row
-    )
-    table, counts = datasets.build(runs, options.recbole_row), read_counts(options.other_results)
-    answer = [f"- {escape_markdown(line)}\n" for line in datasets.answer(runs, options.recbole_row)]
+    runs = datasets.table_runs(datasets.read(options.results, options.other_results))
+    table, counts = datasets.build(runs), read_counts(options.other_results)
+    answer = [f"- {escape_markdown(line)}\n" for line in datasets.answer(runs)]
     no_answer = "No data set has runs of EnhancedGenRec and of a method beside it.\n"
-    few = None if counts is None else build_few_interactions(runs, counts, options.recbole_row)
+    few = None if counts is None else build_few_interactions(runs, counts)
     texts = {
         f"{datasets.NAME}.md": to_markdown(table),
         f"{datasets.NAME}.tex": to_latex(table),
@@ -161,7 +159,7 @@ def _power_page(options: argparse.Namespace) -> str:
 def report(arguments: list[str] | None = None) -> int:
     """Write the page and the README's figure. Raises InputError for bad input."""
     from llm4rec_recbole.reporting import inputs
-    from llm4rec_recbole.reporting.figures.accuracy_plots import rankings
+    from llm4rec_recbole.reporting.figures.plots import rankings
     from llm4rec_recbole.reporting.page.report import page
     from llm4rec_recbole.reporting.tables import datasets
     from llm4rec_recbole.reporting.tables.accuracy import read_counts
@@ -172,7 +170,7 @@ def report(arguments: list[str] | None = None) -> int:
     parser.add_argument("--figure", type=Path, default=Path("results/rankings.svg"),
                         help="the README's figure (%(default)s)")  # fmt: skip
     options = parser.parse_args(arguments)
-    evidence = inputs.read(options.results, options.failures, options.printed, options.recbole_row)
+    evidence = inputs.read(options.results, options.failures, options.printed)
     runs = datasets.read(options.results, options.other_results)
     counts = read_counts(options.other_results)
     html = page(evidence, options.results, runs, options.out.parent, counts)

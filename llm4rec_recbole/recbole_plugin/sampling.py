@@ -105,7 +105,7 @@ def _own_sampler(train: Any, options: dict[str, Any]) -> Any:
         PropensitySampler,
         make_sampler,
     )
-    from llm4rec_recbole.components.debiasing.observed_pairs import ObservedPairs
+    from llm4rec_recbole.components.debiasing.propensity import ObservedPairs
 
     seen = ObservedPairs(*training_pairs(train), train.user_num, train.item_num)
     sampler = make_sampler(seen, options)

@@ -10,7 +10,7 @@ from llm4rec_recbole.analysis.claims import LedgerEntry, ledger, read_printed
 from llm4rec_recbole.analysis.compare import check_comparisons, grouped_runs
 from llm4rec_recbole.analysis.paired_tests import FILE, Comparison, read_comparisons
 from llm4rec_recbole.analysis.paper.claims import Tables
-from llm4rec_recbole.analysis.paper.paper_tables import further_methods, table_methods
+from llm4rec_recbole.analysis.paper.paper_tables import table_methods
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.record_reader import (
     SHUFFLE_TESTS,
@@ -38,7 +38,6 @@ class ReportInputs:
     records: list[Record]
     paper: Tables
     claims: list[LedgerEntry]
-    recbole_row: str  # the method in the paper's row "RecBole"
 
     def tables(self) -> list[tuple[str, Table, str]]:
         """(file name, the table, its CSV) of Tables I to V."""
@@ -65,18 +64,15 @@ class ReportInputs:
         return [(name, *tables[name]) for name in sorted(tables)]
 
 
-def read(
-    results: Path, failures_folder: Path, printed_folder: Path, recbole_row: str = "BPR"
-) -> ReportInputs:
+def read(results: Path, failures_folder: Path, printed_folder: Path) -> ReportInputs:
     """Read the folders.
 
     Raises InputError where a file is bad, where no record and no failure exists, and where
     comparisons.csv was not made from these users files.
     """
     records, failures = read_records(results), read_failures(failures_folder)
-    runs = grouped_runs(records, recbole_row)
-    further = further_methods({record.method for record in records}, recbole_row)
-    methods = table_methods(recbole_row, further)
+    runs = grouped_runs(records)
+    methods = table_methods({record.method for record in records})
     settings = {f.setting for f in failures if f.method in methods}
     settings |= {
         setting for setting, runs_by_method in runs.items() if runs_by_method.keys() & {*methods}
@@ -85,7 +81,7 @@ def read(
         raise InputError("there are no run records", file=results / "runs", hint="run something")
     paper, comparisons = read_printed(printed_folder), read_comparisons(results / FILE)
     values = {setting: per_seed_values(runs_by_method) for setting, runs_by_method in runs.items()}
-    check_comparisons(comparisons, runs, values, recbole_row, results / FILE)
+    check_comparisons(comparisons, runs, values, results / FILE)
     sections, ablations = [], []
     for setting in sorted(settings):
         results_here = SettingResults(
@@ -96,10 +92,10 @@ def read(
             [f for f in failures if f.setting == setting],
         )
         time = time_note(results, *setting)
-        sections.append(accuracy_section(results_here, paper["table_1"], recbole_row, time))
+        sections.append(accuracy_section(results_here, paper["table_1"], time))
         ablations.append(ablation_of(results_here, paper))
-    claims = ledger(paper, records, comparisons, failures, recbole_row)
-    return ReportInputs(sections, ablations, comparisons, records, paper, claims, recbole_row)
+    claims = ledger(paper, records, comparisons, failures)
+    return ReportInputs(sections, ablations, comparisons, records, paper, claims)
 
 
 # The note below Table I about time: what a protocol does to its order, and whether order matters.

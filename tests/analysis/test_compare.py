@@ -159,12 +159,6 @@ def test_a_method_that_no_table_names_changes_nothing_else(results):
     assert smallest.p_holm == pytest.approx(min(1, smallest.p_t * len(further)))
 
 
-def test_the_recbole_row_can_be_another_method(results):
-    add_run(results, "NeuMF", ranks_around(1))
-    named = [c for c in compare(results, recbole_row="NeuMF") if c.table == "table_1"]
-    assert {c.baseline for c in named} == {"NeuMF", "EASE"}
-
-
 def test_a_difference_without_spread_is_a_finite_number(results):
     add_run(results, "MyEASE", np.zeros(60))
     add_run(results, "EASE", np.full(60, 99.0), valid=0.9)

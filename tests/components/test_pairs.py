@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm4rec_recbole.components.debiasing.observed_pairs import ObservedPairs
+from llm4rec_recbole.components.debiasing.propensity import ObservedPairs
 from llm4rec_recbole.errors import InputError
 
 pair_lists = st.lists(st.tuples(st.integers(1, 6), st.integers(1, 5)), min_size=1)

@@ -8,30 +8,12 @@ import re
 import pytest
 
 from llm4rec_recbole.reporting.page import report
-from tests.helpers.fake_rows import FULL, comparison, row, section
-
-COST = {"train_seconds": 350.0, "inference_ms_per_user": 2.5}
+from tests.helpers.fake_rows import comparison, row, section
 
 
 def hints(made: str) -> list[str]:
     """What the marks of all figures say under the pointer."""
     return [html.unescape(found) for found in re.findall(r"<title>(.*?)</title>", made)]
-
-
-def test_cost_is_drawn_against_ndcg_of_full_ranking():
-    made = report.cost(section(row("P5", 0.066, cost=COST), row("GenRec")))
-    assert hints(made) == ["P5: training, s 350, NDCG@10 0.066",
-                           "P5: inference, ms a user 2.5, NDCG@10 0.066"]  # fmt: skip
-
-
-def test_fairness_is_drawn_against_ndcg_of_full_ranking_where_it_is_known():
-    made = report.fairness(
-        section(
-            row("P5", 0.066, beyond_accuracy={"fairness@10": 0.54}),
-            row("Pop", 0.044, beyond_accuracy={"fairness@10": None}),
-        )
-    )
-    assert hints(made) == ["P5: fairness@10 0.54, NDCG@10 0.066"]
 
 
 def test_differences_are_those_from_each_baseline():
@@ -54,11 +36,3 @@ def test_training_curves_are_those_of_the_first_seed():
     history = [(1.0, 0.02), (5.0, 0.061), (9.0, 0.05)]
     made = report.training(section(row("P5", 0.066, history=history), row("Pop", 0.044)))
     assert hints(made) == ["P5: 0.0610 after epoch 5 of 9"]
-
-
-def test_measured_steps_start_at_the_row_they_are_compared_with():
-    rows = [row("GenRec", 0.118), row("P5", 0.115, test=comparison("P5", -0.004, -0.012, 0.005))]
-    first, step = report.measured_steps(rows, FULL)
-    assert (first.value, first.before) == (0.118, None)
-    assert (step.value, step.low, step.high) == (0.115, -0.012, 0.005)
-    assert step.before == pytest.approx(0.119)

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from llm4rec_recbole.cli import tables
 from llm4rec_recbole.evaluation.metrics import accuracy
 from tests.helpers.fake_results import add_failure, add_run, ranks_around
 from tests.helpers.generated_tables import (
@@ -276,13 +275,6 @@ def test_each_protocol_has_a_section_of_its_own(results):
     add_run(results, "BPR", ranks_around(10), protocol="temporal")
     compare_and_make_tables(results)
     assert "protocol temporal, 60 test users" in table_text(results, 1)
-
-
-def test_the_recbole_row_can_be_another_method(results):
-    add_run(results, "NeuMF", ranks_around(15))
-    assert tables.compare(["--results", str(results), "--recbole-row", "NeuMF"]) == 0
-    assert make_tables(results, "--recbole-row", "NeuMF") == 0
-    assert table_row(results, 1, "RecBole (NeuMF)")[1] == "0.645"
 
 
 def test_latex_rows_have_as_many_cells_as_columns(results):

@@ -10,7 +10,7 @@ from llm4rec_recbole.components.debiasing.negative_sampling import (
     PopularityStrataSampler,
     PropensitySampler,
 )
-from llm4rec_recbole.components.debiasing.observed_pairs import ObservedPairs
+from llm4rec_recbole.components.debiasing.propensity import ObservedPairs
 from llm4rec_recbole.errors import InputError
 
 SAMPLERS = {"propensity": PropensitySampler, "popularity_strata": PopularityStrataSampler}

@@ -39,54 +39,47 @@ NOT_SEARCHED = ("P5", "GenRec")
 PAPERS, REFERENCE, NULL, OTHER = "The paper's methods", "References", "Nulls", "Other methods"
 
 
-def paper_rows(recbole_row: str) -> dict[str, str]:
-    """The paper's row labels, in its order, and the method that fills each.
-
-    "RecBole" is a framework, not a model. The row holds its quick-start default, BPR, unless
-    `recbole_row` names another method.
-    """
-    return {
-        "GenRec": "GenRec",
-        "P5": "P5",
-        "RecBole": recbole_row,
-        "LightGCN": "LightGCN",
-        "BERT4Rec": "BERT4Rec",
-        "Ours": OURS,
-    }
+#: Method → its row in the paper's tables, in their order. "RecBole" is a framework, not a model:
+#: its row holds the default model.
+PAPER_ROWS = {
+    "GenRec": "GenRec",
+    "P5": "P5",
+    "BPR": "RecBole",
+    "LightGCN": "LightGCN",
+    "BERT4Rec": "BERT4Rec",
+    OURS: "Ours",
+}
+#: The paper's five baselines, in its order.
+PAPER_BASELINES = tuple(method for method in PAPER_ROWS if method != OURS)
 
 
-def paper_baselines(recbole_row: str = "BPR") -> tuple[str, ...]:
-    """The methods of the paper's five baselines, in its order."""
-    return tuple(method for method in paper_rows(recbole_row).values() if method != OURS)
+def table_methods(recorded: Collection[str]) -> tuple[str, ...]:
+    """The methods of Tables I to III in order of row: the paper's, references, and the others among
+    those `recorded`."""
+    return (*PAPER_ROWS, *REFERENCES, *further_methods(recorded))
 
 
-def table_methods(recbole_row: str, further: Collection[str] = ()) -> tuple[str, ...]:
-    """The methods of Tables I to III in order of row: the paper's, references, `further` ones."""
-    return (*paper_rows(recbole_row).values(), *REFERENCES, *further)
-
-
-def further_methods(recorded: Collection[str], recbole_row: str) -> tuple[str, ...]:
+def further_methods(recorded: Collection[str]) -> tuple[str, ...]:
     """The `recorded` methods that no table names: nulls, then a user's own models, by name."""
-    others = {*recorded} - {*table_methods(recbole_row)}
+    others = {*recorded} - {*PAPER_ROWS, *REFERENCES}
     user_models = sorted(others - nulls().keys() - {*METHODS})
     return (*(null for null in nulls() if null in others), *user_models)
 
 
-def group_of(method: str, recbole_row: str = "BPR") -> str:
+def group_of(method: str) -> str:
     """The group of a method's row in Tables I to III."""
-    if method in paper_rows(recbole_row).values():
+    if method in PAPER_ROWS:
         return PAPERS
     return REFERENCE if method in REFERENCES else NULL if method in nulls() else OTHER
 
 
-def row_label(method: str, recbole_row: str = "BPR", size: str = "") -> str:
+def row_label(method: str, size: str = "") -> str:
     """The name of a method's row, such as "RecBole (BPR)" and "GenRec (2 of 30 layers)".
 
     size: what the method's run is smaller in than its name promises, from its record.
     """
-    labels = {filler: label for label, filler in paper_rows(recbole_row).items()}
-    label = labels.get(method) or nulls().get(method, {}).get("label", method)
-    remark = method if label in labels.values() and label != method else size
+    label = PAPER_ROWS.get(method) or nulls().get(method, {}).get("label", method)
+    remark = method if method in PAPER_ROWS and label != method else size
     return f"{label} ({remark})" if remark else label
 
 

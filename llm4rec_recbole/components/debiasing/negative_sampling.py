@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from llm4rec_recbole.components.debiasing.backdoor import popularity_strata, stratum_prior
-from llm4rec_recbole.components.debiasing.observed_pairs import ObservedPairs
-from llm4rec_recbole.components.debiasing.propensity import fit_propensity
+from llm4rec_recbole.components.debiasing.propensity import ObservedPairs, fit_propensity
 from llm4rec_recbole.errors import InputError
 
 MAX_ROUNDS = 100  # after them, unused items are listed for the few users that remain

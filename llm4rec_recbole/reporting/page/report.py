@@ -16,24 +16,14 @@ from llm4rec_recbole.analysis.pooling import BEST_BASELINE, BEST_NULL, Gains
 from llm4rec_recbole.analysis.power import paper_gains, pilots_of
 from llm4rec_recbole.evaluation.record_reader import Runs, Setting
 from llm4rec_recbole.reporting.figures import svg
-from llm4rec_recbole.reporting.figures.accuracy_plots import Point, curves, rankings, scatter
-from llm4rec_recbole.reporting.figures.differences import (
-    forest,
-    measured_steps,
-    pooled_forest,
-    printed_steps,
-    waterfall,
-)
-from llm4rec_recbole.reporting.figures.svg import Figure
+from llm4rec_recbole.reporting.figures.plots import curves, forest, pooled_forest, rankings
 from llm4rec_recbole.reporting.inputs import ReportInputs
 from llm4rec_recbole.reporting.page.model_outputs import faithfulness, recommendations, replay
 from llm4rec_recbole.reporting.page.render import figures, render, table
 from llm4rec_recbole.reporting.page.runs import entries_of, leaderboard, provenance
 from llm4rec_recbole.reporting.summary import does_it_hold, ladder_sentences, summary
 from llm4rec_recbole.reporting.tables import accuracy, claims
-from llm4rec_recbole.reporting.tables.ablation import Ablation
 from llm4rec_recbole.reporting.tables.datasets import answer, build, gains_of, table_runs
-from llm4rec_recbole.reporting.tables.render import over_seeds
 from llm4rec_recbole.reporting.tables.rows import AccuracySection, Row
 
 if TYPE_CHECKING:
@@ -41,7 +31,6 @@ if TYPE_CHECKING:
 
 Datasets = Mapping[Setting, tuple[Path, Runs]]
 METRICS = {metric: METRIC_NAMES[metric] for metric in ("ndcg@10", "hit@10")}
-NDCG = ("full", "ndcg@10")
 PAGE = Path(__file__).parent
 TITLE = "LLM4Rec on RecBole: does the paper hold?"
 LEAD = (
@@ -78,7 +67,7 @@ def page(
         summary=[
             *summary(report.sections),
             *ladder_sentences(report),
-            *(("all data sets", line) for line in answer(table_runs(datasets), report.recbole_row)),
+            *(("all data sets", line) for line in answer(table_runs(datasets))),
         ],
         verdicts=verdict_counts(report.claims),
         settings=[section.setting for section in report.sections],
@@ -95,16 +84,16 @@ def _parts(
 ) -> list[tuple[str, str, Markup]]:
     """(id, heading, content) of each part."""
     tables = {name: table(table_data) for name, table_data, _ in report.tables()}
-    runs = table_runs(datasets, report.recbole_row)
+    runs = table_runs(datasets)
     curves = _each(training, report.sections)
     few_table = Markup("<p>There are no counts of training interactions.</p>")
     if counts is not None:
-        few_table = table(accuracy.build_few_interactions(runs, counts, report.recbole_row))
+        few_table = table(accuracy.build_few_interactions(runs, counts))
     return [
         ("leaderboard", "Leaderboard: all data sets and seeds",
          leaderboard(entries_of(datasets), page_folder)),
         ("pooled", "All data sets together (meta-analysis)",
-         pooled(gains_of(runs, report.recbole_row)) + table(build(runs, report.recbole_row))),
+         pooled(gains_of(runs)) + table(build(runs))),
         ("claims", "The paper's claims", claims_ledger(report.claims)),
         ("power", "How many users a claim needs", _power(report, datasets)),
         ("accuracy", "Accuracy (Table I)",
@@ -113,12 +102,11 @@ def _parts(
         ("protocols", "What sampled ranking hides",
          _each(protocols, report.sections)),
         ("diversity", "Diversity and fairness (Table II)",
-         tables["table_2"] + _each(fairness, report.sections)),
+         tables["table_2"]),
         ("cost", "Cost (Table III)",
-         tables["table_3"] + _each(cost, report.sections)),
+         tables["table_3"]),
         ("ablation", "What each component adds (Tables IV and V)",
-         tables["table_4"] + _each(ablation, report.ablations)
-         + tables["table_5"]),
+         tables["table_4"] + tables["table_5"]),
         ("training", "Training",
          curves or Markup("<p>No run record holds the validation scores of its epochs.</p>")),
         ("people", "Recommendations and their reasons", recommendations(results)),
@@ -133,7 +121,7 @@ def _power(report: ReportInputs, datasets: Datasets) -> Markup:
     records = [
         r for _, runs in datasets.values() for method_runs in runs.values() for r in method_runs
     ]
-    pilots = [pilot for pilot in pilots_of(records, report.recbole_row) if pilot.general]
+    pilots = [pilot for pilot in pilots_of(records) if pilot.general]
     return table(claims.power_table(paper_gains(report.paper), pilots))
 
 
@@ -192,45 +180,6 @@ def protocols(section: AccuracySection) -> Markup:
     )
 
 
-def cost(section: AccuracySection) -> Markup:
-    """Accuracy against what it cost."""
-    drawn = [
-        scatter(key, f"NDCG@10 against {quantity}", name, "NDCG@10", _costs(section, key), log=True)
-        for key, quantity, name in (
-            ("train_seconds", "training time", "training, s"),
-            ("inference_ms_per_user", "inference time", "inference, ms a user"),
-        )
-    ]
-    return figures(
-        drawn, "Full ranking; further up and to the left is better. Logarithmic time.",
-        section.setting,
-    )  # fmt: skip
-
-
-def fairness(section: AccuracySection) -> Markup:
-    """Accuracy against fairness."""
-    points = _points(section, lambda record: record.beyond_accuracy["fairness@10"])
-    drawn = [scatter("fairness", "NDCG@10 against fairness", "fairness@10", "NDCG@10", points)]
-    return figures(drawn, "Full ranking; further up and to the right is better.", section.setting)
-
-
-def ablation(tables: Ablation) -> Markup:
-    """The paper's ablation and ours."""
-    section, column = tables.table_4, NDCG
-    drawn: list[Figure] = []
-    if steps := printed_steps(section.rows, "ndcg@10"):
-        drawn.append(waterfall("printed", "The paper, as printed", "NDCG@10", steps, "paper"))
-    steps = measured_steps(section.rows, column)
-    if any(step.value is not None for step in steps):
-        title = f"Ours, {section.setting}"
-        drawn.append(waterfall("measured", title, "NDCG@10", steps, "ours"))
-        ours = "The lines are 95 % intervals of ours. The paper gives none."
-    else:
-        ours = "The paper gives no intervals. Ours has not been run."
-    caption = f"Each bar goes from the row above to this row, the last from the first row. {ours}"
-    return figures(drawn, caption, section.setting)
-
-
 def training(section: AccuracySection) -> Markup:
     """Validation over the epochs; "" where no record holds it. One seed of each method."""
     runs = {row.method: row.records[0].history for row in _ran(section)}
@@ -240,7 +189,7 @@ def training(section: AccuracySection) -> Markup:
         drawn,
         "Full ranking of the validation items after each epoch, first seed of each method. A thin "
         "line leads from the end of a run to its name. The mark is the best epoch, whose weights "
-        "are tested. A mark without a line is a run that was validated once.",
+        "are tested. Runs that were validated once are left out.",
         section.setting,
     )
 
@@ -248,19 +197,6 @@ def training(section: AccuracySection) -> Markup:
 def _ran(section: AccuracySection) -> list[Row]:
     """The rows that figures show. Nulls stand in the tables: their names would overlap."""
     return [row for row in section.rows if row.records and row.group != NULL]
-
-
-def _costs(section: AccuracySection, key: str) -> list[Point]:
-    return _points(section, lambda record: record.cost[key])
-
-
-def _points(section: AccuracySection, number: Callable[[Any], float | None]) -> list[Point]:
-    """NDCG@10 of each method against a number of its records, mean over the seeds."""
-    return [
-        Point(row.method, value, row.ours[NDCG])
-        for row in _ran(section)
-        if (value := over_seeds([*map(number, row.records)])[0]) is not None
-    ]
 
 
 # The claims: verdicts by place in the paper, each claim on demand.

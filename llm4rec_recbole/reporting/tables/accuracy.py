@@ -207,7 +207,7 @@ def read_counts(other_results: Path) -> pd.DataFrame | None:
 
 
 def build_few_interactions(
-    datasets: Mapping[str, tuple[Path, Runs]], counts: pd.DataFrame, recbole_row: str = "BPR"
+    datasets: Mapping[str, tuple[Path, Runs]], counts: pd.DataFrame
 ) -> Table:
     """A section for each data set that has counts of the same test users; a note names the others.
 
@@ -225,7 +225,7 @@ def build_few_interactions(
         own_counts = counts[counts["dataset"] == dataset]
         users = read_users(next(iter(runs.values()))[0].users_path, ("user",))["user"]
         if sorted(users) == own_counts["user"].to_list():
-            sections.append(_few_interactions_section(dataset, runs, own_counts, recbole_row))
+            sections.append(_few_interactions_section(dataset, runs, own_counts))
         else:
             uncounted.append(dataset)
     return Table(
@@ -244,13 +244,11 @@ def build_few_interactions(
     )
 
 
-def _few_interactions_section(
-    dataset: str, runs: Runs, counts: pd.DataFrame, recbole_row: str
-) -> Section:
+def _few_interactions_section(dataset: str, runs: Runs, counts: pd.DataFrame) -> Section:
     values = averaged(per_seed_values(runs))
     is_few = {name: counts[name].to_numpy() <= FEW for name in COUNTS}
     methods = list(runs)
-    cells = [[Cell(row_label(m, recbole_row, size_of(m, runs[m]))) for m in methods]]
+    cells = [[Cell(row_label(m, size_of(m, runs[m]))) for m in methods]]
     for name in COUNTS:
         for group in (is_few[name], ~is_few[name]):
             for metric in METRICS:
@@ -260,7 +258,7 @@ def _few_interactions_section(
                 ]
                 cells.append(column([number(mean, 3) for mean in means]))
     sizes = " and ".join(f"{int(is_few[name].sum()):,} {what}" for name, what in COUNTS.items())
-    groups = [group_of(method, recbole_row) for method in methods]
+    groups = [group_of(method) for method in methods]
     return Section(
         f"{dataset}: of {len(counts):,}, {sizes} have at most {FEW} training interactions",
         [*map(list, zip(*cells))],

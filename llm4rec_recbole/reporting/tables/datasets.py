@@ -21,7 +21,6 @@ from llm4rec_recbole.analysis.paper.paper_tables import (
     METRIC_NAMES,
     NOT_SEARCHED,
     OURS,
-    further_methods,
     group_of,
     row_label,
     table_methods,
@@ -71,16 +70,14 @@ def read(results: Path, other_results: Path) -> dict[Setting, tuple[Path, Runs]]
     return settings
 
 
-def table_runs(
-    settings: Mapping[Setting, tuple[Path, Runs]], recbole_row: str = "BPR"
-) -> dict[str, tuple[Path, Runs]]:
+def table_runs(settings: Mapping[Setting, tuple[Path, Runs]]) -> dict[str, tuple[Path, Runs]]:
     """Of each data set the runs of Table I, in its order, and their folder."""
     runs = {
         dataset: setting_runs
         for (dataset, protocol), setting_runs in settings.items()
         if protocol == PROTOCOL
     }
-    methods = _methods(runs, recbole_row)
+    methods = _methods(runs)
     chosen = {
         name: (
             folder,
@@ -91,21 +88,20 @@ def table_runs(
     return {name: setting_runs for name, setting_runs in chosen.items() if setting_runs[1]}
 
 
-def _methods(datasets: Mapping[str, tuple[Path, Runs]], recbole_row: str) -> tuple[str, ...]:
-    recorded = {method for _, runs in datasets.values() for method in runs}
-    return table_methods(recbole_row, further_methods(recorded, recbole_row))
+def _methods(datasets: Mapping[str, tuple[Path, Runs]]) -> tuple[str, ...]:
+    return table_methods({method for _, runs in datasets.values() for method in runs})
 
 
-def build(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> render.Table:
+def build(datasets: dict[str, tuple[Path, Runs]]) -> render.Table:
     """The table for people."""
-    methods = _methods(datasets, recbole_row)
+    methods = _methods(datasets)
     records = {
         m: method_runs[m] for _, method_runs in reversed([*datasets.values()]) for m in method_runs
     }
     columns = [("", "Method")]
-    labels = [row_label(m, recbole_row, size_of(m, records.get(m, ()))) for m in methods]
+    labels = [row_label(m, size_of(m, records.get(m, ()))) for m in methods]
     cells = [[render.Cell(label) for label in labels]]
-    pooled = {(g.over, g.metric): g for g in gains_of(datasets, recbole_row)}
+    pooled = {(g.over, g.metric): g for g in gains_of(datasets)}
     for dataset, (_, runs) in datasets.items():
         for metric in METRICS:
             columns.append((dataset, METRIC_NAMES[metric]))
@@ -116,7 +112,7 @@ def build(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> r
         columns.append(("Ours over the row, pooled", METRIC_NAMES[metric]))
         cells.append([_pooled_cell(pooled.get((method, metric))) for method in methods])
     rows = [*map(list, zip(*cells))]
-    groups = [group_of(method, recbole_row) for method in methods]
+    groups = [group_of(method) for method in methods]
     starts = group_starts(groups)
     starts[len(rows)] = f"Gain of {OURS}"
     rows += [_gain_row(over, [*datasets], pooled) for over in (BEST_BASELINE, BEST_NULL)]
@@ -127,19 +123,19 @@ def build(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> r
     return render.Table("Table I", "tab:data-sets", title, columns, sections, notes)
 
 
-def gains_of(datasets: dict[str, tuple[Path, Runs]], recbole_row: str) -> list[Gains]:
+def gains_of(datasets: dict[str, tuple[Path, Runs]]) -> list[Gains]:
     """The gains of EnhancedGenRec on each data set, and pooled."""
-    return gains({name: runs_of for name, (_, runs_of) in datasets.items()}, METRICS, recbole_row)
+    return gains({name: runs_of for name, (_, runs_of) in datasets.items()}, METRICS)
 
 
-def answer(datasets: dict[str, tuple[Path, Runs]], recbole_row: str = "BPR") -> list[str]:
+def answer(datasets: dict[str, tuple[Path, Runs]]) -> list[str]:
     """A sentence on the gains of NDCG@10 over the best baselines, and one over the best nulls.
 
     [] with fewer than two data sets to pool.
     """
     return [
         _answer(gain, datasets)
-        for gain in gains_of(datasets, recbole_row)
+        for gain in gains_of(datasets)
         if gain.over in (BEST_BASELINE, BEST_NULL) and gain.metric == "ndcg@10" and gain.pooled
     ]
 

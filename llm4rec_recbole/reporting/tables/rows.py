@@ -133,29 +133,23 @@ class SettingResults:
         )
 
 
-def accuracy_section(
-    results: SettingResults, paper: Printed, recbole_row: str, time_note: str
-) -> AccuracySection:
+def accuracy_section(results: SettingResults, paper: Printed, time_note: str) -> AccuracySection:
     """The rows of Table I; `paper` has the numbers that it prints."""
     tests: dict[str, dict[Column, Comparison]] = {}
     for test in sorted(results.comparisons, key=lambda c: c.table == "table_1"):  # whose marks win
         if test.table in ("table_1", "table_1_nulls", "table_1_further"):
             tests.setdefault(test.other, {})[test.ranking, test.metric] = test
-    labels = {method: label for label, method in paper_tables.paper_rows(recbole_row).items()}
     stands_for = paper_tables.STANDS_FOR.get(results.dataset, "")
-    further = paper_tables.further_methods(results.runs.keys(), recbole_row)
     rows = [
         results.row(
-            paper_tables.row_label(
-                method, recbole_row, size_of(method, results.runs.get(method, []))
-            ),
+            paper_tables.row_label(method, size_of(method, results.runs.get(method, []))),
             method,
             tests.get(method, {}),
-            paper_tables.group_of(method, recbole_row),
-            printed_as=labels.get(method, ""),
-            paper={m: paper.get((labels.get(method, ""), f"{stands_for}/{m}")) for m in METRICS},
+            paper_tables.group_of(method),
+            printed_as=(printed := paper_tables.PAPER_ROWS.get(method, "")),
+            paper={m: paper.get((printed, f"{stands_for}/{m}")) for m in METRICS},
         )
-        for method in paper_tables.table_methods(recbole_row, further)
+        for method in paper_tables.table_methods(results.runs.keys())
     ]
     reference = best_null(results.runs, paper_tables.OURS) or ""
     return AccuracySection(

@@ -1,17 +1,24 @@
-"""Accuracy in figures: by ranking, against cost or fairness, over the epochs of training."""
+"""The figures: accuracy by ranking and over the epochs, and forest plots of differences.
+
+A forest plot has a row for each baseline or data set, with a difference and its interval:
+
+    SASRec   |      ░░░░░──●──░░ |   +0.013 [+0.001, +0.025]
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from statistics import fmean
 
-from llm4rec_recbole.analysis.paper.paper_tables import NULL
+from llm4rec_recbole.analysis.paired_tests import Comparison
+from llm4rec_recbole.analysis.paper.paper_tables import NULL, OURS
+from llm4rec_recbole.analysis.pooling import Gains, gain_text
+from llm4rec_recbole.analysis.significance import LEVEL, NORMAL_95
 from llm4rec_recbole.reporting.figures.svg import (
     Figure,
     Scale,
     horizontal_axis,
-    label,
     line,
     line_styles,
     marker,
@@ -28,7 +35,6 @@ from llm4rec_recbole.reporting.tables.rows import AccuracySection, Row
 RANKING_AXIS = {"full": "all items", "pop100": "100 popular", "uni100": "100 uniform"}
 LEADER, KEY = 34.0, 26.0  # room for leader lines, and for a piece of each line before its name
 Curve = list[tuple[float, float]]  # epoch, counted from 1, and value
-Point2D = tuple[float, float]  # px
 
 
 def rankings(name: str, section: AccuracySection, metric: str, metric_name: str) -> Figure | None:
@@ -87,68 +93,29 @@ def _rankings_alt(
     ).replace("all items negatives", "all items")
 
 
-@dataclass(frozen=True)
-class Point:
-    """One method."""
-
-    method: str
-    x: float
-    y: float
-
-
-def scatter(
-    name: str, title: str, x_name: str, y_name: str, points: list[Point], log: bool = False
-) -> Figure | None:
-    """Draw `points`, with a logarithmic x axis if `log`; None without points.
-
-    A logarithmic axis leaves out points at 0; the alternative text names them.
-    """
-    drawn = [p for p in points if p.x > 0 or not log]
-    if not drawn:
-        return None
-    left, right, top, bottom = 40.0, 480.0 - 12, 26.0, 330.0 - 40
-    across = padded_scale([p.x for p in drawn], left + 10, right - 10, log=log)
-    up = padded_scale([p.y for p in drawn], bottom, top, zero=True)
-    parts = [vertical_axis(up, left, right, y_name), horizontal_axis(across, top, bottom, x_name)]
-    positions = [(across(p.x), up(p.y)) for p in drawn]
-    occupied: list[Box] = [box_around(x, y) for x, y in positions]
-    for point, (x, y) in zip(drawn, positions):
-        parts.append(place_label(point.method, x, y, occupied, right))
-        hint = f"{point.method}: {x_name} {label(point.x)}, {y_name} {point.y:.3f}"
-        parts.append(marker(x, y, method_class(point.method), hint))
-    description = "; ".join(f"{p.method} {label(round(p.x, 4))} and {p.y:.3f}" for p in drawn)
-    left_out = [p.method for p in points if p not in drawn]
-    description += f". Left out, being 0: {', '.join(left_out)}" if left_out else ""
-    alt = f"Scatter plot, {title}: {x_name} and {y_name}. {description}."
-    return Figure(name, title, alt, 480.0, 330.0, "".join(parts))
-
-
 def curves(name: str, title: str, y_name: str, runs: dict[str, Curve]) -> Figure | None:
     """A line for each of `runs`, method -> curve; epochs on a logarithmic axis; None without any.
 
-    The best epoch, the one whose weights are kept, has a mark; a run of one epoch is a mark alone.
+    The best epoch, whose weights are tested, has a mark. A run that was validated once has no line.
     Lines differ in colour and in dashes, so that they can be followed in greyscale, too.
     """
-    runs = {method: curve for method, curve in runs.items() if curve}
+    runs = {method: curve for method, curve in runs.items() if len(curve) > 1}
     if not runs:
         return None
-    lines = {method: curve for method, curve in runs.items() if len(curve) > 1}
-    left, right = 40.0, 640.0 - width_of([*lines]) - KEY - LEADER
+    left, right = 40.0, 640.0 - width_of([*runs]) - KEY - LEADER
     top, bottom = 26.0, 360.0 - 40
     everything = [point for curve in runs.values() for point in curve]
     across = padded_scale([x for x, _ in everything], left + 8, right - 8, log=True)
     up = padded_scale([y for _, y in everything], bottom, top, zero=True)
     drawn = {m: [(across(x), up(y)) for x, y in curve] for m, curve in runs.items()}
-    styles = line_styles([*lines])
+    styles = line_styles([*runs])
     parts = [vertical_axis(up, left, right, y_name), horizontal_axis(across, top, bottom, "epoch")]
-    parts += [polyline(drawn[m], f"path {method_class(m)} {styles[m]}".rstrip()) for m in lines]
-    positions = spread_apart([drawn[method][-1][1] for method in lines], GAP, top, bottom)
-    for method, y in zip(lines, positions):
+    parts += [polyline(drawn[m], f"path {method_class(m)} {styles[m]}".rstrip()) for m in runs]
+    positions = spread_apart([drawn[method][-1][1] for method in runs], GAP, top, bottom)
+    for method, y in zip(runs, positions):
         parts.append(leader_label(method, drawn[method][-1], right + LEADER, y, styles[method]))
         parts.append(_key(method, right + LEADER, y, styles[method]))
-    parts += [_best(m, curve, across, up, styles.get(m, "")) for m, curve in runs.items()]
-    occupied = [box for points in drawn.values() for box in _covered(points)]
-    parts += [place_label(m, *drawn[m][0], occupied, right) for m in runs if m not in lines]
+    parts += [_best(m, curve, across, up, styles[m]) for m, curve in runs.items()]
     best = {method: _top(curve) for method, curve in runs.items()}
     texts = [f"{m} reaches {value:.3f} after epoch {epoch:g}" for m, (epoch, value) in best.items()]
     alt = f"Line plot, {title}. {'; '.join(texts)}."
@@ -171,36 +138,10 @@ def _top(curve: Curve) -> tuple[float, float]:
     return max(curve, key=lambda point: point[1])
 
 
-def _covered(points: list[Point2D]) -> list[Box]:
-    """What a line covers: small boxes along it."""
-    boxes = [box_around(*points[0])]
-    for (x1, y1), (x2, y2) in pairwise(points):
-        steps = int(max(abs(x2 - x1), abs(y2 - y1)) // 6) + 1
-        boxes += [
-            box_around(x1 + (x2 - x1) * n / steps, y1 + (y2 - y1) * n / steps, 3)
-            for n in range(1, steps + 1)
-        ]
-    return boxes
+# Labels, connected to the ends of lines.
 
 
-# Labels: next to a point, or connected to the end of a line.
-
-
-Box = tuple[float, float, float, float]  # left, top, right, bottom
 GAP = 14.0  # from one name to the next below it
-
-
-def box_around(x: float, y: float, reach: float = 6.0) -> Box:
-    """The box of a mark at (x, y)."""
-    return (x - reach, y - reach, x + reach, y + reach)
-
-
-def place_label(name: str, x: float, y: float, taken: list[Box], right: float) -> str:
-    """The label of the point at (x, y), where it covers least of `taken`, which gets its box."""
-    box, anchor = _room(name, x, y, taken, right)
-    taken.append(box)
-    at = {"start": box[0], "end": box[2], "middle": (box[0] + box[2]) / 2}[anchor]
-    return text(at, (box[1] + box[3]) / 2, name, label_class(name), anchor)
 
 
 def leader_label(
@@ -235,23 +176,101 @@ def spread_apart(positions: list[float], gap: float, low: float, high: float) ->
     return moved
 
 
-def _room(word: str, x: float, y: float, taken: list[Box], right: float) -> tuple[Box, str]:
-    """Where the name of the point at (x, y) covers least: right, left, above or below of it."""
-    w, h = width_of([word]), 13.0
-    choices: list[tuple[Box, str]] = [
-        ((x + 9, y - h / 2, x + 9 + w, y + h / 2), "start"),
-        ((x - 9 - w, y - h / 2, x - 9, y + h / 2), "end"),
-        ((x - w / 2, y - 9 - h, x + w / 2, y - 9), "middle"),
-        ((x - w / 2, y + 9, x + w / 2, y + 9 + h), "middle"),
-    ]
-
-    def covered(choice: tuple[Box, str]) -> float:
-        box = choice[0]
-        outside = max(0.0, box[2] - right) + max(0.0, -box[0])
-        return 1000 * outside + sum(_overlap(box, other) for other in taken)
-
-    return min(choices, key=covered)
+# Forest plots.
 
 
-def _overlap(a: Box, b: Box) -> float:
-    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+ROW = 26.0
+NUMBERS = 150.0  # room for a difference and its interval
+WIDTH = 480.0
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A row of a forest plot."""
+
+    label: str
+    value: float
+    low: float
+    high: float
+    numbers: str  # the text beside the interval
+    css: str  # of the mark: ours, paper or reference
+    hollow: bool
+    pale: tuple[float, float]  # the bar behind the mark
+
+
+def forest(name: str, metric: str, setting: str, tests: Sequence[Comparison]) -> Figure:
+    """EnhancedGenRec minus each baseline in one metric, the largest difference first.
+
+    A filled mark has a Holm-adjusted p below 0.05. The pale bar behind a mark holds the differences
+    that this many users cannot detect: half its width is found with 80 % power.
+    """
+    tests = sorted(tests, key=lambda test: -test.difference)
+    rows = [
+        Interval(
+            test.baseline, test.difference, test.low, test.high,
+            f"{test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}]",
+            method_class(test.baseline), not test.significant,
+            (-test.smallest_detectable, test.smallest_detectable),
+        )
+        for test in tests
+    ]  # fmt: skip
+    hints = [f"Holm p {test.p_holm:.2g}, {test.users} users" for test in tests]
+    described = "; ".join(
+        f"{row.label} {row.numbers}{', may be chance' if row.hollow else ''}" for row in rows
+    )
+    return _forest(
+        name, f"{metric}: {OURS} minus each baseline, {setting}",
+        f"Forest plot, {setting}: {metric} of {OURS} minus that of each baseline, with 95 % "
+        f"intervals. {described}.", f"{OURS} minus the method, {metric}", rows, hints,
+    )  # fmt: skip
+
+
+def pooled_forest(name: str, metric: str, gains: Gains) -> Figure | None:
+    """The log-ratio on each data set, and the pooled one with its prediction interval.
+
+    None where nothing is pooled. The pale bar of the pooled row is the prediction interval.
+    """
+    if (pooled := gains.pooled) is None:
+        return None
+    rows = []
+    for dataset, (ratio, variance) in gains.log_ratios.items():
+        half = NORMAL_95 * variance**0.5
+        ends = (ratio - half, ratio + half)
+        rows.append(Interval(dataset, ratio, *ends, gain_text(ratio, *ends), "paper",
+                             ends[0] < 0 < ends[1], (0.0, 0.0)))  # fmt: skip
+    numbers = gain_text(pooled.effect, pooled.low, pooled.high)
+    predicted = (pooled.predicted_low, pooled.predicted_high)
+    rows.append(Interval("Pooled", pooled.effect, pooled.low, pooled.high, numbers, "ours",
+                         pooled.p >= LEVEL, predicted))  # fmt: skip
+    hints = [f"against {method}" for method in gains.compared_with.values()]
+    described = "; ".join(f"{row.label} {row.numbers}" for row in rows)
+    return _forest(
+        name, f"{metric}: {OURS} over {gains.over}",
+        f"Forest plot: gain of {OURS} over {gains.over} in {metric}, on each data set and pooled. "
+        f"{described}.", f"log of the ratio, {metric}", rows,
+        [*hints, f"new data set: {gain_text(pooled.effect, *predicted)}"],
+    )  # fmt: skip
+
+
+def _forest(
+    name: str, title: str, alt: str, axis: str, rows: Sequence[Interval], hints: Sequence[str]
+) -> Figure:
+    left = width_of([row.label for row in rows]) + 12
+    ends = [x for row in rows for x in (row.low, row.high)]
+    ends += [x for row in rows if row.css != "ours" for x in row.pale]
+    scale = padded_scale([0.0, *ends], left, WIDTH - NUMBERS)
+    top, bottom = 8.0, 8.0 + ROW * len(rows)
+    parts = [horizontal_axis(scale, top, bottom, axis, signed=True)]
+    parts.append(line(scale(0), top, scale(0), bottom, "zero"))
+    for n, (row, hint) in enumerate(zip(rows, hints)):
+        y, numbers = top + ROW * (n + 0.5), row.numbers.replace("-", "−")
+        start, stop = (scale(min(max(x, scale.low), scale.high)) for x in row.pale)
+        parts += [
+            text(0, y, row.label),
+            rectangle(start, y - 5, stop - start, 10, "pale"),
+            line(scale(row.low), y, scale(row.high), y, f"interval {row.css}"),
+            marker(scale(row.value), y, row.css, f"{row.label}: {numbers}, {hint}",
+                   hollow=row.hollow),
+            text(WIDTH, y, numbers, "quiet", "end"),
+        ]  # fmt: skip
+    return Figure(name, title, alt, WIDTH, bottom + 40, "".join(parts))
