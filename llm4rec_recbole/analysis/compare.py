@@ -252,10 +252,9 @@ PAIR_COLUMNS += [("full", metric) for metric in BEYOND_ACCURACY]
 PAIR_HEADERS = ("difference", "95 % interval", "p, t test", "p, random signs", "conclusion")
 
 
-def render_pair(results: Path, method: str, baseline: str, margin: float) -> Iterator[str]:
+def render_pair(results: Path, method: str, baseline: str) -> Iterator[str]:
     """For each data set and protocol that both methods have run on: a heading, then a table.
 
-    margin: differences below this share of the baseline's mean are practically none.
     Raises InputError when there is none, and for bad files.
     """
     from tabulate import tabulate
@@ -277,7 +276,7 @@ def render_pair(results: Path, method: str, baseline: str, margin: float) -> Ite
         counts = " and ".join(f"{len(differences)} of {name}" for name, differences in runs.items())
         yield f"{dataset}, {protocol}: {users} users; runs: {counts}"
         rows = [
-            _pair_row(test, differences, seeds, margin)
+            _pair_row(test, differences, seeds)
             for group in per_user_differences(values, PAIR_COLUMNS, pairing([(method, baseline)]))
             for test, (_, differences) in zip(
                 paired_tests("pair", (dataset, protocol), group, seeds), group
@@ -287,9 +286,7 @@ def render_pair(results: Path, method: str, baseline: str, margin: float) -> Ite
         yield tabulate(rows, headers=headers, disable_numparse=True)
 
 
-def _pair_row(
-    test: Comparison, differences: np.ndarray, seeds: dict[str, Values], margin: float
-) -> list[str]:
+def _pair_row(test: Comparison, differences: np.ndarray, seeds: dict[str, Values]) -> list[str]:
     """Ranking, metric, both means over the users for whom both methods have a value, and a text for
     each of PAIR_HEADERS; only claims of Table I get a conclusion."""
     pair = (test.method, test.baseline)
@@ -303,5 +300,5 @@ def _pair_row(
         f"{test.difference:+.4f}",
         f"{test.low:+.4f} to {test.high:+.4f}",
         *(f"{p:.2g}" for p in (test.p_t, test.p_randomization)),
-        conclusion(test, differences, seeds, margin, test.p_t) if concluded else "",
+        conclusion(test, differences, seeds, test.p_t) if concluded else "",
     ]

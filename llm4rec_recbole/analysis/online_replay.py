@@ -42,18 +42,17 @@ from llm4rec_recbole.inference.restore import TrainedModel
 from llm4rec_recbole.machine import hardware
 
 
-def replay_record(model: TrainedModel, max_events: int | None, ewc: float | None) -> dict[str, Any]:
+def replay_record(model: TrainedModel, max_events: int | None) -> dict[str, Any]:
     """Replay the first `max_events` events with each update rule; return what the command writes.
 
-    model: as training left it; it is changed. ewc: λ of (33), by default the largest stable value.
-    Raises InputError for a model that does not learn from single events.
+    model: as training left it; it is changed. λ of (33) is the largest stable value. Raises
+    InputError for a model that does not learn from single events.
     """
     require_adaptive(model)
     settings = model.model.adaptation
     model.model.fix_content()
     fisher = fisher_information(model.model, model.valid)
-    strength = max_stable_ewc_strength(settings.rate, fisher) if ewc is None else ewc
-    methods = standard_methods(settings, ewc=strength)
+    methods = standard_methods(settings, ewc=max_stable_ewc_strength(settings.rate, fisher))
     weights, old = copy.deepcopy(model.model.state_dict()), last_training_items(model.valid)
     events = held_out_stream(model)[:max_events]
     replays = compare(lambda: HeldOutTask(model, weights, old), events, methods, fisher)

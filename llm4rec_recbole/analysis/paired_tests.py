@@ -15,7 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from llm4rec_recbole.analysis import significance
 from llm4rec_recbole.analysis.paper import paper_tables
 from llm4rec_recbole.analysis.paper.paper_tables import DETERMINISTIC, OURS, Pairing
-from llm4rec_recbole.analysis.significance import LEVEL, MARGIN, conclude
+from llm4rec_recbole.analysis.significance import LEVEL, conclude
 from llm4rec_recbole.errors import InputError, shorten
 from llm4rec_recbole.evaluation.record_reader import Setting
 from llm4rec_recbole.evaluation.users_file import Values
@@ -164,14 +164,13 @@ def conclusion(
     test: Comparison,
     differences: np.ndarray,
     seeds: Mapping[str, Values],
-    margin: float = MARGIN,
     p: float = 1.0,
 ) -> str:
     """The conclusion in words: better or worse where `p` is below the level, else equivalent or
     undecided.
 
-    differences: (U,), of `test`; seeds: the values (S, U) of all methods that were compared;
-    margin: relative to the baseline's mean (of the synergy of Table V: to the backbone's).
+    differences: (U,), of `test`; seeds: the values (S, U) of all methods that were compared. The
+    margin is relative to the baseline's mean (of the synergy of Table V: to the backbone's).
     """
     base = paper_tables.BACKBONE if test.baseline == paper_tables.SUM else test.baseline
     if base not in seeds:
@@ -181,7 +180,7 @@ def conclusion(
     mean = float(np.nanmean(seeds[base][test.ranking, test.metric]))
     seed_variance = sum(float(run.mean(axis=1).var(ddof=1)) for run in runs) if runs else None
     return conclude(
-        test.difference, error, df, mean, test.users, p, margin, seed_variance=seed_variance
+        test.difference, error, df, mean, test.users, p, seed_variance=seed_variance
     ).describe(mean)
 
 

@@ -191,17 +191,6 @@ def smallest_margin(difference: float, error: float, df: float) -> float:
     return max(abs(difference - half), abs(difference + half))
 
 
-def tost(difference: float, error: float, df: float, margin: float) -> float:
-    """The p value of TOST: the larger p of the tests of d ≤ -margin and d ≥ margin."""
-    from scipy import stats
-
-    if error == 0:
-        return 0.0 if abs(difference) < margin else 1.0
-    lower = stats.t.sf((difference + margin) / error, df)
-    upper = stats.t.cdf((difference - margin) / error, df)
-    return float(max(lower, upper))
-
-
 def conclude(
     difference: float,
     error: float,
@@ -209,14 +198,13 @@ def conclude(
     mean: float,
     users: int,
     p: float | None = None,
-    margin: float = MARGIN,
     seed_variance: float | None = None,
 ) -> Conclusion:
     """The conclusion from one comparison.
 
     mean: the baseline's; users: how many were compared; p: of the difference, adjusted where it
-    is one of several (the t test's by default); margin: relative to `mean`; seed_variance: of the
-    difference between two single runs over seeds, None where it is unknown.
+    is one of several (the t test's by default); seed_variance: of the difference between two
+    single runs over seeds, None where it is unknown.
     """
     from scipy import stats
 
@@ -226,11 +214,11 @@ def conclude(
     least = smallest_margin(difference, error, df)
     if p < LEVEL and difference:
         return Conclusion("better" if difference > 0 else "worse", least)
-    if least <= margin * mean:
+    if least <= MARGIN * mean:
         return Conclusion("equivalent", least)
     if not mean:
         return Conclusion("undecided", least)
-    needed, seeds = users_to_decide(error**2 * users, margin * mean, seed_variance)
+    needed, seeds = users_to_decide(error**2 * users, MARGIN * mean, seed_variance)
     return Conclusion("undecided", least, max(needed, users + 1), seeds)
 
 

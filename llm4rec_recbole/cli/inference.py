@@ -157,12 +157,6 @@ def replay(argv: Sequence[str]) -> int:
     model that does not learn from single events."""
     parser = parser_of("Test, then train, on held-out interactions.", "--results_dir", *MODEL)
     parser.add_argument("--most", type=int, help="only the first so many events (default: all)")
-    parser.add_argument(
-        "--ewc",
-        type=float,
-        help="λ of (33) (default: 1 / (η max F), at which the parameter with the largest F returns "
-        "to its old value at each update)",
-    )
     options = parser.parse_args(argv)
     if options.most is not None and options.most < 1:
         raise InputError(f"--most is {options.most}", hint="1 or more")
@@ -170,7 +164,7 @@ def replay(argv: Sequence[str]) -> int:
     from llm4rec_recbole.inference import recommend as inference
 
     model = inference.restore_from_args(options, adapted=False)
-    record = replay_record(model, options.most, options.ewc)
+    record = replay_record(model, options.most)
     path = inference.write_result(options.results_dir, "replay", model, record)
     print(f"{inference.describe(model)}\n{record['events']} events of {record['users']} users\n")
     print(f"{table(record['rules'])}\n\nwritten: {path}")

@@ -46,11 +46,8 @@ def pair(arguments: list[str] | None = None) -> int:
     parser = parser_of("Test the differences between two methods.", "--results")
     parser.add_argument("method", help="the method to test")
     parser.add_argument("baseline", help="the method to compare it with")
-    parser.add_argument("--margin", type=float, default=5.0,
-                        help="smaller differences in per cent are none (%(default)g)")  # fmt: skip
     options = parser.parse_args(arguments)
-    margin = options.margin / 100
-    for text in render_pair(options.results, options.method, options.baseline, margin):
+    for text in render_pair(options.results, options.method, options.baseline):
         print(f"{text}\n")
     print(PAIR_NOTE)
     return 0

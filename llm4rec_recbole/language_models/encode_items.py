@@ -25,7 +25,7 @@ import numpy as np
 from llm4rec_recbole.console import run_command
 from llm4rec_recbole.data.dataset_files import data_file
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.files import open_regular, sha256_of, write_atomically, write_json
+from llm4rec_recbole.files import sha256_of, write_atomically, write_json
 from llm4rec_recbole.language_models.sources import DEFAULT_ENCODER
 from llm4rec_recbole.parser import Parser
 
@@ -139,23 +139,13 @@ def _one_line(cell: object) -> str:
 def encode(
     items: str | Path, out: str | Path, model: str = DEFAULT_ENCODER, must_write: bool = False
 ) -> EncodedTexts:
-    """Encode the items of the table at `items`, a `.parquet` of `prepare` or an `.item` file; see
-    `encode_texts`. Raises InputError when the table or the model is missing or broken."""
-    import pandas as pd
-
+    """Encode the items of the `.item` file `items`; see `encode_texts`. Raises InputError when the
+    file or the model is missing or broken."""
     from llm4rec_recbole.data.features import read_items
 
     if not Path(items).exists():
-        raise InputError("no items table here", file=items, hint="run the `prepare` stage")
-    if Path(items).suffix != ".parquet":
-        return encode_table(read_items(items), items, out, model, must_write)
-    try:
-        with open_regular(items) as file:
-            table = pd.read_parquet(file)
-        table["item_id"]
-    except (KeyError, ValueError) as error:
-        raise InputError(f"not an items table: {error}", file=items) from error
-    return encode_table(table, items, out, model, must_write)
+        raise InputError("there is no such file", file=items)
+    return encode_table(read_items(items), items, out, model, must_write)
 
 
 def encode_table(
@@ -202,7 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Raises InputError for bad input, OSError for a full disk."""
     parser = Parser(prog="python -m llm4rec_recbole.language_models.encode_items")
     parser.add_argument("--dataset", default="ml-100k", help="its name (default: %(default)s)")
-    parser.add_argument("--items", help="table of items (default: the data set's own .item file)")
+    parser.add_argument("--items", help=".item file (default: the data set's own)")
     parser.add_argument("--out", help="folder to write to (default: work/encoded/<dataset>)")
     parser.add_argument("--summary", help="also write model, counts and sums to this file")
     parser.add_argument(

@@ -32,13 +32,13 @@ def fast_rows(module: ModuleType) -> None:
 def reuse_memory(module: ModuleType) -> None:
     """Read the files and number the tokens in memory that earlier steps have freed. Where the
     interactions are stored in exact order, read and number only the rows that give the ids."""
-    from llm4rec_recbole.recbole_plugin import stored_interactions
+    from llm4rec_recbole.recbole_plugin import reading
 
     @wrap(module.Dataset)
     def _from_scratch(load: Any, self: Any) -> None:
         with reused_memory():
             load(self)
-            if self.stored is not None and not stored_interactions.use(self):
+            if self.stored is not None and not reading.use_stored_rows(self):
                 self.stored, self.reads_stored, self.items_left_out = None, False, 0
                 load(self)
 

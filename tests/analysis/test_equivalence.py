@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from llm4rec_recbole.analysis.significance import conclude, smallest_margin, tost, users_to_decide
+from llm4rec_recbole.analysis.significance import conclude, smallest_margin, users_to_decide
+
+
+def tost(difference: float, error: float, df: float, margin: float) -> float:
+    """The p value of TOST: the larger p of the tests of d ≤ -margin and d ≥ margin."""
+    lower = stats.t.sf((difference + margin) / error, df)
+    return max(lower, stats.t.cdf((difference - margin) / error, df))
 
 
 def test_tost_of_a_published_example():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from llm4rec_recbole.components.retrieval import neighbours
-from llm4rec_recbole.components.retrieval.neighbours import (
+from llm4rec_recbole.components.retrieval import repository
+from llm4rec_recbole.components.retrieval.repository import (
     DECAY,
     FOLDS,
     SHRINK,
@@ -69,7 +69,7 @@ def test_a_query_reads_the_latest_snapshot_that_ends_before_it() -> None:
 
 
 def test_later_interactions_move_no_earlier_date(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours, "FIRST", 10)
+    monkeypatch.setattr(repository, "FIRST", 10)
     now = 400.0
     before, after = snapshot_dates(TIMES[now > TIMES]), snapshot_dates(TIMES)
     assert after[after < now].tolist() == before[before < now].tolist()[: (after < now).sum()]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm4rec_recbole.components.retrieval.neighbours import Snapshots
+from llm4rec_recbole.components.retrieval.repository import Snapshots
 from llm4rec_recbole.components.retrieval.retriever import (
     DECAY,
     FULL_CREDIT,

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from llm4rec_recbole.console import run_command
@@ -15,11 +14,16 @@ from llm4rec_recbole.language_models.encode_items import encode, main, read_enco
 from llm4rec_recbole.language_models.text_encoder import HashEncoder
 
 
+def item_file(folder: Path, *lines: str) -> Path:
+    path = folder / "shop.item"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
 @pytest.fixture
 def items(tmp_path: Path) -> Path:
-    table = pd.DataFrame({"item_id": ["7", "x", "9"], "title": ["Toy Story", "", "Heat"]})
-    table.to_parquet(tmp_path / "items.parquet")
-    return tmp_path / "items.parquet"
+    header = "item_id:token\ttitle:token_seq"
+    return item_file(tmp_path, header, "7\tToy Story", "x\t", "9\tHeat")
 
 
 def test_what_is_written_is_read_back(items: Path, tmp_path: Path) -> None:
@@ -56,22 +60,21 @@ def test_the_command_says_what_it_did(items: Path, tmp_path: Path, capsys) -> No
 
 
 def test_a_table_without_titles_works_and_says_so(tmp_path: Path, capsys) -> None:
-    table = pd.DataFrame({"item_id": ["1"], "categories": [["War"]]})
-    table.to_parquet(tmp_path / "items.parquet")
-    arguments = ["--items", str(tmp_path / "items.parquet"), "--out", str(tmp_path / "out")]
+    items = item_file(tmp_path, "item_id:token\tcategories:token_seq", "1\tWar")
+    arguments = ["--items", str(items), "--out", str(tmp_path / "out")]
     assert main([*arguments, "--model", "hash-16"]) == 0
     printed = capsys.readouterr()
     assert "no titles" in printed.err
     assert "1 of 1 items have text" in printed.out
 
 
-@pytest.mark.parametrize("content", [None, b"not parquet"])
+@pytest.mark.parametrize("content", [None, b"not an atomic file"])
 def test_a_table_missing_or_broken_is_one_line(
     content: bytes | None, tmp_path: Path, capsys
 ) -> None:
     if content:
-        (tmp_path / "items.parquet").write_bytes(content)
-    arguments = ["--items", str(tmp_path / "items.parquet"), "--out", str(tmp_path / "out")]
+        (tmp_path / "shop.item").write_bytes(content)
+    arguments = ["--items", str(tmp_path / "shop.item"), "--out", str(tmp_path / "out")]
     assert run_command("encode_items", lambda: main([*arguments, "--model", "hash-16"])) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert not (tmp_path / "out").exists()
@@ -118,6 +121,5 @@ def test_a_folder_that_cannot_be_written_is_one_line_and_the_vectors_are_used(
 
 
 def test_an_empty_table_has_no_vectors(tmp_path: Path) -> None:
-    pd.DataFrame({"item_id": pd.Series([], dtype=str)}).to_parquet(tmp_path / "items.parquet")
-    encoded = encode(tmp_path / "items.parquet", tmp_path / "out", "hash-16")
+    encoded = encode(item_file(tmp_path, "item_id:token"), tmp_path / "out", "hash-16")
     assert not encoded.of_items(["[PAD]", "1"]).any()

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from llm4rec_recbole.components.adaptation.adapter import query_time
-from llm4rec_recbole.components.retrieval.neighbours import Snapshots
 from llm4rec_recbole.components.retrieval.repository import (
     NO_ENTRY,
+    Snapshots,
     entries_of,
     reviews_to_retrieve,
 )

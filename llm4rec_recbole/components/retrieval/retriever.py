@@ -6,7 +6,7 @@
 Three rules limit what a query may retrieve. All apply before anything is ranked:
 
 - Similarity, support and recency come from a snapshot that ends before the query time, or that has
-  no interaction of the user's fold (neighbours.py). The user's next item is therefore never the
+  no interaction of the user's fold (repository.py). The user's next item is therefore never the
   reason of its own retrieval. It may be retrieved for what other users did.
 - No item that the user has had: the ranking never recommends one.
 - The target is not an argument. Excluding it by name would leak it: a model learns that a
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from llm4rec_recbole.components.retrieval.neighbours import Snapshot, Snapshots
+from llm4rec_recbole.components.retrieval.repository import Snapshot, Snapshots
 
 DAY = 86_400.0  # seconds
 QUERY_LENGTH = 10  # the query is made of this many of the latest items

@@ -157,34 +157,6 @@ class P5(GenerativeRecommender, SequentialRecommender):
         histories = self._histories(torch.from_numpy(items))
         return self._prompts(*self.evaluated, users.tolist(), histories)
 
-    @torch.no_grad()
-    def write(
-        self,
-        family: str,
-        users: list[int],
-        items: list[int],
-        prompt: str = "seen",
-        max_tokens: int = 20,
-    ) -> list[str]:
-        """The model's text answer about each user and item, by greedy decoding.
-
-        family: rating or explanation; users, items: RecBole's ids; prompt: seen, or unseen for the
-        template that never trained; max_tokens: longest answer.
-        """
-        item_codes = [self.codes[item] for item in items]
-        prompts = self._prompts(family, TEMPLATES[prompt], users, item_codes)
-        memory, state = self.decoder.read(*padded(prompts, self.t5.device))
-        word_output = self.decoder.output[: len(self.words)]
-        words: list[Tensor] = []
-        for depth in range(1, max_tokens + 1):
-            words.append((state @ word_output.T).argmax(1))  # (B,)
-            sees = torch.ones(1, 1, depth, dtype=torch.bool, device=state.device)
-            position = torch.tensor([depth], device=state.device)
-            state = self.decoder.grow(memory, words[-1][:, None], position, sees, store=True)[:, 0]
-        rows = torch.stack(words, 1).tolist()
-        ends = [row.index(self.words.end) if self.words.end in row else max_tokens for row in rows]
-        return [self.words.decode(row[:end]) for row, end in zip(rows, ends)]
-
 
 def _families(shares: dict[str, float], texts: Texts) -> dict[str, float]:
     """Return the families to train: those of `shares` for which the data have answers."""

@@ -82,10 +82,6 @@ class Words:
         """Return the tokens of a text's words; 2 for an unknown word."""
         return [self.number.get(word, self.unknown) for word in _split(text)]
 
-    def decode(self, tokens: Sequence[int]) -> str:
-        """Return the words of `tokens` as a text."""
-        return " ".join(self.words[token] for token in tokens)
-
 
 class TokenizerWords:
     """The tokenizer of a pretrained model. Raises InputError without a pad or end token."""
@@ -102,9 +98,6 @@ class TokenizerWords:
 
     def encode(self, text: str) -> list[int]:
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]
-
-    def decode(self, tokens: Sequence[int]) -> str:
-        return self.tokenizer.decode(list(tokens))
 
 
 def parse(template: str, words: Any) -> list[Part]:
