@@ -225,8 +225,8 @@ def test_the_tables_say_which_component_is_off() -> None:
         )
 
     off, on = [run(seed, fusion="no texts") for seed in (0, 2)], run(1)
-    assert _idle_components(off) == ["EnhancedGenRec on shop: component fusion is off (no texts)."]
-    note = "EnhancedGenRec on shop, seed 0, 2: component fusion is off (no texts)."
+    assert _idle_components(off) == ["Component fusion is off (no texts): EnhancedGenRec on shop."]
+    note = "Component fusion is off (no texts): EnhancedGenRec on shop, seed 0, 2."
     assert _idle_components([off[0], on, off[1]]) == [note]
 
 

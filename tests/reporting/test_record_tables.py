@@ -160,7 +160,7 @@ def test_versions_and_seeds_are_in_every_caption(results):
     add_run(results, "EASE", ranks_around(9), git_commit="b" * 40)
     assert compare_and_make_tables(results) == 0
     for table in (1, 2, 3):
-        assert "Made with more than one git commit" in table_text(results, table)
+        assert "The runs differ in git commit" in table_text(results, table)
         assert "One seed: BPR, LightGCN." in table_text(results, table)
 
 

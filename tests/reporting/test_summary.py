@@ -120,7 +120,7 @@ def test_a_run_that_fills_two_rows_is_noted_once():
     ]
     above, below = (replace(row("EnhancedGenRec", 0.1), records=runs) for _ in range(2))
     notes = run_notes([section(above, below)])
-    assert "EnhancedGenRec on ml-100k, seed 0: component adaptation is off (no gain)." in notes
+    assert "Component adaptation is off (no gain): EnhancedGenRec on ml-100k, seed 0." in notes
 
 
 def test_the_failure_and_the_methods_not_run_reach_the_page(report_page):

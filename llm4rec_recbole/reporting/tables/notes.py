@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from llm4rec_recbole.analysis.paired_tests import Comparison
@@ -29,9 +30,7 @@ def run_notes(sections: list[AccuracySection]) -> list[str]:
         *_seeds(rows),
         *_failures(sections),
         *_idle_components(records),
-        *_versions("git commit", "git_commit", records),
-        *_versions("config lock", "lock_sha256", records),
-        *(note for section in sections for note in _data(section)),
+        *_versions(sections),
     ]
 
 
@@ -97,41 +96,39 @@ def _failures(sections: list[AccuracySection]) -> list[str]:
 
 def _idle_components(records: list[Record]) -> list[str]:
     """Components that a run had on and that are off; the seeds where this is not so in all runs."""
-    idle_seeds: dict[tuple[str, ...], list[int]] = {}
-    runs: dict[tuple[str, str], int] = {}
+    idle_seeds: dict[tuple[str, str], dict[tuple[str, str], list[int]]] = {}
     for record in records:
-        run = (record.method, record.dataset)
-        runs[run] = runs.get(run, 0) + 1
-        idle = record.provenance.get("idle_components")
-        for name, reason in idle.items() if isinstance(idle, dict) else ():
-            idle_seeds.setdefault((*run, name, str(reason)), []).append(record.seed)
+        for idle in record.provenance.get("idle_components", {}).items():
+            runs = idle_seeds.setdefault(idle, {})
+            runs.setdefault((record.method, record.dataset), []).append(record.seed)
+    n_runs = Counter((record.method, record.dataset) for record in records)
     notes = []
-    for (method, dataset, name, reason), seeds in idle_seeds.items():
-        in_some_runs = len(seeds) < runs[method, dataset]
-        where = f", seed {', '.join(map(str, seeds))}" if in_some_runs else ""
-        notes.append(f"{method} on {dataset}{where}: component {name} is off ({reason}).")
+    for (component, reason), runs in idle_seeds.items():
+        listed = [
+            f"{method} on {dataset}"
+            + (
+                f", seed {', '.join(map(str, seeds))}"
+                if len(seeds) < n_runs[method, dataset]
+                else ""
+            )
+            for (method, dataset), seeds in runs.items()
+        ]
+        notes.append(f"Component {component} is off ({reason}): {'; '.join(listed)}.")
     return notes
 
 
-def _versions(name: str, key: str, records: list[Record], where: str = "") -> list[str]:
-    methods: dict[str, set[str]] = {}
-    for record in records:
-        methods.setdefault(str(record.provenance[key]), set()).add(record.method)
-    if len(methods) < 2:
+def _versions(sections: list[AccuracySection]) -> list[str]:
+    """Which of code, packages and data differ between the runs of a section."""
+    names = {"git_commit": "git commit", "lock_sha256": "packages", "data_sha256": "data"}
+    differing = [
+        name
+        for key, name in names.items()
+        if any(len({r.provenance[key] for r in _records(s.rows)}) > 1 for s in sections)
+    ]
+    if not differing:
         return []
-    listed = "; ".join(f"{_short(v)}: {', '.join(sorted(m))}" for v, m in methods.items())
-    return [f"{where}Made with more than one {name} ({listed})."]
-
-
-def _short(version: str) -> str:
-    """The first eight digits of a hash, and what follows it, such as "-dirty"."""
-    digits, dash, suffix = version.partition("-")
-    return digits[:8] + dash + suffix
-
-
-def _data(section: AccuracySection) -> list[str]:
-    records = _records(section.rows)
-    return _versions("version of the data", "data_sha256", records, f"{section.setting}: ")
+    listed = " and ".join(differing)
+    return [f"The runs differ in {listed}: see Every run in results/report.html."]
 
 
 # The captions of Tables II and III.
