@@ -175,17 +175,14 @@ def unread_options(
     protocol: str,
     values: Mapping[str, Any],
     origins: Mapping[str, Origin],
-    unknown: bool = True,
 ) -> Iterator[tuple[str, str, str | None]]:
     """Each of the user's options that the run does not obey: its name, the refusal, a hint.
 
     Options in this project's property files (properties/scale/smoke.yaml) are for all models and
-    are passed over. Without `unknown`, so are names that no model of RecBole or of ours has.
+    are passed over.
     """
-    read, fixed = (
-        option_readers.read_options(model, protocol),
-        option_readers.fixed_options(model, protocol),
-    )
+    read = option_readers.read_options(model, protocol)
+    fixed = option_readers.fixed_options(model, protocol)
     replacements = option_readers.not_read_by(model, protocol)
     model_name = model if isinstance(model, str) else model.__name__
     if values.get("transform") is not None:
@@ -215,7 +212,7 @@ def unread_options(
             listed = f"; it reads {', '.join(own_names[:12])}" if own_names else ""
             hint = f"run_recbole --model={model_name} --help lists all"
             yield name, f"{model_name} does not read {name}{listed}", hint
-        elif unknown:
+        else:
             yield name, f"there is no option --{name}{did_you_mean(name, read)}", None
 
 

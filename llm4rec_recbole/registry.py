@@ -47,12 +47,10 @@ def _own_models() -> dict[str, str]:
 
 
 MODELS: dict[str, str] = {**_own_models(), **dict.fromkeys(ENHANCED_GENREC, f"{_ENHANCED}.model")}
-METRICS: dict[str, str] = {
-    "Coverage": "llm4rec_recbole.recbole_plugin.metrics",
-    "Fairness": "llm4rec_recbole.recbole_plugin.metrics",
-    "IntraListDiversity": "llm4rec_recbole.recbole_plugin.metrics",
-    "Novelty": "llm4rec_recbole.recbole_plugin.metrics",
-}
+METRICS: dict[str, str] = dict.fromkeys(
+    ("Coverage", "Fairness", "IntraListDiversity", "Novelty"),
+    "llm4rec_recbole.recbole_plugin.metrics",
+)
 #: RecBole's models whose `item_embedding` the option `item_init` can set.
 ITEM_INIT = ("BPR", "Caser", "CORE", "GCSAN", "GRU4Rec", "LightSANs", "NARM", "NextItNet", "NGCF",
              "SRGNN", "STAMP")  # fmt: skip

@@ -106,7 +106,7 @@ def finding(steps: Sequence[Rung]) -> str:
         return "No null of a component was run."
     phrases = [
         f"{verdict} of {_listed(parts)}"
-        for name, verdict in _FOUND.items()
+        for name, verdict in _PHRASES.items()
         if (parts := _parts(own_steps, name))
     ]
     sentence = f"In NDCG@10, the null ladder finds {'; '.join(phrases) or 'nothing'}"
@@ -115,7 +115,7 @@ def finding(steps: Sequence[Rung]) -> str:
     return f"{sentence}.{undecided_sentence}"
 
 
-_FOUND: dict[Effect, str] = {
+_PHRASES: dict[Effect, str] = {
     "no effect": "no effect",
     "has an effect": "an effect",
     "costs accuracy": "a cost",
