@@ -7,7 +7,7 @@
     test ─► rank_held_out, online adaptation in between ─► write_record
 
 The command `run_recbole` and RecBole's own `recbole.quick_start.run_recbole(...)` take this path
-(recbole_plugin/quick_start.py). Callers that need a part of it use experiment.py.
+(recbole_plugin/quick_start.py). Tests, searches and restored runs need a part of it: experiment.py.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from llm4rec_recbole.training.checks import (
 from llm4rec_recbole.training.data_checks import check_batches, check_label_values, check_sizes
 from llm4rec_recbole.training.process import note, seed_generators, set_up, terminated_by_sigterm
 
-#: Reports a full disk, or a folder that cannot be written, in one line.
+#: Decorates what writes files: a full disk, or a folder without access, becomes an error in one line.
 writing = partial(disk_errors, "cannot write", hint="what earlier runs wrote is untouched")
 
 
@@ -65,7 +65,7 @@ def run(
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """RecBole's data set, and a loader for each phase."""
+    """RecBole's data set, and a loader of its rows for each phase."""
 
     dataset: Any
     train: Any
@@ -81,11 +81,11 @@ def load_config(
     config_files: Sequence[str] = (),
     options: dict[str, Any] | None = None,
 ) -> Any:
-    """RecBole's Config with this project's property files, checked before data are read.
+    """Merge all options into RecBole's Config and check them, before data are read.
 
     `model` is a name, a class, or `package.module:Class` (registry.py). `model` and `dataset` may
-    also stand in the files or the options. Seeds every generator, opens the log, sets the number of
-    threads and starts to look for energy sensors. Raises InputError.
+    also stand in the files or the options. Then set up the process: seeds, log, threads, energy
+    sensors. Raises InputError.
     """
     config = checked_config(resolve_model(model), dataset, config_files, options)
     check_processes(config)
@@ -95,8 +95,8 @@ def load_config(
 
 @refusals_of_recbole()
 def load_dataset(config: Any) -> Data:
-    """Read the data set and split it: a loader for each phase. The generators are seeded again, so
-    that reading the data draws nothing from the training's."""
+    """Read the data set, split it, and make a loader for each phase. Then seed the generators
+    again: the training draws the same numbers, however the data were read."""
     from recbole.data import create_dataset, data_preparation
 
     from llm4rec_recbole.training.dataset import note_items
@@ -112,7 +112,7 @@ def load_dataset(config: Any) -> Data:
 
 @refusals_of_recbole()
 def build_model(config: Any, train: Any) -> Any:
-    """The model that `config` names, on its device, for the training loader `train`."""
+    """Make the model that `config` names, on its device. `train` is the loader of the training."""
     from llm4rec_recbole.training import trainer
 
     network = config.model_class(config, train._dataset)
@@ -127,7 +127,7 @@ def build_model(config: Any, train: Any) -> Any:
 
 @refusals_of_recbole()
 def build_trainer(config: Any, network: Any) -> TrainedRun:
-    """The model with RecBole's trainer of its kind, before the first epoch."""
+    """Give the model RecBole's trainer of its kind. No epoch has run yet."""
     from recbole.utils import get_trainer
 
     trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, network)
@@ -141,10 +141,10 @@ def fit(
     save: bool = True,
     watch: Callable[[int, float], None] | None = None,
 ) -> TrainedRun:
-    """Train to early stopping and load the best checkpoint.
+    """Train until the validation metric stops improving, then load the best checkpoint.
 
-    Without `save` nothing is written, and the model stays as the last epoch left it. watch: called
-    after each validation with the epoch, counted from 1, and the metric's value.
+    Without `save` nothing is written, and the model stays as the last epoch left it. `watch` is
+    called after each validation with the epoch, counted from 1, and the metric's value.
     """
     from llm4rec_recbole.training.trainer import load_best, run_epochs
 
@@ -161,10 +161,11 @@ def fit(
 
 @refusals_of_recbole()
 def rank_held_out(trained: TrainedRun, data: Data) -> Rankings | Mapping[str, float]:
-    """The rankings of the test users; RecBole's own metrics under RecBole's own protocol.
+    """Rank the held-out item of each test user. Under RecBole's own protocol, return RecBole's
+    metrics instead.
 
-    A model that adapts learns in between: each test user is ranked by a model that has learned only
-    from validation items that were chosen before. Afterwards it has learned from all of them.
+    A model that adapts learns between the rankings, from validation items in the order of time.
+    Each test user is ranked by a model that has learned only from earlier items.
     """
     config, model, test = trained.config, trained.model, data.test
     idle = set(getattr(model, "idle_components", {}))
@@ -179,7 +180,7 @@ def rank_held_out(trained: TrainedRun, data: Data) -> Rankings | Mapping[str, fl
 
 
 def write_record(trained: TrainedRun, ranks: Rankings | Mapping[str, float], data: Data) -> Path:
-    """Write the run record and the users file; return the record's path."""
+    """Write the users file and the run record; return the record's path."""
     path = record_writer.write_record(trained, ranks, data.test.dataset)
     checkpoint = trained.trainer.saved_model_file
     if Path(checkpoint).is_file():  # a model of decision trees has none
