@@ -37,7 +37,7 @@ from llm4rec_recbole.training.checks import (
 from llm4rec_recbole.training.data_checks import check_batches, check_label_values, check_sizes
 from llm4rec_recbole.training.process import note, seed_generators, set_up, terminated_by_sigterm
 
-#: Decorates what writes files: a full disk, or a folder without access, becomes an error in one line.
+#: Decorates what writes files: a full disk becomes an error in one line, not a traceback.
 writing = partial(disk_errors, "cannot write", hint="what earlier runs wrote is untouched")
 
 
