@@ -6,9 +6,8 @@
     x_u, x_i   a_u, a_u² and the user's features;  p_i, p_i² and the item's features
 
 Nearly all pairs are unobserved, so the model is fitted to a sample: observed pairs at a rate π₁,
-the others at a rate π₀. This multiplies the odds of every pair by π₁ / π₀. The logarithm of the
-ratio as an offset corrects for it; for a logistic model the correction is exact (Prentice & Pyke,
-1979; King & Zeng, 2001).
+the others at a rate π₀. This multiplies the odds of every pair by π₁ / π₀. The offset log(π₁ / π₀)
+corrects a logistic model exactly for it (Prentice & Pyke, 1979; King & Zeng, 2001).
 
 Inverse propensity scoring weights the loss of each observed pair by 1 / e. If e > 0 everywhere, the
 expectation of their sum is the sum over all pairs (Schnabel et al., ICML 2016).
