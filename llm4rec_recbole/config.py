@@ -84,7 +84,7 @@ class Origin(NamedTuple):
 def merge_options(
     config_files: Sequence[str], options: Mapping[str, Any] | None
 ) -> tuple[dict[str, Any], dict[str, Origin]]:
-    """All options of the user, those of later sources winning, and where each was given.
+    """All options of the user and where each was given; later sources override earlier ones.
 
     Raises InputError for a file that cannot be read.
     """
@@ -152,7 +152,7 @@ def check_request(
 
 
 def check_protocol(model: str | type, protocol: str, values: Mapping[str, Any]) -> None:
-    """Refuse those of `values` that `protocol` or its loaders ignore.
+    """Refuse options in `values` that `protocol` or its loaders ignore.
 
     RecBole's Config calls this for whoever makes one. Other names pass, because a script may keep
     options of its own in a Config. Raises InputError.

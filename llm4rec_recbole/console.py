@@ -183,7 +183,7 @@ def _write_log(name: str, error: Exception) -> Path | None:
 
 
 def _flush_output(name: str, status: int) -> int:
-    """Flush standard output; return `status`, or that of the failing output."""
+    """Flush standard output; return `status`, or the status for an output that fails."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -132,7 +132,7 @@ def fixed_options(model: str | type, protocol: str) -> dict[str, Any]:
 
 
 def own_options(model: str | type) -> frozenset[str]:
-    """Names of the options that `model` reads and not every run: those that its help lists."""
+    """Names of the options that `model` reads and not every run; its help lists them."""
     from llm4rec_recbole.options import RecBoleOptions
 
     typed = set(RecBoleOptions.model_fields) - {"require_pow"}
@@ -169,7 +169,7 @@ def _of_model(model: str | type) -> frozenset[str]:
 
 @cache
 def source_of(model: type) -> str:
-    """The source of a class, without that of its base classes; "" for a class without a file."""
+    """The source of a class without its base classes; "" for a class without a file."""
     import inspect
 
     try:

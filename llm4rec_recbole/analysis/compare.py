@@ -75,7 +75,7 @@ from llm4rec_recbole.evaluation.users_file import (
 from llm4rec_recbole.registry import nulls
 
 Column = tuple[str, str]  # (ranking, metric)
-METRICS = ("hit@10", "ndcg@10")  # those that Table I prints
+METRICS = ("hit@10", "ndcg@10")  # of Table I
 #: Tables I and II: the (ranking, metric) columns with a value per user that are tested.
 COLUMNS = {
     "table_1": [("full", metric) for metric in METRICS],

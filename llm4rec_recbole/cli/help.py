@@ -106,7 +106,7 @@ def _option_rows(options: Any, values: dict[str, Any]) -> Iterator[tuple[str, st
 
 
 def _own_models() -> list[str]:
-    """This project's models, and those of RecBole that have a property file here."""
+    """This project's models, and RecBole's models that have a property file here."""
     return sorted(
         {*MODELS, *(file.stem for file in (properties_folder() / "model").glob("*.yaml"))}
     )

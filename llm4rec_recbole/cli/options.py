@@ -12,11 +12,11 @@ from llm4rec_recbole.language_models import sources
 from llm4rec_recbole.parser import Parser
 
 MAX_ITEMS = 100  # items in a list, as in a users file
-LANGUAGE_MODEL = "SmolLM2-135M"  # that of language_models/load.py, whose import is slow
+LANGUAGE_MODEL = "SmolLM2-135M"  # as in language_models/load.py, which is slow to import
 
-#: Those that select a trained model.
+#: Options that select a trained model.
 MODEL = ("--model", "--dataset", "--checkpoint", "--checkpoint_dir")
-#: Those of all that tables and report read.
+#: Options of the commands that make tables and reports.
 REPORT = ("--results", "--failures", "--printed")
 
 
@@ -28,7 +28,7 @@ def _existing_folder(name: str) -> Path:
 
 
 def _language_model(name: str) -> str:
-    """`name`, which a language model may have."""
+    """`name`, if it can be the name of a language model."""
     try:
         sources.check_names(None if name == "none" else name, None, None, None)
     except InputError as error:

@@ -126,7 +126,7 @@ def parse(argv: Sequence[str]) -> dict[str, Any]:
 
 
 def _help(argv: list[str]) -> str:
-    """The general help, or that of the model that `argv` names."""
+    """The general help, or the help of the model that `argv` names."""
     from llm4rec_recbole.cli import help as texts
 
     model = parse([word for word in argv if word not in ("-h", "--help")]).get("model")

@@ -47,8 +47,8 @@ def matrix_rows(items: np.ndarray, n_items: int, max_items: int) -> np.ndarray:
     """Each item's row in the dense weight matrix, (n_items,) int64.
 
     The `max_items` most frequent of the training interactions `items` (N,) get the rows 1 …
-    max_items, in order of id; of equally frequent ones those with smaller ids. The others and the
-    pad get row 0.
+    max_items, in order of id; of equally frequent items, smaller ids win. Other items and the pad
+    get row 0.
     """
     if n_items - 1 <= max_items:
         return np.arange(n_items)

@@ -37,7 +37,7 @@ class SasrecTerm(nn.Module):
 
     def forward(self, items: Tensor) -> Tensor:
         """Scores (B, n_items) after each history's last item; items: (B, L) as in `states`."""
-        if not items.shape[1]:  # no history at all: that of one pad
+        if not items.shape[1]:  # no history at all: read one pad
             items = items.new_zeros(len(items), 1)
         last = ((items > 0).sum(1) - 1).clamp(min=0)  # (B,)
         states = self.states(items)[torch.arange(len(items), device=items.device), last]

@@ -3,7 +3,7 @@
 Every beam leads to an item. A node below which the user has seen every item gets no beam. Filtering
 afterwards would leave fewer than K items.
 
-The choice of hypotheses is that of transformers' `generate`: K running and K ended ones. A
+Hypotheses are chosen as in transformers' `generate`: K running and K ended ones. A
 hypothesis ends if it is among the K best continuations of its step. A test compares items and
 log-probabilities.
 
@@ -216,7 +216,7 @@ def catalogue_scores(
 
 
 def _catalogue_row(beams: Beams, n_items: int) -> Tensor:
-    """Return (B, n) scores: those of the beams' items, NOT_FOUND for all others."""
+    """Return scores (B, n): the beams' scores for their items, NOT_FOUND for all others."""
     scores = torch.full((len(beams.items), n_items + 1), NOT_FOUND, device=beams.items.device)
     scores.scatter_(1, beams.items.where(beams.items >= 0, n_items), beams.scores)
     return scores[:, :n_items].clamp(min=NOT_FOUND)

@@ -32,8 +32,8 @@ def child_log_probabilities(
 ) -> Tensor:
     """log P(child | node), (B, N, C) float32, -inf where there is no child.
 
-    states: (B, N, d) after N nodes; output: (V, d), output embeddings; tokens: (B, N, C), those of
-    the children, or (1, N, C) if all users are at the same nodes; exists: bool of the same shape.
+    states: (B, N, d) after N nodes; output: (V, d), output embeddings; tokens: (B, N, C), of the
+    children, or (1, N, C) if all users are at the same nodes; exists: bool of the same shape.
     """
     if over == "catalogue":  # only the children's logits count, and a vocabulary is large
         distinct, tokens = tokens.clamp(min=0).unique(return_inverse=True)

@@ -260,7 +260,7 @@ def _normed(norm: Any, x: Tensor) -> Tensor:
 
 
 def _position_bias(attention: Any, depth: Tensor, depths: Tensor) -> Tensor:
-    """T5's relative position bias from tokens at `depth` (N,) to those at `depths` (M,),
+    """T5's relative position bias from tokens at `depth` (N,) to tokens at `depths` (M,),
     (1, H, N, M)."""
     bucket = attention._relative_position_bucket(
         depths - depth[:, None],

@@ -52,7 +52,7 @@ class Backbone(nn.Module):
     def forward(
         self, tokens: Tensor, mask: Tensor, positions: Tensor, position: Tensor | None = None
     ) -> Tensor:
-        """States (B, T, d) float32 of tokens (B, T, d); each token attends to those before it.
+        """States (B, T, d) float32 of tokens (B, T, d); each token attends to earlier ones.
 
         mask: (B, T), 0 where there is no token; each row's first token exists. positions: (B, T),
         of the tokens. position: (B,), the index of the one token of each row whose state is needed;

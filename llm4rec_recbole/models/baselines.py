@@ -69,7 +69,7 @@ class EASE(RecBoleEASE):
 
 
 class RecencyEASE(EASE):
-    """EASE whose scores weight a history's items by decay^age; B is that of EASE.
+    """EASE, with a history's items weighted by decay^age in the scores. B is the same as in EASE.
 
     Its published relatives are SLIST (Choi et al., WWW 2021) and TALE (Park et al., WSDM 2025).
     Option `decay` in (0, 1] is γ.

@@ -3,7 +3,7 @@
     python -m llm4rec_recbole.pipeline.verify
 
 The deterministic methods and SASRec (first seed) are trained into work/verify. Metrics and every
-user's ranks are compared with those of a committed record of the same kind: from the same
+user's ranks are compared with a committed record of the same kind: from the same
 processor, with the same number of threads, and with the language model in the same precision. The
 record stands in results/ or in a folder of benchmarks/results/. The numbers must be equal to the
 last bit. Without such a record, the comparison is with results/ and decides nothing.
@@ -72,7 +72,7 @@ def train(run: Run, scale: str) -> None:
 
 
 def compare(run: Run, new: Path, committed: Sequence[Path]) -> RunComparison:
-    """Compare the run in `new` with that of the folder in `committed` that fits best.
+    """Compare the run in `new` with the same run in the folder of `committed` that fits best.
 
     The first folder has precedence, except that a record of the same kind wins. Raises InputError
     where no folder has the run.

@@ -1,7 +1,7 @@
 """Where RecBole finds what this project adds: models, data sets, trainers, metrics.
 
-RecBole looks up classes by name. A model of this project says by class attributes which batches and
-which trainer it needs, so RecBole finds those from the model alone.
+RecBole looks up classes by name. A model of this project names its batches and its trainer in
+class attributes, so RecBole finds both from the model alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @patch("recbole.utils.utils", upstream="none: RecBole finds models only in its own package")
 def find_models(module: ModuleType) -> None:
     """Look up a model in MODELS first, then among the user's own, then among RecBole's. RecBole
-    looks last in a folder whose models need lightgbm and xgboost, and imports both there."""
+    ends in a folder whose models need lightgbm and xgboost, and imports both there."""
     recbole_get_model = module.get_model
 
     def get_model(model_name: str) -> type:

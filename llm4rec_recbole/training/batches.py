@@ -190,7 +190,7 @@ class PromptLoader(WindowLoader):
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
         users = dataset.inter_feat[dataset.uid_field].numpy()
-        self.histories = self.histories.joined()  # so that its positions are those of `rows`
+        self.histories = self.histories.joined()  # so that its positions are positions in `rows`
         self.rows = stable_order(users)  # as Histories groups them
         self.targets = config["targets_per_prompt"]
         self._windows = int(np.ceil(self.histories.lengths / self.targets).sum())
@@ -221,7 +221,7 @@ LOADERS: dict[str, type[WindowLoader]] = {
 
 
 class BatchItems:
-    """The items that one batch reads: those of its histories, its targets and its negatives.
+    """The items that one batch reads: in its histories, its targets and its negatives.
 
     With a sampled loss, what a model computes for each item is computed for these alone. Rows count
     within `ids`, (M,) ascending; its first entry is the pad. `ids` is None where the loss reads

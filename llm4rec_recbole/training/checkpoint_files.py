@@ -125,7 +125,7 @@ def adapted_file(checkpoint: str | Path) -> Path:
 def save_adapted_weights(model: Any, checkpoint: str | Path, held_out: HeldOut) -> None:
     """Save the tensors of `model` that differ from those in `checkpoint`, and F of (33).
 
-    F is estimated from the histories in `held_out`, those of the test; it takes seconds to compute.
+    `held_out` has the histories of the test. F is estimated from them, which takes seconds.
     A model that learned nothing has no such tensors. For a model that cannot adapt no file is
     written.
     """

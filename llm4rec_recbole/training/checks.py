@@ -51,7 +51,7 @@ def checked_config(
 ) -> Any:
     """RecBole's Config of a run, once every option and the headers of the data are checked.
 
-    The options of later files win over those of earlier ones, `options` over both. A `model` or
+    A later file overrides an earlier file, and `options` override all files. A `model` or
     `dataset` of None stands among the options. Raises InputError.
     """
     values, origins = merge_options(config_files, options)

@@ -22,7 +22,7 @@ _COLUMN_OPTIONS = {
     "selected_features": ("token", "token_seq", "float", "float_seq"),
     "item_attribute": ("token", "token_seq"),
 }
-#: Those that a model reads by default.
+#: Options whose columns a model reads by default.
 _READ_BY_DEFAULT = ("selected_features", "item_attribute")
 _ALIASES = tuple(f"alias_of_{kind}_id" for kind in ("user", "item", "entity", "relation"))
 _ALIAS_TYPES = ("token", "token_seq")
@@ -63,7 +63,7 @@ def _check_groups(config: Any, files: DatasetFiles) -> None:
 
 
 def _check_columns(load_col: Any, required: list[str]) -> None:
-    """Refuse a choice of columns to read that lacks one of those `required`."""
+    """Refuse a choice of columns to read that lacks a `required` column."""
     if load_col is None:
         return
     hint = f"such as {{inter: [{', '.join(required)}]}}; ~ reads all"
@@ -75,7 +75,7 @@ def _check_columns(load_col: Any, required: list[str]) -> None:
 
 
 def _check_hidden(config: Any, required: list[str]) -> None:
-    """Refuse to hide one of the `required` columns; those after the ids are for the split alone."""
+    """Refuse to hide a `required` column; only the split needs the columns after the ids."""
     for option, needed in (("unload_col", required), ("unused_col", required[:2])):
         for name in (config[option] or {}).get("inter", []):
             if name in needed:

@@ -161,8 +161,8 @@ def whole_histories(train: Any) -> Any:
     """RecBole's training rows of prefixes as the interactions that they are made of, user by user,
     each user's oldest first.
 
-    A row holds its target's fields and, as lists, those of the items before it; a row with one item
-    before it also gives the first interaction of its user.
+    A row holds the fields of its target and, as lists, the fields of the items before it. A row
+    with one item before it also gives the first interaction of its user.
     """
     inter, suffix = train.inter_feat, train.config["LIST_SUFFIX"]
     second = (inter[train.config["ITEM_LIST_LENGTH_FIELD"]] == 1).nonzero()[:, 0]

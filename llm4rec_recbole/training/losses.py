@@ -157,7 +157,7 @@ def sampled_cross_entropy(
     negatives: (m,) item ids; log_counts: (m,), the log of how many items each stands for. With
     −log(m q), where q is a negative's probability to be drawn, the sum over the negatives has the
     expectation of the sum over the catalogue (Bengio & Senécal 2008). A negative that equals a
-    row's target does not count in that row. The other arguments are those of full_cross_entropy.
+    row's target does not count in that row. Other arguments: see `full_cross_entropy`.
     """
     return _SampledCrossEntropy.apply(
         states, weight, bias, targets, row_weights, negatives, log_counts.to(states.dtype)
@@ -178,7 +178,7 @@ def gbce(
         −(β log σ(s⁺) + Σ log σ(−s⁻)) / (m + 1)
 
     beta: see `gbce_power`. negatives: (m,) item ids; one that equals a row's target does not count
-    in that row. The other arguments are those of full_cross_entropy.
+    in that row. Other arguments: see `full_cross_entropy`.
     """
     n, m = len(targets), len(negatives)
     vectors = functional.embedding(torch.cat([targets, negatives]), weight)  # (N + m, d)

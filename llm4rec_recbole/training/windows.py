@@ -66,7 +66,7 @@ class Windows:
     """Parts of histories, by their positions in the items. Their items are read when a batch needs
     them."""
 
-    items: np.ndarray  # (N,) those of the histories
+    items: np.ndarray  # (N,) items of the histories
     first: np.ndarray  # (W,) int64, positions in `items`
     lengths: np.ndarray  # (W,) int64, at least 1
     length: int  # of the longest window that could be

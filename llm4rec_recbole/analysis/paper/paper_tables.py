@@ -54,8 +54,8 @@ PAPER_BASELINES = tuple(method for method in PAPER_ROWS if method != OURS)
 
 
 def table_methods(recorded: Collection[str]) -> tuple[str, ...]:
-    """The methods of Tables I to III in order of row: the paper's, references, and the others among
-    those `recorded`."""
+    """The methods of Tables I to III in order of row: the paper's, references, and the others
+    that are `recorded`."""
     return (*PAPER_ROWS, *REFERENCES, *further_methods(recorded))
 
 
@@ -161,7 +161,7 @@ Pairing = Callable[[dict[str, np.ndarray]], Pairs]
 
 
 def pairing(pairs: Sequence[tuple[str, str]]) -> Pairing:
-    """Compares those of the given pairs whose two methods have been run."""
+    """Compares the given pairs, as far as both methods have been run."""
 
     def compared(values: dict[str, np.ndarray]) -> Pairs:
         for method, baseline in pairs:
@@ -296,7 +296,7 @@ def gain(new: str, old: str) -> Gain:
 
 
 def compounded(printed: Sequence[str]) -> Gain:
-    """One gain after another, such as those of the components that Table V lists."""
+    """One gain after another, such as the gains of the components in Table V."""
     product = low = high = Decimal(1)
     for text in printed:
         value, half = per_cent(text), _half_unit(per_cent(text))

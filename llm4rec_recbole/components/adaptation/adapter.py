@@ -150,7 +150,7 @@ class OnlineAdapter:
             self._pull[name] = self.settings.regularisation + self.settings.ewc * weight
 
     def _clear_gradients(self) -> None:
-        """Clear those of trainable parameters: a walk over all modules takes milliseconds."""
+        """Clear the trainable parameters' gradients; a walk over all modules takes milliseconds."""
         for parameter in self._trainable.values():
             parameter.grad = None
 
@@ -278,7 +278,7 @@ def online_adapter(
 
 
 def fisher_information(model: Any, held_out: HeldOut) -> dict[str, Tensor]:
-    """Return F of (33) from the last events before those of `held_out`; zeros without an event.
+    """Return F of (33) from the last events before `held_out`; zeros without an event.
     Sets the model to evaluation mode, and fixes its content."""
     model.eval()
     model.fix_content()

@@ -165,7 +165,7 @@ class CrashSafeAdapter:
 
     adapter: made on the model as it was before any event. check(event): raises InputError for an
     event that the model cannot learn from, which is reported as a bad line. observe(event): called
-    once for each accepted event after its update, those of earlier runs included; the caller
+    once for each accepted event after its update, events of earlier runs included; the caller
     extends the user's history there. report(message): receives what a person should know. Raises
     InputError when `folder` is in use, damaged, or of another model or other settings.
     """

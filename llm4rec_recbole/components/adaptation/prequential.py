@@ -47,7 +47,7 @@ class AdaptationSummary:
     """What a model has learned between its rankings, for the run record."""
 
     events: int = 0
-    explicit_events: int = 0  # those with a rating
+    explicit_events: int = 0  # with a rating
     disliked_events: int = 0
     updates: int = 0
     gradients: bool = True  # whether Eqs. (26–33) changed the weights

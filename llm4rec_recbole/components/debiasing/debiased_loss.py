@@ -6,8 +6,8 @@
     scores   terms for taste and for popularity at the time; the ranking mixes P(Y | X) and
              P(Y | do X) (15)
 
-The groups are groups of users where the data set has any: those of the option `fairness_groups`, or
-else of the first of gender, age and occupation. Without groups of users they are item categories.
+A group is a value of the user column `fairness_groups`, or else of the first of gender, age and
+occupation that the data set has. Without any of these columns the groups are item categories.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ TEXT_FEATURES = 8  # principal components of the text vectors, the same
 
 
 class Debiasing(nn.Module):
-    """The component. Its options are those of properties/model/EnhancedGenRec.yaml."""
+    """The component. properties/model/EnhancedGenRec.yaml has its options."""
 
     periods: Tensor
     strata: Tensor

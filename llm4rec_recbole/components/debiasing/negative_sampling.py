@@ -3,7 +3,7 @@
     train_neg_sample_args: {distribution: propensity}          PropensitySampler
     train_neg_sample_args: {distribution: popularity_strata}   PopularityStrataSampler
 
-Both sample by rejection: they propose items for a whole batch and redraw those that a user has had.
+Both sample by rejection: they propose items for a whole batch and redraw items that a user has had.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DEFAULT_STRATA = 10
 
 
 class NegativeSampler:
-    """Draws items that a user has not had, among those that a subclass proposes.
+    """Draws items that a user has not had, among the proposals of a subclass.
 
     Random numbers come from torch's global generator, whose state is part of each checkpoint.
     Raises InputError when a user has had every item.

@@ -14,7 +14,7 @@ expectation of their sum is the sum over all pairs (Schnabel et al., ICML 2016).
 
 Calibration: is the share p observed among the pairs with predicted probability p? A model that
 predicts the base rate for every pair is perfectly calibrated and useless. The skill therefore
-complements the calibration error: how far the log loss is below that of such a model.
+complements the calibration error: how far the log loss is below the log loss of such a model.
 """
 
 from __future__ import annotations

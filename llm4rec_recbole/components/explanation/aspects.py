@@ -30,7 +30,7 @@ def explanation_log_probability(log_preference: Tensor, named: Tensor, log_item:
     """Eq. (20), its logarithm: Σ_k [log P(aspect_k | p_u) + log P(item | aspect_k)], (B, n_items).
 
     log_preference: log p_u (B, A), finite; named: (n_items, A), 1 where the item has the aspect;
-    log_item: (n_items,), Σ_k log P(item | aspect_k) over those, as `item_given_aspects` returns it.
+    log_item: (n_items,), Σ_k log P(item | aspect_k) over them, as `item_given_aspects` returns it.
     """
     return log_preference @ named.T + log_item
 

@@ -15,7 +15,7 @@ A claim is supported when
                and that say how many, or in which order                  ("a classic example")
 
 The words of a claim are in the lists below. A word that is in no list and not in the evidence is a
-claim of the kind `other`, together with those beside it. The tests of the numbers are in
+claim of the kind `other`, together with the words beside it. The tests of the numbers are in
 evidence.py and collector.py: evidence that does not pass its test supports nothing.
 """
 
@@ -172,7 +172,7 @@ def _is_alike(others: list[str | None], owners: dict[int, str], evidence: Eviden
 def _is_number_of(
     number: int, others: list[str | None], owners: dict[int, str], evidence: Evidence
 ) -> bool:
-    """Whether the number at `number` is that of the words beside it."""
+    """Whether the evidence has the number at `number` for the words beside it."""
     context, place = evidence.context, evidence.context.place
     before = others[number - 1] if number else ""
     after = others[number + 1] if number + 1 < len(others) else ""

@@ -236,7 +236,7 @@ class EvidenceCollector:
         return c[0].numpy()
 
     def _near(self, item: int, ids: np.ndarray) -> tuple[CitedItem, ...]:
-        """Those of the items `ids` that are similar to `item`, in the same order."""
+        """The items among `ids` that are similar to `item`, in the same order."""
         cosines = item_similarity(self.vectors[[item]], self.vectors)[0]  # (n_items,)
         cosines[[0, item]] = -np.inf
         others = len(cosines) - 2

@@ -118,7 +118,7 @@ class Context:
     """The context of Eq. (23)."""
 
     weights: dict[str, float]  # of attention, for each of PARTS; 0 for a part that is no evidence
-    latest: tuple[CitedItem, ...]  # those of the user's latest items that are similar, last first
+    latest: tuple[CitedItem, ...]  # the user's latest items that are similar, last first
     recent: Counted  # choices of the item in the 30 days before
     place: Place | None
 
@@ -130,7 +130,7 @@ class Evidence:
     user: str
     item: str
     title: str
-    aspects: tuple[Aspect, ...]  # all of the item's, those the user likes most first
+    aspects: tuple[Aspect, ...]  # all aspects of the item, the user's favourites first
     similar: tuple[CitedItem, ...]  # the most similar first
     context: Context
     weights: TypeWeights  # of Eq. (25)
@@ -156,7 +156,7 @@ class Evidence:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The item names that a sentence may use: the item's own, and those of cited items."""
+        """The item names that a sentence may use: of the item itself and of the cited items."""
         return tuple(dict.fromkeys([self.name, *(c.name for c in self.cited)]))
 
 

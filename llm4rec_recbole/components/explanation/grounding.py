@@ -42,7 +42,7 @@ FUNCTION_WORDS = frozenset(
     will with would you your""".split()  # noqa: SIM905 (a list of these is unreadable)
 )
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
-#: A full stop that ends no sentence: that of "Mr." and the like, and of a single letter.
+#: A full stop that ends no sentence: after "Mr" and the like, and after a single letter.
 ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Jr|Sr|vs|Vol)|\b[^\W\d_])\.$")
 _SENTENCE_START = re.compile(
     r"""(?:^|[.!?…]["”'’)]*\s|\n)\s*["“'‘(]*$"""

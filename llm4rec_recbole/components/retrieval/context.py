@@ -39,7 +39,7 @@ def context_sequence(
     """The input of Eq. (12): [h_user; y_1 + k_1; …; y_t + k_t], soft tokens (B, 1 + L, d), their
     mask (B, 1 + L) int64, and their positions from 0, (B, 1 + L) int64; gaps do not count.
 
-    user: (B, d); history: (B, L, d), the items' tokens with those of their entries, oldest first,
+    user: (B, d); history: (B, L, d), the tokens of the items and of their entries, oldest first,
     padded on the right, with its mask is_item (B, L) bool. Item l is token 1 + l.
     """
     tokens = torch.cat([user[:, None], history], 1)
@@ -171,7 +171,7 @@ class RetrievedContext(nn.Module):
         """Entries (B, L, K) after each item of training windows, -1 for none.
 
         position: (B, L), rows of the training interactions, counted from 1, 0 at the padding. The
-        query time is that of the row's own interaction.
+        query time is the time of the row's interaction.
         """
         n = len(self.features.items)
         if self._prepared is None and n <= MAX_PREPARED:

@@ -205,6 +205,6 @@ def unique_title_tokens(
 
 
 def _duplicates(sequences: Sequence[Tokens]) -> list[int]:
-    """Return the items whose tokens are those of another item too."""
+    """Return the items that have the same tokens as another item."""
     count = Counter(map(tuple, sequences))
     return [item for item, tokens in enumerate(sequences) if count[tuple(tokens)] > 1]

@@ -159,7 +159,7 @@ class P5(GenerativeRecommender, SequentialRecommender):
 
 
 def _families(shares: dict[str, float], texts: Texts) -> dict[str, float]:
-    """Return the families to train: those of `shares` for which the data have answers."""
+    """Return the families of `shares` to train: the data have answers for them."""
     for name in shares:
         if name not in FAMILIES:
             raise InputError(f"P5 has no family {name!r}", hint=f"one of {', '.join(FAMILIES)}")

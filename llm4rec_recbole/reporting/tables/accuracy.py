@@ -186,7 +186,7 @@ def _conclusion(row: Row) -> Cell:
 #     dataset                string    protocol loo
 #     user                   string    raw token
 #     user_interactions      int32     the user's training interactions
-#     target_interactions    int32     those of the held-out item, of all users
+#     target_interactions    int32     all users' training interactions with the held-out item
 #
 # `python -m benchmarks.studies.few_interactions` writes them. So the table needs no data set.
 
