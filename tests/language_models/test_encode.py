@@ -10,7 +10,13 @@ import pytest
 
 from llm4rec_recbole.console import run_command
 from llm4rec_recbole.errors import InputError
-from llm4rec_recbole.language_models.encode_items import encode, main, read_encoded, texts_sha256
+from llm4rec_recbole.language_models.encode_items import (
+    EncodedTexts,
+    encode,
+    main,
+    read_encoded,
+    texts_sha256,
+)
 from llm4rec_recbole.language_models.text_encoder import HashEncoder
 
 
@@ -120,6 +126,7 @@ def test_a_folder_that_cannot_be_written_is_one_line_and_the_vectors_are_used(
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_an_empty_table_has_no_vectors(tmp_path: Path) -> None:
-    encoded = encode(item_file(tmp_path, "item_id:token"), tmp_path / "out", "hash-16")
-    assert not encoded.of_items(["[PAD]", "1"]).any()
+def test_an_empty_table_has_no_vectors() -> None:
+    empty = EncodedTexts("hash-16", "float32", texts_sha256([]), [], np.zeros((0, 16)))
+    assert empty.of_items(["[PAD]", "1"]).shape == (2, 16)
+    assert not empty.of_items(["[PAD]", "1"]).any()

@@ -96,9 +96,8 @@ def test_configurations_of_two_code_versions_are_distinguished(results):
     add_ablation(results)
     add_run(results, "GenRecFusion", ranks_around(9), git_commit="b" * 40)
     assert compare_and_make_tables(results) == 0
-    assert "The runs differ in git commit" in table_text(results, 5)
-    assert "bbbbbbbb: GenRecFusion" in table_text(results, 5)
-    assert "bbbbbbbb: GenRecFusion" in table_text(results, 4)
+    for table in (4, 5):
+        assert "The runs differ in git commit: see" in table_text(results, table)
 
 
 def test_one_seed_beside_several_is_named(results):

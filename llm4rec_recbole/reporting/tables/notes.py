@@ -30,7 +30,7 @@ def run_notes(sections: list[AccuracySection]) -> list[str]:
         *_seeds(rows),
         *_failures(sections),
         *_idle_components(records),
-        *_versions(sections),
+        *_versions(records),
     ]
 
 
@@ -117,14 +117,15 @@ def _idle_components(records: list[Record]) -> list[str]:
     return notes
 
 
-def _versions(sections: list[AccuracySection]) -> list[str]:
-    """Which of code, packages and data differ between the runs of a section."""
-    names = {"git_commit": "git commit", "lock_sha256": "packages", "data_sha256": "data"}
-    differing = [
-        name
-        for key, name in names.items()
-        if any(len({r.provenance[key] for r in _records(s.rows)}) > 1 for s in sections)
-    ]
+def _versions(records: list[Record]) -> list[str]:
+    """Which of code, packages and data differ between the runs; data: of one data set."""
+    versions = {
+        "git commit": {record.provenance["git_commit"] for record in records},
+        "packages": {record.provenance["lock_sha256"] for record in records},
+        "data": {(record.dataset, record.provenance["data_sha256"]) for record in records},
+    }
+    allowed = {"data": len({record.dataset for record in records})}
+    differing = [name for name, values in versions.items() if len(values) > allowed.get(name, 1)]
     if not differing:
         return []
     listed = " and ".join(differing)
