@@ -275,13 +275,13 @@ def first_unit_change(times: np.ndarray) -> int | None:
 
 def mixed_units_error(path: str | Path, line: int, first: float, other: float) -> InputError:
     """The error for a file whose first time is in one unit and whose time at `line` in another."""
-    numbers = _units(np.array([other, first]))
-    units = [
-        "days" if time <= _DAYS[1] else UNITS[number]
-        for time, number in zip((other, first), numbers)
-    ]
-    message = f"the time is in {units[0]}, but the times above it are in {units[1]}"
+    message = f"the time is in {unit_of(other)}, but the times above it are in {unit_of(first)}"
     return InputError(message, file=path, line=line, hint="write all times in one unit")
+
+
+def unit_of(time: float) -> str:
+    """The unit of a time in a file that has two units."""
+    return "days" if time <= _DAYS[1] else UNITS[int(_units(np.array([time]))[0])]
 
 
 def _units(times: np.ndarray) -> np.ndarray:

@@ -34,6 +34,7 @@ from llm4rec_recbole.components.adaptation.adapter import (
 )
 from llm4rec_recbole.components.adaptation.events import Event, likes, mean_ratings
 from llm4rec_recbole.components.adaptation.journal import CrashSafeAdapter
+from llm4rec_recbole.data.atomic_format import first_unit_change, unit_of
 from llm4rec_recbole.data.exact_order import exact_order
 from llm4rec_recbole.data.held_out import HeldOut
 from llm4rec_recbole.errors import InputError
@@ -108,6 +109,7 @@ class Feedback:
         self._seen: list[tuple[int, int, float]] = []  # user, item, time
         self._histories: dict[int, dict[int, float]] = {}  # user: item: time, oldest first
         log = model.log
+        self._span = log.times.min(), log.times.max()
         for row in exact_order(log.times).tolist():
             self._append(int(log.users[row]), int(log.items[row]), float(log.times[row]))
         self._means = np.zeros(len(model.user_tokens))
@@ -115,7 +117,8 @@ class Feedback:
             self._means = mean_ratings(log.users, log.ratings, len(model.user_tokens))
 
     def check(self, event: Event) -> None:
-        """Raise InputError for an unknown user or item, and for a user without another item."""
+        """Raise InputError for an unknown user or item, for a user without another item, and for a
+        time in another unit than the data set's times."""
         for kind, token, numbers in (
             ("user", event.user, self._users),
             ("item", event.item, self._items),
@@ -124,6 +127,9 @@ class Feedback:
                 raise InputError(f"no {kind} {token!r} in {self.model.config['dataset']}")
         if not len(self._history(event)):
             raise InputError(f"user {event.user!r} has no other item in the history")
+        if first_unit_change(np.array([*self._span, event.time], dtype=np.float64)) is not None:
+            units = unit_of(event.time), unit_of(self._span[1])
+            raise InputError(f"the time is in {units[0]}, but the data set's are in {units[1]}")
 
     def next_item_event(self, event: Event) -> NextItemEvent:
         """Return the event in internal ids; the same before and after `observe`."""

@@ -12,6 +12,7 @@ import torch
 
 from llm4rec_recbole.components.adaptation.adapter import NextItemEvent, online_adapter
 from llm4rec_recbole.components.adaptation.events import Event
+from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.inference.adaptation_session import Feedback
 from llm4rec_recbole.inference.restore import TrainedModel, restore
 
@@ -48,6 +49,17 @@ def test_an_item_that_comes_again_is_left_out_of_its_own_history(model: TrainedM
     assert items_of(model, feedback.next_item_event(made("lonely", "i4"))) == ["i1", "i9"]
     assert items_of(model, feedback.next_item_event(made("lonely", "i2"))) == ["i1", "i4", "i9"]
     assert torch.isfinite(feedback.losses([made("lonely", "i4")])[0].loss)
+
+
+@pytest.mark.parametrize(
+    ("time", "unit"),
+    [(2e12, "milliseconds"), (2e15, "microseconds"), (2e18, "nanoseconds"), (20_000, "days")],
+)
+def test_a_time_in_another_unit_than_the_data_is_refused(model, time, unit) -> None:
+    feedback = Feedback(replace(model, times=1e9 + np.arange(len(model.times))))
+    feedback.check(Event("lonely", "i4", "implicit", 1.0, 2e9))
+    with pytest.raises(InputError, match=f"time is in {unit}, but the data set's are in seconds"):
+        feedback.check(Event("lonely", "i4", "implicit", 1.0, time))
 
 
 @pytest.mark.parametrize(
