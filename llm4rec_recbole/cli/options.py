@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
-from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.errors import InputError, shorten
 from llm4rec_recbole.files import printed_folder
 from llm4rec_recbole.language_models import sources
 from llm4rec_recbole.parser import Parser
@@ -77,6 +78,27 @@ def parser_of(description: str, *options: str) -> Parser:
         kind, default, text = _OPTIONS[name]
         parser.add_argument(name, type=kind, default=default, help=text)
     return parser
+
+
+def count(text: str) -> int:
+    """A whole number, 1 or more."""
+    return int(_number(text, int, 1, "a whole number, 1 or more"))
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    return _number(text, float, math.ulp(0), "a number above 0")
+
+
+def _number(text: str, kind: type[int] | type[float], least: float, what: str) -> float:
+    """The finite number in `text`, which is at least `least`. Raises ArgumentTypeError."""
+    try:
+        value = kind(text)
+    except ValueError:
+        value = math.nan
+    if not least <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{shorten(text)} is not {what}")
+    return value
 
 
 def check_k(k: int) -> None:

@@ -162,6 +162,7 @@ def _print_result(path: Path) -> None:
 
 def tune(argv: Sequence[str]) -> int:
     """`llm4rec tune`: search, and print the best options. Raises InputError for bad input."""
+    from llm4rec_recbole.cli.options import count, positive
     from llm4rec_recbole.parser import Parser
 
     parser = Parser(
@@ -177,9 +178,9 @@ def tune(argv: Sequence[str]) -> int:
     parser.add_argument("--data-path", help="folder of the data sets' folders (dataset)")
     parser.add_argument("--config_files", default="",
                         help="files of options, with commas, as for run_recbole")  # fmt: skip
-    parser.add_argument("--trials", type=int, help="in all (20 on ml-100k, 12 on beauty, else 8)")
+    parser.add_argument("--trials", type=count, help="in all (20 on ml-100k, 12 on beauty, else 8)")
     parser.add_argument(
-        "--minutes", type=float,
+        "--minutes", type=positive,
         help="ceiling of a trial, of processor time (5 on ml-100k, 10 on beauty, else 15)",
     )  # fmt: skip
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: torch's choice")

@@ -257,7 +257,7 @@ _COMMAND_OPTIONS = [
         "out",
         "data",
     ),
-    *("k", "users", "most", "ewc", "summary", "raw", "claim", "pilot", "data-path", "margin"),
+    *("k", "users", "most", "summary", "raw", "claim", "pilot", "data-path", "trials"),
     *("failures", "printed", "recbole-row", "other_results", "figure", "results_dir", "readme"),
 ]
 
