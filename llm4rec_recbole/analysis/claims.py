@@ -43,7 +43,6 @@ class LedgerEntry:
     verdict: Verdict
     reason: str
     null_verdict: Verdict | None = None  # against references and nulls; None without a comparison
-    null_reason: str = ""
 
 
 def read_printed(folder: Path) -> Tables:
@@ -79,12 +78,12 @@ def ledger(
         measured = [*_measurements(claim, settings, comparisons, missing)]
         absent = "" if measured else _why_not_measured(claim, {f.method for f in failures})
         needs = power.users_for(claim.gains, claim.test, pilots)
-        against_nulls = [m.null for m in measured if m.null is not None]
-        against_null_verdict = (
-            worst_verdict(replace(claim, gains={}), against_nulls) if against_nulls else (None, "")
-        )
-        first = verdict(claim, measured, absent, needs)
-        entries.append(LedgerEntry(claim, measured, *first, *against_null_verdict))
+        nulls_measured = [m.null for m in measured if m.null is not None]
+        null_verdict = None
+        if nulls_measured:
+            null_verdict, _ = worst_verdict(replace(claim, gains={}), nulls_measured)
+        against_baselines = verdict(claim, measured, absent, needs)
+        entries.append(LedgerEntry(claim, measured, *against_baselines, null_verdict))
     return entries
 
 

@@ -69,11 +69,6 @@ class Split:
         return self.log.held_out(self.test_at)
 
     @property
-    def valid_rows(self) -> np.ndarray:
-        """The row numbers of the held-out items of validation, (U,) int64."""
-        return self.log.rows[self.valid_at]
-
-    @property
     def test_rows(self) -> np.ndarray:
         """The row numbers of the held-out items of the test, (U,) int64."""
         return self.log.rows[self.test_at]

@@ -258,7 +258,7 @@ _COMMAND_OPTIONS = [
         "data",
     ),
     *("k", "users", "most", "summary", "raw", "claim", "pilot", "data-path", "trials"),
-    *("failures", "printed", "recbole-row", "other_results", "figure", "results_dir", "readme"),
+    *("failures", "printed", "other_results", "figure", "results_dir", "readme"),
 ]
 
 
