@@ -46,7 +46,6 @@ class Pooled:
     tau2: float  # variance of the effects between studies
     i2: float  # share of the variance that is between studies, 0..1
     q: float  # Cochran's Q
-    p_q: float  # of τ² = 0
     studies: int
 
 
@@ -88,7 +87,7 @@ def random_effects(effects: np.ndarray, variances: np.ndarray) -> Pooled:
         effect=mean, error=error, low=mean - half, high=mean + half,
         p=float(2 * stats.t.sf(abs(mean) / error, k - 1)) if error else float(mean == 0),
         predicted_low=mean - spread, predicted_high=mean + spread,
-        tau2=tau2, i2=float(tau2 / (tau2 + typical)), q=q, p_q=float(stats.chi2.sf(q, k - 1)),
+        tau2=tau2, i2=float(tau2 / (tau2 + typical)), q=q,
         studies=k,
     )  # fmt: skip
 
