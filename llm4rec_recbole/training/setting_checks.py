@@ -117,7 +117,7 @@ def _without_effect(config: Any) -> Iterator[tuple[str, str, str]]:
             f"{config['valid_metric']} is better when it is {'larger' if bigger else 'smaller'}"
         )
         yield "valid_metric_bigger", message, "leave valid_metric_bigger out"
-    if lacking := _no_validation(config):
+    if lacking := no_validation(config):
         for name in ("valid_metric", "stopping_step", "eval_step"):
             if name != "eval_step" or config["eval_step"] != 0:
                 yield name, f"{name} is not read: {lacking}", "the last epoch is tested"
@@ -143,7 +143,7 @@ def _reads_features(model: type) -> bool:
     )
 
 
-def _no_validation(config: Any) -> str | None:
+def no_validation(config: Any) -> str | None:
     """Why no epoch is validated; None where epochs are."""
     if config["eval_step"] == 0:
         return "eval_step is 0, so no epoch is validated"

@@ -11,7 +11,9 @@ from llm4rec_recbole.config import folder
 from llm4rec_recbole.errors import InputError, shorten
 from llm4rec_recbole.files import write_atomically
 
-COLUMNS = ["options", "valid_ndcg@10", "best_epoch", "epochs", "seconds", "seed", "state"]
+METRIC = "ndcg@10"  # by which trials are compared, on validation
+SCORE = f"valid_{METRIC}"  # its column
+COLUMNS = ["options", SCORE, "best_epoch", "epochs", "seconds", "seed", "state"]
 
 
 def read_trials(path: Path) -> list[dict[str, str]]:
@@ -24,7 +26,7 @@ def read_trials(path: Path) -> list[dict[str, str]]:
         try:
             setting = json.loads(row["options"])
             is_complete = set(row) | {"state"} == set(COLUMNS) and None not in row.values()
-            sound = isinstance(setting, dict) and 0 <= float(row["valid_ndcg@10"]) <= 1
+            sound = isinstance(setting, dict) and 0 <= float(row[SCORE]) <= 1
         except (KeyError, TypeError, ValueError, RecursionError):
             is_complete = sound = False
         if not is_complete or not sound:
@@ -38,7 +40,7 @@ def best_trial(path: Path) -> dict[str, str]:
     rows = read_trials(path)
     if not rows:
         raise InputError("there is no trial", file=path)
-    return max(rows, key=lambda row: float(row["valid_ndcg@10"]))
+    return max(rows, key=lambda row: float(row[SCORE]))
 
 
 def write_experiment(path: Path, model: str, dataset: str, protocol: str) -> Path:
@@ -53,7 +55,7 @@ def write_experiment(path: Path, model: str, dataset: str, protocol: str) -> Pat
         f"#   run_recbole --model={model} --dataset={dataset} --config_files={file}",
         f"# Validation trials: {len(rows)}. Training: {float(trial['seconds']) / 60:.0f} min.",
         f"# Expected under {protocol}, seed {trial['seed']}: validation NDCG@10 "
-        f"{float(trial['valid_ndcg@10']):.4f}.",
+        f"{float(trial[SCORE]):.4f}.",
         yaml.safe_dump(json.loads(trial["options"]), sort_keys=True).rstrip(),
     ]
     write_atomically(target, "\n".join(lines) + "\n")

@@ -31,7 +31,8 @@ from typing import Any
 from llm4rec_recbole.config import folder
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.files import write_atomically
-from llm4rec_recbole.training.trials import COLUMNS, read_trials
+from llm4rec_recbole.training.setting_checks import no_validation
+from llm4rec_recbole.training.trials import COLUMNS, METRIC, SCORE, read_trials
 from llm4rec_recbole.yaml_files import read_yaml
 
 #: Trials, and minutes of processor time a trial, for every method. Other data sets: OTHERWISE.
@@ -157,10 +158,13 @@ class Search:
         try:
             options = self.options | setting
             experiment = prepare(self.model, self.dataset, self.config_files, options)
+            _check_validation(experiment.config)
             is_cpu = experiment.config["device"].type == "cpu"
             clock = time.process_time if is_cpu else time.perf_counter
             began = clock()
             fit(experiment.trained, experiment.data, save=False, watch=watch)
+            if not values:
+                raise InputError("no epoch was validated", hint="eval_step is at most epochs")
         except _Ended as ended:
             state = str(ended)
         except BaseException:
@@ -169,7 +173,7 @@ class Search:
         best_epoch, best = max(values, key=lambda pair: pair[1])
         row = {
             "options": json.dumps(setting, sort_keys=True),
-            "valid_ndcg@10": f"{best:.6f}",
+            SCORE: f"{best:.6f}",
             "best_epoch": str(best_epoch),
             "epochs": str(values[-1][0]),
             "seconds": f"{clock() - began:.1f}",
@@ -189,6 +193,15 @@ class Search:
         if isinstance(values, list):
             return next((choice for choice in values if _plain(choice) == value), value)
         return float(f"{value:.3g}") if isinstance(value, float) else value
+
+
+def _check_validation(config: Any) -> None:
+    """Refuse a run that does not validate, or by another metric than the one of all trials."""
+    if str(config["valid_metric"]).lower() != METRIC:
+        message = f"trials are compared by {METRIC}, but valid_metric is {config['valid_metric']}"
+        raise InputError(message, hint="valid_metric: NDCG@10 in a file of --config_files")
+    if (why := no_validation(config)) is not None:
+        raise InputError(f"{why}, and trials are compared by validation")
 
 
 def tune(
@@ -281,7 +294,7 @@ def _add_earlier(study: Any, rows: list[dict[str, str]], space: dict[str, Any]) 
                 create_trial(
                     params={name: _plain(value) for name, value in setting.items()},
                     distributions=distributions(space),
-                    value=float(row["valid_ndcg@10"]),
+                    value=float(row[SCORE]),
                     user_attrs={"row": {name: row.get(name, "complete") for name in COLUMNS}},
                 )
             )

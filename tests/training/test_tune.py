@@ -66,6 +66,19 @@ def test_trials_are_of_the_space_and_stay_when_the_search_goes_on(options, tmp_p
     assert len(more) == 5
 
 
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"valid_metric": "MRR@10"}, "trials are compared by ndcg@10, but valid_metric is MRR@10"),
+        ({"eval_step": 0, "epochs": 1}, "no epoch is validated"),
+    ],
+)
+def test_trials_that_cannot_be_compared_are_refused(options, tmp_path, space, given, line):
+    space("BPR", "learning_rate: [0.01, 0.1]")
+    with pytest.raises(InputError, match=line):
+        search("BPR", tmp_path, options, 1, **given)
+
+
 def test_a_lost_journal_is_filled_from_the_table(options, tmp_path, space, monkeypatch):
     space("EASE", "reg_weight: [50, 100, 200]")
     path = search("EASE", tmp_path, options, 3)
