@@ -16,6 +16,7 @@ from llm4rec_recbole.datasets.readers import movielens
 from llm4rec_recbole.datasets.readers.movielens import read_ratings
 from llm4rec_recbole.datasets.spec import read_spec
 from llm4rec_recbole.errors import InputError
+from tests.campaigns.shop import write_raw_ratings
 
 HEADER = "userId,movieId,rating,timestamp\n"
 
@@ -220,3 +221,12 @@ def test_all_rows_of_the_slice_of_ml_25m_are_accounted_for(real_data, prepared, 
     assert rows["items"]["read"] == 62_423
     assert rows["items"]["dropped"] == {"no interaction is kept": 62_423 - 9786}
     assert (summary["users"], summary["items"]) == (757, 9786)
+
+
+def test_days_beside_seconds_are_refused(tmp_path):
+    raw = write_raw_ratings(tmp_path) / "raw"
+    lines = (raw / "ratings.csv").read_text().splitlines()
+    lines[5] = f"{lines[5].rpartition(',')[0]},11574"
+    (raw / "ratings.csv").write_text("\n".join(lines) + "\n")
+    with pytest.raises(InputError, match="the time 11574 is in days, others are in seconds"):
+        convert(read_spec("ml-latest-small"), raw, tmp_path / "out")
