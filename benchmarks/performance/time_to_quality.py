@@ -142,16 +142,23 @@ def seconds_to(curve: list[dict[str, float]], valid: float) -> float | None:
 
 
 def comparison(peer: list[dict[str, float]], ours: list[dict[str, float]]) -> list[str]:
-    """The lower of the two best validation values, both curves' seconds to it, and their ratio.
+    """The lower of the two best values measured, both curves' seconds to it, their ratio; a bound.
 
-    Where RecTools has not reached it when it is stopped, its seconds are a lower bound.
+    The bound holds however long RecTools trains on. Where its best value is below ours when it is
+    stopped, a later best value costs RecTools more than the seconds until then, and ours no more
+    than our best value.
     """
-    lower = min(max(point["valid"] for point in curve) for curve in (peer, ours))
+    best_peer, best_ours = (max(point["valid"] for point in curve) for curve in (peer, ours))
+    lower = min(best_peer, best_ours)
     own, other = seconds_to(ours, lower), seconds_to(peer, lower)
+    own_best = seconds_to(ours, best_ours)
     assert own  # the lower value is on both curves
     assert other
-    reached = "yes" if other >= NEEDED * own else "no"
-    return [f"{lower:.4f}", number(other), number(own), f"{other / own:.1f} ×", reached]
+    assert own_best
+    bound = peer[-1]["cpu_seconds"] / own_best if best_peer < best_ours else other / own
+    verdict = "yes" if bound >= NEEDED else "not shown"
+    seconds = [number(other), number(own), f"{other / own:.1f} ×"]
+    return [f"{lower:.4f}", *seconds, f"{bound:.1f} ×: {verdict}"]
 
 
 def render(measured: dict[str, Any]) -> str:
@@ -180,11 +187,14 @@ def render(measured: dict[str, Any]) -> str:
             f"start. {packages}.",
             "Beauty, NDCG@10 of the validation items of leave-one-out, all unseen items ranked; "
             "seed 0. CPU seconds count from before the model is made, those of ours also reading "
-            "the data and the validations. Each run of RecTools was stopped after its last value.",
+            "the data and the validations. Each run of RecTools was stopped after its last value, "
+            "our BERT4Rec after 20 epochs.",
             "## To the lower of the two best values",
+            "*At least* is the ratio that holds however long RecTools trains on. Where its value is "
+            "below our best one when it is stopped, that is its CPU seconds over ours to our best.",
             table(
                 ["RecTools' model", "NDCG@10", "RecTools, CPU s", "ours, CPU s", "ratio",
-                 f"≥ {NEEDED} ×"],
+                 f"at least; {NEEDED} × needed"],
                 pairs,
             ),
             "## Curves",

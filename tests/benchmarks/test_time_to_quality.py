@@ -24,10 +24,23 @@ def curve(*points: tuple[float, float]) -> list[dict[str, float]]:
 @pytest.mark.parametrize(
     ("peer", "ours", "row"),
     [
-        # The peer's best value is lower: ours reaches it at its second validation.
-        ([(30, 0.01), (60, 0.02)], [(5, 0.01), (10, 0.03)], ["0.0200", "60", "10", "6.0 ×", "yes"]),
-        # Ours is lower: the peer reaches it at its first.
-        ([(30, 0.05), (60, 0.06)], [(5, 0.01), (20, 0.03)], ["0.0300", "30", "20", "1.5 ×", "no"]),
+        # The peer is below our best when it is stopped: it needs more than 60 s to any later value.
+        (
+            [(30, 0.01), (60, 0.02)],
+            [(5, 0.01), (10, 0.02), (16, 0.03)],
+            ["0.0200", "60", "10", "6.0 ×", "3.8 ×: yes"],
+        ),
+        (
+            [(30, 0.01), (60, 0.02)],
+            [(5, 0.01), (10, 0.02), (30, 0.03)],
+            ["0.0200", "60", "10", "6.0 ×", "2.0 ×: not shown"],
+        ),
+        # Our best value is lower: the peer reaches it at its first look.
+        (
+            [(30, 0.05), (60, 0.06)],
+            [(5, 0.01), (20, 0.03)],
+            ["0.0300", "30", "20", "1.5 ×", "1.5 ×: not shown"],
+        ),
     ],
 )
 def test_both_are_compared_at_the_lower_of_their_best(peer: Any, ours: Any, row: list[str]) -> None:
@@ -41,7 +54,7 @@ def test_the_page_has_every_curve_and_each_peer_beside_ours() -> None:
         "RecTools, SASRec, 64 numbers": peer | VERSIONS,
     }
     page = render({"runs": runs, "date": "today", "machine": "a CPU", "load": 1.0})
-    assert "| SASRec, 64 numbers | 0.0200 | 30 | 8 | 3.8 × | yes |" in page
+    assert "| SASRec, 64 numbers | 0.0200 | 30 | 8 | 3.8 × | 3.8 ×: yes |" in page
     assert "| RecTools, SASRec, 64 numbers | 30 | 0.50 | 0.0200 |" in page
     assert "| ours, SASRec | 8 | 2 | 0.0300 |" in page
     assert "published options |" not in page  # not measured
