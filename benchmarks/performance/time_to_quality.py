@@ -190,8 +190,8 @@ def render(measured: dict[str, Any]) -> str:
             "the data and the validations. Each run of RecTools was stopped after its last value, "
             "our BERT4Rec after 20 epochs.",
             "## To the lower of the two best values",
-            "*At least* is the ratio that holds however long RecTools trains on. Where its value is "
-            "below our best one when it is stopped, that is its CPU seconds over ours to our best.",
+            "*At least* is the ratio that holds however long RecTools trains on. Where RecTools is "
+            "stopped below our best value, that is its CPU seconds over ours to our best value.",
             table(
                 ["RecTools' model", "NDCG@10", "RecTools, CPU s", "ours, CPU s", "ratio",
                  f"at least; {NEEDED} × needed"],
