@@ -21,13 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from llm4rec_recbole.data import table_cache
-from llm4rec_recbole.data.atomic_format import (
-    DEFAULT_FORMAT,
-    count_in_order,
-    first_unit_change,
-    unit_of,
-)
+from llm4rec_recbole.data import atomic_format, table_cache
+from llm4rec_recbole.data.atomic_format import DEFAULT_FORMAT, count_in_order
 from llm4rec_recbole.data.exact_order import is_ascending, repeats, stable_order
 from llm4rec_recbole.datasets.base import RawData, RawLog, RowReport
 from llm4rec_recbole.datasets.events import EVENTS, copy_used_events
@@ -83,8 +78,9 @@ def convert(spec: DatasetSpec, raw: str | Path, out: str | Path) -> list[RowRepo
         log = data.log.select(row_mask)
         if not len(log):
             raise InputError(f"no interaction is left: {log_report}", file=log_report.file)
-        if spec.timestamps == "seconds" and (row := first_unit_change(log.times)) is not None:
-            units = unit_of(log.times[row]), unit_of(log.times[0])
+        row = atomic_format.first_unit_change(log.times) if spec.timestamps == "seconds" else None
+        if row is not None:
+            units = [atomic_format.unit_of(log.times[at]) for at in (row, 0)]
             message = f"the time {log.times[row]:.0f} is in {units[0]}, others are in {units[1]}"
             raise InputError(message, file=log_report.file, hint="write all times in one unit")
         new = staging / "new"
