@@ -114,7 +114,7 @@ class CausalTreeDecoder:
         if store:
             memory.n_stored += n_tokens
         else:
-            memory.cache.crop(memory.mask.shape[1] + memory.n_stored)
+            memory.cache.crop(-n_tokens)  # transformers 5 takes no new length
         return states
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import DynamicCache
 
 from llm4rec_recbole.decoding import exhaustive
 from llm4rec_recbole.decoding.beam import (
@@ -61,6 +62,16 @@ def test_exhaustive_scores_are_the_teacher_forced_log_probabilities(kind, over, 
     trie = ItemTrie.build(CATALOGUE, END)
     scores = exhaustive_scores(decoder_of(kind), *prompts(), trie, over, chunk_size)
     np.testing.assert_allclose(scores, reference(kind, CATALOGUE, over), rtol=1e-4, atol=1e-4)
+
+
+def test_tokens_leave_the_cache_by_their_number(monkeypatch):
+    """transformers 4 also takes the new length; transformers 5 does not."""
+    crop, removed = DynamicCache.crop, []
+    monkeypatch.setattr(DynamicCache, "crop", lambda self, n: (removed.append(n), crop(self, n)))
+    trie = ItemTrie.build(CATALOGUE, END)
+    exhaustive_scores(decoder_of("causal"), *prompts(), trie, chunk_size=2)
+    assert removed
+    assert max(removed) < 0
 
 
 @both
