@@ -30,7 +30,7 @@ from llm4rec_recbole.files import write_atomically, write_json
 from llm4rec_recbole.machine import processor_name
 
 TOP = Path(__file__).resolve().parents[2]
-FAST = "properties/experiment/beauty/SASRec_fast.yaml"
+FAST = "properties/experiment/beauty/SASRec.yaml"
 OWN = "properties/experiment/beauty/BERT4Rec.yaml"
 _COMMON = {"session_max_len": 50, "dropout_rate": 0.2, "lr": 1e-3, "batch_size": 128}
 _SMALL = {"n_factors": 64, "n_blocks": 2, "n_heads": 2, "loss": "softmax", **_COMMON}

@@ -9,7 +9,7 @@ also measured on held-out items, validation and test, two for each user. The par
 (components/debiasing/fairness.py). Random groups have a gap too. The table has the mean gap of
 shuffled groups beside it.
 
-Writes fairness_curve.json, fairness_curve.md and fairness_curve.svg.
+Writes fairness_curve.json and fairness_curve.md.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.metrics import ndcg
 from llm4rec_recbole.evaluation.ranking import full_ranks
 from llm4rec_recbole.files import write_atomically, write_json
-from llm4rec_recbole.reporting.figures.plots import Point, scatter
 
 FAIRNESS = (0.0, 0.3, 1.0, 3.0, 10.0)
 RESAMPLES = 499
@@ -176,18 +175,6 @@ def _gap(found: dict[str, Any]) -> str:
     )
 
 
-def draw(measured: dict[str, Any]) -> str:
-    """NDCG@10 against the gap, a point for each λ_fair, as a file of SVG."""
-    points = [
-        Point(f"λ = {row['fairness']:g}", row["training"]["gap"], row["ndcg@10"])
-        for row in measured["curve"]
-    ]
-    title = f"Parity gap and accuracy by λ_fair, {measured['dataset']}"
-    figure = scatter("fairness_curve", title, "parity gap of (18), in training", "NDCG@10", points)
-    assert figure is not None  # there is a point
-    return figure.standalone()
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print, write; 1 unless the largest λ_fair has a smaller gap than the least."""
     assert __doc__
@@ -203,7 +190,6 @@ def main(arguments: list[str] | None = None) -> int:
     report = render(measured)
     write_json(a.output / "fairness_curve.json", measured)
     write_atomically(a.output / "fairness_curve.md", report)
-    write_atomically(a.output / "fairness_curve.svg", draw(measured))
     print(report)
     gaps = [row["training"]["gap"] for row in measured["curve"]]
     return 0 if gaps[-1] < gaps[0] else 1

@@ -117,7 +117,7 @@ def ndcg_of_users(label: str, dataset: str, top: Path) -> tuple[np.ndarray, dict
     """Run one setting: NDCG@10 of each test user, by user, and what the report shows."""
     method, own = SETTINGS[label]
     model, options = variant(method)
-    folder = top / "runs" / str(list(SETTINGS).index(label))
+    folder = top / "runs" / dataset / str(list(SETTINGS).index(label))
     options = options | own | {"data_path": str(top / "data"), "results_dir": str(folder)}
     # In one folder: a sum of references reads the checkpoint of its reference.
     options |= {"checkpoint_dir": str(top / "checkpoints" / dataset), "num_threads": 1}

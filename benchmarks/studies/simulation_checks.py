@@ -16,13 +16,20 @@ from llm4rec_recbole.analysis.power import users_needed
 from llm4rec_recbole.analysis.significance import (
     holm,
     paired_t,
-    tost,
     users_and_seeds,
     users_to_decide,
 )
 from llm4rec_recbole.console import run_command, write_page
 
 EXPERIMENTS, USERS, SEEDS = 2_000, 300, 3
+
+
+def tost(difference: float, error: float, df: float, margin: float) -> float:
+    """The p value of TOST: the larger p of the tests of d ≤ -margin and d ≥ margin."""
+    from scipy import stats
+
+    lower = stats.t.sf((difference + margin) / error, df)
+    return float(max(lower, stats.t.cdf((difference - margin) / error, df)))
 
 
 def experiment(random: np.random.Generator, effect: float) -> tuple[float, float, float]:

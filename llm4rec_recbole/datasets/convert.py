@@ -254,10 +254,8 @@ def table(log: RawLog) -> tuple[dict[str, str], pa.Table]:
         cells = pa.array(names, pa.string()).take(numbered.dictionary)
         return pa.DictionaryArray.from_arrays(numbered.indices, cells)
 
-    columns = {
-        "user_id": tokens(log.users, log.user_tokens),
-        "item_id": tokens(log.items, log.item_tokens),
-    }
+    columns = {"user_id": tokens(log.users, log.user_tokens)}
+    columns["item_id"] = tokens(log.items, log.item_tokens)
     if log.ratings is not None:
         stars = pa.array(log.ratings).dictionary_encode()
         written = stars.dictionary.cast(pa.string()).cast(pa.float64())

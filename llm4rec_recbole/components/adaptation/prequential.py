@@ -166,9 +166,9 @@ def relation_update_size(n_events: int, n_items: int, size: int) -> int:
     """The number of events in one update, where relations among `n_items` items learn.
 
     It is `size`. If that would take minutes, there are FEW_UPDATES, each at most the cost of a fit:
-    k events cost 4 k n² operations, a fit n³.
+    k events cost about 12 k n² operations, a fit 2 n³.
     """
-    if 4.0 * n_events * n_items**2 <= MOST_OPERATIONS:
+    if 12.0 * n_events * n_items**2 <= MOST_OPERATIONS:
         return size
     return max(size, -(-n_events // FEW_UPDATES))
 

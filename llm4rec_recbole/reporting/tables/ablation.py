@@ -220,8 +220,8 @@ def _notes_4(sections: list[AccuracySection]) -> list[str]:
         "full ranking.",
         "The first row is EnhancedGenRec without components. It is not the GenRec of Table I, "
         "which the paper names there.",
-        "The step + Retrieval Augment. includes the item-item relations, an EASE term that the "
-        "paper does not have. The step does not measure retrieval alone.",
+        "The step + Retrieval Augment. includes the item-item relations, a linear term (SLIST) "
+        "that the paper does not have. The step does not measure retrieval alone.",
         "Change: this row less the row above, over the same users; of Full Framework: less the "
         f"first row; of a null: {OURS} less the null. The interval is of the bootstrap over users, "
         "or of t with users and seeds random where a method has several seeds.",
@@ -275,8 +275,8 @@ def _notes_5(sections: list[AccuracySection]) -> list[str]:
         f"Ours: the backbone with that component alone less the backbone with none ({BACKBONE}), "
         "over the same users, full ranking. The unit is per cent of the latter's mean. The "
         "interval does not count that mean's own error.",
-        "Retrieval Augment. includes the item-item relations, an EASE term that the paper does not "
-        "have.",
+        "Retrieval Augment. includes the item-item relations, a linear term (SLIST) that the "
+        "paper does not have.",
         "Synergistic Effect: what the backbone with all five gains less the sum of the five gains "
         "above, formed for each user before it is tested.",
         *([tested] if n_tests else ["No component and backbone have both been run: no test."]),

@@ -265,11 +265,10 @@ def build_experiments(other_results: Path, folder: Path | None = None) -> render
     folder = folder or properties_folder() / "experiment"
     sections = []
     for dataset in sorted(path for path in folder.iterdir() if path.is_dir()):
-        records = {
-            record.method: record
-            for record in read_records(other_results / dataset.name)
-            if record.protocol == "loo" and record.dataset == dataset.name
-        }
+        records: dict[str, Record] = {}  # method → the record of its first seed
+        for record in sorted(read_records(other_results / dataset.name), key=lambda r: r.seed):
+            if record.protocol == "loo" and record.dataset == dataset.name:
+                records.setdefault(record.method, record)
         rows = [
             _experiment(file, records.get(file.stem)) for file in sorted(dataset.glob("*.yaml"))
         ]
