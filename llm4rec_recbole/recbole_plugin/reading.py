@@ -176,6 +176,23 @@ for _name in ("dataset", "kg_dataset", "sequential_dataset"):
     patch(f"recbole.data.dataset.{_name}", upstream="none: pandas 3")(sequence_lengths)
 
 
+@patch("recbole.data.dataset.kg_dataset", upstream="none")
+def one_entity_for_each_item(module: ModuleType) -> None:
+    """Refuse a .link file that gives one entity to two items, or two to one: RecBole numbers items
+    and their entities together, and ends in a KeyError."""
+
+    @wrap(module.KnowledgeBasedDataset)
+    def _load_link(load: Any, self: Any, token: str, dataset_path: str) -> tuple[dict, dict]:
+        item2entity, entity2item = load(self, token, dataset_path)
+        if any(entity2item[entity] != item for item, entity in item2entity.items()) or (
+            len(item2entity) != len(entity2item)
+        ):
+            hint = "give each item one entity, and each entity one item"
+            file = Path(dataset_path, f"{token}.link")
+            raise InputError("items and entities are not one to one", file=file, hint=hint)
+        return item2entity, entity2item
+
+
 @patch("recbole.data.utils", upstream="RecBole #2212")
 def no_pickled_data(module: ModuleType) -> None:
     """Refuse to load a data set or data loader from a pickle, which may run any code.

@@ -201,7 +201,7 @@ def test_a_validation_without_a_value_ends_the_run(capsys, monkeypatch) -> None:
     from recbole.trainer import Trainer
 
     monkeypatch.setattr(Trainer, "_valid_epoch", lambda *_, **__: (float("nan"), {}))
-    status, _, err = command(capsys, "--epochs=3", model="BPR")
+    status, _, err = command(capsys, "--epochs=3", "--eval_step=2", model="BPR")
     assert status == 2
     assert "NDCG@10 has no value after epoch 2 (choose another --valid_metric)" in err
 

@@ -41,15 +41,17 @@ def test_a_property_file_has_a_header_and_values_only(file):
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
 def test_the_values_of_a_property_file_are_of_the_kind_that_its_options_have(file):
     """The command checks what the user gives; this checks what the user does not give."""
-    values = read_yaml(file).values
+    values = dict(read_yaml(file).values)
     model = file.stem if file.parent.name in ("model", "search") else "EnhancedGenRec"
     settings = [values]
     if file.parent.name == "search":
+        first = values.pop("first_trials", [])
         tried = {
             name: of if isinstance(of, list) else [of["from"], of["to"]]
             for name, of in values.items()
         }
         settings = [{name: value} for name, choices in tried.items() for value in choices]
+        settings += first
     for setting in settings:
         check_option_values(model, setting)
         if file.parent.name in ("model", "search"):

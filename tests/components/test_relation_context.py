@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from llm4rec_recbole.components.item_relations import RelationTerm, item_item_weights
+from llm4rec_recbole.components.item_relations import RelationTerm, fit_relations
 
 USERS = np.array([1, 1, 1, 2, 2, 2, 3, 3])
 ITEMS = np.array([1, 2, 4, 2, 4, 5, 1, 5])
@@ -38,5 +38,5 @@ def test_an_item_without_relations_only_ages_the_others() -> None:
 def test_the_first_use_fits() -> None:
     fresh = RelationTerm(USERS, ITEMS, 6, 10, 3.0, 0.9)
     fresh(torch.tensor([[1, 2]]))
-    torch.testing.assert_close(fresh.item_item_weights, item_item_weights(USERS, ITEMS, 6, 3.0)[0])
+    torch.testing.assert_close(fresh.item_item_weights, fit_relations(USERS, ITEMS, 6, 3.0).weights)
     assert not fresh.state_dict()

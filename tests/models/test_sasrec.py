@@ -107,7 +107,10 @@ def test_batches_by_targets_need_windows() -> None:
     [
         ({"num_negatives": 9}, "num_negatives is not read with loss: auto"),
         ({"loss": "gbce", "sce_scale": 5.0}, "sce_scale is not read with loss: gbce"),
-        ({"item_init_std": 0.2}, "item_init_std is not read with item_init: random"),
+        (
+            {"item_init": "random", "item_init_std": 0.2},
+            "item_init_std is not read with item_init: random",
+        ),
     ],
 )
 def test_an_option_that_the_choice_of_another_leaves_unread_is_refused(options, given, refusal):

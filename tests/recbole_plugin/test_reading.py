@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.training.experiment import prepare
 
 HEADER = "user_id:token | item_id:token | timestamp:float"
 UNIX = 881_250_949  # in float32 the next number is 64 s later
@@ -247,3 +248,30 @@ def test_training_interactions_come_user_by_user_for_windows_and_else_by_time(
     write(inter=[HEADER, *rows])
     train = dataset(model, protocol="loo").build()[0]
     assert train.inter_feat["timestamp"].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        [f"i{n}\te{n % 5}" for n in range(6)],  # two items of one entity
+        [*(f"i{n}\te{n}" for n in range(6)), "i0\te7"],  # two entities of one item
+    ],
+)
+def test_links_that_are_not_one_to_one_are_refused(tmp_path: Path, options: dict, links) -> None:
+    folder = tmp_path / "graph"
+    folder.mkdir()
+    rows = [f"u{u}\ti{(u + n) % 6}\t5\t{n}" for u in range(6) for n in range(4)]
+    files = {
+        "inter": ["user_id:token\titem_id:token\trating:float\ttimestamp:float", *rows],
+        "kg": ["head_id:token\trelation_id:token\ttail_id:token"]
+        + [f"e{n}\tr0\te{n + 1}" for n in range(9)],
+        "link": ["item_id:token\tentity_id:token", *links],
+    }
+    for kind, lines in files.items():
+        (folder / f"graph.{kind}").write_text("\n".join(lines) + "\n")
+    given = {"data_path": str(tmp_path), "results_dir": options["results_dir"]}
+    with pytest.raises(InputError, match=r"graph\.link: items and entities are not one to one"):
+        prepare("CFKG", "graph", options=given)
+    links = ["item_id:token\tentity_id:token", *(f"i{n}\te{n}" for n in range(6))]
+    (folder / "graph.link").write_text("\n".join(links) + "\n")
+    prepare("CFKG", "graph", options=given)
