@@ -61,12 +61,24 @@ class TrainingFeatures:
         return any(bool(values.any()) for values in described)
 
 
+def order_of_histories(dataset: Any) -> np.ndarray:
+    """The rows of RecBole's training data (N,) user by user, each user's from old to new.
+
+    Rows of equal times stay in their order. RecBole's own protocol may have shuffled the rows.
+    """
+    rows = dataset.inter_feat
+    users = rows[dataset.uid_field].numpy()
+    if dataset.time_field not in rows:
+        return np.argsort(users, kind="stable")
+    return np.lexsort((rows[dataset.time_field].numpy(), users))
+
+
 def training_features(config: Any, dataset: Any) -> TrainingFeatures:
     """Collect the features of `dataset`, RecBole's training data. Titles are encoded here unless
     the stage `encode` has encoded them before."""
     inter = dataset.inter_feat
     users, items = inter[dataset.uid_field].numpy(), inter[dataset.iid_field].numpy()
-    order = np.argsort(users, kind="stable")
+    order = order_of_histories(dataset)
     users, items = users[order], items[order]
     has_times = dataset.time_field in inter
     times = inter[dataset.time_field].numpy()[order] if has_times else np.arange(len(order))

@@ -127,7 +127,7 @@ def _rows_with_interactions(
     names = dict.fromkeys(described.iloc[:, 0])
     blank = [token for token in tokens if token not in names]
     if row_report is not None:
-        row_report.drop("no interaction is kept", count=len(table) - len(described))
+        row_report.drop("no interaction remains", count=len(table) - len(described))
         row_report.blank = len(blank)
     if not blank:
         return described

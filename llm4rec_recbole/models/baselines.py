@@ -31,6 +31,7 @@ from llm4rec_recbole.components.adaptation.prequential import (
 )
 from llm4rec_recbole.components.item_relations import RelationTerm
 from llm4rec_recbole.components.sasrec_term import PreNormEncoder
+from llm4rec_recbole.components.training_features import order_of_histories
 from llm4rec_recbole.data.held_out import HeldOut, Outcomes
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.training.losses import catalogue_loss, full_cross_entropy
@@ -93,8 +94,11 @@ class SLIST(RecencyEASE):
         GeneralRecommender.__init__(self, config, dataset)  # without the fit of EASE
         self.dummy_param = torch.nn.Parameter(torch.zeros(1))  # RecBole's trainer needs one
         self.decay = float(config["decay"])
-        rows = dataset.inter_feat
-        users, items = (rows[field].numpy() for field in (dataset.uid_field, dataset.iid_field))
+        rows = order_of_histories(dataset)
+        users, items = (
+            dataset.inter_feat[field].numpy()[rows]
+            for field in (dataset.uid_field, dataset.iid_field)
+        )
         self.relations = RelationTerm(
             users,
             items,

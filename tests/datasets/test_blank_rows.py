@@ -57,7 +57,7 @@ def test_an_item_without_metadata_has_a_blank_row_after_the_others(tmp_path, rev
     lines = path.read_text().splitlines()
     assert lines[1:] == ["i3\tI3\t\t\t3.5", "i1\tI1\t\t\t3.5", "i0\t\t\t\t", "i2\t\t\t\t"]
     assert (rows["read"], rows["kept"], rows["blank"]) == (3, 2, 2)
-    assert rows["dropped"] == {"no interaction is kept": 1}
+    assert rows["dropped"] == {"no interaction remains": 1}
     line = "products read, 2 kept, 2 blank rows added for ids that it does not describe, 1 dropped"
     assert line in capsys.readouterr().out
     table = pd.read_parquet(tmp_path / "out" / "items.parquet")

@@ -206,7 +206,7 @@ def test_all_rows_of_ml_latest_small_are_accounted_for(real_data, prepared):
     } == source.expected_statistics
     assert {role: rows[role]["read"] for role in rows} == source.expected_rows
     assert rows["ratings"]["dropped"] == {}
-    assert rows["items"]["dropped"] == {"no interaction is kept": 18}
+    assert rows["items"]["dropped"] == {"no interaction remains": 18}
     assert rows["tags"]["dropped"] == {"its pair has no interaction that is used": 207}
 
 
@@ -219,7 +219,7 @@ def test_all_rows_of_the_slice_of_ml_25m_are_accounted_for(real_data, prepared, 
     summary, rows = prepared("ml-25m", raw)
     assert rows["ratings"] == {"unit": "ratings", "read": 100_000, "kept": 100_000, "dropped": {}}
     assert rows["items"]["read"] == 62_423
-    assert rows["items"]["dropped"] == {"no interaction is kept": 62_423 - 9786}
+    assert rows["items"]["dropped"] == {"no interaction remains": 62_423 - 9786}
     assert (summary["users"], summary["items"]) == (757, 9786)
 
 

@@ -79,8 +79,8 @@ def test_all_rows_of_ml_1m_are_accounted_for(real_data, prepared, tmp_path):
     assert (summary["users"], summary["items"], summary["interactions"]) == (6038, 3533, 575_281)
     assert rows["ratings"]["dropped"] == {}
     assert (rows["items"]["read"], rows["users"]["read"]) == (3883, 6040)
-    assert rows["items"]["dropped"] == {"no interaction is kept": 350}
-    assert rows["users"]["dropped"] == {"no interaction is kept": 2}
+    assert rows["items"]["dropped"] == {"no interaction remains": 350}
+    assert rows["users"]["dropped"] == {"no interaction remains": 2}
     items = pd.read_parquet(tmp_path / "out" / "items.parquet").set_index("item_id")
     assert items.loc["11", "title"] == "The American President"
     assert items.loc["11", "year"] == 1995

@@ -317,4 +317,4 @@ def test_all_rows_of_a_slice_are_accounted_for(
     assert of_reviews.read == reviews
     assert of_items.read == items
     assert set(of_reviews.dropped) <= {"same user, item and time again"}
-    assert set(of_items.dropped) <= {"no interaction is kept", "an id that came before"}
+    assert set(of_items.dropped) <= {"no interaction remains", "an id that came before"}

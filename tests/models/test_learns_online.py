@@ -11,9 +11,10 @@ import pytest
 
 from llm4rec_recbole.components.adaptation import prequential
 from llm4rec_recbole.components.item_relations import fit_relations
+from llm4rec_recbole.components.training_features import order_of_histories
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.inference.restore import restore
-from llm4rec_recbole.training.experiment import train
+from llm4rec_recbole.training.experiment import prepare, train
 from llm4rec_recbole.training.run import run
 
 
@@ -92,3 +93,16 @@ def test_expensive_relations_learn_in_few_updates(online, monkeypatch: pytest.Mo
     trained.model.learn_relations(valid.held_out, valid.outcomes)
     assert trained.model.adaptation_summary.updates <= prequential.FEW_UPDATES
     assert trained.model.adaptation_summary.events == len(valid.held_out)
+
+
+def test_histories_are_in_time_order_where_recbole_has_shuffled_the_rows() -> None:
+    rows = prepare(
+        "SLIST", "ml-100k", options={"protocol": "recbole", "quiet": True}
+    ).data.train.dataset
+    users, times = (rows.inter_feat[name].numpy() for name in ("user_id", "timestamp"))
+    order = order_of_histories(rows)
+    late = (np.diff(users[order]) > 0) | (np.diff(times[order]) >= 0)
+    assert (np.diff(users[order]) >= 0).all()
+    assert late.all()
+    by_user = np.argsort(users, kind="stable")
+    assert (np.diff(times[by_user])[np.diff(users[by_user]) == 0] < 0).any()  # shuffled
