@@ -247,8 +247,10 @@ STARTS = (1e11, 1e14, 1e17)
 MILLISECONDS = STARTS[0]
 END_OF_TIME = 4_102_444_800.0  # the year 2100, in seconds
 _DAYS = (1096.0, 47_482.0)  # 1973 to 2100, in days
-_SECONDS = 1e8  # the least time in seconds that can stand beside days: March 1973
+_PER_DAY = {"days": 1, "hours": 24, "minutes": 1440}
+_SECONDS = 1e8  # the least time in seconds that can stand beside these units: March 1973
 _GAP = 100  # the least factor between times of two units
+_MINUTES_GAP = 10  # the same beside days, hours or minutes: data of 1996 to 2018 leave 32
 
 
 def first_unit_change(times: np.ndarray) -> int | None:
@@ -256,14 +258,20 @@ def first_unit_change(times: np.ndarray) -> int | None:
 
     Two units are in use where times lie on both sides of a start, with a gap of a factor of 100
     between them. Those below the start are after March 1973 in the smaller unit. Times that count
-    from another event than 1970, in any unit, have no such gap. Days stand beside another unit
-    where each time is a day from 1973 to 2100 or at least 10⁸.
+    from another event than 1970, in any unit, have no such gap. Days, hours or minutes stand beside
+    another unit where each time is one from 1973 to 2100 or at least 10⁸, and a factor of 10
+    separates the two.
     """
     if not len(times) or times.max() < _SECONDS:
         return None
-    days = times <= _DAYS[1]
-    if days.any() and not days.all() and times.min() >= _DAYS[0] and times[~days].min() >= _SECONDS:
-        return int((days != days[0]).argmax())
+    coarse = times < _SECONDS  # (N,) bool
+    if coarse.any() and not coarse.all():
+        first, last = times[coarse].min(), times[coarse].max()
+        in_one_unit = any(
+            first >= _DAYS[0] * factor and last <= _DAYS[1] * factor for factor in _PER_DAY.values()
+        )
+        if in_one_unit and times[~coarse].min() >= _MINUTES_GAP * last:
+            return int((coarse != coarse[0]).argmax())
     for start in STARTS:
         large = times >= start
         if large.any() and not large.all():
@@ -281,7 +289,10 @@ def mixed_units_error(path: str | Path, line: int, first: float, other: float) -
 
 def unit_of(time: float) -> str:
     """The unit of a time in a file that has two units."""
-    return "days" if time <= _DAYS[1] else UNITS[int(_units(np.array([time]))[0])]
+    for name, factor in _PER_DAY.items():
+        if time <= _DAYS[1] * factor:
+            return name
+    return UNITS[int(_units(np.array([time]))[0])]
 
 
 def _units(times: np.ndarray) -> np.ndarray:

@@ -143,9 +143,6 @@ def check_option_values(model: str | type, values: Mapping[str, Any]) -> None:
         _check_metric_names(values["metrics"])
     if values.get("encoding") is not None:
         check_encoding(values["encoding"])
-    for name in ("load_col", "unload_col", "unused_col"):
-        if isinstance(values.get(name), dict):
-            _check_file_names(name, values[name])
     if isinstance(values.get("val_interval"), dict):
         check_values(ValueIntervals, {"intervals": values["val_interval"]}, "val_interval: ")
     if isinstance(clip := values.get("clip_grad_norm"), dict):
@@ -203,14 +200,6 @@ def _check_metric_names(given: Any) -> None:
         if str(name).lower() not in names:
             suggestion = did_you_mean(str(name), names.values())
             raise InputError(f"metrics: there is no metric {shorten(name)!r}{suggestion}")
-
-
-def _check_file_names(option: str, given: dict[str, Any]) -> None:
-    """Refuse a column choice for a file that RecBole does not have."""
-    known = ("inter", "user", "item", "kg", "link", "net", "ent", "rel")
-    for name in given:
-        if name not in known and did_you_mean(str(name), known):
-            raise InputError(f"there is no file {option}.{name}{did_you_mean(str(name), known)}")
 
 
 def check_processes(config: Any) -> None:

@@ -34,6 +34,7 @@ def check_data(config: Any) -> None:
     required = [config["USER_ID_FIELD"], config["ITEM_ID_FIELD"]]
     if needs_times(config):
         required.append(config["TIME_FIELD"])
+    _check_suffixes(config)
     _check_columns(config["load_col"], required)
     _check_hidden(config, required)
     _check_times(config)
@@ -60,6 +61,17 @@ def _check_groups(config: Any, files: DatasetFiles) -> None:
         message = f"fairness_groups is {name}, which the data set's .user file does not have"
         columns = ", ".join(column for column in header if column != config["USER_ID_FIELD"])
         raise InputError(message, hint=f"it has {columns or 'no columns'}")
+
+
+def _check_suffixes(config: Any) -> None:
+    """Refuse columns of a file that RecBole does not read."""
+    suffixes = ["inter", *OTHER_SUFFIXES, *_names(config["additional_feat_suffix"])]
+    for option in ("load_col", "unload_col", "unused_col"):
+        for suffix in config[option] or ():
+            if suffix not in suffixes:
+                message = f"{option} names columns of .{shorten(suffix)}, which nothing reads"
+                hint = f"it reads {', '.join(suffixes)}; additional_feat_suffix adds a file"
+                raise InputError(f"{message}{did_you_mean(str(suffix), suffixes)}", hint=hint)
 
 
 def _check_columns(load_col: Any, required: list[str]) -> None:
@@ -97,6 +109,9 @@ def _check_headers(config: Any, files: DatasetFiles) -> None:
     for suffix, columns in (config["load_col"] or {}).items():
         file = files.interactions[0] if suffix == "inter" else files.path(suffix)
         if not file.is_file():
+            if given and columns:
+                message = f"load_col names columns of {file.name}, which does not exist"
+                raise InputError(message, hint=f"leave {suffix} out of load_col")
             continue
         header = read_header(file, files.file_format)
         missing = [name for name in columns if name not in header and columns != "*"]

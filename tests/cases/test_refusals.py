@@ -197,6 +197,20 @@ def test_data_that_an_option_makes_useless_are_refused_before_training(capsys, m
     assert not out
 
 
+@pytest.mark.parametrize(
+    ("option", "line"),
+    [
+        ("--load_col={inter: [user_id, item_id, timestamp], foo: [a]}", "columns of .foo, which"),
+        ("--unload_col={itme: [a]}", "did you mean item?"),
+        ("--unused_col={ent: [a]}", "additional_feat_suffix adds a file"),
+        ("--load_col={inter: [user_id, item_id, timestamp], net: [a]}", "shop.net, which does not"),
+    ],
+)
+def test_columns_of_a_file_that_nothing_reads_are_refused(capsys, option, line) -> None:
+    assert run_recbole(["--model=Pop", "--dataset=shop", option]) == 2
+    assert line in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_a_validation_without_a_value_ends_the_run(capsys, monkeypatch) -> None:
     from recbole.trainer import Trainer
 

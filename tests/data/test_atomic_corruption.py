@@ -16,14 +16,19 @@ from llm4rec_recbole.data.dataset_files import DatasetFiles
 from llm4rec_recbole.errors import InputError
 
 HEADER = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
-rows = st.builds(
-    "{}\t{}\t{}\t{!r}\n".format,
-    st.sampled_from(["196", "A1", "ü", "n"]),
-    st.integers(0, 999),
-    st.integers(-9, 9),
-    st.floats(0, 9e9),
-)
-files = st.lists(rows, min_size=1, max_size=6).map(lambda table: f"{HEADER}\n{''.join(table)}")
+
+
+def rows(times: st.SearchStrategy[float]) -> st.SearchStrategy[list[str]]:
+    """Rows of one file."""
+    user = st.sampled_from(["196", "A1", "ü", "n"])
+    numbers = st.integers(0, 999), st.integers(-9, 9)
+    row = st.builds("{}\t{}\t{}\t{!r}\n".format, user, *numbers, times)
+    return st.lists(row, min_size=1, max_size=6)
+
+
+# Times below 10⁸ beside larger ones could be two units, which are refused.
+tables = rows(st.floats(0, 9e7)) | rows(st.floats(1e8, 9e9))
+files = tables.map(lambda table: f"{HEADER}\n{''.join(table)}")
 marks = ["\t", "\t\t\t", "\n", "\n\n", "\r", "\r\n", '"', '""', "\0", "\ufeff", " ", "", "e", "-"]
 words = ["NA", "null", "nan", "inf", "1_0", ".", "1..2", "１", HEADER, f"{HEADER}\n"]
 garbage = st.sampled_from([text.encode() for text in marks + words]) | st.binary(max_size=3)

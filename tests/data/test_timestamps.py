@@ -41,28 +41,35 @@ def test_any_mixture_is_located(pairs):
         [0, 40_000, 2e9],
         [2000, 60_000, 2e9],
         [30, 2e9],
+        [2_000_000, 60_000_000, 3e8],
+        [2_000_000, 90_000_000, 2e9],
     ],
 )
 def test_times_since_another_event_are_left_alone(times):
     assert first_unit_change(np.array(times)) is None
 
 
-DAYS = st.integers(4000, 40_000)  # 1980 to 2079
+DAYS = st.integers(4000, 22_000)  # 1980 to 2030
+PER_DAY = st.sampled_from([1, 24, 1440])  # days, hours, minutes
 
 
-@given(st.lists(DAYS, min_size=1), st.lists(SECONDS, min_size=1), FACTORS)
-def test_days_beside_another_unit_are_located(days, seconds, factor):
-    times = np.array(days + [time * factor for time in seconds], dtype=float)
-    assert first_unit_change(times) == len(days)
+@given(st.lists(DAYS, min_size=1), PER_DAY, st.lists(SECONDS, min_size=1), FACTORS)
+def test_days_hours_or_minutes_beside_another_unit_are_located(days, per_day, seconds, factor):
+    coarse = [day * per_day for day in days]
+    times = np.array(coarse + [time * factor for time in seconds], dtype=float)
+    assert first_unit_change(times) == len(coarse)
     assert first_unit_change(times[::-1]) == len(seconds)
-    assert first_unit_change(np.array(days)) is None
+    assert first_unit_change(np.array(coarse)) is None
 
 
-def test_a_file_with_days_and_seconds_is_refused_with_its_line(tmp_path):
+@pytest.mark.parametrize(
+    ("unit", "time"), [("days", 19_700), ("hours", 472_800), ("minutes", 28_368_000)]
+)
+def test_a_file_with_a_coarse_unit_and_seconds_is_refused_with_its_line(tmp_path, unit, time):
     path = tmp_path / "t.inter"
     head = "user_id:token\titem_id:token\ttimestamp:float\n"
-    path.write_text(f"{head}u1\ti1\t1700000000\nu1\ti2\t19700\n")
-    message = ":3: the time is in days, but the times above it are in seconds"
+    path.write_text(f"{head}u1\ti1\t1700000000\nu1\ti2\t{time}\n")
+    message = f":3: the time is in {unit}, but the times above it are in seconds"
     with pytest.raises(InputError, match=message):
         read_atomic(path)
 
