@@ -53,6 +53,8 @@ def needs_times(config: Any) -> bool:
     """Whether a run with RecBole's `config` needs the time of each interaction."""
     if config["protocol"] in PROTOCOLS or config["MODEL_TYPE"].name == "SEQUENTIAL":
         return True
+    if getattr(config.model_class, "reads_order", False):
+        return True
     return config["benchmark_filename"] is None and config["eval_args"]["order"] == "TO"
 
 

@@ -76,6 +76,8 @@ class RecencyEASE(EASE):
     Option `decay` in (0, 1] is γ.
     """
 
+    reads_order = True  # so it needs times, whatever the protocol (data/dataset_files.py)
+
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
         self.decay = float(config["decay"])

@@ -211,6 +211,14 @@ def test_columns_of_a_file_that_nothing_reads_are_refused(capsys, option, line) 
     assert line in capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.parametrize("model", ["SLIST", "RecencyEASE"])
+def test_a_model_that_reads_the_order_needs_times(capsys, model) -> None:
+    """RecBole's own protocol shuffles the rows, and they would be read in that order."""
+    options = ["--dataset=shop", "--protocol=recbole", "--load_col={inter: [user_id, item_id]}"]
+    assert run_recbole([f"--model={model}", *options]) == 2
+    assert "but timestamp is needed" in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_a_validation_without_a_value_ends_the_run(capsys, monkeypatch) -> None:
     from recbole.trainer import Trainer
 
