@@ -98,13 +98,17 @@ def merge_options(
     if not isinstance(options, Mapping | None):
         raise InputError(f"the options are {shorten(options)}", hint="a dict, as in {'epochs': 1}")
     for file in config_files:
-        if not isinstance(file, str | Path):
+        if not isinstance(file, str | Path) or "\0" in str(file):
             raise InputError(f"{shorten(file)} is not the name of an option file")
         content = read_yaml(file)
         values |= content.values
         origins |= {name: Origin(str(file), line) for name, line in content.lines.items()}
     values |= plain(dict(options or {}))
     origins |= dict.fromkeys(options or {}, Origin())
+    for name, value in values.items():
+        if isinstance(value, str) and "\0" in value:
+            message = f"{name} has a null character: {shorten(value)}"
+            raise InputError(message, file=origins[name].file, line=origins[name].line)
     return values, origins
 
 

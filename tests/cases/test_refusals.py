@@ -211,6 +211,13 @@ def test_columns_of_a_file_that_nothing_reads_are_refused(capsys, option, line) 
     assert line in capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.parametrize("option", ["config_files", "data_path", "checkpoint_dir", "method"])
+def test_a_null_character_is_refused(capsys, option) -> None:
+    """No file name has one: found by the fuzz campaign, seed 1."""
+    assert run_recbole(["--model=Pop", "--dataset=shop", f"--{option}=a\0b"]) == 2
+    assert "a\\x00b" in capsys.readouterr().err.splitlines()[-1]
+
+
 @pytest.mark.parametrize("model", ["SLIST", "RecencyEASE"])
 def test_a_model_that_reads_the_order_needs_times(capsys, model) -> None:
     """RecBole's own protocol shuffles the rows, and they would be read in that order."""
