@@ -95,12 +95,20 @@ def _check_hidden(config: Any, required: list[str]) -> None:
 
 
 def _check_times(config: Any) -> None:
-    """Refuse to scale the times to [0, 1] where the run reads them."""
-    if needs_times(config) and config["normalize_all"]:
+    """Refuse to scale, to cut into classes or to drop the times where the run reads them."""
+    if not needs_times(config):
+        return
+    times = config["TIME_FIELD"]
+    if config["normalize_all"]:
         hint = "name the columns in normalize_field"
         raise InputError("normalize_all scales the times, which this run reads", hint=hint)
-    if needs_times(config) and config["TIME_FIELD"] in (config["normalize_field"] or ()):
-        raise InputError(f"normalize_field scales {config['TIME_FIELD']}, which this run reads")
+    if times in (config["normalize_field"] or ()):
+        raise InputError(f"normalize_field scales {times}, which this run reads")
+    if times in (config["discretization"] or ()):
+        raise InputError(f"discretization cuts {times} into classes, which this run reads as times")
+    if times in (config["threshold"] or ()):
+        hint = "name another column, such as the ratings"
+        raise InputError(f"threshold drops {times}, which this run reads", hint=hint)
 
 
 def _check_headers(config: Any, files: DatasetFiles) -> None:

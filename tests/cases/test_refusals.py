@@ -211,6 +211,20 @@ def test_columns_of_a_file_that_nothing_reads_are_refused(capsys, option, line) 
     assert line in capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("option", "line"),
+    [
+        ("threshold={timestamp: 1000003000}", "threshold drops timestamp, which this run reads"),
+        ("discretization={timestamp: {method: ED, bucket: 2}}", "discretization cuts timestamp"),
+        ("normalize_field=[timestamp]", "normalize_field scales timestamp, which this run reads"),
+    ],
+)
+def test_an_option_that_spoils_the_times_is_refused(capsys, option, line) -> None:
+    """RecBole drops the column of `threshold`: found by the fuzz campaign, seed 1."""
+    assert run_recbole(["--model=FM", "--dataset=shop", "--load_col=~", f"--{option}"]) == 2
+    assert line in capsys.readouterr().err.splitlines()[-1]
+
+
 @pytest.mark.parametrize("option", ["config_files", "data_path", "checkpoint_dir", "method"])
 def test_a_null_character_is_refused(capsys, option) -> None:
     """No file name has one: found by the fuzz campaign, seed 1."""
