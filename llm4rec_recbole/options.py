@@ -302,7 +302,9 @@ def _in_words(annotation: Any, metadata: list[Any]) -> str:
                 return example
         return "a name such as SASRec_long"
     if get_origin(annotation) is list or annotation is list:
-        return "a list" + "".join(f": each {_in_words(a, [])}" for a in get_args(annotation))
+        least = next((m.min_length for m in metadata if hasattr(m, "min_length")), 0)
+        words = f"a list of {least} or more" if least else "a list"
+        return words + "".join(f": each {_in_words(a, [])}" for a in get_args(annotation))
     if get_origin(annotation) is dict or annotation is dict:
         return "a mapping such as {name: value}"
     return getattr(annotation, "__doc__", None) or str(annotation)
