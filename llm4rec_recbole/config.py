@@ -107,8 +107,9 @@ def merge_options(
     origins |= dict.fromkeys(options or {}, Origin())
     for name, value in values.items():
         if isinstance(value, str) and "\0" in value:
-            message = f"{name} has a null character: {shorten(value)}"
-            raise InputError(message, file=origins[name].file, line=origins[name].line)
+            hint = "nothing is named with a null character"
+            origin = origins[name]._asdict()
+            raise InputError(f"{name} is {shorten(value)}", **origin, hint=hint)
     return values, origins
 
 

