@@ -90,7 +90,7 @@ def test_an_unknown_option_is_refused(argv):
             [*DRAWN, "--train_neg_sample_args={sample_nun: 2}"],
             "sample_nun; did you mean sample_num?",
         ),
-        ([*DATA, "--results_dir=\0"], "cannot write there"),
+        ([*DATA, "--results_dir=\0"], "results_dir is \\x00 (nothing is named"),
         ([*DATA, "--config_files=gone.yaml"], "gone.yaml: cannot read it"),
         ([*DATA, "--protocol=recbole", "--metrics=[NDCG]"], "add MRR to --metrics"),
         ([*DATA, "--protocol=recbole", "--valid_metric=MRR@7"], "add 7 to --topk"),

@@ -72,7 +72,7 @@ OF_MODELS = [
     ("EASE", {"reg_weight": -1.0}, "reg_weight is -1.0 (a number in [0, inf))"),
     ("SLIMElastic", {"alpha": -1.0}, "alpha is -1.0 (a number in [0, inf))"),
     ("SLIMElastic", {"l1_ratio": 5.0}, "l1_ratio is 5.0 (a number in [0, 1])"),
-    ("NeuMF", {"mlp_hidden_size": []}, "mlp_hidden_size is [] (a list: each a whole number, 1 or"),
+    ("NeuMF", {"mlp_hidden_size": []}, "mlp_hidden_size is [] (a list of 1 or more: each a"),
     ("NeuMF", {"mlp_hidden_size": [8, 0]}, "mlp_hidden_size is [8, 0]"),
     ("BPR", {"preload_weight": {"iid": "vector"}}, "BPR does not read preload_weight"),
     ("SASRec", {"numerical_features": ["rating"]}, "SASRec reads no features, and so not num"),
