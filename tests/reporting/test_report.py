@@ -228,6 +228,12 @@ def test_one_method_alone_makes_a_page_without_a_forest_plot(tmp_path):
         ("explanations", "[3]", "recommendation 1 has no user"),
         ("explanations", json.dumps([REASON | {"problems": "x"}]), "1: problems is no list"),
         ("explanations", json.dumps([REASON | {"claims": ["x"]}]), "1: a claim is not [kind"),
+        (
+            "explanations",
+            json.dumps([REASON | {"claims": [["item", "Alien", []]]}]),
+            "1: a claim is not [kind",
+        ),
+        ("explanations", json.dumps([REASON | {"sentence": 3}]), "1: sentence is no text"),
         ("faithfulness", '{"users": 3}', "no number for left_out, drop_cited"),
         ("faithfulness", "[]", "no number for users"),
         ("faithfulness", json.dumps(FAITHFUL | {"low": float("nan")}), "not a finite number: NaN"),

@@ -78,8 +78,8 @@ def _none_of(kind: str, command: str) -> Markup:
 # A claim is [kind, text, whether the evidence supports it].
 
 LISTS = ("recent_titles", "problems", "claims", "refused_claims")
-TEXTS = ("user", "item", "title", "sentence", "written_by", "refused", "template", "evidence")
-ENTRY_KEYS = (*TEXTS, *LISTS)
+TEXTS = ("user", "item", "title", "sentence", "written_by", "refused", "template")
+ENTRY_KEYS = (*TEXTS, "evidence", *LISTS)
 SENTENCE_COLUMNS = (
     "", "Sentences", "distinct-1", "distinct-2", "Reason repeated", "By template", "Claims",
     "Supported",
@@ -149,14 +149,22 @@ def _checked(output: Output) -> list[dict[str, Any]]:
         lacking = [k for k in ENTRY_KEYS if not isinstance(entry, dict) or k not in entry]
         if lacking:
             raise InputError(f"recommendation {number} has no {', '.join(lacking)}", file=path)
+        for key in TEXTS:
+            if not isinstance(entry[key], str):
+                raise InputError(f"recommendation {number}: {key} is no text", file=path)
         for key in LISTS:
             if not isinstance(entry[key], list):
                 raise InputError(f"recommendation {number}: {key} is no list", file=path)
         claims = entry["claims"] + entry["refused_claims"]
-        if not all(isinstance(claim, list) and len(claim) == 3 for claim in claims):
+        if not all(_is_claim(claim) for claim in claims):
             message = f"recommendation {number}: a claim is not [kind, text, supported]"
             raise InputError(message, file=path)
     return entries
+
+
+def _is_claim(value: Any) -> bool:
+    """Whether `value` is [kind, text, supported]."""
+    return isinstance(value, list) and [type(part) for part in value] == [str, str, bool]
 
 
 def _writer(entry: dict[str, Any]) -> str:
