@@ -2,8 +2,9 @@
 
     score(u, i) = language model's logit (11) + w_sasrec · SASRec's logit + …
 
-It has item vectors of its own, and learns from the same batches with a loss of its own. A step
-costs a fifteenth of a step of the language model, so it can read more batches.
+It has item vectors of its own, to which the component fusion can add the items' texts. It learns
+from the same batches with a loss of its own. A step costs a fifteenth of a step of the language
+model, so it can read more batches.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ class SasrecTerm(nn.Module):
     """Self-attention over a history's item vectors (Kang & McAuley, ICDM 2018), normalised before
     each layer: 2 layers, 2 heads, feed-forward maps of 4 d."""
 
-    def __init__(self, n_items: int, d: int, length: int, dropout: float) -> None:
-        """d: size of the item vectors; length: of the longest history."""
+    def __init__(self, n_items: int, d: int, length: int, dropout: float, texts: nn.Module) -> None:
+        """d: size of the item vectors; length: of the longest history; texts: ItemTexts, or its
+        stand-in."""
         super().__init__()
+        self.texts = texts
         self.item_embedding = nn.Embedding(n_items, d, padding_idx=0)  # item_init fills it
         self.position_embedding = nn.Embedding(length, d)
         nn.init.normal_(self.item_embedding.weight[1:], std=0.02)
@@ -29,19 +32,26 @@ class SasrecTerm(nn.Module):
         self.encoder = PreNormEncoder(2, 2, d, 4 * d, dropout, attention=0.0)
         self.norm, self.dropout = nn.LayerNorm(d), nn.Dropout(dropout)
 
-    def states(self, items: Tensor) -> Tensor:
-        """The state after each item, (B, L, d); items: (B, L), oldest first, padded on the
-        right."""
+    def item_table(self, ids: Tensor | None = None) -> Tensor:
+        """The item vectors, (n_items, d); (M, d) for the items `ids` (M,)."""
+        own = self.item_embedding.weight if ids is None else self.item_embedding(ids)
+        return self.texts.add_to(own, ids)
+
+    def states(self, items: Tensor, table: Tensor) -> Tensor:
+        """The state after each item, (B, L, d). items: (B, L), rows of `table` (M, d), oldest
+        first, padded on the right."""
         positions = self.position_embedding.weight[: items.shape[1]]  # (L, d)
-        return self.norm(self.encoder(self.dropout(self.item_embedding(items) + positions)))
+        embedded = functional.embedding(items, table, padding_idx=0) + positions  # (B, L, d)
+        return self.norm(self.encoder(self.dropout(embedded)))
 
     def forward(self, items: Tensor) -> Tensor:
         """Scores (B, n_items) after each history's last item; items: (B, L) as in `states`."""
         if not items.shape[1]:  # no history at all: read one pad
             items = items.new_zeros(len(items), 1)
         last = ((items > 0).sum(1) - 1).clamp(min=0)  # (B,)
-        states = self.states(items)[torch.arange(len(items), device=items.device), last]
-        return states @ self.item_embedding.weight.T
+        table = self.item_table()
+        states = self.states(items, table)[torch.arange(len(items), device=items.device), last]
+        return states @ table.T
 
     def loss(self, items: Tensor, targets: Tensor, batch: Any, excluded: Tensor) -> Tensor:
         """The mean −log P of the next items, a scalar.
@@ -50,8 +60,8 @@ class SasrecTerm(nn.Module):
         (n_items,) bool, the items that are never negatives.
         """
         has_target = targets > 0
-        states = self.states(items)[has_target]  # (N, d)
-        vectors = batch.of(self.item_embedding.weight)  # (M, d)
+        vectors = self.item_table(batch.ids)  # (M, d)
+        states = self.states(batch.rows(items), vectors)[has_target]  # (N, d)
         bias = torch.zeros(len(excluded), device=vectors.device)
         bias = batch.of(bias.masked_fill(excluded, -torch.inf))  # (M,)
         return batch.loss(states, vectors, batch.rows(targets[has_target]), bias)

@@ -22,6 +22,7 @@ from recbole.model.general_recommender.ease import EASE as RecBoleEASE
 from recbole.model.general_recommender.itemknn import ItemKNN as RecBoleItemKNN
 from recbole.model.sequential_recommender.sasrec import SASRec as RecBoleSASRec
 from torch import Tensor
+from torch.nn import functional
 
 from llm4rec_recbole.components.adaptation.adapter import AdaptationSettings
 from llm4rec_recbole.components.adaptation.prequential import (
@@ -30,8 +31,9 @@ from llm4rec_recbole.components.adaptation.prequential import (
     prequential_rows,
 )
 from llm4rec_recbole.components.item_relations import RelationTerm
+from llm4rec_recbole.components.item_texts import ItemTexts, NoTexts
 from llm4rec_recbole.components.sasrec_term import PreNormEncoder
-from llm4rec_recbole.components.training_features import order_of_histories
+from llm4rec_recbole.components.training_features import item_text_vectors, order_of_histories
 from llm4rec_recbole.data.held_out import HeldOut, Outcomes
 from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.training.losses import catalogue_loss, full_cross_entropy
@@ -173,11 +175,23 @@ class SASRec(RecBoleSASRec):
                 self.hidden_dropout_prob,
                 self.attn_dropout_prob,
             )
+        self.texts: torch.nn.Module = NoTexts()
+        if config["item_text_std"]:
+            texts = item_text_vectors(config, dataset)
+            if not texts.any():
+                raise InputError("item_text_std: no item has a text", hint="--item_text_std=0")
+            self.texts = ItemTexts(texts, self.hidden_size, config["item_text_std"])
 
-    def states(self, item_seq: Tensor) -> Tensor:
-        """The state at every position, (B, L, d), from items (B, L) padded on the right."""
+    def item_table(self) -> Tensor:
+        """The item vectors e, (n_items, d)."""
+        return self.texts.add_to(self.item_embedding.weight)
+
+    def states(self, item_seq: Tensor, table: Tensor) -> Tensor:
+        """The state at every position, (B, L, d). item_seq: (B, L), padded on the right; table: the
+        item vectors (n_items, d)."""
         positions = torch.arange(item_seq.shape[1], device=item_seq.device)
-        embedded = self.item_embedding(item_seq) + self.position_embedding(positions)  # (B, L, d)
+        embedded = functional.embedding(item_seq, table, padding_idx=0)  # (B, L, d)
+        embedded = embedded + self.position_embedding(positions)
         if self.pre_norm:
             return self.LayerNorm(self.trm_encoder(self.dropout(embedded)))
         embedded = self.dropout(self.LayerNorm(embedded))
@@ -187,12 +201,14 @@ class SASRec(RecBoleSASRec):
         """The state after the last item, (B, d); item_seq: (B, L); item_seq_len: (B,)."""
         if not self.pre_norm:
             return super().forward(item_seq, item_seq_len)
-        states = self.item_embedding.weight.new_empty(len(item_seq), self.hidden_size)
+        table = self.item_table()
+        states = table.new_empty(len(item_seq), self.hidden_size)
         # Rows of similar length go together: short histories then cost a fraction.
         for rows in item_seq_len.argsort(stable=True).split(ROWS_TOGETHER):
             last = item_seq_len[rows] - 1  # (rows,)
             items = item_seq[rows, : int(last[-1]) + 1]
-            states[rows] = self.states(items)[torch.arange(len(rows), device=last.device), last]
+            row = torch.arange(len(rows), device=last.device)
+            states[rows] = self.states(items, table)[row, last]
         return states
 
     def calculate_loss(self, interaction: Any) -> Tensor:
@@ -202,7 +218,17 @@ class SASRec(RecBoleSASRec):
             if self.loss is full_cross_entropy:
                 return super().calculate_loss(interaction)
             states = self(items, interaction[self.ITEM_SEQ_LEN])  # (B, d)
-            return self.loss(states, self.item_embedding.weight, targets)
-        has_target = targets > 0
-        states = self.states(items)[has_target]  # (targets, d)
-        return self.loss(states, self.item_embedding.weight, targets[has_target])
+            return self.loss(states, self.item_table(), targets)
+        has_target, table = targets > 0, self.item_table()
+        states = self.states(items, table)[has_target]  # (targets, d)
+        return self.loss(states, table, targets[has_target])
+
+    def predict(self, interaction: Any) -> Tensor:
+        """Scores (B,) of one item for each history."""
+        states = self(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])  # (B, d)
+        return (states * self.item_table()[interaction[self.ITEM_ID]]).sum(1)
+
+    def full_sort_predict(self, interaction: Any) -> Tensor:
+        """Scores (B, n_items) of all items."""
+        states = self(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])  # (B, d)
+        return states @ self.item_table().T

@@ -48,6 +48,11 @@ class SASRecOptions(LossOptions, BatchOptions, ItemInitOptions, ScheduleOptions)
     norm: Literal["pre", "post"] = Field(
         "post", description="Normalise before each block, or after it as RecBole does."
     )
+    item_text_std: Weight = Field(
+        0.0,
+        description="Root mean square of the texts' trained part of the item vectors before the "
+        "first step; 0 leaves texts out. For `norm: pre`.",
+    )
 
 
 class BERT4RecOptions(LossOptions, BatchOptions, ItemInitOptions, ScheduleOptions):

@@ -29,7 +29,7 @@ from llm4rec_recbole.errors import InputError
 from llm4rec_recbole.evaluation.held_out_loader import scorer
 from llm4rec_recbole.evaluation.score_weights import best_weight
 from llm4rec_recbole.option_readers import model_type, read_options
-from llm4rec_recbole.registry import resolve_model
+from llm4rec_recbole.registry import resolve_model, variant
 from llm4rec_recbole.training.checkpoint_files import newest_first, written_by
 from llm4rec_recbole.training.experiment import Experiment, load_trained, train
 
@@ -132,7 +132,7 @@ def _reference(name: str, config: Any) -> Experiment:
     Raises InputError where there is no checkpoint, or no such model."""
     level = logging.getLogger().level
     try:
-        if model_type(resolve_model(name)) == "TRADITIONAL":
+        if model_type(resolve_model(variant(name)[0])) == "TRADITIONAL":
             read = read_options(name, config["protocol"])
             given = {
                 option: value

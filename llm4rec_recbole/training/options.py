@@ -108,4 +108,5 @@ READ_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
     "sce_scale": ("loss", ("sce",)),
     "beam_width": ("decoding", ("beam", "unconstrained")),
     "item_init_std": ("item_init", ("spectral", "text")),
+    "item_text_std": ("norm", ("pre",)),
 }

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from llm4rec_recbole.components.item_texts import NoTexts
 from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.evaluation.held_out_loader import scorer
 from llm4rec_recbole.option_readers import read_options
 from llm4rec_recbole.training.experiment import prepare
 from llm4rec_recbole.training.losses import SampledLoss
@@ -21,9 +24,11 @@ def test_the_pre_norm_network_sees_no_later_item_and_no_padding(options: Any) ->
     model = prepare("SASRec", "two_cycles", options=options | {"norm": "pre"}).model.eval()
     items = torch.tensor([[3, 4, 5, 6], [3, 4, 5, 0]])
     changed = torch.tensor([[3, 4, 5, 9], [3, 4, 5, 8]])
-    torch.testing.assert_close(model.states(items)[:, :3], model.states(changed)[:, :3])
+    table = model.item_table()
+    same = model.states(items, table)[:, :3], model.states(changed, table)[:, :3]
+    torch.testing.assert_close(*same)
     last = model(items, torch.tensor([4, 3]))
-    torch.testing.assert_close(last[1], model.states(items)[1, 2])
+    torch.testing.assert_close(last[1], model.states(items, table)[1, 2])
     torch.testing.assert_close(last[1], model(items[1:, :3], torch.tensor([3]))[0])
 
 
@@ -43,7 +48,38 @@ def test_the_pre_norm_network_is_the_formula(options: Any) -> None:
         heads.append(logits.softmax(-1) @ v[..., part])
     x = x + layer.output(torch.cat(heads, -1))
     x = x + layer.narrow(torch.nn.functional.gelu(layer.wide(layer.feed_forward_norm(x))))
-    torch.testing.assert_close(model.states(items), model.LayerNorm(x))
+    torch.testing.assert_close(model.states(items, model.item_table()), model.LayerNorm(x))
+
+
+TEXTS = {"norm": "pre", "text_encoder": "hash-16", "item_text_std": 0.1}
+
+
+def test_texts_are_part_of_the_vectors_that_are_read_and_ranked(
+    options: Any, described: dict[str, Any]
+) -> None:
+    given = options | TEXTS | {"data_path": described["data_path"]}
+    made = prepare("SASRec", "two_cycles", options=given)
+    model = made.model.eval()
+    model.calculate_loss(next(iter(made.data.train))).backward()
+    assert model.texts.map.weight.grad.any()
+    own, texts = model.item_embedding.weight, model.texts
+    table = own + texts.vectors @ texts.map.weight.T
+    torch.testing.assert_close(model.item_table(), table)
+    items = {"item_id_list": torch.tensor([[3, 4, 5]]), "item_length": torch.tensor([3])}
+    scores = model.full_sort_predict(items)
+    torch.testing.assert_close(model.predict(items | {"item_id": torch.tensor([6])}), scores[:, 6])
+    held_out, rows = made.data.test.held_out, np.arange(4)
+    ranked = scorer(model, made.config, held_out, None)(rows)
+    with torch.no_grad():  # the same vectors without a map
+        model.texts, model.item_embedding.weight[:] = NoTexts(), table
+    torch.testing.assert_close(model.full_sort_predict(items), scores)
+    without_map = scorer(model, made.config, held_out, None)(rows)
+    np.testing.assert_allclose(np.asarray(ranked), np.asarray(without_map), atol=1e-5)
+
+
+def test_texts_need_a_text(options: Any) -> None:
+    with pytest.raises(InputError, match="item_text_std: no item has a text"):
+        prepare("SASRec", "two_cycles", options=options | TEXTS)
 
 
 def test_the_fast_recipe_learns_and_its_record_has_the_share_of_padding(options: Any) -> None:
@@ -111,6 +147,7 @@ def test_batches_by_targets_need_windows() -> None:
             {"item_init": "random", "item_init_std": 0.2},
             "item_init_std is not read with item_init: random",
         ),
+        ({"norm": "post", "item_text_std": 0.1}, "item_text_std is not read with norm: post"),
     ],
 )
 def test_an_option_that_the_choice_of_another_leaves_unread_is_refused(options, given, refusal):

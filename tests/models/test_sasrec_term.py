@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from llm4rec_recbole.components.item_texts import NoTexts
 from llm4rec_recbole.components.sasrec_term import SasrecTerm
 from llm4rec_recbole.training.experiment import prepare, train
 
@@ -17,7 +18,7 @@ WITH_SASREC = {"components": ["sasrec"], "llm": "scratch-32x2"}
 def test_its_scores_are_those_of_the_model_sasrec(options: Any) -> None:
     model = prepare("SASRec", "two_cycles", options=options | {"norm": "pre"}).model.eval()
     d, length = model.item_embedding.embedding_dim, model.position_embedding.num_embeddings
-    term = SasrecTerm(model.n_items, d, length, 0.5).eval()
+    term = SasrecTerm(model.n_items, d, length, 0.5, NoTexts()).eval()
     model.trm_encoder.layers[0].n_heads = model.trm_encoder.layers[1].n_heads = 2
     term.item_embedding, term.position_embedding = model.item_embedding, model.position_embedding
     term.encoder, term.norm = model.trm_encoder, model.LayerNorm
@@ -27,7 +28,7 @@ def test_its_scores_are_those_of_the_model_sasrec(options: Any) -> None:
 
 
 def test_a_history_without_items_is_that_of_one_pad() -> None:
-    term = SasrecTerm(9, 8, 5, 0.0)
+    term = SasrecTerm(9, 8, 5, 0.0, NoTexts())
     empty = term(torch.zeros(2, 0, dtype=torch.int64))
     torch.testing.assert_close(empty, term(torch.zeros(2, 1, dtype=torch.int64)))
 
@@ -78,3 +79,15 @@ def test_the_ranking_adds_its_scores_with_the_weight(options: Any) -> None:
         states = model(users, items, table, entries, last_only=True)
         expected = states @ table.T + model.item_bias + 2 * model.sasrec(items)
     np.testing.assert_allclose(model.score_histories(held_out, rows), expected.numpy(), rtol=1e-4)
+
+
+def test_texts_are_part_of_its_vectors_where_fusion_is_on(described: dict[str, Any]) -> None:
+    both = described | {"components": ["fusion", "sasrec"], "sasrec_text_std": 0.1}
+    term = prepare("EnhancedGenRec", "two_cycles", options=both).model.sasrec
+    own, ids = term.item_embedding.weight, torch.tensor([2, 9])
+    part = term.item_table() - own
+    assert part[1:].any(1).sum() == 38  # of 40 items, two have no text
+    torch.testing.assert_close(term.item_table(ids), term.item_table()[ids])
+    for given in ({"components": ["sasrec"]}, {"sasrec_text_std": 0.0}):
+        term = prepare("EnhancedGenRec", "two_cycles", options=both | given).model.sasrec
+        torch.testing.assert_close(term.item_table(), term.item_embedding.weight)

@@ -25,10 +25,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from llm4rec_recbole.components.fusion.item_content import ItemContent, whitened
+from llm4rec_recbole.components.fusion.item_content import TEXT_WIDTH, ItemContent, whitened
 from llm4rec_recbole.errors import InputError
-
-TEXT_WIDTH = 128  # of whitened text vectors: the directions beyond carry little but noise
 
 Tokens = tuple[Tensor, Tensor]  # (I, T, d), and the mask of the tokens, (I, T) bool
 

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+TEXT_WIDTH = 128  # of whitened text vectors: the directions beyond carry little but noise
+
 
 @dataclass(frozen=True, eq=False)
 class ItemContent:

@@ -19,6 +19,7 @@ from llm4rec_recbole.components.debiasing.debiased_loss import Debiasing
 from llm4rec_recbole.components.explanation.aspects import AspectPreference
 from llm4rec_recbole.components.fusion.fusion import FusedContent
 from llm4rec_recbole.components.item_relations import RelationTerm
+from llm4rec_recbole.components.item_texts import ItemTexts, NoTexts
 from llm4rec_recbole.components.retrieval.context import RetrievedContext
 from llm4rec_recbole.components.sasrec_term import SasrecTerm
 from llm4rec_recbole.components.training_features import TrainingFeatures
@@ -160,8 +161,11 @@ def build_components(
             batch=config["adaptation_batch"],
         )
     if "sasrec" in names:
+        texts: nn.Module = NoTexts()
+        if "fusion" in names and features.content.text.any() and config["sasrec_text_std"]:
+            texts = ItemTexts(features.content.text.numpy(), d, config["sasrec_text_std"])
         length, dropout = config["MAX_ITEM_LIST_LENGTH"], config["sasrec_dropout"]
-        parts.sasrec = SasrecTerm(features.n_items, d, length, dropout)
+        parts.sasrec = SasrecTerm(features.n_items, d, length, dropout, texts)
     parts.idle = {name: why for name, why in lacking(config, features).items() if name in names}
     return parts
 

@@ -38,6 +38,11 @@ class EnhancedGenRecOptions(
     sasrec_weight: Weight | None = Field(
         None, description="Weight of sasrec in the ranking; ~ is chosen on validation."
     )
+    sasrec_text_std: Weight = Field(
+        0.0,
+        description="Root mean square of the texts' trained part of sasrec's item vectors before "
+        "the first step; 0 leaves texts out. It needs fusion.",
+    )
     language_model_share: Annotated[float, Field(gt=0, le=1)] = Field(
         0.25,
         description="Share of the batches that the language model reads, drawn at random, where "
@@ -132,9 +137,9 @@ class EnhancedGenRecOptions(
     )
 
 
-#: Component → the options that it alone reads.
+#: Component → the options that are not read without it.
 OPTIONS_OF: dict[str, tuple[str, ...]] = {
-    "fusion": ("content_init_weight", "text_tokens"),
+    "fusion": ("content_init_weight", "text_tokens", "sasrec_text_std"),
     "retrieval": (
         *("relation_reg", "relation_next_weight", "relation_decay"),
         *("max_relation_items", "relation_weight"),
@@ -152,5 +157,5 @@ OPTIONS_OF: dict[str, tuple[str, ...]] = {
         *("adaptation_update_fraction", "adaptation_ewc", "adaptation_batch"),
         *("adaptation_relations", "adaptation_feedback"),
     ),
-    "sasrec": ("sasrec_dropout", "sasrec_weight", "language_model_share"),
+    "sasrec": ("sasrec_dropout", "sasrec_weight", "sasrec_text_std", "language_model_share"),
 }
