@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, Protocol
 
 import torch
@@ -67,12 +68,15 @@ class CausalTreeDecoder:
     """A decoder-only model as a TreeDecoder.
 
     backbone: the model without its head, with or without LoRA. It must accept position ids and a
-    mask of four dimensions, as transformers' models do. head: its last states to logits, without
-    bias.
+    mask of four dimensions, as transformers' models do; one that wraps such a model has it as
+    `body`. head: its last states to logits, without bias.
     """
 
     def __init__(self, backbone: Any, head: Any) -> None:
         self.backbone, self.head = backbone, head
+        options = signature(getattr(backbone, "body", backbone).forward).parameters
+        # transformers 5 has renamed the argument, and accepts the old name until 5.40.
+        self.cache_option = "cache" if "cache" in options else "past_key_values"
 
     @property
     def output(self) -> Tensor:
@@ -89,8 +93,8 @@ class CausalTreeDecoder:
             input_ids=prompts,
             attention_mask=mask.long(),
             position_ids=positions,
-            past_key_values=cache,
             use_cache=True,
+            **{self.cache_option: cache},
         ).last_hidden_state  # (B, T, d)
         last = mask.sum(1) - 1
         return _Memory(cache, mask), states[torch.arange(len(last)), last]
@@ -108,8 +112,8 @@ class CausalTreeDecoder:
             input_ids=tokens,
             attention_mask=attended,
             position_ids=memory.mask.sum(1, keepdim=True) + depth - 1,  # (B, N)
-            past_key_values=memory.cache,
             use_cache=True,
+            **{self.cache_option: memory.cache},
         ).last_hidden_state  # (B, N, d)
         if store:
             memory.n_stored += n_tokens

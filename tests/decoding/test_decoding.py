@@ -17,6 +17,7 @@ from llm4rec_recbole.decoding.beam import (
     unconstrained_search,
 )
 from llm4rec_recbole.decoding.exhaustive import chunks, exhaustive_scores
+from llm4rec_recbole.decoding.tree_decoder import CausalTreeDecoder
 from llm4rec_recbole.decoding.trie import ItemTrie
 from tests.helpers.tiny_language_models import (
     END,
@@ -26,6 +27,7 @@ from tests.helpers.tiny_language_models import (
     one_by_one,
     prompts,
     teacher_forced,
+    tiny_llama,
 )
 
 CATALOGUE = [(2, 3, 4), (2, 3), (2, 5), (6,), (7, 8, 9, 10), (7, 8, 9, 11), (7, 3), (11, 2, 2), ()]
@@ -72,6 +74,37 @@ def test_tokens_leave_the_cache_by_their_number(monkeypatch):
     exhaustive_scores(decoder_of("causal"), *prompts(), trie, chunk_size=2)
     assert removed
     assert max(removed) < 0
+
+
+class Renamed(torch.nn.Module):
+    """The tiny Llama as in transformers from 5.24 on, where the cache has another name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = tiny_llama().model
+
+    def forward(self, cache, **inputs):
+        name = CausalTreeDecoder(self.model, None).cache_option
+        return self.model(**inputs, **{name: cache})
+
+
+class Wrapped(torch.nn.Module):
+    """A model around another, as GenRec's."""
+
+    def __init__(self, body) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, **inputs):
+        return self.body(**inputs)
+
+
+@pytest.mark.parametrize("wrap", [lambda body: body, Wrapped])
+def test_the_cache_is_passed_by_the_name_that_the_model_has(wrap):
+    head, (tokens, mask) = tiny_llama().lm_head, prompts()
+    _, expected = decoder_of("causal").read(tokens, mask)
+    _, states = CausalTreeDecoder(wrap(Renamed()), head).read(tokens, mask)
+    torch.testing.assert_close(states, expected)
 
 
 @both
