@@ -15,12 +15,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from llm4rec_recbole.components.item_texts import ItemTexts, NoTexts
+
 
 class SasrecTerm(nn.Module):
     """Self-attention over a history's item vectors (Kang & McAuley, ICDM 2018), normalised before
     each layer: 2 layers, 2 heads, feed-forward maps of 4 d."""
 
-    def __init__(self, n_items: int, d: int, length: int, dropout: float, texts: nn.Module) -> None:
+    def __init__(
+        self, n_items: int, d: int, length: int, dropout: float, texts: ItemTexts | NoTexts
+    ) -> None:
         """d: size of the item vectors; length: of the longest history; texts: ItemTexts, or its
         stand-in."""
         super().__init__()

@@ -175,7 +175,7 @@ class SASRec(RecBoleSASRec):
                 self.hidden_dropout_prob,
                 self.attn_dropout_prob,
             )
-        self.texts: torch.nn.Module = NoTexts()
+        self.texts: ItemTexts | NoTexts = NoTexts()
         if config["item_text_std"]:
             texts = item_text_vectors(config, dataset)
             if not texts.any():

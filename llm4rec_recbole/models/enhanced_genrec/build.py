@@ -161,7 +161,7 @@ def build_components(
             batch=config["adaptation_batch"],
         )
     if "sasrec" in names:
-        texts: nn.Module = NoTexts()
+        texts: ItemTexts | NoTexts = NoTexts()
         if "fusion" in names and features.content.text.any() and config["sasrec_text_std"]:
             texts = ItemTexts(features.content.text.numpy(), d, config["sasrec_text_std"])
         length, dropout = config["MAX_ITEM_LIST_LENGTH"], config["sasrec_dropout"]
