@@ -10,6 +10,8 @@ import torch
 
 from llm4rec_recbole.components.item_texts import NoTexts
 from llm4rec_recbole.components.sasrec_term import SasrecTerm
+from llm4rec_recbole.errors import InputError
+from llm4rec_recbole.models.enhanced_genrec.model import EnhancedGenRec
 from llm4rec_recbole.training.experiment import prepare, train
 
 WITH_SASREC = {"components": ["sasrec"], "llm": "scratch-32x2"}
@@ -91,3 +93,14 @@ def test_texts_are_part_of_its_vectors_where_fusion_is_on(described: dict[str, A
     for given in ({"components": ["sasrec"]}, {"sasrec_text_std": 0.0}):
         term = prepare("EnhancedGenRec", "two_cycles", options=both | given).model.sasrec
         torch.testing.assert_close(term.item_table(), term.item_embedding.weight)
+
+
+@pytest.mark.parametrize("components", [["sasrec"], ["fusion"]])
+def test_the_option_of_its_texts_needs_both_components(components: list[str]) -> None:
+    assert "sasrec_text_std" in EnhancedGenRec.options_without_reader({"components": components})
+
+
+def test_its_texts_need_a_text(options: Any) -> None:
+    given = options | WITH_SASREC | {"components": ["fusion", "sasrec"], "sasrec_text_std": 0.1}
+    with pytest.raises(InputError, match="sasrec_text_std: no item has a text"):
+        prepare("EnhancedGenRec", "two_cycles", options=given)

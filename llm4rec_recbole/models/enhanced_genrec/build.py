@@ -162,7 +162,9 @@ def build_components(
         )
     if "sasrec" in names:
         texts: ItemTexts | NoTexts = NoTexts()
-        if "fusion" in names and features.content.text.any() and config["sasrec_text_std"]:
+        if "fusion" in names and config["sasrec_text_std"]:
+            if not features.content.text.any():
+                raise InputError("sasrec_text_std: no item has a text", hint="--sasrec_text_std=0")
             texts = ItemTexts(features.content.text.numpy(), d, config["sasrec_text_std"])
         length, dropout = config["MAX_ITEM_LIST_LENGTH"], config["sasrec_dropout"]
         parts.sasrec = SasrecTerm(features.n_items, d, length, dropout, texts)
