@@ -2,8 +2,7 @@
 
     item vector = own vector + W t_i
 
-t_i is the text encoder's vector of an item, whitened to 128 columns. A title tells little about an
-item with many interactions, and much about one with few.
+t_i is the text encoder's vector of an item, whitened to 128 columns.
 """
 
 from __future__ import annotations
